@@ -1,0 +1,301 @@
+"""The nouns that every room shares, the states of a message and their transition table.
+
+Data only: nothing here reads a file, a clock or a database. All of it is frozen; a change is a copy.
+Times are aware UTC; sizes are bytes.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+
+class Scope(StrEnum):
+    """What a key may do. `admin` implies the others."""
+
+    SEND = "send"
+    READ = "read"
+    ADMIN = "admin"
+
+
+class Stream(StrEnum):
+    """Transactional mail is asked for by what somebody did; marketing is not, and is limited."""
+
+    TRANSACTIONAL = "transactional"
+    MARKETING = "marketing"
+
+
+class Priority(StrEnum):
+    """The order in which due mail leaves."""
+
+    CRITICAL = "critical"
+    HIGH = "high"
+    NORMAL = "normal"
+    BULK = "bulk"
+
+    @property
+    def rank(self) -> int:
+        """0 leaves first."""
+        return list(Priority).index(self)
+
+
+class Status(StrEnum):
+    """What has become of a message."""
+
+    QUEUED = "queued"
+    SENDING = "sending"
+    SENT = "sent"
+    DELIVERED = "delivered"
+    BOUNCED = "bounced"
+    COMPLAINT = "complaint"
+    FAILED = "failed"
+    SUPPRESSED = "suppressed"
+    RATE_LIMITED = "rate_limited"
+    CANCELLED = "cancelled"
+
+
+_FEEDBACK = frozenset({Status.DELIVERED, Status.BOUNCED, Status.COMPLAINT})
+
+#: From each state, the states it may go to. Feedback may overtake our own commit, so it is allowed
+#: from `queued` and `sending` too; a late bounce beats `delivered`.
+TRANSITIONS: Mapping[Status, frozenset[Status]] = {
+    Status.QUEUED: _FEEDBACK | {Status.SENDING, Status.CANCELLED, Status.SUPPRESSED, Status.FAILED},
+    Status.SENDING: _FEEDBACK | {Status.SENT, Status.QUEUED, Status.FAILED},
+    Status.SENT: _FEEDBACK | {Status.FAILED},
+    Status.DELIVERED: frozenset({Status.BOUNCED, Status.COMPLAINT}),
+    Status.BOUNCED: frozenset({Status.COMPLAINT}),
+    Status.COMPLAINT: frozenset(),
+    Status.FAILED: frozenset(),
+    Status.SUPPRESSED: frozenset(),
+    Status.RATE_LIMITED: frozenset(),
+    Status.CANCELLED: frozenset(),
+}
+
+
+class EventType(StrEnum):
+    """A step in the life of a message; each is there once for what happened once."""
+
+    ACCEPTED = "accepted"
+    ATTEMPTED = "attempted"
+    DEFERRED = "deferred"
+    SENT = "sent"
+    DELIVERED = "delivered"
+    BOUNCED = "bounced"
+    COMPLAINT = "complaint"
+    DELAYED = "delayed"  # a provider's own delay: changes no state
+    SUPPRESSED = "suppressed"
+    RATE_LIMITED = "rate_limited"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+    AMBIGUOUS = "ambiguous"
+    ANONYMISED = "anonymised"
+
+
+class WaitingFor(StrEnum):
+    """Why a queued message has not left."""
+
+    SLOT = "slot"  # due, and waits for a worker
+    TIME = "time"  # scheduled
+    RETRY = "retry"  # between tries
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who asks. `id` is the key's identity, on which idempotency and reading one's own messages rest."""
+
+    id: str
+    name: str
+    scopes: frozenset[Scope]
+
+    def may(self, scope: Scope) -> bool:
+        return scope in self.scopes or Scope.ADMIN in self.scopes
+
+
+@dataclass(frozen=True, slots=True)
+class Attachment:
+    """A file that goes with a message; `sha256` is the lower-case hex digest of `data`."""
+
+    filename: str
+    content_type: str
+    data: bytes
+    sha256: str
+
+    @property
+    def size_bytes(self) -> int:
+        return len(self.data)
+
+
+@dataclass(frozen=True, slots=True)
+class Rendered:
+    """What a template makes of variables: what is sent, and nothing else.
+
+    `subject` is one line without control characters, not yet encoded. `from_header` and `reply_to` are
+    None where the template leaves them to the settings. `locale` is the language that was used.
+    """
+
+    subject: str
+    html: str
+    text: str
+    locale: str
+    from_header: str | None = None
+    reply_to: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveryPolicy:
+    """How urgent a template's mail is and how long we try. None: the settings decide."""
+
+    priority: Priority = Priority.NORMAL
+    attempts: int | None = None
+    sla_s: int | None = None
+    expires_after_s: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Send:
+    """One accepted request."""
+
+    id: str
+    caller_id: str
+    caller_name: str
+    template_key: str
+    template_version: int
+    template_revision: str
+    created_at: datetime
+    idempotency_key: str | None = None
+    request_digest: str | None = None
+    is_test: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class NewMessage:
+    """One recipient's private copy, as accept writes it.
+
+    `status` is QUEUED, SUPPRESSED or RATE_LIMITED. `recipient` is the address in the spelling that is
+    sent to; `recipient_hash` is keyed and of the normalised address, so that it survives anonymising.
+    `reply_to` and `from_header` are complete header values, not yet encoded. `message_id` is without
+    angle brackets. `date_at` is the Date header, the same over all tries. `variables` are kept so that
+    an operator can see what the caller said.
+    """
+
+    id: str
+    send_id: str
+    template_key: str
+    template_version: int
+    template_revision: str
+    stream: Stream
+    priority: Priority
+    recipient: str
+    recipient_hash: str
+    envelope_from: str
+    from_header: str
+    reply_to: str | None
+    subject: str
+    html: str
+    text: str
+    locale: str
+    status: Status
+    created_at: datetime
+    next_attempt_at: datetime
+    expires_at: datetime
+    attempts_max: int
+    message_id: str
+    date_at: datetime
+    source_endpoint: str
+    variables: Mapping[str, Any] = field(default_factory=dict)
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+    attachments: Sequence[Attachment] = ()
+    sla_s: int | None = None
+    is_test: bool = False
+    resend_of: str | None = None
+    status_reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AttachmentInfo:
+    """What is known of an attachment without its bytes. `n` counts from 0 within its message."""
+
+    n: int
+    filename: str
+    content_type: str
+    size_bytes: int
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One line of a message's timeline. `detail` is a sentence for people."""
+
+    type: EventType
+    at: datetime
+    source: str
+    detail: str | None = None
+    smtp_code: int | None = None
+    smtp_reply: str | None = None
+    provider_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """A stored message, without its bodies. `recipient` is a pseudonym once `anonymised_at` is set."""
+
+    id: str
+    send_id: str
+    caller_id: str
+    template_key: str
+    template_version: int
+    template_revision: str
+    stream: Stream
+    priority: Priority
+    recipient: str
+    recipient_hash: str
+    envelope_from: str
+    from_header: str
+    reply_to: str | None
+    subject: str
+    locale: str
+    status: Status
+    waiting_for: WaitingFor | None
+    created_at: datetime
+    next_attempt_at: datetime | None
+    expires_at: datetime
+    sent_at: datetime | None
+    delivered_at: datetime | None
+    attempts: int
+    attempts_max: int
+    message_id: str
+    date_at: datetime
+    source_endpoint: str
+    metadata: Mapping[str, Any]
+    attachments_count: int
+    sla_s: int | None
+    is_test: bool
+    resend_of: str | None
+    bounce_type: str | None
+    bounce_subtype: str | None
+    error_message: str | None
+    transfer_encoding: str | None
+    wire_sha256: str | None
+    anonymised_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Body:
+    """The two parts of a mail, as they were accepted."""
+
+    html: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    """A message that this worker holds under a lease, with all that building its MIME form needs.
+
+    `lapsed_leases` counts how often a worker let it go without a word.
+    """
+
+    message: Message
+    body: Body
+    attachments: Sequence[Attachment]
+    lapsed_leases: int

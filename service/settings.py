@@ -1,0 +1,205 @@
+"""One typed table of settings. The environment is read once, here, and never again.
+
+Each setting is named like its environment variable in lower case. `load` reports every mistake at once.
+"""
+
+import difflib
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+from zoneinfo import ZoneInfo, available_timezones
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError, field_validator
+
+from service.errors import ConfigurationError
+from service.models import Scope
+
+#: The checkout that this package lies in, so that the commands work from any folder.
+_HOME = Path(__file__).resolve().parent.parent
+
+
+def _default_directory(name: str) -> Path:
+    return _HOME / name if (_HOME / "email_templates").is_dir() else Path(name)
+
+
+def _comma_separated(value: object) -> object:
+    return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+
+
+class Rate(BaseModel):
+    """At most `count` mails per `period`; `count` None is no limit."""
+
+    model_config = ConfigDict(frozen=True)
+    count: int | None
+    period: Literal["hour", "day", "week"] = "day"
+
+
+def _rate(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    if value.strip().lower() == "unlimited":
+        return Rate(count=None)
+    matched = re.fullmatch(r"\s*(\d{1,6})\s*/\s*(hour|day|week)\s*", value)
+    if not matched:
+        raise ValueError('write "unlimited" or a number per hour, day or week, such as "1/day"')
+    return Rate(count=int(matched[1]), period=matched[2])
+
+
+CommaSeparated = Annotated[tuple[str, ...], BeforeValidator(_comma_separated)]
+RateSetting = Annotated[Rate, BeforeValidator(_rate)]
+
+
+class Settings(BaseModel):
+    """Everything an operator can decide. A description ends with the unit where there is one."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
+
+    smtp_host: str | None = Field(None, description="SMTP server; without it mail goes to the built-in mailbox only")
+    smtp_port: int = Field(587, ge=1, le=65535, description="Port of the SMTP server")
+    smtp_user: str | None = Field(None, description="User for SMTP AUTH; without it no login is made")
+    smtp_password: SecretStr | None = Field(None, description="Password for SMTP AUTH")
+    smtp_from_name: str = Field("RGZ Notifications", max_length=200, description="Name in From")
+    smtp_from_email: str = Field("noreply@rgz.bj", description="Address in From and in the envelope")
+    smtp_reply_to: str | None = Field(
+        "support@rgz.bj", description="Reply-To where neither request nor template has one"
+    )
+    smtp_use_tls: bool = Field(True, description="Encrypt: STARTTLS, or implicit TLS on port 465")
+    smtp_tls: Literal["starttls", "implicit", "none"] | None = Field(
+        None, description="Says which TLS exactly; wins over SMTP_USE_TLS"
+    )
+    smtp_ca_file: Path | None = Field(None, description="PEM file of an additional certificate authority for SMTP")
+    smtp_timeout_seconds: float = Field(30.0, gt=0, le=600, description="Time-out of each SMTP step, seconds")
+    smtp_retry_max_attempts: int = Field(3, ge=1, le=100, description="Attempts where the template says nothing")
+    smtp_max_connections: int = Field(20, ge=1, le=500, description="Most SMTP connections of one worker at once")
+
+    email_rate_limit_transactional: RateSetting = Field(
+        Rate(count=None), description="Transactional mail per recipient: unlimited or n/period"
+    )
+    email_rate_limit_marketing: RateSetting = Field(
+        Rate(count=1, period="day"), description="Marketing mail per recipient: unlimited or n/period"
+    )
+    email_audit_retention_days: int = Field(365, ge=1, description="Rows go after this time, days")
+    email_auto_anonymize_after_days: int = Field(90, ge=1, description="Persons go from the rows after this time, days")
+    email_timezone: str = Field("Africa/Porto-Novo", description="Time zone of a calendar day in limits")
+
+    email_max_attachment_size_mb: int = Field(
+        10, ge=0, le=100, description="Attachments of a message together, decoded, MiB"
+    )
+    email_allowed_attachment_types: CommaSeparated = Field(
+        ("pdf", "png", "jpg", "json", "csv"), description="File name endings, separated by commas"
+    )
+
+    email_templates_dir: Path = Field(_default_directory("email_templates"), description="Directory of the templates")
+    email_template_max_output_bytes: int = Field(2_000_000, ge=1_000, description="Largest rendered part, bytes")
+    email_template_max_steps: int = Field(100_000, ge=100, description="Most loop steps of one rendering, steps")
+    email_max_variables_bytes: int = Field(
+        1_000_000, ge=1_000, description="Largest variables of one message as JSON, bytes"
+    )
+
+    email_data_dir: Path = Field(
+        _default_directory("var"), description="Directory of the database, queue and generated secret"
+    )
+    email_admin_token: SecretStr | None = Field(
+        None, min_length=16, description="Bearer token with scope admin; without it made once in EMAIL_DATA_DIR"
+    )
+    email_secret_key: SecretStr | None = Field(
+        None, min_length=16, description="Key of pseudonyms and signatures; without it made once in EMAIL_DATA_DIR"
+    )
+    email_public_url: str = Field(
+        "http://localhost:8000", pattern=r"^https?://[^\s/]+", description="Where people reach this service"
+    )
+    email_anonymous_scopes: CommaSeparated = Field(
+        (), description="Scopes of requests without a key, from loopback only: send, read"
+    )
+    email_log_level: Literal["debug", "info", "warning", "error"] = Field(
+        "info", description="Least level that is logged"
+    )
+
+    database_url: str | None = Field(
+        None, description="sqlite:///FILE or postgresql://…; without it a file in EMAIL_DATA_DIR"
+    )
+    queue_url: str | None = Field(
+        None, description="sqlite:///FILE, redis://…, valkey://… or postgresql://…; without it a file in EMAIL_DATA_DIR"
+    )
+
+    @field_validator("email_timezone")
+    @classmethod
+    def _known_timezone(cls, value: str) -> str:
+        if value not in available_timezones():
+            raise ValueError("write an IANA name such as Africa/Porto-Novo")
+        return value
+
+    @field_validator("email_anonymous_scopes")
+    @classmethod
+    def _harmless_scopes(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if wrong := [scope for scope in value if scope not in (Scope.SEND, Scope.READ)]:
+            raise ValueError(f"only send and read may be given to everybody, not {', '.join(wrong)}")
+        return value
+
+    @field_validator("database_url")
+    @classmethod
+    def _known_database(cls, value: str | None) -> str | None:
+        if value is not None and not value.startswith(("sqlite:///", "postgresql://", "postgres://")):
+            raise ValueError("write sqlite:///FILE or postgresql://USER@HOST/NAME")
+        return value
+
+    @field_validator("queue_url")
+    @classmethod
+    def _known_queue(cls, value: str | None) -> str | None:
+        known = ("sqlite:///", "redis://", "rediss://", "valkey://", "valkeys://", "postgresql://", "postgres://")
+        if value is not None and not value.startswith(known):
+            raise ValueError("write sqlite:///FILE, redis://HOST, valkey://HOST or postgresql://USER@HOST/NAME")
+        return value
+
+    @property
+    def tls_mode(self) -> Literal["starttls", "implicit", "none"]:
+        """How the SMTP line is encrypted. Port 465 speaks TLS from its first byte (RFC 8314, 3.3)."""
+        if self.smtp_tls is not None:
+            return self.smtp_tls
+        if not self.smtp_use_tls:
+            return "none"
+        return "implicit" if self.smtp_port == 465 else "starttls"
+
+    @property
+    def timezone(self) -> ZoneInfo:
+        return ZoneInfo(self.email_timezone)
+
+    @property
+    def max_attachments_bytes(self) -> int:
+        return self.email_max_attachment_size_mb * 1024 * 1024
+
+    def with_changes(self, **changes: Any) -> "Settings":
+        """A validated copy with these settings changed."""
+        return Settings.model_validate({**{name: getattr(self, name) for name in type(self).model_fields}, **changes})
+
+
+def load(environment: Mapping[str, str]) -> Settings:
+    """The settings that this environment means; an empty variable counts as absent.
+
+    Raises ConfigurationError with one sentence for each mistake, a hint in each.
+    """
+    names = {name.upper(): name for name in Settings.model_fields}
+    given = {names[key]: value for key, value in environment.items() if key in names and value.strip()}
+    try:
+        return Settings.model_validate(given)
+    except ValidationError as error:
+        raise ConfigurationError([_sentence(problem) for problem in error.errors()]) from None
+
+
+def misspelt(environment: Mapping[str, str]) -> list[str]:
+    """Warnings for variables that look like ours and are not, each with the likely name."""
+    names = [name.upper() for name in Settings.model_fields]
+    warnings = []
+    for key in sorted(environment):
+        if key.startswith(("EMAIL_", "SMTP_")) and key not in names:
+            near = difflib.get_close_matches(key, names, 1)
+            hint = f"; did you mean {near[0]}?" if near else ""
+            warnings.append(f"{key} is not a setting{hint}")
+    return warnings
+
+
+def _sentence(problem: Any) -> str:
+    name = str(problem["loc"][0]).upper() if problem["loc"] else "settings"
+    message = str(problem["msg"]).removeprefix("Value error, ")
+    return f"{name}: {message[:1].lower()}{message[1:]} ({Settings.model_fields[name.lower()].description})"
