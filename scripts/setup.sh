@@ -1,0 +1,148 @@
+# shellcheck shell=bash
+# Set-up shared by the commands beside it; sourced, never run. It makes .venv what the lock files say.
+#
+# It starts from Python 3.11 or newer and a pip for it (Debian's python3 without python3-venv is enough), changes nothing
+# that is right already, repairs what is not, and may run several times at once. Needs no compiler: wheels only.
+#
+#   setup runtime    what the service needs       (requirements.lock)
+#   setup test       that and the tests' tools    (requirements-test.lock)
+
+HOME_DIR=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd -P)
+VENV="$HOME_DIR/.venv"
+VENV_PYTHON="$VENV/bin/python"
+
+# Another Python's variables would make ours look in the wrong places.
+unset PYTHONHOME PYTHONPATH VIRTUAL_ENV
+
+say() { printf '%s\n' "$*" >&2; }
+fail() {
+  say "error: $1"
+  shift
+  local hint
+  for hint in "$@"; do say "  $hint"; done
+  exit 1
+}
+
+# The usual case first: one short look, no lock, nothing printed.
+setup() {
+  local reason state=0 python
+  reason=$(setup_reason "$1") && return
+  python=$(find_python) || exit 1
+  # Descriptor 9 stays open until the work is done; whoever comes second waits here, then finds it done.
+  exec 9>"$HOME_DIR/.venv.lock" || fail "cannot write in $HOME_DIR" "The set-up makes .venv there."
+  wait_for_other_setup
+  reason=$(setup_reason "$1") || state=$?
+  if [ "$state" != 0 ]; then
+    say "Setting up .venv: $reason"
+    [ "$state" = "$TO_COMPLETE" ] || make_venv
+    install_locked "$1"
+    install_project
+    "$VENV_PYTHON" -I -S "$HOME_DIR/scripts/stamp.py" write "$1" || fail "the new .venv does not work" "Remove .venv and start again."
+    say "Set-up is complete."
+  fi
+  exec 9>&-
+}
+
+# The exit status of scripts/stamp.py for a .venv that is sound but not what was asked for; anything else is made anew.
+TO_COMPLETE=1
+
+# Prints why .venv is not right for $1 and fails, or prints nothing and succeeds.
+setup_reason() {
+  if [ ! -d "$VENV" ]; then
+    echo "there is none yet"
+    return 3
+  fi
+  if ! "$VENV_PYTHON" -I -S -c '' 2>/dev/null; then
+    echo "its Python is gone"
+    return 3
+  fi
+  "$VENV_PYTHON" -I -S "$HOME_DIR/scripts/stamp.py" check "$1"
+}
+
+is_new_enough() { "$1" -I -S -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; }
+
+# Prints a Python 3.11 or newer: $PYTHON if given, else the first of the usual names.
+find_python() {
+  local name
+  if [ -n "${PYTHON:-}" ]; then
+    is_new_enough "$PYTHON" || fail "PYTHON=$PYTHON is not a Python 3.11 or newer"
+    echo "$PYTHON"
+    return
+  fi
+  for name in python3.11 python3 python3.12 python3.13 python3.14; do
+    if is_new_enough "$name"; then
+      echo "$name"
+      return
+    fi
+  done
+  fail "Python 3.11 or newer was not found" \
+    "Debian 12, Ubuntu 24.04 or newer: apt-get install python3 python3-venv" \
+    "Elsewhere name one: PYTHON=/path/to/python3.11 $0"
+}
+
+# flock(2) through Python, because not every system has the flock command.
+wait_for_other_setup() {
+  "$python" -I -S -c 'import fcntl; fcntl.flock(9, fcntl.LOCK_EX | fcntl.LOCK_NB)' 2>/dev/null && return
+  say "Another set-up is at work here; waiting for it."
+  "$python" -I -S -c 'import fcntl; fcntl.flock(9, fcntl.LOCK_EX)'
+}
+
+make_venv() {
+  say "  creating it with $("$python" -I -S -c 'import sys; print(sys.executable, sys.version.split()[0])')"
+  rm -rf "$VENV"
+  if "$python" -I -c 'import ensurepip' 2>/dev/null; then
+    "$python" -I -m venv "$VENV" || fail "$python could not create $VENV"
+  elif "$python" -P -m pip --version >/dev/null 2>&1; then
+    # Debian without python3-venv: no ensurepip, but a pip that can install into another Python's place.
+    "$python" -I -m venv --without-pip "$VENV" || fail "$python could not create $VENV"
+  else
+    fail "$python has neither ensurepip nor pip" "Debian and Ubuntu: apt-get install python3-venv" "Then start again."
+  fi
+}
+
+venv_pip() {
+  local pip=("$VENV_PYTHON" -P -m pip)
+  if ! "$VENV_PYTHON" -I -c 'import pip' 2>/dev/null; then
+    pip=("$python" -P -m pip --python "$VENV_PYTHON")
+    "${pip[@]}" --version >/dev/null 2>&1 || fail "there is no pip 22.3 or newer, neither in .venv nor beside $python" \
+      "Debian and Ubuntu: apt-get install python3-venv, remove .venv and start again."
+  fi
+  PYTHONUNBUFFERED=1 PIP_USER=0 "${pip[@]}" --disable-pip-version-check --no-input "$@"
+}
+
+install_locked() {
+  local lock="$HOME_DIR/requirements.lock"
+  [ "$1" = runtime ] || lock="$HOME_DIR/requirements-test.lock"
+  say "  installing what ${lock##*/} lists, with its hashes"
+  rm -f "$VENV/.stamp"
+  venv_pip install --require-hashes --only-binary :all: --progress-bar off -r "$lock" | show_progress "$(grep -c '==' "$lock")"
+  [ "${PIPESTATUS[0]}" = 0 ] || fail "pip could not install ${lock##*/} (its message is above)" \
+    "Without a network or behind a proxy: pip's own settings count (pip config, PIP_INDEX_URL, PIP_PROXY)." \
+    "Then start again: what is right already is kept."
+  rm -f "$VENV/.unpacking"
+}
+
+# A line for every ten packages from pip's output (its errors go to stderr, untouched). A stop while pip unpacks leaves
+# packages in halves: the mark makes the next start build anew.
+show_progress() {
+  local line seen=0
+  while read -r line; do
+    case $line in
+      "Collecting "* | "Requirement already satisfied: "*)
+        seen=$((seen + 1))
+        [ $((seen % 10)) != 0 ] || say "    $seen of about $1 packages"
+        ;;
+      "Installing collected packages"*)
+        touch "$VENV/.unpacking"
+        say "    unpacking"
+        ;;
+    esac
+  done
+}
+
+# The project itself, editable: the code and the templates of the checkout are what runs. flit_core is in the lock.
+install_project() {
+  say "  installing rgz-email itself"
+  venv_pip install --quiet --no-index --no-deps --no-build-isolation -e "$HOME_DIR" ||
+    fail "pip could not install the project itself (its message is above)"
+}

@@ -1,0 +1,41 @@
+# shellcheck shell=bash
+# Programs that the tests need and that Python packages cannot bring; sourced after setup.sh.
+# Where it may (root on Debian or Ubuntu) it installs them; elsewhere it says what to do and fails.
+
+need_git() {
+  command -v git >/dev/null && return
+  install_packages "git" "the tests of templates in git" git
+}
+
+need_chromium() {
+  find_chromium && return
+  install_packages "a Chromium" "the tests in a real browser" chromium fonts-liberation
+  find_chromium || fail "Chromium was installed, but none of its names is on PATH"
+}
+
+find_chromium() {
+  local name
+  for name in chromium chromium-browser google-chrome; do
+    if command -v "$name" >/dev/null; then return 0; fi
+  done
+  return 1
+}
+
+# install_packages WHAT WHY PACKAGE...: through apt-get, or fails with what to do.
+install_packages() {
+  local what=$1 why=$2 log
+  shift 2
+  if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then
+    fail "$what is needed for $why and is not on PATH" \
+      "Debian, Ubuntu: sudo apt-get install $*" \
+      "Elsewhere: install $what so that PATH finds it, then start again."
+  fi
+  say "Installing $* with apt-get, for $why."
+  log=$(mktemp)
+  if ! { apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends "$@"; } >"$log" 2>&1 </dev/null; then
+    tail -n 20 "$log" >&2
+    rm -f "$log"
+    fail "apt-get could not install $*" "Its last lines are above. Mend that, then start again."
+  fi
+  rm -f "$log"
+}
