@@ -111,7 +111,7 @@ def parse_header(text: str) -> NamedAddress:
     return NamedAddress(name, parse(address))
 
 
-def format_header(name: str, address: str) -> str:
+def header(name: str, address: str) -> str:
     """`Name <address>`, the name quoted where it must be; `parse_header` reads it. Not yet encoded."""
     if not name:
         return address

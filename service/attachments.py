@@ -1,7 +1,7 @@
 """The rules of an attachment: its name, its declared type and what its bytes really are.
 
-Each check returns every mistake as `(code, sentence)`; where in a request it stands is for the caller to say. How many
-bytes a message may carry altogether is decided elsewhere.
+Each check returns every mistake as `(field, code, sentence)`, the field as the API calls it: filename, content_type or
+data_base64. How many bytes a message may carry altogether is decided elsewhere.
 """
 
 import binascii
@@ -42,26 +42,28 @@ def kind_of(filename: str) -> str:
     return _ALIASES.get(ending, ending)
 
 
-def check(filename: str, content_type: str, data: bytes, *, allowed: Collection[str]) -> list[tuple[str, str]]:
-    """Everything that is wrong with this file, as `(code, sentence)`; empty: it may be sent.
+def check(filename: str, content_type: str, data: bytes, *, allowed: Collection[str]) -> list[tuple[str, str, str]]:
+    """Everything that is wrong with this file, as `(field, code, sentence)`; empty: it may be sent.
 
     `allowed` are endings without dots, such as {"pdf", "csv"}. Codes: `filename`, `type_not_allowed`,
     `content_type`, `empty`, `content`.
     """
-    problems = [("filename", sentence) for sentence in _name_problems(filename)]
+    problems = [("filename", "filename", sentence) for sentence in _name_problems(filename)]
     kind = kind_of(filename)
     kinds = {_ALIASES.get(ending.lower(), ending.lower()) for ending in allowed}
     if kind not in kinds:
         listed = ", ".join(f".{ending}" for ending in sorted(kinds)) or "none"
-        problems.append(("type_not_allowed", f"Files of this type may not be attached here; allowed: {listed}."))
+        problems.append(
+            ("filename", "type_not_allowed", f"Files of this type may not be attached here; allowed: {listed}.")
+        )
         return problems
     if _bare(content_type) not in _declarable(kind):
         expected = " or ".join(_declarable(kind)) or "a type that fits the ending"
-        problems.append(("content_type", f"A .{kind} file must be declared as {expected}."))
+        problems.append(("content_type", "content_type", f"A .{kind} file must be declared as {expected}."))
     if not data:
-        problems.append(("empty", "The file is empty."))
+        problems.append(("data_base64", "empty", "The file is empty."))
     elif sentence := _content_problem(kind, data):
-        problems.append(("content", sentence))
+        problems.append(("data_base64", "content", sentence))
     return problems
 
 

@@ -1,0 +1,145 @@
+"""How text stands in a header: folded, encoded where it must be, and never able to become a header of its own.
+
+Each function returns the value without the header's name, folded with CRLF and a blank. Text that merely looks
+encoded (`=?utf-8?q?…?=`) is encoded itself, so that no reader decodes it into something else (CVE-2024-6923).
+"""
+
+import base64
+import re
+import unicodedata
+from collections.abc import Iterator
+from urllib.parse import quote
+
+#: RFC 5322, 2.1.1: lines should, and must, not be longer.
+_LINE = 78
+_MAX_LINE = 998
+#: RFC 2047, 2: an encoded word, and a line that holds one.
+_WORD = 75
+_WORD_LINE = 76
+_PREFIX = len("=?utf-8?q?") + len("?=")
+
+#: RFC 2047, 5 (3): what an encoded word in a phrase may leave as it is; enough for all places.
+_Q_SAFE = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789!*+-/")
+_ATOMS = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(?: [A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*")
+_TOKENS = re.compile(r"[!-~]+(?: [!-~]+)*")
+
+
+def unstructured(name: str, value: str) -> bytes:
+    """A Subject or other free text. Raises ValueError for control characters."""
+    _refuse_controls(name, value)
+    if not value:
+        return b""
+    if _TOKENS.fullmatch(value) and "=?" not in value and max(map(len, value.split(" "))) < _MAX_LINE - _LINE:
+        return _fold(len(name) + 2, value)
+    return _encoded_words(len(name) + 2, value)
+
+
+def plain(name: str, value: str) -> bytes:
+    """A value that programs read: it goes as it is or not at all. Raises ValueError where it can't."""
+    _refuse_controls(name, value)
+    if not _TOKENS.fullmatch(value) or "=?" in value or max(map(len, value.split(" "))) > _MAX_LINE - _LINE:
+        raise ValueError(f"The header {name} must be plain ASCII with single blanks, without =?.")
+    return _fold(len(name) + 2, value)
+
+
+def named_address(name: str, display_name: str, address: str) -> bytes:
+    """`Display name <address>`, or the address alone. The address is one that `addresses.parse` made."""
+    if not display_name:
+        return address.encode("utf-8")
+    _refuse_controls(name, display_name)
+    start = len(name) + 2
+    if "=?" in display_name or not display_name.isascii() or len(display_name) > 200:
+        phrase = _encoded_words(start, display_name)
+    elif _ATOMS.fullmatch(display_name):
+        phrase = _fold(start, display_name)
+    else:
+        phrase = b'"' + re.sub(r'(["\\])', r"\\\1", display_name).encode("ascii") + b'"'
+    last_line = phrase.rpartition(b"\r\n")[2]
+    used = len(last_line) + (start if last_line is phrase or b"\r\n" not in phrase else 0)
+    separator = b" " if used + 3 + len(address) <= _LINE else b"\r\n "
+    return phrase + separator + b"<" + address.encode("utf-8") + b">"
+
+
+def file_name(name: str) -> bytes:
+    """The file name parameters of Content-Disposition, each on a line of its own (RFC 2231; RFC 6266, appendix D).
+
+    A name beyond ASCII comes twice: encoded, and as close as ASCII allows for readers that know no better.
+    Raises ValueError for control characters.
+    """
+    _refuse_controls("Content-Disposition", name)
+    if name.isascii() and "=?" not in name and len(name) <= 255:
+        return b'\r\n filename="' + _quotable(name).encode("ascii") + b'"'
+    extended = list(_extended(name))
+    if len(extended) == 1:
+        lines = [f"filename*=utf-8''{extended[0]}"]
+    else:
+        lines = [f"filename*{n}*={'utf-8' + chr(39) * 2 if n == 0 else ''}{piece}" for n, piece in enumerate(extended)]
+    return "".join(f"\r\n {line};" for line in [f'filename="{_ascii_name(name)}"', *lines])[:-1].encode("ascii")
+
+
+def _refuse_controls(name: str, value: str) -> None:
+    """Control characters, lone surrogates and Unicode's line ends; whoever writes a header must not use them."""
+    if not value.isprintable() and any(
+        unicodedata.category(character) in ("Cc", "Cs", "Zl", "Zp") for character in value
+    ):
+        raise ValueError(f"The header {name} must be one line without control characters.")
+
+
+def _fold(start: int, value: str) -> bytes:
+    """Break at blanks so that lines stay within 78 where words allow; `start` is what the name takes of the first."""
+    lines, used = [""], start
+    for word in value.split(" "):
+        if lines[-1] and used + 1 + len(word) > _LINE:
+            lines.append(word)
+            used = 1 + len(word)
+        else:
+            lines[-1] += f" {word}" if lines[-1] else word
+            used += 1 + len(word)
+    return "\r\n ".join(lines).encode("ascii")
+
+
+def _encoded_words(start: int, value: str) -> bytes:
+    """RFC 2047, one word a line; blanks between words are no part of the text. Q where most of it stays readable."""
+    data = value.encode("utf-8")
+    readable = sum(octet in _Q_SAFE or octet == 0x20 for octet in data)
+    words, line, room = [], bytearray(), _WORD_LINE - start - _PREFIX
+    as_q = readable * 3 > len(data) * 2
+    for character in value:
+        piece = _q(character) if as_q else character.encode("utf-8")
+        length = len(line) + len(piece)
+        if line and (length if as_q else -(-length // 3) * 4) > room:
+            words.append(bytes(line))
+            line, room = bytearray(), _WORD - _PREFIX
+        line += piece
+    words.append(bytes(line))
+    template = b"=?utf-8?q?%b?=" if as_q else b"=?utf-8?b?%b?="
+    return b"\r\n ".join(template % (word if as_q else base64.b64encode(word)) for word in words)
+
+
+def _q(character: str) -> bytes:
+    if character == " ":
+        return b"_"
+    return b"".join(b"%c" % octet if octet in _Q_SAFE else b"=%02X" % octet for octet in character.encode("utf-8"))
+
+
+def _quotable(name: str) -> str:
+    return re.sub(r'(["\\])', r"\\\1", name)
+
+
+def _ascii_name(name: str) -> str:
+    """Letters without their accents; _ for what has none."""
+    decomposed = unicodedata.normalize("NFKD", name)
+    bare = "".join(character for character in decomposed if not unicodedata.combining(character))
+    return re.sub(r"[^A-Za-z0-9 !#$&+,.;@^_`{}~()\[\]-]", "_", bare)[-150:] or "_"
+
+
+def _extended(name: str) -> Iterator[str]:
+    """RFC 2231 pieces of at most 60 characters, cut between characters."""
+    piece = ""
+    for character in name:
+        quoted = quote(character, safe="")
+        if len(piece) + len(quoted) > 60:
+            yield piece
+            piece = ""
+        piece += quoted
+    yield piece

@@ -1,0 +1,199 @@
+"""Message -> bytes, the same each time.
+
+A skeleton of bytes instead of the standard library's EmailMessage, which costs 30 times as much. Only the transfer
+encoding of the two bodies waits until the server is known; everything else is decided here. How a header's text is
+written is in `header_text`.
+"""
+
+import binascii
+import hashlib
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from email.utils import format_datetime
+from typing import Literal
+
+from service import addresses
+from service.delivery.header_text import file_name, named_address, plain, unstructured
+from service.models import Attachment
+
+Transfer = Literal["8bit", "quoted-printable"]
+
+#: RFC 5321, 4.5.3.1.6: 1000 octets with CRLF.
+MAX_LINE_BYTES = 998
+
+#: Headers that this module, or only a mail server, may write.
+_OURS = re.compile(
+    r"(from|sender|to|cc|bcc|reply-to|subject|date|message-id|auto-submitted|mime-version|received|return-path"
+    r"|content-.*|resent-.*|dkim-.*|arc-.*)",
+    re.IGNORECASE,
+)
+_HEADER_NAME = re.compile(r"[A-Za-z][A-Za-z0-9-]{0,63}")
+_MESSAGE_ID = re.compile(r"[A-Za-z0-9!#$%&'*+/=^_`{|}~.-]{1,200}@[A-Za-z0-9.-]{1,255}")
+_CONTENT_TYPE = re.compile(r"[a-z0-9][a-z0-9!#$&^_.+-]{0,126}/[a-z0-9][a-z0-9!#$&^_.+-]{0,126}")
+
+
+@dataclass(frozen=True, slots=True)
+class Mail:
+    """What a mail says. `message_id` is without angle brackets, `date_at` aware; header values are not yet encoded.
+
+    `from_header` and `reply_to` are `Name <address>` or an address, `to` is one address. `headers` are further ones.
+    """
+
+    message_id: str
+    date_at: datetime
+    from_header: str
+    to: str
+    reply_to: str | None
+    subject: str
+    html: str
+    text: str
+    attachments: Sequence[Attachment] = ()
+    headers: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class _Body:
+    """One text part: UTF-8 with CRLF, encoded once the server is known."""
+
+    data: bytes
+
+    def encode(self, transfer: Transfer) -> bytes:
+        if transfer == "8bit" and _fits_8bit(self.data):
+            return b"Content-Transfer-Encoding: 8bit\r\n\r\n" + self.data
+        # b2a_qp takes its soft line breaks from the first line end it meets, and without one breaks with a bare LF.
+        quoted = binascii.b2a_qp(self.data.replace(b"\r\n", b"\n")).replace(b"\n", b"\r\n")
+        return b"Content-Transfer-Encoding: quoted-printable\r\n\r\n" + quoted
+
+
+@dataclass(frozen=True, slots=True)
+class Wire:
+    """A mail ready to leave: CRLF everywhere, no line above 998 octets, dots not stuffed.
+
+    For one transfer encoding the bytes are always the same. `needs_smtputf8`: an address has letters beyond ASCII
+    before its @, so the headers are UTF-8 (RFC 6532) and only a server with SMTPUTF8 can take it.
+    """
+
+    needs_smtputf8: bool
+    _parts: tuple[bytes | _Body, ...]
+    _encoded: dict[Transfer, tuple[bytes, ...]] = field(default_factory=dict, compare=False, repr=False)
+
+    def encode(self, transfer: Transfer) -> bytes:
+        """The whole message. Bodies that 8bit can't carry (long lines, NUL) are quoted-printable either way."""
+        return b"".join(self._pieces(transfer))
+
+    def size_bytes(self, transfer: Transfer) -> int:
+        """How long `encode` will be: what a server's SIZE (RFC 1870) is about."""
+        return sum(map(len, self._pieces(transfer)))
+
+    def _pieces(self, transfer: Transfer) -> tuple[bytes, ...]:
+        pieces = self._encoded.get(transfer)
+        if pieces is None:
+            pieces = tuple(part.encode(transfer) if isinstance(part, _Body) else part for part in self._parts)
+            self._encoded[transfer] = pieces
+        return pieces
+
+
+def build(mail: Mail) -> Wire:
+    """The wire form; the same for equal mails, boundaries included (they come from the Message-ID).
+
+    Raises ValueError with a sentence for what can't stand in a header: control characters, a bad address
+    (addresses.AddressInvalid), a header of ours a second time.
+    """
+    people = [("From", addresses.parse_header(mail.from_header))]
+    people.append(("To", addresses.NamedAddress("", addresses.parse(mail.to))))
+    if mail.reply_to:
+        people.append(("Reply-To", addresses.parse_header(mail.reply_to)))
+    text, html = _Body(_crlf(mail.text)), _Body(_crlf(mail.html))
+    boundary = _boundary(mail.message_id, (text.data, html.data))
+    head = b"\r\n".join(
+        [
+            *(f"{name}: ".encode() + named_address(name, who.name, who.address.wire) for name, who in people),
+            b"Subject: " + unstructured("Subject", mail.subject),
+            b"Date: " + format_datetime(mail.date_at.astimezone(UTC)).encode("ascii"),
+            b"Message-ID: <" + _message_id(mail.message_id) + b">",
+            b"Auto-Submitted: auto-generated",  # RFC 3834, 5: no absence notice answers this
+            *(_further(name, value) for name, value in mail.headers),
+            b"MIME-Version: 1.0\r\n",
+        ]
+    )
+    needs_smtputf8 = any(who.address.needs_smtputf8 for _, who in people)
+    alternative = _alternative(text, html, boundary + b"a")
+    if not mail.attachments:
+        return Wire(needs_smtputf8, (head, *alternative))
+    return Wire(needs_smtputf8, (head, *_mixed(alternative, mail.attachments, boundary + b"m")))
+
+
+def _alternative(text: _Body, html: _Body, boundary: bytes) -> Iterator[bytes | _Body]:
+    """RFC 2046, 5.1.4: the plainest first."""
+    yield b'Content-Type: multipart/alternative;\r\n boundary="%b"\r\n' % boundary
+    yield b"\r\n--%b\r\nContent-Type: text/plain; charset=utf-8\r\n" % boundary
+    yield text
+    yield b"\r\n--%b\r\nContent-Type: text/html; charset=utf-8\r\n" % boundary
+    yield html
+    yield b"\r\n--%b--\r\n" % boundary
+
+
+def _mixed(first: Iterator[bytes | _Body], files: Sequence[Attachment], boundary: bytes) -> Iterator[bytes | _Body]:
+    yield b'Content-Type: multipart/mixed;\r\n boundary="%b"\r\n\r\n--%b\r\n' % (boundary, boundary)
+    yield from first
+    for file in files:
+        yield b"\r\n--%b\r\n" % boundary + _file_head(file)
+        yield _base64(file.data)
+    yield b"\r\n--%b--\r\n" % boundary
+
+
+def _file_head(file: Attachment) -> bytes:
+    kind = file.content_type.lower()
+    if not _CONTENT_TYPE.fullmatch(kind):
+        raise ValueError("The content type of an attachment must be type/subtype without parameters.")
+    # Without a charset a text part is US-ASCII (RFC 2046, 4.1.2); ours are checked to be UTF-8.
+    charset = "; charset=utf-8" if kind.startswith("text/") else ""
+    return (
+        (
+            f"Content-Type: {kind}{charset}\r\nContent-Transfer-Encoding: base64\r\nContent-Disposition: attachment;"
+        ).encode()
+        + file_name(file.filename)
+        + b"\r\n\r\n"
+    )
+
+
+def _base64(data: bytes) -> bytes:
+    """RFC 2045, 6.8: lines of 76 characters."""
+    encoded = binascii.b2a_base64(data, newline=False)
+    return b"\r\n".join(encoded[start : start + 76] for start in range(0, len(encoded), 76))
+
+
+def _further(name: str, value: str) -> bytes:
+    if not _HEADER_NAME.fullmatch(name) or _OURS.fullmatch(name):
+        raise ValueError(f"A header named {name!a} can't be added.")
+    # What programs read (List-Unsubscribe, RFC 2369) has no place for encoded words.
+    written = plain(name, value) if name.lower().startswith("list-") else unstructured(name, value)
+    return name.encode("ascii") + b": " + written
+
+
+def _message_id(value: str) -> bytes:
+    if not _MESSAGE_ID.fullmatch(value):
+        raise ValueError("A Message-ID is letters@domain in ASCII, without angle brackets (RFC 5322, 3.6.4).")
+    return value.encode("ascii")
+
+
+def _crlf(text: str) -> bytes:
+    """UTF-8 with each line end (CRLF, LF or a lone CR) as CRLF. Raises ValueError for lone surrogates."""
+    return text.replace("\r\n", "\n").replace("\r", "\n").replace("\n", "\r\n").encode("utf-8")
+
+
+def _fits_8bit(data: bytes) -> bool:
+    """RFC 2045, 2.8: no line above 998 octets, no NUL; bare CR and LF are gone already."""
+    return b"\0" not in data and max(map(len, data.split(b"\r\n"))) <= MAX_LINE_BYTES
+
+
+def _boundary(message_id: str, bodies: Sequence[bytes]) -> bytes:
+    """One that no body holds. It begins with =_, which neither quoted-printable nor base64 can produce."""
+    seed = message_id.encode("utf-8", "surrogatepass")
+    while True:
+        seed = hashlib.sha256(seed).hexdigest().encode("ascii")
+        boundary = b"=_" + seed[:32]
+        if not any(boundary in body for body in bodies):
+            return boundary
