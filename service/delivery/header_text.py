@@ -60,21 +60,24 @@ def named_address(name: str, display_name: str, address: str) -> bytes:
     return phrase + separator + b"<" + address.encode("utf-8") + b">"
 
 
-def file_name(name: str) -> bytes:
-    """The file name parameters of Content-Disposition, each on a line of its own (RFC 2231; RFC 6266, appendix D).
+def file_name(name: str) -> tuple[bytes, bytes]:
+    """What Content-Type and Content-Disposition say of a file's name, each on lines of its own; b"" for nothing.
 
-    A name beyond ASCII comes twice: encoded, and as close as ASCII allows for readers that know no better.
+    An ASCII name is a plain `filename`. Another is a `filename*` (RFC 2231), and Content-Type has a `name` as close as
+    ASCII allows, for readers that know no better; a second `filename` would win over the real name in some.
     Raises ValueError for control characters.
     """
     _refuse_controls("Content-Disposition", name)
     if name.isascii() and "=?" not in name and len(name) <= 255:
-        return b'\r\n filename="' + _quotable(name).encode("ascii") + b'"'
-    extended = list(_extended(name))
-    if len(extended) == 1:
-        lines = [f"filename*=utf-8''{extended[0]}"]
-    else:
-        lines = [f"filename*{n}*={'utf-8' + chr(39) * 2 if n == 0 else ''}{piece}" for n, piece in enumerate(extended)]
-    return "".join(f"\r\n {line};" for line in [f'filename="{_ascii_name(name)}"', *lines])[:-1].encode("ascii")
+        quoted = re.sub(r'(["\\])', r"\\\1", name)
+        return b"", f';\r\n filename="{quoted}"'.encode("ascii")
+    fallback = f';\r\n name="{_ascii_name(name)}"'
+    pieces = list(_extended(name))
+    if len(pieces) == 1:
+        return fallback.encode("ascii"), f";\r\n filename*=utf-8''{pieces[0]}".encode("ascii")
+    pieces[0] = "utf-8''" + pieces[0]
+    sections = "".join(f";\r\n filename*{n}*={piece}" for n, piece in enumerate(pieces))
+    return fallback.encode("ascii"), sections.encode("ascii")
 
 
 def _refuse_controls(name: str, value: str) -> None:
@@ -120,10 +123,6 @@ def _q(character: str) -> bytes:
     if character == " ":
         return b"_"
     return b"".join(b"%c" % octet if octet in _Q_SAFE else b"=%02X" % octet for octet in character.encode("utf-8"))
-
-
-def _quotable(name: str) -> str:
-    return re.sub(r'(["\\])', r"\\\1", name)
 
 
 def _ascii_name(name: str) -> str:

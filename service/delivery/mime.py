@@ -150,12 +150,13 @@ def _file_head(file: Attachment) -> bytes:
         raise ValueError("The content type of an attachment must be type/subtype without parameters.")
     # Without a charset a text part is US-ASCII (RFC 2046, 4.1.2); ours are checked to be UTF-8.
     charset = "; charset=utf-8" if kind.startswith("text/") else ""
-    return (
-        (
-            f"Content-Type: {kind}{charset}\r\nContent-Transfer-Encoding: base64\r\nContent-Disposition: attachment;"
-        ).encode()
-        + file_name(file.filename)
-        + b"\r\n\r\n"
+    name, filename = file_name(file.filename)
+    return b"".join(
+        [
+            f"Content-Type: {kind}{charset}".encode("ascii") + name,
+            b"\r\nContent-Transfer-Encoding: base64\r\nContent-Disposition: attachment",
+            filename + b"\r\n\r\n",
+        ]
     )
 
 
