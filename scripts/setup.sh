@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# Set-up shared by the commands beside it; sourced, never run. It makes .venv what the lock files say.
+# Set-up shared by the commands beside it; sourced by bash with `set -euo pipefail`. It makes .venv what the lock files say.
 #
 # It starts from Python 3.11 or newer and a pip for it (Debian's python3 without python3-venv is enough), changes nothing
 # that is right already, repairs what is not, and may run several times at once. Needs no compiler: wheels only.
@@ -115,8 +115,8 @@ install_locked() {
   [ "$1" = runtime ] || lock="$HOME_DIR/requirements-test.lock"
   say "  installing what ${lock##*/} lists, with its hashes"
   rm -f "$VENV/.stamp"
-  venv_pip install --require-hashes --only-binary :all: --progress-bar off -r "$lock" | show_progress "$(grep -c '==' "$lock")"
-  [ "${PIPESTATUS[0]}" = 0 ] || fail "pip could not install ${lock##*/} (its message is above)" \
+  venv_pip install --require-hashes --only-binary :all: --progress-bar off -r "$lock" |
+    show_progress "$(grep -c '==' "$lock")" || fail "pip could not install ${lock##*/} (its message is above)" \
     "Without a network or behind a proxy: pip's own settings count (pip config, PIP_INDEX_URL, PIP_PROXY)." \
     "Then start again: what is right already is kept."
   rm -f "$VENV/.unpacking"
@@ -128,7 +128,7 @@ show_progress() {
   local line seen=0
   while read -r line; do
     case $line in
-      "Collecting "* | "Requirement already satisfied: "*)
+      "Collecting "* | "Processing "* | "Requirement already satisfied: "*)
         seen=$((seen + 1))
         [ $((seen % 10)) != 0 ] || say "    $seen of about $1 packages"
         ;;

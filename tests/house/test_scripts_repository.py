@@ -1,0 +1,132 @@
+"""What holds of the scripts, the lock files and the image as they lie in the repository."""
+
+import fnmatch
+import importlib.util
+import os
+import re
+import shutil
+import subprocess
+import tomllib
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+COMMANDS = ("scripts/serve", "scripts/test", "scripts/check", "scripts/lock", ".ci/run")
+LOCKS = ("requirements.lock", "requirements-test.lock")
+#: One requirement of a lock file: name, version, an optional marker, then its hashes on the lines that follow.
+LOCKED = re.compile(r"^([a-z0-9-]+)==(\S+)( ; [^\n\\]+)?((?: \\\n    --hash=sha256:[0-9a-f]{64})+)\n", re.MULTILINE)
+#: Where packages come from and folders of one machine are nobody's business; brackets keep this line innocent.
+PRIVATE = (
+    r"py[p]i\.org|pythonhoste[d]\.org|npmj[s]\.org|de[b]\.debian\.org|(^|[^[:alnum:]_.}])/(wor[k]|roo[t]|op[t]/pypi)/"
+)
+
+
+def lock_digest() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("lock_digest", REPOSITORY / "scripts" / "lock_digest.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def locked(name: str) -> dict[tuple[str, str], str]:
+    """Versions by name and marker."""
+    return {(found[1], found[3] or ""): found[2] for found in LOCKED.finditer((REPOSITORY / name).read_text("utf-8"))}
+
+
+def requirement_name(requirement: str) -> str:
+    matched = re.match(r"[A-Za-z0-9._-]+", requirement)
+    assert matched
+    return re.sub(r"[-_.]+", "-", matched[0]).lower()
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_command_is_executable_and_stops_at_the_first_error(name: str) -> None:
+    assert os.access(REPOSITORY / name, os.X_OK)
+    text = (REPOSITORY / name).read_text("utf-8")
+    assert text.startswith("#!/usr/bin/env bash\n")
+    assert "\nset -euo pipefail\n" in text
+
+
+@pytest.mark.parametrize("name", [*COMMANDS, "scripts/setup.sh", "scripts/system.sh"])
+def test_command_is_valid_bash(name: str) -> None:
+    subprocess.run(["bash", "-n", REPOSITORY / name], check=True)
+
+
+def test_every_script_is_explained_in_its_readme() -> None:
+    explained = (REPOSITORY / "scripts" / "README.md").read_text("utf-8")
+    scripts = [file.name for file in (REPOSITORY / "scripts").iterdir() if file.is_file() and file.suffix != ".md"]
+    assert [name for name in scripts if not re.search(rf"`(scripts/)?{re.escape(name)}[` ]", explained)] == []
+
+
+def test_no_tracked_file_names_a_registry_or_a_folder_of_one_machine() -> None:
+    found = subprocess.run(
+        ["git", "grep", "-n", "-I", "-E", PRIVATE], cwd=REPOSITORY, capture_output=True, text=True, check=False
+    )
+    assert (found.returncode, found.stdout) == (1, ""), found.stderr  # 1: git grep found nothing
+
+
+@pytest.mark.parametrize("name", LOCKS)
+def test_lock_file_holds_nothing_but_pinned_requirements_with_hashes(name: str) -> None:
+    text = (REPOSITORY / name).read_text("utf-8")
+    assert LOCKED.search(text)
+    rest = LOCKED.sub("", text)
+    assert [line for line in rest.splitlines() if not line.startswith("#")] == []
+
+
+def test_lock_files_belong_to_this_pyproject() -> None:
+    assert lock_digest().problems(REPOSITORY) == []
+
+
+def test_lock_files_hold_every_dependency_and_the_build_backend() -> None:
+    document = tomllib.loads((REPOSITORY / "pyproject.toml").read_text("utf-8"))
+    runtime = {requirement_name(text) for text in document["project"]["dependencies"]}
+    build = {requirement_name(text) for text in document["build-system"]["requires"]}
+    tests = {requirement_name(text) for text in document["project"]["optional-dependencies"]["test"]}
+    assert runtime | build <= {name for name, _ in locked("requirements.lock")}
+    assert runtime | build | tests <= {name for name, _ in locked("requirements-test.lock")}
+
+
+def test_runtime_lock_has_the_versions_that_the_tests_run_with() -> None:
+    tested = locked("requirements-test.lock")
+    assert {key: version for key, version in locked("requirements.lock").items() if tested.get(key) != version} == {}
+
+
+def test_lock_digest_notices_a_changed_dependency_and_no_changed_comment(tmp_path: Path) -> None:
+    for name in (*LOCKS, "pyproject.toml"):
+        shutil.copy(REPOSITORY / name, tmp_path)
+    pyproject = tmp_path / "pyproject.toml"
+    text = pyproject.read_text("utf-8")
+    pyproject.write_text(text + "\n# A remark.\n", "utf-8")
+    assert lock_digest().problems(tmp_path) == []
+    pyproject.write_text(text.replace('"tzdata"', '"tzdata>=2000"'), "utf-8")
+    (tmp_path / "requirements-test.lock").unlink()
+    assert lock_digest().problems(tmp_path) == [
+        "requirements.lock was not written from this pyproject.toml: run scripts/lock",
+        "requirements-test.lock is missing: run scripts/lock",
+    ]
+
+
+def test_image_copies_only_what_the_build_context_holds() -> None:
+    ignored = (REPOSITORY / ".dockerignore").read_text("utf-8").splitlines()
+    admitted = [line.removeprefix("!") for line in ignored if line.startswith("!")]
+    dockerfile = (REPOSITORY / "Dockerfile").read_text("utf-8")
+    sources = [
+        source
+        for line in re.findall(r"^COPY (?!--from)(.+)$", dockerfile, re.MULTILINE)
+        for source in line.split()[:-1]
+    ]
+    assert sources
+    for source in sources:
+        assert (REPOSITORY / source).exists(), source
+        assert any(fnmatch.fnmatch(source, pattern) for pattern in admitted), source
+
+
+def test_image_runs_as_somebody_without_rights_and_knows_its_health() -> None:
+    final = (REPOSITORY / "Dockerfile").read_text("utf-8").rpartition("\nFROM ")[2]
+    assert re.findall(r"^USER (.+)$", final, re.MULTILINE) == ["rgz-email"]
+    assert final.index("\nUSER ") < final.index("\nCMD ")
+    assert "/healthz" in final.partition("\nHEALTHCHECK ")[2]
