@@ -18,8 +18,8 @@ LABEL org.opencontainers.image.title="rgz-email" \
       org.opencontainers.image.description="E-mail templates as code: renders, sends and audits templated mail" \
       org.opencontainers.image.licenses="MIT"
 # A fixed number, so that a volume's owner is known.
-RUN groupadd --system --gid 10001 rgz-email \
-    && useradd --system --uid 10001 --gid rgz-email --no-create-home --home-dir /nonexistent --shell /usr/sbin/nologin rgz-email \
+RUN groupadd --gid 10001 rgz-email \
+    && useradd --uid 10001 --gid rgz-email --no-create-home --home-dir /nonexistent --shell /usr/sbin/nologin rgz-email \
     && install -d -o rgz-email -g rgz-email -m 0750 /data
 COPY --from=builder /opt/rgz-email /opt/rgz-email
 COPY email_templates /app/email_templates

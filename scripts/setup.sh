@@ -25,7 +25,7 @@ fail() {
 
 # The usual case first: one short look, no lock, nothing printed.
 setup() {
-  local reason state=0 python
+  local reason state=0 python pip
   reason=$(setup_reason "$1") && return
   python=$(find_python) || exit 1
   # Descriptor 9 stays open until the work is done; whoever comes second waits here, then finds it done.
@@ -35,6 +35,7 @@ setup() {
   if [ "$state" != 0 ]; then
     say "Setting up .venv: $reason"
     [ "$state" = "$TO_COMPLETE" ] || make_venv
+    find_pip
     install_locked "$1"
     install_project
     "$VENV_PYTHON" -I -S "$HOME_DIR/scripts/stamp.py" write "$1" || fail "the new .venv does not work" "Remove .venv and start again."
@@ -84,14 +85,35 @@ find_python() {
 wait_for_other_setup() {
   "$python" -I -S -c 'import fcntl; fcntl.flock(9, fcntl.LOCK_EX | fcntl.LOCK_NB)' 2>/dev/null && return
   say "Another set-up is at work here; waiting for it."
-  "$python" -I -S -c 'import fcntl; fcntl.flock(9, fcntl.LOCK_EX)'
+  attended "$python" -I -S -c 'import fcntl; fcntl.flock(9, fcntl.LOCK_EX)'
+}
+
+# Runs a command that takes its time and ends it, with all its children, when this script is told to end. It gets a
+# process group of its own for that; bash itself would leave it behind at SIGTERM.
+attended() {
+  local child status=0
+  set -m
+  "$@" </dev/null &
+  child=$!
+  set +m
+  trap 'stop_attended "$child" 130' INT
+  trap 'stop_attended "$child" 143' TERM HUP
+  wait "$child" || status=$?
+  trap - INT TERM HUP
+  return "$status"
+}
+
+stop_attended() {
+  kill -TERM -- "-$1" 2>/dev/null || true
+  wait "$1" 2>/dev/null || true
+  exit "$2"
 }
 
 make_venv() {
   say "  creating it with $("$python" -I -S -c 'import sys; print(sys.executable, sys.version.split()[0])')"
   rm -rf "$VENV"
   if "$python" -I -c 'import ensurepip' 2>/dev/null; then
-    "$python" -I -m venv "$VENV" || fail "$python could not create $VENV"
+    attended "$python" -I -m venv "$VENV" || fail "$python could not create $VENV"
   elif "$python" -P -m pip --version >/dev/null 2>&1; then
     # Debian without python3-venv: no ensurepip, but a pip that can install into another Python's place.
     "$python" -I -m venv --without-pip "$VENV" || fail "$python could not create $VENV"
@@ -100,26 +122,31 @@ make_venv() {
   fi
 }
 
-venv_pip() {
-  local pip=("$VENV_PYTHON" -P -m pip)
+# Sets `pip`: the one in .venv, else the one beside the Python that made it.
+find_pip() {
+  pip=("$VENV_PYTHON" -P -m pip)
   if ! "$VENV_PYTHON" -I -c 'import pip' 2>/dev/null; then
     pip=("$python" -P -m pip --python "$VENV_PYTHON")
     "${pip[@]}" --version >/dev/null 2>&1 || fail "there is no pip 22.3 or newer, neither in .venv nor beside $python" \
       "Debian and Ubuntu: apt-get install python3-venv, remove .venv and start again."
   fi
-  PYTHONUNBUFFERED=1 PIP_USER=0 "${pip[@]}" --disable-pip-version-check --no-input "$@"
 }
+
+pip_install() { PYTHONUNBUFFERED=1 PIP_USER=0 "${pip[@]}" --disable-pip-version-check --no-input install "$@"; }
 
 install_locked() {
   local lock="$HOME_DIR/requirements.lock"
   [ "$1" = runtime ] || lock="$HOME_DIR/requirements-test.lock"
   say "  installing what ${lock##*/} lists, with its hashes"
   rm -f "$VENV/.stamp"
-  venv_pip install --require-hashes --only-binary :all: --progress-bar off -r "$lock" |
-    show_progress "$(grep -c '==' "$lock")" || fail "pip could not install ${lock##*/} (its message is above)" \
+  attended install_with_progress "$lock" || fail "pip could not install ${lock##*/} (its message is above)" \
     "Without a network or behind a proxy: pip's own settings count (pip config, PIP_INDEX_URL, PIP_PROXY)." \
     "Then start again: what is right already is kept."
   rm -f "$VENV/.unpacking"
+}
+
+install_with_progress() {
+  pip_install --require-hashes --only-binary :all: --progress-bar off -r "$1" | show_progress "$(grep -c '==' "$1")"
 }
 
 # A line for every ten packages from pip's output (its errors go to stderr, untouched). A stop while pip unpacks leaves
@@ -143,6 +170,6 @@ show_progress() {
 # The project itself, editable: the code and the templates of the checkout are what runs. flit_core is in the lock.
 install_project() {
   say "  installing rgz-email itself"
-  venv_pip install --quiet --no-index --no-deps --no-build-isolation -e "$HOME_DIR" ||
+  attended pip_install --quiet --no-index --no-deps --no-build-isolation -e "$HOME_DIR" ||
     fail "pip could not install the project itself (its message is above)"
 }

@@ -32,10 +32,13 @@ install_packages() {
   fi
   say "Installing $* with apt-get, for $why."
   log=$(mktemp)
+  # Told to end, this script lets apt-get finish first: stopped half-way it would leave the system's packages unusable.
+  trap 'exit 143' TERM HUP
   if ! { apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends "$@"; } >"$log" 2>&1 </dev/null; then
     tail -n 20 "$log" >&2
     rm -f "$log"
     fail "apt-get could not install $*" "Its last lines are above. Mend that, then start again."
   fi
   rm -f "$log"
+  trap - TERM HUP
 }

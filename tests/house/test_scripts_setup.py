@@ -5,6 +5,7 @@ Not here: that the true lock files install on a fresh machine. CI shows that by 
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -16,7 +17,7 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 
 #: Notes its arguments, then does what pip would have done as far as anybody looks: packages, and commands in bin.
 PIP = r"""
-import os, pathlib, sys
+import os, pathlib, sys, time
 arguments = sys.argv[1:]
 bin = pathlib.Path(sys.prefix, "bin")
 home = bin.parent.parent
@@ -24,6 +25,9 @@ with (home / "pip.log").open("a") as log:
     log.write(" ".join(arguments) + "\n")
 if (home / "pip-fails").exists():
     sys.exit("ERROR: no matching distribution")
+if (home / "pip-hangs").exists():
+    print("Collecting sample==1.0\nCollecting other==1.0\nInstalling collected packages: sample", flush=True)
+    time.sleep(600)
 def command(name, text):
     # As pip writes it where the path has a space, which a #! line cannot hold.
     start = "#!/bin/sh\n'''exec' '" + str(bin / "python") + "' \"$0\" \"$@\"\n' '''\n"
@@ -231,6 +235,18 @@ def test_setup_is_done_once_when_two_start_together(checkout: Checkout) -> None:
     outcomes = [process.communicate() for process in processes]
     assert [process.returncode for process in processes] == [0, 0], outcomes
     assert checkout.pip_calls() == 2  # the lock file, the project
+
+
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGINT])
+def test_setup_ends_pip_too_when_it_is_told_to_end(checkout: Checkout, how: signal.Signals) -> None:
+    (checkout.home / "pip-hangs").touch()
+    with checkout.start("serve") as process:
+        assert process.stderr is not None
+        while "unpacking" not in process.stderr.readline():
+            assert process.poll() is None
+        process.send_signal(how)
+        process.communicate()  # returns once nobody holds the pipes any more
+    assert process.returncode == 128 + how
 
 
 def test_setup_refuses_a_python_that_is_too_old(checkout: Checkout) -> None:
