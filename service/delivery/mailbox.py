@@ -1,0 +1,167 @@
+"""The development mailbox: an SMTP server on this machine that keeps the last mails in memory. Mail goes nowhere else.
+
+What it is not: a mail server. No login, no encryption, no disk.
+"""
+
+import asyncio
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email import message_from_bytes, policy
+from typing import Any
+
+from aiosmtpd.smtp import SMTP, Envelope, Session
+
+from service.errors import ConfigurationError
+
+#: Room for the largest setting of EMAIL_MAX_ATTACHMENT_SIZE_MB, encoded, with its bodies.
+_MAX_MAIL_BYTES = 160 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class MailboxItem:
+    """One mail that came. `sender` and `to` are of the envelope, `subject` is decoded; `received_at` is UTC."""
+
+    id: str
+    sender: str
+    to: tuple[str, ...]
+    subject: str
+    received_at: datetime
+    size_bytes: int
+
+
+Items = list[MailboxItem]
+
+
+class Mailbox:
+    """Keeps at most `max_messages`, and no more than `max_total_bytes` altogether; the oldest go. Thread-safe."""
+
+    def __init__(
+        self,
+        max_messages: int,
+        *,
+        max_total_bytes: int = 512 * 1024 * 1024,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self._max_messages = max_messages
+        self._max_total_bytes = max_total_bytes
+        self._clock = clock
+        self._changed = threading.Condition()
+        self._mails: OrderedDict[str, tuple[MailboxItem, bytes]] = OrderedDict()  # oldest first
+        self._total_bytes = 0
+        self._count = 0
+        self._stopped = True
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._thread: threading.Thread | None = None
+
+    def start(self, host: str = "127.0.0.1", port: int = 0) -> int:
+        """Listen; the port, a free one for 0. Raises ConfigurationError where the port can't be had."""
+        loop = asyncio.new_event_loop()
+        try:
+            server = loop.run_until_complete(loop.create_server(lambda: self._session(loop), host, port))
+        except OSError as error:
+            loop.close()
+            raise ConfigurationError([f"The mailbox can't listen on {host}:{port} ({error.strerror})."]) from error
+        self._loop = loop
+        self._stopped = False
+        self._thread = threading.Thread(target=_serve, args=(loop, server), name="mailbox", daemon=True)
+        self._thread.start()
+        return int(server.sockets[0].getsockname()[1])
+
+    def stop(self) -> None:
+        """Close; the mails stay readable. Who waits in `list` goes home. Stopping twice does nothing."""
+        with self._changed:
+            self._stopped = True
+            self._changed.notify_all()
+        loop, thread, self._loop, self._thread = self._loop, self._thread, None, None
+        if loop is not None and thread is not None:
+            loop.call_soon_threadsafe(loop.stop)
+            thread.join()
+
+    def list(self, to: str | None = None, wait_s: float = 0) -> Items:
+        """The mails for this recipient (any, for None), newest first; waits up to `wait_s` seconds for a first one."""
+        wanted = to.strip().casefold() if to else None
+
+        def matching() -> Items:
+            return [item for item, _ in reversed(self._mails.values()) if wanted is None or _is_to(item, wanted)]
+
+        with self._changed:
+            self._changed.wait_for(lambda: self._stopped or bool(matching()), timeout=max(wait_s, 0))
+            return matching()
+
+    def raw(self, mail_id: str) -> bytes | None:
+        """The mail's bytes as they were received; None where there is none of that name, or no more."""
+        with self._changed:
+            found = self._mails.get(mail_id)
+            return found[1] if found else None
+
+    def clear(self) -> None:
+        """Forget all mails."""
+        with self._changed:
+            self._mails.clear()
+            self._total_bytes = 0
+
+    def keep(self, sender: str, to: Sequence[str], content: bytes) -> str:
+        """Take a mail in; its id. The oldest go where there is no room."""
+        headers = message_from_bytes(content.partition(b"\r\n\r\n")[0] + b"\r\n\r\n", policy=policy.default)
+        with self._changed:
+            self._count += 1
+            subject = str(headers.get("Subject", ""))
+            item = MailboxItem(f"{self._count}", sender, tuple(to), subject, self._clock(), len(content))
+            self._mails[item.id] = item, content
+            self._total_bytes += len(content)
+            while len(self._mails) > self._max_messages or (
+                self._total_bytes > self._max_total_bytes and len(self._mails) > 1
+            ):
+                _, (oldest, _) = self._mails.popitem(last=False)
+                self._total_bytes -= oldest.size_bytes
+            self._changed.notify_all()
+        return item.id
+
+    def _session(self, loop: asyncio.AbstractEventLoop) -> Any:
+        return SMTP(
+            _Reception(self),
+            loop=loop,
+            hostname="mailbox.localhost",
+            ident="development mailbox",
+            enable_SMTPUTF8=True,
+            data_size_limit=min(_MAX_MAIL_BYTES, self._max_total_bytes),
+        )
+
+
+class _Reception:
+    """What aiosmtpd calls; it finds these by their names."""
+
+    def __init__(self, mailbox: Mailbox) -> None:
+        self._mailbox = mailbox
+
+    async def handle_EHLO(  # noqa: N802
+        self, _server: SMTP, session: Session, _envelope: Envelope, hostname: str, responses: list[str]
+    ) -> list[str]:
+        """Offers PIPELINING too: commands are read one after the other, however they arrive."""
+        session.host_name = hostname
+        return [*responses[:-1], "250-PIPELINING", "250-ENHANCEDSTATUSCODES", responses[-1]]
+
+    async def handle_DATA(self, _server: SMTP, _session: Session, envelope: Envelope) -> str:  # noqa: N802
+        """Keeps the mail; the answer names it."""
+        content = bytes(envelope.original_content or b"")
+        mail_id = self._mailbox.keep(envelope.mail_from or "", envelope.rcpt_tos, content)
+        return f"250 2.0.0 Ok: queued as mailbox-{mail_id}"
+
+
+def _serve(loop: asyncio.AbstractEventLoop, server: asyncio.Server) -> None:
+    asyncio.set_event_loop(loop)
+    loop.run_forever()
+    server.close()
+    tasks = asyncio.all_tasks(loop)
+    for task in tasks:
+        task.cancel()
+    loop.run_until_complete(asyncio.gather(*tasks, return_exceptions=True))
+    loop.run_until_complete(loop.shutdown_asyncgens())
+    loop.close()
+
+
+def _is_to(item: MailboxItem, wanted: str) -> bool:
+    return any(address.casefold() == wanted for address in item.to)

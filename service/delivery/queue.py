@@ -1,0 +1,249 @@
+"""Huey's storage, and the ring. The rows of our database are the truth: a ring carries nothing and may be lost.
+
+Rings coalesce: while one waits in the queue a further one says nothing new, because a worker that takes it looks at the
+rows only then. That is decided in the storage itself, in one atomic step, so it holds for all processes together and
+leaves no mark that a dead process could forget to remove.
+"""
+
+import json
+import sqlite3
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Protocol, cast
+from urllib.parse import urlsplit
+
+from huey import Huey as _Huey
+from huey.consumer import Consumer as _Consumer
+from huey.registry import Message, Registry
+from huey.storage import PostgresStorage, RedisStorage, SqliteStorage
+from redis import ConnectionPool
+
+from service.errors import ConfigurationError
+
+#: The task that a ring stands for, whatever module its code lives in.
+RING = "deliver_due"
+
+#: How long a worker of the SQLite queue sleeps between two looks, seconds. Redis and PostgreSQL wake theirs.
+_POLL_S = 0.05
+_CONNECT_TIMEOUT_S = 5.0
+
+
+class Rings(Protocol):
+    """A storage that can enqueue what is not there yet."""
+
+    def enqueue_once(self, data: bytes) -> bool:
+        """Enqueue unless the same bytes wait already; whether it did. Atomic over all processes."""
+
+
+class JsonSerializer:
+    """Tasks as JSON. Huey's own is pickle: whoever can write to the queue could run code.
+
+    Only tasks with JSON arguments and without pipelines: all that ours need.
+    """
+
+    def serialize(self, data: Any) -> bytes:
+        """Raises TypeError for what JSON has no word for."""
+        value = {"task": data._asdict()} if isinstance(data, Message) else {"value": data}
+        return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False).encode()
+
+    def deserialize(self, data: bytes) -> Any:
+        """Raises ValueError for what `serialize` did not write."""
+        value = json.loads(bytes(data))
+        if not isinstance(value, dict):
+            raise ValueError("Not a task: not a JSON object.")
+        if "task" not in value:
+            return value.get("value")
+        fields = value["task"]
+        if (
+            not isinstance(fields, dict)
+            or not isinstance(fields.get("name"), str)
+            or fields.keys() - set(Message._fields)
+        ):
+            raise ValueError("Not a task: unknown fields.")
+        return Message(
+            **{**fields, "args": tuple(fields.get("args") or ()), "kwargs": dict(fields.get("kwargs") or {})}
+        )
+
+
+class _Names(Registry):  # type: ignore[misc]  # huey has no types
+    """Tasks by their name alone: who rings need not import who answers."""
+
+    def task_to_string(self, task_class: type) -> str:
+        return task_class.__name__
+
+
+class Huey(_Huey):  # type: ignore[misc]  # huey has no types
+    """A queue of rings: no results, tasks known by their bare name."""
+
+    storage: Any
+
+    def __init__(self, storage_class: type, **storage: Any) -> None:
+        super().__init__(
+            "rgz_email", results=False, serializer=JsonSerializer(), storage_class=storage_class, **storage
+        )
+        self._registry = _Names()
+
+
+def open_queue(url: str) -> Huey:
+    """The queue at `sqlite:///FILE`, `redis://…`, `rediss://…`, `valkey://…`, `valkeys://…` or `postgresql://…`.
+
+    SQLite's file and directory are made. Raises ConfigurationError for another URL or a place that can't be used.
+    """
+    scheme = urlsplit(url).scheme
+    opened = _OPENERS.get(scheme)
+    if opened is None:
+        raise ConfigurationError(
+            ["QUEUE_URL: write sqlite:///FILE, redis://HOST, valkey://HOST or postgresql://USER@HOST/NAME"]
+        )
+    try:
+        return opened(url)
+    except Exception as error:  # each storage has a tree of its own, and psycopg's is not ours to import
+        raise ConfigurationError(
+            [f"QUEUE_URL: the {scheme} queue can't be opened ({type(error).__name__}: {error})"]
+        ) from error
+
+
+def ring(queue: Huey) -> bool:
+    """Tell a worker that rows may be due; False where a ring waits already. What the storage raises comes through."""
+    message = Message(id=RING, name=RING, retries=0, retry_delay=0, args=(), kwargs={})
+    return cast(Rings, queue.storage).enqueue_once(queue.serializer.serialize(message))
+
+
+def rings_waiting(queue: Huey) -> int:
+    """How many tasks wait in the queue."""
+    return int(queue.storage.queue_size())
+
+
+def close_queue(queue: Huey) -> None:
+    """Let go of the storage's connections; those that consumer threads opened end with them."""
+    storage = queue.storage
+    storage.close()
+    if isinstance(storage, RedisStorage):
+        storage.pool.disconnect()
+
+
+class Consumer(_Consumer):  # type: ignore[misc]  # huey has no types
+    """Runs tasks in threads of this process and leaves the process's signals alone. One thread is enough for rings."""
+
+    def __init__(self, queue: Huey, *, workers: int = 1) -> None:
+        super().__init__(
+            queue, workers=workers, initial_delay=_POLL_S, max_delay=_POLL_S, backoff=1.0, shutdown_timeout=5.0
+        )
+
+    def start(self) -> None:
+        """Returns at once."""
+        super().start()
+
+    def stop(self, graceful: bool = True) -> None:
+        """Takes no more tasks; returns when those under way have ended, within about 5 s."""
+        super().stop(graceful=graceful)
+
+    def _set_signal_handlers(self) -> None:
+        """The process decides about its signals."""
+
+
+class _SqliteRings(SqliteStorage):  # type: ignore[misc]  # huey has no types
+    """A file of its own. Deleted or replaced under our hands, it is opened anew, with its tables."""
+
+    _conn: Any
+    _identity: tuple[int, int] | None = None
+
+    @property
+    def conn(self) -> sqlite3.Connection:
+        if self._conn is not None and _identity(self.filename) != self._identity:
+            self._conn.close()
+            self._conn = None
+        return cast(sqlite3.Connection, super().conn)
+
+    def _create_connection(self) -> sqlite3.Connection:
+        connection = cast(sqlite3.Connection, super()._create_connection())
+        # NORMAL may lose the last rings at a power cut, which is what rings may be; it never harms the file.
+        connection.execute("pragma synchronous = normal")
+        for statement in self.ddl:
+            connection.execute(statement)
+        self._identity = _identity(self.filename)
+        return connection
+
+    def enqueue_once(self, data: bytes) -> bool:
+        if self.sql("select 1 from task where queue = ? and data = ?", (self.name, data), results=True):
+            return False
+        with self.db(commit=True) as cursor:
+            cursor.execute(
+                "insert into task (queue, data, priority) select ?1, ?2, 0"
+                " where not exists (select 1 from task where queue = ?1 and data = ?2)",
+                (self.name, data),
+            )
+            return bool(cursor.rowcount == 1)
+
+
+#: LPOS needs Redis 6.0.6; every Valkey has it.
+_RING_ONCE = """
+if redis.call('lpos', KEYS[1], ARGV[1]) then return 0 end
+redis.call('lpush', KEYS[1], ARGV[1])
+return 1
+"""
+
+
+class _RedisRings(RedisStorage):  # type: ignore[misc]  # huey has no types
+    """Redis or Valkey."""
+
+    def enqueue_once(self, data: bytes) -> bool:
+        return bool(self.conn.eval(_RING_ONCE, 1, self.queue_key, data))
+
+
+class _PostgresRings(PostgresStorage):  # type: ignore[misc]  # huey has no types
+    """PostgreSQL: who rings at the same moment waits for the lock, and then sees the other's ring."""
+
+    def enqueue_once(self, data: bytes) -> bool:
+        with self.db(commit=True) as cursor:
+            cursor.execute("select pg_advisory_xact_lock(hashtextextended(%s, 0))", (self.channel,))
+            cursor.execute(
+                f"insert into {self.table_task} (queue, data, priority) select %(queue)s, %(data)s, 0"
+                f" where not exists (select 1 from {self.table_task} where queue = %(queue)s and data = %(data)s)",
+                {"queue": self.name, "data": data},
+            )
+            added = bool(cursor.rowcount == 1)
+            if added:
+                cursor.execute("select pg_notify(%s, '')", (self.channel,))
+        return added
+
+
+def _open_sqlite(url: str) -> Huey:
+    path = Path(url.removeprefix("sqlite:///"))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return Huey(_SqliteRings, filename=str(path))
+
+
+def _open_redis(url: str) -> Huey:
+    scheme, rest = url.split("://", 1)
+    pool = ConnectionPool.from_url(
+        f"{scheme.replace('valkey', 'redis')}://{rest}",
+        socket_connect_timeout=_CONNECT_TIMEOUT_S,
+        socket_timeout=_CONNECT_TIMEOUT_S,  # longer than a worker's blocking look, which is 1 s
+    )
+    queue = Huey(_RedisRings, connection_pool=pool)
+    queue.storage.conn.ping()
+    return queue
+
+
+def _open_postgresql(url: str) -> Huey:
+    return Huey(_PostgresRings, dsn=url, connect_timeout=int(_CONNECT_TIMEOUT_S))
+
+
+_OPENERS: Mapping[str, Callable[[str], Huey]] = {
+    "sqlite": _open_sqlite,
+    "redis": _open_redis,
+    "rediss": _open_redis,
+    "valkey": _open_redis,
+    "valkeys": _open_redis,
+    "postgresql": _open_postgresql,
+    "postgres": _open_postgresql,
+}
+
+
+def _identity(filename: str) -> tuple[int, int] | None:
+    try:
+        status = Path(filename).stat()
+    except FileNotFoundError:
+        return None
+    return status.st_dev, status.st_ino

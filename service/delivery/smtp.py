@@ -1,0 +1,150 @@
+"""The way out: kept connections to one mail server, each used by one thread at a time, and a pause when it is away."""
+
+import ssl
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import replace
+
+from service.addresses import AddressInvalid
+from service.delivery.mime import Wire
+from service.delivery.outcome import Outcome, OutcomeKind, Phase, Transport
+from service.delivery.pauses import Circuit, backoff_s
+from service.delivery.smtp_line import Line, LineBroken, Server, tls_context
+from service.delivery.smtp_transaction import Envelope, envelope, transact
+
+__all__ = ["Outcome", "OutcomeKind", "Phase", "Server", "SmtpTransport", "Transport", "backoff_s"]
+
+#: Servers hang up on the idle: Postfix after 300 s, under stress after 10 s. Beyond this we open a new one.
+_MAX_IDLE_S = 20.0
+
+
+class SmtpTransport:
+    """A Transport to one server. At most `server.max_connections` at once; a further thread waits for its turn.
+
+    Raises ConfigurationError where the server's `ca_file` can't be read. `clock` is monotonic, seconds.
+    """
+
+    def __init__(self, server: Server, *, clock: Callable[[], float] = time.monotonic) -> None:
+        self._server = server
+        self._clock = clock
+        self._context: ssl.SSLContext = tls_context(server)
+        self._circuit = Circuit(clock)
+        self._turns = threading.BoundedSemaphore(server.max_connections)
+        self._lock = threading.Lock()
+        self._idle: list[Line] = []  # the last used first: the others may grow old
+        self._closed = False
+
+    def deliver(
+        self,
+        sender: str,
+        recipient: str,
+        wire: Wire,
+        *,
+        before_mail: Callable[[], bool] | None = None,
+        before_dot: Callable[[], None] | None = None,
+    ) -> Outcome:
+        """See Transport."""
+        host = self._server.host
+        try:
+            letter = envelope(sender, recipient, wire)
+        except AddressInvalid as error:
+            return Outcome(OutcomeKind.FAILED, Phase.MAIL, host, False, f"Not an address to send to: {error}")
+        with self._turns:
+            wait_s = self._circuit.admit()
+            if wait_s > 0:
+                detail = f"{host} is paused. {self._circuit.reason}".strip()
+                return Outcome(OutcomeKind.PAUSED, Phase.PAUSE, host, False, detail, tried=False, retry_after_s=wait_s)
+            try:
+                outcome = self._send(letter, before_mail, before_dot)
+            except BaseException:
+                self._circuit.abandoned()
+                raise
+        return self._noted(outcome)
+
+    def paused_for_s(self) -> float:
+        """See Transport."""
+        return self._circuit.paused_for_s()
+
+    def close(self) -> None:
+        """Say goodbye on idle connections; those in use close when their message is through."""
+        with self._lock:
+            self._closed = True
+            lines, self._idle = self._idle, []
+        for line in lines:
+            line.say_goodbye()
+
+    def _send(
+        self, letter: Envelope, before_mail: Callable[[], bool] | None, before_dot: Callable[[], None] | None
+    ) -> Outcome:
+        """Once more on a new connection where a kept one turns out dead before MAIL was answered: nothing was lost."""
+        line: Line | None = None
+        while True:
+            again = line is not None
+            try:
+                line = None if again else self._take()
+                line = line or Line(self._server, self._context, self._clock)
+                outcome = transact(line, letter, before_mail=before_mail, before_dot=before_dot)
+            except LineBroken as broken:
+                if line is not None and line.kept and broken.phase is Phase.MAIL:
+                    self._drop_idle()
+                    continue
+                return _paused(self._server.host, broken)
+            if line.kept and outcome.code == 421 and outcome.phase is Phase.MAIL:
+                self._drop_idle()  # "too many messages on this connection"
+                continue
+            self._give_back(line)
+            return outcome
+
+    def _take(self) -> Line | None:
+        now = self._clock()
+        while True:
+            with self._lock:
+                stale = [line for line in self._idle if now - line.idle_since > _MAX_IDLE_S]
+                self._idle = [line for line in self._idle if now - line.idle_since <= _MAX_IDLE_S]
+                line = self._idle.pop() if self._idle else None
+            for old in stale:
+                old.say_goodbye()
+            if line is None or line.is_alive():
+                return line
+            line.close()
+
+    def _give_back(self, line: Line) -> None:
+        line.kept = True
+        line.idle_since = self._clock()
+        with self._lock:
+            keep = line.sock is not None and not self._closed
+            if keep:
+                self._idle.append(line)
+        if not keep:
+            line.say_goodbye()
+
+    def _drop_idle(self) -> None:
+        with self._lock:
+            lines, self._idle = self._idle, []
+        for line in lines:
+            line.say_goodbye()
+
+    def _noted(self, outcome: Outcome) -> Outcome:
+        """Tell the circuit. What never asked the server, and what it never answered, says nothing about it."""
+        if outcome.kind is OutcomeKind.PAUSED and outcome.tried:
+            return replace(outcome, retry_after_s=self._circuit.broke(outcome.detail))
+        if outcome.answered:
+            self._circuit.worked()
+        else:
+            self._circuit.abandoned()
+        return outcome
+
+
+def _paused(host: str, broken: LineBroken) -> Outcome:
+    reply = broken.reply
+    return Outcome(
+        kind=OutcomeKind.PAUSED,
+        phase=broken.phase,
+        server=host,
+        answered=False,
+        detail=f"Not sent: {host} failed at {broken.phase}: {broken.reason}.",
+        code=reply.code if reply else None,
+        enhanced_code=reply.enhanced_code if reply else None,
+        reply=broken.reason if reply else None,
+    )

@@ -1,0 +1,273 @@
+"""One connection to a mail server: opened, encrypted, logged in, read and written under deadlines.
+
+smtplib makes the commands of the opening (EHLO, AUTH); every byte goes through `write` and `read`, which bound a whole
+step and not, as smtplib does, each single read: a server that sends one byte a second holds nobody up.
+"""
+
+import base64
+import contextlib
+import select
+import smtplib
+import socket
+import ssl
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from service.delivery.outcome import Phase, Reply, clean
+from service.errors import ConfigurationError
+
+#: RFC 5321, 4.5.3.2.6: how long a server may think about a message after the final dot.
+_DOT_TIMEOUT_S = 600.0
+#: A reply longer than this is no reply.
+_MAX_REPLY_BYTES = 65_536
+_CHUNK_BYTES = 65_536
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """The next hop. Times are seconds.
+
+    `timeout_s` bounds each step as a whole. The answer to the final dot has `dot_timeout_s`; None is 20 times
+    `timeout_s`, at most the 10 minutes of RFC 5321: too soon an end there makes duplicates (RFC 1047). `ca_file` is a
+    PEM file of authorities trusted besides the system's.
+    """
+
+    host: str
+    port: int
+    tls_mode: Literal["starttls", "implicit", "none"]
+    user: str | None = None
+    password: str | None = None
+    ca_file: Path | None = None
+    timeout_s: float = 30.0
+    max_connections: int = 20
+    dot_timeout_s: float | None = None
+
+    @property
+    def patience_s(self) -> float:
+        """For the answer to the final dot."""
+        return min(_DOT_TIMEOUT_S, 20 * self.timeout_s if self.dot_timeout_s is None else self.dot_timeout_s)
+
+
+class LineBroken(Exception):
+    """The conversation can't go on; `reason` says why, without secrets. `reply` is what the server said, if it did."""
+
+    def __init__(self, phase: Phase, reason: str, reply: Reply | None = None) -> None:
+        self.phase = phase
+        self.reason = reason
+        self.reply = reply
+        super().__init__(f"{phase}: {reason}")
+
+
+def tls_context(server: Server) -> ssl.SSLContext:
+    """Verifies name and chain, always. Raises ConfigurationError where the additional authority can't be read."""
+    context = ssl.create_default_context()
+    if server.ca_file is not None:
+        try:
+            context.load_verify_locations(server.ca_file)
+        except OSError as error:  # ssl.SSLError is one
+            sentence = f"SMTP_CA_FILE: {server.ca_file} can't be read as PEM certificates ({error.strerror or error})"
+            raise ConfigurationError([sentence]) from error
+    return context
+
+
+class Line(smtplib.SMTP):
+    """An open connection. Not thread-safe. `kept`: it has carried a message before; `dirty`: RSET is due first."""
+
+    sock: Any  # a socket, also one of TLS
+
+    def __init__(self, server: Server, context: ssl.SSLContext, clock: Callable[[], float] = time.monotonic) -> None:
+        """Connects, encrypts and logs in. Raises LineBroken."""
+        super().__init__(local_hostname="localhost", timeout=server.timeout_s)  # connects nowhere without a host
+        self.server = server
+        self.kept = False
+        self.dirty = False
+        self.idle_since = 0.0
+        self._context = context
+        self._clock = clock
+        self._buffer = bytearray()
+        self._host = server.host
+        phase = Phase.CONNECT
+        try:
+            for phase_now, step in self._opening():
+                phase = phase_now
+                step()
+        except LineBroken:
+            self.close()
+            raise
+        except (OSError, ValueError) as error:
+            self.close()
+            raise LineBroken(phase, self.explain(error)) from error
+
+    def write(self, data: bytes, timeout_s: float) -> None:
+        """All of it within `timeout_s`. Raises OSError; then its last byte was not sent."""
+        deadline = self._clock() + timeout_s
+        view = memoryview(data)
+        while view:
+            self.sock.settimeout(self._left(deadline))
+            view = view[self.sock.send(view[:_CHUNK_BYTES]) :]
+
+    def read(self, timeout_s: float) -> Reply:
+        """The next reply, whole, within `timeout_s`. Raises OSError (smtplib's are such) where there is none."""
+        code, lines = self._read_lines(self._clock() + timeout_s)
+        texts = [clean(line.decode("utf-8", "replace")) for line in lines]
+        first = Reply(code, texts[0]).enhanced_code
+        if first:  # RFC 2034 repeats the code on each line
+            texts[1:] = [text.removeprefix(first).lstrip() for text in texts[1:]]
+        return Reply(code, clean(" ".join(filter(None, texts))))
+
+    def is_alive(self) -> bool:
+        """Nothing to read on a line that waits for us: what a server says unasked is 421 or the end."""
+        if self.sock is None or self._buffer:
+            return False
+        readable, _, _ = select.select([self.sock], [], [], 0)
+        return not readable
+
+    def say_goodbye(self) -> None:
+        """QUIT without waiting: the message was taken, what comes now changes nothing."""
+        with contextlib.suppress(OSError, ValueError):
+            self.write(b"QUIT\r\n", 1.0)
+        self.close()
+
+    def explain(self, error: Exception) -> str:
+        """Why a step failed, for people, without the password."""
+        match error:
+            case smtplib.SMTPResponseException():
+                return self._without_secrets(clean(f"{error.smtp_code} {_text(error.smtp_error)}"))
+            case ssl.SSLCertVerificationError():
+                return f"its certificate is not trusted: {error.verify_message}"
+            case ssl.SSLError():
+                return f"TLS failed: {(error.reason or str(error)).replace('_', ' ').lower()}"
+            case TimeoutError():
+                return f"no answer within {self.server.timeout_s:g} s"
+            case smtplib.SMTPServerDisconnected() | ConnectionResetError() | BrokenPipeError():
+                return "it closed the connection"
+            case ConnectionRefusedError():
+                return "it refused the connection"
+            case socket.gaierror():
+                return "its name can't be found"
+            case UnicodeError():
+                return "user and password must be ASCII"
+            case OSError(strerror=str() as text):
+                return text.lower()
+        return self._without_secrets(clean(str(error)))
+
+    # What smtplib calls for its commands.
+
+    def send(self, s: Any) -> None:
+        self.write(s.encode("ascii") if isinstance(s, str) else bytes(s), self.server.timeout_s)
+
+    def getreply(self) -> tuple[int, bytes]:
+        code, lines = self._read_lines(self._clock() + self.server.timeout_s)
+        return code, b"\n".join(lines)
+
+    # The opening.
+
+    def _opening(self) -> list[tuple[Phase, Callable[[], None]]]:
+        implicit, starttls = self.server.tls_mode == "implicit", self.server.tls_mode == "starttls"
+        steps: list[tuple[Phase, Callable[[], None]]] = [(Phase.CONNECT, self._connect)]
+        steps += [(Phase.TLS, self._encrypt)] if implicit else []
+        steps += [(Phase.GREETING, self._greeting), (Phase.EHLO, self._introduce)]
+        steps += [(Phase.TLS, self._starttls), (Phase.EHLO, self._introduce)] if starttls else []
+        steps += [(Phase.LOGIN, self._login)] if self.server.user else []
+        return steps
+
+    def _connect(self) -> None:
+        self.sock = socket.create_connection((self.server.host, self.server.port), self.server.timeout_s)
+        self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.local_hostname = _own_name(self.sock)
+
+    def _encrypt(self) -> None:
+        self.sock.settimeout(self.server.timeout_s)  # the handshake as a whole
+        self.sock = self._context.wrap_socket(self.sock, server_hostname=self.server.host)
+
+    def _greeting(self) -> None:
+        self._expect(220, Phase.GREETING, self.read(self.server.timeout_s))
+
+    def _introduce(self) -> None:
+        """EHLO, or HELO for a server that has never heard of it (RFC 5321, 3.2)."""
+        code, text = self.ehlo()
+        if 500 <= code <= 504 and self.server.tls_mode == "none":
+            code, text = self.helo()
+        self._expect(250, Phase.EHLO, Reply(code, clean(_text(text))))
+
+    def _starttls(self) -> None:
+        """Without STARTTLS there is no mail: going on in clear is what somebody in between would want (RFC 3207, 6)."""
+        if not self.has_extn("starttls"):
+            raise LineBroken(Phase.TLS, "it does not offer STARTTLS, and nothing is sent in clear")
+        code, text = self.docmd("STARTTLS")
+        self._expect(220, Phase.TLS, Reply(code, clean(_text(text))))
+        if self._buffer:
+            raise LineBroken(Phase.TLS, "it sent something in clear after its answer to STARTTLS")
+        self._encrypt()
+        self.ehlo_resp = self.helo_resp = None  # what it said in clear counts no more
+        self.esmtp_features = {}
+        self.does_esmtp = False
+
+    def _login(self) -> None:
+        if not self.has_extn("auth"):
+            raise LineBroken(Phase.LOGIN, "it offers no login (AUTH), and a user is set")
+        self.login(self.server.user or "", self.server.password or "")
+
+    def _expect(self, code: int, phase: Phase, reply: Reply) -> None:
+        if reply.code != code:
+            raise LineBroken(phase, self._without_secrets(str(reply)), reply)
+
+    def _without_secrets(self, text: str) -> str:
+        user, password = self.server.user or "", self.server.password or ""
+        if not password:
+            return text
+        pair = base64.b64encode(f"\0{user}\0{password}".encode()).decode()
+        for secret in (pair, base64.b64encode(password.encode()).decode(), password):
+            text = text.replace(secret, "***")
+        return text
+
+    # Bytes.
+
+    def _read_lines(self, deadline: float) -> tuple[int, list[bytes]]:
+        lines: list[bytes] = []
+        size_bytes = 0
+        while True:
+            raw = self._read_line(deadline)
+            size_bytes += len(raw)
+            if size_bytes > _MAX_REPLY_BYTES or not raw[:3].isdigit() or raw[3:4] not in (b" ", b"-", b""):
+                raise smtplib.SMTPException("it answered something that is not SMTP")
+            lines.append(raw[4:].strip())
+            if raw[3:4] != b"-":
+                return int(raw[:3]), lines
+
+    def _read_line(self, deadline: float) -> bytes:
+        while (end := self._buffer.find(b"\n")) < 0:
+            if len(self._buffer) > _MAX_REPLY_BYTES:
+                raise smtplib.SMTPException("it answered something that is not SMTP")
+            self.sock.settimeout(self._left(deadline))
+            received = self.sock.recv(_CHUNK_BYTES)
+            if not received:
+                raise smtplib.SMTPServerDisconnected("it closed the connection")
+            self._buffer += received
+        line = bytes(self._buffer[:end]).rstrip(b"\r")
+        del self._buffer[: end + 1]
+        return line
+
+    def _left(self, deadline: float) -> float:
+        if self.sock is None:
+            raise smtplib.SMTPServerDisconnected("the connection is closed")
+        left = deadline - self._clock()
+        if left <= 0:
+            raise TimeoutError
+        return left
+
+
+def _own_name(connected: socket.socket) -> str:
+    """What we call ourselves: our full name, else the address we speak from (RFC 5321, 4.1.3)."""
+    name = socket.gethostname()
+    if "." in name and name.isascii() and " " not in name:
+        return name
+    address = str(connected.getsockname()[0])
+    return f"[IPv6:{address}]" if ":" in address else f"[{address}]"
+
+
+def _text(value: bytes | str) -> str:
+    return value.decode("utf-8", "replace") if isinstance(value, bytes) else value
