@@ -1,0 +1,234 @@
+"""The bytes that were sent: bodies, attachments, and the template revisions that made them.
+
+Dictionaries are stored by their own digest, so that a body is never read with another one than it was packed with.
+"""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from service.errors import ArchiveCorrupt
+from service.models import Attachment, Body
+from service.store.codec import PackedBody, compress, decompress, digest_of, pack, unpack
+from service.store.database import Database, Reader, Transaction, listed
+from service.store.database.contract import Row
+
+__all__ = [
+    "CurrentTemplate",
+    "PackedBody",
+    "Revision",
+    "latest_revision_of",
+    "pack",
+    "revision",
+    "save_blobs",
+    "save_revision",
+    "sweep_blobs",
+    "unpack_rows",
+    "versions",
+]
+
+#: A blob that no message refers to is swept when nobody has brought it for this long.
+ORPHAN_AGE = timedelta(hours=1)
+
+
+BODY_COLUMNS = "message_id, codec, dictionary_sha256, html_bytes, size_bytes, sha256, content"
+
+
+def unpack_rows(reader: Reader, rows: Iterable[Row]) -> dict[str, Body | ArchiveCorrupt]:
+    """Bodies of rows with BODY_COLUMNS by message id; the error in the place of one that can't be read."""
+    rows = list(rows)
+    dictionaries = _dictionaries(reader, {row["dictionary_sha256"] for row in rows} - {None})
+    bodies: dict[str, Body | ArchiveCorrupt] = {}
+    for row in rows:
+        packed = PackedBody(**{name: value for name, value in row.items() if name != "message_id"})
+        try:
+            bodies[row["message_id"]] = unpack(packed, dictionaries.get(packed.dictionary_sha256 or ""))
+        except ArchiveCorrupt as error:
+            bodies[row["message_id"]] = error
+    return bodies
+
+
+def save_blobs(database: Database, attachments: Iterable[Attachment], *, now: datetime) -> None:
+    """Stores what attachments hold, each content once, in a transaction of its own, before their message.
+
+    The message must be stored within the hour, or the sweep takes them. Raises StoreBusy.
+    """
+    distinct = {attachment.sha256: attachment for attachment in attachments}
+    if not distinct:
+        return
+    rows = [
+        {"sha256": digest, "size_bytes": blob.size_bytes, "wanted_at": now, "data": blob.data}
+        for digest, blob in sorted(distinct.items())  # one order for all, or two savers could deadlock
+    ]
+    database.write(
+        lambda tx: tx.execute_many(
+            "INSERT INTO attachment_blobs (sha256, size_bytes, wanted_at, data)"
+            " VALUES (:sha256, :size_bytes, :wanted_at, :data)"
+            " ON CONFLICT (sha256) DO UPDATE SET wanted_at = excluded.wanted_at",
+            rows,
+        )
+    )
+
+
+def sweep_blobs(tx: Transaction, *, now: datetime, limit: int = 100) -> int:
+    """Deletes blobs that no message refers to and nobody has brought for an hour; returns how many."""
+    return len(
+        tx.execute(
+            "DELETE FROM attachment_blobs WHERE wanted_at < :before AND sha256 IN ("
+            " SELECT sha256 FROM attachment_blobs AS blob WHERE wanted_at < :before AND NOT EXISTS"
+            " (SELECT 1 FROM email_attachments AS used WHERE used.sha256 = blob.sha256)"
+            " ORDER BY wanted_at LIMIT :limit) RETURNING sha256",
+            {"before": now - ORPHAN_AGE, "limit": limit},
+        )
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class CurrentTemplate:
+    """What `email_templates` shows of a key: contents are Jinja source, `author` is from git or the admin."""
+
+    subject: str
+    html_content: str
+    text_content: str
+    category: str
+    required_variables: Sequence[str] = ()
+    attachments_allowed: bool = False
+    is_active: bool = True
+    author: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Revision:
+    """A template as it was when it first sent. `archive` renders it again; `dictionary` packs its bodies."""
+
+    revision: str
+    key: str
+    version: int
+    commit: str | None
+    dirty: bool
+    archive: bytes
+    dictionary: bytes | None
+    created_at: datetime
+    current: CurrentTemplate | None = None
+
+
+def save_revision(tx: Transaction, revision: Revision) -> None:
+    """Keeps a revision, once, and makes it the current row of its key where it says what that shows.
+
+    Another dictionary for a revision that is there already is kept beside the first, so a process that renders the
+    example a little differently packs and reads its own bodies all the same. `created_at` is now.
+    """
+    digest = digest_of(revision.dictionary) if revision.dictionary else None
+    # Each accept comes by here: what is kept already must cost no more than a look.
+    (kept,) = tx.execute(
+        "SELECT EXISTS (SELECT 1 FROM email_template_revisions WHERE revision = :revision) AS is_revision_kept,"
+        " EXISTS (SELECT 1 FROM archive_dictionaries WHERE sha256 = :digest) AS is_dictionary_kept",
+        {"revision": revision.revision, "digest": digest},
+    )
+    if digest and not kept["is_dictionary_kept"]:
+        tx.execute(
+            "INSERT INTO archive_dictionaries (sha256, data, created_at) VALUES (:sha256, :data, :created_at)"
+            " ON CONFLICT (sha256) DO NOTHING",
+            {"sha256": digest, "data": revision.dictionary, "created_at": revision.created_at},
+        )
+    if not kept["is_revision_kept"]:
+        _save_new(tx, revision, digest)
+    if revision.current is not None:
+        _save_current(tx, revision, revision.current)
+
+
+def revision(reader: Reader, revision_id: str) -> Revision | None:
+    """A kept revision (`current` is None); None where it never sent. Raises ArchiveCorrupt."""
+    return _one(reader, "kept.revision = :revision", {"revision": revision_id})
+
+
+def latest_revision_of(reader: Reader, key: str, version: int) -> Revision | None:
+    """The revision of this version that was first used last; None where none was. Raises ArchiveCorrupt."""
+    return _one(reader, "kept.key = :key AND kept.version = :version", {"key": key, "version": version})
+
+
+def versions(reader: Reader, key: str) -> list[Revision]:
+    """Every kept revision of a key, newest first, without archive and dictionary (b"" and None)."""
+    rows = reader.read(
+        "SELECT revision, key, version, git_commit, is_dirty, created_at FROM email_template_revisions"
+        " WHERE key = :key ORDER BY created_at DESC, revision DESC",
+        {"key": key},
+    )
+    return [_revision(row, archive=b"", dictionary=None) for row in rows]
+
+
+def _one(reader: Reader, condition: str, params: Mapping[str, object]) -> Revision | None:
+    rows = reader.read(
+        "SELECT kept.revision, kept.key, kept.version, kept.git_commit, kept.is_dirty, kept.created_at,"
+        " kept.archive_sha256, kept.archive, dictionaries.data AS dictionary FROM email_template_revisions AS kept"
+        " LEFT JOIN archive_dictionaries AS dictionaries ON dictionaries.sha256 = kept.dictionary_sha256"
+        f" WHERE {condition} ORDER BY kept.created_at DESC, kept.revision DESC LIMIT 1",
+        params,
+    )
+    if not rows:
+        return None
+    archive = decompress(rows[0]["archive"], rows[0]["archive_sha256"])
+    return _revision(rows[0], archive=archive, dictionary=rows[0]["dictionary"])
+
+
+def _revision(row: Row, *, archive: bytes, dictionary: bytes | None) -> Revision:
+    return Revision(
+        row["revision"], row["key"], row["version"], row["git_commit"], row["is_dirty"], archive, dictionary,
+        row["created_at"],
+    )  # fmt: skip
+
+
+def _save_new(tx: Transaction, revision: Revision, dictionary_sha256: str | None) -> None:
+    tx.execute(
+        "INSERT INTO email_template_revisions (revision, key, version, git_commit, is_dirty, archive_sha256, archive,"
+        " dictionary_sha256, created_at) VALUES (:revision, :key, :version, :commit, :dirty, :archive_sha256,"
+        " :archive, :dictionary_sha256, :created_at) ON CONFLICT (revision) DO NOTHING",
+        {
+            "revision": revision.revision,
+            "key": revision.key,
+            "version": revision.version,
+            "commit": revision.commit,
+            "dirty": revision.dirty,
+            "archive_sha256": digest_of(revision.archive),
+            "archive": compress(revision.archive),
+            "dictionary_sha256": dictionary_sha256,
+            "created_at": revision.created_at,
+        },
+    )
+
+
+def _save_current(tx: Transaction, revision: Revision, current: CurrentTemplate) -> None:
+    tx.execute(
+        "INSERT INTO email_templates (id, key, revision, subject, html_content, text_content, required_variables,"
+        " attachments_allowed, category, version, is_active, created_by, created_at, updated_by, updated_at)"
+        " VALUES (:key, :key, :revision, :subject, :html_content, :text_content, :required_variables,"
+        " :attachments_allowed, :category, :version, :is_active, :author, :now, :author, :now)"
+        " ON CONFLICT (key) DO UPDATE SET revision = excluded.revision, subject = excluded.subject,"
+        " html_content = excluded.html_content, text_content = excluded.text_content,"
+        " required_variables = excluded.required_variables, attachments_allowed = excluded.attachments_allowed,"
+        " category = excluded.category, version = excluded.version, is_active = excluded.is_active,"
+        " updated_by = excluded.updated_by, updated_at = excluded.updated_at",
+        {
+            "key": revision.key,
+            "revision": revision.revision,
+            "subject": current.subject,
+            "html_content": current.html_content,
+            "text_content": current.text_content,
+            "required_variables": json.dumps(list(current.required_variables)),
+            "attachments_allowed": current.attachments_allowed,
+            "category": current.category,
+            "version": revision.version,
+            "is_active": current.is_active,
+            "author": current.author,
+            "now": revision.created_at,
+        },
+    )
+
+
+def _dictionaries(reader: Reader, digests: Iterable[str]) -> Mapping[str, bytes]:
+    names, params = listed("sha256", digests)
+    if not params:
+        return {}
+    rows = reader.read(f"SELECT sha256, data FROM archive_dictionaries WHERE sha256 IN ({names})", params)
+    return {row["sha256"]: row["data"] for row in rows}

@@ -1,0 +1,243 @@
+"""Handing due messages to workers: a lease for each, renewed while a worker lives, swept up when it doesn't."""
+
+from collections.abc import Callable, Collection, Iterator, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from service.errors import ArchiveCorrupt
+from service.models import Claimed, Event, EventType, Priority, Status, Stream
+from service.store import limits
+from service.store.archive import BODY_COLUMNS, unpack_rows
+from service.store.database import Reader, Transaction, listed
+from service.store.database.contract import Row
+from service.store.history import MESSAGE_COLUMNS, attachment_of, message_of
+from service.store.timeline import transition
+
+#: Rows that one call of `sweep` or `expire` takes at most, so that the write lock is never held for long.
+_MAX_SWEPT = 500
+
+
+def claim(
+    tx: Transaction,
+    *,
+    owner: str,
+    now: datetime,
+    lease_s: int,
+    limit: int,
+    order: Sequence[Priority] = tuple(Priority),
+) -> list[str]:
+    """Takes up to `limit` due messages for this worker: ids in the order of `order`, within one the oldest first.
+
+    Due is queued, next_attempt_at reached, not expired. Whoever was suppressed since accept is marked so here, with
+    an event, and not handed out. A row is never handed out twice while its lease holds.
+    """
+    claimed: list[str] = []
+    for priority in order:
+        while len(claimed) < limit and (due := _due(tx, priority, now, limit - len(claimed))):
+            suppressed = _suppress(tx, due, now)
+            claimed += _lease(tx, [row["id"] for row in due if row["id"] not in suppressed], owner, now, lease_s)
+    return claimed
+
+
+def load_claimed(
+    reader: Reader,
+    ids: Collection[str],
+    *,
+    on_corrupt: Callable[[str, ArchiveCorrupt], None] | None = None,
+) -> list[Claimed]:
+    """All that building these mails needs, in the order of `ids`; ids that are gone or anonymised are left out.
+
+    One whose bytes do not match their digest is told to `on_corrupt` and left out; without it ArchiveCorrupt is raised.
+    """
+    if not ids:
+        return []
+    names, params = listed("id", ids)
+    rows = {
+        row["id"]: row
+        for row in reader.read(f"SELECT {MESSAGE_COLUMNS} FROM email_messages WHERE id IN ({names})", params)
+    }
+    bodies = unpack_rows(
+        reader, reader.read(f"SELECT {BODY_COLUMNS} FROM email_bodies WHERE message_id IN ({names})", params)
+    )
+    attached = _attached(reader, [row["id"] for row in rows.values() if row["attachments_count"]])
+    loaded = []
+    for message_id in ids:
+        if message_id not in rows or message_id not in bodies:
+            continue
+        try:
+            loaded.append(_claimed(rows[message_id], bodies[message_id], attached.get(message_id, ())))
+        except ArchiveCorrupt as error:
+            if on_corrupt is None:
+                raise
+            on_corrupt(message_id, error)
+    return loaded
+
+
+def renew(tx: Transaction, ids: Collection[str], *, owner: str, now: datetime, lease_s: int) -> set[str]:
+    """Prolongs the leases that this worker still holds, and returns which those are."""
+    return _update_held(tx, ids, owner, "lease_until = :until", {"until": now + timedelta(seconds=lease_s)})
+
+
+def note_data_started(tx: Transaction, message_id: str, *, owner: str, now: datetime) -> bool:
+    """Notes, before the final dot of marketing mail, that it may be taken from here on; False: no longer held."""
+    return bool(_update_held(tx, [message_id], owner, "data_started_at = :started_at", {"started_at": now}))
+
+
+def hand_back(tx: Transaction, message_id: str, *, owner: str, next_attempt_at: datetime | None = None) -> bool:
+    """Gives back what was claimed and not tried, as if it had never been claimed; False: no longer held.
+
+    `next_attempt_at` puts it off (the server is paused); else it stays due. No event: nothing has happened to it.
+    """
+    later = ", next_attempt_at = :later" if next_attempt_at is not None else ""
+    return bool(
+        _update_held(
+            tx,
+            [message_id],
+            owner,
+            f"status = 'queued', lease_owner = NULL, lease_until = NULL{later}",
+            {"later": next_attempt_at},
+        )
+    )
+
+
+def sweep(tx: Transaction, *, now: datetime, lapses_max: int = 10) -> int:
+    """Takes back what dead workers hold; returns how many. Call again while it returns something.
+
+    Back to queued, counted as a lapse; failed at `lapses_max` of them. Marketing mail that may have been taken is
+    `sent` with an event `ambiguous`: better none than twice.
+    """
+    rows = tx.execute(
+        "SELECT id, stream, lease_owner, data_started_at, lapsed_leases FROM email_messages"
+        f" WHERE status = 'sending' AND lease_until < :now ORDER BY lease_until LIMIT {_MAX_SWEPT}{_skip_locked(tx)}",
+        {"now": now},
+    )
+    for row in rows:
+        _take_back(tx, row, now, lapses_max)
+    return len(rows)
+
+
+def expire(tx: Transaction, now: datetime) -> int:
+    """Fails queued messages whose time is over; returns how many. Call again while it returns something."""
+    rows = tx.execute(
+        "SELECT id, attempts FROM email_messages WHERE status = 'queued' AND expires_at <= :now"
+        f" ORDER BY expires_at LIMIT {_MAX_SWEPT}{_skip_locked(tx)}",
+        {"now": now},
+    )
+    for row in rows:
+        detail = f"It could not be delivered in time ({row['attempts']} attempts were answered)."
+        failed = Event(EventType.FAILED, now, "expiry", detail)
+        transition(tx, row["id"], Status.FAILED, failed, changes={"error_message": detail})
+        limits.release_slot(tx, row["id"])
+    return len(rows)
+
+
+def next_due_at(reader: Reader) -> datetime | None:
+    """When the next queued message is due, which may be in the past; None when nothing is queued."""
+    # One index look-up for each priority: the due index begins with the rank.
+    soonest = " UNION ALL ".join(
+        "SELECT MIN(next_attempt_at) AS due_at FROM email_messages"
+        f" WHERE status = 'queued' AND priority_rank = {priority.rank}"
+        for priority in Priority
+    )
+    return min((row["due_at"] for row in reader.read(soonest) if row["due_at"] is not None), default=None)
+
+
+def _due(tx: Transaction, priority: Priority, now: datetime, limit: int) -> list[Row]:
+    return tx.execute(
+        "SELECT id, recipient_hash, stream FROM email_messages"
+        f" WHERE status = 'queued' AND priority_rank = {priority.rank} AND next_attempt_at <= :now"
+        f" AND expires_at > :now ORDER BY next_attempt_at, id LIMIT :limit{_skip_locked(tx)}",
+        {"now": now, "limit": limit},
+    )
+
+
+def _suppress(tx: Transaction, due: Sequence[Row], now: datetime) -> set[str]:
+    suppressed = set()
+    for stream in Stream:
+        rows = [row for row in due if row["stream"] == stream]
+        found = limits.find(tx, {row["recipient_hash"] for row in rows}, stream)
+        for row in rows:
+            if suppression := found.get(row["recipient_hash"]):
+                detail = f"The address is suppressed ({suppression.reason})."
+                event = Event(EventType.SUPPRESSED, now, "claim", detail)
+                transition(tx, row["id"], Status.SUPPRESSED, event, changes={"error_message": detail})
+                limits.release_slot(tx, row["id"])
+                suppressed.add(row["id"])
+    return suppressed
+
+
+def _lease(tx: Transaction, ids: list[str], owner: str, now: datetime, lease_s: int) -> Iterator[str]:
+    if not ids:
+        return iter(())
+    names, params = listed("id", ids)
+    taken = {
+        row["id"]
+        for row in tx.execute(
+            "UPDATE email_messages SET status = 'sending', lease_owner = :owner, lease_until = :until"
+            f" WHERE status = 'queued' AND id IN ({names}) RETURNING id",
+            {**params, "owner": owner, "until": now + timedelta(seconds=lease_s)},
+        )
+    }
+    return (message_id for message_id in ids if message_id in taken)
+
+
+def _update_held(
+    tx: Transaction, ids: Collection[str], owner: str, assignments: str, values: dict[str, Any]
+) -> set[str]:
+    if not ids:
+        return set()
+    names, params = listed("id", sorted(ids))
+    rows = tx.execute(
+        f"UPDATE email_messages SET {assignments}"
+        f" WHERE status = 'sending' AND lease_owner = :owner AND id IN ({names}) RETURNING id",
+        {**params, **values, "owner": owner},
+    )
+    return {row["id"] for row in rows}
+
+
+def _take_back(tx: Transaction, row: Row, now: datetime, lapses_max: int) -> None:
+    message_id, owner, lapses = row["id"], row["lease_owner"], row["lapsed_leases"] + 1
+    if row["stream"] == Stream.MARKETING and row["data_started_at"] is not None:
+        detail = "The worker stopped while the server was taking it: it may have been sent, and is not tried again."
+        event = Event(EventType.AMBIGUOUS, now, "sweep", detail)
+        transition(tx, message_id, Status.SENT, event, owner=owner, changes={"sent_at": row["data_started_at"]})
+    elif lapses >= lapses_max:
+        detail = f"Workers stopped without a word {lapses} times while they held it."
+        event = Event(EventType.FAILED, now, "sweep", detail)
+        changes = {"lapsed_leases": lapses, "error_message": detail}
+        transition(tx, message_id, Status.FAILED, event, owner=owner, changes=changes)
+        limits.release_slot(tx, message_id)
+    else:
+        detail = f"The worker stopped without a word ({lapses} of {lapses_max}); it is queued again."
+        event = Event(EventType.DEFERRED, now, "sweep", detail)
+        transition(tx, message_id, Status.QUEUED, event, owner=owner, changes={"lapsed_leases": lapses})
+
+
+def _claimed(row: Row, body: Any, attached: Sequence[Row]) -> Claimed:
+    if isinstance(body, ArchiveCorrupt):
+        raise body
+    return Claimed(
+        message=message_of(row),
+        body=body,
+        attachments=tuple(attachment_of(one) for one in attached),
+        lapsed_leases=row["lapsed_leases"],
+    )
+
+
+def _attached(reader: Reader, ids: Sequence[str]) -> dict[str, list[Row]]:
+    attached: dict[str, list[Row]] = {}
+    names, params = listed("id", ids)
+    if params:
+        for row in reader.read(
+            "SELECT named.message_id, named.filename, named.content_type, named.sha256, blob.data"
+            " FROM email_attachments AS named JOIN attachment_blobs AS blob ON blob.sha256 = named.sha256"
+            f" WHERE named.message_id IN ({names}) ORDER BY named.message_id, named.n",
+            params,
+        ):
+            attached.setdefault(row["message_id"], []).append(row)
+    return attached
+
+
+def _skip_locked(tx: Transaction) -> str:
+    # SQLite has one writer at a time; PostgreSQL's many must not wait for each other's rows.
+    return " FOR UPDATE SKIP LOCKED" if tx.dialect == "postgresql" else ""

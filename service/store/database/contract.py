@@ -1,0 +1,174 @@
+"""What both databases promise, so that nothing above them asks which one it is.
+
+SQL is the subset that both know: `ON CONFLICT`, `RETURNING`, partial indexes, row values, types TEXT, BIGINT, INTEGER,
+BOOLEAN, BYTEA, TIMESTAMPTZ; parameters are written `:name`.
+
+Values are told by the names of their columns, in tables and results alike: `..._at` and `..._until` are times (aware
+UTC datetimes, microseconds), `is_...` and `..._allowed` are booleans. Everything else is str, int, bytes or None.
+JSON is TEXT. A text holds no U+0000 (PostgreSQL has none) and no lone surrogate: writing one is a ValueError, and
+asking for one finds nothing.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from enum import Enum
+from typing import Any, Literal, Protocol, TypeVar
+
+from service.errors import StoreError
+
+T = TypeVar("T")
+Row = dict[str, Any]
+Parameters = Mapping[str, Any]
+Dialect = Literal["sqlite", "postgresql"]
+
+
+class ConstraintBroken(StoreError):
+    """A row would break a rule of its table (CHECK, UNIQUE, FOREIGN KEY, NOT NULL)."""
+
+
+class Reader(Protocol):
+    """Whatever answers a query: the database (what is committed) or a transaction (what it wrote, too)."""
+
+    @property
+    def dialect(self) -> Dialect: ...
+
+    def read(self, sql: str, params: Parameters | None = None) -> list[Row]: ...
+
+
+class Transaction(ABC):
+    """One piece of work under way. After a statement that failed nothing more is taken, and all of it is undone."""
+
+    def __init__(self, dialect: Dialect) -> None:
+        self.dialect: Dialect = dialect
+        self._failure: BaseException | None = None
+
+    def execute(self, sql: str, params: Parameters | None = None) -> list[Row]:
+        """Runs one statement; the rows of SELECT or RETURNING, [] where there are none.
+
+        Raises StoreBusy (locked, full, away), ConstraintBroken, StoreError (anything else that the database refuses),
+        ValueError for a value that can't be stored. Each of them undoes the whole work.
+        """
+        with self._guard():
+            return self._execute(sql, params or {})
+
+    def read(self, sql: str, params: Parameters | None = None) -> list[Row]:
+        """The same as `execute`: a Transaction is a Reader."""
+        return self.execute(sql, params)
+
+    def execute_many(self, sql: str, rows: Sequence[Parameters]) -> None:
+        """Runs one statement for each of `rows`; nothing where there are none. Raises like `execute`."""
+        with self._guard():
+            if rows:
+                self._execute_many(sql, rows)
+
+    def check(self) -> None:
+        """Raises what failed, so that work which swallowed it isn't committed by half."""
+        if self._failure is not None:
+            raise self._failure
+
+    def _guard(self) -> "_Guard":
+        self.check()
+        return _Guard(self)
+
+    def failed(self, error: BaseException) -> None:
+        self._failure = error
+
+    @abstractmethod
+    def _execute(self, sql: str, params: Parameters) -> list[Row]: ...
+
+    @abstractmethod
+    def _execute_many(self, sql: str, rows: Sequence[Parameters]) -> None: ...
+
+
+class _Guard:
+    def __init__(self, tx: Transaction) -> None:
+        self._tx = tx
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if error is not None:
+            self._tx.failed(error)
+
+
+class Database(ABC):
+    """Safe to share between threads."""
+
+    dialect: Dialect
+
+    @abstractmethod
+    def read(self, sql: str, params: Parameters | None = None) -> list[Row]:
+        """Rows of a SELECT over what is committed, as dictionaries.
+
+        Raises ValueError for a statement that isn't SELECT or WITH, RuntimeError inside a `write` (use the
+        transaction: it sees its own rows), StoreBusy, StoreError.
+        """
+
+    @abstractmethod
+    def write(self, work: Callable[[Transaction], T]) -> T:
+        """Runs `work` in a transaction and returns what it returns, once that is durable.
+
+        All or nothing: an exception of `work` undoes it and is raised here, and here only. `work` may run in another
+        thread; it must be short, must not wait for anything, and must not call `read` or `write` of this database
+        (RuntimeError). Raises StoreBusy where it can't be done now (locked, full, read-only, away, too many waiting):
+        nothing was stored. (With PostgreSQL there is one exception: a connection that breaks during COMMIT. The row
+        may then be there; idempotency keys and compare-and-set make a second try harmless.)
+        """
+
+    @abstractmethod
+    def close(self) -> None:
+        """Finishes what was begun, ends threads and connections. Calling it twice is fine."""
+
+
+def listed(name: str, values: Iterable[Any]) -> tuple[str, dict[str, Any]]:
+    """Placeholders and parameters for `IN (...)`: listed("id", ["x", "y"]) -> (":id_0, :id_1", {"id_0": "x", ...}).
+
+    An empty list gives "NULL", which is in nothing.
+    """
+    params = {f"{name}_{n}": value for n, value in enumerate(values)}
+    return ", ".join(f":{key}" for key in params) or "NULL", params
+
+
+def is_time(column: str) -> bool:
+    return column.endswith(("_at", "_until"))
+
+
+def is_boolean(column: str) -> bool:
+    return column.startswith("is_") or column.endswith("_allowed")
+
+
+def storable(params: Parameters) -> Row:
+    """`params` with plain values: enumerations by value, times in UTC. Raises ValueError and TypeError as above."""
+    return {name: _storable(name, value) for name, value in params.items()}
+
+
+def searchable(params: Parameters) -> Row:
+    """As `storable`, for reading: a text that can't be stored is changed into one that nothing equals."""
+    return storable({name: _legible(value) if isinstance(value, str) else value for name, value in params.items()})
+
+
+def require_query(sql: str) -> None:
+    if sql.split(None, 1)[0].upper() not in ("SELECT", "WITH"):
+        raise ValueError("read() takes SELECT or WITH; changes go through write()")
+
+
+def _storable(name: str, value: Any) -> Any:
+    if isinstance(value, Enum):
+        value = value.value
+    if isinstance(value, str):
+        if "\x00" in value:
+            raise ValueError(f"{name} holds U+0000, which no text can")
+        return str(value)
+    if value is None or isinstance(value, (bool, int, bytes)):
+        return value
+    if isinstance(value, datetime):
+        if value.tzinfo is None:
+            raise ValueError(f"{name} is a time without a zone")
+        return value.astimezone(UTC)
+    raise TypeError(f"{name} is a {type(value).__name__}; a column takes str, int, bool, bytes, datetime or None")
+
+
+def _legible(text: str) -> str:
+    return text.encode("utf-8", "replace").decode().replace("\x00", "\ufffd")

@@ -1,0 +1,178 @@
+"""PostgreSQL, by psycopg and its pool. Each work is a transaction of its own, run in the thread that asks.
+
+PostgreSQL commits in groups by itself. READ COMMITTED: what must not happen twice rests on UNIQUE and on comparing
+within the UPDATE, so nothing is ever tried again for a serialisation failure.
+"""
+
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from datetime import UTC
+from functools import lru_cache
+from typing import Any, NamedTuple, TypeVar
+
+import psycopg
+from psycopg_pool import ConnectionPool
+
+from service.errors import StoreBusy, StoreError
+from service.store.database import contract, statements
+from service.store.database.contract import ConstraintBroken, Database, Parameters, Row, Transaction
+
+T = TypeVar("T")
+_Connection = psycopg.Connection[tuple[Any, ...]]
+
+_MAX_CONNECTIONS = 10
+_MAX_WAITING = 2_000
+#: How long a caller waits for a connection, and a statement for a lock, before StoreBusy.
+_PATIENCE_S = 10.0
+_CONNECT_TIMEOUT_S = 5
+
+
+class PostgresqlDatabase(Database):
+    """One server, one pool a process. The server may go and come back."""
+
+    dialect = "postgresql"
+
+    def __init__(self, url: str, *, max_connections: int = _MAX_CONNECTIONS, patience_s: float = _PATIENCE_S) -> None:
+        self._patience_s = patience_s
+        self._translate = lru_cache(maxsize=1_000)(statements.pyformat)
+        self._writing = threading.local()
+        self._closed = False
+        self._pool = ConnectionPool(
+            url,
+            kwargs={"autocommit": True, "connect_timeout": _CONNECT_TIMEOUT_S},
+            configure=self._configure,
+            min_size=1,
+            max_size=max_connections,
+            max_waiting=_MAX_WAITING,
+            timeout=patience_s,
+            open=False,
+        )
+        self._pool.open()
+
+    def read(self, sql: str, params: Parameters | None = None) -> list[Row]:
+        contract.require_query(sql)
+        self._refuse_nesting()
+        with _postgresql_errors(), self._begun(self._translate(sql), contract.searchable(params or {})) as begun:
+            return _rows(begun.cursor)
+
+    def write(self, work: Callable[[Transaction], T]) -> T:
+        self._refuse_nesting()
+        with _postgresql_errors(), self._begun("BEGIN", {}) as begun:
+            self._writing.now = True
+            try:
+                tx = _PostgresqlTransaction(begun.connection, self._translate)
+                value = work(tx)
+                tx.check()
+            except BaseException:
+                _roll_back(begun.connection)
+                raise
+            finally:
+                self._writing.now = False
+            begun.connection.execute("COMMIT")
+            return value
+
+    def close(self) -> None:
+        if not self._closed:
+            self._closed = True
+            self._pool.close()
+
+    def _configure(self, connection: _Connection) -> None:
+        connection.execute("SET TIME ZONE 'UTC'")
+        connection.execute(f"SET lock_timeout = {int(self._patience_s * 1000)}")
+
+    def _refuse_nesting(self) -> None:
+        if self._closed:
+            raise RuntimeError("this database is closed")
+        if getattr(self._writing, "now", False):
+            raise RuntimeError("read() or write() inside of write(): use the transaction that the work was given")
+
+    @contextmanager
+    def _begun(self, query: str, values: Row) -> Iterator["_Begun"]:
+        """A connection on which this first statement was run.
+
+        It is run again where it met a dead connection: after a restart of the server all idle ones are dead, and
+        nothing can have happened before the first statement.
+        """
+        connection = self._pool.getconn()
+        try:
+            cursor = _run(connection, query, values)
+        except psycopg.OperationalError:
+            dead = connection.broken
+            self._pool.putconn(connection)
+            if not dead:
+                raise
+            self._pool.check()
+            connection = self._pool.getconn()
+            try:
+                cursor = _run(connection, query, values)
+            except BaseException:
+                self._pool.putconn(connection)
+                raise
+        except BaseException:
+            self._pool.putconn(connection)
+            raise
+        try:
+            yield _Begun(connection, cursor)
+        finally:
+            self._pool.putconn(connection)  # which replaces a broken one
+
+
+class _Begun(NamedTuple):
+    connection: _Connection
+    cursor: psycopg.Cursor[tuple[Any, ...]]
+
+
+class _PostgresqlTransaction(Transaction):
+    def __init__(self, connection: _Connection, translate: Callable[[str], str]) -> None:
+        super().__init__("postgresql")
+        self._connection = connection
+        self._translate = translate
+
+    def _execute(self, sql: str, params: Parameters) -> list[Row]:
+        values = contract.storable(params)
+        with _postgresql_errors():
+            return _rows(_run(self._connection, self._translate(sql), values))
+
+    def _execute_many(self, sql: str, rows: Sequence[Parameters]) -> None:
+        values = [contract.storable(row) for row in rows]
+        with _postgresql_errors(), self._connection.cursor() as cursor:
+            cursor.executemany(self._translate(sql).encode(), values)
+
+
+def _run(connection: _Connection, query: str, values: Row) -> psycopg.Cursor[tuple[Any, ...]]:
+    return connection.execute(query.encode(), values)
+
+
+def _rows(cursor: psycopg.Cursor[tuple[Any, ...]]) -> list[Row]:
+    if cursor.description is None:
+        return []
+    columns = [column.name for column in cursor.description]
+    rows = [dict(zip(columns, values, strict=True)) for values in cursor.fetchall()]
+    for column in filter(contract.is_time, columns):
+        for row in rows:
+            if row[column] is not None:
+                row[column] = row[column].astimezone(UTC)
+    return rows
+
+
+def _roll_back(connection: _Connection) -> None:
+    # A lost line ends the transaction as well, and why it was lost is being told already.
+    with suppress(psycopg.OperationalError):
+        connection.execute("ROLLBACK")
+
+
+@contextmanager
+def _postgresql_errors() -> Iterator[None]:
+    try:
+        yield
+    except psycopg.IntegrityError as error:
+        raise ConstraintBroken(f"A row breaks a rule of its table: {error.diag.message_primary}.") from error
+    except (
+        psycopg.OperationalError,  # away, full, lock_timeout, deadlock, pool time-out, too many waiting
+        psycopg.InterfaceError,  # a connection that has been closed under us
+        psycopg.errors.ReadOnlySqlTransaction,
+    ) as error:
+        raise StoreBusy("The database can't be reached or used now.") from error
+    except psycopg.Error as error:
+        raise StoreError("The database refused a statement.") from error

@@ -1,0 +1,305 @@
+"""SQLite, by sqlite-utils: WAL, synchronous=FULL, readers of their own, and one writer thread a process.
+
+Group commit: the writer takes whatever waits at that moment, gives each piece of work a savepoint, and commits once;
+nobody gets an answer before the COMMIT. Work that fails loses its savepoint alone. Processes take turns by an flock
+on `FILE.lock` around each transaction: SQLite's own busy handler lets one of them starve for seconds.
+"""
+
+import fcntl
+import os
+import queue
+import sqlite3
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Generic, TypeVar, cast
+
+import sqlite_utils
+
+from service.errors import StoreBusy, StoreError
+from service.store.database import contract
+from service.store.database.contract import ConstraintBroken, Database, Parameters, Row, Transaction
+
+T = TypeVar("T")
+
+#: Works that may wait for the writer; at 5,000 small commits a second this is under half a second of waiting.
+_MAX_WAITING = 2_000
+#: One transaction takes at most so many works, and begins none after so long: others wait for the lock meanwhile.
+_MAX_BATCH = 256
+_MAX_BATCH_S = 0.05
+#: How long a caller waits for the writer to begin its work before StoreBusy, and a statement for SQLite's own lock.
+_PATIENCE_S = 15.0
+_BUSY_TIMEOUT_S = 5.0
+_MAX_IDLE_READERS = 8
+
+# https://sqlite.org/rescode.html: what passes by itself, or by somebody's making room.
+_BUSY = {
+    sqlite3.SQLITE_BUSY,
+    sqlite3.SQLITE_LOCKED,
+    sqlite3.SQLITE_NOMEM,
+    sqlite3.SQLITE_READONLY,
+    sqlite3.SQLITE_INTERRUPT,
+    sqlite3.SQLITE_IOERR,
+    sqlite3.SQLITE_FULL,
+    sqlite3.SQLITE_CANTOPEN,
+    sqlite3.SQLITE_PROTOCOL,
+}
+
+
+class SqliteDatabase(Database):
+    """One file, as many processes as there are."""
+
+    dialect = "sqlite"
+
+    def __init__(self, path: str | Path, *, max_waiting: int = _MAX_WAITING, patience_s: float = _PATIENCE_S) -> None:
+        self._path = Path(path)
+        self._patience_s = patience_s
+        self._waiting: queue.Queue[_Job[Any] | None] = queue.Queue(maxsize=max_waiting)
+        self._gate = threading.Lock()  # guards _closed and _idle_readers
+        self._closed = False
+        self._idle_readers: list[sqlite_utils.Database] = []
+        self._writing = threading.local()
+        with _sqlite_errors():
+            self._connection = self._connect()
+        try:
+            self._lock_file = os.open(f"{self._path}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            self._connection.close()
+            raise StoreBusy("The database's lock file can't be opened.") from error
+        self._writer = threading.Thread(target=self._write_all, name=f"store-writer-{self._path.name}", daemon=True)
+        self._writer.start()
+
+    def read(self, sql: str, params: Parameters | None = None) -> list[Row]:
+        contract.require_query(sql)
+        self._refuse_nesting()
+        with _sqlite_errors(), self._reader() as connection:
+            return _rows(connection.execute(sql, _bound(contract.searchable(params or {}))))
+
+    def write(self, work: Callable[[Transaction], T]) -> T:
+        self._refuse_nesting()
+        job = _Job(work)
+        with self._gate:
+            if self._closed:
+                raise RuntimeError("this database is closed")
+            try:
+                self._waiting.put_nowait(job)
+            except queue.Full:
+                raise StoreBusy("Too much is waiting to be written.") from None
+        try:
+            return job.answer.result(self._patience_s)
+        except TimeoutError:
+            if job.answer.cancel():  # not begun
+                raise StoreBusy("Another process holds the database.") from None
+            return job.answer.result()  # begun, so it ends; or work's own TimeoutError
+        finally:
+            del job  # an exception's traceback would keep the job that holds it
+
+    def close(self) -> None:
+        with self._gate:
+            if self._closed:
+                return
+            self._closed = True
+            readers, self._idle_readers = self._idle_readers, []
+        self._waiting.put(None)
+        self._writer.join()
+        for connection in (*readers, self._connection):
+            connection.close()
+        os.close(self._lock_file)
+
+    def _refuse_nesting(self) -> None:
+        if getattr(self._writing, "now", False):
+            raise RuntimeError("read() or write() inside of write(): use the transaction that the work was given")
+
+    def _connect(self) -> sqlite_utils.Database:
+        # Connections wander between threads, one thread at a time; transactions are begun by hand.
+        raw = sqlite3.connect(
+            self._path, timeout=_BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False, cached_statements=256
+        )
+        try:
+            for pragma in (
+                "journal_mode=WAL",
+                "synchronous=FULL",
+                "foreign_keys=ON",
+                "temp_store=MEMORY",
+                "journal_size_limit=67108864",
+            ):
+                raw.execute(f"PRAGMA {pragma}").fetchall()
+            return sqlite_utils.Database(raw, execute_plugins=False)
+        except BaseException:
+            raw.close()
+            raise
+
+    @contextmanager
+    def _reader(self) -> Iterator[sqlite_utils.Database]:
+        """A connection that nobody else uses meanwhile."""
+        with self._gate:
+            if self._closed:
+                raise RuntimeError("this database is closed")
+            connection = self._idle_readers.pop() if self._idle_readers else None
+        if connection is None:
+            connection = self._connect()
+            connection.execute("PRAGMA query_only=ON")
+        try:
+            yield connection
+        finally:
+            with self._gate:
+                keep = not self._closed and len(self._idle_readers) < _MAX_IDLE_READERS
+                if keep:
+                    self._idle_readers.append(connection)
+            if not keep:
+                connection.close()
+
+    def _write_all(self) -> None:
+        self._writing.now = True
+        last = False
+        while not last:
+            first = self._waiting.get()
+            if first is None:
+                return
+            last = self._commit_with(first)
+
+    def _commit_with(self, first: "_Job[Any]") -> bool:
+        """Commits `first` and all that wait by then in one transaction; True when the end of the queue was seen."""
+        begun: list[_Job[Any]] = []
+        last = False
+        try:
+            with self._turn(), _sqlite_errors():
+                self._connection.execute("BEGIN IMMEDIATE")
+                try:
+                    last = self._run_batch(first, begun)
+                    self._connection.execute("COMMIT")
+                finally:
+                    self._connection.rollback()  # does nothing after a COMMIT
+        except Exception as error:  # whatever stopped the batch stops each of its works, not the writer
+            if not begun and first.begin():
+                begun.append(first)
+            for job in begun:
+                job.error = job.error or _as_busy(error)
+        for job in begun:
+            job.tell()
+        return last
+
+    @contextmanager
+    def _turn(self) -> Iterator[None]:
+        fcntl.flock(self._lock_file, fcntl.LOCK_EX)
+        try:
+            yield
+        finally:
+            fcntl.flock(self._lock_file, fcntl.LOCK_UN)
+
+    def _run_batch(self, first: "_Job[Any]", begun: list["_Job[Any]"]) -> bool:
+        job: _Job[Any] | None = first
+        until = time.monotonic() + _MAX_BATCH_S
+        while job is not None:
+            if job.begin():
+                begun.append(job)
+                self._run(job)
+            if len(begun) >= _MAX_BATCH or time.monotonic() > until:
+                return False
+            try:
+                job = self._waiting.get_nowait()
+            except queue.Empty:
+                return False
+        return True
+
+    def _run(self, job: "_Job[Any]") -> None:
+        tx = _SqliteTransaction(self._connection)
+        self._connection.execute("SAVEPOINT work")
+        try:
+            job.value = job.work(tx)
+            tx.check()
+        except BaseException as error:  # it belongs to the caller, in whose thread it is raised
+            job.error = error
+            job.value = None
+            if not self._connection.conn.in_transaction:
+                # SQLite itself has undone everything, the others' work too (full disk, I/O error).
+                raise StoreBusy("The database has undone the transaction.") from error
+            self._connection.execute("ROLLBACK TO work")
+        self._connection.execute("RELEASE work")
+
+
+class _Job(Generic[T]):
+    """A piece of work, and the place where its caller waits for the answer."""
+
+    def __init__(self, work: Callable[[Transaction], T]) -> None:
+        self.work = work
+        self.value: T | None = None
+        self.error: BaseException | None = None
+        self.answer: Future[T] = Future()
+
+    def begin(self) -> bool:
+        """False when the caller has given up."""
+        return self.answer.set_running_or_notify_cancel()
+
+    def tell(self) -> None:
+        if self.error is None:
+            self.answer.set_result(cast(T, self.value))
+        else:
+            self.answer.set_exception(self.error)
+
+
+class _SqliteTransaction(Transaction):
+    def __init__(self, connection: sqlite_utils.Database) -> None:
+        super().__init__("sqlite")
+        self._connection = connection
+
+    def _execute(self, sql: str, params: Parameters) -> list[Row]:
+        with _sqlite_errors():
+            self._require_transaction()
+            return _rows(self._connection.execute(sql, _bound(contract.storable(params))))
+
+    def _execute_many(self, sql: str, rows: Sequence[Parameters]) -> None:
+        with _sqlite_errors():
+            self._require_transaction()
+            self._connection.conn.executemany(sql, [_bound(contract.storable(row)) for row in rows])
+
+    def _require_transaction(self) -> None:
+        # After SQLite rolled back by itself each statement would be a transaction of its own.
+        if not self._connection.conn.in_transaction:
+            raise StoreBusy("The database has undone the transaction.")
+
+
+def _rows(cursor: sqlite3.Cursor) -> list[Row]:
+    if cursor.description is None:
+        return []
+    columns = [column[0] for column in cursor.description]
+    rows = [dict(zip(columns, values, strict=True)) for values in cursor.fetchall()]
+    for column in columns:
+        if contract.is_time(column):
+            for row in rows:
+                if row[column] is not None:
+                    row[column] = datetime.fromisoformat(row[column])
+        elif contract.is_boolean(column):
+            for row in rows:
+                if row[column] is not None:
+                    row[column] = bool(row[column])
+    return rows
+
+
+def _bound(params: Row) -> Row:
+    """Times as text of fixed width, so that they sort as they follow each other."""
+    return {
+        name: value.strftime("%Y-%m-%dT%H:%M:%S.%fZ") if isinstance(value, datetime) else value
+        for name, value in params.items()
+    }
+
+
+@contextmanager
+def _sqlite_errors() -> Iterator[None]:
+    try:
+        yield
+    except sqlite3.IntegrityError as error:
+        raise ConstraintBroken(f"A row breaks a rule of its table: {error}.") from error
+    except sqlite3.Error as error:
+        code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF
+        if code in _BUSY:
+            raise StoreBusy(f"The database can't be used now: {error}.") from error
+        raise StoreError(f"The database refused: {error}.") from error
+
+
+def _as_busy(error: Exception) -> Exception:
+    return error if isinstance(error, StoreError) else StoreBusy(f"The database can't be used now: {error}.")

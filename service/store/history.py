@@ -1,0 +1,248 @@
+"""Reading what was sent and what became of it. Each function takes a database or a transaction."""
+
+import base64
+import binascii
+import json
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from service.errors import ArchiveCorrupt
+from service.models import (
+    Attachment,
+    AttachmentInfo,
+    Body,
+    Event,
+    EventType,
+    Message,
+    Priority,
+    Status,
+    Stream,
+    WaitingFor,
+)
+from service.store.archive import BODY_COLUMNS, unpack_rows
+from service.store.codec import verified
+from service.store.database import Reader
+from service.store.database.contract import Row
+
+#: Where counting ends when no recipient narrows it down.
+MAX_COUNTED = 10_000
+
+MESSAGE_COLUMNS = """
+    id, send_id, caller_id, template_key, template_version, template_revision, stream, priority_rank, recipient_email,
+    recipient_hash, envelope_from, from_header, reply_to, subject, locale, status, send_at, created_at,
+    next_attempt_at, expires_at, sent_at, delivered_at, attempts, attempts_max, lapsed_leases, message_id, date_at,
+    source_endpoint, metadata, attachments_count, sla_s, is_test, resend_of, bounce_type, bounce_subtype,
+    error_message, transfer_encoding, wire_sha256, anonymised_at
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class MessageQuery:
+    """Which messages; None does not narrow. `to_hash` is the keyed hash of a normalised address."""
+
+    to_hash: str | None = None
+    status: Status | None = None
+    template_key: str | None = None
+    source_endpoint: str | None = None
+    since: datetime | None = None
+    caller_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Part of a list, newest first. `next` is the cursor of the following page, None on the last."""
+
+    items: list[Message]
+    total: int
+    total_capped: bool
+    next: str | None
+
+
+def get(reader: Reader, message_id: str, *, now: datetime) -> Message | None:
+    """One message; `now` decides what a queued one waits for."""
+    rows = reader.read(f"SELECT {MESSAGE_COLUMNS} FROM email_messages WHERE id = :id", {"id": message_id})
+    return message_of(rows[0], now=now) if rows else None
+
+
+def body(reader: Reader, message_id: str) -> Body | None:
+    """Both parts as they were accepted; None: no such message, or anonymised. Raises ArchiveCorrupt."""
+    rows = reader.read(f"SELECT {BODY_COLUMNS} FROM email_bodies WHERE message_id = :id", {"id": message_id})
+    found = unpack_rows(reader, rows).get(message_id)
+    if isinstance(found, ArchiveCorrupt):
+        raise found
+    return found
+
+
+def variables(reader: Reader, message_id: str) -> dict[str, Any] | None:
+    """What the caller said; None where there is no such message, {} once it is anonymised."""
+    rows = reader.read("SELECT variables FROM email_messages WHERE id = :id", {"id": message_id})
+    return json.loads(rows[0]["variables"]) if rows else None
+
+
+def attachments(reader: Reader, message_id: str) -> list[AttachmentInfo]:
+    """What is attached, in order; [] where nothing is, or nothing is left."""
+    rows = reader.read(
+        "SELECT n, filename, content_type, size_bytes, sha256 FROM email_attachments WHERE message_id = :id ORDER BY n",
+        {"id": message_id},
+    )
+    return [AttachmentInfo(**row) for row in rows]
+
+
+def attachment(reader: Reader, message_id: str, n: int) -> Attachment | None:
+    """One attachment with its bytes, counted from 0. Raises ArchiveCorrupt."""
+    rows = reader.read(
+        "SELECT named.filename, named.content_type, named.sha256, blob.data FROM email_attachments AS named"
+        " JOIN attachment_blobs AS blob ON blob.sha256 = named.sha256"
+        " WHERE named.message_id = :id AND named.n = :n",
+        {"id": message_id, "n": n},
+    )
+    return attachment_of(rows[0]) if rows else None
+
+
+def events(reader: Reader, message_id: str) -> list[Event]:
+    """The timeline, in the order in which we learnt of things."""
+    rows = reader.read(
+        "SELECT type, at, source, detail, smtp_code, smtp_reply, provider_id FROM email_events"
+        " WHERE message_id = :id ORDER BY seq",
+        {"id": message_id},
+    )
+    return [Event(**{**row, "type": EventType(row["type"])}) for row in rows]
+
+
+def search(reader: Reader, query: MessageQuery, *, limit: int, cursor: str | None = None, now: datetime) -> Page:
+    """Messages, newest first. Counts are exact for one recipient, else capped. Raises ValueError for a bad cursor."""
+    conditions, params = _conditions(query)
+    following = [*conditions, "(created_at, id) < (:cursor_at, :cursor_id)"] if cursor is not None else conditions
+    after = dict(zip(("cursor_at", "cursor_id"), parse_cursor(cursor), strict=True)) if cursor is not None else {}
+    rows = reader.read(
+        f"SELECT {MESSAGE_COLUMNS} FROM email_messages {_where(following)}"
+        " ORDER BY created_at DESC, id DESC LIMIT :limit",
+        {**params, **after, "limit": limit + 1},
+    )
+    cap = None if query.to_hash is not None else MAX_COUNTED
+    total = _count(reader, conditions, params, cap)
+    items = [message_of(row, now=now) for row in rows[:limit]]
+    return Page(
+        items=items,
+        total=min(total, cap) if cap else total,
+        total_capped=cap is not None and total > cap,
+        next=make_cursor(items[-1].created_at, items[-1].id) if len(rows) > limit and items else None,
+    )
+
+
+def count_by_status(reader: Reader) -> dict[Status, int]:
+    """How many messages are in each state, each counted up to MAX_COUNTED only."""
+    counts = " UNION ALL ".join(
+        f"SELECT '{status.value}' AS status, COUNT(*) AS total FROM (SELECT 1 FROM email_messages"
+        f" WHERE status = '{status.value}' LIMIT {MAX_COUNTED}) AS some"
+        for status in Status
+    )
+    return {Status(row["status"]): row["total"] for row in reader.read(counts)}
+
+
+def make_cursor(created_at: datetime, row_id: str) -> str:
+    """An opaque place in a list that is ordered by (created_at, id)."""
+    return base64.urlsafe_b64encode(json.dumps([created_at.isoformat(), row_id]).encode()).decode().rstrip("=")
+
+
+def parse_cursor(cursor: str) -> tuple[datetime, str]:
+    """Raises ValueError for anything that `make_cursor` did not make."""
+    try:
+        at, row_id = json.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
+        created_at = datetime.fromisoformat(at)
+    except (ValueError, TypeError, binascii.Error, RecursionError):
+        raise ValueError("this cursor does not come from an earlier page") from None
+    if created_at.tzinfo is None or not isinstance(row_id, str):
+        raise ValueError("this cursor does not come from an earlier page")
+    return created_at, row_id
+
+
+def message_of(row: Row, *, now: datetime | None = None) -> Message:
+    """A row with MESSAGE_COLUMNS as the noun. What a queued one waits for is told only with `now`."""
+    status = Status(row["status"])
+    return Message(
+        id=row["id"],
+        send_id=row["send_id"],
+        caller_id=row["caller_id"],
+        template_key=row["template_key"],
+        template_version=row["template_version"],
+        template_revision=row["template_revision"],
+        stream=Stream(row["stream"]),
+        priority=tuple(Priority)[row["priority_rank"]],
+        recipient=row["recipient_email"],
+        recipient_hash=row["recipient_hash"],
+        envelope_from=row["envelope_from"],
+        from_header=row["from_header"],
+        reply_to=row["reply_to"],
+        subject=row["subject"],
+        locale=row["locale"],
+        status=status,
+        waiting_for=_waiting_for(row, now) if status is Status.QUEUED and now is not None else None,
+        created_at=row["created_at"],
+        next_attempt_at=row["next_attempt_at"],
+        expires_at=row["expires_at"],
+        sent_at=row["sent_at"],
+        delivered_at=row["delivered_at"],
+        attempts=row["attempts"],
+        attempts_max=row["attempts_max"],
+        message_id=row["message_id"],
+        date_at=row["date_at"],
+        source_endpoint=row["source_endpoint"],
+        metadata=json.loads(row["metadata"]),
+        attachments_count=row["attachments_count"],
+        sla_s=row["sla_s"],
+        is_test=row["is_test"],
+        resend_of=row["resend_of"],
+        bounce_type=row["bounce_type"],
+        bounce_subtype=row["bounce_subtype"],
+        error_message=row["error_message"],
+        transfer_encoding=row["transfer_encoding"],
+        wire_sha256=row["wire_sha256"],
+        anonymised_at=row["anonymised_at"],
+    )
+
+
+def attachment_of(row: Row) -> Attachment:
+    return Attachment(row["filename"], row["content_type"], verified(row["data"], row["sha256"]), row["sha256"])
+
+
+def _waiting_for(row: Row, now: datetime) -> WaitingFor:
+    if row["next_attempt_at"] <= now:
+        return WaitingFor.SLOT
+    # A pause puts a first try off without counting it; what was only ever scheduled still has its first time.
+    return WaitingFor.TIME if row["next_attempt_at"] == row["send_at"] else WaitingFor.RETRY
+
+
+def _conditions(query: MessageQuery) -> tuple[list[str], dict[str, Any]]:
+    equal = {
+        "recipient_hash": query.to_hash,
+        "template_key": query.template_key,
+        "source_endpoint": query.source_endpoint,
+        "caller_id": query.caller_id,
+    }
+    params: dict[str, Any] = {column: value for column, value in equal.items() if value is not None}
+    conditions = [f"{column} = :{column}" for column in params]
+    if query.status is not None:
+        # Written out, so that partial indexes serve.
+        conditions.append(f"status = '{Status(query.status).value}'")
+    if query.since is not None:
+        conditions.append("created_at >= :since")
+        params["since"] = query.since
+    return conditions, params
+
+
+def _count(reader: Reader, conditions: list[str], params: dict[str, Any], cap: int | None) -> int:
+    """How many there are, but no more than one past `cap`."""
+    if cap is None:
+        rows = reader.read(f"SELECT COUNT(*) AS total FROM email_messages {_where(conditions)}", params)
+    else:
+        rows = reader.read(
+            f"SELECT COUNT(*) AS total FROM (SELECT 1 FROM email_messages {_where(conditions)} LIMIT :most) AS some",
+            {**params, "most": cap + 1},
+        )
+    return int(rows[0]["total"])
+
+
+def _where(conditions: list[str]) -> str:
+    return f"WHERE {' AND '.join(conditions)}" if conditions else ""

@@ -1,0 +1,153 @@
+"""Who must not be written to, and who has had enough for now."""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Literal
+
+from service.models import Stream
+from service.store.database import Reader, Transaction, listed
+from service.store.database.contract import Row
+from service.store.history import make_cursor, parse_cursor
+
+_COLUMNS = "id, address, recipient_hash, scope, reason, source, event_id, created_at, lifted_at, lifted_by"
+
+
+@dataclass(frozen=True, slots=True)
+class Suppression:
+    """An address that gets no mail, or (`scope` marketing) no marketing. `address` is None once anonymised."""
+
+    id: str
+    address: str | None
+    recipient_hash: str
+    scope: Literal["all", "marketing"]
+    reason: str
+    source: str
+    since: datetime
+    event_id: str | None = None
+    lifted_at: datetime | None = None
+    lifted_by: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SuppressionPage:
+    """Part of the list, newest first; `total` is exact. `next` is None on the last page."""
+
+    items: list[Suppression]
+    total: int
+    next: str | None
+
+
+def find(reader: Reader, hashes: Collection[str], stream: Stream) -> dict[str, Suppression]:
+    """The active suppression, by recipient hash, of each that mail of this stream must not go to."""
+    names, params = listed("hash", sorted(set(hashes)))
+    if not params:
+        return {}
+    scopes = "'all', 'marketing'" if stream is Stream.MARKETING else "'all'"
+    rows = reader.read(
+        f"SELECT {_COLUMNS} FROM suppressions"
+        f" WHERE recipient_hash IN ({names}) AND scope IN ({scopes}) AND lifted_at IS NULL ORDER BY scope DESC",
+        params,
+    )
+    return {row["recipient_hash"]: _suppression(row) for row in rows}  # "all" comes last, and wins
+
+
+def add(tx: Transaction, suppression: Suppression) -> bool:
+    """Suppresses an address; False where it is in this scope already: the first reason stands."""
+    return bool(
+        tx.execute(
+            "INSERT INTO suppressions (id, address, recipient_hash, scope, reason, source, event_id, created_at)"
+            " VALUES (:id, :address, :recipient_hash, :scope, :reason, :source, :event_id, :created_at)"
+            " ON CONFLICT (recipient_hash, scope) WHERE lifted_at IS NULL DO NOTHING RETURNING id",
+            {
+                "id": suppression.id,
+                "address": suppression.address,
+                "recipient_hash": suppression.recipient_hash,
+                "scope": suppression.scope,
+                "reason": suppression.reason,
+                "source": suppression.source,
+                "event_id": suppression.event_id,
+                "created_at": suppression.since,
+            },
+        )
+    )
+
+
+def lift(tx: Transaction, suppression_id: str, *, by: str, now: datetime) -> bool:
+    """Ends a suppression, which stays on record; False where it is not active."""
+    return bool(
+        tx.execute(
+            "UPDATE suppressions SET lifted_at = :now, lifted_by = :by"
+            " WHERE id = :id AND lifted_at IS NULL RETURNING id",
+            {"id": suppression_id, "by": by, "now": now},
+        )
+    )
+
+
+def list_page(
+    reader: Reader, *, limit: int, cursor: str | None = None, recipient_hash: str | None = None, lifted: bool = False
+) -> SuppressionPage:
+    """Active suppressions (with `lifted` the ended ones too), newest first. Raises ValueError for a bad cursor."""
+    conditions = ["1 = 1"] if lifted else ["lifted_at IS NULL"]
+    params: dict[str, object] = {}
+    if recipient_hash is not None:
+        conditions.append("recipient_hash = :recipient_hash")
+        params["recipient_hash"] = recipient_hash
+    counted = f"SELECT COUNT(*) AS total FROM suppressions WHERE {' AND '.join(conditions)}"
+    total = reader.read(counted, params)[0]["total"]
+    if cursor is not None:
+        conditions.append("(created_at, id) < (:cursor_at, :cursor_id)")
+        params["cursor_at"], params["cursor_id"] = parse_cursor(cursor)
+    rows = reader.read(
+        f"SELECT {_COLUMNS} FROM suppressions WHERE {' AND '.join(conditions)}"
+        " ORDER BY created_at DESC, id DESC LIMIT :limit",
+        {**params, "limit": limit + 1},
+    )
+    items = [_suppression(row) for row in rows[:limit]]
+    more = len(rows) > limit and items
+    return SuppressionPage(items, int(total), make_cursor(items[-1].since, items[-1].id) if more else None)
+
+
+def claim_slot(
+    tx: Transaction,
+    recipient_hash: str,
+    period_start: date,
+    count: int,
+    message_id: str,
+    *,
+    stream: Stream = Stream.MARKETING,
+) -> bool:
+    """Takes one of `count` slots of this recipient in the period that begins then (a date or a datetime); False: full.
+
+    Atomic over all processes: it rests on the primary key. Who claims for several recipients in one transaction does
+    so in the order of their hashes, or two of them may wait for each other on PostgreSQL (StoreBusy).
+    """
+    place = {"recipient_hash": recipient_hash, "stream": stream, "period": period_start.isoformat()}
+    taken = {
+        row["slot"]
+        for row in tx.execute(
+            "SELECT slot FROM marketing_claims"
+            " WHERE recipient_hash = :recipient_hash AND stream = :stream AND period = :period",
+            place,
+        )
+    }
+    # Another transaction may take a free one first; the insert waits for how that ends, then tells.
+    return any(
+        tx.execute(
+            "INSERT INTO marketing_claims (recipient_hash, stream, period, slot, message_id)"
+            " VALUES (:recipient_hash, :stream, :period, :slot, :message_id)"
+            " ON CONFLICT (recipient_hash, stream, period, slot) DO NOTHING RETURNING slot",
+            {**place, "slot": slot, "message_id": message_id},
+        )
+        for slot in range(count)
+        if slot not in taken
+    )
+
+
+def release_slot(tx: Transaction, message_id: str) -> bool:
+    """Gives back what a message took, once it is certain that it never left; False where it had none."""
+    return bool(tx.execute("DELETE FROM marketing_claims WHERE message_id = :id RETURNING slot", {"id": message_id}))
+
+
+def _suppression(row: Row) -> Suppression:
+    return Suppression(since=row.pop("created_at"), **row)

@@ -1,0 +1,45 @@
+"""Numbered SQL, only ever added to: `sql/NNNN_name.sql`, one text for both databases.
+
+Each column has a comment that says what anonymising does to it; a test reads them.
+"""
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+from service.store.database import Database, Transaction
+from service.store.database.statements import split
+
+_SCRIPTS = Path(__file__).parent / "sql"
+# Any constant will do that nobody else locks in this database: "rgz-mail" in ASCII.
+_ADVISORY_LOCK = 0x72677A2D6D61696C
+
+
+def scripts() -> dict[str, str]:
+    """Name and text of every migration, in order."""
+    return {path.stem: path.read_text(encoding="utf-8") for path in sorted(_SCRIPTS.glob("[0-9]*.sql"))}
+
+
+def migrate(database: Database) -> list[str]:
+    """Brings the tables up to date and returns the names of what was applied now ([]: nothing was missing).
+
+    All in one transaction under a lock, so that any number of processes may start at once. Raises StoreBusy,
+    StoreError.
+    """
+    return database.write(_migrate)
+
+
+def _migrate(tx: Transaction) -> list[str]:
+    if tx.dialect == "postgresql":
+        # CREATE TABLE IF NOT EXISTS alone can collide; SQLite's write lock is held already.
+        tx.execute("SELECT pg_advisory_xact_lock(:key)", {"key": _ADVISORY_LOCK})
+    tx.execute("CREATE TABLE IF NOT EXISTS schema_migrations (name TEXT PRIMARY KEY, applied_at TIMESTAMPTZ NOT NULL)")
+    applied = {row["name"] for row in tx.execute("SELECT name FROM schema_migrations")}
+    missing = {name: script for name, script in scripts().items() if name not in applied}
+    for name, script in missing.items():
+        for statement in split(script):
+            tx.execute(statement)
+        tx.execute(
+            "INSERT INTO schema_migrations (name, applied_at) VALUES (:name, :applied_at)",
+            {"name": name, "applied_at": datetime.now(UTC)},
+        )
+    return list(missing)

@@ -1,0 +1,129 @@
+"""The states of a message, and the line of its timeline that goes with each change.
+
+Every change of a state goes through `transition`, which takes the allowed ways from `models.TRANSITIONS`. (Only the
+lease has ways of its own, in `claims`: queued to sending and, untouched, back.)
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from service.models import TRANSITIONS, Event, Status
+from service.store.database import Transaction
+
+#: What a transition may note beside the new status.
+CHANGEABLE = frozenset(
+    {
+        "next_attempt_at",
+        "sent_at",
+        "delivered_at",
+        "data_started_at",
+        "attempts",
+        "lapsed_leases",
+        "provider_id",
+        "smtp_reply",
+        "transfer_encoding",
+        "wire_sha256",
+        "bounce_type",
+        "bounce_subtype",
+        "error_message",
+    }
+)
+_NOTED_LATE = ("sent_at", "attempts", "provider_id", "smtp_reply", "transfer_encoding", "wire_sha256")
+
+_EVENT_COLUMNS = "(message_id, seq, type, at, source, detail, smtp_code, smtp_reply, provider_id)"
+INSERT_EVENT = f"""
+    INSERT INTO email_events {_EVENT_COLUMNS}
+    VALUES (:message_id, :seq, :type, :at, :source, :detail, :smtp_code, :smtp_reply, :provider_id)
+"""
+_APPEND_EVENT = f"""
+    INSERT INTO email_events {_EVENT_COLUMNS}
+    VALUES (:message_id, (SELECT COALESCE(MAX(seq) + 1, 0) FROM email_events WHERE message_id = :message_id),
+            :type, :at, :source, :detail, :smtp_code, :smtp_reply, :provider_id)
+"""
+
+
+def transition(
+    tx: Transaction,
+    message_id: str,
+    to: Status,
+    event: Event,
+    *,
+    owner: str | None = None,
+    changes: Mapping[str, Any] | None = None,
+) -> bool:
+    """Moves a message to another state, if TRANSITIONS has a way from where it is, and writes the event.
+
+    With `owner`, only while that worker holds its lease. `changes` sets columns of CHANGEABLE along with it. Leaving
+    `sending` ends the lease; going back to `queued` also forgets `data_started_at`; in any other state nothing is due.
+    False: nothing has changed, and no event was written. Raises ValueError for a column that is not CHANGEABLE.
+    """
+    if to is Status.SENDING:
+        raise ValueError("a message gets to sending by being claimed")
+    changes = dict(changes or {})
+    if unknown := changes.keys() - CHANGEABLE:
+        raise ValueError(f"a transition does not change {', '.join(sorted(unknown))}")
+    changes.setdefault("data_started_at" if to is Status.QUEUED else "next_attempt_at", None)
+    held = " AND lease_owner = :owner" if owner is not None else ""
+    happened = tx.execute(
+        f"UPDATE email_messages SET status = '{to.value}', lease_owner = NULL, lease_until = NULL, {_set(changes)}"
+        f" WHERE id = :id AND status IN ({_ways_to(to)}){held} RETURNING id",
+        {**legible(changes), "id": message_id, "owner": owner},
+    )
+    if happened:
+        add_event(tx, message_id, event)
+    return bool(happened)
+
+
+def note_sent(tx: Transaction, message_id: str, event: Event, changes: Mapping[str, Any]) -> bool:
+    """Notes that a message was sent though feedback has overtaken this: once, with its event; its state stays.
+
+    `changes` as for a transition to `sent`. False where it was not overtaken, or this is known already.
+    """
+    noted = {"sent_at": event.at} | {name: changes[name] for name in _NOTED_LATE if name in changes}
+    happened = tx.execute(
+        f"UPDATE email_messages SET {_set(noted)}"
+        " WHERE id = :id AND status IN ('delivered', 'bounced', 'complaint') AND sent_at IS NULL RETURNING id",
+        {**legible(noted), "id": message_id},
+    )
+    if happened:
+        add_event(tx, message_id, event)
+    return bool(happened)
+
+
+def add_event(tx: Transaction, message_id: str, event: Event) -> None:
+    """Appends a line to a message's timeline. Raises ConstraintBroken where there is no such message."""
+    if tx.dialect == "postgresql":
+        # Two at once would take the same number: they take turns on the message's row.
+        tx.execute("SELECT id FROM email_messages WHERE id = :id FOR NO KEY UPDATE", {"id": message_id})
+    tx.execute(_APPEND_EVENT, event_row(message_id, 0, event))
+
+
+def event_row(message_id: str, seq: int, event: Event) -> dict[str, Any]:
+    row = {
+        "message_id": message_id,
+        "seq": seq,
+        "type": event.type,
+        "at": event.at,
+        "source": event.source,
+        "detail": event.detail,
+        "smtp_code": event.smtp_code,
+        "smtp_reply": event.smtp_reply,
+        "provider_id": event.provider_id,
+    }
+    return legible(row)
+
+
+def legible(row: Mapping[str, Any]) -> dict[str, Any]:
+    """What servers and providers say may hold anything; what no text can hold becomes U+FFFD."""
+    return {
+        name: value.encode("utf-8", "replace").decode().replace("\x00", "\ufffd") if type(value) is str else value
+        for name, value in row.items()
+    }
+
+
+def _set(columns: Mapping[str, Any]) -> str:
+    return ", ".join(f"{column} = :{column}" for column in columns)
+
+
+def _ways_to(to: Status) -> str:
+    return ", ".join(f"'{status.value}'" for status, allowed in TRANSITIONS.items() if to in allowed) or "NULL"

