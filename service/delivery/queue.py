@@ -6,7 +6,6 @@ leaves no mark that a dead process could forget to remove.
 """
 
 import json
-import sqlite3
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Protocol, cast
@@ -85,7 +84,8 @@ class Huey(_Huey):  # type: ignore[misc]  # huey has no types
 
 
 def open_queue(url: str) -> Huey:
-    """The queue at `sqlite:///FILE`, `redis://…`, `rediss://…`, `valkey://…`, `valkeys://…` or `postgresql://…`.
+    """The queue at `sqlite:///FILE`, `redis://…`, `valkey://…` (`rediss`, `valkeys` with TLS, `unix` for a socket) or
+    `postgresql://…`.
 
     SQLite's file and directory are made. Raises ConfigurationError for another URL or a place that can't be used.
     """
@@ -107,11 +107,6 @@ def ring(queue: Huey) -> bool:
     """Tell a worker that rows may be due; False where a ring waits already. What the storage raises comes through."""
     message = Message(id=RING, name=RING, retries=0, retry_delay=0, args=(), kwargs={})
     return cast(Rings, queue.storage).enqueue_once(queue.serializer.serialize(message))
-
-
-def rings_waiting(queue: Huey) -> int:
-    """How many tasks wait in the queue."""
-    return int(queue.storage.queue_size())
 
 
 def close_queue(queue: Huey) -> None:
@@ -149,14 +144,14 @@ class _SqliteRings(SqliteStorage):  # type: ignore[misc]  # huey has no types
     _identity: tuple[int, int] | None = None
 
     @property
-    def conn(self) -> sqlite3.Connection:
+    def conn(self) -> Any:
         if self._conn is not None and _identity(self.filename) != self._identity:
             self._conn.close()
             self._conn = None
-        return cast(sqlite3.Connection, super().conn)
+        return super().conn
 
-    def _create_connection(self) -> sqlite3.Connection:
-        connection = cast(sqlite3.Connection, super()._create_connection())
+    def _create_connection(self) -> Any:
+        connection = super()._create_connection()
         # NORMAL may lose the last rings at a power cut, which is what rings may be; it never harms the file.
         connection.execute("pragma synchronous = normal")
         for statement in self.ddl:
@@ -236,6 +231,7 @@ _OPENERS: Mapping[str, Callable[[str], Huey]] = {
     "rediss": _open_redis,
     "valkey": _open_redis,
     "valkeys": _open_redis,
+    "unix": _open_redis,
     "postgresql": _open_postgresql,
     "postgres": _open_postgresql,
 }
