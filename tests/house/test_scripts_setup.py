@@ -256,6 +256,25 @@ def test_setup_refuses_a_python_that_is_too_old(checkout: Checkout) -> None:
     assert "is not a Python 3.11 or newer" in done.stderr
 
 
+def test_setup_says_what_to_install_when_there_is_no_python(checkout: Checkout) -> None:
+    for name in ("bash", "dirname"):
+        (checkout.programs / name).symlink_to(shutil.which(name) or name)
+    done = checkout.run("serve", environment={"PATH": str(checkout.programs), "PYTHON": ""})
+    assert done.returncode == 1
+    assert "Python 3.11 or newer was not found" in done.stderr
+    assert "apt-get install python3 python3-venv" in done.stderr
+
+
+def test_setup_says_what_to_install_when_python_has_neither_ensurepip_nor_pip(checkout: Checkout) -> None:
+    bare = checkout.program(
+        "bare-python", f'#!/bin/sh\ncase "$*" in *ensurepip*|*"-m pip"*) exit 1;; esac\nexec {sys.executable} "$@"\n'
+    )
+    done = checkout.run("serve", environment={"PYTHON": str(bare)})
+    assert done.returncode == 1
+    assert "apt-get install python3-venv" in done.stderr
+    assert not (checkout.home / ".venv").exists()
+
+
 def test_serve_becomes_the_service_and_passes_its_arguments_on(ready: Checkout) -> None:
     with ready.start("serve", "--port", "0", "two words") as process:
         out, _ = process.communicate()
