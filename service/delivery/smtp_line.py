@@ -106,7 +106,7 @@ class Line(smtplib.SMTP):
         deadline = self._clock() + timeout_s
         view = memoryview(data)
         while view:
-            self.sock.settimeout(self._left(deadline))
+            self._wait_until(deadline)
             view = view[self.sock.send(view[:_CHUNK_BYTES]) :]
 
     def read(self, timeout_s: float) -> Reply:
@@ -242,7 +242,7 @@ class Line(smtplib.SMTP):
         while (end := self._buffer.find(b"\n")) < 0:
             if len(self._buffer) > _MAX_REPLY_BYTES:
                 raise smtplib.SMTPException("it answered something that is not SMTP")
-            self.sock.settimeout(self._left(deadline))
+            self._wait_until(deadline)
             received = self.sock.recv(_CHUNK_BYTES)
             if not received:
                 raise smtplib.SMTPServerDisconnected("it closed the connection")
@@ -251,13 +251,14 @@ class Line(smtplib.SMTP):
         del self._buffer[: end + 1]
         return line
 
-    def _left(self, deadline: float) -> float:
+    def _wait_until(self, deadline: float) -> None:
+        """The next read or write of the socket may take what is left."""
         if self.sock is None:
             raise smtplib.SMTPServerDisconnected("the connection is closed")
         left = deadline - self._clock()
         if left <= 0:
             raise TimeoutError
-        return left
+        self.sock.settimeout(left)
 
 
 def _own_name(connected: socket.socket) -> str:

@@ -1,0 +1,61 @@
+"""A mail that is ready to leave, authorities, and transports that close themselves."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+import trustme
+from smtp_peer import Peer
+
+from service.delivery.mime import Mail, Wire, build
+from service.delivery.smtp import Server, SmtpTransport
+
+MAIL = Mail(
+    message_id="0192f3a4@rgz.bj",
+    date_at=datetime(2026, 2, 21, 14, 30, tzinfo=UTC),
+    from_header="RGZ Notifications <noreply@rgz.bj>",
+    to="reseller@techconnect.bj",
+    reply_to="support@rgz.bj",
+    subject="Votre facture de février",
+    html="<p>Bonjour, voici la facture de février.</p>\n.\n<p>À bientôt</p>\n",
+    text="Bonjour, voici la facture de février.\n.\n..\nÀ bientôt\n",
+)
+
+#: Long enough for a busy machine, where the answer comes; the tests in which it never comes take less.
+PATIENT_S = 10.0
+
+Connect = Callable[..., SmtpTransport]
+
+
+@pytest.fixture
+def wire() -> Wire:
+    return build(MAIL)
+
+
+@pytest.fixture(scope="session")
+def authority() -> trustme.CA:
+    return trustme.CA()
+
+
+@pytest.fixture
+def ca_file(authority: trustme.CA, tmp_path: Path) -> Path:
+    path = tmp_path / "authority.pem"
+    authority.cert_pem.write_to_path(str(path))
+    return path
+
+
+@pytest.fixture
+def connect() -> Iterator[Connect]:
+    """`connect(peer, timeout_s=…, …)` is a transport to it; the keywords are Server's, and `clock`."""
+    transports: list[SmtpTransport] = []
+
+    def make(peer: Peer, *, clock: Callable[[], float] | None = None, **changes: object) -> SmtpTransport:
+        server = replace(Server("127.0.0.1", peer.port, "none", timeout_s=PATIENT_S), **changes)  # type: ignore[arg-type]
+        transports.append(SmtpTransport(server, clock=clock) if clock else SmtpTransport(server))
+        return transports[-1]
+
+    yield make
+    for transport in transports:
+        transport.close()
