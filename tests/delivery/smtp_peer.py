@@ -39,7 +39,10 @@ _USUAL: Script = {
 
 
 class Peer:
-    """Runs between `with`. `commands` is what was said, `messages` the data of each, without stuffed dots."""
+    """Runs between `with`. `commands` is what was said, `messages` the data of each, without stuffed dots.
+
+    `after_command` is sent unasked behind the answer to a command; `amid_data` instead of reading the data.
+    """
 
     def __init__(
         self,
@@ -49,12 +52,14 @@ class Peer:
         context: ssl.SSLContext | None = None,
         implicit_tls: bool = False,
         after_command: Mapping[str, bytes] | None = None,
+        amid_data: str | None = None,
     ) -> None:
         self._script = {**_USUAL, **(script or {})}
         self._extensions = extensions
         self._context = context
         self._implicit_tls = implicit_tls
         self._after_command = after_command or {}
+        self._amid_data = amid_data
         self._counts: dict[str, int] = {}
         self._lock = threading.Lock()
         self._stop = threading.Event()
@@ -134,6 +139,9 @@ class Peer:
             if verb == "STARTTLS" and str(answer).startswith("220"):
                 talk.encrypt(self._context)
             if verb == "DATA" and str(answer).startswith("354"):
+                if self._amid_data is not None:
+                    talk.say(self._amid_data + "\r\n")
+                    return
                 data = talk.data()
                 if data is None:
                     return

@@ -1,0 +1,228 @@
+"""Connections that are kept, shared, given up and replaced; what goes in one write; the two hooks; the pause."""
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from conftest import Connect
+from smtp_peer import EXTENSIONS, Act, Peer
+
+from service.delivery.mime import Wire
+from service.delivery.outcome import OutcomeKind, Phase
+
+SENDER, RECIPIENT = "noreply@rgz.bj", "reseller@techconnect.bj"
+
+
+class Clock:
+    """Moves only when told."""
+
+    def __init__(self) -> None:
+        self.now = 1_000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def test_a_connection_is_kept_for_the_next_mail(connect: Connect, wire: Wire) -> None:
+    with Peer() as peer:
+        transport = connect(peer)
+        for _ in range(3):
+            assert transport.deliver(SENDER, RECIPIENT, wire).kind is OutcomeKind.SENT
+        assert peer.connections == 1
+        assert peer.verbs() == ["EHLO"] + ["MAIL", "RCPT", "DATA"] * 3
+
+
+def test_the_envelope_goes_in_one_write_where_pipelining_is_offered(connect: Connect, wire: Wire) -> None:
+    with Peer() as peer:
+        connect(peer).deliver(SENDER, RECIPIENT, wire)
+        envelope = next(chunk for chunk in peer.chunks if chunk.startswith(b"MAIL"))
+        assert envelope.endswith(b"\r\nDATA\r\n")
+    with Peer(extensions=("8BITMIME",)) as peer:
+        connect(peer).deliver(SENDER, RECIPIENT, wire)
+        assert b"DATA\r\n" in peer.chunks
+
+
+@pytest.mark.parametrize("extensions", [EXTENSIONS, ("8BITMIME",)])
+def test_a_refusal_is_followed_by_rset_and_the_next_mail_on_the_same_connection(
+    connect: Connect, wire: Wire, extensions: tuple[str, ...]
+) -> None:
+    script = {"RCPT": ["550 5.1.1 no", "250 ok"], "DATA": ["503 5.5.1 no recipients", "354 go"]}
+    if "PIPELINING" not in extensions:
+        del script["DATA"]
+    with Peer(script, extensions=extensions) as peer:
+        transport = connect(peer)
+        assert transport.deliver(SENDER, RECIPIENT, wire).kind is OutcomeKind.BOUNCED
+        assert transport.deliver(SENDER, RECIPIENT, wire).kind is OutcomeKind.SENT
+        assert transport.deliver(SENDER, RECIPIENT, wire).kind is OutcomeKind.SENT
+        assert peer.connections == 1
+        assert peer.verbs().count("RSET") == 1
+        assert len(peer.messages) == 2
+
+
+def test_a_server_that_takes_data_without_a_recipient_never_gets_the_dot(connect: Connect, wire: Wire) -> None:
+    with Peer({"RCPT": ["550 5.1.1 no", "250 ok"]}) as peer:
+        transport = connect(peer)
+        assert transport.deliver(SENDER, RECIPIENT, wire).kind is OutcomeKind.BOUNCED
+        assert transport.deliver(SENDER, RECIPIENT, wire).kind is OutcomeKind.SENT
+        assert peer.connections == 2
+        assert peer.messages == [wire.encode("8bit")]
+
+
+@pytest.mark.parametrize("act", [Act.CLOSE, "421 4.7.0 too many messages on this connection"])
+@pytest.mark.parametrize("extensions", [EXTENSIONS, ("8BITMIME",)])
+def test_a_kept_connection_that_ends_before_mail_is_answered_is_replaced_once(
+    connect: Connect, wire: Wire, act: Act | str, extensions: tuple[str, ...]
+) -> None:
+    with Peer({"MAIL": ["250 ok", act, "250 ok"]}, extensions=extensions) as peer:
+        transport = connect(peer)
+        first, second = (transport.deliver(SENDER, RECIPIENT, wire) for _ in range(2))
+        assert (first.kind, second.kind) == (OutcomeKind.SENT, OutcomeKind.SENT)
+        assert peer.connections == 2
+        assert len(peer.messages) == 2
+        assert transport.paused_for_s() == 0
+
+
+def test_a_connection_that_ends_after_mail_is_not_tried_again_at_once(connect: Connect, wire: Wire) -> None:
+    with Peer({"RCPT": ["250 ok", Act.CLOSE, "250 ok"]}, extensions=("8BITMIME",)) as peer:
+        transport = connect(peer)
+        kinds = [transport.deliver(SENDER, RECIPIENT, wire).kind for _ in range(2)]
+        assert kinds == [OutcomeKind.SENT, OutcomeKind.PAUSED]
+        assert peer.connections == 1
+
+
+def test_a_connection_on_which_the_server_spoke_unasked_is_replaced(connect: Connect, wire: Wire) -> None:
+    with Peer({".": ["250 2.0.0 ok\r\n421 4.4.2 idle for too long", "250 2.0.0 ok"]}) as peer:
+        transport = connect(peer)
+        first, second = (transport.deliver(SENDER, RECIPIENT, wire) for _ in range(2))
+        assert (first.kind, second.kind) == (OutcomeKind.SENT, OutcomeKind.SENT)
+        assert peer.connections == 2
+        assert len(peer.messages) == 2
+
+
+def test_an_idle_connection_is_not_used_again_after_twenty_seconds(connect: Connect, wire: Wire) -> None:
+    clock = Clock()
+    with Peer() as peer:
+        transport = connect(peer, clock=clock)
+        transport.deliver(SENDER, RECIPIENT, wire)
+        clock.now += 21
+        assert transport.deliver(SENDER, RECIPIENT, wire).kind is OutcomeKind.SENT
+        assert peer.connections == 2
+        assert "QUIT" in peer.verbs()
+
+
+def test_a_drop_at_quit_changes_nothing(connect: Connect, wire: Wire) -> None:
+    with Peer({"QUIT": Act.CLOSE}) as peer:
+        transport = connect(peer)
+        assert transport.deliver(SENDER, RECIPIENT, wire).kind is OutcomeKind.SENT
+        transport.close()
+        assert transport.paused_for_s() == 0
+
+
+def test_there_are_never_more_connections_than_allowed(connect: Connect, wire: Wire) -> None:
+    with Peer() as peer:
+        transport = connect(peer, max_connections=3)
+        with ThreadPoolExecutor(8) as pool:
+            outcomes = list(pool.map(lambda _: transport.deliver(SENDER, RECIPIENT, wire), range(40)))
+        assert {outcome.kind for outcome in outcomes} == {OutcomeKind.SENT}
+        assert len(peer.messages) == 40
+        assert peer.connections <= 3
+
+
+def test_before_mail_is_asked_after_the_connection_stands_and_before_mail_is_said(connect: Connect, wire: Wire) -> None:
+    said: list[list[str]] = []
+    with Peer() as peer:
+
+        def before_mail() -> bool:
+            said.append(peer.verbs())
+            return True
+
+        outcome = connect(peer).deliver(SENDER, RECIPIENT, wire, before_mail=before_mail)
+        assert outcome.kind is OutcomeKind.SENT
+        assert said == [["EHLO"]]
+
+
+def test_a_lost_lease_abandons_the_try_and_keeps_the_connection(connect: Connect, wire: Wire) -> None:
+    with Peer() as peer:
+        transport = connect(peer)
+        outcome = transport.deliver(SENDER, RECIPIENT, wire, before_mail=lambda: False)
+        assert (outcome.kind, outcome.phase, outcome.answered, outcome.tried) == (
+            OutcomeKind.PAUSED,
+            Phase.LEASE,
+            False,
+            False,
+        )
+        assert "lease" in outcome.detail
+        assert transport.paused_for_s() == 0
+        assert transport.deliver(SENDER, RECIPIENT, wire).kind is OutcomeKind.SENT
+        assert peer.connections == 1
+        assert len(peer.messages) == 1
+
+
+def test_before_dot_is_called_when_only_the_dot_is_missing(connect: Connect, wire: Wire) -> None:
+    calls: list[int] = []
+    with Peer() as peer:
+        outcome = connect(peer).deliver(SENDER, RECIPIENT, wire, before_dot=lambda: calls.append(len(peer.messages)))
+        assert outcome.kind is OutcomeKind.SENT
+        assert calls == [0]
+        assert peer.messages == [wire.encode("8bit")]
+
+
+def test_what_before_dot_raises_comes_through_and_nothing_is_sent(connect: Connect, wire: Wire) -> None:
+    def fail() -> None:
+        raise LookupError("the row is gone")
+
+    with Peer() as peer:
+        transport = connect(peer)
+        with pytest.raises(LookupError):
+            transport.deliver(SENDER, RECIPIENT, wire, before_dot=fail)
+        assert transport.deliver(SENDER, RECIPIENT, wire).kind is OutcomeKind.SENT
+        assert peer.messages == [wire.encode("8bit")]
+        assert peer.connections == 2
+
+
+def test_a_paused_server_gets_one_probe_and_not_a_thousand_tries(connect: Connect, wire: Wire) -> None:
+    clock = Clock()
+    with Peer({"greeting": ["421 4.3.2 busy", "421 4.3.2 busy", "220 hello"]}) as peer:
+        transport = connect(peer, clock=clock)
+        first = transport.deliver(SENDER, RECIPIENT, wire)
+        assert (first.tried, first.retry_after_s) == (True, 1.0)
+        for _ in range(1000):
+            outcome = transport.deliver(SENDER, RECIPIENT, wire)
+            assert (outcome.kind, outcome.tried, outcome.phase) == (OutcomeKind.PAUSED, False, Phase.PAUSE)
+        assert "421 4.3.2 busy" in outcome.detail
+        assert peer.connections == 1
+        clock.now += 1.1
+        assert transport.deliver(SENDER, RECIPIENT, wire).retry_after_s == 2.0
+        clock.now += 1.1
+        assert not transport.deliver(SENDER, RECIPIENT, wire).tried
+        clock.now += 1.0
+        assert transport.deliver(SENDER, RECIPIENT, wire).kind is OutcomeKind.SENT
+        assert transport.paused_for_s() == 0
+        assert peer.connections == 3
+
+
+def test_only_one_of_many_threads_probes_a_paused_server(connect: Connect, wire: Wire) -> None:
+    clock = Clock()
+    probing, go = threading.Event(), threading.Event()
+
+    def hold() -> bool:
+        probing.set()
+        return go.wait(10)
+
+    with Peer({"greeting": ["421 busy", "220 hello"]}) as peer, ThreadPoolExecutor(1) as pool:
+        transport = connect(peer, clock=clock)
+        transport.deliver(SENDER, RECIPIENT, wire)
+        clock.now += 2
+        probe = pool.submit(transport.deliver, SENDER, RECIPIENT, wire, before_mail=hold)
+        assert probing.wait(10)
+        assert not transport.deliver(SENDER, RECIPIENT, wire).tried
+        go.set()
+        assert probe.result().kind is OutcomeKind.SENT
+        assert transport.deliver(SENDER, RECIPIENT, wire).kind is OutcomeKind.SENT
+
+
+def test_a_refusal_of_a_message_does_not_pause_the_server(connect: Connect, wire: Wire) -> None:
+    with Peer({".": "554 5.6.0 no"}) as peer:
+        transport = connect(peer)
+        transport.deliver(SENDER, RECIPIENT, wire)
+        assert transport.paused_for_s() == 0
