@@ -138,6 +138,19 @@ def save_revision(tx: Transaction, revision: Revision) -> None:
         _save_current(tx, revision, revision.current)
 
 
+def is_kept(reader: Reader, revision: Revision) -> bool:
+    """Whether this revision and its dictionary are here already: then `save_revision` has nothing to add."""
+    found = reader.read(
+        "SELECT (SELECT COUNT(*) FROM archive_dictionaries WHERE sha256 = :dictionary) AS dictionaries"
+        " FROM email_template_revisions WHERE revision = :revision",
+        {
+            "revision": revision.revision,
+            "dictionary": digest_of(revision.dictionary) if revision.dictionary else None,
+        },
+    )
+    return bool(found) and (revision.dictionary is None or found[0]["dictionaries"] > 0)
+
+
 def revision(reader: Reader, revision_id: str) -> Revision | None:
     """A kept revision (`current` is None); None where it never sent. Raises ArchiveCorrupt."""
     return _one(reader, "kept.revision = :revision", {"revision": revision_id})

@@ -103,11 +103,11 @@ def attachment(reader: Reader, message_id: str, n: int) -> Attachment | None:
 def events(reader: Reader, message_id: str) -> list[Event]:
     """The timeline, in the order in which we learnt of things."""
     rows = reader.read(
-        "SELECT type, at, source, detail, smtp_code, smtp_reply, provider_id FROM email_events"
+        "SELECT type, happened_at, source, detail, smtp_code, smtp_reply, provider_id FROM email_events"
         " WHERE message_id = :id ORDER BY seq",
         {"id": message_id},
     )
-    return [Event(**{**row, "type": EventType(row["type"])}) for row in rows]
+    return [Event(EventType(row.pop("type")), row.pop("happened_at"), **row) for row in rows]
 
 
 def search(reader: Reader, query: MessageQuery, *, limit: int, cursor: str | None = None, now: datetime) -> Page:
@@ -135,7 +135,7 @@ def count_by_status(reader: Reader) -> dict[Status, int]:
     """How many messages are in each state, each counted up to MAX_COUNTED only."""
     counts = " UNION ALL ".join(
         f"SELECT '{status.value}' AS status, COUNT(*) AS total FROM (SELECT 1 FROM email_messages"
-        f" WHERE status = '{status.value}' LIMIT {MAX_COUNTED}) AS some"
+        f" WHERE status = '{status.value}' LIMIT {MAX_COUNTED}) AS counted"
         for status in Status
     )
     return {Status(row["status"]): row["total"] for row in reader.read(counts)}
@@ -238,7 +238,7 @@ def _count(reader: Reader, conditions: list[str], params: dict[str, Any], cap: i
         rows = reader.read(f"SELECT COUNT(*) AS total FROM email_messages {_where(conditions)}", params)
     else:
         rows = reader.read(
-            f"SELECT COUNT(*) AS total FROM (SELECT 1 FROM email_messages {_where(conditions)} LIMIT :most) AS some",
+            f"SELECT COUNT(*) AS total FROM (SELECT 1 FROM email_messages {_where(conditions)} LIMIT :most) AS counted",
             {**params, "most": cap + 1},
         )
     return int(rows[0]["total"])

@@ -30,15 +30,15 @@ CHANGEABLE = frozenset(
 )
 _NOTED_LATE = ("sent_at", "attempts", "provider_id", "smtp_reply", "transfer_encoding", "wire_sha256")
 
-_EVENT_COLUMNS = "(message_id, seq, type, at, source, detail, smtp_code, smtp_reply, provider_id)"
+_EVENT_COLUMNS = "(message_id, seq, type, happened_at, source, detail, smtp_code, smtp_reply, provider_id)"
 INSERT_EVENT = f"""
     INSERT INTO email_events {_EVENT_COLUMNS}
-    VALUES (:message_id, :seq, :type, :at, :source, :detail, :smtp_code, :smtp_reply, :provider_id)
+    VALUES (:message_id, :seq, :type, :happened_at, :source, :detail, :smtp_code, :smtp_reply, :provider_id)
 """
 _APPEND_EVENT = f"""
     INSERT INTO email_events {_EVENT_COLUMNS}
     VALUES (:message_id, (SELECT COALESCE(MAX(seq) + 1, 0) FROM email_events WHERE message_id = :message_id),
-            :type, :at, :source, :detail, :smtp_code, :smtp_reply, :provider_id)
+            :type, :happened_at, :source, :detail, :smtp_code, :smtp_reply, :provider_id)
 """
 
 
@@ -103,7 +103,7 @@ def event_row(message_id: str, seq: int, event: Event) -> dict[str, Any]:
         "message_id": message_id,
         "seq": seq,
         "type": event.type,
-        "at": event.at,
+        "happened_at": event.at,
         "source": event.source,
         "detail": event.detail,
         "smtp_code": event.smtp_code,

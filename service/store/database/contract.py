@@ -150,7 +150,7 @@ def searchable(params: Parameters) -> Row:
 
 
 def require_query(sql: str) -> None:
-    if sql.split(None, 1)[0].upper() not in ("SELECT", "WITH"):
+    if sql.lstrip()[:6].upper() != "SELECT" and sql.lstrip()[:4].upper() != "WITH":
         raise ValueError("read() takes SELECT or WITH; changes go through write()")
 
 

@@ -178,7 +178,7 @@ class SqliteDatabase(Database):
             if not begun and first.begin():
                 begun.append(first)
             for job in begun:
-                job.error = job.error or _as_busy(error)
+                job.error = job.error or _told_to_all(error)
         for job in begun:
             job.tell()
         return last
@@ -301,5 +301,8 @@ def _sqlite_errors() -> Iterator[None]:
         raise StoreError(f"The database refused: {error}.") from error
 
 
-def _as_busy(error: Exception) -> Exception:
-    return error if isinstance(error, StoreError) else StoreBusy(f"The database can't be used now: {error}.")
+def _told_to_all(error: Exception) -> Exception:
+    """What stopped the whole batch, anew for each of its works: an exception belongs to one thread."""
+    told = type(error)(*error.args) if isinstance(error, StoreError) else StoreBusy("The database can't be used now.")
+    told.__cause__ = error
+    return told

@@ -97,7 +97,7 @@ CREATE TABLE email_events (
     type        TEXT NOT NULL CHECK (type IN ('accepted', 'attempted', 'deferred', 'sent', 'delivered', 'bounced',
                     'complaint', 'delayed', 'suppressed', 'rate_limited', 'failed', 'cancelled', 'ambiguous',
                     'anonymised')),            -- [kept]
-    at          TIMESTAMPTZ NOT NULL,          -- when it happened, as its source says [kept]
+    happened_at TIMESTAMPTZ NOT NULL,          -- when it happened, as its source says [kept]
     source      TEXT NOT NULL,                 -- who says so: accept, a worker, ses ... [kept]
     detail      TEXT,                          -- a sentence for people; may name one [emptied]
     smtp_code   INTEGER,                       -- [kept]
