@@ -1,0 +1,99 @@
+"""Compiled templates on disk, so that a start with many of them is quick. A file that is not as it was written is ignored."""
+
+import hashlib
+import hmac
+import json
+import os
+import tempfile
+from pathlib import Path
+
+from service.errors import ArchiveCorrupt, Finding
+from service.templates.compiler import COMPILER_VERSION, Compilation, library_versions
+from service.templates.sandbox import Budget
+from service.templates.source import Files
+from service.templates.template import Template
+
+_DIGEST_BYTES = 32
+
+
+class CompilationCache:
+    """One file for each key: a keyed digest, then JSON. The key lies beside them, readable by the owner alone."""
+
+    def __init__(self, folder: Path, budget: Budget) -> None:
+        self._folder = folder
+        self._budget = budget
+        self._secret: bytes | None = None
+
+    def get(self, key: str, files: Files) -> Compilation | None:
+        """What was compiled of exactly these files; None: nothing, or nothing that can be trusted."""
+        try:
+            stored = self._path(key).read_bytes()
+            digest, data = stored[:_DIGEST_BYTES], stored[_DIGEST_BYTES:]
+            if not hmac.compare_digest(digest, self._digest(key, data)):
+                return None
+            content = json.loads(data)
+        except (OSError, ValueError):
+            return None
+        dependencies: dict[str, str | None] = content["dependencies"]
+        if content["compiler"] != self._compiler() or content["folder"] != list(files.folder(key)):
+            return None
+        if any(files.digest(path) != known for path, known in dependencies.items()):
+            return None
+        try:
+            template = Template.from_archive(content["archive"].encode(), budget=self._budget)
+        except ArchiveCorrupt:
+            return None
+        return Compilation(template, tuple(Finding(**one) for one in content["findings"]), dependencies)
+
+    def put(self, key: str, files: Files, compilation: Compilation) -> None:
+        """Kept, if it compiled; a directory that can't be written only makes the next start slower."""
+        if compilation.template is None:
+            return
+        content = {
+            "compiler": self._compiler(),
+            "folder": files.folder(key),
+            "dependencies": dict(compilation.dependencies),
+            "findings": [{name: getattr(one, name) for name in Finding.__slots__} for one in compilation.findings],
+            "archive": compilation.template.archive().decode(),
+        }
+        data = json.dumps(content, ensure_ascii=False, separators=(",", ":")).encode()
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            _replace(self._path(key), self._digest(key, data) + data)
+        except OSError:
+            return
+
+    def _compiler(self) -> str:
+        return f"{COMPILER_VERSION} {library_versions()} {self._budget}"
+
+    def _path(self, key: str) -> Path:
+        return self._folder / f"{hashlib.sha256(key.encode()).hexdigest()[:32]}.compiled"
+
+    def _digest(self, key: str, data: bytes) -> bytes:
+        if self._secret is None:
+            self._secret = _secret(self._folder)
+        return hmac.new(self._secret, key.encode() + b"\0" + data, hashlib.sha256).digest()
+
+
+def _secret(folder: Path) -> bytes:
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    path = folder / "key"
+    try:
+        found = path.read_bytes()
+        if len(found) == _DIGEST_BYTES:
+            return found
+    except FileNotFoundError:
+        pass
+    _replace(path, os.urandom(_DIGEST_BYTES))
+    return path.read_bytes()
+
+
+def _replace(path: Path, data: bytes) -> None:
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=".new-")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+        Path(name).replace(path)
+    except OSError:
+        Path(name).unlink(missing_ok=True)
+        raise

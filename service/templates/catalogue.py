@@ -1,0 +1,133 @@
+"""All templates as one immutable snapshot, swapped as a whole when files change; and the watch that does it."""
+
+import threading
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import MappingProxyType
+
+from service.errors import Finding, TemplateInvalid
+from service.templates.cache import CompilationCache
+from service.templates.compiler import Compilation, compile_template
+from service.templates.sandbox import Budget
+from service.templates.source import Checkout, Files, read_checkout, read_files
+from service.templates.template import Template
+from service.templates.watch import changes
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One template: the last good one, and what is to be said of the files as they are now.
+
+    With an error among the findings it is degraded: `template`, if there is one, is older than the files.
+    """
+
+    key: str
+    template: Template | None
+    findings: tuple[Finding, ...] = ()
+
+    @property
+    def is_degraded(self) -> bool:
+        return any(finding.severity == "error" for finding in self.findings)
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """The templates at one moment. Who began with a snapshot keeps it."""
+
+    entries: Mapping[str, Entry]
+    commit: str | None = None
+
+    def get(self, key: str) -> Template:
+        """KeyError: there is no such template. TemplateInvalid: it is broken, and no good revision of it is known."""
+        entry = self.entries[key]
+        if entry.template is None:
+            raise TemplateInvalid(entry.findings)
+        return entry.template
+
+    def __iter__(self) -> Iterator[Entry]:
+        return iter(self.entries.values())
+
+
+@dataclass(frozen=True)
+class _State:
+    """What a snapshot was made of, so that the next one compiles only what changed."""
+
+    files: Files = field(default_factory=lambda: Files({}))
+    compilations: Mapping[str, Compilation] = field(default_factory=dict)
+    last_good: Mapping[str, Template] = field(default_factory=dict)
+
+
+class Catalogue:
+    """The templates below `root`. `current` is one attribute read; readers never wait for a rebuild."""
+
+    def __init__(self, root: Path, *, budget: Budget, cache_dir: Path | None = None) -> None:
+        self._root = Path(root)
+        self._budget = budget
+        self._cache = CompilationCache(cache_dir, budget) if cache_dir else None
+        self._rebuild = threading.Lock()
+        self._state = _State()
+        self._snapshot = Snapshot(MappingProxyType({}))
+
+    @property
+    def current(self) -> Snapshot:
+        return self._snapshot
+
+    def load(self) -> Snapshot:
+        """The first build. A broken template is an entry with findings, and does not stop the others."""
+        return self.refresh()
+
+    def refresh(self) -> Snapshot:
+        """Compiles what changed on disk and what depends on it, then swaps the new snapshot in.
+
+        A template whose folder is gone leaves the snapshot; a broken one keeps serving its last good revision.
+        """
+        with self._rebuild:
+            files = read_files(self._root, self._state.files)
+            compilations: dict[str, Compilation] = {}
+            last_good: dict[str, Template] = {}
+            for key in files.template_keys():
+                compilation = self._unchanged(key, files) or self._compile(key, files)
+                compilations[key] = compilation
+                template = compilation.template or self._state.last_good.get(key)
+                if template is not None:
+                    last_good[key] = template
+            checkout = read_checkout(self._root)
+            entries = {
+                key: Entry(key, _placed(last_good.get(key), compilation, checkout), compilation.findings)
+                for key, compilation in compilations.items()
+            }
+            self._state = _State(files, compilations, last_good)
+            self._snapshot = Snapshot(MappingProxyType(entries), checkout.commit)
+            return self._snapshot
+
+    def _compile(self, key: str, files: Files) -> Compilation:
+        if self._cache is not None and (cached := self._cache.get(key, files)) is not None:
+            return cached
+        compilation = compile_template(files, key, budget=self._budget)
+        if self._cache is not None:
+            self._cache.put(key, files, compilation)
+        return compilation
+
+    def _unchanged(self, key: str, files: Files) -> Compilation | None:
+        before = self._state.compilations.get(key)
+        if before is None or files.folder(key) != self._state.files.folder(key):
+            return None
+        same = all(files.digest(path) == digest for path, digest in before.dependencies.items())
+        return before if same else None
+
+    def watch(self, stop: threading.Event) -> None:
+        """Refreshes after each change on disk until `stop` is set; blocks."""
+        for _ in changes(self._root, stop):
+            self.refresh()
+
+
+def _placed(template: Template | None, compilation: Compilation, checkout: Checkout) -> Template | None:
+    if template is None:
+        return None
+    dirty = not checkout.dirty.isdisjoint(compilation.dependencies)
+    return (
+        template
+        if (template.commit, template.dirty) == (checkout.commit, dirty)
+        else template.at(checkout.commit, dirty=dirty)
+    )

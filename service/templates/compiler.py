@@ -1,0 +1,185 @@
+"""The visible chain: files of a template become a `Template`, or findings. It never raises for an author's mistake."""
+
+import hashlib
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from importlib.metadata import version
+from typing import Any
+
+from service.errors import Finding, RenderError
+from service.templates.context import Compiling, without_front_matter
+from service.templates.examples import read_examples
+from service.templates.filters import FILTERS_VERSION
+from service.templates.jinja_check import Uses
+from service.templates.manifest import FrontMatter, read_front_matter, read_overrides
+from service.templates.places import Place, Source
+from service.templates.report import Refused, Report
+from service.templates.sandbox import Budget, author_environment
+from service.templates.source import Files
+from service.templates.template import Template, Variant
+from service.templates.variables import VariablesCheck
+from service.templates.variant import compile_variant
+
+#: Raise it with any change that changes what a template prints.
+COMPILER_VERSION = 1
+DEFAULT_LANGUAGE = "fr"
+_LIBRARIES = ("mjml-python", "premailer", "cssutils", "lxml", "Jinja2", "MarkupSafe", "babel")
+_LOCALE_FILE = re.compile(r"template\.([a-z]{2,3}(?:-[A-Za-z0-9]{2,8})*)\.mjml")
+
+
+@dataclass(frozen=True)
+class Compilation:
+    """`template` is None where a finding is an error. `dependencies`: the digest of each file looked for, None if missing."""
+
+    template: Template | None
+    findings: tuple[Finding, ...]
+    dependencies: Mapping[str, str | None]
+
+
+def compile_template(files: Files, key: str, *, budget: Budget) -> Compilation:
+    """The template of the folder `key`, and everything that is to be said about it, in the order of the text."""
+    report = Report()
+    compiling = Compiling(files, author_environment(), report)
+    compiling.dependencies.update(files.folder(key))
+    template = None
+    try:
+        template = _compile(compiling, key, budget)
+    except Refused:
+        pass
+    except RecursionError:
+        report.error(Place(f"{key}/template.mjml", 1, 1), "too-deep", "the template is nested too deeply", "flatten it")
+    return Compilation(
+        None if report.has_errors else template,
+        report.findings,
+        {path: files.digest(path) for path in sorted(compiling.dependencies)},
+    )
+
+
+def _compile(compiling: Compiling, key: str, budget: Budget) -> Template | None:
+    path = f"{key}/template.mjml"
+    text = compiling.read(path)
+    if text is None:
+        compiling.report.error(
+            Place(path, 1, 1), "file-not-found", f"there is no file {path}", "a template is this file"
+        )
+        raise Refused
+    source = Source(path, text)
+    front = _front_matter(source, compiling.report)
+    schema = front.manifest.schema if front else None
+    uses = Uses()
+    variants: dict[str, Variant] = {}
+    languages = _languages(compiling.files, key, text)
+    for language, file in languages.items():
+        try:
+            variant = _variant(compiling, key, language, file, source, front, schema, uses, budget)
+        except Refused:
+            continue
+        variants[language] = variant
+    if front is None:
+        return None
+    if len(variants) == len(languages):
+        _report_unused(front, uses, compiling.report)
+    template_examples = _examples(compiling, key, front, budget)
+    if compiling.report.has_errors:
+        return None
+    template = Template(
+        key=key,
+        revision=_revision(compiling, key),
+        manifest=front.manifest,
+        examples={name: values for name, (values, _) in template_examples.items()},
+        locales=tuple(languages),
+        source=compiling.files.text(path),
+        variants=variants,
+        budget=budget,
+    )
+    for name, (values, place) in template_examples.items():
+        _render_example(template, name, values, place, compiling.report)
+    return template
+
+
+def _front_matter(source: Source, report: Report) -> FrontMatter | None:
+    """A wrong front matter must not hide what is wrong in the rest."""
+    try:
+        return read_front_matter(source, report)
+    except Refused:
+        return None
+
+
+def _languages(files: Files, key: str, text: str) -> dict[str, str]:
+    """Language -> file, the default first."""
+    lang = re.search(r"<mjml\b[^>]*?\blang\s*=\s*[\"']([A-Za-z]{2,3}(?:-[A-Za-z0-9]{2,8})*)[\"']", text)
+    languages = {lang[1] if lang else DEFAULT_LANGUAGE: f"{key}/template.mjml"}
+    for path in files.folder(key):
+        if found := _LOCALE_FILE.fullmatch(path.removeprefix(f"{key}/")):
+            languages.setdefault(found[1], path)
+    return languages
+
+
+def _variant(
+    compiling: Compiling,
+    key: str,
+    language: str,
+    file: str,
+    base: Source,
+    front: FrontMatter | None,
+    schema: Mapping[str, Any] | None,
+    uses: Uses,
+    budget: Budget,
+) -> Variant:
+    inner = Compiling(compiling.files, compiling.author, compiling.report, dependencies=compiling.dependencies)
+    texts = dict(front.texts) if front else {}
+    if file == base.path:
+        body, own_text = Source(base.path, without_front_matter(base.text)), f"{key}/template.txt"
+    else:
+        text = inner.read(file) or ""
+        texts |= read_overrides(Source(file, text), inner.report)
+        body, own_text = Source(file, without_front_matter(text)), f"{key}/template.{language}.txt"
+        if not body.text.strip():
+            body = Source(base.path, without_front_matter(base.text))
+    return compile_variant(inner, body, texts, own_text, language, schema, uses, budget)
+
+
+def _report_unused(front: FrontMatter, uses: Uses, report: Report) -> None:
+    for name in front.manifest.schema["properties"]:
+        if name not in uses.variables:
+            report.warning(
+                front.document.key_place(("variables", name)),
+                "unused-variable",
+                f'variable "{name}" is never used',
+                "use it, or delete its declaration",
+            )
+
+
+def _examples(
+    compiling: Compiling, key: str, front: FrontMatter, budget: Budget
+) -> dict[str, tuple[Mapping[str, Any], Place]]:
+    check = VariablesCheck(front.manifest.schema, budget.max_variables_bytes)
+    return read_examples(key, front, compiling, check)
+
+
+def _render_example(template: Template, name: str, values: Mapping[str, Any], place: Place, report: Report) -> None:
+    for locale in template.locales:
+        try:
+            template.render(values, locale=locale)
+        except RenderError as error:
+            finding = error.finding
+            at = Place(finding.file, finding.line, finding.column) if finding.file else place
+            report.error(at, finding.code, f'example "{name}": {finding.message}', finding.hint)
+
+
+def _revision(compiling: Compiling, key: str) -> str:
+    """Over all that the bytes depend on. Examples are not among it."""
+    digest = hashlib.sha256(f"compiler {COMPILER_VERSION}, filters {FILTERS_VERSION}\n".encode())
+    digest.update(library_versions().encode())
+    for path in sorted(compiling.dependencies):
+        if not path.startswith(f"{key}/examples/"):
+            digest.update(f"{path}\0{compiling.files.digest(path)}\n".encode())
+    return digest.hexdigest()
+
+
+@cache
+def library_versions() -> str:
+    """The libraries whose version may change the bytes."""
+    return "".join(f"{library} {version(library)}\n" for library in _LIBRARIES)

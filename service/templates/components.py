@@ -1,0 +1,105 @@
+"""The component table of MJML, and what we know of mrml's layout on top of it. Data and questions, no decisions."""
+
+import json
+import re
+from collections.abc import Callable, Mapping
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+
+def _load() -> dict[str, Any]:
+    table: dict[str, Any] = json.loads(files("service.templates").joinpath("components.json").read_text("utf-8"))
+    return table
+
+
+_TABLE = _load()
+#: component -> attribute -> type, as the official validator has it.
+ATTRIBUTES: Mapping[str, Mapping[str, str]] = {
+    **{name: component["attrs"] for name, component in _TABLE["components"].items()},
+    "mjml": {"lang": "string", "dir": "enum(ltr,rtl,auto)", "owa": "string"},
+    "mj-selector": {"path": "string"},
+    "mj-html-attribute": {"name": "string"},
+    "mj-include": {"path": "string", "type": "enum(mjml,css,html)", "css-inline": "string"},
+}
+CHILDREN: Mapping[str, frozenset[str]] = {name: frozenset(below) for name, below in _TABLE["children"].items()}
+#: Components whose content is HTML or text, not components.
+CONTENT = frozenset(
+    {name for name, component in _TABLE["components"].items() if component["ending"]}
+    - {"mj-carousel-image", "mj-breakpoint"}
+) | {"mj-html-attribute"}
+#: Of these, the ones whose content is plain text or CSS.
+TEXT_CONTENT = frozenset({"mj-title", "mj-preview", "mj-style", "mj-html-attribute"})
+#: Attributes that every component of the body takes.
+COMMON_ATTRIBUTES = ("css-class", "mj-class")
+
+#: mrml refuses raw content inside these, but passes comments through.
+COMMENT_PARENTS = frozenset({"mj-social", "mj-navbar", "mj-accordion"})
+#: No control tag can stand inside these and reach the mail.
+NO_CONTROL = frozenset(
+    {"mj-carousel", "mj-accordion-element", "mj-attributes", "mj-html-attributes", "mj-selector", "mjml", "mj-head"}
+)
+
+#: Attributes that mrml computes with: an expression there could not have its value at compile time.
+_COMPUTED = frozenset(
+    {
+        ("mj-body", "width"), ("mj-column", "width"), ("mj-group", "width"), ("mj-image", "width"), ("mj-image", "height"),
+        ("mj-image", "fluid-on-mobile"), ("mj-button", "width"), ("mj-divider", "width"), ("mj-breakpoint", "width"),
+        ("mj-hero", "mode"), ("mj-hero", "height"), ("mj-hero", "background-height"), ("mj-hero", "background-width"),
+        ("mj-social", "mode"), ("mj-social", "icon-size"), ("mj-social", "icon-height"), ("mj-social-element", "icon-size"),
+        ("mj-social-element", "icon-height"), ("mj-social-element", "name"), ("mj-carousel", "tb-width"),
+        ("mj-carousel", "icon-width"), ("mj-carousel", "thumbnails"), ("mj-section", "full-width"), ("mj-wrapper", "full-width"),
+        ("mj-wrapper", "gap"), ("mj-navbar", "hamburger"), ("mj-raw", "position"), ("mj-style", "inline"), ("mj-font", "href"),
+        ("mj-font", "name"), ("mj-spacer", "height"), ("mj-table", "width"), ("mj-text", "height"),
+        ("mj-accordion-element", "icon-position"), ("mj-accordion", "icon-position"),
+    }
+)  # fmt: skip
+_COMPUTED_NAME = re.compile(r"(inner-)?(padding|border)(-left|-right|-top|-bottom)?|direction")
+_WITH_BOX = frozenset(
+    {"mj-column", "mj-group", "mj-section", "mj-wrapper", "mj-image", "mj-hero", "mj-divider", "mj-button"}
+)
+_LITERAL_WIDTH = re.compile(r"\d+(\.\d+)?px ")
+
+
+def drives_layout(component: str, attribute: str, value: str) -> bool:
+    """Whether mrml needs the number in this attribute at compile time. A border with a literal width may have a colour of its own."""
+    if (component, attribute) in _COMPUTED:
+        return True
+    if not _COMPUTED_NAME.fullmatch(attribute):
+        return False
+    if "border" in attribute and _LITERAL_WIDTH.match(value):
+        return False
+    return component in _WITH_BOX or component in ("mj-all", "mj-class")
+
+
+@cache
+def type_check(kind: str) -> Callable[[str], bool]:
+    """The check for a type of the component table, such as `color`, `unit(px,%){1,4}` or `enum(a,b)`."""
+    if kind.startswith("enum"):
+        options = frozenset(kind[5:-1].split(","))
+        return lambda value: value in options
+    if kind == "color":
+        color = re.compile(r"#[0-9a-f]{3,8}|(rgb|hsl)a?\([^)]*\)|[a-z]+", re.I)
+        return lambda value: color.fullmatch(value.strip()) is not None
+    if kind == "integer":
+        return lambda value: value.isdigit()
+    if kind == "boolean":
+        return lambda value: value in ("true", "false")
+    if found := re.fullmatch(r"unit(WithNegative)?\(([^)]*)\)(?:\{([\d,]+)\})?", kind):
+        units = found[2].split(",")
+        suffix = "|".join(re.escape(unit) for unit in units if unit != "auto")
+        number = rf"{'-?' if found[1] else ''}[\d.,]+(?:{suffix})|0(?:{suffix})?" + ("|auto" if "auto" in units else "")
+        pattern = re.compile(rf"(?:(?:{number})(?: +|$)){{{found[3] or '1'}}}")
+        return lambda value: pattern.fullmatch(value.strip()) is not None
+    return lambda _value: True
+
+
+def expected(kind: str) -> str:
+    """The type in words."""
+    if kind.startswith("enum"):
+        return "one of " + ", ".join(option or '""' for option in kind[5:-1].split(","))
+    if found := re.fullmatch(r"unit(?:WithNegative)?\(([^)]*)\)(?:\{([\d,]+)\})?", kind):
+        units = " or ".join(unit or "no unit" for unit in found[1].split(","))
+        count = f"{found[2].replace(',', ' to ')} numbers" if found[2] else "a number"
+        return f"{count} with {units}"
+    return {"color": "a colour", "integer": "a whole number", "boolean": "true or false"}.get(kind, "text")

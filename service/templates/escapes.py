@@ -1,0 +1,128 @@
+"""Escapes by context. Each takes what an expression gave and returns what may stand there, or raises `Unprintable`."""
+
+import re
+from datetime import date, datetime
+from decimal import Decimal
+from html import unescape
+from typing import Any
+from urllib.parse import quote
+
+import markupsafe
+from jinja2 import Undefined
+from markupsafe import Markup
+
+#: Without building a `Markup` for each value (100 ns); older MarkupSafe has no such function.
+_escape = getattr(markupsafe, "_escape_inner", None) or (lambda value: str(markupsafe.escape(value)))
+_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ufffe\uffff]")
+_SURROGATE = re.compile(r"[\ud800-\udfff]")
+_NUMBERS = (int, float, Decimal)
+#: RFC 3986 reserved and unreserved characters that a URL from a value keeps, with "%" for what is encoded already.
+_URL_SAFE = "%/:=?&#;,@+$!*~[]-._"
+_SCHEMES = ("http", "https", "mailto", "tel", "cid")
+_CSS_VALUE = re.compile(r"[\w#%.,+\- ()]*")
+_CSS_REFUSED = re.compile(r"url|expression|import|--|behavior|binding", re.I)
+_TAG = re.compile(r"<[^>]*>")
+
+
+class Unprintable(ValueError):
+    """A value can't stand where the template puts it; the message says why."""
+
+
+def clean(value: str) -> str:
+    """Without control characters, and with lone surrogates (which no encoding has) replaced."""
+    return _SURROGATE.sub("\ufffd", _CONTROL.sub("", value))
+
+
+def printable(value: Any) -> str:
+    """Anything that a mail can show, as text. Unprintable: nothing, or something that only Python would show."""
+    if isinstance(value, str):
+        return value if value.isprintable() else clean(value)
+    if isinstance(value, (*_NUMBERS, date, datetime)):
+        return str(value)
+    if isinstance(value, Undefined):
+        return str(value)  # raises
+    if value is None:
+        raise Unprintable("the value is null; guard it with {% if %} or |default")
+    kind = {dict: "an object", list: "a list", tuple: "a list"}.get(type(value), "something that is no text")
+    raise Unprintable(f"the value is {kind}; print its parts")
+
+
+def escape_text(value: Any) -> str:
+    """For HTML text. `Markup` (|safe, a macro's result) passes."""
+    kind = type(value)
+    if kind is str:
+        escaped: str = _escape(value if value.isprintable() else clean(value))
+        return escaped
+    if kind is int:
+        return str(value)
+    if kind is Markup:
+        return clean(value) if not value.isprintable() else value  # type: ignore[no-any-return]
+    return str(_escape(printable(value)))
+
+
+def escape_attribute(value: Any) -> Markup:
+    """For a quoted attribute: what came as HTML is taken as text, so that it can't end the attribute."""
+    return Markup(_escape(plain(value)))
+
+
+def plain(value: Any) -> str:
+    """The value as text; HTML is unescaped, tags stay as they are."""
+    text = printable(value)
+    return unescape(str(text)) if isinstance(value, Markup) else text
+
+
+def escape_url(value: Any) -> str:
+    """The start of a URL, the scheme in it. Unprintable: another scheme than http, https, mailto, tel, cid, or none."""
+    text = plain(value).strip()
+    bare = re.sub(r"[\x00-\x20\x7f-\xa0\u2028\u2029]", "", text)
+    scheme, colon, _ = bare.partition(":")
+    if not colon or scheme.lower() not in _SCHEMES:
+        shown = bare[:30] + ("…" if len(bare) > 30 else "")
+        raise Unprintable(f'"{shown}" is no link; it must begin with https://, http://, mailto:, tel: or cid:')
+    return quote(text, safe=_URL_SAFE, errors="replace")
+
+
+def escape_url_part(value: Any) -> str:
+    """A later part of a URL: everything but unreserved characters is encoded, "/" too."""
+    return quote(plain(value), safe="-._~", errors="replace")
+
+
+def escape_url_mail(value: Any) -> str:
+    """A part of a mailto: or tel: URL, where "@" and "+" are at home (RFC 6068, RFC 3966)."""
+    return quote(plain(value), safe="@+-._~", errors="replace")
+
+
+def escape_css(value: Any) -> str:
+    """A CSS value: a narrow alphabet, and no function that fetches or runs. Unprintable: anything else."""
+    text = plain(value)
+    if not _CSS_VALUE.fullmatch(text) or _CSS_REFUSED.search(text):
+        shown = text[:30] + ("…" if len(text) > 30 else "")
+        raise Unprintable(f'"{shown}" is no plain CSS value; letters, digits and # % . , + - ( ) are')
+    return text
+
+
+def escape_style_url(value: Any) -> Markup:
+    """The start of a URL inside a style element, whose content is not unescaped."""
+    return Markup(escape_url(value))
+
+
+def escape_style_url_part(value: Any) -> Markup:
+    return Markup(escape_url_part(value))
+
+
+def strip_tags(value: Any) -> str:
+    """HTML as text, for the plain text part."""
+    return unescape(_TAG.sub("", str(printable(value))))
+
+
+#: The names under which `restore` writes them.
+ESCAPES = {
+    "_attribute": escape_attribute,
+    "_css": escape_css,
+    "_url": escape_url,
+    "_url_part": escape_url_part,
+    "_url_mail": escape_url_mail,
+    "_style_url": escape_style_url,
+    "_style_url_part": escape_style_url_part,
+    "_style_url_mail": escape_style_url_part,
+}

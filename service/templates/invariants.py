@@ -1,0 +1,66 @@
+"""What must be true of each compiled template: no tag lost or doubled, no element moved. Held at each compilation."""
+
+from collections.abc import Sequence
+
+from service.templates.mjml_parse import Element, Node
+from service.templates.places import Place
+from service.templates.report import Refused, Report
+from service.templates.restore import Restored
+from service.templates.text_part import texts_of
+from service.templates.tokens import Token, Tokens
+
+
+def check_control_tokens(
+    nodes: Sequence[Node], restored: Restored, soft: set[int], tokens: Tokens, report: Report
+) -> None:
+    """Each control tag comes out exactly once; nothing the author wrote is lost. `soft` tokens may vanish.
+
+    Refused: it is not so; reported at the tag.
+    """
+    wrong = False
+    for token in _all(nodes, tokens):
+        if token.index in soft:
+            continue
+        times = restored.used.get(token.index, 0)
+        if times == 0:
+            wrong = True
+            report.error(
+                token.place,
+                "not-printed",
+                f"{token} would be lost: its component doesn't print what stands here",
+                "move it into text, or into an attribute that is shown",
+            )
+    if wrong:
+        raise Refused
+
+
+def _all(nodes: Sequence[Node], tokens: Tokens) -> list[Token]:
+    found: list[Token] = []
+    for node in nodes:
+        if isinstance(node, Element) and node.tag == "mj-style" and node.literal("inline") == "inline":
+            continue
+        if isinstance(node, Element) and node.tag in ("mj-attributes", "mj-html-attributes"):
+            continue
+        if isinstance(node, Element) and not node.content:
+            for attribute in node.attributes:
+                found += tokens.opened(attribute.value.text)
+            found += _all(node.children, tokens)
+        else:
+            for text in texts_of([node]):
+                found += tokens.opened(text.text)
+    return found
+
+
+def check_tag_sequence(before: Sequence[str], after: Sequence[str], place: Place, report: Report) -> None:
+    """Refused: lxml moved or repaired elements, so that a branch would not hold what the author put there."""
+    if before == after:
+        return
+    index = next((i for i, (one, other) in enumerate(zip(before, after, strict=False)) if one != other), 0)
+    around = " ".join(f"<{name}>" for name in before[max(index - 2, 0) : index + 2])
+    report.error(
+        place,
+        "html-restructured",
+        f"the HTML would be rearranged near {around}",
+        "a block element can't stand inside an inline one, such as <table> in <a> or <p> in <b>",
+    )
+    raise Refused

@@ -1,0 +1,356 @@
+"""The environment that compiled templates run in: nothing to reach, nothing to change, nothing that grows.
+
+It is an immutable sandbox of Jinja whose code generator is ours in four places: dotted access is item access
+(`row.items` is the key "items", and fast), printing goes through our escapes, loops and calls count steps, and what is
+captured (macros, block sets) counts bytes.
+"""
+
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from itertools import islice
+from types import CodeType
+from typing import Any
+
+from jinja2 import DictLoader, Template, Undefined, nodes
+from jinja2.compiler import CodeGenerator, Frame
+from jinja2.environment import TemplateModule
+from jinja2.exceptions import SecurityError, UndefinedError
+from jinja2.runtime import Context, LoopContext, Macro
+from jinja2.sandbox import ImmutableSandboxedEnvironment
+from jinja2.utils import Namespace
+from markupsafe import Markup
+
+from service.templates.escapes import ESCAPES, Unprintable, escape_text, plain, printable, strip_tags
+from service.templates.filters import filters_for
+from service.templates.jinja_builtins import allowed_filters, allowed_tests
+from service.templates.restore import (
+    BLOCK_BEGIN,
+    BLOCK_END,
+    COMMENT_BEGIN,
+    COMMENT_END,
+    EXPRESSION_BEGIN,
+    EXPRESSION_END,
+)
+
+_LARGEST_NUMBER_BITS = 2_048
+_CHUNK = 4_096
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """What one rendering may use: bytes of each part, steps of all loops and calls, bytes of the variables as JSON."""
+
+    max_output_bytes: int
+    max_steps: int
+    max_variables_bytes: int = 1_000_000
+
+
+class TooMuch(Exception):
+    """A rendering went over its budget; the message says which."""
+
+
+class Missing(Undefined):
+    """What is not there. Using it in any way is an error; `is defined` and `|default` are allowed."""
+
+    def __str__(self) -> str:
+        self._fail_with_undefined_error()
+
+    __iter__ = __len__ = __eq__ = __ne__ = __bool__ = __hash__ = __contains__ = Undefined._fail_with_undefined_error  # type: ignore[assignment]
+
+    @property
+    def _undefined_message(self) -> str:
+        if self._undefined_hint:
+            return self._undefined_hint
+        if isinstance(self._undefined_obj, (dict, Mapping)):
+            return f'there is no "{self._undefined_name}" in this object'
+        if isinstance(self._undefined_obj, (list, tuple, str)):
+            return f'there is no "{self._undefined_name}" in this {"text" if isinstance(self._undefined_obj, str) else "list"}'
+        return f"{self._undefined_name} is missing"
+
+
+class Absent(Missing):
+    """An optional variable that was not given: false in a condition, an error where it is printed."""
+
+    __slots__ = ()
+
+    def __bool__(self) -> bool:
+        return False
+
+
+class Meter(threading.local):
+    """Steps that the rendering of this thread may still take."""
+
+    steps_left = 0
+
+
+_LOOP_ATTRIBUTES = frozenset(
+    {
+        "index",
+        "index0",
+        "revindex",
+        "revindex0",
+        "first",
+        "last",
+        "length",
+        "depth",
+        "depth0",
+        "cycle",
+        "changed",
+        "previtem",
+        "nextitem",
+    }
+)
+
+
+class _Generator(CodeGenerator):
+    """Jinja's code generator with dotted access, printing and joining as the module says."""
+
+    environment: "_Sandboxed"
+
+    def visit_Getattr(self, node: nodes.Getattr, frame: Frame) -> None:  # noqa: N802 - Jinja's name
+        self.write("item(")
+        self.visit(node.node, frame)
+        self.write(f", {node.attr!r})")
+
+    def visit_Getitem(self, node: nodes.Getitem, frame: Frame) -> None:  # noqa: N802
+        if isinstance(node.arg, nodes.Slice):
+            super().visit_Getitem(node, frame)
+            return
+        self.write("item(")
+        self.visit(node.node, frame)
+        self.write(", ")
+        self.visit(node.arg, frame)
+        self.write(")")
+
+    def visit_Concat(self, node: nodes.Concat, frame: Frame) -> None:  # noqa: N802
+        self.write("environment.bounded_text(")
+        super().visit_Concat(node, frame)
+        self.write(")")
+
+    def _output_child_pre(self, node: nodes.Expr, frame: Frame, finalize: CodeGenerator._FinalizeInfo) -> None:
+        self.write("output(")
+
+    def _output_child_post(self, node: nodes.Expr, frame: Frame, finalize: CodeGenerator._FinalizeInfo) -> None:
+        self.write(")")
+
+
+class _Compiled(Template):
+    """A template whose code finds our functions as globals of its module."""
+
+    @classmethod
+    def from_code(
+        cls, environment: Any, code: CodeType, globals: Any, uptodate: Callable[[], bool] | None = None
+    ) -> "_Compiled":
+        namespace = {
+            "environment": environment,
+            "__file__": code.co_filename,
+            "item": environment.item,
+            "output": environment.output,
+        }
+        exec(code, namespace)  # noqa: S102 - code that Jinja made of a template, with no name of ours in reach
+        compiled: _Compiled = cls._from_namespace(environment, namespace, globals)
+        compiled._uptodate = uptodate
+        return compiled
+
+
+class _Sandboxed(ImmutableSandboxedEnvironment):
+    """`is_html` decides between HTML with its escapes, and plain text."""
+
+    code_generator_class = _Generator
+    template_class = _Compiled
+    intercepted_binops = frozenset({"*", "**", "%", "+"})
+
+    def __init__(
+        self, budget: Budget, meter: Meter, language: str, modules: Mapping[str, str], *, is_html: bool
+    ) -> None:
+        super().__init__(
+            block_start_string=BLOCK_BEGIN,
+            block_end_string=BLOCK_END,
+            variable_start_string=EXPRESSION_BEGIN,
+            variable_end_string=EXPRESSION_END,
+            comment_start_string=COMMENT_BEGIN,
+            comment_end_string=COMMENT_END,
+            autoescape=is_html,
+            undefined=Missing,
+            keep_trailing_newline=True,
+            loader=DictLoader(dict(modules)),
+            auto_reload=False,
+            cache_size=16,
+        )
+        self._budget = budget
+        self._meter = meter
+        self.output = escape_text if is_html else plain
+        self.filters = {
+            **allowed_filters(budget.max_output_bytes),
+            **filters_for(language),
+            **ESCAPES,
+            "_steps": self._steps,
+        }
+        if not is_html:
+            self.filters |= {"safe": strip_tags, "e": plain, "escape": plain, "nl2br": printable}
+        self.tests = allowed_tests()
+        self.globals = {"range": self._range, "namespace": Namespace}
+
+    def item(self, container: Any, key: Any) -> Any:
+        """Dotted and bracketed access, on JSON-like data and on the few objects of Jinja's own."""
+        if type(container) is dict:
+            try:
+                return container[key]
+            except (KeyError, TypeError):
+                return Missing(obj=container, name=key)
+        return self._slow_item(container, key)
+
+    def _slow_item(self, container: Any, key: Any) -> Any:
+        if isinstance(container, Undefined):
+            container._fail_with_undefined_error()
+        if isinstance(container, (dict, list, tuple, str)):
+            try:
+                return container[key]
+            except (LookupError, TypeError):
+                return Missing(obj=container, name=key)
+        if isinstance(container, LoopContext) and key in _LOOP_ATTRIBUTES:
+            return getattr(container, key)
+        if isinstance(container, Namespace):
+            try:
+                return container[key]
+            except KeyError:
+                return Missing(obj=container, name=key)
+        if isinstance(container, TemplateModule) and isinstance(key, str) and not key.startswith("_"):
+            return container.__dict__.get(key, Missing(obj=container, name=key))
+        if isinstance(container, tuple):
+            return Missing(obj=container, name=key)
+        return Missing(f'"{key}" of this value can\'t be reached', name=str(key), exc=SecurityError)
+
+    def getattr(self, obj: Any, attribute: str) -> Any:
+        return self.item(obj, attribute)
+
+    def getitem(self, obj: Any, argument: Any) -> Any:
+        return self.item(obj, argument)
+
+    def is_safe_callable(self, obj: Any) -> bool:
+        if isinstance(obj, (Macro, LoopContext)) or obj is Namespace or obj == self._range:
+            return True
+        return isinstance(getattr(obj, "__self__", None), LoopContext) and obj.__name__ in ("cycle", "changed")
+
+    def call(__self, __context: Context, __obj: Any, *args: Any, **kwargs: Any) -> Any:  # noqa: N805
+        """A macro, a recursive loop or one of the few functions; counted, so that recursion ends."""
+        __self._charge(1)
+        if isinstance(__obj, LoopContext) and args:
+            args = (__self._steps(args[0]), *args[1:])
+        return super().call(__context, __obj, *args, **kwargs)
+
+    def call_binop(self, context: Context, operator: str, left: Any, right: Any) -> Any:
+        if isinstance(left, Undefined):
+            left._fail_with_undefined_error()
+        if isinstance(right, Undefined):
+            right._fail_with_undefined_error()
+        if operator == "+":
+            if isinstance(left, (str, list, tuple)) and isinstance(right, (str, list, tuple)):
+                self._check_size(len(left) + len(right))
+        elif operator == "*":
+            for sequence, count in ((left, right), (right, left)):
+                if isinstance(sequence, (str, list, tuple)) and isinstance(count, int):
+                    self._check_size(len(sequence) * max(count, 0))
+            self._check_number(_bits(left) + _bits(right))
+        elif operator == "**":
+            if not isinstance(right, (int, float)) or abs(right) > 64:
+                raise Unprintable("** takes exponents up to 64")
+            self._check_number(_bits(left) * max(int(abs(right)), 1))
+        elif isinstance(left, str):
+            raise Unprintable("% on a text is not allowed; use ~ to join, and |number or |round for numbers")
+        return super().call_binop(context, operator, left, right)
+
+    def bounded_text(self, text: str) -> str:
+        self._check_size(len(text))
+        return text
+
+    def concat(self, parts: Iterable[str]) -> str:  # type: ignore[override]
+        """Joins what a macro or a block captured."""
+        captured = list(parts)
+        self._check_size(sum(map(len, captured)))
+        return "".join(captured)
+
+    def _generate(
+        self, source: nodes.Template, name: str | None, filename: str | None, defer_init: bool = False
+    ) -> str:
+        for loop in source.find_all(nodes.For):
+            loop.iter = nodes.Filter(loop.iter, "_steps", [], [], None, None, lineno=loop.lineno, environment=self)
+        return super()._generate(source, name, filename, defer_init)
+
+    def _steps(self, iterable: Any) -> Any:
+        """What a loop goes over; each turn is a step."""
+        if isinstance(iterable, (list, tuple, dict, str, range)):
+            self._charge(len(iterable))
+            return iterable
+        if isinstance(iterable, Undefined):
+            iterable._fail_with_undefined_error()
+        return self._counted(iterable)
+
+    def _counted(self, iterable: Iterable[Any]) -> Iterator[Any]:
+        for one in iterable:
+            self._charge(1)
+            yield one
+
+    def _range(self, *arguments: int) -> range:
+        found = range(*arguments)
+        if len(found) > self._budget.max_steps:
+            raise TooMuch(f"a range of {len(found)} is longer than the {self._budget.max_steps} steps of a rendering")
+        return found
+
+    def _charge(self, steps: int) -> None:
+        self._meter.steps_left -= steps
+        if self._meter.steps_left < 0:
+            raise TooMuch(f"the rendering takes more than {self._budget.max_steps} steps")
+
+    def _check_size(self, size: int) -> None:
+        if size > self._budget.max_output_bytes:
+            raise TooMuch(
+                f"a text or list of {size} is longer than the {self._budget.max_output_bytes} that a part may have"
+            )
+
+    def _check_number(self, bits: int) -> None:
+        if bits > _LARGEST_NUMBER_BITS:
+            raise Unprintable("the number would be too large")
+
+    def render(self, compiled: Template, variables: dict[str, Any]) -> str:
+        """All of a template's output. TooMuch: it is longer than the budget; what the template raises passes."""
+        context = compiled.new_context(variables, shared=False)
+        produced = compiled.root_render_func(context)
+        parts = list(islice(produced, _CHUNK))
+        size = sum(map(len, parts))
+        while size <= self._budget.max_output_bytes:
+            more = list(islice(produced, _CHUNK)) if len(parts) >= _CHUNK else []
+            if not more:
+                return "".join(parts)
+            parts += more
+            size += sum(map(len, more))
+        raise TooMuch(f"the output is longer than {self._budget.max_output_bytes} bytes")
+
+
+def _bits(value: Any) -> int:
+    return value.bit_length() if isinstance(value, int) else 0
+
+
+class Sandbox:
+    """The two environments of one template and language: HTML and plain text. Safe to use from many threads."""
+
+    def __init__(
+        self, budget: Budget, language: str, *, html_modules: Mapping[str, str], text_modules: Mapping[str, str]
+    ) -> None:
+        self._budget = budget
+        self._meter = Meter()
+        self.html = _Sandboxed(budget, self._meter, language, html_modules, is_html=True)
+        self.text = _Sandboxed(budget, self._meter, language, text_modules, is_html=False)
+
+    def start(self) -> None:
+        """Each rendering has its steps anew."""
+        self._meter.steps_left = self._budget.max_steps
+
+
+def author_environment() -> ImmutableSandboxedEnvironment:
+    """Jinja with the delimiters that authors write; only used to parse."""
+    return ImmutableSandboxedEnvironment(autoescape=True, keep_trailing_newline=True)
+
+
+__all__ = ["Absent", "Budget", "Markup", "Missing", "Sandbox", "TooMuch", "UndefinedError", "author_environment"]

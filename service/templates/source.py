@@ -1,0 +1,180 @@
+"""The template directory as files in memory, and what git says of it. Nothing here knows what a template means."""
+
+import hashlib
+import os
+import posixpath
+import stat
+import subprocess
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+#: Larger files are no templates; refusing them keeps a stray dump from being read at each change.
+MAX_FILE_BYTES = 2_000_000
+_ENDINGS = (".mjml", ".txt", ".yaml", ".yml", ".html", ".css", ".j2", ".jinja", ".svg")
+_GIT_TIMEOUT_S = 5.0
+_GIT_SAFE = ("-c", "core.hooksPath=/dev/null", "-c", "core.fsmonitor=false", "-c", "submodule.recurse=false")
+
+
+@dataclass(frozen=True, slots=True)
+class File:
+    """One file: its bytes, their SHA-256 in hex, and what `stat` said, so that an unchanged file is not read again."""
+
+    data: bytes
+    digest: str
+    stamp: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
+class Files:
+    """An immutable picture of a template directory: POSIX path relative to it -> file."""
+
+    by_path: Mapping[str, File]
+    folders: Mapping[str, tuple[str, ...]] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        folders: dict[str, list[str]] = {}
+        for path in sorted(self.by_path):
+            folders.setdefault(path.split("/", 1)[0] if "/" in path else "", []).append(path)
+        object.__setattr__(self, "folders", {name: tuple(paths) for name, paths in folders.items()})
+
+    @classmethod
+    def of(cls, contents: Mapping[str, str | bytes]) -> "Files":
+        """From texts or bytes in memory; a template is validated this way before it is written anywhere."""
+        return cls({path: _file(data.encode() if isinstance(data, str) else data) for path, data in contents.items()})
+
+    def with_changes(self, changes: Mapping[str, str | bytes | None]) -> "Files":
+        """A copy with files replaced or added; None takes one away."""
+        by_path = {path: file for path, file in self.by_path.items() if path not in changes}
+        by_path |= Files.of({path: data for path, data in changes.items() if data is not None}).by_path
+        return Files(by_path)
+
+    def __contains__(self, path: str) -> bool:
+        return path in self.by_path
+
+    def digest(self, path: str) -> str | None:
+        """SHA-256 in hex of a file's bytes; None where there is no such file."""
+        file = self.by_path.get(path)
+        return file.digest if file else None
+
+    def text(self, path: str) -> str:
+        """A file as text. KeyError: no such file; UnicodeDecodeError: not UTF-8."""
+        return self.by_path[path].data.decode("utf-8")
+
+    def template_keys(self) -> tuple[str, ...]:
+        """Keys of the templates: folders that hold a `template.mjml` and do not begin with `_` or `.`."""
+        return tuple(
+            name
+            for name in self.folders
+            if name and not name.startswith(("_", ".")) and f"{name}/template.mjml" in self.by_path
+        )
+
+    def folder(self, key: str) -> tuple[str, ...]:
+        """Paths of all files in a template's folder."""
+        return self.folders.get(key, ())
+
+
+def _file(data: bytes, stamp: tuple[int, ...] = ()) -> File:
+    return File(data, hashlib.sha256(data).hexdigest(), stamp)
+
+
+def resolve(including: str, wanted: str) -> str | None:
+    """The path that `wanted` means in the file `including`; None where it leaves the template directory."""
+    if wanted.startswith("/") or "\\" in wanted or "\0" in wanted:
+        return None
+    path = posixpath.normpath(posixpath.join(posixpath.dirname(including), wanted))
+    return None if path.startswith("../") or path == ".." else path
+
+
+def read_files(root: Path, previous: Files | None = None) -> Files:
+    """What is below `root` now, unchanged files taken over from `previous`.
+
+    Symbolic links are followed (a Kubernetes ConfigMap is made of them) as long as they stay below `root`. A directory
+    that is not there is empty; a file that goes away while it is read is left out.
+    """
+    known = previous.by_path if previous else {}
+    by_path: dict[str, File] = {}
+    real_root = os.path.realpath(root)
+    _read_folder(real_root, real_root, "", known, by_path, depth=0)
+    return Files(by_path)
+
+
+def _read_folder(
+    real_root: str, folder: str, prefix: str, known: Mapping[str, File], by_path: dict[str, File], *, depth: int
+) -> None:
+    try:
+        entries = list(os.scandir(folder))
+    except OSError:
+        return
+    for entry in entries:
+        if entry.name.startswith("."):
+            continue
+        path = prefix + entry.name
+        try:
+            if entry.is_symlink() and not _is_below(real_root, os.path.realpath(entry.path)):
+                continue
+            if entry.is_dir():
+                if depth < 8:
+                    _read_folder(real_root, entry.path, path + "/", known, by_path, depth=depth + 1)
+            elif entry.name.endswith(_ENDINGS):
+                file = _read_file(entry.path, entry.stat(), known.get(path))
+                if file is not None:
+                    by_path[path] = file
+        except OSError:
+            continue
+
+
+def _is_below(root: str, path: str) -> bool:
+    return path.startswith(root + os.sep)
+
+
+def _read_file(path: str, status: os.stat_result, before: File | None) -> File | None:
+    if not stat.S_ISREG(status.st_mode) or status.st_size > MAX_FILE_BYTES:
+        return None
+    stamp = (status.st_mtime_ns, status.st_ctime_ns, status.st_size, status.st_ino, status.st_dev)
+    if before is not None and before.stamp == stamp:
+        return before
+    return _file(Path(path).read_bytes(), stamp)
+
+
+@dataclass(frozen=True, slots=True)
+class Checkout:
+    """What git says of the directory: the commit that is checked out, and the files that differ from it."""
+
+    commit: str | None = None
+    dirty: frozenset[str] = frozenset()
+
+
+def read_checkout(root: Path) -> Checkout:
+    """Asks git; a directory outside git, or a machine without git, has no commit."""
+    answer = _git(root, "rev-parse", "HEAD", "--show-prefix")
+    if answer is None:
+        return Checkout()
+    commit, _, prefix = answer.rstrip("\n").partition("\n")
+    status = _git(root, "status", "--porcelain", "-z", "--untracked-files=all", "--no-renames", "--", ".") or ""
+    changed = (line[3:] for line in status.split("\0") if len(line) > 3)
+    return Checkout(commit, frozenset(path.removeprefix(prefix) for path in changed))
+
+
+def _git(root: Path, *arguments: str) -> str | None:
+    environment = {
+        "PATH": os.environ.get("PATH", os.defpath),
+        "GIT_CONFIG_NOSYSTEM": "1",
+        "GIT_CONFIG_GLOBAL": "/dev/null",
+        "GIT_TERMINAL_PROMPT": "0",
+        "GIT_OPTIONAL_LOCKS": "0",
+        "LC_ALL": "C",
+    }
+    try:
+        done = subprocess.run(  # noqa: S603 - a constant command and constant arguments, no shell
+            ("git", *_GIT_SAFE, "-c", "safe.directory=*", *arguments),  # noqa: S607
+            cwd=root,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=_GIT_TIMEOUT_S,
+            check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return done.stdout.decode("utf-8", "replace") if done.returncode == 0 else None

@@ -1,0 +1,188 @@
+"""A compiled template: immutable, safe to render from many threads, and able to go into an archive and come back."""
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import jinja2
+
+from service.errors import ArchiveCorrupt, Problem, RenderError
+from service.models import Rendered
+from service.templates.manifest import Manifest
+from service.templates.program import Program, explain
+from service.templates.sandbox import Budget, Sandbox
+from service.templates.text_part import finished
+from service.templates.variables import VariablesCheck, filler_for
+
+ARCHIVE_FORMAT = 1
+#: Controls, line and paragraph separators, and the characters that turn the direction of text around (UAX #9).
+_NOT_IN_HEADERS = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
+_DIRECTIONS = re.compile(r"[\u202a-\u202e\u2066-\u2069\u200e\u200f]")
+_HEADERS = ("subject", "from", "reply_to")
+
+
+@dataclass(frozen=True)
+class Variant:
+    """One language of a template. `programs` are named html, text, subject, and where there are any from and reply_to.
+
+    The modules are files that Jinja imports, once for HTML and once for text.
+    """
+
+    language: str
+    programs: Mapping[str, Program]
+    html_modules: Mapping[str, Program] = field(default_factory=dict)
+    text_modules: Mapping[str, Program] = field(default_factory=dict)
+
+    def as_json(self) -> dict[str, Any]:
+        named = {"programs": self.programs, "html_modules": self.html_modules, "text_modules": self.text_modules}
+        return {
+            "language": self.language,
+            **{group: {name: program.as_json() for name, program in all_.items()} for group, all_ in named.items()},
+        }
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> "Variant":
+        groups = ({name: Program.from_json(one) for name, one in data[group].items()} for group in _GROUPS)
+        return cls(data["language"], *groups)
+
+
+_GROUPS = ("programs", "html_modules", "text_modules")
+
+
+class _Runner:
+    """A variant ready to run. Compiling Jinja to Python waits for the first rendering."""
+
+    def __init__(self, variant: Variant, budget: Budget) -> None:
+        self.variant = variant
+        self.sandbox = Sandbox(
+            budget,
+            variant.language,
+            html_modules={name: program.source for name, program in variant.html_modules.items()},
+            text_modules={name: program.source for name, program in variant.text_modules.items()},
+        )
+        self._compiled: dict[str, jinja2.Template] = {}
+
+    def run(self, name: str, values: dict[str, Any]) -> str | None:
+        """The output of a program, None where the variant has none of this name. RenderError."""
+        program = self.variant.programs.get(name)
+        if program is None:
+            return None
+        if program.is_constant:
+            return program.source
+        environment = self.sandbox.html if name == "html" else self.sandbox.text
+        try:
+            compiled = self._compiled.get(name)
+            if compiled is None:
+                compiled = self._compiled[name] = environment.from_string(program.source)
+            return environment.render(compiled, values)
+        except RenderError:
+            raise
+        except Exception as error:
+            modules = self.variant.html_modules if name == "html" else self.variant.text_modules
+            raise explain(error, program, modules, f"{name} part" if name in ("html", "text") else name) from error
+
+
+@dataclass(frozen=True)
+class Template:
+    """What renders. `locales` begins with the default; `commit` and `dirty` are of the checkout, not of the revision."""
+
+    key: str
+    revision: str
+    manifest: Manifest
+    examples: Mapping[str, Mapping[str, Any]]
+    locales: tuple[str, ...]
+    source: str
+    variants: Mapping[str, Variant] = field(repr=False)
+    budget: Budget
+    commit: str | None = None
+    dirty: bool = False
+
+    def __post_init__(self) -> None:
+        runners = {locale: _Runner(variant, self.budget) for locale, variant in self.variants.items()}
+        object.__setattr__(self, "_runners", runners)
+        object.__setattr__(self, "_filler", filler_for(self.manifest.schema))
+
+    @cached_property
+    def _check(self) -> VariablesCheck:
+        return VariablesCheck(self.manifest.schema, self.budget.max_variables_bytes)
+
+    def at(self, commit: str | None, *, dirty: bool) -> "Template":
+        """The same template, known to come from this commit. What has been compiled is shared."""
+        same = object.__new__(Template)
+        same.__dict__.update(self.__dict__, commit=commit, dirty=dirty)
+        return same
+
+    def problems(self, variables: Mapping[str, Any]) -> list[Problem]:
+        """What is wrong with these variables, all at once; pointers are relative to them. Empty: they may be rendered."""
+        return self._check.problems(variables)
+
+    def render(self, variables: Mapping[str, Any], *, locale: str | None = None) -> Rendered:
+        """The mail that these variables make; defaults are filled in.
+
+        An unknown locale falls back to its language (fr-BJ to fr), then to the default; `Rendered.locale` says which was
+        used. RenderError: the template refuses the values, or needs more than its budget; it has the place in the source.
+        """
+        chosen = self._locale(locale)
+        runner = self._runners[chosen]  # type: ignore[attr-defined]
+        fill = self._filler  # type: ignore[attr-defined]
+        values = fill(dict(variables)) if fill else dict(variables)
+        runner.sandbox.start()
+        html = runner.run("html", values)
+        text = finished(runner.run("text", values))
+        subject, from_header, reply_to = (_header(runner.run(name, values)) for name in _HEADERS)
+        return Rendered(subject or "", html, text, chosen, from_header or None, reply_to or None)
+
+    def _locale(self, wanted: str | None) -> str:
+        if wanted is None:
+            return self.locales[0]
+        tag = wanted.replace("_", "-")
+        for candidate in (tag, tag.split("-", 1)[0]):
+            for locale in self.locales:
+                if locale.lower() == candidate.lower():
+                    return locale
+        return self.locales[0]
+
+    def archive(self) -> bytes:
+        """Everything that rendering it again needs, and its source: deterministic JSON in UTF-8, without the commit."""
+        data = {
+            "format": ARCHIVE_FORMAT,
+            "key": self.key,
+            "revision": self.revision,
+            "manifest": self.manifest.as_json(),
+            "examples": self.examples,
+            "locales": self.locales,
+            "source": self.source,
+            "variants": {locale: variant.as_json() for locale, variant in self.variants.items()},
+        }
+        return json.dumps(data, ensure_ascii=False, separators=(",", ":")).encode("utf-8")
+
+    @classmethod
+    def from_archive(cls, data: bytes, *, budget: Budget) -> "Template":
+        """Nothing of it is compiled from MJML again. ArchiveCorrupt: the bytes are no archive of ours."""
+        try:
+            stored = json.loads(data)
+            if stored["format"] != ARCHIVE_FORMAT:
+                raise ArchiveCorrupt(f"an archived template has the format {stored['format']}, not {ARCHIVE_FORMAT}")
+            return cls(
+                key=stored["key"],
+                revision=stored["revision"],
+                manifest=Manifest.from_json(stored["manifest"]),
+                examples=stored["examples"],
+                locales=tuple(stored["locales"]),
+                source=stored["source"],
+                variants={locale: Variant.from_json(one) for locale, one in stored["variants"].items()},
+                budget=budget,
+            )
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise ArchiveCorrupt("the archived template can't be read") from error
+
+
+def _header(text: str | None) -> str | None:
+    """One line for a header: controls folded, directions dropped, encoded words (RFC 2047) defused."""
+    if text is None:
+        return None
+    text = _DIRECTIONS.sub("", _NOT_IN_HEADERS.sub(" ", text))
+    return " ".join(text.split(" ")).replace("=?", "= ?").strip()
