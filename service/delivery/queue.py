@@ -124,6 +124,8 @@ class Consumer(_Consumer):  # type: ignore[misc]  # huey has no types
         super().__init__(
             queue, workers=workers, initial_delay=_POLL_S, max_delay=_POLL_S, backoff=1.0, shutdown_timeout=5.0
         )
+        if isinstance(queue.storage, _PostgresRings):
+            queue.on_shutdown(name="hang_up")(queue.storage.hang_up)
 
     def start(self) -> None:
         """Returns at once."""
@@ -188,6 +190,13 @@ class _RedisRings(RedisStorage):  # type: ignore[misc]  # huey has no types
 
 class _PostgresRings(PostgresStorage):  # type: ignore[misc]  # huey has no types
     """PostgreSQL: who rings at the same moment waits for the lock, and then sees the other's ring."""
+
+    def hang_up(self) -> None:
+        """Close the connection on which this thread listens; Huey would leave it to the garbage collector."""
+        connection = getattr(self._listen_local, "conn", None)
+        if connection is not None:
+            self._listen_local.conn = None
+            connection.close()
 
     def enqueue_once(self, data: bytes) -> bool:
         with self.db(commit=True) as cursor:
