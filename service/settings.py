@@ -19,6 +19,10 @@ from service.models import Scope
 _HOME = Path(__file__).resolve().parent.parent
 
 
+#: 128 bits, base64.
+_GOOD_SECRET_LENGTH = 22
+
+
 def _default_directory(name: str) -> Path:
     return _HOME / name if (_HOME / "email_templates").is_dir() else Path(name)
 
@@ -33,6 +37,9 @@ class Rate(BaseModel):
     model_config = ConfigDict(frozen=True)
     count: int | None
     period: Literal["hour", "day", "week"] = "day"
+
+    def __str__(self) -> str:
+        return "unlimited" if self.count is None else f"{self.count}/{self.period}"
 
 
 def _rate(value: object) -> object:
@@ -101,10 +108,10 @@ class Settings(BaseModel):
         _default_directory("var"), description="Directory of the database, queue and generated secret"
     )
     email_admin_token: SecretStr | None = Field(
-        None, min_length=16, description="Bearer token with scope admin; without it made once in EMAIL_DATA_DIR"
+        None, description="Bearer token with scope admin; without it made once in EMAIL_DATA_DIR"
     )
     email_secret_key: SecretStr | None = Field(
-        None, min_length=16, description="Key of pseudonyms and signatures; without it made once in EMAIL_DATA_DIR"
+        None, description="Key of pseudonyms and signatures; without it made once in EMAIL_DATA_DIR"
     )
     email_public_url: str = Field(
         "http://localhost:8000", pattern=r"^https?://[^\s/]+", description="Where people reach this service"
@@ -196,6 +203,18 @@ def misspelt(environment: Mapping[str, str]) -> list[str]:
             near = difflib.get_close_matches(key, names, 1)
             hint = f"; did you mean {near[0]}?" if near else ""
             warnings.append(f"{key} is not a setting{hint}")
+    return warnings
+
+
+def weaknesses(settings: Settings) -> list[str]:
+    """Warnings for settings that work and should not be kept."""
+    warnings = []
+    for name in ("email_admin_token", "email_secret_key"):
+        secret: SecretStr | None = getattr(settings, name)
+        if secret is not None and len(secret.get_secret_value()) < _GOOD_SECRET_LENGTH:
+            warnings.append(f"{name.upper()} is shorter than {_GOOD_SECRET_LENGTH} characters and can be guessed")
+    if settings.smtp_host is not None and settings.tls_mode == "none":
+        warnings.append("SMTP is not encrypted: mail and password can be read on the way")
     return warnings
 
 

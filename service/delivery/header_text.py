@@ -49,7 +49,7 @@ def named_address(name: str, display_name: str, address: str) -> bytes:
     _refuse_controls(name, display_name)
     start = len(name) + 2
     if "=?" in display_name or not display_name.isascii() or len(display_name) > 200:
-        phrase = _encoded_words(start, display_name)
+        phrase = _encoded_words(start, display_name, cut_at_blanks=True)
     elif _ATOMS.fullmatch(display_name):
         phrase = _fold(start, display_name)
     else:
@@ -101,22 +101,37 @@ def _fold(start: int, value: str) -> bytes:
     return "\r\n ".join(lines).encode("ascii")
 
 
-def _encoded_words(start: int, value: str) -> bytes:
-    """RFC 2047, one word a line; blanks between words are no part of the text. Q where most of it stays readable."""
+def _encoded_words(start: int, value: str, *, cut_at_blanks: bool = False) -> bytes:
+    """RFC 2047, one word a line; blanks between words are no part of the text. Q where most of it stays readable.
+
+    Cut between characters; in a phrase behind blanks where that can be, because some readers (Python up to 3.12) put
+    a blank of their own between the words of a phrase.
+    """
     data = value.encode("utf-8")
-    readable = sum(octet in _Q_SAFE or octet == 0x20 for octet in data)
-    words, line, room = [], bytearray(), _WORD_LINE - start - _PREFIX
-    as_q = readable * 3 > len(data) * 2
-    for character in value:
-        piece = _q(character) if as_q else character.encode("utf-8")
-        length = len(line) + len(piece)
-        if line and (length if as_q else -(-length // 3) * 4) > room:
-            words.append(bytes(line))
-            line, room = bytearray(), _WORD - _PREFIX
-        line += piece
-    words.append(bytes(line))
-    template = b"=?utf-8?q?%b?=" if as_q else b"=?utf-8?b?%b?="
-    return b"\r\n ".join(template % (word if as_q else base64.b64encode(word)) for word in words)
+    as_q = sum(octet in _Q_SAFE or octet == 0x20 for octet in data) * 3 > len(data) * 2
+    letter = "q" if as_q else "b"
+
+    def raw(text: str) -> bytes:
+        return b"".join(map(_q, text)) if as_q else text.encode("utf-8")
+
+    def length(raw_octets: int) -> int:
+        return raw_octets if as_q else -(-raw_octets // 3) * 4
+
+    lines, line, room = [], b"", _WORD_LINE - start - _PREFIX
+    for unit in _units(value) if cut_at_blanks else value:
+        small_enough = length(len(raw(unit))) <= _WORD - _PREFIX
+        for piece in [raw(unit)] if small_enough else map(raw, unit):
+            if length(len(line) + len(piece)) > room:
+                lines.append(line)
+                line, room = b"", _WORD - _PREFIX
+            line += piece
+    lines.append(line)
+    words = [(line if as_q else base64.b64encode(line)).decode("ascii") for line in lines]
+    return "\r\n ".join(f"=?utf-8?{letter}?{word}?=" if word else "" for word in words).encode("ascii")
+
+
+def _units(value: str) -> list[str]:
+    return re.findall(r"[^ ]* +|[^ ]+", value)
 
 
 def _q(character: str) -> bytes:

@@ -10,12 +10,15 @@ import threading
 
 import cssutils
 from lxml import etree
+from lxml.cssselect import CSSSelector
 from mjml import mjml2html
 from premailer import Premailer
 
 from service.templates.html_scan import parts
-from service.templates.mjml_emit import HtmlAttribute
-from service.templates.tokens import PLACEHOLDER
+from service.templates.mjml_emit import Emitted
+from service.templates.report import Report
+from service.templates.selectors import check_selectors
+from service.templates.tokens import PLACEHOLDER, Tokens
 
 _CSSUTILS = threading.Lock()
 #: mrml wraps a comment between two social elements into a table of its own.
@@ -44,19 +47,23 @@ def comments_in_text(html: str) -> str:
     return "".join(out)
 
 
-def inline_css(html: str, css: list[str], attributes: list[HtmlAttribute]) -> str:
-    """The author's inline CSS in the elements' `style`, and their own attributes set. ValueError: a selector is wrong."""
-    parser = etree.HTMLParser()
-    tree = etree.fromstring(html.strip(), parser).getroottree()
-    for attribute in attributes:
-        for element in tree.getroot().cssselect(attribute.selector):
+def inline_css(html: str, emitted: Emitted, tokens: Tokens, report: Report) -> str:
+    """The author's inline CSS in the elements' `style`, and their own attributes set.
+
+    ValueError: a selector is no selector. Refused: a rule can't be applied once for all renderings; reported.
+    """
+    tree = etree.fromstring(html.strip(), etree.HTMLParser()).getroottree()
+    root = tree.getroot()
+    check_selectors(root, emitted.inline_css, tokens, report)
+    for attribute in emitted.html_attributes:
+        for element in CSSSelector(attribute.selector)(root):
             element.set(attribute.name, attribute.value)
     with _CSSUTILS:
         cssutils.log.setLevel(logging.CRITICAL + 1)
         cssutils.ser.prefs.minimizeColorHash = False
         Premailer(
-            tree.getroot(),
-            css_text=css or None,
+            root,
+            css_text=[style.css for style in emitted.inline_css] or None,
             keep_style_tags=False,
             strip_important=False,
             remove_classes=False,

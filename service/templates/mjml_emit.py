@@ -22,6 +22,14 @@ class HtmlAttribute:
     value: str
 
 
+@dataclass(slots=True)
+class InlineStyle:
+    """A style element for premailer: its CSS with composites, and the author's text for places."""
+
+    css: str
+    source: Slice
+
+
 @dataclass
 class Emitted:
     """`soft` are tokens that may rightly vanish or come out more than once: defaults, inline CSS, html-attributes.
@@ -30,7 +38,7 @@ class Emitted:
     """
 
     mjml: str = ""
-    inline_css: list[str] = field(default_factory=list)
+    inline_css: list[InlineStyle] = field(default_factory=list)
     html_attributes: list[HtmlAttribute] = field(default_factory=list)
     soft: set[int] = field(default_factory=set)
     prologue: str = ""
@@ -123,7 +131,7 @@ class _Emitter:
         css = re.sub(r"/\*.*?\*/|<!--|-->", "", element.content.text, flags=re.S)
         css = _DECLARATION_WITH_TOKEN.sub(lambda found: composite_css(found[1], place, self._tokens, self._report), css)
         self.emitted.soft.update(token.index for token in self._tokens.opened(css))
-        self.emitted.inline_css.append(css)
+        self.emitted.inline_css.append(InlineStyle(css, element.content))
 
     def _html_attributes(self, element: Element) -> None:
         for selector in element.elements():

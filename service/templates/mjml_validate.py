@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from service.templates.components import (
     ATTRIBUTES,
     CHILDREN,
+    COMMENT_PARENTS,
     COMMON_ATTRIBUTES,
     CONTENT,
     NO_CONTROL,
@@ -143,7 +144,7 @@ class _Validator:
                 self._text_content(element, content)
             else:
                 check_html(content, self._tokens, self._report)
-                if above in ("mj-social", "mj-navbar", "mj-accordion") and PLACEHOLDER.sub("", content.text).strip():
+                if element.tag == "mj-raw" and above in COMMENT_PARENTS and PLACEHOLDER.sub("", content.text).strip():
                     self._report.error(
                         element.place, "wrong-parent", f"HTML can't stand inside <{above}>", "only Jinja blocks can"
                     )

@@ -107,7 +107,7 @@ class _Maker:
         emitted = emit(nodes, root, self._tokens, self._report)
         try:
             before = mjml_to_html(emitted.mjml)
-            after = inline_css(before, emitted.inline_css, emitted.html_attributes)
+            after = inline_css(before, emitted, self._tokens, self._report)
         except ValueError as error:
             message = str(error).split("\n", 1)[0]
             self._report.error(root.place, "mjml-refused", f"the MJML can't be compiled: {message}")

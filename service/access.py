@@ -1,0 +1,52 @@
+"""VERB: token -> caller."""
+
+import hmac
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from service.models import Caller, Scope
+from service.store import keys
+from service.store.database import Database
+from service.store.keys import ApiKey
+
+#: The identity of all callers without a key.
+ANONYMOUS_ID = "anonymous"
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """Who stands behind a token. `admin_token` is compared in constant time."""
+
+    database: Database
+    admin_token: str
+    anonymous_scopes: frozenset[Scope]
+
+    def anonymous(self) -> Caller | None:
+        """The caller without a key, None where nothing is open to everybody."""
+        if not self.anonymous_scopes:
+            return None
+        return Caller(id=ANONYMOUS_ID, name="anonymous", scopes=self.anonymous_scopes)
+
+    def admin(self, token: str) -> Caller | None:
+        """The admin, if this is the admin token."""
+        if hmac.compare_digest(token.encode(), self.admin_token.encode()):
+            return Caller(id="admin", name="admin", scopes=frozenset({Scope.ADMIN}))
+        return None
+
+    def key(self, token: str) -> Caller | None:
+        """The caller whose key this is, None for a key that is unknown or revoked."""
+        found = keys.find(self.database, token)
+        return Caller(id=found.id, name=found.name, scopes=found.scopes) if found else None
+
+    def create(self, name: str, scopes: Iterable[Scope], now: datetime) -> tuple[ApiKey, str]:
+        """A new key and its text, which is never seen again: the store keeps a digest."""
+        return self.database.write(lambda tx: keys.create(tx, name, frozenset(scopes), now))
+
+    def list_keys(self) -> Sequence[ApiKey]:
+        """All keys, revoked ones too."""
+        return keys.list_keys(self.database)
+
+    def revoke(self, key_id: str, now: datetime) -> bool:
+        """End a key; False where there is no active one of this id."""
+        return self.database.write(lambda tx: keys.revoke(tx, key_id, now))

@@ -1,0 +1,103 @@
+"""What a request must satisfy before it is taken: every mistake at once, each with its JSON pointer.
+
+Stands between the rooms and the verbs, because accepting and previewing ask the same questions. It stores nothing.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from service import addresses, attachments
+from service.addresses import Address
+from service.errors import InvalidRequest, Problem, RenderError, TooLarge
+from service.models import Attachment, Rendered
+from service.requests import MAX_RECIPIENTS, AttachmentRequest, pointer, to_json
+from service.settings import Settings
+from service.templates.template import Template
+
+
+def render(template: Template, variables: Mapping[str, Any], locale: str | None) -> Rendered:
+    """Raises InvalidRequest where the template refuses these values."""
+    try:
+        return template.render(variables, locale=locale)
+    except RenderError as error:
+        place = pointer("variables", error.variable) if error.variable else "/variables"
+        problem = Problem(place, error.finding.code, str(error.finding))
+        raise InvalidRequest("The template can't be rendered with these variables.", [problem]) from error
+
+
+def check_variables(template: Template, variables: Mapping[str, Any], settings: Settings) -> list[Problem]:
+    """What the template's schema, and our bound on size, have against these variables."""
+    if len(to_json(variables)) > settings.email_max_variables_bytes:
+        return [Problem("/variables", "too_large", f"more than {settings.email_max_variables_bytes} bytes as JSON")]
+    return [replace(item, pointer="/variables" + item.pointer) for item in template.problems(variables)]
+
+
+def check_recipients(to: str | Sequence[str], problems: list[Problem]) -> list[Address]:
+    """The addresses of `to`, each once. Appends to `problems`."""
+    single = isinstance(to, str)
+    found: dict[str, Address] = {}
+    spellings = addresses.split_list(to) if isinstance(to, str) else list(to)
+    if not spellings:
+        problems.append(Problem("/to", "missing", "at least one address is needed"))
+    if len(spellings) > MAX_RECIPIENTS:
+        problems.append(Problem("/to", "too_many", f"at most {MAX_RECIPIENTS} addresses in one request"))
+        return []
+    for index, spelling in enumerate(spellings):
+        if address := check_address(spelling, "/to" if single else pointer("to", index), problems):
+            found.setdefault(address.normalised, address)
+    return list(found.values())
+
+
+def check_address(spelling: str, place: str, problems: list[Problem]) -> Address | None:
+    """The address that this text is. Appends to `problems` where it is none."""
+    try:
+        return addresses.parse(spelling)
+    except ValueError as error:
+        problems.append(Problem(place, "address", str(error)))
+        return None
+
+
+def check_attachments(
+    given: Sequence[AttachmentRequest],
+    template: Template,
+    settings: Settings,
+    problems: list[Problem],
+    *,
+    required: bool,
+) -> list[Attachment]:
+    """The files of a request, decoded. Appends to `problems`; raises TooLarge where they are too much together."""
+    policy = template.manifest.attachments
+    if given and not policy.allowed:
+        problems.append(Problem("/attachments", "not_allowed", f"the template {template.key!r} takes no attachments"))
+        return []
+    if required:
+        problems += _missing(policy.required, given, policy.types)
+    allowed = [kind for kind in settings.email_allowed_attachment_types if not policy.types or kind in policy.types]
+    files: list[Attachment] = []
+    for index, item in enumerate(given):
+        try:
+            data = attachments.decode_base64(item.data_base64)
+        except ValueError as error:
+            problems.append(Problem(pointer("attachments", index, "data_base64"), "base64", str(error)))
+            continue
+        for field_name, code, message in attachments.check(item.filename, item.content_type, data, allowed=allowed):
+            problems.append(Problem(pointer("attachments", index, field_name), code, message))
+        files.append(attachments.build(item.filename, item.content_type, data))
+    if sum(file.size_bytes for file in files) > settings.max_attachments_bytes:
+        limit = settings.email_max_attachment_size_mb
+        problem = Problem("/attachments", "too_large", f"together more than {limit} MiB")
+        raise TooLarge(f"The attachments are together larger than {limit} MiB.", [problem])
+    return files
+
+
+def _missing(
+    required: bool | Sequence[str], given: Sequence[AttachmentRequest], types: Sequence[str]
+) -> Iterator[Problem]:
+    """A template requires any file of its types, or one of each of some."""
+    present = {attachments.kind_of(item.filename) for item in given}
+    if required is True and not given:
+        yield Problem("/attachments", "required", f"this template needs {' or '.join(types) or 'a file'}")
+    for kind in required if not isinstance(required, bool) else ():
+        if kind not in present:
+            yield Problem("/attachments", "required", f"this template needs a file of the type {kind}")

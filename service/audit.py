@@ -1,0 +1,135 @@
+"""VERB: what did we send to this address, and did it arrive?
+
+Reads only. A message that does not exist and one that this caller may not see look the same.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from service import addresses, letter
+from service.delivery.mime import Transfer
+from service.errors import Gone, InvalidRequest, NotFound, Problem
+from service.models import Attachment, AttachmentInfo, Body, Caller, Event, Message, Scope, Status
+from service.store import history
+from service.store.database import Database
+from service.store.history import MessageQuery, Page
+
+
+@dataclass(frozen=True, slots=True)
+class Story:
+    """A message with its timeline, oldest event first."""
+
+    message: Message
+    events: Sequence[Event]
+    attachments: Sequence[AttachmentInfo]
+
+
+@dataclass(frozen=True, slots=True)
+class Auditor:
+    """Answers about stored messages."""
+
+    database: Database
+    pseudonym_key: bytes
+    clock: Callable[[], datetime]
+
+    def search(
+        self,
+        *,
+        to: str | None = None,
+        status: str | None = None,
+        template_key: str | None = None,
+        source_endpoint: str | None = None,
+        since: str | None = None,
+        limit: int = 50,
+        cursor: str | None = None,
+    ) -> Page:
+        """A page of messages, newest first. Raises InvalidRequest with every wrong parameter."""
+        problems: list[Problem] = []
+        query = MessageQuery(
+            to_hash=self._hash(to, problems) if to is not None else None,
+            status=_status(status, problems) if status is not None else None,
+            template_key=template_key,
+            source_endpoint=source_endpoint,
+            since=_since(since, problems) if since is not None else None,
+        )
+        if not 1 <= limit <= 1_000:
+            problems.append(Problem("", "limit", "limit: write a number from 1 to 1000"))
+        if not problems:
+            try:
+                return history.search(self.database, query, limit=limit, cursor=cursor, now=self.clock())
+            except ValueError:
+                problems.append(Problem("", "cursor", "cursor: take it from `next` of the page before"))
+        raise InvalidRequest("A parameter of this list is wrong.", problems)
+
+    def story(self, message_id: str, caller: Caller) -> Story:
+        """Raises NotFound for a message that is not there, or not this caller's."""
+        message = self._get(message_id)
+        if not caller.may(Scope.ADMIN) and message.caller_id != caller.id:
+            raise _no_message()
+        return Story(message, history.events(self.database, message_id), history.attachments(self.database, message_id))
+
+    def body(self, message_id: str) -> Body:
+        """The two parts as they were sent. Raises NotFound, Gone."""
+        self._get(message_id)
+        body = history.body(self.database, message_id)
+        if body is None:
+            raise Gone("This message has been anonymised; its content is gone.")
+        return body
+
+    def attachment(self, message_id: str, n: int) -> Attachment:
+        """The nth file, counted from 0. Raises NotFound, Gone."""
+        message = self._get(message_id)
+        if message.anonymised_at is not None:
+            raise Gone("This message has been anonymised; its attachments are gone.")
+        found = history.attachment(self.database, message_id, n)
+        if found is None:
+            raise NotFound(f"This message has no attachment {n}; they count from 0.")
+        return found
+
+    def raw(self, message_id: str) -> bytes:
+        """The bytes that went over the wire, or that would go (RFC 5322). Raises NotFound, Gone."""
+        message = self._get(message_id)
+        body = self.body(message_id)
+        infos = history.attachments(self.database, message_id)
+        files = [self.attachment(message_id, info.n) for info in infos]
+        transfer: Transfer = "8bit" if message.transfer_encoding == "8bit" else "quoted-printable"
+        return letter.write(message, body, files).encode(transfer)
+
+    def _get(self, message_id: str) -> Message:
+        message = history.get(self.database, message_id, now=self.clock())
+        if message is None:
+            raise _no_message()
+        return message
+
+    def _hash(self, to: str, problems: list[Problem]) -> str | None:
+        try:
+            # A "+" that the caller did not encode arrives as a space, and no address holds one.
+            address = addresses.parse(to.strip().replace(" ", "+"))
+        except ValueError as error:
+            problems.append(Problem("", "to", f"to: {error}"))
+            return None
+        return addresses.pseudonym(address.normalised, key=self.pseudonym_key)
+
+
+def _no_message() -> NotFound:
+    return NotFound("There is no such message.")
+
+
+def _status(text: str, problems: list[Problem]) -> Status | None:
+    try:
+        return Status(text)
+    except ValueError:
+        problems.append(Problem("", "status", f"status: one of {', '.join(Status)}"))
+        return None
+
+
+def _since(text: str, problems: list[Problem]) -> datetime | None:
+    try:
+        since = datetime.fromisoformat(text.replace(" ", "+"))
+    except ValueError:
+        since = None
+    if since is None or since.tzinfo is None:
+        problems.append(Problem("", "since", "since: an ISO 8601 time with its offset, such as 2026-02-21T00:00:00Z"))
+        return None
+    return since

@@ -1,0 +1,164 @@
+"""send, messages: mail by hand, and what became of it."""
+
+import base64
+import json
+import mimetypes
+from pathlib import Path
+from typing import Any
+
+import click
+
+from service.audit import Story
+from service.cli.run import read_settings
+from service.errors import InvalidRequest, Problem
+from service.models import Caller, Message, Scope
+from service.requests import SendRequest, parse
+from service.services import build
+
+#: Whoever runs commands on this machine can read the database file anyway.
+OPERATOR = Caller(id="command-line", name="command line", scopes=frozenset({Scope.ADMIN}))
+
+
+@click.command()
+@click.argument("key")
+@click.option("--to", required=True, help="One address, or several separated by commas.")
+@click.option("--set", "assignments", multiple=True, metavar="NAME=VALUE", help="A variable; VALUE as JSON or as text.")
+@click.option("--variables", type=click.File("r"), help="A JSON file of variables; - is standard input.")
+@click.option("--attach", type=click.Path(exists=True, dir_okay=False, path_type=Path), multiple=True)
+@click.option("--json", "as_json", is_flag=True, help="For machines.")
+def send(
+    key: str, to: str, assignments: tuple[str, ...], variables: Any, attach: tuple[Path, ...], as_json: bool
+) -> None:
+    """Send a template to somebody, as the API would; a worker delivers it.
+
+    \b
+    Example:
+      rgz-email send rma_confirmation --to ops@example.com --set rma_number=RMA-7 --set serial_number=SN-1 \\
+        --set status=reçu --set link_tracking=https://example.com/rma/7
+    """
+    values = _json_object(variables.read()) if variables else {}
+    values |= dict(assignment(text) for text in assignments)
+    body = {"to": to, "template_key": key, "variables": values, "attachments": [_attachment(path) for path in attach]}
+    services = build(read_settings(), delivers=False)
+    try:
+        accepted = services.acceptor.send(parse(json.dumps(body).encode(), SendRequest), OPERATOR)
+    finally:
+        services.close()
+    rows = [{"id": item.id, "to": item.to, "status": item.status} for item in accepted.messages]
+    if as_json:
+        click.echo(json.dumps({"id": accepted.id, "messages": rows}, ensure_ascii=False))
+        return
+    for row in rows:
+        click.echo(f"{row['id']}  {row['to']}  {row['status']}")
+
+
+@click.group(invoke_without_command=True)
+@click.option("--to", help="Only to this address.")
+@click.option("--status", help="Only in this state.")
+@click.option("--template", "template_key", help="Only of this template.")
+@click.option("--source", "source_endpoint", help="Only from this source.")
+@click.option("--since", help="ISO 8601 time; only what was accepted since.")
+@click.option("--limit", default=50, show_default=True, type=click.IntRange(1, 1000))
+@click.option("--json", "as_json", is_flag=True, help="For machines.")
+@click.pass_context
+def messages(context: click.Context, /, limit: int, as_json: bool, **filters: str | None) -> None:
+    """List messages, newest first.
+
+    \b
+    Example:
+      rgz-email messages --to reseller@techconnect.bj
+      rgz-email messages show 0199c2ab-...
+    """
+    if context.invoked_subcommand is not None:
+        return
+    services = build(read_settings(), delivers=False)
+    try:
+        page = services.auditor.search(limit=limit, **filters)
+    finally:
+        services.close()
+    if as_json:
+        items = [_row(message) for message in page.items]
+        click.echo(json.dumps({"items": items, "total": page.total, "next": page.next}, ensure_ascii=False))
+        return
+    for message in page.items:
+        click.echo(f"{message.created_at:%Y-%m-%d %H:%M:%S}  {message.id}  {message.status:<12} {message.recipient}")
+        click.echo(f"{'':21}{message.subject}")
+    click.echo(f"{len(page.items)} of {page.total}{' or more' if page.total_capped else ''}")
+
+
+@messages.command()
+@click.argument("message_id")
+@click.option("--json", "as_json", is_flag=True, help="For machines.")
+def show(message_id: str, as_json: bool) -> None:
+    """Tell the story of one message.
+
+    \b
+    Example:
+      rgz-email messages show 0199c2ab-7d1e-7c3a-9b1f-2d3c4e5f6a7b
+    """
+    services = build(read_settings(), delivers=False)
+    try:
+        story = services.auditor.story(message_id, OPERATOR)
+    finally:
+        services.close()
+    if as_json:
+        events = [{"type": item.type, "at": item.at.isoformat(), "detail": item.detail} for item in story.events]
+        click.echo(json.dumps(_row(story.message) | {"events": events}, ensure_ascii=False))
+        return
+    click.echo("\n".join(_told(story)))
+
+
+def _told(story: Story) -> list[str]:
+    message = story.message
+    lines = [
+        f"{message.subject}",
+        f"to {message.recipient}, {message.template_key} version {message.template_version}, {message.status}"
+        + (f" (waits for {message.waiting_for})" if message.waiting_for else ""),
+        "",
+    ]
+    lines += [f"{item.at:%Y-%m-%d %H:%M:%S}  {item.type:<12} {item.detail or ''}".rstrip() for item in story.events]
+    for file in story.attachments:
+        lines.append(f"attachment {file.n}: {file.filename}, {file.content_type}, {file.size_bytes} bytes")
+    return lines
+
+
+def assignment(text: str) -> tuple[str, Any]:
+    """`NAME=VALUE`; the value as JSON where it is JSON, else as the text it is."""
+    name, sign, value = text.partition("=")
+    if not sign or not name:
+        raise click.BadParameter(f"{text!r}: write NAME=VALUE", param_hint="--set")
+    try:
+        return name, json.loads(value)
+    except ValueError:
+        return name, value
+
+
+def _json_object(text: str) -> dict[str, Any]:
+    try:
+        value = json.loads(text)
+    except ValueError as error:
+        raise click.BadParameter(f"not JSON: {error}", param_hint="--variables") from None
+    if not isinstance(value, dict):
+        raise InvalidRequest(
+            "--variables must be a JSON object.", [Problem("/variables", "object_type", "expected an object")]
+        )
+    return value
+
+
+def _attachment(path: Path) -> dict[str, str]:
+    kind = mimetypes.guess_type(path.name)[0] or "application/octet-stream"
+    return {"filename": path.name, "content_type": kind, "data_base64": base64.b64encode(path.read_bytes()).decode()}
+
+
+def _row(message: Message) -> dict[str, Any]:
+    return {
+        "id": message.id,
+        "to": message.recipient,
+        "template_key": message.template_key,
+        "template_version": message.template_version,
+        "subject": message.subject,
+        "status": message.status,
+        "created_at": message.created_at.isoformat(),
+        "sent_at": message.sent_at.isoformat() if message.sent_at else None,
+        "error_message": message.error_message,
+    }

@@ -1,0 +1,67 @@
+"""migrate, config: the operator's commands."""
+
+import json
+
+import click
+
+from service.cli.run import read_settings
+from service.services import build
+from service.settings import Settings
+
+
+@click.command()
+@click.option("--json", "as_json", is_flag=True, help="For machines.")
+def migrate(as_json: bool) -> None:
+    """Bring the database up to date; `serve`, `api` and `worker` do it by themselves.
+
+    \b
+    Example:
+      DATABASE_URL=postgresql://rgz@db/rgz rgz-email migrate
+    """
+    services = build(read_settings(), delivers=False)
+    applied = services.migrations
+    services.close()
+    if as_json:
+        click.echo(json.dumps({"applied": list(applied)}))
+    else:
+        click.echo("\n".join(f"applied {name}" for name in applied) or "The database is up to date.")
+
+
+@click.command()
+@click.option("--json", "as_json", is_flag=True, help="For machines.")
+def config(as_json: bool) -> None:
+    """Show every setting, where it comes from, and what it means; secrets are hidden.
+
+    Exits with 2 where the settings can't work, and names every mistake.
+
+    \b
+    Example:
+      SMTP_PORT=465 rgz-email config
+    """
+    settings = read_settings()
+    rows = [
+        {
+            "name": name.upper(),
+            "value": _shown(settings, name),
+            "given": name in settings.model_fields_set,
+            "description": field.description,
+        }
+        for name, field in Settings.model_fields.items()
+    ]
+    if as_json:
+        click.echo(json.dumps({"settings": rows}, ensure_ascii=False))
+        return
+    for row in rows:
+        origin = "set" if row["given"] else "default"
+        click.echo(
+            f"{row['name']}={row['value'] if row['value'] is not None else ''}  # {origin}. {row['description']}"
+        )
+
+
+def _shown(settings: Settings, name: str) -> str | None:
+    value = settings.model_dump(mode="json")[name]
+    if name in ("email_rate_limit_marketing", "email_rate_limit_transactional"):
+        return str(getattr(settings, name))
+    if isinstance(value, list):
+        return ",".join(value)
+    return None if value is None else str(value)

@@ -1,0 +1,170 @@
+"""serve, api, worker: the processes."""
+
+import os
+import shlex
+import signal
+import sys
+import threading
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+
+import anyio.to_thread
+import click
+import structlog
+from litestar import Litestar
+
+from service import __version__, logs
+from service import settings as settings_module
+from service.jobs import Worker
+from service.services import Services, build
+from service.settings import Settings
+from service.web import server
+from service.web.app import create_app
+
+#: Handlers wait for the database in threads; those that wait together share one commit.
+REQUEST_THREADS = 64
+
+_address = click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
+_port = click.option("--port", default=8000, show_default=True, type=click.IntRange(0, 65535), help="0: a free one.")
+_smtp_port = click.option(
+    "--smtp-port",
+    default=0,
+    show_default="a free one",
+    type=click.IntRange(0, 65535),
+    help="SMTP port of the development mailbox, which there is without SMTP_HOST.",
+)
+
+
+@click.command()
+@_address
+@_port
+@_smtp_port
+def serve(host: str, port: int, smtp_port: int) -> None:
+    """Run everything in one process: API, worker, hot reload, and the development mailbox without SMTP_HOST.
+
+    \b
+    Example:
+      rgz-email serve --host 127.0.0.1 --port 8000
+    """
+    settings = read_settings()
+    services = build(settings, mailbox_port=smtp_port)
+    _serve(services, host, port, Worker(services))
+
+
+@click.command()
+@_address
+@_port
+def api(host: str, port: int) -> None:
+    """Run the API alone: it accepts mail, and a worker delivers it.
+
+    \b
+    Example:
+      rgz-email api --host 0.0.0.0 --port 8000
+    """
+    settings = read_settings()
+    _serve(build(settings, delivers=False), host, port, None)
+
+
+@click.command()
+@_smtp_port
+def worker(smtp_port: int) -> None:
+    """Run a worker alone: it delivers what the API accepted.
+
+    \b
+    Example:
+      rgz-email worker
+    """
+    settings = read_settings()
+    services = build(settings, mailbox_port=smtp_port)
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    running = Worker(services)
+    running.start()
+    click.echo("\n".join(["The worker is up.", *_where_mail_goes(services)]), err=True)
+    stop.wait()
+    running.stop()
+    services.close()
+
+
+def read_settings() -> Settings:
+    """The settings of this process's environment, with logging set up. Raises ConfigurationError."""
+    settings = settings_module.load(os.environ)
+    logs.configure(settings.email_log_level, for_people=sys.stderr.isatty())
+    log = structlog.get_logger("settings")
+    for warning in settings_module.misspelt(os.environ) + settings_module.weaknesses(settings):
+        log.warning(warning)
+    return settings
+
+
+def _serve(services: Services, host: str, port: int, running: Worker | None) -> None:
+    listener = server.bind(host, port)
+    port = listener.getsockname()[1]
+    app = create_app(services, lifespan=beside(services, running))
+    server.run(app, listener, on_ready=lambda: click.echo(_banner(services, host, port), err=True))
+
+
+def beside(services: Services, running: Worker | None) -> Callable[[Litestar], AbstractAsyncContextManager[None]]:
+    """What lives as long as the application: the worker and the watch over the templates."""
+
+    @asynccontextmanager
+    async def lifespan(_: Litestar) -> AsyncIterator[None]:
+        anyio.to_thread.current_default_thread_limiter().total_tokens = REQUEST_THREADS
+        stop = threading.Event()
+        watch = threading.Thread(target=services.catalogue.watch, args=(stop,), name="templates", daemon=True)
+        watch.start()
+        if running is not None:
+            running.start()
+        try:
+            yield
+        finally:
+            stop.set()
+            if running is not None:
+                await anyio.to_thread.run_sync(running.stop)
+            await anyio.to_thread.run_sync(watch.join)
+            services.close()
+
+    return lifespan
+
+
+def _where_mail_goes(services: Services) -> list[str]:
+    settings = services.settings
+    if settings.smtp_host is not None:
+        return [f"Mail goes to {settings.smtp_host}:{settings.smtp_port} (TLS: {settings.tls_mode})."]
+    if services.mailbox is None:
+        return ["This process delivers nothing; start `rgz-email worker` beside it."]
+    return ["SMTP_HOST is not set: mail goes to the development mailbox, and NOWHERE ELSE."]
+
+
+def _banner(services: Services, host: str, port: int) -> str:
+    settings, entries = services.settings, services.catalogue.current.entries
+    base = f"http://{f'[{host}]' if ':' in host else host}:{port}"
+    broken = sum(1 for entry in entries.values() if any(item.severity == "error" for item in entry.findings))
+    lines = [
+        f"rgz-email {__version__} is up.",
+        "",
+        f"  API        {base}/api/v1/email",
+        f"  Templates  {len(entries)} in {settings.email_templates_dir}, live on save"
+        + (f"; {broken} BROKEN, see /readyz" if broken else ""),
+        f"  State      {settings.email_data_dir}",
+    ]
+    if services.mailbox is not None:
+        lines.append(f"  Mailbox    {base}/dev/mailbox/messages")
+    if settings.email_admin_token is None:
+        lines.append(f"  Admin      token in {settings.email_data_dir / 'admin-token'}")
+    lines += ["", *_where_mail_goes(services)]
+    if example := _example(services, base):
+        lines += ["", "Send a first mail:", "", example]
+    return "\n".join(lines) + "\n"
+
+
+def _example(services: Services, base: str) -> str:
+    """A curl that works as it is: an example of a template that needs no attachment."""
+    for key, entry in services.catalogue.current.entries.items():
+        template = entry.template
+        if template is None or not template.examples or template.manifest.attachments.required:
+            continue
+        body = services.previewer.example_request(key, to="first@example.com")
+        needs_key = "" if services.access.anonymous() else ' -H "Authorization: Bearer $KEY"'
+        return f"  curl -X POST {base}/api/v1/email/send{needs_key} -d {shlex.quote(body)}"
+    return ""

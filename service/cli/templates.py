@@ -1,0 +1,66 @@
+"""render: a template on the command line. Needs no settings, no data directory and no service."""
+
+import os
+import webbrowser
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import click
+
+from service.cli.mail import assignment
+from service.services import build_previewer
+from service.settings import Settings, load
+
+
+@click.command()
+@click.argument("key")
+@click.option("--templates", type=click.Path(exists=True, file_okay=False, path_type=Path), help="Template directory.")
+@click.option("--example", help="The example to fill in; `default` without it.")
+@click.option("--set", "assignments", multiple=True, metavar="NAME=VALUE", help="A variable; VALUE as JSON or as text.")
+@click.option("--locale", help="Language, where the template has several.")
+@click.option("--html", "form", flag_value="html", default=True, help="The HTML part (the default).")
+@click.option("--text", "form", flag_value="text", help="The plain text part.")
+@click.option("--eml", "form", flag_value="eml", help="The whole mail (RFC 5322).")
+@click.option("--open", "in_browser", is_flag=True, help="Show the HTML part in a browser.")
+def render(
+    key: str,
+    templates: Path | None,
+    example: str | None,
+    assignments: tuple[str, ...],
+    locale: str | None,
+    form: str,
+    in_browser: bool,
+) -> None:
+    """Print what a template makes of its example, byte for byte what a send would carry.
+
+    With --set the example fills only the required variables that are missing.
+
+    \b
+    Example:
+      rgz-email render billing_invoice_monthly --set month=mars --text
+    """
+    previewer = build_previewer(template_settings(templates))
+    values: dict[str, Any] | None = dict(assignment(text) for text in assignments) or None
+    preview = previewer.render(key, variables=values, example=example, locale=locale)
+    if in_browser:
+        file = Path(click.get_app_dir("rgz-email")) / f"{key}.html"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(preview.rendered.html, encoding="utf-8")
+        webbrowser.open(file.as_uri())
+        click.echo(str(file))
+        return
+    rendered = preview.rendered
+    parts: dict[str, Callable[[], bytes]] = {
+        "html": rendered.html.encode,
+        "text": rendered.text.encode,
+        "eml": lambda: previewer.eml(preview, now=datetime.now(UTC)),
+    }
+    click.get_binary_stream("stdout").write(parts[form]())
+
+
+def template_settings(directory: Path | None) -> Settings:
+    """The settings of the environment, with another template directory if one is named. Raises ConfigurationError."""
+    settings = load(os.environ)
+    return settings.with_changes(email_templates_dir=directory) if directory else settings

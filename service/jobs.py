@@ -1,0 +1,59 @@
+"""DOOR: the worker. Huey's tasks ring, they hold nothing; the rows of the database are the truth."""
+
+import threading
+
+import structlog
+
+from service.delivery.queue import Consumer
+from service.errors import StoreBusy
+from service.services import Services
+
+#: Rings may be lost (a queue that is deleted, a task that dies with its worker): the rows are looked at this often.
+LOOK_EVERY_S = 1.0
+
+#: A process ends within 10 s of SIGTERM: this long for mail on the wire, and then for noting that it was broken off.
+GRACE_S = 4.0
+ABORT_S = 2.0
+
+_log = structlog.get_logger("worker")
+
+
+class Worker:
+    """Drains what is due whenever a ring comes, and once a second without one."""
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+        self._wake = threading.Event()
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="worker", daemon=True)
+        services.queue.task(name="deliver_due")(self._wake.set)
+        self._consumer = Consumer(services.queue)
+
+    def start(self) -> None:
+        """Return at once; delivering goes on in threads of its own."""
+        self._consumer.start()
+        self._thread.start()
+
+    def stop(self) -> None:
+        """No new claims; what is on the wire ends, or is broken off after a while and its lease given back."""
+        self._stop.set()
+        self._wake.set()
+        self._consumer.stop()
+        self._thread.join(GRACE_S)
+        if self._thread.is_alive():
+            self._services.transport.abort()
+            self._thread.join(ABORT_S)
+
+    def _run(self) -> None:
+        while not self._stop.is_set():
+            self._wake.wait(LOOK_EVERY_S)
+            self._wake.clear()
+            try:
+                self._services.deliverer.drain(self._stop)
+            except StoreBusy as error:
+                _log.warning("store_busy", reason=str(error))
+                self._stop.wait(LOOK_EVERY_S)
+            except Exception as error:
+                # The worker must outlive whatever one drain meets; its rows come back when their leases lapse.
+                _log.error("drain_broke", exc_info=error)
+                self._stop.wait(LOOK_EVERY_S)

@@ -1,0 +1,36 @@
+"""Stored message -> the mail as it goes over the wire.
+
+Stands between the rooms and the verbs: delivering and showing the raw form must build the same bytes.
+"""
+
+from collections.abc import Sequence
+
+from service.delivery.mime import Mail, Wire, build
+from service.models import Attachment, Body, Message, Priority
+
+
+def write(message: Message, body: Body, attachments: Sequence[Attachment]) -> Wire:
+    """The wire form; the same for the same message, whenever it is built.
+
+    `Auto-Submitted` keeps holiday notices away (RFC 3834); the importance of an alert is what mail programs of
+    the Outlook family show (RFC 2156, 5.3.4).
+    """
+    headers: list[tuple[str, str]] = []
+    if message.priority is Priority.CRITICAL:
+        headers += [("Importance", "high"), ("X-Priority", "1")]
+    if message.is_test:
+        headers.append(("X-RGZ-Test", "yes"))
+    return build(
+        Mail(
+            message_id=message.message_id,
+            date_at=message.date_at,
+            from_header=message.from_header,
+            to=message.recipient,
+            reply_to=message.reply_to,
+            subject=message.subject,
+            html=body.html,
+            text=body.text,
+            attachments=attachments,
+            headers=tuple(headers),
+        )
+    )

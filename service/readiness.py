@@ -1,0 +1,47 @@
+"""VERB: is this service able to send?"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Literal
+
+from service.delivery.outcome import Transport
+from service.errors import StoreBusy
+from service.store import claims
+from service.store.database import Database
+from service.templates.catalogue import Catalogue
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What can't work makes it `unavailable`; what is only worse makes it `degraded`. `details` are for admins."""
+
+    status: Literal["ready", "degraded", "unavailable"]
+    details: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Readiness:
+    """Looks at the database, the templates and the mail server's line."""
+
+    database: Database
+    catalogue: Catalogue
+    transport: Transport
+    clock: Callable[[], datetime]
+
+    def report(self) -> Report:
+        """Never raises; a database that is away is a finding."""
+        broken = {
+            key: [str(finding) for finding in entry.findings if finding.severity == "error"]
+            for key, entry in self.catalogue.current.entries.items()
+            if any(finding.severity == "error" for finding in entry.findings)
+        }
+        paused_s = self.transport.paused_for_s()
+        details: dict[str, Any] = {"broken_templates": broken, "smtp_paused_s": round(max(paused_s, 0), 1)}
+        try:
+            due_at = claims.next_due_at(self.database)
+        except StoreBusy as error:
+            return Report("unavailable", details | {"database": str(error)})
+        late_s = max((self.clock() - due_at).total_seconds(), 0) if due_at else 0
+        details["oldest_due_s"] = round(late_s, 1)
+        return Report("degraded" if broken or paused_s > 0 else "ready", details)

@@ -1,0 +1,161 @@
+"""What callers say: JSON bytes to typed requests, with every mistake at once.
+
+The shape only. Whether a template exists, its variables fit or an address can be written to is for the verbs.
+"""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Annotated, Any, TypeVar
+
+import msgspec
+from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, ValidationError
+from pydantic_core import PydanticCustomError
+
+from service.errors import InvalidRequest, MalformedRequest, Problem
+
+#: A sane bound on how many private copies one request may make.
+MAX_RECIPIENTS = 100
+MAX_METADATA_BYTES = 4_096
+
+_Key = Annotated[str, StringConstraints(min_length=1, max_length=100)]
+_Line = Annotated[str, StringConstraints(min_length=1, max_length=100, pattern=r"^[^\x00-\x1f\x7f]*$")]
+_Locale = Annotated[str, StringConstraints(pattern=r"^[a-z]{2,3}(-[A-Za-z0-9]{2,8})*$")]
+_Addresses = Annotated[str, StringConstraints(max_length=32_000)]
+_Variables = dict[str, Any]
+
+
+#: Pydantic's words, where ours are plainer.
+_PLAIN = {
+    "missing": "this field is required",
+    "extra_forbidden": "this field is unknown here",
+    "model_type": "expected an object",
+    "dict_type": "expected an object",
+    "string_type": "expected a string",
+    "list_type": "expected a list",
+    "int_type": "expected an integer",
+    "timezone_aware": "write a time with its offset, such as 2026-02-21T14:30:00Z",
+}
+
+
+def _iso_8601(value: object) -> object:
+    if not isinstance(value, str):
+        raise PydanticCustomError("string_type", "expected an ISO 8601 time")
+    return value
+
+
+class _Request(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+class AttachmentRequest(_Request):
+    """A file as it comes over HTTP."""
+
+    filename: str
+    content_type: str
+    data_base64: str
+
+
+class SendRequest(_Request):
+    """The body of `POST /send`. `to` is one address, several separated by commas, or a list."""
+
+    to: _Addresses | list[_Addresses]
+    template_key: _Key
+    template_version: int | None = Field(None, ge=1, le=2**31 - 1)
+    locale: _Locale | None = None
+    variables: _Variables = Field(default_factory=dict)
+    attachments: list[AttachmentRequest] = Field(default_factory=list, max_length=50)
+    reply_to: _Addresses | None = None
+    source_endpoint: _Line | None = None
+    send_at: Annotated[AwareDatetime, BeforeValidator(_iso_8601), Field(strict=False)] | None = None
+    metadata: dict[str, Any] = Field(default_factory=dict)
+
+
+class TestRequest(_Request):
+    """The body of `POST /templates/{key}/test`; everything may be left out."""
+
+    __test__ = False  # not a test case of pytest, in spite of its name
+
+    to: _Addresses | None = None
+    variables: _Variables | None = None
+    locale: _Locale | None = None
+    example: _Key | None = None
+    attachments: list[AttachmentRequest] = Field(default_factory=list, max_length=50)
+
+
+R = TypeVar("R", bound=_Request)
+
+
+def parse(body: bytes, kind: type[R]) -> R:
+    """The request that these bytes hold.
+
+    Raises MalformedRequest where they are not one JSON text (RFC 8259: NaN and lone surrogates are not), and
+    InvalidRequest with a problem for each rule that the JSON breaks.
+    """
+    try:
+        value = msgspec.json.decode(body)
+    except RecursionError:
+        raise MalformedRequest("The body is nested too deeply.") from None
+    except msgspec.ValidationError as error:
+        raise InvalidRequest(
+            "The body holds a value that can't be taken.", [Problem("", "value", str(error))]
+        ) from None
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise MalformedRequest(f"The body is not JSON: {error}.") from None
+    if not isinstance(value, dict):
+        raise InvalidRequest("The body must be a JSON object.", [Problem("", "object_type", "expected an object")])
+    try:
+        return kind.model_validate(value)
+    except ValidationError as error:
+        problems = [_problem(value, detail) for detail in error.errors(include_url=False, include_input=False)]
+        raise InvalidRequest("The request breaks rules of this endpoint.", _without_repeats(problems)) from None
+    except RecursionError:
+        raise MalformedRequest("The body is nested too deeply.") from None
+
+
+def digest_input(route: str, request: BaseModel) -> bytes:
+    """Bytes that are the same for requests that mean the same, for the digest behind an Idempotency-Key."""
+    return msgspec.json.encode([route, request.model_dump(mode="python")], order="deterministic", enc_hook=_as_text)
+
+
+def to_json(value: Mapping[str, Any]) -> bytes:
+    """The compact JSON of values that came in as JSON."""
+    return msgspec.json.encode(value)
+
+
+def pointer(*parts: str | int) -> str:
+    """An RFC 6901 JSON pointer."""
+    return "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in parts)
+
+
+def _as_text(value: object) -> str:
+    if isinstance(value, datetime):
+        return value.isoformat()
+    return str(value)
+
+
+def _problem(value: object, detail: Any) -> Problem:
+    """Pydantic's location, less the names of the branches of a union, which are not in the document."""
+    path: list[str | int] = []
+    for part in detail["loc"]:
+        if isinstance(value, dict) and isinstance(part, str):
+            value = value.get(part)
+        elif isinstance(value, list) and isinstance(part, int):
+            value = value[part]
+        else:
+            continue
+        path.append(part)
+    code = str(detail["type"])
+    message = _PLAIN.get(code, str(detail["msg"]))
+    return Problem(pointer(*path), code, message[:1].lower() + message[1:])
+
+
+def _without_repeats(problems: list[Problem]) -> list[Problem]:
+    """One problem a place, the innermost: a union reports each of its branches."""
+    first: dict[str, Problem] = {}
+    for problem in problems:
+        kept = first.get(problem.pointer)
+        if kept is None:
+            first[problem.pointer] = problem
+        elif kept.code != problem.code and kept.code.endswith("_type"):
+            first[problem.pointer] = Problem(kept.pointer, kept.code, f"{kept.message}, or: {problem.message}")
+    return [problem for place, problem in first.items() if not any(other.startswith(f"{place}/") for other in first)]

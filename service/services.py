@@ -1,0 +1,196 @@
+"""The composition root: the only place that constructs. API, worker, command line and tests come in here."""
+
+import os
+import secrets
+import socket
+import tempfile
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import structlog
+from pydantic import SecretStr
+
+from service.accept import Acceptor
+from service.access import Access
+from service.audit import Auditor
+from service.browse import Browser
+from service.deliver import Deliverer
+from service.delivery import queue
+from service.delivery.mailbox import Mailbox
+from service.delivery.outcome import Transport
+from service.delivery.queue import Huey
+from service.delivery.smtp import Server, SmtpTransport
+from service.errors import ConfigurationError, NotFound
+from service.models import Scope
+from service.preview import Previewer
+from service.readiness import Readiness
+from service.resend import Resender
+from service.settings import Settings
+from service.store.database import Database, open_database
+from service.store.migrations import migrate
+from service.templates.catalogue import Catalogue
+from service.templates.sandbox import Budget
+
+#: The mailbox is for development: what is older than this many mails goes.
+MAILBOX_KEEPS = 1_000
+
+_log = structlog.get_logger("services")
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """Everything that runs, built once and handed down."""
+
+    settings: Settings
+    database: Database
+    queue: Huey
+    catalogue: Catalogue
+    transport: Transport
+    mailbox: Mailbox | None
+    access: Access
+    acceptor: Acceptor
+    deliverer: Deliverer
+    auditor: Auditor
+    browser: Browser
+    previewer: Previewer
+    readiness: Readiness
+    resender: Resender
+    clock: Callable[[], datetime]
+    migrations: Sequence[str]
+
+    def inbox(self) -> Mailbox:
+        """The development mailbox. Raises NotFound where mail goes to a real server."""
+        if self.mailbox is None:
+            raise NotFound("Mail goes to a real server here; there is no mailbox.")
+        return self.mailbox
+
+    def close(self) -> None:
+        """Let go of connections, threads and files. Safe to call once everything that uses them has ended."""
+        self.transport.close()
+        if self.mailbox is not None:
+            self.mailbox.stop()
+        queue.close_queue(self.queue)
+        self.database.close()
+
+
+def build(
+    settings: Settings,
+    *,
+    transport: Transport | None = None,
+    clock: Callable[[], datetime] | None = None,
+    delivers: bool = True,
+    mailbox_port: int = 0,
+) -> Services:
+    """Build all services; `transport` and `clock` may be handed in.
+
+    The database is migrated. A process that `delivers` without SMTP_HOST and without a `transport` of its own
+    starts the development mailbox on `mailbox_port` (0: a free one).
+
+    Raises ConfigurationError where a directory, database or queue of the settings can't be used.
+    """
+    now = clock or (lambda: datetime.now(UTC))
+    data = _data_directory(settings)
+    database = open_database(settings.database_url or f"sqlite:///{data / 'rgz-email.db'}")
+    migrations = migrate(database)
+    huey = queue.open_queue(settings.queue_url or f"sqlite:///{data / 'queue.db'}")
+    catalogue = Catalogue(settings.email_templates_dir, budget=budget(settings), cache_dir=data / "compiled")
+    catalogue.load()
+    mailbox = None
+    if transport is None:
+        if settings.smtp_host is None and delivers:
+            mailbox = Mailbox(max_messages=MAILBOX_KEEPS)
+        transport = SmtpTransport(_server(settings, mailbox, mailbox_port))
+    pseudonym_key = secret(settings.email_secret_key, data / "secret-key").encode()
+
+    def ring() -> None:
+        try:
+            queue.ring(huey)
+        except Exception as error:
+            # The rows are the truth: a worker looks for them every second, with or without a ring.
+            _log.warning("ring_failed", exc_info=error)
+
+    owner = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
+    return Services(
+        settings=settings,
+        database=database,
+        queue=huey,
+        catalogue=catalogue,
+        transport=transport,
+        mailbox=mailbox,
+        access=Access(
+            database,
+            secret(settings.email_admin_token, data / "admin-token"),
+            frozenset(Scope(scope) for scope in settings.email_anonymous_scopes),
+        ),
+        acceptor=Acceptor(database, catalogue, settings, pseudonym_key, now, ring),
+        deliverer=Deliverer(database, transport, now, owner),
+        auditor=Auditor(database, pseudonym_key, now),
+        browser=Browser(catalogue),
+        previewer=Previewer(catalogue, settings),
+        readiness=Readiness(database, catalogue, transport, now),
+        resender=Resender(database, settings, now, ring),
+        clock=now,
+        migrations=migrations,
+    )
+
+
+def build_previewer(settings: Settings) -> Previewer:
+    """What renders templates without a database, a queue or a data directory."""
+    catalogue = Catalogue(settings.email_templates_dir, budget=budget(settings))
+    catalogue.load()
+    return Previewer(catalogue, settings)
+
+
+def budget(settings: Settings) -> Budget:
+    """What a rendering may cost."""
+    return Budget(
+        max_output_bytes=settings.email_template_max_output_bytes,
+        max_steps=settings.email_template_max_steps,
+        max_variables_bytes=settings.email_max_variables_bytes,
+    )
+
+
+def secret(given: SecretStr | None, file: Path) -> str:
+    """The secret of the settings, or what this file holds; made at the first start, readable by us alone.
+
+    Several processes may start at once: the file appears whole, and the first one wins.
+    """
+    if given is not None:
+        return given.get_secret_value()
+    if not file.exists():
+        descriptor, draft = tempfile.mkstemp(dir=file.parent)
+        with os.fdopen(descriptor, "w") as opened:
+            opened.write(secrets.token_urlsafe(32) + "\n")
+        with suppress(FileExistsError):
+            os.link(draft, file)
+        Path(draft).unlink()
+    return file.read_text().strip()
+
+
+def _data_directory(settings: Settings) -> Path:
+    try:
+        settings.email_data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        hint = f"EMAIL_DATA_DIR: {settings.email_data_dir} can't be made ({error.strerror}); name a directory of yours"
+        raise ConfigurationError([hint]) from error
+    return settings.email_data_dir.resolve()
+
+
+def _server(settings: Settings, mailbox: Mailbox | None, mailbox_port: int) -> Server:
+    password = settings.smtp_password.get_secret_value() if settings.smtp_password else None
+    if mailbox is not None:
+        port = mailbox.start("127.0.0.1", mailbox_port)
+        return Server(host="127.0.0.1", port=port, tls_mode="none", timeout_s=settings.smtp_timeout_seconds)
+    return Server(
+        host=settings.smtp_host or "localhost",
+        port=settings.smtp_port,
+        tls_mode=settings.tls_mode,
+        user=settings.smtp_user,
+        password=password,
+        ca_file=settings.smtp_ca_file,
+        timeout_s=settings.smtp_timeout_seconds,
+        max_connections=settings.smtp_max_connections,
+    )

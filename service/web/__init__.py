@@ -1,0 +1,1 @@
+"""DOOR: the HTTP API. One controller a file; they translate between HTTP and the verbs, and decide nothing."""

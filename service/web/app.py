@@ -1,0 +1,58 @@
+"""The application: routes, limits and what happens to every answer."""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import Any
+
+from litestar import Litestar, Response, Router
+from litestar.datastructures import State
+
+from service.services import Services
+from service.web import health, mailbox, messages, problems, send, templates
+
+#: base64 grows by 4/3; JSON around it, and variables, need some more.
+_BASE64_GROWTH = 4 / 3
+_ROOM_BESIDE_ATTACHMENTS_BYTES = 4 * 1024 * 1024
+
+#: Nothing we answer is to be sniffed, framed or kept.
+_HEADERS = {
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cache-Control": "no-store",
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+}
+
+Lifespan = Callable[[Litestar], AbstractAsyncContextManager[None]]
+
+
+def create_app(services: Services, *, lifespan: Lifespan | None = None) -> Litestar:
+    """The ASGI application over these services; `lifespan` runs what lives beside it."""
+    api = Router(
+        "/api/v1/email",
+        route_handlers=[send.SendController, templates.TemplateController, messages.MessageController],
+    )
+    routes: list[Any] = [api, health.HealthController]
+    if services.mailbox is not None:
+        routes.append(mailbox.MailboxController)
+    limit = int(services.settings.max_attachments_bytes * _BASE64_GROWTH) + _ROOM_BESIDE_ATTACHMENTS_BYTES
+    return Litestar(
+        route_handlers=routes,
+        state=State({"services": services}),
+        lifespan=[lifespan or _nothing],
+        request_max_body_size=limit,
+        exception_handlers={Exception: problems.respond},
+        after_request=_add_headers,
+        openapi_config=None,
+        logging_config=None,
+    )
+
+
+@asynccontextmanager
+async def _nothing(_: Litestar) -> AsyncIterator[None]:
+    yield
+
+
+def _add_headers(response: Response[Any]) -> Response[Any]:
+    for name, value in _HEADERS.items():
+        response.headers.setdefault(name, value)
+    return response

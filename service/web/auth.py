@@ -1,0 +1,107 @@
+"""Who asks, and what they may do.
+
+A bearer token is the admin token or a key; without one, `EMAIL_ANONYMOUS_SCOPES` counts, and only for a
+request that comes straight from a program on this machine. A web page must not send mail through localhost:
+whatever a browser or a proxy adds to a request takes the anonymous scopes away.
+"""
+
+import ipaddress
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import anyio.to_thread
+from litestar import Request
+from litestar.connection import ASGIConnection
+from litestar.handlers import BaseRouteHandler
+
+from service.access import ANONYMOUS_ID
+from service.errors import NotAllowed, NotAuthenticated, NotFound
+from service.models import Caller, Scope
+from service.services import Services
+
+Guard = Callable[[ASGIConnection[Any, Any, Any, Any], BaseRouteHandler], Awaitable[None]]
+
+#: What only browsers (Fetch Metadata, RFC 6454) and proxies (RFC 7239) say.
+_NOT_LOCAL = ("origin", "sec-fetch-site", "forwarded", "via", "x-real-ip")
+
+
+def services_of(connection: ASGIConnection[Any, Any, Any, Any]) -> Services:
+    """What `services.build` built for this application."""
+    services: Services = connection.app.state.services
+    return services
+
+
+def caller_of(request: Request[Any, Any, Any]) -> Caller:
+    """The caller whom the route's guard found."""
+    caller: Caller = request.state.caller
+    return caller
+
+
+def require(scope: Scope) -> Guard:
+    """A guard that lets in who has `scope`. Raises NotAuthenticated or NotAllowed."""
+
+    async def guard(connection: ASGIConnection[Any, Any, Any, Any], _: BaseRouteHandler) -> None:
+        caller = await identify(connection)
+        if caller is None or (caller.id == ANONYMOUS_ID and not caller.may(scope)):
+            raise NotAuthenticated(f"This needs a key with the scope {scope.value}: Authorization: Bearer KEY.")
+        if not caller.may(scope):
+            raise NotAllowed(f"This needs the scope {scope.value}, which the key {caller.name!r} does not have.")
+        connection.state.caller = caller
+
+    guard.scope = scope  # type: ignore[attr-defined]  # a test walks all routes and reads it
+    return guard
+
+
+def local_or_admin() -> Guard:
+    """A guard for the development mailbox: programs on this machine, and the admin."""
+
+    async def guard(connection: ASGIConnection[Any, Any, Any, Any], _: BaseRouteHandler) -> None:
+        if is_local_program(connection):
+            return
+        caller = await identify(connection)
+        if caller is None or not caller.may(Scope.ADMIN):
+            raise NotFound("There is nothing at this address.")
+
+    guard.scope = None  # type: ignore[attr-defined]
+    return guard
+
+
+async def identify(connection: ASGIConnection[Any, Any, Any, Any]) -> Caller | None:
+    """The caller behind this connection, None for nobody. Raises NotAuthenticated for an unknown token."""
+    services = services_of(connection)
+    header = connection.headers.get("authorization", "")
+    if not header:
+        return services.access.anonymous() if is_local_program(connection) else None
+    kind, _, token = header.partition(" ")
+    if kind.lower() != "bearer" or not token.strip():
+        raise NotAuthenticated("Write the header as: Authorization: Bearer KEY.")
+    caller = services.access.admin(token.strip())
+    if caller is None:
+        caller = await anyio.to_thread.run_sync(services.access.key, token.strip())
+    if caller is None:
+        raise NotAuthenticated("This key is unknown or revoked.")
+    return caller
+
+
+def is_local_program(connection: ASGIConnection[Any, Any, Any, Any]) -> bool:
+    """Whether a program on this machine asks directly: loopback on both ends, nothing of a browser or proxy."""
+    headers = connection.headers
+    if any(name in headers for name in _NOT_LOCAL) or any(name.startswith("x-forwarded-") for name in headers):
+        return False
+    client = connection.client
+    return client is not None and _is_loopback(client.host) and _is_loopback(_host_name(headers.get("host", "")))
+
+
+def _host_name(host: str) -> str:
+    if host.startswith("["):
+        return host[1:].partition("]")[0]
+    return host.partition(":")[0]
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

@@ -1,0 +1,167 @@
+"""GET /messages and what hangs below it."""
+
+from datetime import UTC, datetime
+from typing import Any
+from urllib.parse import quote
+
+import anyio.to_thread
+from litestar import Controller, Request, Response, get, post
+from litestar.params import FromPath
+
+from service.audit import Story
+from service.errors import InvalidRequest, Problem
+from service.models import Event, Message, Scope
+from service.web.auth import caller_of, require, services_of
+
+_PARAMETERS = frozenset({"to", "status", "template_key", "source_endpoint", "since", "limit", "cursor"})
+
+#: A mail is somebody else's HTML: no script, no form, no request, and no access to our origin.
+_SANDBOX = "sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src data:; frame-ancestors 'none'"
+
+
+class MessageController(Controller):
+    """What was sent, and what became of it."""
+
+    path = "/messages"
+
+    @get("/", guards=[require(Scope.ADMIN)])
+    async def list_messages(self, request: Request[Any, Any, Any]) -> dict[str, Any]:
+        """Newest first; `next` is the cursor of the following page, null on the last one."""
+        given = _parameters(request)
+        limit = given.pop("limit", "50")
+        if not limit.isdecimal() or len(limit) > 9:
+            raise InvalidRequest(
+                "A parameter is wrong.", [Problem("", "limit", "limit: write a number from 1 to 1000")]
+            )
+        auditor = services_of(request).auditor
+        page = await anyio.to_thread.run_sync(lambda: auditor.search(limit=int(limit), **given))
+        answer: dict[str, Any] = {
+            "items": [_summary(message) for message in page.items],
+            "total": page.total,
+            "next": page.next,
+        }
+        return answer | ({"total_capped": True} if page.total_capped else {})
+
+    @get("/{message_id:str}", guards=[require(Scope.SEND)])
+    async def show_message(self, request: Request[Any, Any, Any], message_id: FromPath[str]) -> dict[str, Any]:
+        """One message with its timeline, for the admin and for the key that sent it."""
+        auditor, caller = services_of(request).auditor, caller_of(request)
+        return _detail(await anyio.to_thread.run_sync(auditor.story, message_id, caller))
+
+    @get("/{message_id:str}/html", guards=[require(Scope.ADMIN)])
+    async def show_html(self, request: Request[Any, Any, Any], message_id: FromPath[str]) -> Response[bytes]:
+        """The HTML part, byte for byte."""
+        body = await anyio.to_thread.run_sync(services_of(request).auditor.body, message_id)
+        return as_file(body.html.encode(), "text/html; charset=utf-8")
+
+    @get("/{message_id:str}/text", guards=[require(Scope.ADMIN)])
+    async def show_text(self, request: Request[Any, Any, Any], message_id: FromPath[str]) -> Response[bytes]:
+        """The plain text part, byte for byte."""
+        body = await anyio.to_thread.run_sync(services_of(request).auditor.body, message_id)
+        return as_file(body.text.encode(), "text/plain; charset=utf-8")
+
+    @get("/{message_id:str}/raw", guards=[require(Scope.ADMIN)])
+    async def show_raw(self, request: Request[Any, Any, Any], message_id: FromPath[str]) -> Response[bytes]:
+        """The whole mail as it went over the wire (RFC 5322)."""
+        raw = await anyio.to_thread.run_sync(services_of(request).auditor.raw, message_id)
+        return as_file(raw, "message/rfc822")
+
+    @get("/{message_id:str}/attachments/{n:int}", guards=[require(Scope.ADMIN)])
+    async def show_attachment(
+        self, request: Request[Any, Any, Any], message_id: FromPath[str], n: FromPath[int]
+    ) -> Response[bytes]:
+        """The nth attachment, counted from 0, byte for byte."""
+        file = await anyio.to_thread.run_sync(services_of(request).auditor.attachment, message_id, n)
+        return as_file(file.data, file.content_type, filename=file.filename)
+
+    @post("/{message_id:str}/resend", guards=[require(Scope.ADMIN)], status_code=201)
+    async def resend(self, request: Request[Any, Any, Any], message_id: FromPath[str]) -> Response[dict[str, Any]]:
+        """A new message with the same content, which names the old one."""
+        resender, caller = services_of(request).resender, caller_of(request)
+        copy = await anyio.to_thread.run_sync(resender.resend, message_id, caller)
+        content = {"id": copy.id, "to": copy.recipient, "status": copy.status, "resend_of": copy.resend_of}
+        return Response(content, status_code=201, headers={"Location": f"/api/v1/email/messages/{copy.id}"})
+
+
+def _parameters(request: Request[Any, Any, Any]) -> dict[str, str]:
+    """The query, each parameter once. Raises InvalidRequest for unknown or repeated ones."""
+    items = request.query_params.multi_items()
+    names = [name for name, _ in items]
+    wrong = [Problem("", "unknown_parameter", f"{name}: unknown here") for name in names if name not in _PARAMETERS]
+    wrong += [Problem("", "repeated", f"{name}: given twice") for name in sorted(set(names)) if names.count(name) > 1]
+    if wrong:
+        raise InvalidRequest("A parameter is wrong.", wrong)
+    return dict(items)
+
+
+def as_file(data: bytes, content_type: str, filename: str | None = None) -> Response[bytes]:
+    headers = {"Content-Security-Policy": _SANDBOX}
+    if filename is not None:
+        headers["Content-Disposition"] = f"attachment; filename*=UTF-8''{quote(filename, safe='')}"
+    return Response(data, media_type=content_type, headers=headers)
+
+
+def _summary(message: Message) -> dict[str, Any]:
+    return {
+        "id": message.id,
+        "to": message.recipient,
+        "template_key": message.template_key,
+        "template_version": message.template_version,
+        "subject": message.subject,
+        "status": message.status,
+        "waiting_for": message.waiting_for,
+        "created_at": as_time(message.created_at),
+        "sent_at": as_time(message.sent_at),
+        "delivered_at": as_time(message.delivered_at),
+        "error_message": message.error_message,
+        "source_endpoint": message.source_endpoint,
+        "attachments_count": message.attachments_count,
+        "is_test": message.is_test,
+    }
+
+
+def _detail(story: Story) -> dict[str, Any]:
+    message = story.message
+    return _summary(message) | {
+        "send_id": message.send_id,
+        "template_revision": message.template_revision,
+        "stream": message.stream,
+        "priority": message.priority,
+        "locale": message.locale,
+        "from": message.from_header,
+        "reply_to": message.reply_to,
+        "message_id": message.message_id,
+        "attempts": message.attempts,
+        "attempts_max": message.attempts_max,
+        "next_attempt_at": as_time(message.next_attempt_at),
+        "expires_at": as_time(message.expires_at),
+        "bounce_type": message.bounce_type,
+        "bounce_subtype": message.bounce_subtype,
+        "resend_of": message.resend_of,
+        "metadata": message.metadata,
+        "wire_sha256": message.wire_sha256,
+        "anonymised_at": as_time(message.anonymised_at),
+        "events": [_event(event) for event in story.events],
+        "attachments": [
+            {
+                "n": file.n,
+                "filename": file.filename,
+                "content_type": file.content_type,
+                "size_bytes": file.size_bytes,
+                "sha256": file.sha256,
+            }
+            for file in story.attachments
+        ],
+    }
+
+
+def _event(event: Event) -> dict[str, Any]:
+    line: dict[str, Any] = {"type": event.type, "at": as_time(event.at), "source": event.source, "detail": event.detail}
+    if event.smtp_code is not None:
+        line |= {"smtp_code": event.smtp_code, "smtp_reply": event.smtp_reply}
+    return line | ({"provider_id": event.provider_id} if event.provider_id else {})
+
+
+def as_time(at: datetime | None) -> str | None:
+    """RFC 3339 in UTC."""
+    return at.astimezone(UTC).isoformat().replace("+00:00", "Z") if at is not None else None

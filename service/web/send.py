@@ -1,0 +1,60 @@
+"""POST /send."""
+
+from typing import Any
+
+import anyio.to_thread
+from litestar import Controller, Request, Response, post
+
+from service.accept import Accepted
+from service.errors import InvalidRequest, Problem
+from service.models import Scope
+from service.requests import SendRequest, parse
+from service.web.auth import caller_of, require, services_of
+
+#: A key is a header value; 255 characters hold any UUID, ULID or digest with a prefix.
+MAX_IDEMPOTENCY_KEY_LENGTH = 255
+
+
+class SendController(Controller):
+    """Takes mail."""
+
+    @post("/send", guards=[require(Scope.SEND)], status_code=201)
+    async def send(self, request: Request[Any, Any, Any]) -> Response[dict[str, Any]]:
+        """201 once the mail is on disk. The body is JSON whatever its content type says: `curl -d` calls it a form."""
+        services, caller = services_of(request), caller_of(request)
+        key = idempotency_key(request)
+        body = await request.body()
+
+        def work() -> Accepted:
+            return services.acceptor.send(parse(body, SendRequest), caller, idempotency_key=key)
+
+        accepted = await anyio.to_thread.run_sync(work)
+        location = f"/api/v1/email/messages/{accepted.messages[0].id}"
+        headers = {"Location": location} | ({"Idempotency-Replayed": "true"} if accepted.replayed else {})
+        return Response(as_json(accepted), status_code=201, headers=headers)
+
+
+def as_json(accepted: Accepted) -> dict[str, Any]:
+    """The answer to a send. `status` is that of its messages where all agree, else `mixed`."""
+    statuses = {message.status for message in accepted.messages}
+    return {
+        "id": accepted.id,
+        "status": statuses.pop() if len(statuses) == 1 else "mixed",
+        "template": {
+            "key": accepted.template_key,
+            "version": accepted.template_version,
+            "revision": accepted.template_revision,
+        },
+        "messages": [{"id": item.id, "to": item.to, "status": item.status} for item in accepted.messages],
+    }
+
+
+def idempotency_key(request: Request[Any, Any, Any]) -> str | None:
+    """The header `Idempotency-Key`. Raises InvalidRequest for one that is empty, too long or not printable ASCII."""
+    key = request.headers.get("idempotency-key")
+    if key is None:
+        return None
+    if not 1 <= len(key) <= MAX_IDEMPOTENCY_KEY_LENGTH or not (key.isascii() and key.isprintable()):
+        message = f"1 to {MAX_IDEMPOTENCY_KEY_LENGTH} printable ASCII characters"
+        raise InvalidRequest("The Idempotency-Key is not usable.", [Problem("", "idempotency_key", message)])
+    return key

@@ -1,0 +1,61 @@
+"""The application behind a socket: binding, running, and ending without losing what is under way."""
+
+import signal
+import socket
+from collections.abc import Callable
+from typing import Any
+
+import uvicorn
+from litestar import Litestar
+
+from service.errors import ConfigurationError
+
+#: Requests that are under way get this long; with the worker's own end it stays below 10 s.
+GRACE_S = 4
+
+
+def bind(host: str, port: int) -> socket.socket:
+    """A listening socket; port 0 is a free one. Raises ConfigurationError where that place is taken."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+    except OSError as error:
+        listener.close()
+        raise ConfigurationError([f"Can't listen on {host} port {port}: {error.strerror}. Try --port 0."]) from error
+    listener.listen(1024)
+    return listener
+
+
+def run(app: Litestar, listener: socket.socket, *, on_ready: Callable[[], None]) -> None:
+    """Serve until SIGTERM or SIGINT; returns when all has ended."""
+    # uvicorn raises the signal once more when it has ended; by then it has done its work.
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: None)
+    server_of(app, on_ready=on_ready).run(sockets=[listener])
+
+
+def server_of(app: Litestar, *, on_ready: Callable[[], None]) -> uvicorn.Server:
+    """The server as it always runs; whoever runs it outside of the main thread ends it by `should_exit`."""
+    config = uvicorn.Config(
+        app,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=GRACE_S,
+        proxy_headers=False,  # who a client is must not be decided by a header that the client sends
+        lifespan="on",
+    )
+    return _Server(config, on_ready)
+
+
+class _Server(uvicorn.Server):
+    def __init__(self, config: uvicorn.Config, on_ready: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._on_ready = on_ready
+
+    async def startup(self, sockets: list[Any] | None = None) -> None:
+        await super().startup(sockets)
+        if self.started:
+            self._on_ready()

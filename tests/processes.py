@@ -1,0 +1,97 @@
+"""The command `rgz-email` as a process of its own, for what only a real process can show."""
+
+import os
+import re
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+COMMAND = Path(sys.executable).parent / "rgz-email"
+#: What a process inherits; everything else of the environment stays outside.
+_KEPT = ("PATH", "HOME", "LANG", "TZ")
+
+
+class Process:
+    """A running command; `url` is what its banner says, once it is up."""
+
+    def __init__(self, *arguments: str, environment: Mapping[str, str]) -> None:
+        kept = {name: os.environ[name] for name in _KEPT if name in os.environ}
+        self._popen = subprocess.Popen(
+            [COMMAND, *arguments], env={**kept, **environment}, stderr=subprocess.PIPE, text=True
+        )
+        self._lines: list[str] = []
+        self._changed = threading.Condition()
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+
+    @property
+    def log(self) -> str:
+        """Everything that it said on standard error so far."""
+        with self._changed:
+            return "".join(self._lines)
+
+    @property
+    def url(self) -> str:
+        return self.said(r"API\s+(http://\S+)/api/v1/email")[1]
+
+    def said(self, pattern: str, *, within_s: float = 30) -> re.Match[str]:
+        """The first match of `pattern` in what it says, waited for."""
+        with self._changed:
+            found = self._changed.wait_for(lambda: re.search(pattern, "".join(self._lines)), within_s)
+            assert found, f"it never said {pattern!r}:\n{''.join(self._lines)}"
+            return found
+
+    @property
+    def pid(self) -> int:
+        return self._popen.pid
+
+    def wait(self, within_s: float) -> int:
+        """The exit code, once it has ended by itself."""
+        return self._popen.wait(within_s)
+
+    def kill(self) -> None:
+        """SIGKILL: no word of farewell."""
+        self._popen.kill()
+        self._end()
+
+    def terminate(self) -> int:
+        """SIGTERM; the exit code."""
+        self._popen.terminate()
+        return self._end()
+
+    def _read(self) -> None:
+        assert self._popen.stderr is not None
+        for line in self._popen.stderr:
+            with self._changed:
+                self._lines.append(line)
+                self._changed.notify_all()
+
+    def _end(self) -> int:
+        try:
+            code = self._popen.wait(20)
+        finally:
+            self._popen.kill()
+        self._reader.join(5)
+        assert self._popen.stderr is not None
+        self._popen.stderr.close()
+        return code
+
+
+@contextmanager
+def started(*arguments: str, environment: Mapping[str, str]) -> Iterator[Process]:
+    process = Process(*arguments, environment=environment)
+    try:
+        yield process
+    finally:
+        process.kill()
+
+
+def run(*arguments: str, environment: Mapping[str, str], cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+    """A command that ends by itself."""
+    kept = {name: os.environ[name] for name in _KEPT if name in os.environ}
+    return subprocess.run(
+        [COMMAND, *arguments], env={**kept, **environment}, capture_output=True, text=True, cwd=cwd, timeout=60
+    )

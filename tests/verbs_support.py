@@ -1,0 +1,68 @@
+"""A clock that stands still and a transport that says what a test wants."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+
+from service.delivery.mime import Wire
+from service.delivery.outcome import Outcome, OutcomeKind, Phase
+
+NOW = datetime(2026, 2, 21, 14, 30, tzinfo=UTC)
+
+
+@dataclass
+class Clock:
+    """Stands still until it is moved."""
+
+    now: datetime = NOW
+
+    def __call__(self) -> datetime:
+        return self.now
+
+    def forward(self, **span: float) -> None:
+        self.now += timedelta(**span)
+
+
+@dataclass
+class ScriptedTransport:
+    """Says one outcome after another, the last one for ever; keeps what it was given."""
+
+    outcomes: list[Outcome] = field(default_factory=list)
+    sent: list[tuple[str, str, bytes]] = field(default_factory=list)
+    paused_s: float = 0.0
+    before_conversation: Callable[[], None] | None = None
+    before_answer: Callable[[], None] | None = None
+
+    def deliver(
+        self,
+        sender: str,
+        recipient: str,
+        wire: Wire,
+        *,
+        before_mail: Callable[[], bool] | None = None,
+        before_dot: Callable[[], None] | None = None,
+    ) -> Outcome:
+        if self.before_conversation is not None:
+            self.before_conversation()
+        if before_mail is not None and not before_mail():
+            return outcome(OutcomeKind.PAUSED, phase=Phase.LEASE, tried=False)
+        if before_dot is not None:
+            before_dot()
+        self.sent.append((sender, recipient, wire.encode("8bit")))
+        if self.before_answer is not None:
+            self.before_answer()
+        return self.outcomes.pop(0) if len(self.outcomes) > 1 else self.outcomes[0]
+
+    def paused_for_s(self) -> float:
+        return self.paused_s
+
+    def close(self) -> None:
+        return None
+
+
+def outcome(kind: OutcomeKind, *, phase: Phase = Phase.DOT, tried: bool = True, **more: object) -> Outcome:
+    """An outcome as a server's answer makes it."""
+    answered = kind in (OutcomeKind.SENT, OutcomeKind.DEFERRED, OutcomeKind.BOUNCED, OutcomeKind.FAILED)
+    return Outcome(  # type: ignore[arg-type]
+        kind=kind, phase=phase, server="mail.test:25", answered=answered, detail=f"It was {kind}.", tried=tried, **more
+    )

@@ -1,0 +1,149 @@
+"""Who may do what: keys, scopes, the anonymous rule, and a guard on every route."""
+
+from pathlib import Path
+
+import httpx
+import pytest
+from litestar import Litestar
+from litestar.routes import HTTPRoute
+
+from running import ADMIN_TOKEN, Running, running, settings_for
+from service.models import Scope
+from service.web.health import HealthController
+from service.web.mailbox import MailboxController
+from service.web.messages import MessageController
+from service.web.send import SendController
+from service.web.templates import TemplateController
+
+WELCOME = {"reseller_name": "Tech", "validation_link": "https://rgz.bj", "estimated_duration": "7 jours"}
+
+#: A route that is on no line here has no owner yet, and fails the test.
+SCOPES = {
+    ("POST", "/send"): Scope.SEND,
+    ("GET", "/templates"): Scope.READ,
+    ("GET", "/templates/{key}"): Scope.READ,
+    ("POST", "/templates/{key}/test"): Scope.ADMIN,
+    ("GET", "/messages"): Scope.ADMIN,
+    ("GET", "/messages/{message_id}"): Scope.SEND,
+    ("GET", "/messages/{message_id}/html"): Scope.ADMIN,
+    ("GET", "/messages/{message_id}/text"): Scope.ADMIN,
+    ("GET", "/messages/{message_id}/raw"): Scope.ADMIN,
+    ("GET", "/messages/{message_id}/attachments/{n}"): Scope.ADMIN,
+    ("POST", "/messages/{message_id}/resend"): Scope.ADMIN,
+}
+OPEN = {("GET", "/healthz"), ("GET", "/readyz")}
+
+
+def test_every_route_has_a_guard_with_its_scope() -> None:
+    controllers = [SendController, TemplateController, MessageController, HealthController, MailboxController]
+    app = Litestar(controllers, openapi_config=None)
+    seen = {}
+    for route in app.routes:
+        assert isinstance(route, HTTPRoute)
+        for handler in route.route_handlers:
+            path = route.path_format
+            for kind in (":str", ":int"):
+                path = path.replace(kind, "")
+            guards = [*(handler.guards or ()), *(getattr(handler.owner, "guards", None) or ())]
+            scopes = {guard.scope for guard in guards if hasattr(guard, "scope")}
+            for method in handler.http_methods - {"OPTIONS", "HEAD"}:
+                seen[(method, path)] = scopes
+    for route, scopes in seen.items():
+        if route in OPEN:
+            assert scopes == set(), route
+        elif route[1].startswith("/dev/mailbox"):
+            assert scopes == {None}, route  # its own guard: this machine, or the admin
+        else:
+            assert scopes == {SCOPES[route]}, route
+    assert SCOPES.keys() <= seen.keys()
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Origin": "https://evil.example"},
+        {"Origin": "null"},
+        {"Sec-Fetch-Site": "cross-site"},
+        {"Forwarded": "for=1.2.3.4"},
+        {"X-Forwarded-For": "127.0.0.1"},
+        {"X-Forwarded-Host": "localhost"},
+        {"Host": "mail.rgz.bj"},
+        {"Host": "localhost.evil.example"},
+        {"Host": "127.0.0.1.nip.example:8000"},
+    ],
+    ids=lambda headers: "-".join(f"{name}={value}" for name, value in headers.items()),
+)
+def test_an_anonymous_send_is_refused_when_a_browser_or_proxy_made_it(
+    service: Running, headers: dict[str, str]
+) -> None:
+    body = {"to": "a@example.com", "template_key": "onboarding_welcome", "variables": WELCOME}
+    answer = service.client.post("/api/v1/email/send", json=body, headers=headers)
+    assert answer.status_code == 401
+    assert service.client.get("/dev/mailbox/messages", headers=headers).status_code == 404
+
+
+@pytest.mark.parametrize("host", ["localhost", "LOCALHOST:8000", "[::1]:8000", "127.0.0.1"])
+def test_an_anonymous_send_from_this_machine_passes(service: Running, host: str) -> None:
+    body = {"to": "a@example.com", "template_key": "onboarding_welcome", "variables": WELCOME}
+    assert service.client.post("/api/v1/email/send", json=body, headers={"Host": host}).status_code == 201
+
+
+def test_a_key_still_works_behind_a_proxy(service: Running) -> None:
+    with service.key("billing", "send") as client:
+        body = {"to": "a@example.com", "template_key": "onboarding_welcome", "variables": WELCOME}
+        answer = client.post("/api/v1/email/send", json=body, headers={"X-Forwarded-For": "10.1.1.1"})
+    assert answer.status_code == 201
+
+
+@pytest.mark.parametrize(
+    "header", ["Bearer nobody", "Bearer rgz_0000_wrong", "Basic abc", "Bearer", f"Bearer {ADMIN_TOKEN}x", "Bearer \xe9"]
+)
+def test_an_unknown_token_is_refused_even_where_anonymous_callers_may_send(service: Running, header: str) -> None:
+    answer = service.client.get("/api/v1/email/templates", headers={"Authorization": header.encode("latin-1")})
+    assert answer.status_code == 401
+    assert answer.headers["www-authenticate"].startswith("Bearer")
+    assert answer.headers["content-type"] == "application/problem+json"
+
+
+def test_a_key_does_only_what_its_scopes_say(service: Running) -> None:
+    with service.key("reader", "read") as reader:
+        assert reader.get("/api/v1/email/templates").status_code == 200
+        body = {"to": "a@example.com", "template_key": "onboarding_welcome", "variables": WELCOME}
+        assert reader.post("/api/v1/email/send", json=body).status_code == 403
+        assert reader.get("/api/v1/email/messages").status_code == 403
+    with service.key("boss", "admin") as boss:
+        assert boss.get("/api/v1/email/messages").status_code == 200
+        assert boss.post("/api/v1/email/send", json=body).status_code == 201
+
+
+def test_a_key_reads_its_own_messages_and_no_others(service: Running) -> None:
+    body = {"to": "a@example.com", "template_key": "onboarding_welcome", "variables": WELCOME}
+    with service.key("mine", "send") as mine, service.key("theirs", "send") as theirs:
+        message_id = mine.post("/api/v1/email/send", json=body).json()["messages"][0]["id"]
+        assert mine.get(f"/api/v1/email/messages/{message_id}").json()["source_endpoint"] == "mine"
+        assert theirs.get(f"/api/v1/email/messages/{message_id}").status_code == 404
+        assert mine.get(f"/api/v1/email/messages/{message_id}/html").status_code == 403
+
+
+def test_a_revoked_key_is_unknown(service: Running) -> None:
+    access = service.services.access
+    made, text = access.create("short", [Scope.READ], service.services.clock())
+    headers = {"Authorization": f"Bearer {text}"}
+    assert service.client.get("/api/v1/email/templates", headers=headers).status_code == 200
+    assert access.revoke(made.id, service.services.clock())
+    assert service.client.get("/api/v1/email/templates", headers=headers).status_code == 401
+
+
+def test_nothing_is_open_by_default(tmp_path: Path) -> None:
+    with running(settings_for(tmp_path, email_anonymous_scopes=""), works=False) as closed:
+        assert closed.client.get("/api/v1/email/templates").status_code == 401
+        assert closed.send("onboarding_welcome", "a@example.com", WELCOME).status_code == 401
+        assert closed.client.get("/healthz").status_code == 200
+        assert "details" not in closed.client.get("/readyz").json()
+        assert closed.admin.get("/readyz").json()["details"]["broken_templates"] == {}
+
+
+def test_a_forged_client_address_does_not_make_a_request_local(service: Running) -> None:
+    headers = {"X-Real-IP": "127.0.0.1"}
+    answer = httpx.get(f"{service.url}/api/v1/email/templates", headers=headers)
+    assert answer.status_code == 401
