@@ -5,7 +5,7 @@ from datetime import datetime
 
 import click
 
-from service.cli.run import read_settings
+from service.cli.environment import read_settings
 from service.models import Scope
 from service.services import build
 

@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from service.audit import Story
-from service.cli.run import read_settings
+from service.cli.environment import read_settings
 from service.errors import InvalidRequest, Problem
 from service.models import Caller, Message, Scope
 from service.requests import SendRequest, parse

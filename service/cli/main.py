@@ -1,18 +1,45 @@
 """The command `rgz-email`: its subcommands, and how an error is told."""
 
+import importlib
 import sys
 from typing import NoReturn
 
 import click
+from typing_extensions import override
 
 from service import __version__
-from service.cli import keys, mail, operate, run, templates
 from service.errors import ConfigurationError, EmailServiceError, RequestRefused, TemplateInvalid
+
+#: Where each command lives. A module is imported only for the command that is called: most need no web server.
+_COMMANDS = {
+    "serve": "run:serve",
+    "api": "run:api",
+    "worker": "run:worker",
+    "render": "templates:render",
+    "send": "mail:send",
+    "messages": "mail:messages",
+    "keys": "keys:keys",
+    "migrate": "operate:migrate",
+    "config": "operate:config",
+}
 
 
 class _Group(click.Group):
-    """Tells our errors as sentences; a stack is for bugs only."""
+    """Finds commands when they are called, and tells our errors as sentences; a stack is for bugs only."""
 
+    @override
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(_COMMANDS)
+
+    @override
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in _COMMANDS:
+            return None
+        module, _, name = _COMMANDS[cmd_name].partition(":")
+        command: click.Command = getattr(importlib.import_module(f"service.cli.{module}"), name)
+        return command
+
+    @override
     def invoke(self, ctx: click.Context) -> object:
         try:
             return super().invoke(ctx)
@@ -43,17 +70,3 @@ def main() -> None:
     Example:
       rgz-email serve --port 8000
     """
-
-
-for command in (
-    run.serve,
-    run.api,
-    run.worker,
-    templates.render,
-    mail.send,
-    mail.messages,
-    keys.keys,
-    operate.migrate,
-    operate.config,
-):
-    main.add_command(command)

@@ -4,7 +4,7 @@ import json
 
 import click
 
-from service.cli.run import read_settings
+from service.cli.environment import read_settings
 from service.services import build
 from service.settings import Settings
 

@@ -1,23 +1,19 @@
 """serve, api, worker: the processes."""
 
-import os
 import shlex
 import signal
-import sys
 import threading
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 import anyio.to_thread
 import click
-import structlog
 from litestar import Litestar
 
-from service import __version__, logs
-from service import settings as settings_module
+from service import __version__
+from service.cli.environment import read_settings
 from service.jobs import Worker
 from service.services import Services, build
-from service.settings import Settings
 from service.web import server
 from service.web.app import create_app
 
@@ -85,16 +81,6 @@ def worker(smtp_port: int) -> None:
     stop.wait()
     running.stop()
     services.close()
-
-
-def read_settings() -> Settings:
-    """The settings of this process's environment, with logging set up. Raises ConfigurationError."""
-    settings = settings_module.load(os.environ)
-    logs.configure(settings.email_log_level, for_people=sys.stderr.isatty())
-    log = structlog.get_logger("settings")
-    for warning in settings_module.misspelt(os.environ) + settings_module.weaknesses(settings):
-        log.warning(warning)
-    return settings
 
 
 def _serve(services: Services, host: str, port: int, running: Worker | None) -> None:

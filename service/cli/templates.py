@@ -1,6 +1,5 @@
 """render: a template on the command line. Needs no settings, no data directory and no service."""
 
-import os
 import webbrowser
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -9,9 +8,9 @@ from typing import Any
 
 import click
 
+from service.cli.environment import template_settings
 from service.cli.mail import assignment
 from service.services import build_previewer
-from service.settings import Settings, load
 
 
 @click.command()
@@ -53,14 +52,8 @@ def render(
         return
     rendered = preview.rendered
     parts: dict[str, Callable[[], bytes]] = {
-        "html": rendered.html.encode,
-        "text": rendered.text.encode,
+        "html": lambda: rendered.html.encode(),
+        "text": lambda: rendered.text.encode(),
         "eml": lambda: previewer.eml(preview, now=datetime.now(UTC)),
     }
     click.get_binary_stream("stdout").write(parts[form]())
-
-
-def template_settings(directory: Path | None) -> Settings:
-    """The settings of the environment, with another template directory if one is named. Raises ConfigurationError."""
-    settings = load(os.environ)
-    return settings.with_changes(email_templates_dir=directory) if directory else settings
