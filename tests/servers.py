@@ -8,7 +8,6 @@ the first test that asks.
 
 import ctypes
 import importlib.util
-import itertools
 import os
 import shutil
 import signal
@@ -17,11 +16,15 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import psycopg
 import pytest
+
+from service.store.database import open_database
+from service.store.migrations import migrate
 
 _NOBODY = 65534
 _PR_SET_PDEATHSIG = 1  # prctl(2)
@@ -64,20 +67,41 @@ def _postgresql_server() -> Iterator[Path]:
             _stop(server, signal.SIGINT)  # "fast": does not wait for clients
 
 
+@pytest.fixture
+def postgresql_url(_postgresql_server: Path) -> Iterator[str]:
+    """A URL of an empty database. After the test it is emptied again, whoever is still connected.
+
+    One database serves them all: CREATE DATABASE writes a thousand files, and costs seconds where the disk is busy.
+    """
+    url = _url(_postgresql_server, "postgres")
+    yield url
+    with psycopg.connect(url, autocommit=True) as connection:
+        _disconnect_others(connection)
+        connection.execute("DROP SCHEMA public CASCADE")
+        connection.execute("CREATE SCHEMA public")
+
+
 @pytest.fixture(scope="session")
-def _database_numbers() -> Iterator[int]:
-    return itertools.count(1)
+def _migrated_postgresql(_postgresql_server: Path) -> str:
+    with psycopg.connect(_url(_postgresql_server, "postgres"), autocommit=True) as connection:
+        connection.execute("CREATE DATABASE migrated TEMPLATE template0")
+    url = _url(_postgresql_server, "migrated")
+    with closing(open_database(url)) as database:
+        migrate(database)
+    return url
 
 
 @pytest.fixture
-def postgresql_url(_postgresql_server: Path, _database_numbers: Iterator[int]) -> Iterator[str]:
-    """A URL of an empty database, which is dropped after the test, whoever is still connected."""
-    name = f"test_{next(_database_numbers)}"
-    with psycopg.connect(_url(_postgresql_server, "postgres"), autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE {name}".encode())
-    yield _url(_postgresql_server, name)
-    with psycopg.connect(_url(_postgresql_server, "postgres"), autocommit=True) as connection:
-        connection.execute(f"DROP DATABASE {name} WITH (FORCE)".encode())
+def migrated_postgresql_url(_migrated_postgresql: str) -> Iterator[str]:
+    """A URL of a database with all our tables and no row in them."""
+    yield _migrated_postgresql
+    with psycopg.connect(_migrated_postgresql, autocommit=True) as connection:
+        _disconnect_others(connection)
+        connection.execute("SET session_replication_role = replica")  # no foreign keys, so no order of tables
+        tables = connection.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'public'").fetchall()
+        for (table,) in tables:
+            if table != "schema_migrations":
+                connection.execute(f"DELETE FROM {table}".encode())
 
 
 @pytest.fixture(scope="session")
@@ -102,6 +126,13 @@ def valkey_url(_valkey_port: int) -> str:
     """A URL of an empty Valkey, as redis-py and QUEUE_URL take it."""
     assert _valkey_says(_valkey_port, b"FLUSHALL\r\n") == b"+OK\r\n"
     return f"redis://127.0.0.1:{_valkey_port}/0"
+
+
+def _disconnect_others(connection: psycopg.Connection[Any]) -> None:
+    connection.execute(
+        "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity"
+        " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+    )
 
 
 def _url(directory: Path, name: str) -> str:

@@ -8,12 +8,14 @@ import pytest
 from service.store.database import Database, open_database
 from service.store.migrations import migrate
 
+_BOTH = ("sqlite", "postgresql")
 
-@pytest.fixture(params=["sqlite", "postgresql"])
+
+@pytest.fixture(params=_BOTH)
 def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """The URL of an empty database."""
     if request.param == "sqlite":
-        return f"sqlite:///{tmp_path / 'store.db'}"
+        return _file(tmp_path)
     return str(request.getfixturevalue("postgresql_url"))
 
 
@@ -24,7 +26,17 @@ def empty(url: str) -> Iterator[Database]:
     database.close()
 
 
-@pytest.fixture
-def database(empty: Database) -> Database:
-    migrate(empty)
-    return empty
+@pytest.fixture(params=_BOTH)
+def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
+    """A database with all tables and no rows."""
+    if request.param == "sqlite":
+        database = open_database(_file(tmp_path))
+        migrate(database)
+    else:
+        database = open_database(request.getfixturevalue("migrated_postgresql_url"))
+    yield database
+    database.close()
+
+
+def _file(directory: Path) -> str:
+    return f"sqlite:///{directory / 'store.db'}"

@@ -14,7 +14,6 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
-from datetime import datetime
 from pathlib import Path
 from typing import Any, Generic, TypeVar, cast
 
@@ -22,7 +21,8 @@ import sqlite_utils
 
 from service.errors import StoreBusy, StoreError
 from service.store.database import contract
-from service.store.database.contract import ConstraintBroken, Database, Parameters, Row, Transaction
+from service.store.database.contract import Database, Parameters, Row, Transaction
+from service.store.database.sqlite_values import bound, named_errors, rows
 
 T = TypeVar("T")
 
@@ -35,19 +35,6 @@ _MAX_BATCH_S = 0.05
 _PATIENCE_S = 15.0
 _BUSY_TIMEOUT_S = 5.0
 _MAX_IDLE_READERS = 8
-
-# https://sqlite.org/rescode.html: what passes by itself, or by somebody's making room.
-_BUSY = {
-    sqlite3.SQLITE_BUSY,
-    sqlite3.SQLITE_LOCKED,
-    sqlite3.SQLITE_NOMEM,
-    sqlite3.SQLITE_READONLY,
-    sqlite3.SQLITE_INTERRUPT,
-    sqlite3.SQLITE_IOERR,
-    sqlite3.SQLITE_FULL,
-    sqlite3.SQLITE_CANTOPEN,
-    sqlite3.SQLITE_PROTOCOL,
-}
 
 
 class SqliteDatabase(Database):
@@ -63,7 +50,7 @@ class SqliteDatabase(Database):
         self._closed = False
         self._idle_readers: list[sqlite_utils.Database] = []
         self._writing = threading.local()
-        with _sqlite_errors():
+        with named_errors():
             self._connection = self._connect()
         try:
             self._lock_file = os.open(f"{self._path}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
@@ -76,8 +63,8 @@ class SqliteDatabase(Database):
     def read(self, sql: str, params: Parameters | None = None) -> list[Row]:
         contract.require_query(sql)
         self._refuse_nesting()
-        with _sqlite_errors(), self._reader() as connection:
-            return _rows(connection.execute(sql, _bound(contract.searchable(params or {}))))
+        with named_errors(), self._reader() as connection:
+            return rows(connection.execute(sql, bound(contract.searchable(params or {}))))
 
     def write(self, work: Callable[[Transaction], T]) -> T:
         self._refuse_nesting()
@@ -167,7 +154,7 @@ class SqliteDatabase(Database):
         begun: list[_Job[Any]] = []
         last = False
         try:
-            with self._turn(), _sqlite_errors():
+            with self._turn(), named_errors():
                 self._connection.execute("BEGIN IMMEDIATE")
                 try:
                     last = self._run_batch(first, begun)
@@ -248,57 +235,19 @@ class _SqliteTransaction(Transaction):
         self._connection = connection
 
     def _execute(self, sql: str, params: Parameters) -> list[Row]:
-        with _sqlite_errors():
+        with named_errors():
             self._require_transaction()
-            return _rows(self._connection.execute(sql, _bound(contract.storable(params))))
+            return rows(self._connection.execute(sql, bound(contract.storable(params))))
 
-    def _execute_many(self, sql: str, rows: Sequence[Parameters]) -> None:
-        with _sqlite_errors():
+    def _execute_many(self, sql: str, batch: Sequence[Parameters]) -> None:
+        with named_errors():
             self._require_transaction()
-            self._connection.conn.executemany(sql, [_bound(contract.storable(row)) for row in rows])
+            self._connection.conn.executemany(sql, [bound(contract.storable(row)) for row in batch])
 
     def _require_transaction(self) -> None:
         # After SQLite rolled back by itself each statement would be a transaction of its own.
         if not self._connection.conn.in_transaction:
             raise StoreBusy("The database has undone the transaction.")
-
-
-def _rows(cursor: sqlite3.Cursor) -> list[Row]:
-    if cursor.description is None:
-        return []
-    columns = [column[0] for column in cursor.description]
-    rows = [dict(zip(columns, values, strict=True)) for values in cursor.fetchall()]
-    for column in columns:
-        if contract.is_time(column):
-            for row in rows:
-                if row[column] is not None:
-                    row[column] = datetime.fromisoformat(row[column])
-        elif contract.is_boolean(column):
-            for row in rows:
-                if row[column] is not None:
-                    row[column] = bool(row[column])
-    return rows
-
-
-def _bound(params: Row) -> Row:
-    """Times as text of fixed width, so that they sort as they follow each other."""
-    return {
-        name: value.strftime("%Y-%m-%dT%H:%M:%S.%fZ") if isinstance(value, datetime) else value
-        for name, value in params.items()
-    }
-
-
-@contextmanager
-def _sqlite_errors() -> Iterator[None]:
-    try:
-        yield
-    except sqlite3.IntegrityError as error:
-        raise ConstraintBroken(f"A row breaks a rule of its table: {error}.") from error
-    except sqlite3.Error as error:
-        code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF
-        if code in _BUSY:
-            raise StoreBusy(f"The database can't be used now: {error}.") from error
-        raise StoreError(f"The database refused: {error}.") from error
 
 
 def _told_to_all(error: Exception) -> Exception:
