@@ -2,31 +2,15 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 import trustme
+from sample_mail import MAIL, PATIENT_S, Connect
 from smtp_peer import Peer
 
-from service.delivery.mime import Mail, Wire, build
+from service.delivery.mime import Wire, build
 from service.delivery.smtp import Server, SmtpTransport
-
-MAIL = Mail(
-    message_id="0192f3a4@rgz.bj",
-    date_at=datetime(2026, 2, 21, 14, 30, tzinfo=UTC),
-    from_header="RGZ Notifications <noreply@rgz.bj>",
-    to="reseller@techconnect.bj",
-    reply_to="support@rgz.bj",
-    subject="Votre facture de février",
-    html="<p>Bonjour, voici la facture de février.</p>\n.\n<p>À bientôt</p>\n",
-    text="Bonjour, voici la facture de février.\n.\n..\nÀ bientôt\n",
-)
-
-#: Long enough for a busy machine, where the answer comes; the tests in which it never comes take less.
-PATIENT_S = 10.0
-
-Connect = Callable[..., SmtpTransport]
 
 
 @pytest.fixture

@@ -2,16 +2,18 @@
 
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
-from conftest import MAIL
+from sample_mail import MAIL
 
 from service.delivery.mailbox import Mailbox
 from service.delivery.mime import Wire, build
 from service.delivery.outcome import OutcomeKind
 from service.delivery.smtp import Server, SmtpTransport
 from service.errors import ConfigurationError
+from service.models import Attachment
 
 NOW = datetime(2026, 2, 21, 14, 30, tzinfo=UTC)
 
@@ -42,10 +44,6 @@ def test_a_mail_arrives_byte_for_byte(mailbox: Mailbox, transport: SmtpTransport
 
 
 def test_a_mail_of_ten_mebibytes_arrives(mailbox: Mailbox, transport: SmtpTransport) -> None:
-    from dataclasses import replace
-
-    from service.models import Attachment
-
     big = build(replace(MAIL, attachments=(Attachment("a.pdf", "application/pdf", b"%PDF-" + b"x" * 10_485_755, ""),)))
     assert transport.deliver("a@rgz.bj", "b@rgz.bj", big).kind is OutcomeKind.SENT
     assert mailbox.raw(mailbox.list()[0].id) == big.encode("8bit")

@@ -9,9 +9,9 @@ from datetime import UTC, datetime, timedelta, timezone
 from typing import cast
 
 import pytest
-from conftest import MAIL
 from hypothesis import given
 from hypothesis import strategies as st
+from sample_mail import MAIL
 
 from service.delivery.mime import Mail, Transfer, Wire, build
 from service.models import Attachment
@@ -40,6 +40,8 @@ texts = st.one_of(
     st.text(st.sampled_from(". \r\n=é\0x-_"), max_size=80),
     st.builds(lambda n, c: c * n, st.integers(900, 3_000), st.sampled_from(["x", "é", ".", " "])),
 )
+#: What a parser of Python 3.11 gives back unchanged: it joins blanks, and parts words of more than one encoded word.
+names = lines.map(lambda line: " ".join(word for word in line.split() if len(word.encode()) <= 20))
 #: Readers strip blanks at both ends, and `attachments.check` refuses them.
 file_names = st.text(st.characters(exclude_categories=("Cc", "Cs", "Zl", "Zp")), min_size=1, max_size=120).filter(
     lambda name: name == name.strip()
@@ -82,9 +84,7 @@ def test_bodies_and_subject_come_back_as_they_went_in(subject: str, text: str, h
     assert wire.size_bytes(transfer) == len(wire.encode(transfer))
 
 
-@given(
-    name=lines.map(lambda name: re.sub(r"\s{2,}", " ", name).strip()), value=lines
-)  # the parser joins blanks in a name
+@given(name=names, value=lines)
 def test_names_and_further_headers_come_back_as_they_went_in(name: str, value: str) -> None:
     written = '"' + re.sub(r'(["\\])', r"\\\1", name) + '" <noreply@rgz.bj>'
     wire = build(replace(MAIL, from_header=written, reply_to=written, headers=(("X-Note", value),)))

@@ -4,7 +4,7 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from conftest import Connect
+from sample_mail import Connect
 from smtp_peer import EXTENSIONS, Act, Peer
 
 from service.delivery.mime import Wire

@@ -5,7 +5,7 @@ import socket
 from dataclasses import replace
 
 import pytest
-from conftest import MAIL, Connect
+from sample_mail import MAIL, Connect
 from smtp_peer import Act, Peer
 
 from service.delivery.mime import Wire, build

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 import trustme
-from conftest import Connect
+from sample_mail import Connect
 from smtp_peer import EXTENSIONS, Peer
 
 from service.delivery.mime import Wire
