@@ -143,7 +143,10 @@ def _validated(text: str) -> tuple[str, str, str]:
     domain = str(found.ascii_domain).lower()
     if "." not in domain and domain != "localhost":
         raise AddressInvalid("The part after the @ has no dot: write a complete domain, such as example.com.")
-    return str(found.local_part), domain, unicodedata.normalize("NFC", text)
+    spelling = unicodedata.normalize("NFC", text)
+    local, written = str(found.local_part), spelling.rpartition("@")[0]
+    # The library writes some names (INFO, Postmaster) in lower case; the spelling is the writer's.
+    return written if written.casefold() == local.casefold() else local, domain, spelling
 
 
 def _refuse_long(local: str, domain: str) -> None:
