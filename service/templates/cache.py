@@ -1,4 +1,4 @@
-"""Compiled templates on disk, so that a start with many of them is quick. A file that is not as it was written is ignored."""
+"""Compiled templates on disk, so that a start with many of them is quick; a file that was changed is ignored."""
 
 import hashlib
 import hmac

@@ -11,8 +11,8 @@ from typing import Any
 from service.errors import Finding, RenderError
 from service.templates.context import Compiling, without_front_matter
 from service.templates.examples import read_examples
+from service.templates.expression_check import Uses
 from service.templates.filters import FILTERS_VERSION
-from service.templates.jinja_check import Uses
 from service.templates.manifest import FrontMatter, read_front_matter, read_overrides
 from service.templates.places import Place, Source
 from service.templates.report import Refused, Report
@@ -31,7 +31,7 @@ _LOCALE_FILE = re.compile(r"template\.([a-z]{2,3}(?:-[A-Za-z0-9]{2,8})*)\.mjml")
 
 @dataclass(frozen=True)
 class Compilation:
-    """`template` is None where a finding is an error. `dependencies`: the digest of each file looked for, None if missing."""
+    """`template` is None where a finding is an error. `dependencies`: the digest of each file looked for, or None."""
 
     template: Template | None
     findings: tuple[Finding, ...]

@@ -24,10 +24,8 @@ ATTRIBUTES: Mapping[str, Mapping[str, str]] = {
 }
 CHILDREN: Mapping[str, frozenset[str]] = {name: frozenset(below) for name, below in _TABLE["children"].items()}
 #: Components whose content is HTML or text, not components.
-CONTENT = frozenset(
-    {name for name, component in _TABLE["components"].items() if component["ending"]}
-    - {"mj-carousel-image", "mj-breakpoint"}
-) | {"mj-html-attribute"}
+CONTENT = frozenset(name for name, component in _TABLE["components"].items() if component["ending"])
+CONTENT = (CONTENT - {"mj-carousel-image", "mj-breakpoint"}) | {"mj-html-attribute"}
 #: Of these, the ones whose content is plain text or CSS.
 TEXT_CONTENT = frozenset({"mj-title", "mj-preview", "mj-style", "mj-html-attribute"})
 #: Attributes that every component of the body takes.
@@ -37,23 +35,34 @@ COMMON_ATTRIBUTES = ("css-class", "mj-class")
 COMMENT_PARENTS = frozenset({"mj-social", "mj-navbar", "mj-accordion"})
 #: No control tag can stand inside these and reach the mail.
 NO_CONTROL = frozenset(
-    {"mj-carousel", "mj-accordion-element", "mj-attributes", "mj-html-attributes", "mj-selector", "mjml", "mj-head"}
+    {"mjml", "mj-head", "mj-attributes", "mj-html-attributes", "mj-selector", "mj-carousel", "mj-accordion-element"}
 )
 
 #: Attributes that mrml computes with: an expression there could not have its value at compile time.
-_COMPUTED = frozenset(
-    {
-        ("mj-body", "width"), ("mj-column", "width"), ("mj-group", "width"), ("mj-image", "width"), ("mj-image", "height"),
-        ("mj-image", "fluid-on-mobile"), ("mj-button", "width"), ("mj-divider", "width"), ("mj-breakpoint", "width"),
-        ("mj-hero", "mode"), ("mj-hero", "height"), ("mj-hero", "background-height"), ("mj-hero", "background-width"),
-        ("mj-social", "mode"), ("mj-social", "icon-size"), ("mj-social", "icon-height"), ("mj-social-element", "icon-size"),
-        ("mj-social-element", "icon-height"), ("mj-social-element", "name"), ("mj-carousel", "tb-width"),
-        ("mj-carousel", "icon-width"), ("mj-carousel", "thumbnails"), ("mj-section", "full-width"), ("mj-wrapper", "full-width"),
-        ("mj-wrapper", "gap"), ("mj-navbar", "hamburger"), ("mj-raw", "position"), ("mj-style", "inline"), ("mj-font", "href"),
-        ("mj-font", "name"), ("mj-spacer", "height"), ("mj-table", "width"), ("mj-text", "height"),
-        ("mj-accordion-element", "icon-position"), ("mj-accordion", "icon-position"),
-    }
-)  # fmt: skip
+_COMPUTED: Mapping[str, frozenset[str]] = {
+    "mj-body": frozenset({"width"}),
+    "mj-breakpoint": frozenset({"width"}),
+    "mj-section": frozenset({"full-width"}),
+    "mj-wrapper": frozenset({"full-width", "gap"}),
+    "mj-column": frozenset({"width"}),
+    "mj-group": frozenset({"width"}),
+    "mj-hero": frozenset({"mode", "height", "background-height", "background-width"}),
+    "mj-image": frozenset({"width", "height", "fluid-on-mobile"}),
+    "mj-button": frozenset({"width"}),
+    "mj-divider": frozenset({"width"}),
+    "mj-spacer": frozenset({"height"}),
+    "mj-text": frozenset({"height"}),
+    "mj-table": frozenset({"width"}),
+    "mj-raw": frozenset({"position"}),
+    "mj-style": frozenset({"inline"}),
+    "mj-font": frozenset({"name", "href"}),
+    "mj-navbar": frozenset({"hamburger"}),
+    "mj-social": frozenset({"mode", "icon-size", "icon-height"}),
+    "mj-social-element": frozenset({"name", "icon-size", "icon-height"}),
+    "mj-accordion": frozenset({"icon-position"}),
+    "mj-accordion-element": frozenset({"icon-position"}),
+    "mj-carousel": frozenset({"tb-width", "icon-width", "thumbnails"}),
+}
 _COMPUTED_NAME = re.compile(r"(inner-)?(padding|border)(-left|-right|-top|-bottom)?|direction")
 _WITH_BOX = frozenset(
     {"mj-column", "mj-group", "mj-section", "mj-wrapper", "mj-image", "mj-hero", "mj-divider", "mj-button"}
@@ -62,8 +71,8 @@ _LITERAL_WIDTH = re.compile(r"\d+(\.\d+)?px ")
 
 
 def drives_layout(component: str, attribute: str, value: str) -> bool:
-    """Whether mrml needs the number in this attribute at compile time. A border with a literal width may have a colour of its own."""
-    if (component, attribute) in _COMPUTED:
+    """Whether mrml needs this attribute at compile time. A border with a literal width may have any colour."""
+    if attribute in _COMPUTED.get(component, ()):
         return True
     if not _COMPUTED_NAME.fullmatch(attribute):
         return False

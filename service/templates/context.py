@@ -14,7 +14,7 @@ from service.templates.tokens import Piece, Tokens, assemble, scan
 
 @dataclass
 class Compiling:
-    """`dependencies` are all paths that were looked for, found or not; `author` is Jinja with the author's delimiters."""
+    """`dependencies` are all paths that were looked for, found or not; `author` is Jinja as authors write it."""
 
     files: Files
     author: Environment

@@ -11,15 +11,14 @@ from service.templates.report import Refused
 from service.templates.variables import VariablesCheck, default_example
 from service.templates.yaml_places import Document, Path, read_yaml
 
+_ENDINGS = (".yaml", ".yml")
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
-Examples = dict[str, Mapping[str, Any]]
+Examples = dict[str, tuple[Mapping[str, Any], Place]]
 
 
-def read_examples(
-    key: str, front: FrontMatter, compiling: Compiling, check: VariablesCheck
-) -> dict[str, tuple[Mapping[str, Any], Place]]:
+def read_examples(key: str, front: FrontMatter, compiling: Compiling, check: VariablesCheck) -> Examples:
     """Each example with the place where it begins, `default` first; a wrong one is reported and left out."""
-    found: dict[str, tuple[Mapping[str, Any], Place]] = {}
+    found: Examples = {}
     folder = f"{key}/examples/"
     paths = [
         path for path in compiling.files.folder(key) if path.startswith(folder) and path.endswith((".yaml", ".yml"))
@@ -45,9 +44,7 @@ def read_examples(
     return dict(sorted(found.items(), key=lambda one: (one[0] != "default", one[0])))
 
 
-def _default(
-    front: FrontMatter, compiling: Compiling, check: VariablesCheck, found: dict[str, tuple[Mapping[str, Any], Place]]
-) -> None:
+def _default(front: FrontMatter, compiling: Compiling, check: VariablesCheck, found: Examples) -> None:
     values, missing = default_example(front.manifest.schema)
     place = front.document.place(("variables",))
     if missing:

@@ -17,10 +17,8 @@ from service.templates.tokens import Piece, Token, Tokens
 MAX_DEPTH = 16
 _STRING = r"""("(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*')"""
 _EXTENDS = re.compile(rf"extends\s+{_STRING}$", re.S)
-_INCLUDE = re.compile(
-    rf"include\s+({_STRING}|[\[(]\s*{_STRING}(?:\s*,\s*{_STRING})*\s*,?\s*[\])])(\s+ignore\s+missing)?(\s+with(out)?\s+context)?$",
-    re.S,
-)
+_NAMES = rf"{_STRING}|[\[(]\s*{_STRING}(?:\s*,\s*{_STRING})*\s*,?\s*[\])]"
+_INCLUDE = re.compile(rf"include\s+({_NAMES})(?:\s+ignore\s+missing)?(?:\s+with(?:out)?\s+context)?$", re.S)
 _IMPORT = re.compile(rf"(import|from)(\s+){_STRING}(\s+.*)$", re.S)
 _BLOCK = re.compile(r"block\s+(\w+)(?:\s+(?:scoped|required))*$")
 
@@ -30,7 +28,10 @@ Load = Callable[[str], "list[Piece] | None"]
 
 @dataclass
 class Flattener:
-    """`load` reads other files, `imports` collects the modules that are imported; `overrides` are a child's blocks, which an include in the parent sees too."""
+    """`load` reads other files, `imports` collects the modules that are imported.
+
+    `overrides` are a child's blocks, the innermost child's first; an include in the parent sees them too.
+    """
 
     load: Load
     tokens: Tokens
@@ -189,7 +190,10 @@ class Flattener:
 
     def _copies(self, pieces: list[Piece]) -> list[Piece]:
         """The same pieces with tokens of their own: each control tag must come out exactly once."""
-        return [self.tokens.new(p.kind, p.body, p.place, p.word) if isinstance(p, Token) else p for p in pieces]
+        return [
+            self.tokens.new(p.kind, p.body, p.place, p.word, p.body_place) if isinstance(p, Token) else p
+            for p in pieces
+        ]
 
     def _block_name(self, token: Token) -> str:
         found = _BLOCK.match(token.body)

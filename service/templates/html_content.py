@@ -182,9 +182,8 @@ def _check_tag(part: Part, content: Slice, tokens: Tokens, report: Report) -> No
                 f'write {one.name}="…"',
             )
             raise Refused
-    if part.kind == "close" or PLACEHOLDER.search(bare):
-        if found := PLACEHOLDER.search(part.text if part.kind == "close" else bare):
-            raise_in_tag(tokens[int(found[1])], report)
+    if found := PLACEHOLDER.search(bare):
+        raise_in_tag(tokens[int(found[1])], report)
     seen: set[str] = set()
     for one in part.attributes:
         name = one.name.lower()

@@ -25,7 +25,7 @@ _ATTRIBUTE = re.compile(r"""([^\s=/>"']+)(?:\s*=\s*("[^"]*"|'[^']*'|[^\s"'>]+))?
 
 @dataclass(frozen=True, slots=True)
 class Attribute:
-    """`value` is without quotes, None where there is only a name. `start` is the offset of the name, `value_start` of the value."""
+    """`value` is without quotes, None where there is only a name. `start` is the name's offset, `value_start` its own."""
 
     name: str
     value: str | None
@@ -52,7 +52,7 @@ class Part:
 def parts(html: str) -> Iterator[Part]:
     """The parts of `html`, without gaps. The content of style, script, title and textarea comes as one `raw` part."""
     position = 0
-    for found in iter(lambda: _PART.search(html, position), None):
+    while found := _PART.search(html, position):
         if found.start() > position:
             yield Part("text", html[position : found.start()], position)
         position = found.end()

@@ -1,7 +1,7 @@
 """The two libraries that make HTML: mrml (MJML) and premailer (the author's CSS). Their home, and their traps.
 
-Both see placeholders only, never a value. cssutils is not thread-safe and keeps its settings in the module, so compiling
-goes through one lock.
+Both see placeholders only, never a value. cssutils is not thread-safe and keeps its settings in the module, so its part
+of compiling goes through one lock.
 """
 
 import logging
@@ -10,11 +10,11 @@ import threading
 
 import cssutils
 from lxml import etree
-from lxml.cssselect import CSSSelector
 from mjml import mjml2html
 from premailer import Premailer
 
 from service.templates.html_scan import parts
+from service.templates.html_tree import parse_html, select
 from service.templates.mjml_emit import Emitted
 from service.templates.report import Report
 from service.templates.selectors import check_selectors
@@ -52,11 +52,10 @@ def inline_css(html: str, emitted: Emitted, tokens: Tokens, report: Report) -> s
 
     ValueError: a selector is no selector. Refused: a rule can't be applied once for all renderings; reported.
     """
-    tree = etree.fromstring(html.strip(), etree.HTMLParser()).getroottree()
-    root = tree.getroot()
+    root = parse_html(html)
     check_selectors(root, emitted.inline_css, tokens, report)
     for attribute in emitted.html_attributes:
-        for element in CSSSelector(attribute.selector)(root):
+        for element in select(root, attribute.selector):
             element.set(attribute.name, attribute.value)
     with _CSSUTILS:
         cssutils.log.setLevel(logging.CRITICAL + 1)
@@ -75,12 +74,12 @@ def inline_css(html: str, emitted: Emitted, tokens: Tokens, report: Report) -> s
             include_star_selectors=True,
             cache_css_parsing=False,
         ).transform()
-    out: str = etree.tostring(tree, method="html", encoding="utf-8").decode("utf-8")
+    out: str = etree.tostring(root.getroottree(), method="html", encoding="utf-8").decode("utf-8")
     return out.replace(' data-premailer="ignore"', "")
 
 
 def tag_sequence(html: str) -> list[str]:
-    """The tags in their order. It must be the same before and after premailer: lxml repairs what it takes for mistakes."""
+    """The tags in their order. It must be the same before and after premailer: lxml repairs what it finds wrong."""
     return [
         ("/" if part.kind == "close" else "") + part.name
         for part in parts(html)

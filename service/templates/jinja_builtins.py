@@ -1,33 +1,34 @@
 """The harmless part of Jinja's own filters and tests, bounded where they could grow."""
 
 from collections.abc import Callable, Iterable
+from functools import wraps
 from typing import Any
 
 from jinja2 import Undefined, pass_environment
-from jinja2.defaults import DEFAULT_FILTERS, DEFAULT_TESTS
+from jinja2.filters import FILTERS as DEFAULT_FILTERS
 from jinja2.sandbox import SandboxedEnvironment
+from jinja2.tests import TESTS as DEFAULT_TESTS
 from markupsafe import Markup, escape
 
 from service.templates.escapes import Unprintable
 
 _ALLOWED_FILTERS = (
-    "abs", "capitalize", "count", "d", "default", "dictsort", "e", "escape", "first", "float", "groupby", "int", "items",
-    "last", "length", "list", "lower", "map", "max", "min", "reject", "rejectattr", "reverse", "round", "safe", "select",
-    "selectattr", "sort", "string", "striptags", "sum", "title", "trim", "unique", "upper", "urlencode", "wordcount",
-)  # fmt: skip
+    "abs capitalize count d default dictsort e escape first float groupby int items last length list lower map max min "
+    "reject rejectattr reverse round safe select selectattr sort string striptags sum title trim unique upper urlencode "
+    "wordcount"
+)
 #: Filters whose arguments say how large the result gets.
 _SMALL_ARGUMENTS = ("batch", "center", "indent", "slice", "truncate", "wordwrap")
 _LARGEST_ARGUMENT = 1_000
 _ALLOWED_TESTS = (
-    "!=", "<", "<=", "==", ">", ">=", "boolean", "defined", "divisibleby", "eq", "equalto", "even", "false", "float", "ge",
-    "greaterthan", "gt", "in", "integer", "iterable", "le", "lessthan", "lower", "lt", "mapping", "ne", "none", "number",
-    "odd", "sameas", "sequence", "string", "true", "undefined", "upper",
-)  # fmt: skip
+    "!= < <= == > >= boolean defined divisibleby eq equalto even false float ge greaterthan gt in integer iterable le "
+    "lessthan lower lt mapping ne none number odd sameas sequence string true undefined upper"
+)
 
 
 def allowed_filters(max_bytes: int) -> dict[str, Callable[..., Any]]:
     """By name; results of more than `max_bytes` characters are refused before they are made."""
-    filters = {name: DEFAULT_FILTERS[name] for name in _ALLOWED_FILTERS}
+    filters: dict[str, Any] = {name: DEFAULT_FILTERS[name] for name in _ALLOWED_FILTERS.split()}
     filters |= {name: _with_small_arguments(name, DEFAULT_FILTERS[name]) for name in _SMALL_ARGUMENTS}
 
     def replace(value: Any, old: str, new: str, count: int = -1) -> str:
@@ -55,7 +56,8 @@ def allowed_filters(max_bytes: int) -> dict[str, Callable[..., Any]]:
 
 
 def allowed_tests() -> dict[str, Callable[..., Any]]:
-    return {name: DEFAULT_TESTS[name] for name in _ALLOWED_TESTS}
+    tests: dict[str, Any] = {name: DEFAULT_TESTS[name] for name in _ALLOWED_TESTS.split()}
+    return tests
 
 
 def _text(value: Any) -> str:
@@ -67,6 +69,7 @@ def _text(value: Any) -> str:
 
 
 def _with_small_arguments(name: str, filter_: Callable[..., Any]) -> Callable[..., Any]:
+    @wraps(filter_)
     def bounded(*arguments: Any, **named: Any) -> Any:
         given = arguments[1:] if not getattr(filter_, "jinja_pass_arg", None) else arguments[2:]
         for argument in (*given, *named.values()):
@@ -76,6 +79,4 @@ def _with_small_arguments(name: str, filter_: Callable[..., Any]) -> Callable[..
                 raise Unprintable(f"|{name} takes texts of up to {_LARGEST_ARGUMENT} characters")
         return filter_(*arguments, **named)
 
-    if hasattr(filter_, "jinja_pass_arg"):
-        bounded.jinja_pass_arg = filter_.jinja_pass_arg  # type: ignore[attr-defined]
     return bounded

@@ -1,4 +1,4 @@
-"""The front matter: what a template says of itself, checked against its own JSON Schema, every mistake with its place."""
+"""The front matter: what a template says of itself, checked against its own JSON Schema, mistakes with their place."""
 
 import json
 import re
@@ -77,7 +77,7 @@ class Manifest:
 
 @dataclass(frozen=True)
 class FrontMatter:
-    """The manifest, the texts with Jinja in them (with their places), and the examples that stand in the front matter."""
+    """The manifest, the texts with Jinja in them (with their places), and the examples that stand beside them."""
 
     manifest: Manifest
     texts: Mapping[str, Source]

@@ -221,19 +221,15 @@ class _Parser:
 
     def _content(self, element: Element, position: int) -> int:
         tag = re.compile(rf"<!--.*?-->|<(/?){re.escape(element.tag)}(?=[\s/>])[^>]*>", re.S)
-        depth, at = 1, position
-        while depth:
-            found = tag.search(self._text, at)
-            if found is None:
-                self._report.error(
-                    element.place, "unclosed-tag", f"<{element.tag}> is never closed", f"add </{element.tag}>"
-                )
-                raise Refused
-            at = found.end()
+        depth = 1
+        for found in tag.finditer(self._text, position):
             if not found[0].startswith("<!--"):
                 depth += -1 if found[1] else (0 if found[0].endswith("/>") else 1)
-        element.content = Slice(self._text[position : found.start()], self._mapped, position)
-        return at
+            if depth == 0:
+                element.content = Slice(self._text[position : found.start()], self._mapped, position)
+                return found.end()
+        self._report.error(element.place, "unclosed-tag", f"<{element.tag}> is never closed", f"add </{element.tag}>")
+        raise Refused
 
     def _refuse(self, offset: int, code: str, message: str, hint: str = "") -> NoReturn:
         self._report.error(self._mapped.place(offset), code, message, hint)

@@ -1,4 +1,4 @@
-"""The tree against the component table, and what compiling once can't do. Everything wrong is reported, nothing changed."""
+"""The tree against the component table and what compiling once can't do. Mistakes are reported, nothing changed."""
 
 import re
 from collections.abc import Sequence
@@ -211,7 +211,7 @@ class _Validator:
             )
 
     def _between(self, element: Element, text: Slice, open_blocks: list[Token]) -> bool:
-        """What stands between components: white space and blocks. Whether there is a block that decides what is shown."""
+        """What stands between components: white space and blocks. True: a block decides what is shown."""
         last = 0
         conditional = False
         for found in PLACEHOLDER.finditer(text.text):
@@ -279,7 +279,7 @@ class _Validator:
                     child.place,
                     "column-needs-width",
                     f"<{child.tag}> beside a block needs a width",
-                    'its share is computed when the template is compiled: write width="50%", or width="100%" if it is alone',
+                    'its share is computed at compile time: write width="50%", or width="100%" if it is alone',
                 )
 
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice
 from types import CodeType
-from typing import Any
+from typing import Any, cast
 
 from jinja2 import DictLoader, Template, Undefined, nodes
 from jinja2.compiler import CodeGenerator, Frame
@@ -56,7 +56,10 @@ class Missing(Undefined):
     def __str__(self) -> str:
         self._fail_with_undefined_error()
 
-    __iter__ = __len__ = __eq__ = __ne__ = __bool__ = __hash__ = __contains__ = Undefined._fail_with_undefined_error  # type: ignore[assignment]
+    __iter__ = __len__ = __eq__ = __ne__ = __hash__ = __contains__ = Undefined._fail_with_undefined_error
+
+    def __bool__(self) -> bool:
+        self._fail_with_undefined_error()
 
     @property
     def _undefined_message(self) -> str:
@@ -65,7 +68,8 @@ class Missing(Undefined):
         if isinstance(self._undefined_obj, (dict, Mapping)):
             return f'there is no "{self._undefined_name}" in this object'
         if isinstance(self._undefined_obj, (list, tuple, str)):
-            return f'there is no "{self._undefined_name}" in this {"text" if isinstance(self._undefined_obj, str) else "list"}'
+            kind = "text" if isinstance(self._undefined_obj, str) else "list"
+            return f'there is no "{self._undefined_name}" in this {kind}'
         return f"{self._undefined_name} is missing"
 
 
@@ -128,10 +132,10 @@ class _Generator(CodeGenerator):
         super().visit_Concat(node, frame)
         self.write(")")
 
-    def _output_child_pre(self, node: nodes.Expr, frame: Frame, finalize: CodeGenerator._FinalizeInfo) -> None:
+    def _output_child_pre(self, *_arguments: object) -> None:
         self.write("output(")
 
-    def _output_child_post(self, node: nodes.Expr, frame: Frame, finalize: CodeGenerator._FinalizeInfo) -> None:
+    def _output_child_post(self, *_arguments: object) -> None:
         self.write(")")
 
 
@@ -149,9 +153,9 @@ class _Compiled(Template):
             "output": environment.output,
         }
         exec(code, namespace)  # noqa: S102 - code that Jinja made of a template, with no name of ours in reach
-        compiled: _Compiled = cls._from_namespace(environment, namespace, globals)
+        compiled: Any = cls._from_namespace(environment, namespace, globals)
         compiled._uptodate = uptodate
-        return compiled
+        return cast(_Compiled, compiled)
 
 
 class _Sandboxed(ImmutableSandboxedEnvironment):
@@ -181,15 +185,16 @@ class _Sandboxed(ImmutableSandboxedEnvironment):
         self._budget = budget
         self._meter = meter
         self.output = escape_text if is_html else plain
-        self.filters = {
+        filters: dict[str, Any] = {
             **allowed_filters(budget.max_output_bytes),
             **filters_for(language),
             **ESCAPES,
             "_steps": self._steps,
         }
         if not is_html:
-            self.filters |= {"safe": strip_tags, "e": plain, "escape": plain, "nl2br": printable}
-        self.tests = allowed_tests()
+            filters |= {"safe": strip_tags, "e": plain, "escape": plain, "nl2br": printable}
+        self.filters = filters
+        self.tests = dict(allowed_tests())
         self.globals = {"range": self._range, "namespace": Namespace}
 
     def item(self, container: Any, key: Any) -> Any:
@@ -213,8 +218,8 @@ class _Sandboxed(ImmutableSandboxedEnvironment):
             return getattr(container, key)
         if isinstance(container, Namespace):
             try:
-                return container[key]
-            except KeyError:
+                return getattr(container, "" if str(key).startswith("_") else str(key))
+            except AttributeError:
                 return Missing(obj=container, name=key)
         if isinstance(container, TemplateModule) and isinstance(key, str) and not key.startswith("_"):
             return container.__dict__.get(key, Missing(obj=container, name=key))
@@ -265,7 +270,7 @@ class _Sandboxed(ImmutableSandboxedEnvironment):
         self._check_size(len(text))
         return text
 
-    def concat(self, parts: Iterable[str]) -> str:  # type: ignore[override]
+    def concat(self, parts: Iterable[str]) -> str:
         """Joins what a macro or a block captured."""
         captured = list(parts)
         self._check_size(sum(map(len, captured)))
@@ -315,7 +320,7 @@ class _Sandboxed(ImmutableSandboxedEnvironment):
 
     def render(self, compiled: Template, variables: dict[str, Any]) -> str:
         """All of a template's output. TooMuch: it is longer than the budget; what the template raises passes."""
-        context = compiled.new_context(variables, shared=False)
+        context = Context(self, {**self.globals, **variables}, compiled.name, {})
         produced = compiled.root_render_func(context)
         parts = list(islice(produced, _CHUNK))
         size = sum(map(len, parts))

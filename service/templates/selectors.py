@@ -1,10 +1,8 @@
-"""Inline CSS is applied once, at compile time. Selectors that would find other elements at each rendering are refused."""
+"""Inline CSS is applied once, when a template is compiled: what a rendering would change is refused."""
 
 import re
 
-from lxml import etree
-from lxml.cssselect import CSSSelector, SelectorError
-
+from service.templates.html_tree import BadSelector, Node, elements, is_element, select
 from service.templates.mjml_emit import InlineStyle
 from service.templates.places import Place
 from service.templates.report import Refused, Report
@@ -18,7 +16,7 @@ _POSITION = re.compile(
 _PSEUDO = re.compile(r"::?[\w-]+(?:\([^)]*\))?")
 
 
-def check_selectors(tree: "etree._Element", styles: list[InlineStyle], tokens: Tokens, report: Report) -> None:
+def check_selectors(root: Node, styles: list[InlineStyle], tokens: Tokens, report: Report) -> None:
     """Refused: a rule depends on positions among looped or conditional elements, or on a class with an expression."""
     wrong = False
     classes: set[str] = set()
@@ -31,9 +29,9 @@ def check_selectors(tree: "etree._Element", styles: list[InlineStyle], tokens: T
                 classes.update(re.findall(r"\.([\w-]+)", selector))
                 if "[class" in selector:
                     classes.add("")
-                wrong |= not _is_fixed(tree, selector.strip(), place, tokens, report)
-    for element in tree.iter():
-        value = element.get("class") if isinstance(element.tag, str) else None
+                wrong |= not _is_fixed(root, selector.strip(), place, tokens, report)
+    for element in elements(root):
+        value = element.get("class")
         if value and PLACEHOLDER.search(value) and (token := _matched(value, classes, tokens)):
             wrong = True
             report.error(
@@ -46,16 +44,16 @@ def check_selectors(tree: "etree._Element", styles: list[InlineStyle], tokens: T
         raise Refused
 
 
-def _is_fixed(tree: "etree._Element", selector: str, place: Place, tokens: Tokens, report: Report) -> bool:
+def _is_fixed(root: Node, selector: str, place: Place, tokens: Tokens, report: Report) -> bool:
     for found in _POSITION.finditer(selector):
         before = _PSEUDO.sub("", _POSITION.sub("", selector[: found.start()])).strip() or "*"
         if before[-1] in "> ":
             before += "*"
         try:
-            elements = CSSSelector(before)(tree)
-        except (SelectorError, etree.XPathError):
+            reached = select(root, before)
+        except BadSelector:
             continue
-        if any(_has_blocks(element.getparent(), tokens) for element in elements):
+        if any(_has_blocks(element.getparent(), tokens) for element in reached):
             report.error(
                 place,
                 "position-selector",
@@ -66,13 +64,12 @@ def _is_fixed(tree: "etree._Element", selector: str, place: Place, tokens: Token
     return True
 
 
-def _has_blocks(parent: "etree._Element | None", tokens: Tokens) -> bool:
-    if parent is None:
-        return False
-    for child in parent:
-        if child.tag is etree.Comment and (found := PLACEHOLDER.fullmatch(child.text or "")):
-            if tokens[int(found[1])].word in ("if", "for", "elif", "else"):
-                return True
+def _has_blocks(parent: Node | None, tokens: Tokens) -> bool:
+    """Whether blocks stand between the children, so that their number is not known."""
+    for child in parent if parent is not None else ():
+        found = None if is_element(child) else PLACEHOLDER.fullmatch(child.text or "")
+        if found and tokens[int(found[1])].word in ("if", "for"):
+            return True
     return False
 
 

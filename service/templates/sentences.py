@@ -11,9 +11,14 @@ from service.templates.report import did_you_mean
 
 Path = tuple[str | int, ...]
 _TYPES = {
-    "string": "a string", "integer": "a whole number", "number": "a number", "boolean": "true or false", "array": "a list",
-    "object": "an object", "null": "null",
-}  # fmt: skip
+    "string": "a string",
+    "integer": "a whole number",
+    "number": "a number",
+    "boolean": "true or false",
+    "array": "a list",
+    "object": "an object",
+    "null": "null",
+}
 _FORMATS = {
     "uri": "a URL such as https://example.com/", "email": "an e-mail address", "date": "a date such as 2026-02-21",
     "date-time": "a date and time such as 2026-02-21T14:30:00Z", "time": "a time such as 14:30:00Z", "uuid": "a UUID",
@@ -47,7 +52,7 @@ def problems_of(
     """Each mistake with its path; a missing or unknown key has a path of its own, which ends with that key."""
     for error in errors:
         path: Path = tuple(error.instance_path)
-        kind = error.kind
+        kind: Any = error.kind
         name = kind.name
         if name == "required":
             path = (*path, kind.property)
@@ -70,7 +75,8 @@ def _properties(schema: Mapping[str, Any], schema_path: Iterable[str | int]) -> 
 
 
 def _sentence(error: jsonschema_rs.ValidationError, name: str) -> str:
-    kind, value = error.kind, shown(error.instance)
+    kind: Any = error.kind
+    value = shown(error.instance)
     if name == "type":
         return f"{value} is not " + " or ".join(_TYPES.get(one, one) for one in sorted(kind.types, reverse=True))
     if name == "enum":

@@ -87,7 +87,7 @@ class _Runner:
 
 @dataclass(frozen=True)
 class Template:
-    """What renders. `locales` begins with the default; `commit` and `dirty` are of the checkout, not of the revision."""
+    """What renders. `locales` begins with the default; `commit` and `dirty` are of the checkout, not the revision."""
 
     key: str
     revision: str
@@ -116,14 +116,14 @@ class Template:
         return same
 
     def problems(self, variables: Mapping[str, Any]) -> list[Problem]:
-        """What is wrong with these variables, all at once; pointers are relative to them. Empty: they may be rendered."""
+        """What is wrong with these variables, all at once, with pointers relative to them. Empty: nothing is."""
         return self._check.problems(variables)
 
     def render(self, variables: Mapping[str, Any], *, locale: str | None = None) -> Rendered:
         """The mail that these variables make; defaults are filled in.
 
-        An unknown locale falls back to its language (fr-BJ to fr), then to the default; `Rendered.locale` says which was
-        used. RenderError: the template refuses the values, or needs more than its budget; it has the place in the source.
+        An unknown locale falls back to its language (fr-BJ to fr), then to the default; `Rendered.locale` says which
+        was used. RenderError: the template refuses the values, or needs more than its budget; with its place.
         """
         chosen = self._locale(locale)
         runner = self._runners[chosen]  # type: ignore[attr-defined]
@@ -184,5 +184,7 @@ def _header(text: str | None) -> str | None:
     """One line for a header: controls folded, directions dropped, encoded words (RFC 2047) defused."""
     if text is None:
         return None
+    if text.isprintable() and "=?" not in text:
+        return text.strip()
     text = _DIRECTIONS.sub("", _NOT_IN_HEADERS.sub(" ", text))
     return " ".join(text.split(" ")).replace("=?", "= ?").strip()

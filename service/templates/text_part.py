@@ -7,9 +7,9 @@ become newlines at once; next to a block they wait for the rendering, because on
 import re
 from collections.abc import Iterable
 
-from lxml import etree
-
+from service.templates import html_tree
 from service.templates.html_content import canonical_html
+from service.templates.html_tree import is_element, parse_html
 from service.templates.inline import comments_in_text
 from service.templates.mjml_parse import Element, Node, Slice
 from service.templates.report import Report
@@ -17,7 +17,9 @@ from service.templates.tokens import PLACEHOLDER, Tokens
 
 LINE, PARAGRAPH, BREAK = "\x1e", "\x1d", "\x1f"
 _MARKS = re.compile(r"[ \t\n]*[\x1d-\x1f][\x1d-\x1f \t\n]*")
-_MANY_NEWLINES = re.compile(r"[ \t]*\n(?:[ \t]*\n){2,}")
+#: The same, where no white space can stand before a mark: a search that begins with white space is slow.
+_MARKS_LEFT = re.compile(r"[\x1d-\x1f][\x1d-\x1f \t\n]*")
+_MANY_NEWLINES = re.compile(r"\n{3,}")
 _TRAILING = re.compile(r"[ \t]+(?=\n)")
 _PARAGRAPHS = frozenset({"p", "h1", "h2", "h3", "h4", "h5", "h6", "ul", "ol", "table", "blockquote", "hr", "pre", "dl"})
 _LINES = frozenset({"div", "tr", "section", "article", "dt", "dd", "center"})
@@ -37,9 +39,12 @@ def derive_text(root: Element, tokens: Tokens, report: Report) -> str:
 def finished(text: str) -> str:
     """A rendered text: marks become newlines, more than one blank line becomes one, and it ends with one newline."""
     if "\x1d" in text or "\x1e" in text or "\x1f" in text:
-        text = _MARKS.sub(_newlines, text)
-    text = _MANY_NEWLINES.sub("\n\n", text)
-    return _TRAILING.sub("", text).strip() + "\n"
+        text = _MARKS_LEFT.sub(_newlines, text)
+    if " \n" in text or "\t\n" in text:
+        text = _TRAILING.sub("", text)
+    if "\n\n\n" in text:
+        text = _MANY_NEWLINES.sub("\n\n", text)
+    return text.strip() + "\n"
 
 
 def _newlines(marks: re.Match[str]) -> str:
@@ -55,7 +60,7 @@ def _settled(text: str, tokens: Tokens) -> str:
         before = PLACEHOLDER.fullmatch(text, max(marks.start() - 9, 0), marks.start())
         after = PLACEHOLDER.match(text, marks.end())
         if any(found and tokens[int(found[1])].kind == "control" for found in (before, after)):
-            return marks[0]
+            return marks[0].lstrip(" \t\n")
         return _newlines(marks)
 
     return _MARKS.sub(settle, text).strip(" \n")
@@ -114,7 +119,7 @@ def html_to_text(html: str, tokens: Tokens) -> str:
     if not html.strip():
         return ""
     marked = comments_in_text(html.replace("\x00", ""))
-    document = etree.fromstring(f"<html><body><div>{marked}</div></body></html>", etree.HTMLParser())
+    document = parse_html(f"<html><body><div>{marked}</div></body></html>")
     return _Html(tokens).inside(document.find("body"))
 
 
@@ -122,7 +127,7 @@ class _Html:
     def __init__(self, tokens: Tokens) -> None:
         self._tokens = tokens
 
-    def inside(self, element: "etree._Element") -> str:
+    def inside(self, element: html_tree.Node) -> str:
         out = [self._text(element.text)]
         for child in element:
             out += [self._element(child), self._text(child.tail)]
@@ -132,13 +137,13 @@ class _Html:
     def _text(text: str | None) -> str:
         return _INVISIBLE.sub("", re.sub(r"[ \t\r\n\f]+", " ", text or ""))
 
-    def _element(self, element: "etree._Element") -> str:
-        if not isinstance(element.tag, str):
+    def _element(self, element: html_tree.Node) -> str:
+        if not is_element(element):
             found = PLACEHOLDER.fullmatch((element.text or "").strip())
             return found[0] if found else ""
         tag = element.tag
         if tag in _SKIPPED or "display:none" in (element.get("style") or "").replace(" ", ""):
-            return self._controls(element)
+            return ""
         if tag == "br":
             return BREAK
         if tag == "hr":
@@ -151,13 +156,9 @@ class _Html:
         if tag == "a":
             return self._link(text, element.get("href"))
         if tag == "li":
-            return f"{LINE}- {text.strip(' ')}{LINE}"
+            return f"{LINE}- {text.strip(' ')}"
         mark = PARAGRAPH if tag in _PARAGRAPHS else LINE if tag in _LINES else ""
         return mark + text + mark
-
-    def _controls(self, element: "etree._Element") -> str:
-        """Blocks inside of what is skipped are kept out with it: they open and close there."""
-        return ""
 
     @staticmethod
     def _link(text: str, link: str | None) -> str:
@@ -168,35 +169,33 @@ class _Html:
             return text
         return f"{text} ({link})" if label else link
 
-    def _table(self, table: "etree._Element") -> str:
+    def _table(self, table: html_tree.Node) -> str:
         rows = [row for row in table.iter("tr") if next(row.iterancestors("table")) is table]
         cells = {row: self._cells(row) for row in rows}
         labels = [texts[0] for texts in cells.values() if len(texts) == 2 and self._is_static(texts[0])]
         width = max((len(_label(text)) for text in labels), default=0)
         return self._rows(table, cells, width)
 
-    def _rows(self, element: "etree._Element", cells: dict["etree._Element", list[str]], width: int) -> str:
+    def _rows(self, element: html_tree.Node, cells: dict[html_tree.Node, list[str]], width: int) -> str:
         out: list[str] = []
         for child in element:
             if child.tag == "tr":
-                out += [LINE, self._row(child, cells[child], width), LINE]
-            elif isinstance(child.tag, str):
+                out += [LINE, self._row(child, cells[child], width)]
+            elif is_element(child):
                 out.append(self._rows(child, cells, width))
             else:
                 out.append(self._element(child))
         return "".join(out)
 
-    def _cells(self, row: "etree._Element") -> list[str]:
+    def _cells(self, row: html_tree.Node) -> list[str]:
         """The texts of the cells; [] where blocks stand between cells, so that their number is not known."""
-        if any(not isinstance(child.tag, str) for child in row):
+        if any(not is_element(child) for child in row):
             return []
         return [_one_paragraph(self.inside(cell)) for cell in row if cell.tag in ("td", "th")]
 
-    def _row(self, row: "etree._Element", texts: list[str], width: int) -> str:
+    def _row(self, row: html_tree.Node, texts: list[str], width: int) -> str:
         if not texts:
-            parts = [
-                self._element(child) if not isinstance(child.tag, str) else self.inside(child) + "  " for child in row
-            ]
+            parts = [self._element(child) if not is_element(child) else self.inside(child) + "  " for child in row]
             return "".join(parts).strip(" ")
         filled = [text for text in texts if text]
         if len(texts) != 2 or len(filled) != 2:
@@ -217,7 +216,7 @@ def _label(text: str) -> str:
 
 def _one_paragraph(text: str) -> str:
     """A cell's text: paragraphs in it become lines."""
-    return _MARKS.sub(lambda marks: LINE, text).strip(" \n" + LINE)
+    return _MARKS.sub(LINE, text).strip(" \n" + LINE)
 
 
 def texts_of(nodes: Iterable[Node]) -> list[Slice]:

@@ -1,7 +1,7 @@
 """Jinja's tags become placeholders that mrml, cssutils and lxml leave alone.
 
-A placeholder looks like `zqj00001x`: lower case, fixed width, a letter at both ends. Whitespace control (`{%-`, `-}}`) is
-worked out here, on the author's text, because lxml later turns `&nbsp;` into a character that Jinja would trim.
+A placeholder looks like `zqj00001x`: lower case, fixed width, a letter at both ends. Whitespace control (`{%-`, `-}}`)
+is worked out here, on the author's text, because lxml later turns `&nbsp;` into a character that Jinja would trim.
 """
 
 import re
@@ -32,7 +32,7 @@ class Token:
     """One Jinja tag of the author's, or a composite: a text with placeholders that travels as one.
 
     `body` is what stands between the delimiters, without whitespace-control marks; for a composite it is the text.
-    `word` is the first word of a control tag.
+    `word` is the first word of a control tag; `body_place` is where the body begins.
     """
 
     index: int
@@ -40,6 +40,7 @@ class Token:
     body: str
     place: Place
     word: str = ""
+    body_place: Place | None = None
 
     @property
     def placeholder(self) -> str:
@@ -59,6 +60,15 @@ class Token:
     @property
     def closes(self) -> bool:
         return self.kind == "control" and self.word.startswith("end")
+
+    def place_of(self, word: str, line: int) -> Place:
+        """Where `word` stands in the body, on its line `line` (from 0) or below; else the tag's place."""
+        start = self.body_place or self.place
+        pattern = re.compile(rf"(?<!\w){re.escape(word)}(?!\w)")
+        for number, text in enumerate(self.body.split("\n")):
+            if number >= line and word and (found := pattern.search(text)):
+                return Place(start.file, start.line + number, found.start() + (start.column if number == 0 else 1))
+        return self.place
 
     def __str__(self) -> str:
         """As the author would write it, shortened."""
@@ -85,8 +95,8 @@ class Tokens:
     def __init__(self) -> None:
         self._all: list[Token] = []
 
-    def new(self, kind: Kind, body: str, place: Place, word: str = "") -> Token:
-        token = Token(len(self._all), kind, body, place, word)
+    def new(self, kind: Kind, body: str, place: Place, word: str = "", body_place: Place | None = None) -> Token:
+        token = Token(len(self._all), kind, body, place, word, body_place)
         self._all.append(token)
         return token
 
@@ -181,7 +191,9 @@ def _tag(
         report.error(place, "jinja-syntax", f"{delimiter} is never closed", f"close it with {closing}")
         raise Refused
     strip_next = text[end - 1] == "-"
-    body = text[body_start : end - (text[end - 1] in ("-", "+"))].strip()
+    inside = text[body_start : end - (text[end - 1] in ("-", "+"))]
+    body = inside.strip()
+    body_place = source.place(body_start + len(inside) - len(inside.lstrip()))
     if not body:
         report.error(place, "jinja-syntax", f"{delimiter} {closing} is empty", "name a variable, or delete it")
         return end + 2, strip_next
@@ -189,9 +201,9 @@ def _tag(
         report.error(place, "too-many-tags", f"more than {MAX_TOKENS} Jinja tags", "split the template")
         raise Refused
     if delimiter == "{{":
-        pieces.append(tokens.new("expression", body, place))
+        pieces.append(tokens.new("expression", body, place, "", body_place))
     else:
-        pieces.append(tokens.new("control", body, place, (re.match(r"\w*", body) or [""])[0]))
+        pieces.append(tokens.new("control", body, place, (re.match(r"\w*", body) or [""])[0], body_place))
     return end + 2, strip_next
 
 

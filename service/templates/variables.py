@@ -1,4 +1,4 @@
-"""The variables of a template: what the front matter declares, as a JSON Schema; values against it; what is filled in."""
+"""The variables of a template: their JSON Schema, values against it, and what is filled in."""
 
 import json
 from collections.abc import Callable, Iterator, Mapping
@@ -60,7 +60,7 @@ def variables_schema(document: Document, report: Report) -> dict[str, Any]:
         path = tuple(getattr(error, "instance_path", ()))[1:]
         message = str(error).split("\n", 1)[0]
         report.error(document.place(("variables", *path)), "bad-variable", f"a variable's schema is wrong: {message}")
-        schema["properties"] = dict.fromkeys(properties, {})
+        schema["properties"] = {name: {} for name in properties}
     return schema
 
 
@@ -121,9 +121,7 @@ class VariablesCheck:
             if isinstance(value, str):
                 size += len(value)
                 if not value.isprintable() and any("\ud800" <= character <= "\udfff" for character in value):
-                    yield Problem(
-                        pointer(path), "text", "the text holds half of a surrogate pair, which is no character"
-                    )
+                    yield Problem(pointer(path), "text", "the text holds half of a surrogate pair")
             elif isinstance(value, Mapping):
                 if not all(isinstance(key, str) and key.isprintable() for key in value):
                     yield Problem(pointer(path), "text", "a key holds characters that can't be printed")
@@ -148,7 +146,7 @@ Filler = Callable[[Any], Any]
 
 
 def filler_for(schema: Mapping[str, Any]) -> Filler | None:
-    """What completes a value: defaults, and `Absent` for what is optional and not given. None: there is nothing to do."""
+    """What completes a value: defaults, and `Absent` for what is optional and not given. None: nothing does."""
     if "properties" in schema:
         return _object_filler(schema)
     if isinstance(schema.get("items"), Mapping) and (inner := filler_for(schema["items"])) is not None:

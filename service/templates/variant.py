@@ -6,10 +6,11 @@ from typing import Any
 from jinja2 import TemplateSyntaxError
 
 from service.templates.context import Compiling
+from service.templates.expression_check import Uses
 from service.templates.html_content import canonical_html, check_html
 from service.templates.inline import inline_css, mjml_to_html, tag_sequence
 from service.templates.invariants import check_control_tokens, check_tag_sequence
-from service.templates.jinja_check import Uses, check_jinja
+from service.templates.jinja_check import check_jinja
 from service.templates.mjml_emit import emit
 from service.templates.mjml_include import expand_includes, head_of
 from service.templates.mjml_parse import Attribute, Element, Node, Slice, parse

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from watchfiles import watch
 
-#: Events are collected for `_DEBOUNCE_MS` at most, looked for every `_STEP_MS` (the default of 50 is what makes it slow).
+#: Events are collected for `_DEBOUNCE_MS` at most, looked for every `_STEP_MS` (the default, 50, makes it slow).
 _STEP_MS = 10
 _DEBOUNCE_MS = 200
 _LOOK_S = 1.0
@@ -64,7 +64,7 @@ def _identity(root: Path) -> tuple[object, ...]:
     """Which directory it is now: another inode or another target of the link is another directory."""
     try:
         status = root.stat()
-        inside = os.readlink(root / "..data") if (root / "..data").is_symlink() else ""
+        inside = str((root / "..data").readlink()) if (root / "..data").is_symlink() else ""
     except OSError:
         return _MISSING
     return (os.path.realpath(root), status.st_dev, status.st_ino, inside)

@@ -1,4 +1,4 @@
-"""YAML that remembers where each value stands. Data as in JSON: no dates, no "yes", no octal numbers, no aliases' tricks."""
+"""YAML that remembers where each value stands. Data as in JSON: no dates, no "yes", no octal numbers, no aliases."""
 
 import re
 from dataclasses import dataclass, field
@@ -16,8 +16,8 @@ MAX_NODES = 20_000
 class _Loader(yaml.SafeLoader):
     """SafeLoader with JSON's types: a plain 2026-02-21 stays a text, so does 0123, and so does yes."""
 
-    yaml_implicit_resolvers: dict[str, list[tuple[str, re.Pattern[str]]]] = {}
 
+_Loader.yaml_implicit_resolvers = {}
 
 _Loader.add_implicit_resolver("tag:yaml.org,2002:null", re.compile(r"^(?:~|null|Null|NULL|)$"), ["~", "n", "N", ""])
 _Loader.add_implicit_resolver("tag:yaml.org,2002:bool", re.compile(r"^(?:true|True|false|False)$"), list("tTfF"))
@@ -29,7 +29,7 @@ _Loader.add_implicit_resolver(
 
 @dataclass
 class Document:
-    """`data` as JSON would have it; `places` of each value, `keys` of each key, `sources` of each text (for Jinja in it)."""
+    """`data` as JSON would have it; `places` of each value, `keys` of each key, `sources` of each text."""
 
     data: Any = None
     places: dict[Path, Place] = field(default_factory=dict)
@@ -105,6 +105,8 @@ class _Reader:
         if not node.tag.startswith("tag:yaml.org,2002:"):
             self._report.error(place, "yaml-syntax", f"YAML: the tag {node.tag} is not supported", "delete it")
             raise Refused
+        if not isinstance(node, yaml.ScalarNode):
+            raise TypeError(node)
         return self._scalar(node, path, place)
 
     def _mapping(self, node: yaml.MappingNode, path: Path) -> dict[str, Any]:
@@ -113,7 +115,12 @@ class _Reader:
             place = self._place(key_node.start_mark)
             key = key_node.value if isinstance(key_node, yaml.ScalarNode) else None
             if key is None or key == "<<":
-                self._report.error(place, "yaml-syntax", "YAML: a key must be a plain word", 'write key: "value"')
+                self._report.error(
+                    place,
+                    "yaml-syntax",
+                    "YAML: a key must be a plain word",
+                    'put a text that begins with {{ into quotes: "{{ … }}"',
+                )
                 raise Refused
             if key in found:
                 self._report.error(place, "duplicate-key", f'"{key}" is given twice', "delete one")
@@ -121,16 +128,16 @@ class _Reader:
             found[key] = self._value(value_node, (*path, key))
         return found
 
-    def _scalar(self, node: yaml.Node, path: Path, place: Place) -> Any:
+    def _scalar(self, node: yaml.ScalarNode, path: Path, place: Place) -> Any:
         try:
-            value = self._constructor.construct_object(node)  # type: ignore[no-untyped-call]
+            value = self._constructor.construct_object(node)
         except (yaml.YAMLError, ValueError):
             value = node.value
         if isinstance(value, str):
             self._document.sources[path] = self._source(node, value, place)
         return value
 
-    def _source(self, node: yaml.Node, value: str, place: Place) -> Source:
+    def _source(self, node: yaml.ScalarNode, value: str, place: Place) -> Source:
         """Where the text itself begins: behind the quote, or on the line below `|`."""
         if node.style in ("|", ">"):
             below = self._text[node.start_mark.index :].split("\n", 2)[1:2]
