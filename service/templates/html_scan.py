@@ -25,7 +25,7 @@ _ATTRIBUTE = re.compile(r"""([^\s=/>"']+)(?:\s*=\s*("[^"]*"|'[^']*'|[^\s"'>]+))?
 
 @dataclass(frozen=True, slots=True)
 class Attribute:
-    """`value` is without quotes, None where there is only a name. `start` is the name's offset, `value_start` its own."""
+    """`value` is without quotes, None where there is only a name. `start` and `value_start` are offsets."""
 
     name: str
     value: str | None

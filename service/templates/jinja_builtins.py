@@ -14,8 +14,8 @@ from service.templates.escapes import Unprintable
 
 _ALLOWED_FILTERS = (
     "abs capitalize count d default dictsort e escape first float groupby int items last length list lower map max min "
-    "reject rejectattr reverse round safe select selectattr sort string striptags sum title trim unique upper urlencode "
-    "wordcount"
+    "reject rejectattr reverse round safe select selectattr sort string striptags sum title trim unique upper "
+    "urlencode wordcount"
 )
 #: Filters whose arguments say how large the result gets.
 _SMALL_ARGUMENTS = ("batch", "center", "indent", "slice", "truncate", "wordwrap")

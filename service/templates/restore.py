@@ -1,8 +1,8 @@
 """Placeholders become Jinja again, each expression with the escape of its place.
 
 The compiled text has delimiters of control characters: nothing that an author or a library writes can look like them.
-Each tag begins with a newline after its delimiter (which prints nothing), so that the line of a runtime error leads back
-to the tag, and from there to the author's file.
+Each tag begins with a newline after its delimiter (which prints nothing), so that the line of a runtime error leads
+back to the tag, and from there to the author's file.
 """
 
 import re

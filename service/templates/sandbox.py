@@ -6,24 +6,23 @@ captured (macros, block sets) counts bytes.
 """
 
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice
-from types import CodeType
-from typing import Any, cast
+from typing import Any
 
 from jinja2 import DictLoader, Template, Undefined, nodes
-from jinja2.compiler import CodeGenerator, Frame
 from jinja2.environment import TemplateModule
-from jinja2.exceptions import SecurityError, UndefinedError
+from jinja2.exceptions import SecurityError
 from jinja2.runtime import Context, LoopContext, Macro
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 from jinja2.utils import Namespace
-from markupsafe import Markup
 
 from service.templates.escapes import ESCAPES, Unprintable, escape_text, plain, printable, strip_tags
 from service.templates.filters import filters_for
+from service.templates.generator import Compiled, Generator
 from service.templates.jinja_builtins import allowed_filters, allowed_tests
+from service.templates.missing import Missing
 from service.templates.restore import (
     BLOCK_BEGIN,
     BLOCK_END,
@@ -50,38 +49,6 @@ class TooMuch(Exception):
     """A rendering went over its budget; the message says which."""
 
 
-class Missing(Undefined):
-    """What is not there. Using it in any way is an error; `is defined` and `|default` are allowed."""
-
-    def __str__(self) -> str:
-        self._fail_with_undefined_error()
-
-    __iter__ = __len__ = __eq__ = __ne__ = __hash__ = __contains__ = Undefined._fail_with_undefined_error
-
-    def __bool__(self) -> bool:
-        self._fail_with_undefined_error()
-
-    @property
-    def _undefined_message(self) -> str:
-        if self._undefined_hint:
-            return self._undefined_hint
-        if isinstance(self._undefined_obj, (dict, Mapping)):
-            return f'there is no "{self._undefined_name}" in this object'
-        if isinstance(self._undefined_obj, (list, tuple, str)):
-            kind = "text" if isinstance(self._undefined_obj, str) else "list"
-            return f'there is no "{self._undefined_name}" in this {kind}'
-        return f"{self._undefined_name} is missing"
-
-
-class Absent(Missing):
-    """An optional variable that was not given: false in a condition, an error where it is printed."""
-
-    __slots__ = ()
-
-    def __bool__(self) -> bool:
-        return False
-
-
 class Meter(threading.local):
     """Steps that the rendering of this thread may still take."""
 
@@ -89,80 +56,16 @@ class Meter(threading.local):
 
 
 _LOOP_ATTRIBUTES = frozenset(
-    {
-        "index",
-        "index0",
-        "revindex",
-        "revindex0",
-        "first",
-        "last",
-        "length",
-        "depth",
-        "depth0",
-        "cycle",
-        "changed",
-        "previtem",
-        "nextitem",
-    }
+    ("index", "index0", "revindex", "revindex0", "first", "last", "length", "depth", "depth0")
+    + ("cycle", "changed", "previtem", "nextitem")
 )
-
-
-class _Generator(CodeGenerator):
-    """Jinja's code generator with dotted access, printing and joining as the module says."""
-
-    environment: "_Sandboxed"
-
-    def visit_Getattr(self, node: nodes.Getattr, frame: Frame) -> None:  # noqa: N802 - Jinja's name
-        self.write("item(")
-        self.visit(node.node, frame)
-        self.write(f", {node.attr!r})")
-
-    def visit_Getitem(self, node: nodes.Getitem, frame: Frame) -> None:  # noqa: N802
-        if isinstance(node.arg, nodes.Slice):
-            super().visit_Getitem(node, frame)
-            return
-        self.write("item(")
-        self.visit(node.node, frame)
-        self.write(", ")
-        self.visit(node.arg, frame)
-        self.write(")")
-
-    def visit_Concat(self, node: nodes.Concat, frame: Frame) -> None:  # noqa: N802
-        self.write("environment.bounded_text(")
-        super().visit_Concat(node, frame)
-        self.write(")")
-
-    def _output_child_pre(self, *_arguments: object) -> None:
-        self.write("output(")
-
-    def _output_child_post(self, *_arguments: object) -> None:
-        self.write(")")
-
-
-class _Compiled(Template):
-    """A template whose code finds our functions as globals of its module."""
-
-    @classmethod
-    def from_code(
-        cls, environment: Any, code: CodeType, globals: Any, uptodate: Callable[[], bool] | None = None
-    ) -> "_Compiled":
-        namespace = {
-            "environment": environment,
-            "__file__": code.co_filename,
-            "item": environment.item,
-            "output": environment.output,
-        }
-        exec(code, namespace)  # noqa: S102 - code that Jinja made of a template, with no name of ours in reach
-        compiled: Any = cls._from_namespace(environment, namespace, globals)
-        compiled._uptodate = uptodate
-        return cast(_Compiled, compiled)
 
 
 class _Sandboxed(ImmutableSandboxedEnvironment):
     """`is_html` decides between HTML with its escapes, and plain text."""
 
-    code_generator_class = _Generator
-    template_class = _Compiled
+    code_generator_class = Generator
+    template_class = Compiled
     intercepted_binops = frozenset({"*", "**", "%", "+"})
 
     def __init__(
@@ -356,6 +259,3 @@ class Sandbox:
 def author_environment() -> ImmutableSandboxedEnvironment:
     """Jinja with the delimiters that authors write; only used to parse."""
     return ImmutableSandboxedEnvironment(autoescape=True, keep_trailing_newline=True)
-
-
-__all__ = ["Absent", "Budget", "Markup", "Missing", "Sandbox", "TooMuch", "UndefinedError", "author_environment"]

@@ -8,8 +8,8 @@ from typing import Any
 import jsonschema_rs
 
 from service.errors import Problem
+from service.templates.missing import Absent
 from service.templates.report import Report
-from service.templates.sandbox import Absent
 from service.templates.sentences import pointer, problems_of
 from service.templates.yaml_places import Document, Path
 
