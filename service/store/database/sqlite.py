@@ -50,13 +50,17 @@ class SqliteDatabase(Database):
         self._closed = False
         self._idle_readers: list[sqlite_utils.Database] = []
         self._writing = threading.local()
-        with named_errors():
-            self._connection = self._connect()
         try:
             self._lock_file = os.open(f"{self._path}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except OSError as error:
-            self._connection.close()
             raise StoreBusy("The database's lock file can't be opened.") from error
+        try:
+            # In turn, too: of two processes that make the same file a WAL at once, one fails.
+            with self._turn(), named_errors():
+                self._connection = self._connect()
+        except BaseException:
+            os.close(self._lock_file)
+            raise
         self._writer = threading.Thread(target=self._write_all, name=f"store-writer-{self._path.name}", daemon=True)
         self._writer.start()
 

@@ -43,7 +43,9 @@ def rows(cursor: sqlite3.Cursor) -> list[Row]:
 def bound(params: Row) -> Row:
     """Times as text of fixed width, so that they sort as they follow each other."""
     return {
-        name: value.strftime("%Y-%m-%dT%H:%M:%S.%fZ") if isinstance(value, datetime) else value
+        name: f"{value.replace(tzinfo=None).isoformat(timespec='microseconds')}Z"
+        if isinstance(value, datetime)
+        else value
         for name, value in params.items()
     }
 
