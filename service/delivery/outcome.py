@@ -142,7 +142,7 @@ def judge(phase: Phase, reply: Reply, server: str) -> Outcome:
         phase=phase,
         server=server,
         answered=kind is not OutcomeKind.PAUSED,
-        detail=f"{verb.capitalize()} by {server}{place}: {reply}.",
+        detail=f"{verb.capitalize()} by {server}{place}: {str(reply).rstrip('.')}.",
         code=reply.code,
         enhanced_code=reply.enhanced_code,
         reply=str(reply),

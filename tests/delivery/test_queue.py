@@ -1,7 +1,6 @@
 """Rings on every storage: one suite, which SQLite, Valkey and PostgreSQL inherit."""
 
 import json
-import multiprocessing
 import pickle
 import signal
 import threading
@@ -173,21 +172,6 @@ class TestSqliteQueue(QueueCases):
         assert ring(queue)
         assert queue.storage.queue_size() == 1
         assert (tmp_path / "new" / "queue.db").exists()
-
-    def test_processes_that_ring_at_once_leave_one_ring(self, queue: Huey, url: str) -> None:
-        context = multiprocessing.get_context("spawn")
-        with context.Pool(3) as pool:
-            rung = pool.map(_ring_once, [url] * 9)
-        assert rung.count(True) == 1
-        assert queue.storage.queue_size() == 1
-
-
-def _ring_once(url: str) -> bool:
-    queue = open_queue(url)
-    try:
-        return ring(queue)
-    finally:
-        close_queue(queue)
 
 
 class TestValkeyQueue(QueueCases):
