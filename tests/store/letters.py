@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from service.models import Attachment, Event, EventType, NewMessage, Priority, Send, Status, Stream
-from service.store import archive, messages
+from service.store import archive, claims, history, messages
 from service.store.archive import Revision
 from service.store.database import Database
 
@@ -96,14 +96,14 @@ def store_one(database: Database, **fields: Any) -> str:
 
 
 def claim(database: Database, *, owner: str = "worker", now: datetime = NOW, limit: int = 50) -> list[str]:
-    return database.write(lambda tx: messages.claim(tx, owner=owner, now=now, lease_s=30, limit=limit))
+    return database.write(lambda tx: claims.claim(tx, owner=owner, now=now, lease_s=30, limit=limit))
 
 
 def status(database: Database, message_id: str) -> Status:
-    found = messages.get(database, message_id, now=NOW)
+    found = history.get(database, message_id, now=NOW)
     assert found is not None
     return found.status
 
 
 def timeline(database: Database, message_id: str) -> list[str]:
-    return [event.type.value for event in messages.events(database, message_id)]
+    return [event.type.value for event in history.events(database, message_id)]

@@ -10,7 +10,7 @@ import pytest
 
 from service.errors import ArchiveCorrupt
 from service.models import Body
-from service.store import archive, codec, messages
+from service.store import archive, codec, history, messages
 from service.store.archive import CurrentTemplate, Revision
 from service.store.database import ConstraintBroken, Database, Transaction
 
@@ -62,13 +62,13 @@ def test_body_is_corrupt_when_the_row_was_changed(database: Database) -> None:
     packed = archive.pack("<p>forged</p>", "", dictionary=None)
     database.write(lambda tx: tx.execute("UPDATE email_bodies SET content = :content", {"content": packed.content}))
     with pytest.raises(ArchiveCorrupt):
-        messages.body(database, message_id)
+        history.body(database, message_id)
 
 
 def test_body_is_none_once_its_row_is_gone(database: Database) -> None:
     message_id = letters.store_one(database)
     database.write(lambda tx: tx.execute("DELETE FROM email_bodies"))
-    assert messages.body(database, message_id) is None
+    assert history.body(database, message_id) is None
 
 
 def test_add_refuses_a_body_whose_dictionary_is_not_kept(database: Database) -> None:
@@ -83,7 +83,7 @@ def test_attachment_is_corrupt_when_its_bytes_were_changed(database: Database) -
     message_id = letters.store_one(database, attachments=(letters.attachment(),))
     database.write(lambda tx: tx.execute("UPDATE attachment_blobs SET data = :data", {"data": b"forged"}))
     with pytest.raises(ArchiveCorrupt):
-        messages.attachment(database, message_id, 0)
+        history.attachment(database, message_id, 0)
 
 
 def test_revisions_are_kept_once_with_each_dictionary_that_packed_for_them(database: Database) -> None:
