@@ -20,7 +20,7 @@ from service.delivery.outcome import Outcome, OutcomeKind, Transport
 from service.delivery.pauses import backoff_s
 from service.errors import ArchiveCorrupt
 from service.models import Claimed, Event, EventType, Message, Status, Stream
-from service.store import claims, limits, messages
+from service.store import claims, limits, timeline
 from service.store.database import Database, Transaction
 
 #: A lease outlives the slowest step between two renewals three times.
@@ -142,7 +142,7 @@ class Deliverer:
         now = self.clock()
         if outcome.tried:
             attempted = Event(EventType.ATTEMPTED, started_at, "worker", f"Tried at {outcome.server}.")
-            messages.add_event(tx, message.id, attempted)
+            timeline.add_event(tx, message.id, attempted)
         attempts = message.attempts + (1 if outcome.answered or outcome.kind is OutcomeKind.AMBIGUOUS else 0)
         noted: dict[str, Any] = {"attempts": attempts}
         if outcome.wire_sha256:
@@ -156,10 +156,10 @@ class Deliverer:
             case OutcomeKind.FAILED:
                 self._end(tx, message, Status.FAILED, EventType.FAILED, outcome, noted)
             case OutcomeKind.AMBIGUOUS if message.stream is Stream.MARKETING:
-                messages.add_event(tx, message.id, _event(EventType.AMBIGUOUS, now, outcome))
+                timeline.add_event(tx, message.id, _event(EventType.AMBIGUOUS, now, outcome))
                 self._sent(tx, message, outcome, noted, now)
             case OutcomeKind.AMBIGUOUS:
-                messages.add_event(tx, message.id, _event(EventType.AMBIGUOUS, now, outcome))
+                timeline.add_event(tx, message.id, _event(EventType.AMBIGUOUS, now, outcome))
                 self._again(tx, message, outcome, noted, now)
             case OutcomeKind.DEFERRED | OutcomeKind.PAUSED:
                 self._again(tx, message, outcome, noted, now)
@@ -173,7 +173,8 @@ class Deliverer:
             "error_message": None,
         }
         event = _event(EventType.SENT, now, outcome)
-        messages.transition(tx, message.id, Status.SENT, event, owner=self.owner, changes=changes)
+        if not timeline.transition(tx, message.id, Status.SENT, event, owner=self.owner, changes=changes):
+            timeline.note_sent(tx, message.id, event, changes)
 
     def _again(self, tx: Transaction, message: Message, outcome: Outcome, noted: dict[str, Any], now: datetime) -> None:
         attempts = int(noted["attempts"])
@@ -195,7 +196,7 @@ class Deliverer:
             EventType.DEFERRED, now, outcome, f"{outcome.detail} Next try at {next_at:%Y-%m-%d %H:%M:%S} UTC."
         )
         if outcome.tried:
-            messages.transition(tx, message.id, Status.QUEUED, event, owner=self.owner, changes=changes)
+            timeline.transition(tx, message.id, Status.QUEUED, event, owner=self.owner, changes=changes)
         else:
             claims.hand_back(tx, message.id, owner=self.owner)
 
@@ -213,7 +214,7 @@ class Deliverer:
 
     def _settle(self, tx: Transaction, message_id: str, status: Status, event: Event, changes: dict[str, Any]) -> None:
         """A final state without acceptance gives the recipient's slot back."""
-        if messages.transition(tx, message_id, status, event, owner=self.owner, changes=changes):
+        if timeline.transition(tx, message_id, status, event, owner=self.owner, changes=changes):
             limits.release_slot(tx, message_id)
 
 

@@ -29,7 +29,7 @@ class MessageController(Controller):
         """Newest first; `next` is the cursor of the following page, null on the last one."""
         given = _parameters(request)
         limit = given.pop("limit", "50")
-        if not limit.isdecimal() or len(limit) > 9:
+        if not (limit.isascii() and limit.isdecimal()) or len(limit) > 9:
             raise InvalidRequest(
                 "A parameter is wrong.", [Problem("", "limit", "limit: write a number from 1 to 1000")]
             )
@@ -85,7 +85,7 @@ class MessageController(Controller):
 
 def _parameters(request: Request[Any, Any, Any]) -> dict[str, str]:
     """The query, each parameter once. Raises InvalidRequest for unknown or repeated ones."""
-    items = request.query_params.multi_items()
+    items = list(request.query_params.multi_items())
     names = [name for name, _ in items]
     wrong = [Problem("", "unknown_parameter", f"{name}: unknown here") for name in names if name not in _PARAMETERS]
     wrong += [Problem("", "repeated", f"{name}: given twice") for name in sorted(set(names)) if names.count(name) > 1]

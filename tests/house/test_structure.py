@@ -38,7 +38,7 @@ HOMES = {
     "smtplib": ["delivery.smtp"],
     "aiosmtpd": ["delivery.mailbox"],
     "click": ["cli"],
-    "zstandard": ["store.archive", "store.packing"],
+    "zstandard": ["store.codec"],
 }
 
 

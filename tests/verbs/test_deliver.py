@@ -11,7 +11,7 @@ from service.delivery.outcome import OutcomeKind, Phase
 from service.models import Caller, Event, EventType, Scope, Status, WaitingFor
 from service.requests import SendRequest
 from service.services import Services
-from service.store import claims, messages
+from service.store import claims, timeline
 from verbs_support import NOW, Clock, ScriptedTransport, outcome
 
 ADMIN = Caller("admin", "admin", frozenset({Scope.ADMIN}))
@@ -183,7 +183,7 @@ def test_feedback_that_overtakes_us_stands(services: Services, transport: Script
     event = Event(EventType(feedback.value), NOW, "ses")
 
     def overtake() -> None:
-        assert services.database.write(lambda tx: messages.transition(tx, message_id, feedback, event))
+        assert services.database.write(lambda tx: timeline.transition(tx, message_id, feedback, event))
 
     transport.before_answer = overtake
     drain(services)

@@ -95,11 +95,16 @@ def test_the_spec_calls_send_four_mails_that_are_found_again(service: Running) -
     status, _ = curl("-X", "POST", f"{base}/send", "-d", json.dumps(WELCOME))
     assert status == 201
 
-    eventually(lambda: service.client.get("/dev/mailbox/messages").json()["total"], lambda total: total >= 4)
-    subjects = {item["subject"]: item for item in service.client.get("/dev/mailbox/messages").json()["items"]}
-    assert "Facture RGZ — février 2026" in subjects
-    assert "⚠️ ALERTE CRITIQUE RGZ — INC-2026-000847" in subjects
-    assert "Bienvenue sur RGZ Access!" in subjects
+    addresses = ("reseller@techconnect.bj", "noc@rgz.bj", "john@techconnect.bj")
+    found = eventually(
+        lambda: [item for to in addresses for item in service.mails(to, wait_s=0)], lambda mails: len(mails) == 4
+    )
+    subjects = {item["subject"]: item for item in found}
+    assert set(subjects) == {
+        "Facture RGZ — février 2026",
+        "⚠️ ALERTE CRITIQUE RGZ — INC-2026-000847",
+        "Bienvenue sur RGZ Access!",
+    }
 
     raw = service.raw(subjects["Facture RGZ — février 2026"]["id"])
     mail = email.message_from_bytes(raw, policy=email.policy.default)

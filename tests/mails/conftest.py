@@ -1,0 +1,27 @@
+"""The templates as the service compiles them, and their examples rendered."""
+
+from collections.abc import Callable
+
+import pytest
+from every_mail import TEMPLATES, Mail
+
+from service.models import Rendered
+from service.services import budget
+from service.settings import Settings
+from service.templates.catalogue import Catalogue, Snapshot
+
+
+@pytest.fixture(scope="session")
+def catalogue() -> Snapshot:
+    return Catalogue(TEMPLATES, budget=budget(Settings())).load()
+
+
+@pytest.fixture(scope="session")
+def render(catalogue: Snapshot) -> Callable[[Mail], Rendered]:
+    """Render one example."""
+
+    def rendered(mail: Mail) -> Rendered:
+        template = catalogue.get(mail.key)
+        return template.render(template.examples[mail.example], locale=mail.locale)
+
+    return rendered

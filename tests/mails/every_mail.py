@@ -1,0 +1,36 @@
+"""Every mail there is: template x locale x example, found in the files, so that collecting compiles nothing."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+HOME = Path(__file__).resolve().parents[2]
+TEMPLATES = HOME / "email_templates"
+SNAPSHOTS = HOME / "snapshots"
+
+
+@dataclass(frozen=True)
+class Mail:
+    """One example of one template in one language."""
+
+    key: str
+    locale: str
+    example: str
+
+    def __str__(self) -> str:
+        return f"{self.key}.{self.locale}.{self.example}"
+
+
+def _locales(folder: Path) -> list[str]:
+    others = sorted(
+        file.name.removeprefix("template.").removesuffix(".mjml") for file in folder.glob("template.*.mjml")
+    )
+    return ["fr", *others]
+
+
+MAILS = [
+    Mail(folder.name, locale, example.stem)
+    for folder in sorted(TEMPLATES.iterdir())
+    if (folder / "template.mjml").is_file()
+    for locale in _locales(folder)
+    for example in sorted((folder / "examples").glob("*.yaml"))
+]
