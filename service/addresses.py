@@ -115,10 +115,9 @@ def header(name: str, address: str) -> str:
     """`Name <address>`, the name quoted where it must be; `parse_header` reads it. Not yet encoded."""
     if not name:
         return address
-    if not name.isascii() or _PLAIN_PHRASE.fullmatch(name):
-        quoted = name
-    else:
-        quoted = '"' + re.sub(r'(["\\])', r"\\\1", name) + '"'
+    if _PLAIN_PHRASE.fullmatch(name) or not (name.isascii() or set(name) & set('"\\')):
+        return f"{name} <{address}>"
+    quoted = '"' + re.sub(r'(["\\])', r"\\\1", name) + '"'
     return f"{quoted} <{address}>"
 
 

@@ -178,7 +178,9 @@ def provider_id(reply: Reply) -> str | None:
 
 def clean(text: str) -> str:
     """A server's words, fit for a row, a log and a person: one line, no control characters, bounded."""
-    line = " ".join("".join(character if character.isprintable() else " " for character in text).split())
+    if not text.isprintable():
+        text = "".join(character if character.isprintable() else " " for character in text)
+    line = " ".join(text.split())
     return line if len(line) <= MAX_REPLY_LENGTH else line[: MAX_REPLY_LENGTH - 1] + "…"
 
 
