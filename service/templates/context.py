@@ -46,7 +46,10 @@ class Compiling:
 
     def pieces(self, source: Source) -> list[Piece]:
         """Scanned and its syntax checked. Refused: it can't be; reported."""
+        before = len(self.report.findings)
         found = scan(source, self.tokens, self.report)
+        if len(self.report.findings) > before:
+            raise Refused
         check_syntax(source, found, self.report, environment=self.author)
         return found
 

@@ -81,7 +81,8 @@ class ExpressionCheck:
             hint = did_you_mean(node.name, known)
             self.error(node, "unknown-filter", f'unknown filter "{node.name}"', hint, word=node.name)
             return
-        if node.dyn_args is not None or node.dyn_kwargs is not None:
+        is_ours = filter_.__module__.startswith(__package__)
+        if not is_ours or node.dyn_args is not None or node.dyn_kwargs is not None:
             return
         passed = 1 + hasattr(filter_, "jinja_pass_arg")
         try:

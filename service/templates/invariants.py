@@ -1,7 +1,9 @@
 """What must be true of each compiled template: no tag lost or doubled, no element moved. Held at each compilation."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
+from service.templates.components import TEXT_CONTENT
+from service.templates.html_scan import parts
 from service.templates.mjml_parse import Element, Node
 from service.templates.places import Place
 from service.templates.report import Refused, Report
@@ -18,11 +20,20 @@ def check_control_tokens(
     Refused: it is not so; reported at the tag.
     """
     wrong = False
+    structural = {token.index for token in _structural(nodes, tokens)}
     for token in _all(nodes, tokens):
         if token.index in soft:
             continue
         times = restored.used.get(token.index, 0)
-        if times == 0:
+        if times > 1 and token.index in structural:
+            wrong = True
+            report.error(
+                token.place,
+                "printed-twice",
+                f"{token} would come out {times} times: its component repeats what stands here",
+                "move the block around the component",
+            )
+        elif times == 0:
             wrong = True
             report.error(
                 token.place,
@@ -49,6 +60,19 @@ def _all(nodes: Sequence[Node], tokens: Tokens) -> list[Token]:
             for text in texts_of([node]):
                 found += tokens.opened(text.text)
     return found
+
+
+def _structural(nodes: Sequence[Node], tokens: Tokens) -> Iterator[Token]:
+    """Control tags that stand in text or between components; those in a value travel with it, and may be repeated."""
+    for node in nodes:
+        if not isinstance(node, Element):
+            yield from (token for token in tokens.within(node.text) if token.kind == "control")
+        elif node.content is None:
+            yield from _structural(node.children, tokens)
+        elif node.tag not in TEXT_CONTENT:
+            for part in parts(node.content.text):
+                if part.kind == "text":
+                    yield from (token for token in tokens.within(part.text) if token.kind == "control")
 
 
 def check_tag_sequence(before: Sequence[str], after: Sequence[str], place: Place, report: Report) -> None:

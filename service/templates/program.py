@@ -63,9 +63,13 @@ class Program:
 def explain(error: BaseException, program: Program, modules: Mapping[str, Program], part: str) -> RenderError:
     """A runtime error as a finding at the author's tag, and the variable to blame."""
     spot = _spot(error.__traceback__, program, modules)
+    if isinstance(error, TooMuch) and error.line is not None:
+        spot = program.spots.get(error.line, spot)
     code, message = _sentence(error)
     if spot is None:
-        return RenderError(Finding("", 1, 1, "error", code, f"{part}: {message}"))
+        first = next(iter(program.spots.values()), None)
+        file, line = (first.file, first.line) if first else ("", 1)
+        return RenderError(Finding(file, line, 1, "error", code, f"{part}: {message}"))
     hint = f"in {spot.tag}"
     missing = re.fullmatch(r"(\w+) is missing", message)
     variable = missing[1] if missing else spot.variable

@@ -46,7 +46,11 @@ class Budget:
 
 
 class TooMuch(Exception):
-    """A rendering went over its budget; the message says which."""
+    """A rendering went over its budget; the message says which. `line` of the compiled text, where it is known."""
+
+    def __init__(self, message: str, line: int | None = None) -> None:
+        self.line = line
+        super().__init__(message)
 
 
 class Meter(threading.local):
@@ -55,10 +59,8 @@ class Meter(threading.local):
     steps_left = 0
 
 
-_LOOP_ATTRIBUTES = frozenset(
-    ("index", "index0", "revindex", "revindex0", "first", "last", "length", "depth", "depth0")
-    + ("cycle", "changed", "previtem", "nextitem")
-)
+_LOOP_NUMBERS = {"index", "index0", "revindex", "revindex0", "length", "depth", "depth0"}
+_LOOP_ATTRIBUTES = _LOOP_NUMBERS | {"first", "last", "cycle", "changed", "previtem", "nextitem"}
 
 
 class _Sandboxed(ImmutableSandboxedEnvironment):
@@ -233,7 +235,9 @@ class _Sandboxed(ImmutableSandboxedEnvironment):
                 return "".join(parts)
             parts += more
             size += sum(map(len, more))
-        raise TooMuch(f"the output is longer than {self._budget.max_output_bytes} bytes")
+        frame = getattr(produced, "gi_frame", None)
+        line = compiled.get_corresponding_lineno(frame.f_lineno) if frame else None
+        raise TooMuch(f"the output is longer than {self._budget.max_output_bytes} bytes", line)
 
 
 def _bits(value: Any) -> int:

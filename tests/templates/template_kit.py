@@ -53,13 +53,17 @@ def text(content: str) -> str:
     return column(f"<mj-text>{content}</mj-text>")
 
 
-def compiled(mjml: str, more_files: Mapping[str, str] | None = None, *, more: str = "", budget: Budget = BUDGET) -> Compilation:
+def compiled(
+    mjml: str, more_files: Mapping[str, str] | None = None, *, more: str = "", budget: Budget = BUDGET
+) -> Compilation:
     """`mjml` without front matter gets one that declares `VARIABLES`."""
-    source = mjml if mjml.startswith("---") else front_matter(more=more) + mjml
+    source = mjml if mjml.lstrip("\ufeff").startswith("---") else front_matter(more=more) + mjml
     return compile_template(Files.of({"t/template.mjml": source, **(more_files or {})}), "t", budget=budget)
 
 
-def template(mjml: str, more_files: Mapping[str, str] | None = None, *, more: str = "", budget: Budget = BUDGET) -> Template:
+def template(
+    mjml: str, more_files: Mapping[str, str] | None = None, *, more: str = "", budget: Budget = BUDGET
+) -> Template:
     compilation = compiled(mjml, more_files, more=more, budget=budget)
     assert compilation.template is not None, [str(finding) for finding in compilation.findings]
     return compilation.template

@@ -37,13 +37,20 @@ FEATURES = {
         "{% if yes %}.c2{color:red}{% endif %} }</mj-style>",
     ),
     "conditions around sections": document(
-        "{% if yes %}\n" + SECTION.format("A") + "\n{% elif number == 9 %}" + SECTION.format("B") + "{% else %}\n"
-        + SECTION.format("C") + "{% endif %}\n" + SECTION.format("D")
+        "{% if yes %}\n"
+        + SECTION.format("A")
+        + "\n{% elif number == 9 %}"
+        + SECTION.format("B")
+        + "{% else %}\n"
+        + SECTION.format("C")
+        + "{% endif %}\n"
+        + SECTION.format("D")
     ),
     "loops around sections, nested": document(
         '{% for row in rows %}<mj-section background-color="{{ color }}"><mj-column>{% if loop.first %}'
         "<mj-text>First {{ row.label }}</mj-text>{% else %}<mj-divider/>{% endif %}{% for x in rows %}<mj-text>{{ x.label }}"
-        "{{ ',' if not loop.last }}</mj-text>{% endfor %}</mj-column></mj-section>{% else %}" + SECTION.format("none")
+        "{{ ',' if not loop.last }}</mj-text>{% endfor %}</mj-column></mj-section>{% else %}"
+        + SECTION.format("none")
         + "{% endfor %}"
     ),
     "loops around columns of one width": document(
@@ -56,7 +63,7 @@ FEATURES = {
     ),
     "rows and cells of a table": column(
         "<mj-table><thead><tr><th>Q</th></tr></thead><tbody>{% for row in rows %}"
-        '<tr class="{{ loop.cycle(\'odd\', \'even\') }}"><td>{{ row.label }}</td>{% if yes %}'
+        "<tr class=\"{{ loop.cycle('odd', 'even') }}\"><td>{{ row.label }}</td>{% if yes %}"
         '<td align="right" width="{{ number }}%">{{ row.url }}</td>{% endif %}</tr>{% else %}'
         '<tr><td colspan="3">rien</td></tr>{% endfor %}</tbody></mj-table>',
         '<mj-style inline="inline">td{padding:3px}</mj-style>',
@@ -73,8 +80,11 @@ FEATURES = {
         "</mj-navbar>"
     ),
     "sections of a wrapper": document(
-        '<mj-wrapper background-color="#fff" padding="10px">{% for row in rows %}' + SECTION.format("{{ row.label }}")
-        + "{% endfor %}{% if not yes %}" + SECTION.format("no") + "{% endif %}</mj-wrapper>"
+        '<mj-wrapper background-color="#fff" padding="10px">{% for row in rows %}'
+        + SECTION.format("{{ row.label }}")
+        + "{% endfor %}{% if not yes %}"
+        + SECTION.format("no")
+        + "{% endif %}</mj-wrapper>"
     ),
     "background pictures": document(
         '<mj-section background-url="{{ link }}" background-color="{{ color }}" background-size="cover"><mj-column>'
@@ -140,7 +150,9 @@ def _normal(html: str) -> list[object]:
             # mrml prints this block where any picture may be shown, Jinja first only where one is.
             continue
         else:
-            attributes = sorted((name, _style(value) if name == "style" else _spaces(value)) for name, value in node.attrib.items())
+            attributes = sorted(
+                (name, _style(value) if name == "style" else _spaces(value)) for name, value in node.attrib.items()
+            )
             seen.append((node.tag, attributes, _spaces(node.text).strip()))
         seen.append(_spaces(node.tail).strip())
     return [one for one in seen if one]

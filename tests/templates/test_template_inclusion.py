@@ -35,7 +35,9 @@ def test_include_of_a_document_takes_its_head_and_its_body() -> None:
 
 
 def test_mistake_in_an_included_file_is_found_there() -> None:
-    files = {"_shared/header.mjml": "<mj-section>\n  <mj-column>\n    <mj-text fontsize='3px'>{{ nme }}</mj-text>\n  </mj-column>\n</mj-section>"}
+    files = {
+        "_shared/header.mjml": "<mj-section>\n  <mj-column>\n    <mj-text fontsize='3px'>{{ nme }}</mj-text>\n  </mj-column>\n</mj-section>"
+    }
     found = errors(document('<mj-include path="../_shared/header.mjml" />'), files)
     assert [(one.file, one.line, one.column, one.code) for one in found] == [
         ("_shared/header.mjml", 3, 14, "unknown-attribute"),
@@ -58,7 +60,9 @@ def test_include_cycle_is_refused() -> None:
 
 def test_jinja_include_is_taken_in_where_it_stands() -> None:
     files = {"_shared/cell.html": "<td>{{ row.label }}</td>"}
-    source = column('<mj-table>{% for row in rows %}<tr>{% include "../_shared/cell.html" %}</tr>{% endfor %}</mj-table>')
+    source = column(
+        '<mj-table>{% for row in rows %}<tr>{% include "../_shared/cell.html" %}</tr>{% endfor %}</mj-table>'
+    )
     assert "<td>Café</td>" in template(source, files).render(VALUES).html
 
 
