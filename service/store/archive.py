@@ -18,6 +18,7 @@ __all__ = [
     "CurrentTemplate",
     "PackedBody",
     "Revision",
+    "is_kept",
     "latest_revision_of",
     "pack",
     "revision",
@@ -119,36 +120,40 @@ def save_revision(tx: Transaction, revision: Revision) -> None:
     Another dictionary for a revision that is there already is kept beside the first, so a process that renders the
     example a little differently packs and reads its own bodies all the same. `created_at` is now.
     """
+    if is_kept(tx, revision):
+        return
     digest = digest_of(revision.dictionary) if revision.dictionary else None
-    # Each accept comes by here: what is kept already must cost no more than a look.
-    (kept,) = tx.execute(
-        "SELECT EXISTS (SELECT 1 FROM email_template_revisions WHERE revision = :revision) AS is_revision_kept,"
-        " EXISTS (SELECT 1 FROM archive_dictionaries WHERE sha256 = :digest) AS is_dictionary_kept",
-        {"revision": revision.revision, "digest": digest},
-    )
-    if digest and not kept["is_dictionary_kept"]:
+    if digest:
         tx.execute(
             "INSERT INTO archive_dictionaries (sha256, data, created_at) VALUES (:sha256, :data, :created_at)"
             " ON CONFLICT (sha256) DO NOTHING",
             {"sha256": digest, "data": revision.dictionary, "created_at": revision.created_at},
         )
-    if not kept["is_revision_kept"]:
-        _save_new(tx, revision, digest)
+    _save_new(tx, revision, digest)
     if revision.current is not None:
         _save_current(tx, revision, revision.current)
 
 
 def is_kept(reader: Reader, revision: Revision) -> bool:
-    """Whether this revision and its dictionary are here already: then `save_revision` has nothing to add."""
-    found = reader.read(
-        "SELECT (SELECT COUNT(*) FROM archive_dictionaries WHERE sha256 = :dictionary) AS dictionaries"
-        " FROM email_template_revisions WHERE revision = :revision",
+    """Whether revision, dictionary and current row are as they should be: then `save_revision` has nothing to do.
+
+    Each accept asks this. A key may go back to a revision that was kept long ago; then its current row is behind.
+    """
+    (kept,) = reader.read(
+        "SELECT EXISTS (SELECT 1 FROM email_template_revisions WHERE revision = :revision) AS is_revision,"
+        " EXISTS (SELECT 1 FROM archive_dictionaries WHERE sha256 = :dictionary) AS is_dictionary,"
+        " EXISTS (SELECT 1 FROM email_templates WHERE key = :key AND revision = :revision) AS is_current",
         {
             "revision": revision.revision,
+            "key": revision.key,
             "dictionary": digest_of(revision.dictionary) if revision.dictionary else None,
         },
     )
-    return bool(found) and (revision.dictionary is None or found[0]["dictionaries"] > 0)
+    return (
+        kept["is_revision"]
+        and (kept["is_dictionary"] or not revision.dictionary)
+        and (kept["is_current"] or revision.current is None)
+    )
 
 
 def revision(reader: Reader, revision_id: str) -> Revision | None:

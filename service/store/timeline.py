@@ -70,7 +70,7 @@ def transition(
         {**legible(changes), "id": message_id, "owner": owner},
     )
     if happened:
-        add_event(tx, message_id, event)
+        _append(tx, message_id, event)
     return bool(happened)
 
 
@@ -86,7 +86,7 @@ def note_sent(tx: Transaction, message_id: str, event: Event, changes: Mapping[s
         {**legible(noted), "id": message_id},
     )
     if happened:
-        add_event(tx, message_id, event)
+        _append(tx, message_id, event)
     return bool(happened)
 
 
@@ -95,7 +95,7 @@ def add_event(tx: Transaction, message_id: str, event: Event) -> None:
     if tx.dialect == "postgresql":
         # Two at once would take the same number: they take turns on the message's row.
         tx.execute("SELECT id FROM email_messages WHERE id = :id FOR NO KEY UPDATE", {"id": message_id})
-    tx.execute(_APPEND_EVENT, event_row(message_id, 0, event))
+    _append(tx, message_id, event)
 
 
 def event_row(message_id: str, seq: int, event: Event) -> dict[str, Any]:
@@ -119,6 +119,11 @@ def legible(row: Mapping[str, Any]) -> dict[str, Any]:
         name: value.encode("utf-8", "replace").decode().replace("\x00", "\ufffd") if type(value) is str else value
         for name, value in row.items()
     }
+
+
+def _append(tx: Transaction, message_id: str, event: Event) -> None:
+    """For who holds the message's row."""
+    tx.execute(_APPEND_EVENT, event_row(message_id, 0, event))
 
 
 def _set(columns: Mapping[str, Any]) -> str:

@@ -92,6 +92,8 @@ def test_revisions_are_kept_once_with_each_dictionary_that_packed_for_them(datab
     other = replace(first, commit="c2", dictionary=b"as another process renders the example")
     database.write(partial(archive.save_revision, revision=other))
 
+    assert not archive.is_kept(database, replace(first, dictionary=b"a third"))
+    assert archive.is_kept(database, other)
     assert archive.revision(database, first.revision) == first
     assert archive.revision(database, "unknown") is None
     assert database.read("SELECT COUNT(*) AS n FROM archive_dictionaries") == [{"n": 2}]
@@ -142,6 +144,14 @@ def test_the_current_row_of_a_key_follows_its_revision(database: Database) -> No
     assert (row["created_by"], row["updated_by"]) == ("Ada", "Grace")
     assert (row["created_at"], row["updated_at"]) == (letters.NOW, letters.after(60))
     assert (row["required_variables"], row["attachments_allowed"]) == ('["month"]', True)
+
+    reverted = replace(letters.REVISION, created_at=letters.after(90), current=current)
+    assert archive.is_kept(database, later)
+    assert not archive.is_kept(database, reverted)
+    database.write(partial(archive.save_revision, revision=reverted))
+    assert archive.is_kept(database, reverted)
+    (row,) = database.read("SELECT revision, is_active FROM email_templates")
+    assert (row["revision"], row["is_active"]) == (letters.REVISION.revision, True)
 
 
 def test_blobs_are_kept_once_and_swept_when_nobody_wants_them(database: Database) -> None:
