@@ -36,6 +36,7 @@ from service.settings import Settings
 from service.store import archive, messages
 from service.store.database import Database
 from service.templates.catalogue import Catalogue
+from service.templates.sandbox import Budget
 from service.templates.template import Template
 
 #: How long an Idempotency-Key is remembered.
@@ -104,6 +105,7 @@ class Acceptor:
     database: Database
     catalogue: Catalogue
     settings: Settings
+    budget: Budget
     pseudonym_key: bytes
     clock: Callable[[], datetime]
     ring: Callable[[], None]
@@ -193,7 +195,7 @@ class Acceptor:
         if stored is None:
             problem = Problem("/template_version", "unknown_version", "no mail was ever sent with this version")
             raise InvalidRequest(f"The template {template.key!r} has no version {version} to send.", [problem])
-        return Template.from_archive(stored.archive, budget=self.catalogue.budget)
+        return Template.from_archive(stored.archive, budget=self.budget)
 
     def _check(self, request: SendRequest, template: Template, now: datetime, *, is_test: bool) -> _Checked:
         problems: list[Problem] = []

@@ -125,7 +125,7 @@ def build(
             secret(settings.email_admin_token, data / "admin-token"),
             frozenset(Scope(scope) for scope in settings.email_anonymous_scopes),
         ),
-        acceptor=Acceptor(database, catalogue, settings, pseudonym_key, now, ring),
+        acceptor=Acceptor(database, catalogue, settings, budget(settings), pseudonym_key, now, ring),
         deliverer=Deliverer(database, transport, now, owner),
         auditor=Auditor(database, pseudonym_key, now),
         browser=Browser(catalogue),
