@@ -123,8 +123,13 @@ class Transport(Protocol):
     def paused_for_s(self) -> float:
         """Seconds until the server may be tried again; 0 when it may be now."""
 
+    def abort(self) -> None:
+        """Break off the conversations under way, from another thread; each `deliver` then returns what it knows (PAUSED
+        before the final dot, AMBIGUOUS after it). What comes later is PAUSED with `tried` False.
+        """
+
     def close(self) -> None:
-        """Let go of all connections."""
+        """Let go of all connections that nobody uses; the others end with their message."""
 
 
 def judge(phase: Phase, reply: Reply, server: str) -> Outcome:

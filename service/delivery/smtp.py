@@ -10,7 +10,8 @@ from service.addresses import AddressInvalid
 from service.delivery.mime import Wire
 from service.delivery.outcome import Outcome, OutcomeKind, Phase, Transport
 from service.delivery.pauses import Circuit, backoff_s
-from service.delivery.smtp_line import Line, LineBroken, Server, tls_context
+from service.delivery.server import Server, tls_context
+from service.delivery.smtp_line import Line, LineBroken
 from service.delivery.smtp_transaction import Envelope, envelope, transact
 
 __all__ = ["Outcome", "OutcomeKind", "Phase", "Server", "SmtpTransport", "Transport", "backoff_s"]
@@ -33,7 +34,9 @@ class SmtpTransport:
         self._turns = threading.BoundedSemaphore(server.max_connections)
         self._lock = threading.Lock()
         self._idle: list[Line] = []  # the last used first: the others may grow old
+        self._busy: set[Line] = set()
         self._closed = False
+        self._aborted = False
 
     def deliver(
         self,
@@ -51,6 +54,8 @@ class SmtpTransport:
         except AddressInvalid as error:
             return Outcome(OutcomeKind.FAILED, Phase.MAIL, host, False, f"Not an address to send to: {error}")
         with self._turns:
+            if self._aborted:
+                return self._stopping()
             wait_s = self._circuit.admit()
             if wait_s > 0:
                 detail = f"{host} is paused. {self._circuit.reason}".strip()
@@ -74,27 +79,63 @@ class SmtpTransport:
         for line in lines:
             line.say_goodbye()
 
+    def abort(self) -> None:
+        """See Transport."""
+        with self._lock:
+            self._aborted = True
+            busy = list(self._busy)
+        for line in busy:
+            line.break_off()
+        self.close()
+
     def _send(
         self, letter: Envelope, before_mail: Callable[[], bool] | None, before_dot: Callable[[], None] | None
     ) -> Outcome:
         """Once more on a new connection where a kept one turns out dead before MAIL was answered: nothing was lost."""
-        line: Line | None = None
+        fresh = False
         while True:
-            again = line is not None
+            line = (None if fresh else self._take()) or Line(self._server, self._context, self._clock)
+            if not self._begin(line):
+                return self._stopping()
             try:
-                line = None if again else self._take()
-                line = line or Line(self._server, self._context, self._clock)
+                if line.sock is None:
+                    line.open()
                 outcome = transact(line, letter, before_mail=before_mail, before_dot=before_dot)
             except LineBroken as broken:
-                if line is not None and line.kept and broken.phase is Phase.MAIL:
-                    self._drop_idle()
-                    continue
-                return _paused(self._server.host, broken)
-            if line.kept and outcome.code == 421 and outcome.phase is Phase.MAIL:
-                self._drop_idle()  # "too many messages on this connection"
-                continue
-            self._give_back(line)
-            return outcome
+                fresh = line.kept and broken.phase is Phase.MAIL
+                outcome = _paused(self._server.host, broken)
+            else:
+                # "Too many messages on this connection."
+                fresh = line.kept and outcome.code == 421 and outcome.phase is Phase.MAIL
+            finally:
+                self._end(line)
+            if not fresh:
+                return outcome
+            self._drop_idle()
+
+    def _begin(self, line: Line) -> bool:
+        with self._lock:
+            if self._aborted:
+                line.close()
+            else:
+                self._busy.add(line)
+            return not self._aborted
+
+    def _end(self, line: Line) -> None:
+        """Keep the line for the next message, if it is still open."""
+        line.kept = True
+        line.idle_since = self._clock()
+        with self._lock:
+            self._busy.discard(line)
+            keep = line.sock is not None and not self._closed
+            if keep:
+                self._idle.append(line)
+        if not keep:
+            line.say_goodbye()
+
+    def _stopping(self) -> Outcome:
+        detail = "Not sent: this worker is stopping."
+        return Outcome(OutcomeKind.PAUSED, Phase.PAUSE, self._server.host, False, detail, tried=False)
 
     def _take(self) -> Line | None:
         now = self._clock()
@@ -108,16 +149,6 @@ class SmtpTransport:
             if line is None or line.is_alive():
                 return line
             line.close()
-
-    def _give_back(self, line: Line) -> None:
-        line.kept = True
-        line.idle_since = self._clock()
-        with self._lock:
-            keep = line.sock is not None and not self._closed
-            if keep:
-                self._idle.append(line)
-        if not keep:
-            line.say_goodbye()
 
     def _drop_idle(self) -> None:
         with self._lock:

@@ -12,45 +12,16 @@ import socket
 import ssl
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from service.delivery.outcome import Phase, Reply, clean
-from service.errors import ConfigurationError
+from service.delivery.server import Server
 
-#: RFC 5321, 4.5.3.2.6: how long a server may think about a message after the final dot.
-_DOT_TIMEOUT_S = 600.0
 #: A reply longer than this is no reply.
 _MAX_REPLY_BYTES = 65_536
 _CHUNK_BYTES = 65_536
 #: Linux has it.
 _QUICKACK: int | None = getattr(socket, "TCP_QUICKACK", None)
-
-
-@dataclass(frozen=True, slots=True)
-class Server:
-    """The next hop. Times are seconds.
-
-    `timeout_s` bounds each step as a whole. The answer to the final dot has `dot_timeout_s`; None is 20 times
-    `timeout_s`, at most the 10 minutes of RFC 5321: too soon an end there makes duplicates (RFC 1047). `ca_file` is a
-    PEM file of authorities trusted besides the system's.
-    """
-
-    host: str
-    port: int
-    tls_mode: Literal["starttls", "implicit", "none"]
-    user: str | None = None
-    password: str | None = None
-    ca_file: Path | None = None
-    timeout_s: float = 30.0
-    max_connections: int = 20
-    dot_timeout_s: float | None = None
-
-    @property
-    def patience_s(self) -> float:
-        """For the answer to the final dot."""
-        return min(_DOT_TIMEOUT_S, 20 * self.timeout_s if self.dot_timeout_s is None else self.dot_timeout_s)
 
 
 class LineBroken(Exception):
@@ -63,25 +34,12 @@ class LineBroken(Exception):
         super().__init__(f"{phase}: {reason}")
 
 
-def tls_context(server: Server) -> ssl.SSLContext:
-    """Verifies name and chain, always. Raises ConfigurationError where the additional authority can't be read."""
-    context = ssl.create_default_context()
-    if server.ca_file is not None:
-        try:
-            context.load_verify_locations(server.ca_file)
-        except OSError as error:  # ssl.SSLError is one
-            sentence = f"SMTP_CA_FILE: {server.ca_file} can't be read as PEM certificates ({error.strerror or error})"
-            raise ConfigurationError([sentence]) from error
-    return context
-
-
 class Line(smtplib.SMTP):
     """An open connection. Not thread-safe. `kept`: it has carried a message before; `dirty`: RSET is due first."""
 
     sock: Any  # a socket, also one of TLS
 
     def __init__(self, server: Server, context: ssl.SSLContext, clock: Callable[[], float] = time.monotonic) -> None:
-        """Connects, encrypts and logs in. Raises LineBroken."""
         super().__init__(local_hostname="localhost", timeout=server.timeout_s)  # connects nowhere without a host
         self.server = server
         self.kept = False
@@ -91,6 +49,10 @@ class Line(smtplib.SMTP):
         self._clock = clock
         self._buffer = bytearray()
         self._host = server.host
+        self._broken_off = False
+
+    def open(self) -> None:
+        """Connect, encrypt and log in. Raises LineBroken."""
         phase = Phase.CONNECT
         try:
             for phase_now, step in self._opening():
@@ -137,8 +99,17 @@ class Line(smtplib.SMTP):
             self.write(b"QUIT\r\n", 1.0)
         self.close()
 
+    def break_off(self) -> None:
+        """From another thread: whatever this line waits for ends now, as if the server had hung up."""
+        self._broken_off = True
+        with contextlib.suppress(OSError, AttributeError):
+            # Not SSLSocket's own shutdown: it would turn encryption off for the thread that uses the socket.
+            socket.socket.shutdown(self.sock, socket.SHUT_RDWR)
+
     def explain(self, error: Exception) -> str:
         """Why a step failed, for people, without the password."""
+        if self._broken_off:
+            return "this worker, which is stopping, broke off"
         match error:
             case smtplib.SMTPResponseException():
                 return self._without_secrets(clean(f"{error.smtp_code} {_text(error.smtp_error)}"))
@@ -181,13 +152,29 @@ class Line(smtplib.SMTP):
         return steps
 
     def _connect(self) -> None:
-        self.sock = socket.create_connection((self.server.host, self.server.port), self.server.timeout_s)
-        self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self.local_hostname = _own_name(self.sock)
+        """To the first of the name's addresses that answers; each has the time-out of a step."""
+        failure = OSError("its name has no address")
+        for family, kind, protocol, _, address in socket.getaddrinfo(
+            self.server.host, self.server.port, type=socket.SOCK_STREAM
+        ):
+            self.sock = socket.socket(family, kind, protocol)
+            try:
+                self._wait_until(self._clock() + self.server.timeout_s)
+                self.sock.connect(address)
+                self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                self.local_hostname = _own_name(self.sock)
+                return
+            except OSError as error:
+                failure = error
+                self.close()
+        raise failure
 
     def _encrypt(self) -> None:
-        self.sock.settimeout(self.server.timeout_s)  # the handshake as a whole
-        self.sock = self._context.wrap_socket(self.sock, server_hostname=self.server.host)
+        self.sock = self._context.wrap_socket(
+            self.sock, server_hostname=self.server.host, do_handshake_on_connect=False
+        )
+        self._wait_until(self._clock() + self.server.timeout_s)
+        self.sock.do_handshake()  # the time-out is for all of it
 
     def _greeting(self) -> None:
         self._expect(220, Phase.GREETING, self.read(self.server.timeout_s))
@@ -259,7 +246,7 @@ class Line(smtplib.SMTP):
 
     def _wait_until(self, deadline: float) -> None:
         """The next read or write of the socket may take what is left."""
-        if self.sock is None:
+        if self.sock is None or self._broken_off:
             raise smtplib.SMTPServerDisconnected("the connection is closed")
         left = deadline - self._clock()
         if left <= 0:

@@ -64,6 +64,7 @@ class Peer:
         self._lock = threading.Lock()
         self._stop = threading.Event()
         self._threads: list[threading.Thread] = []
+        self.was_silent = threading.Event()
         self.commands: list[str] = []
         self.messages: list[bytes] = []
         self.chunks: list[bytes] = []
@@ -168,6 +169,7 @@ class Peer:
                 talk.say(answer + "\r\n")
                 return not answer.startswith("421")
             case Act.SILENCE:
+                self.was_silent.set()
                 talk.drain()
             case Act.TRICKLE:
                 talk.trickle()

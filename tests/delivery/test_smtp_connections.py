@@ -221,6 +221,40 @@ def test_only_one_of_many_threads_probes_a_paused_server(connect: Connect, wire:
         assert transport.deliver(SENDER, RECIPIENT, wire).kind is OutcomeKind.SENT
 
 
+@pytest.mark.parametrize(
+    ("step", "kind"),
+    [
+        ("greeting", OutcomeKind.PAUSED),
+        ("EHLO", OutcomeKind.PAUSED),
+        ("RCPT", OutcomeKind.PAUSED),
+        (".", OutcomeKind.AMBIGUOUS),
+    ],
+)
+def test_abort_breaks_off_what_is_under_way_and_says_what_is_known(
+    connect: Connect, wire: Wire, step: str, kind: OutcomeKind
+) -> None:
+    with Peer({step: Act.SILENCE}) as peer, ThreadPoolExecutor(1) as pool:
+        transport = connect(peer, timeout_s=60.0)
+        conversation = pool.submit(transport.deliver, SENDER, RECIPIENT, wire)
+        assert peer.was_silent.wait(10)
+        transport.abort()
+        outcome = conversation.result(10)
+        assert (outcome.kind, outcome.answered) == (kind, False)
+        assert "stopping" in outcome.detail
+        later = transport.deliver(SENDER, RECIPIENT, wire)
+        assert (later.kind, later.tried) == (OutcomeKind.PAUSED, False)
+        assert peer.connections == 1
+
+
+def test_abort_reaches_a_handshake_too(connect: Connect, wire: Wire) -> None:
+    with Peer({"greeting": Act.SILENCE}) as peer, ThreadPoolExecutor(1) as pool:
+        transport = connect(peer, timeout_s=60.0, tls_mode="implicit")
+        conversation = pool.submit(transport.deliver, SENDER, RECIPIENT, wire)
+        assert peer.was_silent.wait(10)
+        transport.abort()
+        assert conversation.result(10).kind is OutcomeKind.PAUSED
+
+
 def test_a_refusal_of_a_message_does_not_pause_the_server(connect: Connect, wire: Wire) -> None:
     with Peer({".": "554 5.6.0 no"}) as peer:
         transport = connect(peer)

@@ -1,0 +1,48 @@
+"""The next hop: where it is, how it is spoken to, and whose certificates it may show."""
+
+import ssl
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from service.errors import ConfigurationError
+
+#: RFC 5321, 4.5.3.2.6: how long a server may think about a message after the final dot.
+_DOT_TIMEOUT_S = 600.0
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """The next hop. Times are seconds.
+
+    `timeout_s` bounds each step as a whole. The answer to the final dot has `dot_timeout_s`; None is 20 times
+    `timeout_s`, at most the 10 minutes of RFC 5321: too soon an end there makes duplicates (RFC 1047). `ca_file` is a
+    PEM file of authorities trusted besides the system's.
+    """
+
+    host: str
+    port: int
+    tls_mode: Literal["starttls", "implicit", "none"]
+    user: str | None = None
+    password: str | None = None
+    ca_file: Path | None = None
+    timeout_s: float = 30.0
+    max_connections: int = 20
+    dot_timeout_s: float | None = None
+
+    @property
+    def patience_s(self) -> float:
+        """For the answer to the final dot."""
+        return min(_DOT_TIMEOUT_S, 20 * self.timeout_s if self.dot_timeout_s is None else self.dot_timeout_s)
+
+
+def tls_context(server: Server) -> ssl.SSLContext:
+    """Verifies name and chain, always. Raises ConfigurationError where the additional authority can't be read."""
+    context = ssl.create_default_context()
+    if server.ca_file is not None:
+        try:
+            context.load_verify_locations(server.ca_file)
+        except OSError as error:  # ssl.SSLError is one
+            sentence = f"SMTP_CA_FILE: {server.ca_file} can't be read as PEM certificates ({error.strerror or error})"
+            raise ConfigurationError([sentence]) from error
+    return context
