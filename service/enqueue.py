@@ -53,7 +53,7 @@ def _decide(tx: Transaction, copy: NewMessage, suppressed: Mapping[str, Suppress
     if rate.count is None:
         return copy
     start = period_start(copy.next_attempt_at, rate, settings)
-    if limits.claim_slot(tx, copy.recipient_hash, start, rate.count, copy.id):
+    if limits.claim_slot(tx, copy.recipient_hash, start, rate.count, copy.id, stream=copy.stream):
         return copy
     return replace(copy, status=Status.RATE_LIMITED, status_reason=f"Over the limit of {rate}.")
 

@@ -2,6 +2,8 @@
 
 import ast
 import re
+import sys
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -157,3 +159,25 @@ def _is_option(file: Path, node: ast.stmt) -> bool:
         and isinstance(node, ast.Assign)
         and ast.unparse(node.value).startswith("click.option(")
     )
+
+
+#: What a distribution is called when it is imported, where the names differ; and what is chosen by its presence alone.
+IMPORTED_AS = {
+    "mjml-python": "mjml",
+    "pyyaml": "yaml",
+    "jsonschema-rs": "jsonschema_rs",
+    "sqlite-utils": "sqlite_utils",
+    "email-validator": "email_validator",
+    "uuid-utils": "uuid_utils",
+    "typing-extensions": "typing_extensions",
+}
+BY_PRESENCE = {"httptools", "uvloop", "tzdata"}
+
+
+def test_what_is_imported_is_declared_and_what_is_declared_is_imported() -> None:
+    project = tomllib.loads((HOUSE.parent / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    declared = {re.split(r"[\[<>=]", line)[0] for line in project["dependencies"]}
+    expected = {IMPORTED_AS.get(name, name) for name in declared - BY_PRESENCE}
+    imported = {module.partition(".")[0] for file in FILES for module, _ in imports_of(file)}
+    third_party = imported - sys.stdlib_module_names - {"service", ""}
+    assert third_party - {"psycopg_pool", "pydantic_core"} == expected  # both come with the package whose part they are
