@@ -1,5 +1,6 @@
 """render: a template on the command line. Needs no settings, no data directory and no service."""
 
+import sys
 import webbrowser
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -56,4 +57,4 @@ def render(
         "text": lambda: rendered.text.encode(),
         "eml": lambda: previewer.eml(preview, now=datetime.now(UTC)),
     }
-    click.get_binary_stream("stdout").write(parts[form]())
+    sys.stdout.buffer.write(parts[form]())
