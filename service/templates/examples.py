@@ -76,5 +76,6 @@ def _is_valid(
     problems = check.problems(values)
     for problem in problems:
         path = (*prefix, *(int(part) if part.isdigit() else part for part in problem.pointer.split("/")[1:]))
-        compiling.report.error(document.key_place(path), "bad-example", f'example "{name}": {problem.message}')
+        place = document.key_place(path) if problem.code == "unknown" else document.place(path)
+        compiling.report.error(place, "bad-example", f'example "{name}": {problem.message}')
     return not problems

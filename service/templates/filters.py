@@ -21,8 +21,8 @@ from service.templates.escapes import Unprintable
 
 FILTERS_VERSION = 1
 _CACHED = 2_048
-#: More digits than any amount has, and few enough that nothing grows.
-_MAX_DIGITS = 30
+#: More digits than any amount has, and within the 28 that decimal computes with.
+_MAX_DIGITS = 20
 #: CLDR: "21 février 2026 à 14:30" is the long date joined with the short time.
 _LONG_DATE = {"fr": "d MMMM y", "en": "d MMMM y"}
 
