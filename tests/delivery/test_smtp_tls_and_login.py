@@ -43,6 +43,18 @@ def test_implicit_tls_encrypts_from_the_first_byte(
 
 
 @pytest.mark.parametrize("mode", ["starttls", "implicit"])
+def test_an_encrypted_connection_is_kept_too(
+    connect: Connect, wire: Wire, authority: trustme.CA, ca_file: Path, mode: str
+) -> None:
+    context = server_context(authority)
+    with Peer(extensions=WITH_TLS, context=context, implicit_tls=mode == "implicit") as peer:
+        transport = connect(peer, tls_mode=mode, ca_file=ca_file)
+        for _ in range(3):
+            assert transport.deliver(SENDER, RECIPIENT, wire).kind is OutcomeKind.SENT
+        assert peer.connections == 1
+
+
+@pytest.mark.parametrize("mode", ["starttls", "implicit"])
 @pytest.mark.parametrize("wrong", ["name", "authority"])
 def test_a_certificate_that_does_not_verify_pauses_and_nothing_is_said(
     connect: Connect, wire: Wire, authority: trustme.CA, ca_file: Path, mode: str, wrong: str
