@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from playwright.sync_api import Browser, Route, sync_playwright
+from playwright.sync_api import Browser, Route, ViewportSize, sync_playwright
 
 from service.errors import EmailServiceError
 from service.services import budget
@@ -135,7 +135,7 @@ def shot(browser: Browser, html: str, view: View, height_px: int | None = None) 
         asked.append(route.request.url)
         route.abort()
 
-    size = {"width": view.width_px, "height": height_px or 400}
+    size: ViewportSize = {"width": view.width_px, "height": height_px or 400}
     page = browser.new_page(viewport=size, color_scheme=view.scheme, java_script_enabled=False)
     try:
         page.route("**/*", refuse)
@@ -154,7 +154,7 @@ README_MAILS = (
     ("incident_alert_critical", View("phone-dark", 360, "dark")),
     ("cutover_reminder", View("phone", 360)),
 )
-README_HEIGHT_PX = 880
+README_HEIGHT_PX = 790
 README_GAP_PX = 24
 
 

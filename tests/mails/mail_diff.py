@@ -29,7 +29,9 @@ def differences(old: str, new: str) -> Iterator[str]:
 
 
 def _prettified(text: str) -> list[str]:
-    lines = re.sub(r"(>)(?=[^\s])|(?<=[^\s>])(?=<)|(?<=;)(?=[\w-]+:)", "\\1\n", text).splitlines()
+    # The compiler wraps long lines within tags, where a line break means nothing.
+    text = re.sub(r"<[^<>]+>", lambda tag: tag[0].replace("\n", " "), text)
+    lines = re.split(r"(?<=>)|(?=<)|(?<=;)(?=[\w-]+:)|\n", text)
     return [line.strip() for line in lines if line.strip()]
 
 

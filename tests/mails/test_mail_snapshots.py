@@ -29,25 +29,36 @@ class MailSnapshot(SingleFileSnapshotExtension):
 
     @classmethod
     def dirname(cls, *, test_location: PyTestLocation) -> str:
-        return str(SNAPSHOTS / cls._mail(test_location).key)
+        return str(SNAPSHOTS / mail_of(test_location).key)
 
     @classmethod
     def get_snapshot_name(cls, *, test_location: PyTestLocation, index: SnapshotIndex = 0) -> str:
-        mail = cls._mail(test_location)
+        mail = mail_of(test_location)
         return f"{mail.locale}.{mail.example}"
+
+    # The three below are asked of every test there is, those without a snapshot too.
+
+    @classmethod
+    def discovery_dirname(cls, *, test_location: PyTestLocation) -> str:
+        return str(SNAPSHOTS)
 
     @classmethod
     def matches_test_location(cls, *, test_location: PyTestLocation, snapshot_location: str) -> bool:
+        if "snapshot" not in getattr(test_location.item, "fixturenames", ()):
+            return False
         return Path(snapshot_location) == Path(cls.get_location(test_location=test_location, index=0))
+
+    def owns_snapshot_collection(self, *, filepath: str, test_location: PyTestLocation) -> bool:
+        return self.matches_test_location(test_location=test_location, snapshot_location=filepath)
 
     def diff_lines(self, serialized_data: SerializedData, snapshot_data: SerializedData) -> Iterator[str]:
         yield from differences(str(snapshot_data), str(serialized_data))
 
-    @staticmethod
-    def _mail(test_location: PyTestLocation) -> Mail:
-        mail = test_location.item.callspec.params["mail"]  # type: ignore[attr-defined]  # pytest.Function has it
-        assert isinstance(mail, Mail)
-        return mail
+
+def mail_of(test_location: PyTestLocation) -> Mail:
+    mail = test_location.item.callspec.params["mail"]  # type: ignore[attr-defined]  # pytest.Function has it
+    assert isinstance(mail, Mail)
+    return mail
 
 
 class Html(MailSnapshot):
@@ -64,27 +75,35 @@ class Headers(MailSnapshot):
 
 @pytest.mark.parametrize("mail", MAILS, ids=str)
 def test_snapshot_of_the_html_part(mail: Mail, render: Callable[[Mail], Rendered], snapshot: SnapshotAssertion) -> None:
-    assert render(mail).html == snapshot(extension_class=Html)
+    compare(render(mail).html, snapshot.use_extension(Html))
 
 
 @pytest.mark.parametrize("mail", MAILS, ids=str)
 def test_snapshot_of_the_plain_text_part(
     mail: Mail, render: Callable[[Mail], Rendered], snapshot: SnapshotAssertion
 ) -> None:
-    assert render(mail).text == snapshot(extension_class=Text)
+    compare(render(mail).text, snapshot.use_extension(Text))
 
 
 @pytest.mark.parametrize("mail", MAILS, ids=str)
 def test_snapshot_of_the_headers_and_policy(
     mail: Mail, render: Callable[[Mail], Rendered], catalogue: Snapshot, snapshot: SnapshotAssertion
 ) -> None:
-    assert headers(catalogue.get(mail.key), render(mail)) == snapshot(extension_class=Headers)
+    compare(headers(catalogue.get(mail.key), render(mail)), snapshot.use_extension(Headers))
+
+
+def compare(part: str, snapshot: SnapshotAssertion) -> None:
+    """As `assert part == snapshot`, but pytest would cut its message short; here all that changed is printed."""
+    if part != snapshot:
+        how = "[-was-]{+is+}; to take what is rendered now: ./scripts/test -k snapshot --snapshot-update"
+        pytest.fail("\n".join([how, *snapshot.get_assert_diff()]), pytrace=False)
 
 
 def headers(template: Template, rendered: Rendered) -> str:
     """What a template says beside the two parts; `(settings)` where it leaves that to the operator."""
     manifest = template.manifest
     delivery, attachments = manifest.delivery, manifest.attachments
+    required_types = ", ".join(attachments.required) if isinstance(attachments.required, tuple) else ""
     lines = {
         "Subject": rendered.subject,
         "From": rendered.from_header,
@@ -99,7 +118,7 @@ def headers(template: Template, rendered: Rendered) -> str:
         "Wanted within": None if delivery.sla_s is None else f"{delivery.sla_s} s",
         "Expires after": None if delivery.expires_after_s is None else f"{delivery.expires_after_s} s",
         "Attachments": ", ".join(attachments.types) if attachments.allowed else "none",
-        "Attachments required": attachments.required or "none",
+        "Attachments required": required_types or ("one at least" if attachments.required else "none"),
     }
     return "".join(f"{name}: {'(settings)' if value is None else value}\n" for name, value in lines.items())
 
