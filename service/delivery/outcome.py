@@ -140,13 +140,14 @@ def judge(phase: Phase, reply: Reply, server: str) -> Outcome:
         OutcomeKind.SENT: "taken",
         OutcomeKind.DEFERRED: "deferred",
         OutcomeKind.PAUSED: "turned away for now",
+        OutcomeKind.AMBIGUOUS: "perhaps taken",
     }.get(kind, "refused")
     place = "" if kind is OutcomeKind.SENT else f" at {phase}"
     return Outcome(
         kind=kind,
         phase=phase,
         server=server,
-        answered=kind is not OutcomeKind.PAUSED,
+        answered=kind not in (OutcomeKind.PAUSED, OutcomeKind.AMBIGUOUS),
         detail=f"{verb.capitalize()} by {server}{place}: {str(reply).rstrip('.')}.",
         code=reply.code,
         enhanced_code=reply.enhanced_code,

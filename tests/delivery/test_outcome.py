@@ -77,7 +77,7 @@ def test_any_reply_has_a_judgement_that_fits_its_class(code: int, text: str, pha
     if 400 <= code < 500 and code != 421:
         assert outcome.kind is OutcomeKind.DEFERRED
     assert (outcome.bounce_subtype is not None) == (outcome.kind is OutcomeKind.BOUNCED)
-    assert outcome.answered == (outcome.kind in final | {OutcomeKind.SENT, OutcomeKind.DEFERRED, OutcomeKind.AMBIGUOUS})
+    assert outcome.answered == (outcome.kind in final | {OutcomeKind.SENT, OutcomeKind.DEFERRED})
     assert "mail.example" in outcome.detail
 
 
