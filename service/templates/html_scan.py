@@ -17,9 +17,10 @@ RAW_TEXT = frozenset({"style", "script", "title", "textarea"})
 _PART = re.compile(
     r"""(?P<comment><!--.*?-->)"""
     r"""|(?P<declaration><[!?][^>]*>)"""
-    r"""|<(?P<slash>/?)\s*(?P<name>[A-Za-z][\w:.-]*)(?P<attributes>(?:[^>"']|"[^"]*"|'[^']*')*)>""",
+    r"""|<(?P<slash>/?)\s*(?P<name>[A-Za-z][\w:.-]*)(?:[^>"']|"[^"]*"|'[^']*')*>""",
     re.S,
 )
+_NAME_END = re.compile(r"<\s*[\w:.-]*")
 _ATTRIBUTE = re.compile(r"""([^\s=/>"']+)(?:\s*=\s*("[^"]*"|'[^']*'|[^\s"'>]+))?""")
 
 
@@ -41,12 +42,17 @@ class Part:
     text: str
     start: int
     name: str = ""
-    attributes: tuple[Attribute, ...] = ()
-    closes_itself: bool = False
 
     @property
-    def end(self) -> int:
-        return self.start + len(self.text)
+    def closes_itself(self) -> bool:
+        return self.kind == "open" and self.text.endswith("/>")
+
+    @property
+    def attributes(self) -> tuple[Attribute, ...]:
+        """Of an opening tag, in their order; worked out when they are asked for."""
+        inside = self.text[: -2 if self.closes_itself else -1]
+        name = _NAME_END.match(inside)
+        return tuple(_attribute(found, self.start) for found in _ATTRIBUTE.finditer(inside, name.end() if name else 0))
 
 
 def parts(html: str) -> Iterator[Part]:
@@ -63,7 +69,7 @@ def parts(html: str) -> Iterator[Part]:
         elif found["slash"]:
             yield Part("close", found[0], found.start(), found["name"].lower())
         else:
-            part = _opening(found)
+            part = Part("open", found[0], found.start(), found["name"].lower())
             yield part
             if part.name in RAW_TEXT and not part.closes_itself:
                 end = re.compile(rf"</\s*{part.name}\s*>", re.I).search(html, position)
@@ -75,15 +81,9 @@ def parts(html: str) -> Iterator[Part]:
         yield Part("text", html[position:], position)
 
 
-def _opening(found: re.Match[str]) -> Part:
-    text = found["attributes"]
-    closes_itself = text.rstrip().endswith("/")
-    offset = found.start("attributes")
-    attributes: list[Attribute] = []
-    for one in _ATTRIBUTE.finditer(text.rstrip().removesuffix("/") if closes_itself else text):
-        value = one[2]
-        quoted = value is not None and value[0] in "\"'"
-        start = offset + one.start(1)
-        value_start = offset + one.start(2) + quoted if value is not None else start
-        attributes.append(Attribute(one[1], value[1:-1] if quoted else value, start, value_start))
-    return Part("open", found[0], found.start(), found["name"].lower(), tuple(attributes), closes_itself)
+def _attribute(found: re.Match[str], start: int) -> Attribute:
+    value = found[2]
+    quoted = value is not None and value[0] in "\"'"
+    name_start = start + found.start(1)
+    value_start = start + found.start(2) + quoted if value is not None else name_start
+    return Attribute(found[1], value[1:-1] if quoted else value, name_start, value_start)

@@ -72,7 +72,7 @@ def inline_css(html: str, emitted: Emitted, tokens: Tokens, report: Report) -> s
             disable_basic_attributes=["width", "height", "align", "valign", "bgcolor"],
             align_floating_images=False,
             include_star_selectors=True,
-            cache_css_parsing=False,
+            cache_css_parsing=True,
         ).transform()
     out: str = etree.tostring(root.getroottree(), method="html", encoding="utf-8").decode("utf-8")
     return out.replace(' data-premailer="ignore"', "")

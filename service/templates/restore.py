@@ -69,7 +69,9 @@ class _Writer:
         self._out.append(text)
         newlines = text.count("\n")
         self._line += newlines
-        self._column = len(text.encode()) - (text.rindex("\n") + 1 if newlines else -self._column)
+        last = text.rpartition("\n")[2] if newlines else text
+        octets = len(last) if last.isascii() else len(last.encode())
+        self._column = octets if newlines else self._column + octets
 
     def separator(self, space: str) -> None:
         """The space between two attributes: the one place where a long line may be broken."""

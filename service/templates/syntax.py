@@ -20,25 +20,28 @@ def check_syntax(source: Source, pieces: list[Piece], report: Report, *, environ
 
     `environment` is only used to parse. Jinja gives lines; the column is that of the tag.
     """
-    tags = [piece for piece in pieces if isinstance(piece, Token)]
+    try:
+        environment.parse(source.text)
+    except TemplateSyntaxError as error:
+        tags = [piece for piece in pieces if isinstance(piece, Token)]
+        if not _report_expressions(tags, report, environment):
+            message = error.message or "this is no Jinja"
+            line = source.first_line + error.lineno - 1
+            _report(report, _place(source, tags, line, message, environment), message)
+        raise Refused from None
+    except RecursionError:
+        report.error(source.place(0), "jinja-syntax", "the expressions are nested too deeply", "use {% set %}")
+        raise Refused from None
+
+
+def _report_expressions(tags: list[Token], report: Report, environment: Environment) -> bool:
+    """Jinja stops at the first mistake; expressions can be looked at one by one. Whether any is wrong by itself."""
     wrong = False
     for token in tags:
         if token.kind == "expression" and (message := _error("{{" + token.body + "}}", environment)):
             _report(report, token.place, message)
             wrong = True
-    if not wrong:
-        try:
-            environment.parse(source.text)
-        except TemplateSyntaxError as error:
-            message = error.message or "this is no Jinja"
-            line = source.first_line + error.lineno - 1
-            _report(report, _place(source, tags, line, message, environment), message)
-            wrong = True
-        except RecursionError:
-            report.error(source.place(0), "jinja-syntax", "the expressions are nested too deeply", "use {% set %}")
-            wrong = True
-    if wrong:
-        raise Refused
+    return wrong
 
 
 def _error(text: str, environment: Environment) -> str | None:

@@ -13,7 +13,7 @@ Path = tuple[str | int, ...]
 MAX_NODES = 20_000
 
 
-class _Loader(yaml.SafeLoader):
+class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
     """SafeLoader with JSON's types: a plain 2026-02-21 stays a text, so does 0123, and so does yes."""
 
 
