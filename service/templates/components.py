@@ -17,7 +17,7 @@ _TABLE = _load()
 #: component -> attribute -> type, as the official validator has it.
 ATTRIBUTES: Mapping[str, Mapping[str, str]] = {
     **{name: component["attrs"] for name, component in _TABLE["components"].items()},
-    "mjml": {"lang": "string", "dir": "enum(ltr,rtl,auto)", "owa": "string"},
+    "mjml": {"lang": "string", "dir": "enum(ltr,rtl,auto)", "owa": "string", "version": "string"},
     "mj-selector": {"path": "string"},
     "mj-html-attribute": {"name": "string"},
     "mj-include": {"path": "string", "type": "enum(mjml,css,html)", "css-inline": "string"},

@@ -4,6 +4,7 @@ import re
 from dataclasses import dataclass
 
 from service.templates.composites import check_blocks, composite, composite_css
+from service.templates.contexts import URL_ATTRIBUTES
 from service.templates.html_scan import VOID, Part, parts
 from service.templates.mjml_parse import Slice
 from service.templates.report import Refused, Report
@@ -230,6 +231,7 @@ def _canonical_tag(part: Part, content: Slice, tokens: Tokens, report: Report) -
     out = [f"<{part.name}"]
     for one in part.attributes:
         value = one.name if one.value is None else one.value
+        value = value.strip() if one.name.lower() in URL_ATTRIBUTES else value
         place = content.place(one.value_start)
         if one.name.lower() == "style":
             value = composite_css(value, place, tokens, report)

@@ -79,9 +79,12 @@ def inline_css(html: str, emitted: Emitted, tokens: Tokens, report: Report) -> s
 
 
 def tag_sequence(html: str) -> list[str]:
-    """The tags in their order. It must be the same before and after premailer: lxml repairs what it finds wrong."""
+    """The tags in their order. It must be the same before and after premailer: lxml repairs what it finds wrong.
+
+    Styles don't count: what can't be inlined (`:hover`, `@media`) becomes one more, and `tbody` may be left out.
+    """
     return [
         ("/" if part.kind == "close" else "") + part.name
         for part in parts(html)
-        if part.kind in ("open", "close") and part.name not in ("tbody",)
+        if part.kind in ("open", "close") and part.name not in ("tbody", "style")
     ]

@@ -86,7 +86,11 @@ class _Emitter:
     def _attributes(self, element: Element, above: str) -> str:
         out = []
         for attribute in element.attributes:
-            text = attribute.value.text
+            text = (
+                attribute.value.text.strip()
+                if attribute.name.endswith(("href", "src", "url"))
+                else attribute.value.text
+            )
             value = composite(text, attribute.place, self._tokens, self._report, f'the value of "{attribute.name}"')
             if above == "mj-attributes":
                 self.emitted.soft.update(token.index for token in self._tokens.opened(value))

@@ -226,10 +226,23 @@ class _Parser:
             if not found[0].startswith("<!--"):
                 depth += -1 if found[1] else (0 if found[0].endswith("/>") else 1)
             if depth == 0:
-                element.content = Slice(self._text[position : found.start()], self._mapped, position)
+                content = Slice(self._text[position : found.start()], self._mapped, position)
+                if self._holds_only_blocks(element, content):
+                    self._open[-1].children[-1] = content
+                element.content = content
                 return found.end()
         self._report.error(element.place, "unclosed-tag", f"<{element.tag}> is never closed", f"add </{element.tag}>")
         raise Refused
+
+    def _holds_only_blocks(self, element: Element, content: Slice) -> bool:
+        """`<mj-raw>{% if … %}</mj-raw>`, as other MJML tools want it, is the same as the block alone."""
+        found = self._tokens.within(content.text)
+        return (
+            element.tag == "mj-raw"
+            and bool(found)
+            and all(token.kind == "control" for token in found)
+            and not PLACEHOLDER.sub("", content.text).strip()
+        )
 
     def _refuse(self, offset: int, code: str, message: str, hint: str = "") -> NoReturn:
         self._report.error(self._mapped.place(offset), code, message, hint)

@@ -9,7 +9,6 @@ from service.templates.components import (
     COMMENT_PARENTS,
     COMMON_ATTRIBUTES,
     CONTENT,
-    NO_CONTROL,
     TEXT_CONTENT,
     drives_layout,
     expected,
@@ -17,14 +16,11 @@ from service.templates.components import (
 )
 from service.templates.composites import check_blocks
 from service.templates.html_content import check_html
+from service.templates.mjml_blocks import SILENT, Blocks, shortened
 from service.templates.mjml_parse import Attribute, Element, Node, Slice
 from service.templates.places import Place
 from service.templates.report import Refused, Report, did_you_mean
-from service.templates.tokens import PLACEHOLDER, Token, Tokens
-
-#: Control tags that print nothing and close nothing: they may stand where an element may.
-_SILENT = frozenset({"set", "import", "from", "do"})
-_STRUCTURAL = frozenset({"if", "elif", "else", "endif", "for", "endfor", "with", "endwith"}) | _SILENT
+from service.templates.tokens import PLACEHOLDER, Tokens
 
 
 def validate(nodes: Sequence[Node], tokens: Tokens, report: Report, *, file: Place) -> Element | None:
@@ -40,7 +36,7 @@ def validate(nodes: Sequence[Node], tokens: Tokens, report: Report, *, file: Pla
             place, "no-document", "the template must be one <mjml> element", "write <mjml><mj-body>…</mj-body></mjml>"
         )
         return None
-    validator.element(roots[0], None)
+    validator.document(roots[0])
     if not any(element.tag == "mj-body" for element in roots[0].elements()):
         report.error(roots[0].place, "no-document", "<mjml> has no <mj-body>", "add <mj-body>…</mj-body>")
     return roots[0]
@@ -50,11 +46,12 @@ class _Validator:
     def __init__(self, tokens: Tokens, report: Report) -> None:
         self._tokens = tokens
         self._report = report
+        self._defaults: list[Element] = []
 
     def outside(self, text: Slice) -> None:
         """Around `<mjml>` only definitions may stand."""
         for token in self._tokens.within(text.text):
-            if token.word not in _SILENT:
+            if token.word not in SILENT:
                 self._report.error(
                     token.place, "outside-document", f"{token} stands outside of <mjml>", "put it into <mj-body>"
                 )
@@ -62,8 +59,14 @@ class _Validator:
         if stray:
             offset = text.text.index(stray.split("\n", 1)[0].strip()[:1])
             self._report.error(
-                text.place(offset), "stray-text", f"text outside of <mjml>: {_short(stray)}", "delete it"
+                text.place(offset), "stray-text", f"text outside of <mjml>: {shortened(stray)}", "delete it"
             )
+
+    def document(self, root: Element) -> None:
+        """All of it; the defaults of its head count for what comes below."""
+        attributes = (element for element in root.walk() if element.tag == "mj-attributes")
+        self._defaults = [default for element in attributes for default in element.elements()]
+        self.element(root, None)
 
     def element(self, element: Element, parent: Element | None, *, in_loop: bool = False) -> None:
         above = parent.tag if parent else ""
@@ -180,101 +183,27 @@ class _Validator:
             )
 
     def _children(self, element: Element, in_loop: bool) -> None:
-        open_blocks: list[Token] = []
-        conditional = False
+        blocks = Blocks(element, self._tokens, self._report)
         for child in element.children:
-            if isinstance(child, Element):
-                loop = in_loop or any(token.word == "for" for token in open_blocks)
-                self._repeated(child, is_repeated=loop)
-                self.element(child, element, in_loop=loop)
-                if child.tag == "mj-raw" and child.content is not None:
-                    conditional |= any(t.word in ("if", "for") for t in self._tokens.within(child.content.text))
+            if isinstance(child, Slice):
+                blocks.between(child)
                 continue
-            conditional |= self._between(element, child, open_blocks)
-        for token in open_blocks:
-            self._report.error(
-                token.place,
-                "block-crosses",
-                f"{token} is not closed inside of <{element.tag}>",
-                "a block opens and closes in the same element",
-            )
-        if conditional and element.tag in ("mj-section", "mj-group"):
-            self._columns(element)
-
-    def _repeated(self, child: Element, *, is_repeated: bool) -> None:
-        if is_repeated and child.tag == "mj-navbar" and child.literal("hamburger") == "hamburger":
-            self._report.error(
-                child.place,
-                "hamburger-in-loop",
-                "a hamburger navbar in a loop repeats its ids",
-                'leave out hamburger="hamburger"',
-            )
-
-    def _between(self, element: Element, text: Slice, open_blocks: list[Token]) -> bool:
-        """What stands between components: white space and blocks. True: a block decides what is shown."""
-        last = 0
-        conditional = False
-        for found in PLACEHOLDER.finditer(text.text):
-            self._stray(element, text, last, found.start())
-            last = found.end()
-            token = self._tokens[int(found[1])]
-            conditional |= token.word in ("if", "for")
-            self._structural(element, token, open_blocks)
-        self._stray(element, text, last, len(text.text))
-        return conditional
-
-    def _structural(self, element: Element, token: Token, open_blocks: list[Token]) -> None:
-        if token.kind == "expression":
-            self._report.error(
-                token.place, "stray-text", f"{token} stands directly in <{element.tag}>", "put it into <mj-text>"
-            )
-        elif token.word not in _STRUCTURAL:
-            self._report.error(
-                token.place,
-                "block-crosses",
-                f"{token} can't stand between components",
-                "use it inside <mj-text>, <mj-table> or <mj-raw>; for components use mj-include",
-            )
-        elif element.tag in NO_CONTROL:
-            if element.tag in ("mj-head", "mjml") and token.word in _SILENT:
-                return
-            self._report.error(
-                token.place,
-                "jinja-not-here",
-                f"{token} can't stand inside of <{element.tag}>",
-                _ELSEWHERE.get(element.tag, ""),
-            )
-        elif token.opens:
-            open_blocks.append(token)
-        elif token.closes or token.continues:
-            if not open_blocks:
+            loop = in_loop or blocks.in_loop
+            if loop and child.tag == "mj-navbar" and child.literal("hamburger") == "hamburger":
                 self._report.error(
-                    token.place,
-                    "block-crosses",
-                    f"{token} belongs to a block that began outside of <{element.tag}>",
-                    "a block opens and closes in the same element",
+                    child.place,
+                    "hamburger-in-loop",
+                    "a hamburger navbar in a loop repeats its ids",
+                    'leave out hamburger="hamburger"',
                 )
-            elif token.closes:
-                open_blocks.pop()
-
-    def _stray(self, element: Element, text: Slice, start: int, end: int) -> None:
-        stray = text.text[start:end].strip()
-        if stray:
-            offset = start + len(text.text[start:end]) - len(text.text[start:end].lstrip())
-            self._report.error(
-                text.place(offset),
-                "stray-text",
-                f"text directly in <{element.tag}>: {_short(stray)}",
-                "put it into <mj-text>",
-            )
+            self.element(child, element, in_loop=loop)
+        blocks.finish()
+        if blocks.decides and element.tag in ("mj-section", "mj-group"):
+            self._columns(element)
 
     def _columns(self, element: Element) -> None:
         for child in element.elements():
-            if (
-                child.tag in ("mj-column", "mj-group")
-                and child.attribute("width") is None
-                and child.attribute("mj-class") is None
-            ):
+            if child.tag in ("mj-column", "mj-group") and not self._has_width(child):
                 self._report.error(
                     child.place,
                     "column-needs-width",
@@ -282,15 +211,11 @@ class _Validator:
                     'its share is computed at compile time: write width="50%", or width="100%" if it is alone',
                 )
 
-
-_ELSEWHERE = {
-    "mj-head": "blocks work inside <mj-title>, <mj-preview>, <mj-style> and <mj-raw>",
-    "mjml": "put it into <mj-body>",
-    "mj-carousel": "a carousel's pictures are fixed when it is compiled",
-    "mj-accordion-element": "put it around the whole <mj-accordion-element>, or inside of title and text",
-}
-
-
-def _short(text: str) -> str:
-    text = " ".join(text.split())
-    return f'"{text[:30]}…"' if len(text) > 30 else f'"{text}"'
+    def _has_width(self, column: Element) -> bool:
+        """A width of its own, of one of its classes, or of the head's defaults."""
+        classes = (column.literal("mj-class") or "").split()
+        return column.attribute("width") is not None or any(
+            default.attribute("width") is not None
+            and (default.tag == column.tag or (default.tag == "mj-class" and default.literal("name") in classes))
+            for default in self._defaults
+        )

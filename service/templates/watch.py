@@ -1,8 +1,8 @@
 """Changes below a directory, as they happen, with the traps of file watching worked around.
 
 A directory that is deleted and made again, or a symbolic link that is swapped (a Kubernetes ConfigMap), gives no more
-events and no error. Watching the parent would mean all that lies below it; so twice a second we look whether the directory
-is still the same one, and begin the watch anew where it is not.
+events and no error. Watching the parent would mean all that lies below it; so twice a second we look whether the
+directory is still the same one, and begin the watch anew where it is not.
 """
 
 import os

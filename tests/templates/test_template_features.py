@@ -123,6 +123,11 @@ FEATURES = {
         '</mj-text><mj-image alt="ligne1\nligne2 {{ name }}" src="{{ link }}"/>'
     ),
     "void elements as people write them": column("<mj-text>a<BR>b<br/>c<br></br>d<HR></mj-text>"),
+    "blocks in mj-raw": column("<mj-raw>{% if yes %}</mj-raw><mj-text>x</mj-text><mj-raw>{% else %}</mj-raw><mj-raw>{% endif %}</mj-raw>"),
+    "hover and media in inline CSS": column(
+        "<mj-text><a class='l' href='https://x.example'>x</a></mj-text>",
+        "<mj-style inline='inline'>.l{color:{{ color }}} .l:hover{color:blue} @media (max-width:600px){.l{color:green}}</mj-style>",
+    ),
     "a picture in a style": column('<mj-text><p style="background:url({{ link }}) no-repeat">x</p></mj-text>'),
 }
 _JINJA_FIRST = ImmutableSandboxedEnvironment(autoescape=True, undefined=StrictUndefined)
