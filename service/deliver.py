@@ -107,9 +107,13 @@ class Deliverer:
 
     def _fail_corrupt(self, message_id: str, error: ArchiveCorrupt) -> None:
         """What can't be read back as it was accepted must not be sent."""
-        _log.error("archive_corrupt", message=message_id)
-        event = Event(EventType.FAILED, self.clock(), "worker", str(error))
-        changes = {"error_message": str(error)}
+        self._fail_at_once(message_id, str(error))
+
+    def _fail_at_once(self, message_id: str, detail: str) -> None:
+        """Trying it again would come to the same."""
+        _log.error("can_not_be_sent", message=message_id)
+        event = Event(EventType.FAILED, self.clock(), "worker", detail)
+        changes = {"error_message": detail}
         self.database.write(lambda tx: self._settle(tx, message_id, Status.FAILED, event, changes))
 
     def _send(self, claimed: Claimed, stop: threading.Event) -> None:
@@ -117,7 +121,11 @@ class Deliverer:
         if stop.is_set():
             self.database.write(lambda tx: claims.hand_back(tx, message.id, owner=self.owner))
             return
-        wire = letter.write(message, claimed.body, claimed.attachments)
+        try:
+            wire = letter.write(message, claimed.body, claimed.attachments)
+        except ValueError as error:
+            self._fail_at_once(message.id, f"It can't be written as a mail: {error}")
+            return
         started_at = self.clock()
         outcome = self.transport.deliver(
             message.envelope_from,

@@ -231,3 +231,15 @@ def test_a_body_that_was_damaged_in_the_store_is_never_sent(services: Services, 
     assert told.message.status is Status.FAILED
     assert "digest" in (told.message.error_message or "")
     assert transport.sent == []
+
+
+def test_a_row_that_is_no_mail_fails_at_once_instead_of_coming_back(
+    services: Services, transport: ScriptedTransport
+) -> None:
+    accepted = accept(services)
+    services.database.write(lambda tx: tx.execute("UPDATE email_messages SET from_header = 'no address at all'"))
+    drain(services)
+    told = story(services, accepted)
+    assert told.message.status is Status.FAILED
+    assert "can't be written as a mail" in (told.message.error_message or "")
+    assert transport.sent == []
