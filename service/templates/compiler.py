@@ -96,6 +96,8 @@ def _compile(compiling: Compiling, key: str, budget: Budget) -> Template | None:
     )
     for name, (values, place) in template_examples.items():
         _render_example(template, name, values, place, compiling.report)
+    if template_examples and not compiling.report.has_errors:
+        _render_without_optional(template, next(iter(template_examples.values()))[0], front, compiling.report)
     return template
 
 
@@ -167,6 +169,26 @@ def _render_example(template: Template, name: str, values: Mapping[str, Any], pl
             finding = error.finding
             at = Place(finding.file, finding.line, finding.column) if finding.file else place
             report.error(at, finding.code, f'example "{name}": {finding.message}', finding.hint)
+
+
+def _render_without_optional(
+    template: Template, example: Mapping[str, Any], front: FrontMatter, report: Report
+) -> None:
+    """A caller may leave out what is optional; a template that prints it all the same refuses such a send."""
+    required = template.manifest.schema["required"]
+    for locale in template.locales:
+        try:
+            template.render({name: value for name, value in example.items() if name in required}, locale=locale)
+        except RenderError as error:
+            finding = error.finding
+            declared = front.document.key_place(("variables", error.variable or ""))
+            place = Place(finding.file, finding.line, finding.column) if finding.file else declared
+            report.warning(
+                place,
+                "optional-not-guarded",
+                f"without the optional variables: {finding.message}",
+                f"guard it with {{% if {error.variable or 'name'} %}}, give a default, or make it required",
+            )
 
 
 def _revision(compiling: Compiling, key: str) -> str:

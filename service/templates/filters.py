@@ -50,7 +50,8 @@ def filters_for(language: str) -> dict[str, Callable[..., Any]]:
     def fcfa(value: Any) -> str:
         """450000 -> "450 000 FCFA"; the franc CFA has no subunit in use, so amounts are rounded half up."""
         amount = _decimal(value, "fcfa")
-        return f"{grouped(amount.quantize(Decimal(1), 'ROUND_HALF_UP'))}\u00a0FCFA"
+        # + 0 takes the sign from minus zero, which is equal to zero and would be remembered for it
+        return f"{grouped(amount.quantize(Decimal(1), 'ROUND_HALF_UP') + 0)}\u00a0FCFA"
 
     @lru_cache(_CACHED)
     def as_percent(share: Decimal) -> str:
@@ -130,7 +131,7 @@ def _decimal(value: Any, name: str) -> Decimal:
         raise Unprintable(f'|{name} needs a number, not "{text[:30]}"') from None
     if not amount.is_finite() or abs(amount.adjusted()) > _MAX_DIGITS:
         raise Unprintable(f'|{name} needs a number, not "{text[:30]}"')
-    return amount
+    return amount + 0
 
 
 def _moment(value: Any, name: str) -> datetime | date:

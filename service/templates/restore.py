@@ -18,7 +18,7 @@ BLOCK_BEGIN, BLOCK_END = "\x02%", "%\x03"
 COMMENT_BEGIN, COMMENT_END = "\x02#", "#\x03"
 
 #: RFC 5322 allows 998 octets a line; a tag is broken between attributes well before, values included.
-_LINE_OCTETS = 500
+_LINE_OCTETS = 150
 _FILTERS = {
     Context.ATTRIBUTE: "_attribute",
     Context.CSS: "_css",
@@ -26,6 +26,8 @@ _FILTERS = {
     Context.URL_PART: "_url_part",
     Context.URL_MAIL: "_url_mail",
 }
+_CONDITION = re.compile(r"<!--\[if[^\]]*\]>")
+_CONDITION_END = "<![endif]-->"
 _SAFE = re.compile(r"\|\s*safe\b")
 _ATTRIBUTE = re.compile(r"""(\s+)([^\s=/>"']+)(?:(=)(["'])((?:(?!\4).)*)\4)?""", re.S)
 
@@ -123,11 +125,10 @@ class _Html:
     def _comment(self, text: str) -> None:
         if re.fullmatch(r"<!--zqj\d{5}x-->", text):
             self._text(text[4:-3])
-        elif PLACEHOLDER.search(text) and (condition := re.match(r"<!--\[if[^\]]*\]>", text)):
-            end = "<![endif]-->" if text.endswith("<![endif]-->") else "-->"
+        elif (condition := _CONDITION.match(text)) and text.endswith(_CONDITION_END):
             self._writer.literal(condition[0])
-            self.write(text[condition.end() : -len(end)])
-            self._writer.literal(end)
+            self.write(text[condition.end() : -len(_CONDITION_END)])
+            self._writer.literal(_CONDITION_END)
         else:
             self._writer.literal(text)
 

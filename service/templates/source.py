@@ -4,16 +4,18 @@ import hashlib
 import os
 import posixpath
 import stat
-import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from service.errors import GitError
+from service.templates.git import commit_of, git, read_objects
+
 #: Larger files are no templates; refusing them keeps a stray dump from being read at each change.
 MAX_FILE_BYTES = 2_000_000
+#: A folder that changes each time it is read is taken as it was the last time.
+_MAX_READS = 5
 _ENDINGS = (".mjml", ".txt", ".yaml", ".yml", ".html", ".css", ".j2", ".jinja", ".svg")
-_GIT_TIMEOUT_S = 5.0
-_GIT_SAFE = ("-c", "core.hooksPath=/dev/null", "-c", "core.fsmonitor=false", "-c", "submodule.recurse=false")
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +104,27 @@ def read_files(root: Path, previous: Files | None = None) -> Files:
 def _read_folder(
     real_root: str, folder: str, prefix: str, known: Mapping[str, File], by_path: dict[str, File], *, depth: int
 ) -> None:
+    """Read again where files came or went meanwhile, or all of it was swapped: a template is of one moment."""
+    for _ in range(_MAX_READS):
+        found: dict[str, File] = {}
+        before = _identity(folder)
+        _read_entries(real_root, folder, prefix, known, found, depth=depth)
+        if _identity(folder) == before:
+            break
+    by_path |= found
+
+
+def _identity(folder: str) -> tuple[int, ...]:
+    try:
+        status = Path(folder).stat()
+    except OSError:
+        return ()
+    return (status.st_dev, status.st_ino, status.st_mtime_ns)
+
+
+def _read_entries(
+    real_root: str, folder: str, prefix: str, known: Mapping[str, File], by_path: dict[str, File], *, depth: int
+) -> None:
     try:
         entries = list(os.scandir(folder))
     except OSError:
@@ -157,24 +180,25 @@ def read_checkout(root: Path) -> Checkout:
 
 
 def _git(root: Path, *arguments: str) -> str | None:
-    environment = {
-        "PATH": os.environ.get("PATH", os.defpath),
-        "GIT_CONFIG_NOSYSTEM": "1",
-        "GIT_CONFIG_GLOBAL": "/dev/null",
-        "GIT_TERMINAL_PROMPT": "0",
-        "GIT_OPTIONAL_LOCKS": "0",
-        "LC_ALL": "C",
-    }
     try:
-        done = subprocess.run(  # noqa: S603 - a constant command and constant arguments, no shell
-            ("git", *_GIT_SAFE, "-c", "safe.directory=*", *arguments),  # noqa: S607
-            cwd=root,
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            timeout=_GIT_TIMEOUT_S,
-            check=False,
-        )
-    except (OSError, subprocess.TimeoutExpired):
+        return git(root, *arguments).decode("utf-8", "replace")
+    except GitError:
         return None
-    return done.stdout.decode("utf-8", "replace") if done.returncode == 0 else None
+
+
+def files_at(root: Path, ref: str) -> Files:
+    """The files below `root` as they were at a commit: none where the directory was not there yet.
+
+    Symbolic links are left out. GitError: no git, no checkout, or no such commit.
+    """
+    commit = commit_of(root, ref)
+    prefix = git(root, "rev-parse", "--show-prefix").decode().rstrip("\n")
+    below = ("--", prefix) if prefix else ()
+    listing = git(root, "ls-tree", "-r", "-z", "--long", "--full-tree", commit, *below).decode("utf-8", "replace")
+    names: dict[str, str] = {}
+    for line in filter(None, listing.split("\0")):
+        (mode, _, name, size), path = line.partition("\t")[0].split(), line.partition("\t")[2].removeprefix(prefix)
+        is_file = mode.startswith("100") and int(size) <= MAX_FILE_BYTES
+        if is_file and path.endswith(_ENDINGS) and not any(part.startswith(".") for part in path.split("/")):
+            names[path] = name
+    return Files({path: _file(data) for path, data in zip(names, read_objects(root, list(names.values())), strict=True)})

@@ -11,9 +11,13 @@ from service.templates.template import Template
 
 SOURCE = front_matter() + column(
     '{% import "../_shared/m.html" as m %}<mj-text>{{ m.b(name) }}</mj-text><mj-table>{% for row in rows %}<tr>'
-    "<td>{{ row.label }}</td><td>{{ number|fcfa }}</td></tr>{% endfor %}</mj-table><mj-button href='{{ link }}'>x</mj-button>"
+    "<td>{{ row.label }}</td><td>{{ number|fcfa }}</td></tr>{% endfor %}</mj-table><mj-button "
+    "href='{{ link }}'>x</mj-button>"
 )
-FILES = {"_shared/m.html": "{% macro b(x) %}<b>{{ x }}</b>{% endmacro %}", "t/template.en.mjml": '{% extends "template.mjml" %}'}
+FILES = {
+    "_shared/m.html": "{% macro b(x) %}<b>{{ x }}</b>{% endmacro %}",
+    "t/template.en.mjml": '{% extends "template.mjml" %}',
+}
 
 
 def test_archived_template_renders_the_same_bytes() -> None:

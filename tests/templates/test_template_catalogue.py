@@ -1,6 +1,5 @@
 """The catalogue: one snapshot, rebuilt in part when files change; the last good revision serves while one is broken."""
 
-import os
 import shutil
 import subprocess
 import threading
@@ -101,9 +100,9 @@ def test_link_out_of_the_directory_is_not_followed(root: Path, tmp_path: Path) -
     (tmp_path / "secret.html").write_text("geheim")
     (root / "_shared" / "secret.html").symlink_to(tmp_path / "secret.html")
     _write(root, "c/template.mjml", front_matter() + text('{% include "../_shared/secret.html" %}'))
-    assert [one.code for one in Catalogue(root, budget=BUDGET).load().entries["c"].findings if one.severity == "error"] == [
-        "file-not-found"
-    ]
+    assert [
+        one.code for one in Catalogue(root, budget=BUDGET).load().entries["c"].findings if one.severity == "error"
+    ] == ["file-not-found"]
 
 
 def test_commit_is_that_of_the_checkout(root: Path) -> None:
@@ -225,7 +224,7 @@ def test_watch_follows_a_mounted_config_map(tmp_path: Path) -> None:
     thread.start()
     try:
         (root / "..new").symlink_to("..2")
-        os.replace(root / "..new", root / "..data")
+        (root / "..new").replace(root / "..data")
         _wait(lambda: _text(catalogue, "b") == "b2\n")
     finally:
         stop.set()

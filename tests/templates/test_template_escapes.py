@@ -71,7 +71,8 @@ def test_start_of_a_link_takes_the_schemes_of_mail(link: str) -> None:
 
 @pytest.mark.parametrize(
     "link",
-    ["javascript:alert(1)", "java\nscript:x", " JaVaScRiPt:x", "data:text/html,x", "vbscript:x", "//x.example", "", "x.example",
+    ["javascript:alert(1)", "java\nscript:x", " JaVaScRiPt:x", "data:text/html,x", "vbscript:x", "//x.example", "",
+     "x.example",
      "javascript&colon;alert(1)", "file:///etc/passwd", "\x01javascript:x"],
 )  # fmt: skip
 def test_start_of_a_link_refuses_every_other_scheme(link: str) -> None:

@@ -1,4 +1,4 @@
-"""Compile once, then Jinja, is the same as Jinja first, then MJML and premailer, for every place where Jinja may stand."""
+"""Compile once, then Jinja, is the same as Jinja first, wherever Jinja may stand."""
 
 import re
 from collections.abc import Mapping
@@ -27,7 +27,8 @@ FEATURES = {
         '<a href="{{ rows[0].url if rows else link }}">u</a></mj-text>'
     ),
     "values in styles": column(
-        '<mj-text><p class="p" style="width:{{ number }}%;color:{{ color }}; margin:0 {{ number }}px;font-weight:bold">x</p>'
+        '<mj-text><p class="p" style="width:{{ number }}%;color:{{ color }}; margin:0 {{ number '
+        '}}px;font-weight:bold">x</p>'
         '<div style="{% if yes %}color:red{% else %}color:{{ color }}{% endif %}" class="p">y</div></mj-text>',
         '<mj-style inline="inline">.p{ padding:{{ number }}px; border:1px solid {{ color }}; width:10% }</mj-style>',
     ),
@@ -48,13 +49,15 @@ FEATURES = {
     ),
     "loops around sections, nested": document(
         '{% for row in rows %}<mj-section background-color="{{ color }}"><mj-column>{% if loop.first %}'
-        "<mj-text>First {{ row.label }}</mj-text>{% else %}<mj-divider/>{% endif %}{% for x in rows %}<mj-text>{{ x.label }}"
+        "<mj-text>First {{ row.label }}</mj-text>{% else %}<mj-divider/>{% endif %}{% for x in rows "
+        "%}<mj-text>{{ x.label }}"
         "{{ ',' if not loop.last }}</mj-text>{% endfor %}</mj-column></mj-section>{% else %}"
         + SECTION.format("none")
         + "{% endfor %}"
     ),
     "loops around columns of one width": document(
-        '<mj-section>{% for row in rows %}<mj-column width="25%"><mj-text>{{ row.label }}</mj-text></mj-column>{% endfor %}'
+        '<mj-section>{% for row in rows %}<mj-column width="25%"><mj-text>{{ row.label '
+        "}}</mj-text></mj-column>{% endfor %}"
         '<mj-column width="25%"><mj-text>x</mj-text></mj-column></mj-section>'
     ),
     "conditions around components of a column": column(
@@ -69,13 +72,15 @@ FEATURES = {
         '<mj-style inline="inline">td{padding:3px}</mj-style>',
     ),
     "social elements": column(
-        '<mj-social mode="horizontal">{% for row in rows %}<mj-social-element name="facebook-noshare" href="{{ row.url }}">'
+        '<mj-social mode="horizontal">{% for row in rows %}<mj-social-element '
+        'name="facebook-noshare" href="{{ row.url }}">'
         "{{ row.label }}</mj-social-element>{% endfor %}{% if not yes %}"
         '<mj-social-element name="twitter-noshare" href="{{ link }}"/>{% endif %}'
         '<mj-social-element name="github" href="https://g.example">g</mj-social-element></mj-social>'
     ),
     "links of a navbar": column(
-        '<mj-navbar base-url="https://x.example">{% for row in rows %}<mj-navbar-link href="/{{ number }}">{{ row.label }}'
+        '<mj-navbar base-url="https://x.example">{% for row in rows %}<mj-navbar-link href="/{{ '
+        'number }}">{{ row.label }}'
         '</mj-navbar-link>{% endfor %}{% if yes %}<mj-navbar-link href="/p/{{ number }}">p</mj-navbar-link>{% endif %}'
         "</mj-navbar>"
     ),
@@ -89,14 +94,16 @@ FEATURES = {
     "background pictures": document(
         '<mj-section background-url="{{ link }}" background-color="{{ color }}" background-size="cover"><mj-column>'
         '<mj-text>x</mj-text></mj-column></mj-section><mj-hero mode="fixed-height" height="100px" '
-        'background-url="{{ link }}" background-width="600px" background-height="100px">{% if yes %}<mj-text>h</mj-text>'
+        'background-url="{{ link }}" background-width="600px" background-height="100px">{% if yes '
+        "%}<mj-text>h</mj-text>"
         "{% endif %}</mj-hero>"
     ),
     "the head": document(
         '<mj-section><mj-column><mj-text mj-class="big">x</mj-text></mj-column></mj-section>',
         "<mj-title>Facture {{ number }} de {{ name }}{% if yes %} !{% endif %}</mj-title><mj-preview>Bonjour {{ name }}"
         '</mj-preview><mj-raw><meta name="color-scheme" content="light dark">{% if yes %}<meta name="x" '
-        'content="{{ name }}">{% endif %}</mj-raw><mj-attributes><mj-all font-family="Arial"/><mj-text color="{{ color }}"/>'
+        'content="{{ name }}">{% endif %}</mj-raw><mj-attributes><mj-all '
+        'font-family="Arial"/><mj-text color="{{ color }}"/>'
         '<mj-class name="big" font-size="{{ number }}0px"/></mj-attributes>',
     ),
     "conditional comments": document(
@@ -109,24 +116,30 @@ FEATURES = {
     ),
     "groups and accordions": document(
         '<mj-section><mj-group>{% if yes %}<mj-column width="50%"><mj-text>1</mj-text></mj-column>{% endif %}'
-        '<mj-column width="50%"><mj-accordion>{% for row in rows %}<mj-accordion-element><mj-accordion-title>{{ row.label }}'
+        '<mj-column width="50%"><mj-accordion>{% for row in rows '
+        "%}<mj-accordion-element><mj-accordion-title>{{ row.label }}"
         "</mj-accordion-title><mj-accordion-text>{{ row.url }}</mj-accordion-text></mj-accordion-element>{% endfor %}"
         "</mj-accordion></mj-column></mj-group></mj-section>"
     ),
     "set, with, macro, filter": column(
-        "{% set total = number * 3 %}{% with z = total + 1 %}<mj-text>{{ total }} {{ z }}</mj-text>{% endwith %}<mj-text>"
+        "{% set total = number * 3 %}{% with z = total + 1 %}<mj-text>{{ total }} {{ z "
+        "}}</mj-text>{% endwith %}<mj-text>"
         "{% macro m(x) %}<b>{{ x }}</b>{% endmacro %}{{ m(name) }} {% set u %}<i>{{ number }}</i>{% endset %}{{ u }} "
         "{% filter upper %}abc{% endfilter %}</mj-text>"
     ),
     "attributes over lines": column(
-        '<mj-text><p style="color:red;\n   font-size:{{ number }}0px" title="d\u00e9j\u00e0 \u2764\ufe0f \u202f! \\d">x</p>'
+        '<mj-text><p style="color:red;\n   font-size:{{ number }}0px" title="d\u00e9j\u00e0 '
+        '\u2764\ufe0f \u202f! \\d">x</p>'
         '</mj-text><mj-image alt="ligne1\nligne2 {{ name }}" src="{{ link }}"/>'
     ),
     "void elements as people write them": column("<mj-text>a<BR>b<br/>c<br></br>d<HR></mj-text>"),
-    "blocks in mj-raw": column("<mj-raw>{% if yes %}</mj-raw><mj-text>x</mj-text><mj-raw>{% else %}</mj-raw><mj-raw>{% endif %}</mj-raw>"),
+    "blocks in mj-raw": column(
+        "<mj-raw>{% if yes %}</mj-raw><mj-text>x</mj-text><mj-raw>{% else %}</mj-raw><mj-raw>{% endif %}</mj-raw>"
+    ),
     "hover and media in inline CSS": column(
         "<mj-text><a class='l' href='https://x.example'>x</a></mj-text>",
-        "<mj-style inline='inline'>.l{color:{{ color }}} .l:hover{color:blue} @media (max-width:600px){.l{color:green}}</mj-style>",
+        "<mj-style inline='inline'>.l{color:{{ color }}} .l:hover{color:blue} @media "
+        "(max-width:600px){.l{color:green}}</mj-style>",
     ),
     "a picture in a style": column('<mj-text><p style="background:url({{ link }}) no-repeat">x</p></mj-text>'),
 }
@@ -145,7 +158,7 @@ def test_compile_once_is_jinja_first(name: str, values: Mapping[str, Any]) -> No
 
 
 def _normal(html: str) -> list[object]:
-    """What a mail program sees: elements, attributes, texts; white space and the order of declarations' spaces aside."""
+    """What a mail program sees: elements, attributes, texts; not the white space between them or in styles."""
     html = re.sub(r"<!\[endif\]-->\s*<!--\[if mso \| IE\]>", "", html)
     seen: list[object] = []
     for node in etree.fromstring(html, etree.HTMLParser()).iter():

@@ -22,6 +22,8 @@ def _plain(text: str) -> str:
         ("fcfa", "450 000", "450 000 FCFA"),
         ("fcfa", 1234.5, "1 235 FCFA"),
         ("fcfa", 0, "0 FCFA"),
+        ("fcfa", "-0", "0 FCFA"),
+        ("fcfa", -0.4, "0 FCFA"),
         ("fcfa", -12500, "-12 500 FCFA"),
         ("number", 1234567.5, "1 234 567,5"),
         ("percent", 99.5, "99,5 %"),
@@ -43,7 +45,9 @@ def test_filter_prints_no_breaking_space_inside_an_amount() -> None:
     assert " " not in FRENCH["percent"](99.5)
 
 
-@pytest.mark.parametrize(("count", "expected"), [(0, "0 élément"), (1, "1 élément"), (1.5, "1,5 élément"), (3, "3 éléments")])
+@pytest.mark.parametrize(
+    ("count", "expected"), [(0, "0 élément"), (1, "1 élément"), (1.5, "1,5 élément"), (3, "3 éléments")]
+)
 def test_plural_counts_as_french_does(count: float, expected: str) -> None:
     assert _plain(FRENCH["plural"](count, "élément", "éléments")) == expected
 

@@ -135,7 +135,8 @@ BROKEN = {
     "a reserved word": (text("zqj00001x"), [(CONTENT, 10, "reserved-word")]),
     "a hamburger in a loop": (
         document(
-            "{% for row in rows %}<mj-section><mj-column><mj-navbar hamburger='hamburger'/></mj-column></mj-section>{% endfor %}"
+            "{% for row in rows %}<mj-section><mj-column><mj-navbar "
+            "hamburger='hamburger'/></mj-column></mj-section>{% endfor %}"
         ),
         [(BODY, 45, "hamburger-in-loop")],
     ),

@@ -1,4 +1,4 @@
-"""mj-include, include, extends, import: several files become one template, and mistakes are found in the file they are in."""
+"""Several files become one template, and a mistake is found in the file that it is in."""
 
 from template_kit import VALUES, column, document, errors, front_matter, plain, template, text
 
@@ -36,7 +36,8 @@ def test_include_of_a_document_takes_its_head_and_its_body() -> None:
 
 def test_mistake_in_an_included_file_is_found_there() -> None:
     files = {
-        "_shared/header.mjml": "<mj-section>\n  <mj-column>\n    <mj-text fontsize='3px'>{{ nme }}</mj-text>\n  </mj-column>\n</mj-section>"
+        "_shared/header.mjml": "<mj-section>\n  <mj-column>\n    <mj-text fontsize='3px'>{{ nme "
+        "}}</mj-text>\n  </mj-column>\n</mj-section>"
     }
     found = errors(document('<mj-include path="../_shared/header.mjml" />'), files)
     assert [(one.file, one.line, one.column, one.code) for one in found] == [

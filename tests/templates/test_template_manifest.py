@@ -35,8 +35,10 @@ examples:
   default: {month: février, year: 2026, rows: [{label: a}]}
 ---
 """
-BODY = text("{{ year }} {{ day }} {% for row in rows or [] %}{{ row.label }} {{ row.unit }} {% if row.note %}{{ row.note }}{% endif %}"
-            "{% endfor %}{% if link %}{{ link }}{% endif %}")  # fmt: skip
+BODY = text(
+    "{{ year }} {{ day }} {% for row in rows or [] %}{{ row.label }} {{ row.unit }} "
+    "{% if row.note %}{{ row.note }}{% endif %}{% endfor %}{% if link %}{{ link }}{% endif %}"
+)
 
 
 def test_manifest_has_everything_that_is_declared() -> None:
@@ -57,7 +59,9 @@ def test_manifest_has_everything_that_is_declared() -> None:
 
 
 def test_render_fills_in_headers_preheader_and_defaults() -> None:
-    found = template(FULL + BODY).render({"month": "mars", "year": 2026, "rows": [{"label": "a"}, {"label": "b", "note": "n"}]})
+    found = template(FULL + BODY).render(
+        {"month": "mars", "year": 2026, "rows": [{"label": "a"}, {"label": "b", "note": "n"}]}
+    )
     assert (found.subject, found.from_header, found.reply_to) == (
         "Facture mars", "Facturation <billing@rgz.example>", "mars@rgz.example",
     )  # fmt: skip
@@ -109,7 +113,7 @@ def test_problems_stop_at_what_is_too_deep() -> None:
         ("version: 3", "version: trois", (7, 10), 'version: "trois" is not a whole number'),
         ("category: billing", "categry: billing", (5, 1), 'unknown field "categry"'),
         ("description: Facture mensuelle\n", "", (2, 1), "description is required"),
-        ("stream: transactional", "stream: other", (6, 9), 'stream: "other" is not one of "transactional", "marketing"'),
+        ("stream: transactional", "stream: other", (6, 9), 'stream: "other" is not one of "transactional"'),
         ("attempts: 3", "attempts: 0", (12, 38), "delivery.attempts: 0 is less than 1"),
         ("24h", "24 hours", (12, 73), 'delivery.expires_after: "24 hours" does not match ^[1-9][0-9]{0,5}[smhd]$'),
         ("month: string", "month: strng", (14, 10), 'variable "month": type[0]: "strng" is not one of '),
@@ -140,6 +144,16 @@ def test_examples_are_files_and_each_is_rendered() -> None:
     assert found.examples["autre"] == {"month": "mai", "year": "02"}
     wrong = errors(source, {**files, "t/examples/zero.yaml": "month: mars\n\nyear:\n  a: 1\n"})
     assert [(one.file, one.line, one.column) for one in wrong] == [("t/examples/zero.yaml", 4, 3)]
+
+
+def test_optional_variable_that_is_always_printed_is_a_warning() -> None:
+    source = FULL + BODY.replace("{% if link %}{{ link }}{% endif %}", "{{ link }}")
+    source = source.replace("year: 2026, rows", 'year: 2026, link: "https://x.example/", rows')
+    compilation = compiled(source)
+    assert compilation.template is not None
+    assert [(one.severity, one.code, one.message) for one in compilation.findings] == [
+        ("warning", "optional-not-guarded", "without the optional variables: link is missing")
+    ]
 
 
 def test_variable_without_an_example_is_a_warning() -> None:

@@ -1,4 +1,4 @@
-"""A template can't reach what it should not, change its values, or run without an end; and its errors lead back to it."""
+"""A template reaches nothing, changes nothing, and ends; its errors lead back to the author's file."""
 
 import threading
 
@@ -21,9 +21,11 @@ def refused(source: str, **values: object) -> RenderError:
     "expression",
     [
         "{{ name.__class__ }}", "{{ name['__class__'] }}", "{{ rows.append }}", "{{ yes.__class__.__mro__ }}",
-        "{{ number|attr('real') }}", "{{ rows|map(attribute='__class__')|list }}", "{{ loop }}", "{{ self }}", "{{ range }}",
+        "{{ number|attr('real') }}", "{{ rows|map(attribute='__class__')|list }}", "{{ loop }}",
+        "{{ self }}", "{{ range }}",
         "{% for row in rows %}{{ row.__class__ }}{% endfor %}", "{% for row in rows %}{{ loop._iterator }}{% endfor %}",
-        "{{ cycler }}", "{{ (number|string).__init__ }}", "{{ namespace.__init__ }}", "{% set x = namespace() %}{{ x.__class__ }}",
+        "{{ cycler }}", "{{ (number|string).__init__ }}", "{{ namespace.__init__ }}",
+        "{% set x = namespace() %}{{ x.__class__ }}",
     ],
 )  # fmt: skip
 def test_nothing_but_data_is_reached(expression: str) -> None:
@@ -122,7 +124,8 @@ def test_optional_variable_is_false_in_a_condition_and_an_error_where_it_is_prin
 def test_renders_from_many_threads_do_not_mix() -> None:
     compiled_ = template(
         document(
-            "<mj-section><mj-column><mj-table>{% for row in rows %}<tr><td>{{ row.label }}{{ name }}</td></tr>{% endfor %}"
+            "<mj-section><mj-column><mj-table>{% for row in rows %}<tr><td>{{ row.label }}{{ name "
+            "}}</td></tr>{% endfor %}"
             "</mj-table></mj-column></mj-section>"
         )
     )
@@ -131,9 +134,8 @@ def test_renders_from_many_threads_do_not_mix() -> None:
     def work(name: str) -> None:
         values = {**VALUES, "name": name, "rows": [{"label": name, "url": "u"}] * 50}
         expected = compiled_.render(values).html
-        for _ in range(40):
-            if compiled_.render(values).html != expected or expected.count(f"<td>{name}{name}</td>") != 50:
-                wrong.append(name)
+        is_whole = expected.count(f"<td>{name}{name}</td>") == 50
+        wrong.extend(name for _ in range(40) if not is_whole or compiled_.render(values).html != expected)
 
     threads = [threading.Thread(target=work, args=(f"n{index}",)) for index in range(8)]
     for thread in threads:

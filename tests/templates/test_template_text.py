@@ -45,14 +45,18 @@ def test_condition_leaves_no_gap() -> None:
 
 
 def test_list_and_links_are_written_out() -> None:
-    source = text('<ul><li>un</li><li>deux</li></ul><a href="https://x.example/">ici</a> <a href="mailto:a@x.example">a@x.example</a>')
+    source = text(
+        '<ul><li>un</li><li>deux</li></ul><a href="https://x.example/">ici</a> <a '
+        'href="mailto:a@x.example">a@x.example</a>'
+    )
     assert plain(source) == "- un\n- deux\n\nici (https://x.example/) a@x.example\n"
 
 
 def test_what_is_only_for_the_eye_is_left_out() -> None:
     source = document(
         "<mj-section><mj-column><mj-image src='https://x.example/a.png' alt='' /><mj-spacer /><mj-text>a&nbsp;b "
-        "<!--[if mso]>non<![endif]--><span style='display: none'>caché</span></mj-text><mj-raw><style>.a{}</style></mj-raw>"
+        "<!--[if mso]>non<![endif]--><span style='display: "
+        "none'>caché</span></mj-text><mj-raw><style>.a{}</style></mj-raw>"
         "</mj-column></mj-section>",
         "<mj-preview>aperçu</mj-preview><mj-title>titre</mj-title>",
     )
@@ -60,12 +64,16 @@ def test_what_is_only_for_the_eye_is_left_out() -> None:
 
 
 def test_own_text_part_is_taken_as_it_is_written() -> None:
-    files = {"t/template.txt": "Bonjour {{ name }}\n\n{% if not yes %}\nnon\n{% endif %}\n\n  - {{ number }}\n\n\n\nFin"}
+    files = {
+        "t/template.txt": "Bonjour {{ name }}\n\n{% if not yes %}\nnon\n{% endif %}\n\n  - {{ number }}\n\n\n\nFin"
+    }
     assert plain(text("x"), files) == "Bonjour Zoé <b>&\"'\n\n  - 3\n\nFin\n"
 
 
 def test_macro_and_block_set_are_text_too() -> None:
-    source = text("{% macro b(x) %}<b>{{ x }}</b>{% endmacro %}{% set y %}<i>{{ name }}</i>{% endset %}{{ b(name) }} {{ y }}")
+    source = text(
+        "{% macro b(x) %}<b>{{ x }}</b>{% endmacro %}{% set y %}<i>{{ name }}</i>{% endset %}{{ b(name) }} {{ y }}"
+    )
     assert plain(source, name="a < b") == "a < b a < b\n"
 
 

@@ -1,0 +1,173 @@
+"""Writing a template's folder: all of a change, or nothing of it, whatever happens in between.
+
+The changed folder is built beside the old one, under a name that readers leave out, and swapped in by one rename. A
+process that is killed leaves the old folder or the new one, and a draft that the next change takes away.
+"""
+
+import ctypes
+import errno
+import os
+import re
+import secrets
+import shutil
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+#: What a template may be called: it is a folder, a part of URLs, and what callers write.
+KEY = re.compile(r"[a-z][a-z0-9_-]{0,79}")
+KEY_RULE = "a template's key has 1 to 80 of a-z, 0-9, _ and -, and begins with a letter"
+_DRAFT = ".draft-"
+_AT_FDCWD = -100  # "relative to the current folder", fcntl.h of Linux
+_RENAME_EXCHANGE = 2  # renameat2(2)
+
+Changes = Mapping[str, bytes | None]
+Exchange = Callable[[Path, Path], bool]
+
+
+class _Dumper(yaml.SafeDumper):
+    def ignore_aliases(self, data: Any) -> bool:
+        """Each value is written out: our reader refuses aliases."""
+        return True
+
+
+def example_file(values: Mapping[str, Any]) -> bytes:
+    """An example as the YAML file that reads back as these values."""
+    text: str = yaml.dump(dict(values), Dumper=_Dumper, allow_unicode=True, sort_keys=False, width=120)
+    return text.encode()
+
+
+def exchange(one: Path, other: Path) -> bool:
+    """Swaps two folders in one step (Linux); False where system or file system can't."""
+    try:
+        rename = ctypes.CDLL(None, use_errno=True).renameat2
+    except AttributeError:
+        return False
+    if rename(_AT_FDCWD, os.fsencode(one), _AT_FDCWD, os.fsencode(other), _RENAME_EXCHANGE) == 0:
+        return True
+    number = ctypes.get_errno()
+    if number in (errno.EINVAL, errno.ENOSYS, errno.EXDEV, errno.ENOTSUP):
+        return False
+    raise OSError(number, os.strerror(number))
+
+
+@contextmanager
+def changed(root: Path, key: str, changes: Changes, *, swap: Exchange = exchange) -> Iterator[None]:
+    """The folder `key` with these changes (path in it -> content, None: without that file); put back if the block raises.
+
+    One at a time: the caller holds a lock. OSError: it can't be written; nothing has changed.
+    """
+    _take_away_drafts(root)
+    target, draft = root / key, root / f"{_DRAFT}{key}-{secrets.token_hex(4)}"
+    try:
+        _build(target, draft, changes)
+        if not target.exists():
+            undo = _put(draft, target)
+        elif swap(draft, target):
+            undo = _swapped(draft, target, swap)
+        else:
+            undo = _one_by_one(draft, target, changes)
+        _sync(root)
+        with _undone(undo):
+            yield
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
+
+
+@contextmanager
+def removed(root: Path, key: str) -> Iterator[None]:
+    """Without the folder `key`; it is put back if the block raises. OSError: it can't be removed."""
+    _take_away_drafts(root)
+    draft = root / f"{_DRAFT}{key}-{secrets.token_hex(4)}"
+    undo = _put(root / key, draft)
+    try:
+        _sync(root)
+        with _undone(undo):
+            yield
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
+
+
+@contextmanager
+def _undone(undo: Callable[[], None]) -> Iterator[None]:
+    try:
+        yield
+    except BaseException:
+        undo()
+        raise
+
+
+def _take_away_drafts(root: Path) -> None:
+    for draft in root.glob(f"{_DRAFT}*"):
+        shutil.rmtree(draft, ignore_errors=True)
+
+
+def _build(target: Path, draft: Path, changes: Changes) -> None:
+    if target.is_symlink() or any(path.is_symlink() for path in target.rglob("*")):
+        raise OSError(errno.EROFS, "it comes through symbolic links, as mounted configuration does")
+    if target.exists():
+        shutil.copytree(target, draft)
+    else:
+        draft.mkdir()
+    for name, data in changes.items():
+        file = draft / name
+        if data is None:
+            file.unlink(missing_ok=True)
+            continue
+        file.parent.mkdir(parents=True, exist_ok=True)
+        with file.open("wb") as opened:
+            opened.write(data)
+            opened.flush()
+            os.fsync(opened.fileno())
+    for folder in (draft, *(path for path in draft.rglob("*") if path.is_dir())):
+        _sync(folder)
+
+
+def _put(source: Path, target: Path) -> Callable[[], None]:
+    source.rename(target)
+    return lambda: target.rename(source) and None
+
+
+def _swapped(draft: Path, target: Path, swap: Exchange) -> Callable[[], None]:
+    def undo() -> None:
+        swap(draft, target)
+
+    return undo
+
+
+def _one_by_one(draft: Path, target: Path, changes: Changes) -> Callable[[], None]:
+    """Where folders can't be swapped: file by file, the old ones kept until all is well."""
+    old = draft / ".old"
+    done: list[str] = []
+
+    def undo() -> None:
+        for name in reversed(done):
+            if (old / name).exists():
+                (old / name).replace(target / name)
+            else:
+                (target / name).unlink(missing_ok=True)
+
+    with _undone(undo):
+        for name, data in changes.items():
+            for folder in (old, target):
+                (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            if (target / name).exists():
+                shutil.copy2(target / name, old / name)
+            done.append(name)
+            if data is None:
+                (target / name).unlink(missing_ok=True)
+            else:
+                (draft / name).replace(target / name)
+    return undo
+
+
+def _sync(folder: Path) -> None:
+    """A rename is on disk once its folder is (fsync(2))."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

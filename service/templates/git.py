@@ -1,0 +1,163 @@
+"""The git command, asked so that no configuration, hook or prompt of the machine plays a part."""
+
+import os
+import subprocess
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from service.errors import GitError
+
+_TIMEOUT_S = 10.0
+_SAFE = (
+    *("-c", "core.hooksPath=/dev/null"),
+    *("-c", "core.fsmonitor=false"),
+    *("-c", "submodule.recurse=false"),
+    *("-c", "commit.gpgSign=false"),
+    *("-c", "maintenance.auto=false"),
+    *("-c", "gc.auto=0"),
+    *("-c", "safe.directory=*"),
+)
+
+
+def git(folder: Path, *arguments: str, stdin: bytes = b"", more: Mapping[str, str] | None = None) -> bytes:
+    """What git prints when it is asked in `folder`; `more` joins its environment. Raises GitError."""
+    environment = {
+        "PATH": os.environ.get("PATH", os.defpath),
+        "GIT_CONFIG_NOSYSTEM": "1",
+        "GIT_CONFIG_GLOBAL": os.devnull,
+        "GIT_TERMINAL_PROMPT": "0",
+        "GIT_OPTIONAL_LOCKS": "0",
+        "GIT_LITERAL_PATHSPECS": "1",
+        "LC_ALL": "C",
+        **(more or {}),
+    }
+    try:
+        done = subprocess.run(  # noqa: S603 - git alone, without a shell; what callers say stands behind `--`
+            ("git", *_SAFE, *arguments),  # noqa: S607
+            cwd=folder,
+            env=environment,
+            input=stdin,
+            capture_output=True,
+            timeout=_TIMEOUT_S,
+            check=False,
+        )
+    except FileNotFoundError:
+        raise GitError("There is no git on this machine (or no such folder); install it.") from None
+    except subprocess.TimeoutExpired:
+        raise GitError(f"git took longer than {_TIMEOUT_S:.0f} s.") from None
+    except OSError as error:
+        raise GitError(f"git can't be run ({error.strerror}).") from error
+    if done.returncode:
+        raise GitError("git refused.", reply=done.stderr.decode("utf-8", "replace").strip())
+    return done.stdout
+
+
+def commit_of(folder: Path, ref: str) -> str:
+    """The commit that a branch, a tag or an abbreviation names. GitError: no git, no checkout, or no such commit."""
+    if not is_work_tree(folder):
+        raise GitError(f"{folder} is not in a git checkout, so there is no {ref} to compare with.")
+    try:
+        name = git(folder, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{ref}^{{commit}}")
+    except GitError as error:
+        raise GitError(f"There is no commit {ref!r} in this checkout; is it fetched?", reply=error.reply) from None
+    return name.decode().strip()
+
+
+def is_work_tree(folder: Path) -> bool:
+    """Whether `folder` lies in a checkout. GitError: there is no git to ask."""
+    try:
+        return git(folder, "rev-parse", "--is-inside-work-tree").strip() == b"true"
+    except GitError as error:
+        if error.reply:
+            return False
+        raise
+
+
+def read_objects(folder: Path, names: Sequence[str]) -> list[bytes]:
+    """The contents of objects, in this order. GitError: one is not here, as in a partial clone."""
+    answer = git(folder, "cat-file", "--batch", stdin="".join(f"{name}\n" for name in names).encode())
+    contents: list[bytes] = []
+    start = 0
+    for name in names:
+        end = answer.index(b"\n", start)
+        header = answer[start:end].split()
+        if len(header) != 3:
+            raise GitError(f"The object {name} is missing in this checkout; fetch all of it.")
+        start = end + 1 + int(header[2]) + 1
+        contents.append(answer[end + 1 : start - 1])
+    return contents
+
+
+@dataclass(frozen=True, slots=True)
+class Author:
+    """Who is named in a commit."""
+
+    name: str
+    email: str
+
+
+@dataclass(frozen=True, slots=True)
+class WorkTree:
+    """A checkout in which folders of `root` can be committed, each by itself."""
+
+    root: Path
+
+    @classmethod
+    def around(cls, root: Path, key: str) -> "WorkTree | None":
+        """The checkout that holds the folder `key`; None outside of one, without git, and where git ignores it."""
+        try:
+            if not is_work_tree(root):
+                return None
+        except GitError:
+            return None
+        try:
+            git(root, "check-ignore", "--quiet", "--", key)
+        except GitError:
+            return cls(root)
+        return None
+
+    def has_changes(self, key: str) -> bool:
+        """Whether the folder differs from the commit that is checked out, staged or not. Raises GitError."""
+        return bool(git(self.root, "status", "--porcelain", "-z", "--untracked-files=all", "--no-renames", "--", key))
+
+    def commit(self, key: str, *, author: Author, message: str) -> str:
+        """Commits the folder as it is, and nothing else: what is staged elsewhere stays staged. The commit's name.
+
+        GitError: it can't be; the index is as it was.
+        """
+        before = self._head()
+        who = {
+            f"GIT_{role}_{field.upper()}": getattr(author, field)
+            for role in ("AUTHOR", "COMMITTER")
+            for field in ("name", "email")
+        }
+        options = ("--quiet", "--no-verify", "--cleanup=whitespace", "--file=-", "--only")
+        try:
+            git(self.root, "add", "--all", "--", key)
+            git(self.root, "commit", *options, "--", key, stdin=message.encode(), more=who)
+        except GitError:
+            if not self._has_committed(key, before):  # git may have done it and been slow to say so
+                self._unstage(key, before)
+                raise
+        return self._head() or ""
+
+    def _head(self) -> str | None:
+        try:
+            return git(self.root, "rev-parse", "--verify", "--quiet", "HEAD").decode().strip()
+        except GitError:
+            return None  # no commit yet
+
+    def _has_committed(self, key: str, before: str | None) -> bool:
+        try:
+            return self._head() != before and not self.has_changes(key)
+        except GitError:
+            return False
+
+    def _unstage(self, key: str, before: str | None) -> None:
+        undo = ("reset", "--quiet") if before else ("rm", "-r", "--quiet", "--cached", "--ignore-unmatch")
+        try:
+            git(self.root, *undo, "--", key)
+        except GitError as error:
+            if "index.lock" not in error.reply:  # whoever holds it kept us from staging, too
+                raise
