@@ -1,9 +1,11 @@
 """The whole service inside a test: real HTTP, real SMTP, a real database, and an end."""
 
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -73,11 +75,26 @@ def eventually(look: Callable[[], Any], good: Callable[[Any], bool], *, within_s
     return seen
 
 
+@cache
+def _compiled() -> tempfile.TemporaryDirectory[str]:
+    """What this test process has compiled: the templates are the same in all tests that do not change them."""
+    return tempfile.TemporaryDirectory(prefix="rgz-compiled-")
+
+
+def data_directory(directory: Path) -> Path:
+    """A fresh EMAIL_DATA_DIR, but for the cache of compiled templates."""
+    state = directory / "state"
+    if not state.exists():
+        state.mkdir(mode=0o700)
+        (state / "compiled").symlink_to(_compiled().name)
+    return state
+
+
 def settings_for(directory: Path, **changes: Any) -> Settings:
     """Settings with all state below this directory; everybody on this machine may send and read."""
     return Settings().with_changes(
         **{
-            "email_data_dir": directory / "state",
+            "email_data_dir": data_directory(directory),
             "email_templates_dir": ROOT / "email_templates",
             "email_admin_token": ADMIN_TOKEN,
             "email_anonymous_scopes": "send,read",

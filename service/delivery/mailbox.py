@@ -4,6 +4,7 @@ What it is not: a mail server. No login, no encryption, no disk.
 """
 
 import asyncio
+import socket
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
@@ -58,17 +59,20 @@ class Mailbox:
 
     def start(self, host: str = "127.0.0.1", port: int = 0) -> int:
         """Listen; the port, a free one for 0. Raises ConfigurationError where the port can't be had."""
-        loop = asyncio.new_event_loop()
         try:
-            server = loop.run_until_complete(loop.create_server(lambda: self._session(loop), host, port))
+            listener = socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
         except OSError as error:
-            loop.close()
             raise ConfigurationError([f"The mailbox can't listen on {host}:{port} ({error.strerror})."]) from error
-        self._loop = loop
+        listening = int(listener.getsockname()[1])
+        ready = threading.Event()
+        self._loop = asyncio.new_event_loop()
         self._stopped = False
-        self._thread = threading.Thread(target=_serve, args=(loop, server), name="mailbox", daemon=True)
+        self._thread = threading.Thread(
+            target=self._serve, args=(self._loop, listener, ready), name="mailbox", daemon=True
+        )
         self._thread.start()
-        return int(server.sockets[0].getsockname()[1])
+        ready.wait()
+        return listening
 
     def stop(self) -> None:
         """Close; the mails stay readable. Who waits in `list` goes home. Stopping twice does nothing."""
@@ -120,6 +124,20 @@ class Mailbox:
             self._changed.notify_all()
         return item.id
 
+    def _serve(self, loop: asyncio.AbstractEventLoop, listener: socket.socket, ready: threading.Event) -> None:
+        """The life of the loop, in a thread of its own: whoever starts a mailbox may run a loop already."""
+        asyncio.set_event_loop(loop)
+        server = loop.run_until_complete(loop.create_server(lambda: self._session(loop), sock=listener))
+        ready.set()
+        loop.run_forever()
+        server.close()
+        tasks = asyncio.all_tasks(loop)
+        for task in tasks:
+            task.cancel()
+        loop.run_until_complete(asyncio.gather(*tasks, return_exceptions=True))
+        loop.run_until_complete(loop.shutdown_asyncgens())
+        loop.close()
+
     def _session(self, loop: asyncio.AbstractEventLoop) -> Any:
         return SMTP(
             _Reception(self),
@@ -149,18 +167,6 @@ class _Reception:
         content = bytes(envelope.original_content or b"")
         mail_id = self._mailbox.keep(envelope.mail_from or "", envelope.rcpt_tos, content)
         return f"250 2.0.0 Ok: queued as mailbox-{mail_id}"
-
-
-def _serve(loop: asyncio.AbstractEventLoop, server: asyncio.Server) -> None:
-    asyncio.set_event_loop(loop)
-    loop.run_forever()
-    server.close()
-    tasks = asyncio.all_tasks(loop)
-    for task in tasks:
-        task.cancel()
-    loop.run_until_complete(asyncio.gather(*tasks, return_exceptions=True))
-    loop.run_until_complete(loop.shutdown_asyncgens())
-    loop.close()
 
 
 def _is_to(item: MailboxItem, wanted: str) -> bool:

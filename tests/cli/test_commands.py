@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from processes import run
+from running import data_directory
 
 TOKEN = "admin-token-of-the-tests"
 WELCOME = ["--set", "reseller_name=Tech", "--set", "validation_link=https://rgz.bj", "--set", "estimated_duration=7 j"]
@@ -15,7 +16,7 @@ WELCOME = ["--set", "reseller_name=Tech", "--set", "validation_link=https://rgz.
 
 @pytest.fixture
 def environment(tmp_path: Path) -> dict[str, str]:
-    return {"EMAIL_DATA_DIR": str(tmp_path / "state"), "EMAIL_ADMIN_TOKEN": TOKEN}
+    return {"EMAIL_DATA_DIR": str(data_directory(tmp_path)), "EMAIL_ADMIN_TOKEN": TOKEN}
 
 
 def test_render_needs_no_settings_and_no_data_directory(tmp_path: Path) -> None:

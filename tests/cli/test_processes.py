@@ -11,6 +11,7 @@ import httpx
 import pytest
 
 from processes import Process, started
+from running import data_directory
 
 TOKEN = "admin-token-of-the-tests"
 ADMIN = {"Authorization": f"Bearer {TOKEN}"}
@@ -20,7 +21,7 @@ WELCOME = {"reseller_name": "Tech", "validation_link": "https://rgz.bj", "estima
 @pytest.fixture
 def environment(tmp_path: Path) -> dict[str, str]:
     return {
-        "EMAIL_DATA_DIR": str(tmp_path / "state"),
+        "EMAIL_DATA_DIR": str(data_directory(tmp_path)),
         "EMAIL_ADMIN_TOKEN": TOKEN,
         "EMAIL_ANONYMOUS_SCOPES": "send,read",
     }
