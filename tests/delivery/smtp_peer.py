@@ -191,7 +191,9 @@ class _Talk:
     def encrypt(self, context: ssl.SSLContext | None) -> None:
         assert context is not None
         self._connection.settimeout(5)
-        self._connection = context.wrap_socket(self._connection, server_side=True)
+        # First the name, then the handshake: what fails in it is closed like everything else.
+        self._connection = context.wrap_socket(self._connection, server_side=True, do_handshake_on_connect=False)
+        self._connection.do_handshake()
         self._connection.settimeout(0.02)
 
     def say(self, text: str) -> None:
