@@ -5,6 +5,7 @@ telephone address. Where branches meet, the states add up; an expression that wo
 """
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import StrEnum
 from html import unescape
@@ -43,6 +44,8 @@ class Context(StrEnum):
 
 _URL = frozenset({Context.URL_START, Context.URL_PART, Context.URL_MAIL})
 _MAIL = re.compile(r"\s*(mailto|tel|sms):", re.I)
+#: What made a composite of declarations a declaration.
+_DECLARED = re.compile(r":\s?0(?![\d.])")
 _URL_OPEN = re.compile(r"url\(", re.I)
 
 
@@ -118,21 +121,27 @@ class Way:
             self._states = frozenset(branch.after | (set() if branch.has_else or not conditional else branch.before))
 
 
-def flat_parts(text: str, tokens: Tokens) -> list[str | Token]:
-    """Literals and tokens of a value in turn; composites are opened."""
+def quoted(literal: str) -> str:
+    """The author's text inside of a double-quoted attribute; his own entities stay."""
+    return literal.replace('"', "&quot;").replace("<", "&lt;")
+
+
+def flat_parts(text: str, tokens: Tokens, inside: Callable[[str], str] = quoted) -> list[str | Token]:
+    """Literals and tokens of a value in turn; composites are opened, `inside` is applied to the literals in them."""
     found: list[str | Token] = []
     position = 0
     for one in PLACEHOLDER.finditer(text):
         if one.start() > position:
             found.append(text[position : one.start()])
         token = tokens[int(one[1])]
+        position = one.end()
         if token.kind == "composite":
-            found += flat_parts(token.body.replace('"', "&quot;").replace("<", "&lt;"), tokens)
-            after = re.compile(r":\s?0(?![\d.])").match(text, one.end())
-            position = after.end() if after and ":" in token.body else one.end()
+            parts = flat_parts(token.body, tokens, inside)
+            found += [inside(part) if isinstance(part, str) else part for part in parts]
+            if ":" in token.body and (zero := _DECLARED.match(text, position)):
+                position = zero.end()
         else:
             found.append(token)
-            position = one.end()
     if position < len(text):
         found.append(text[position:])
     return found

@@ -10,6 +10,7 @@ from service.templates.mjml_parse import Slice
 from service.templates.report import Refused, Report
 from service.templates.tokens import PLACEHOLDER, Token, Tokens
 
+_NEVER_ENDS = re.compile(r"<(?=[A-Za-z/!?])")
 _OWN_COMMENT = re.compile(r"<!--\s*\[if|<!--\s*<!\[endif\]|<!--\[endif")
 
 
@@ -112,12 +113,12 @@ def check_html(content: Slice, tokens: Tokens, report: Report) -> None:
     balance = _Balance(content, report)
     for part in parts(content.text):
         if part.kind == "text":
-            if (stray := re.search(r"</?(?=[A-Za-z])", part.text)) and PLACEHOLDER.sub("", part.text):
+            if stray := _NEVER_ENDS.search(part.text):
                 report.error(
                     content.place(part.start + stray.start()),
                     "malformed-tag",
-                    "a tag that never ends",
-                    'close it with ">"',
+                    "a tag or comment that never ends",
+                    'close it with ">" or "-->"; a bare "<" is written &lt;',
                 )
                 raise Refused
             for token in tokens.within(part.text):

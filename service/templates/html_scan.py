@@ -13,13 +13,10 @@ VOID = frozenset(
 )
 #: Elements whose content is text, whatever it looks like.
 RAW_TEXT = frozenset({"style", "script", "title", "textarea"})
+_RAW_ENDS = {name: re.compile(rf"</\s*{name}\s*>", re.I) for name in RAW_TEXT}
 
-_PART = re.compile(
-    r"""(?P<comment><!--.*?-->)"""
-    r"""|(?P<declaration><[!?][^>]*>)"""
-    r"""|<(?P<slash>/?)\s*(?P<name>[A-Za-z][\w:.-]*)(?:[^>"']|"[^"]*"|'[^']*')*>""",
-    re.S,
-)
+_TAG = re.compile(r"""<(?P<slash>/?)\s*(?P<name>[A-Za-z][\w:.-]*)(?:[^>"']|"[^"]*"|'[^']*')*>""")
+_MARKUP = re.compile(r"<(?=[A-Za-z/!?])")
 _NAME_END = re.compile(r"<\s*[\w:.-]*")
 _ATTRIBUTE = re.compile(r"""([^\s=/>"']+)(?:\s*=\s*("[^"]*"|'[^']*'|[^\s"'>]+))?""")
 
@@ -56,29 +53,41 @@ class Part:
 
 
 def parts(html: str) -> Iterator[Part]:
-    """The parts of `html`, without gaps. The content of style, script, title and textarea comes as one `raw` part."""
-    position = 0
-    while found := _PART.search(html, position):
-        if found.start() > position:
-            yield Part("text", html[position : found.start()], position)
-        position = found.end()
-        if found["comment"] is not None:
-            yield Part("comment", found[0], found.start())
-        elif found["declaration"] is not None:
-            yield Part("declaration", found[0], found.start())
-        elif found["slash"]:
-            yield Part("close", found[0], found.start(), found["name"].lower())
-        else:
-            part = Part("open", found[0], found.start(), found["name"].lower())
-            yield part
-            if part.name in RAW_TEXT and not part.closes_itself:
-                end = re.compile(rf"</\s*{part.name}\s*>", re.I).search(html, position)
-                stop = end.start() if end else len(html)
-                if stop > position:
-                    yield Part("raw", html[position:stop], position, part.name)
-                position = stop
-    if position < len(html):
-        yield Part("text", html[position:], position)
+    """The parts of `html`, without gaps. The content of style, script, title and textarea comes as one `raw` part.
+
+    From a tag or comment that never ends, the rest is text: whoever checks finds it there, and none of it is looked at
+    again and again.
+    """
+    position = text_start = 0
+    while found := _MARKUP.search(html, position):
+        part = _markup(html, found.start())
+        if part is None:
+            break
+        if part.start > text_start:
+            yield Part("text", html[text_start : part.start], text_start)
+        yield part
+        position = text_start = part.start + len(part.text)
+        if part.kind == "open" and part.name in RAW_TEXT and not part.closes_itself:
+            end = _RAW_ENDS[part.name].search(html, position)
+            text_start = position = end.start() if end else len(html)
+            if position > part.start + len(part.text):
+                yield Part("raw", html[part.start + len(part.text) : position], part.start + len(part.text), part.name)
+    if text_start < len(html):
+        yield Part("text", html[text_start:], text_start)
+
+
+def _markup(html: str, start: int) -> Part | None:
+    """The comment, declaration or tag that begins here; None: it never ends."""
+    if html.startswith("<!--", start):
+        end = html.find("-->", start + 4)
+        return Part("comment", html[start : end + 3], start) if end >= 0 else None
+    if html[start + 1] in "!?":
+        end = html.find(">", start)
+        return Part("declaration", html[start : end + 1], start) if end >= 0 else None
+    tag = _TAG.match(html, start)
+    if tag is None:
+        return None
+    return Part("close" if tag["slash"] else "open", tag[0], start, tag["name"].lower())
 
 
 def _attribute(found: re.Match[str], start: int) -> Attribute:

@@ -12,7 +12,7 @@ from service.templates.tokens import PLACEHOLDER, Token, Tokens
 
 MAX_DEPTH = 100
 _MARKUP = re.compile(
-    r"zqj(\d{5})x|<!--.*?-->|<!\[.*?\]>|<\?.*?\?>|<!\w[^>]*>|</\s*([A-Za-z][\w:-]*)\s*>|<([A-Za-z][\w:-]*)", re.S
+    r"zqj(\d{5})x|<!--.*?-->|<!\[[^>]*>|<\?[^>]*>|<!\w[^>]*>|</\s*([A-Za-z][\w:-]*)\s*>|<([A-Za-z][\w:-]*)", re.S
 )
 _ATTRIBUTE = re.compile(r"""\s*([^\s=/>"'<]+)(?:\s*=\s*("[^"]*"|'[^']*'|[^\s"'>]+))?""")
 _TAG_END = re.compile(r"\s*(/?)>")
@@ -84,6 +84,7 @@ class _Parser:
         self._open = [self._root]
 
     def parse(self) -> list[Node]:
+        self._refuse_what_never_ends()
         position = text_start = 0
         while found := _MARKUP.search(self._text, position):
             position = found.end()
@@ -112,6 +113,12 @@ class _Parser:
             self._report.error(last.place, "unclosed-tag", f"<{last.tag}> is never closed", f"add </{last.tag}>")
             raise Refused
         return self._root.children
+
+    def _refuse_what_never_ends(self) -> None:
+        """Each search for a comment's end must find one: looking through the rest at each `<!--` takes minutes."""
+        start = self._text.find("<!--", self._text.rfind("-->") + 1)
+        if start >= 0:
+            self._refuse(start, "malformed-tag", "a comment that never ends", "close it with -->")
 
     def _add_text(self, start: int, end: int) -> None:
         if end > start:

@@ -7,8 +7,9 @@ back to the tag, and from there to the author's file.
 
 import re
 from dataclasses import dataclass, field
+from html import unescape
 
-from service.templates.contexts import URL_ATTRIBUTES, Context, Way, flat_parts
+from service.templates.contexts import URL_ATTRIBUTES, Context, Way, flat_parts, quoted
 from service.templates.html_scan import Part, parts
 from service.templates.report import Refused, Report
 from service.templates.tokens import PLACEHOLDER, Token, Tokens
@@ -51,12 +52,16 @@ def restore_html(html: str, tokens: Tokens, report: Report) -> Restored:
 def restore_text(text: str, tokens: Tokens) -> Restored:
     """Plain text with Jinja: the text part, a subject, a header. Nothing is HTML there."""
     writer = _Writer(tokens)
-    for part in flat_parts(text, tokens):
+    for part in flat_parts(text, tokens, unescape):
         if isinstance(part, str):
             writer.literal(part)
         else:
             writer.token(part, "")
     return writer.finish()
+
+
+def _unchanged(literal: str) -> str:
+    return literal
 
 
 class _Writer:
@@ -168,7 +173,7 @@ class _Html:
             self._value(value, None)
 
     def _value(self, value: str, way: Way | None, *, style_block: bool = False) -> None:
-        for one in flat_parts(value, self._tokens):
+        for one in flat_parts(value, self._tokens, _unchanged if style_block else quoted):
             if isinstance(one, str):
                 self._writer.literal(one)
                 if way:

@@ -6,6 +6,7 @@ become newlines at once; next to a block they wait for the rendering, because on
 
 import re
 from collections.abc import Iterable
+from html import unescape
 
 from service.templates import html_tree
 from service.templates.html_content import canonical_html
@@ -87,7 +88,7 @@ class _Components:
             self.out += [LINE, self._labelled(self._html(node), node.literal("href")), LINE]
         elif node.tag in ("mj-image", "mj-carousel-image"):
             self._paragraph(
-                self._labelled(node.literal("alt") or "", node.literal("href")) if node.literal("alt") else ""
+                self._labelled(unescape(node.literal("alt") or ""), node.literal("href")) if node.literal("alt") else ""
             )
         elif node.tag == "mj-divider":
             self._paragraph(_RULE)
@@ -103,6 +104,7 @@ class _Components:
     @staticmethod
     def _labelled(label: str, link: str | None) -> str:
         label = label.strip(" \n" + LINE + PARAGRAPH + BREAK)
+        link = unescape(link or "").strip()
         if not link or link.startswith("#"):
             return label
         return f"{label} : {link}" if label else link

@@ -15,6 +15,14 @@ def test_button_is_its_label_and_its_link() -> None:
     )
 
 
+def test_links_and_alternatives_are_text_without_entities() -> None:
+    source = column(
+        """<mj-image src="https://x.example/a.png" alt='L&apos;été "{% if yes %}&eacute;&quot;{% endif %}' />"""
+        '<mj-button href="https://x.example/?a=1&amp;b=2">Caf&eacute;</mj-button>'
+    )
+    assert plain(source) == 'L\'été "é"\n\nCafé : https://x.example/?a=1&b=2\n'
+
+
 def test_table_of_two_columns_is_aligned() -> None:
     source = column(
         "<mj-table><tr><td>Montant :</td><td>{{ number|fcfa }}</td></tr>{% if yes %}<tr><td>Numéro de facture</td>"
