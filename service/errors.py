@@ -17,9 +17,10 @@
     ├── TemplateError             the template's author mends a file
     │   ├── TemplateInvalid           it can't be compiled; every finding with its position
     │   └── RenderError               it compiled, but not with these values
-    └── StoreError                the database refuses or lies
-        ├── StoreBusy                 locked, full or away: nothing was stored, try again
-        └── ArchiveCorrupt            stored bytes do not match their digest
+    ├── StoreError                the database refuses or lies
+    │   ├── StoreBusy                 locked, full or away: nothing was stored, try again
+    │   └── ArchiveCorrupt            stored bytes do not match their digest
+    └── GitError                  git is missing, too slow, or refuses
 
 Messages are for people: what, where, how to mend it. They hold no SQL, no stack, no path outside the
 template directory, no secret, and no address in clear.
@@ -185,3 +186,11 @@ class StoreBusy(StoreError):
 
 class ArchiveCorrupt(StoreError):
     """Stored bytes do not match their digest."""
+
+
+class GitError(EmailServiceError):
+    """git is missing, too slow, or refuses; the message is a sentence. `reply` is what git itself said, for the log."""
+
+    def __init__(self, message: str, *, reply: str = "") -> None:
+        self.reply = reply
+        super().__init__(message)

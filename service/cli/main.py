@@ -15,6 +15,8 @@ _COMMANDS = {
     "serve": "run:serve",
     "api": "run:api",
     "worker": "run:worker",
+    "check": "authoring:check",
+    "new": "authoring:new",
     "render": "templates:render",
     "send": "mail:send",
     "messages": "mail:messages",

@@ -1,59 +1,78 @@
 """What in a new schema of variables refuses what the old one took: callers break who are not told."""
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 Schema = Mapping[str, Any]
-Path = tuple[str, ...]
-Break = tuple[Path, str]
 
 #: Bounds that may only move outward. A missing one is no bound.
 _LOWER = (("minLength", 0), ("minItems", 0))
 _UPPER = ("maxLength", "maxItems")
 
 
+@dataclass(frozen=True, slots=True)
+class Break:
+    """`variable` as people write it (`rows[].label`), `path` as the front matter has it, and what is narrower now."""
+
+    variable: str
+    path: tuple[str, ...]
+    clause: str
+
+
 def breaks(before: Schema, now: Schema) -> Iterator[Break]:
-    """Where `now` refuses what `before` took: the path of a variable as the front matter has it, and a clause."""
-    yield from _object_breaks(before, now, ())
+    """Where the variables of `now` refuse what `before` took."""
+    yield from _of_object(before, now, "", ("variables",))
 
 
-def _object_breaks(before: Schema, now: Schema, path: Path) -> Iterator[Break]:
+def _of_object(before: Schema, now: Schema, name: str, path: tuple[str, ...]) -> Iterator[Break]:
     old, new = before.get("properties", {}), now.get("properties", {})
     is_closed = now.get("additionalProperties") is False
-    for name in old:
-        if name not in new and is_closed:
-            yield (*path, name), "is gone, and who still sends it is refused"
-    if is_closed and before.get("additionalProperties") is not False and path:
-        yield path, "takes no further properties any more"
-    for name, schema in new.items():
-        is_required = name in now.get("required", ()) and name not in before.get("required", ())
-        if is_required:
-            yield (*path, name), "became required" if name in old else "is new and required"
-        if name in old:
-            yield from _value_breaks(old[name], schema, (*path, name))
+
+    def inner(key: str) -> tuple[str, tuple[str, ...]]:
+        return (f"{name}.{key}", (*path, "properties", key)) if name else (key, (*path, key))
+
+    for key in old:
+        if key not in new and is_closed:
+            yield Break(*inner(key), "is gone, and who still sends it is refused")
+    if is_closed and before.get("additionalProperties") is not False:
+        yield Break(name, path, "takes no further properties any more")
+    for key, schema in new.items():
+        if key in now.get("required", ()) and key not in before.get("required", ()):
+            yield Break(*inner(key), "became required" if key in old else "is new and required")
+        if key in old:
+            yield from _of_value(old[key], schema, *inner(key))
 
 
-def _value_breaks(before: Schema, now: Schema, path: Path) -> Iterator[Break]:
-    if gone := sorted(_types(before) - _types(now) - ({"integer"} if "number" in _types(now) else set())):
-        yield path, f"may not be of the type {' or '.join(gone)} any more"
-    if (allowed := _allowed(now)) is not None:
-        were = _allowed(before)
-        lost = [value for value in were or () if value not in allowed]
-        if were is None:
-            yield path, "has a fixed list of values now"
-        elif lost:
-            yield path, f"may not be {', '.join(map(repr, lost))} any more"
-    yield from ((path, clause) for clause in _bounds(before, now))
+def _of_value(before: Schema, now: Schema, name: str, path: tuple[str, ...]) -> Iterator[Break]:
+    for clause in (*_types_gone(before, now), *_values_gone(before, now), *_bounds(before, now)):
+        yield Break(name, path, clause)
     for keyword in ("pattern", "format"):
         if keyword in now and now[keyword] != before.get(keyword):
-            yield path, f"has {'another' if keyword in before else 'a new'} {keyword}"
+            yield Break(name, path, f"has {'another' if keyword in before else 'a new'} {keyword}")
     if "items" in now:
         if "items" not in before:
-            yield path, "declares its items now"
+            yield Break(name, path, "says now what its items are")
         else:
-            yield from _value_breaks(before["items"], now["items"], path)
+            yield from _of_value(before["items"], now["items"], f"{name}[]", (*path, "items"))
     if "properties" in now or now.get("additionalProperties") is False:
-        yield from _object_breaks(before, now, path)
+        yield from _of_object(before, now, name, path)
+
+
+def _types_gone(before: Schema, now: Schema) -> Iterator[str]:
+    still = _types(now) | ({"integer"} if "number" in _types(now) else set())
+    if gone := sorted(_types(before) - still):
+        yield f"may not be of the type {' or '.join(gone)} any more"
+
+
+def _values_gone(before: Schema, now: Schema) -> Iterator[str]:
+    allowed, were = _allowed(now), _allowed(before)
+    if allowed is None:
+        return
+    if were is None:
+        yield "has a fixed list of values now"
+    elif gone := [str(value) for value in were if value not in allowed]:
+        yield f"may not be {' or '.join(gone)} any more"
 
 
 def _bounds(before: Schema, now: Schema) -> Iterator[str]:

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from typing_extensions import override
 
 #: What a template may be called: it is a folder, a part of URLs, and what callers write.
 KEY = re.compile(r"[a-z][a-z0-9_-]{0,79}")
@@ -29,8 +30,10 @@ Exchange = Callable[[Path, Path], bool]
 
 
 class _Dumper(yaml.SafeDumper):
+    """Each value is written out, also where it comes twice: our reader refuses aliases."""
+
+    @override
     def ignore_aliases(self, data: Any) -> bool:
-        """Each value is written out: our reader refuses aliases."""
         return True
 
 
@@ -56,7 +59,7 @@ def exchange(one: Path, other: Path) -> bool:
 
 @contextmanager
 def changed(root: Path, key: str, changes: Changes, *, swap: Exchange = exchange) -> Iterator[None]:
-    """The folder `key` with these changes (path in it -> content, None: without that file); put back if the block raises.
+    """The folder `key` with these changes (path in it -> content, None: without it); put back if the block raises.
 
     One at a time: the caller holds a lock. OSError: it can't be written; nothing has changed.
     """
@@ -127,8 +130,11 @@ def _build(target: Path, draft: Path, changes: Changes) -> None:
 
 
 def _put(source: Path, target: Path) -> Callable[[], None]:
+    def undo() -> None:
+        target.rename(source)
+
     source.rename(target)
-    return lambda: target.rename(source) and None
+    return undo
 
 
 def _swapped(draft: Path, target: Path, swap: Exchange) -> Callable[[], None]:

@@ -186,14 +186,14 @@ def _git(root: Path, *arguments: str) -> str | None:
         return None
 
 
-def files_at(root: Path, ref: str) -> Files:
-    """The files below `root` as they were at a commit: none where the directory was not there yet.
+def files_at(root: Path, ref: str, folder: str = "") -> Files:
+    """The files below `root`, or of one folder in it, as they were at a commit: none where they were not there yet.
 
     Symbolic links are left out. GitError: no git, no checkout, or no such commit.
     """
     commit = commit_of(root, ref)
     prefix = git(root, "rev-parse", "--show-prefix").decode().rstrip("\n")
-    below = ("--", prefix) if prefix else ()
+    below = ("--", f"{prefix}{folder}") if prefix or folder else ()
     listing = git(root, "ls-tree", "-r", "-z", "--long", "--full-tree", commit, *below).decode("utf-8", "replace")
     names: dict[str, str] = {}
     for line in filter(None, listing.split("\0")):
@@ -201,4 +201,5 @@ def files_at(root: Path, ref: str) -> Files:
         is_file = mode.startswith("100") and int(size) <= MAX_FILE_BYTES
         if is_file and path.endswith(_ENDINGS) and not any(part.startswith(".") for part in path.split("/")):
             names[path] = name
-    return Files({path: _file(data) for path, data in zip(names, read_objects(root, list(names.values())), strict=True)})
+    contents = read_objects(root, list(names.values()))
+    return Files({path: _file(data) for path, data in zip(names, contents, strict=True)})

@@ -17,7 +17,7 @@ FLOORS = [
     {"models", "errors", "settings", "addresses", "attachments", "requests", "logs"},
     {"templates", "store", "delivery"},
     {"admission", "letter", "enqueue", "revisions"},
-    {"accept", "access", "audit", "browse", "deliver", "preview", "readiness", "resend"},
+    {"accept", "access", "audit", "browse", "check", "deliver", "preview", "readiness", "resend", "scaffold"},
     {"services"},
     {"jobs", "cli", "web"},
 ]

@@ -1,0 +1,101 @@
+"""check, new: what authors of templates need. No settings, no data directory, no service; from any folder."""
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import NoReturn
+
+import click
+
+from service.check import Checked
+from service.check import check as find
+from service.cli.environment import template_settings
+from service.errors import Conflict, GitError, InvalidRequest, NotFound
+from service.scaffold import scaffold
+from service.services import budget
+
+_templates = click.option(
+    "--templates",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="Template directory; EMAIL_TEMPLATES_DIR without it.",
+)
+
+
+@click.command()
+@click.argument("keys", metavar="[KEY]...", nargs=-1)
+@click.option("--base", "ref", metavar="REF", help="Compare with this commit, too: versions, and what breaks callers.")
+@click.option("--allow-breaking", is_flag=True, help="What breaks callers is only a warning.")
+@click.option("--json", "as_json", is_flag=True, help="For machines.")
+@_templates
+def check(keys: tuple[str, ...], ref: str | None, allow_breaking: bool, as_json: bool, templates: Path | None) -> None:
+    """Name every mistake in the templates: file:line:column, what it is and how to mend it.
+
+    Exits with 0 where there is no error (a warning is none), with 1 where there is one.
+
+    \b
+    Example:
+      rgz-email check
+      rgz-email check rma_confirmation --base origin/main
+    """
+    settings = template_settings(templates)
+    root = _existing(settings.email_templates_dir)
+    try:
+        checked = find(root, keys, budget=budget(settings), ref=ref, allow_breaking=allow_breaking)
+    except (NotFound, GitError) as error:
+        raise click.UsageError(str(error)) from None
+    if as_json:
+        answer = {"findings": [asdict(one) for one in checked.findings], "templates": checked.templates}
+        click.echo(json.dumps(answer, ensure_ascii=False))
+    else:
+        _tell(checked)
+    raise SystemExit(1 if checked.errors else 0)
+
+
+@click.command()
+@click.argument("key")
+@_templates
+def new(key: str, templates: Path | None) -> None:
+    """Begin a template: a folder with a mail that works, to be rewritten.
+
+    \b
+    Example:
+      rgz-email new password_changed
+    """
+    settings = template_settings(templates)
+    root = _existing(settings.email_templates_dir)
+    try:
+        made = scaffold(root, key, budget=budget(settings))
+    except InvalidRequest as error:
+        raise click.UsageError(str(error)) from None
+    except Conflict as error:
+        _fail(str(error))
+    source = made[0]
+    click.echo("Made:\n" + "\n".join(f"  {file}" for file in made))
+    click.echo(
+        f"\nNext:\n  1. Write the mail: subject, description, category and variables at the top of {source.name},"
+        " the text below.\n  2. Write an example for each branch worth seeing: examples/<name>.yaml.\n"
+        f"  3. rgz-email check {key}\n  4. rgz-email render {key} --open\n"
+    )
+
+
+def _tell(checked: Checked) -> None:
+    for one in checked.findings:
+        hint = f" ({one.hint})" if one.hint else ""
+        click.echo(f"{one.file}:{one.line}:{one.column}: {one.severity}: {one.message}{hint} [{one.code}]")
+    found = [_count(checked.errors, "error")] * bool(checked.errors)
+    found += [_count(checked.warnings, "warning")] * bool(checked.warnings)
+    click.echo(f"{_count(checked.templates, 'template')}: {', '.join(found) or 'no findings'}.")
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+def _existing(root: Path) -> Path:
+    if not root.is_dir():
+        raise click.UsageError(f"There is no directory {root}; name the templates with --templates.")
+    return root
+
+
+def _fail(sentence: str) -> NoReturn:
+    raise click.ClickException(sentence)

@@ -1,0 +1,67 @@
+"""Template directories and git checkouts for the tests: small, real, and cut off from this machine's git settings."""
+
+import os
+import subprocess
+from pathlib import Path
+
+MAIL = """\
+---
+subject: "Bonjour {{ name }}"
+description: A mail for the tests.
+category: support
+version: 1
+variables:
+  name: {type: string, example: Zoé}
+  amount:
+    type: [string, integer]
+    required: false
+    minimum: 0
+    maxLength: 20
+    example: 7
+---
+<mjml lang="fr"><mj-body><mj-section><mj-column>
+<mj-text>Bonjour {{ name }}{% if amount is defined %}, {{ amount }}{% endif %}</mj-text>
+</mj-column></mj-section></mj-body></mjml>
+"""
+
+
+def write_mail(root: Path, key: str = "hello", text: str = MAIL) -> Path:
+    """A template of this text; its source file."""
+    source = root / key / "template.mjml"
+    source.parent.mkdir(parents=True, exist_ok=True)
+    source.write_text(text, encoding="utf-8")
+    return source
+
+
+class Checkout:
+    """A git checkout below `top`; the templates lie in its folder `mails`."""
+
+    def __init__(self, top: Path) -> None:
+        self.top = top
+        self.mails = top / "mails"
+        self.mails.mkdir(parents=True)
+        self.git("init", "--quiet", "--initial-branch=main")
+
+    def git(self, *arguments: str) -> str:
+        identity = ("-c", "user.name=Ada Lovelace", "-c", "user.email=ada@example.com", "-c", "commit.gpgSign=false")
+        done = subprocess.run(
+            ["git", *identity, *arguments],
+            cwd=self.top,
+            env={
+                "PATH": os.environ["PATH"],
+                "GIT_CONFIG_NOSYSTEM": "1",
+                "GIT_CONFIG_GLOBAL": os.devnull,
+                "GIT_TERMINAL_PROMPT": "0",
+            },
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout.strip()
+
+    def commit(self, message: str = "A change") -> str:
+        """Everything as it is, committed; the commit's name."""
+        self.git("add", "--all")
+        self.git("commit", "--quiet", "--allow-empty", "--message", message)
+        return self.git("rev-parse", "HEAD")
