@@ -201,7 +201,7 @@ class _Html:
             return "".join(parts).strip(" ")
         filled = [text for text in texts if text]
         if len(texts) != 2 or len(filled) != 2:
-            return "  ".join(filled)
+            return "  ".join(text.replace(LINE, ", ") for text in filled)
         label = _label(texts[0])
         if not self._is_static(label):
             return f"{label} : {texts[1]}"
@@ -218,7 +218,8 @@ def _label(text: str) -> str:
 
 def _one_paragraph(text: str) -> str:
     """A cell's text: paragraphs in it become lines."""
-    return _MARKS.sub(LINE, text).strip(" \n" + LINE)
+    text = _MARKS.sub(LINE, text).strip(" \n" + LINE)
+    return text if text.strip(" \xa0\u202f") else ""
 
 
 def texts_of(nodes: Iterable[Node]) -> list[Slice]:

@@ -43,6 +43,14 @@ def test_table_rows_of_a_loop_are_lines() -> None:
     assert template(source).render(OTHER_VALUES).text == "Liste\n\nA  B  C\n\nFin\n"
 
 
+def test_cells_of_several_lines_and_cells_for_the_eye() -> None:
+    source = column(
+        "<mj-table><tr><td>Cotonou<br>1 incident</td><td>99 %</td><td>8 min</td></tr>"
+        '<tr><td width="{{ number }}%">&nbsp;</td><td>&nbsp;</td></tr></mj-table>'
+    )
+    assert plain(source) == "Cotonou, 1 incident  99 %  8 min\n"
+
+
 def test_condition_leaves_no_gap() -> None:
     source = column(
         "<mj-text>un</mj-text>{% if not yes %}<mj-text>deux</mj-text>{% endif %}<mj-text>trois</mj-text>"
