@@ -7,12 +7,12 @@ from html import unescape
 from typing import Any
 from urllib.parse import quote
 
-import markupsafe
 from jinja2 import Undefined
 from markupsafe import Markup
 
-#: Without building a `Markup` for each value (100 ns); older MarkupSafe has no such function.
-_escape = getattr(markupsafe, "_escape_inner", None) or (lambda value: str(markupsafe.escape(value)))
+# Unlike `escape` it builds no `Markup` for each value (100 ns each).
+from markupsafe import _escape_inner as _escape
+
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ufffe\uffff]")
 _SURROGATE = re.compile(r"[\ud800-\udfff]")
 _NUMBERS = (int, float, Decimal)
