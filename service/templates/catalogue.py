@@ -1,7 +1,8 @@
 """All templates as one immutable snapshot, swapped as a whole when files change; and the watch that does it."""
 
 import threading
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Callable, Container, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
@@ -13,6 +14,9 @@ from service.templates.sandbox import Budget
 from service.templates.source import Checkout, Files, read_checkout, read_files
 from service.templates.template import Template
 from service.templates.watch import changes
+
+#: A file that is gone for less than this was only being replaced, seconds.
+REMOVAL_GRACE_S = 2.0
 
 
 @dataclass(frozen=True)
@@ -56,13 +60,22 @@ class _State:
     files: Files = field(default_factory=lambda: Files({}))
     compilations: Mapping[str, Compilation] = field(default_factory=dict)
     last_good: Mapping[str, Template] = field(default_factory=dict)
+    leaving: Mapping[str, float] = field(default_factory=dict)
 
 
 class Catalogue:
     """The templates below `root`. `current` is one attribute read; readers never wait for a rebuild."""
 
-    def __init__(self, root: Path, *, budget: Budget, cache_dir: Path | None = None) -> None:
+    def __init__(
+        self,
+        root: Path,
+        *,
+        budget: Budget,
+        cache_dir: Path | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._root = Path(root)
+        self._clock = clock
         self._budget = budget
         self._cache = CompilationCache(cache_dir, budget) if cache_dir else None
         self._rebuild = threading.Lock()
@@ -77,10 +90,11 @@ class Catalogue:
         """The first build. A broken template is an entry with findings, and does not stop the others."""
         return self.refresh()
 
-    def refresh(self) -> Snapshot:
+    def refresh(self, *, patient: bool = False) -> Snapshot:
         """Compiles what changed on disk and what depends on it, then swaps the new snapshot in.
 
-        A template whose folder is gone leaves the snapshot; a broken one keeps serving its last good revision.
+        A broken template keeps serving its last good revision. One whose file is gone leaves the snapshot: at once, or
+        with `patient` only after REMOVAL_GRACE_S, because editors, checkouts and mounts take files away for a moment.
         """
         with self._rebuild:
             files = read_files(self._root, self._state.files)
@@ -92,14 +106,23 @@ class Catalogue:
                 template = compilation.template or self._state.last_good.get(key)
                 if template is not None:
                     last_good[key] = template
+            leaving = self._leaving(compilations) if patient else {}
+            last_good |= {key: self._state.last_good[key] for key in leaving}
             checkout = read_checkout(self._root)
             entries = {
                 key: Entry(key, _placed(last_good.get(key), compilation, checkout), compilation.findings)
                 for key, compilation in compilations.items()
             }
-            self._state = _State(files, compilations, last_good)
-            self._snapshot = Snapshot(MappingProxyType(entries), checkout.commit)
+            entries |= {key: Entry(key, last_good[key], (_gone(key),)) for key in leaving}
+            self._state = _State(files, compilations, last_good, leaving)
+            self._snapshot = Snapshot(MappingProxyType(dict(sorted(entries.items()))), checkout.commit)
             return self._snapshot
+
+    def _leaving(self, present: Container[str]) -> dict[str, float]:
+        """The templates that are gone and not yet let go: key -> since when, monotonic seconds."""
+        now = self._clock()
+        since = {key: self._state.leaving.get(key, now) for key in self._state.last_good if key not in present}
+        return {key: began for key, began in since.items() if now - began < REMOVAL_GRACE_S}
 
     def _compile(self, key: str, files: Files) -> Compilation:
         if self._cache is not None and (cached := self._cache.get(key, files)) is not None:
@@ -118,8 +141,14 @@ class Catalogue:
 
     def watch(self, stop: threading.Event) -> None:
         """Refreshes after each change on disk until `stop` is set; blocks."""
-        for _ in changes(self._root, stop):
-            self.refresh()
+        for changed in changes(self._root, stop):
+            if changed or self._state.leaving:
+                self.refresh(patient=True)
+
+
+def _gone(key: str) -> Finding:
+    path = f"{key}/template.mjml"
+    return Finding(path, 1, 1, "error", "template-gone", f"{path} is gone; its last revision serves for a moment")
 
 
 def _placed(template: Template | None, compilation: Compilation, checkout: Checkout) -> Template | None:

@@ -19,19 +19,19 @@ _LOOK_S = 0.5
 _MISSING: tuple[object, ...] = ("missing",)
 
 
-def changes(root: Path, stop: threading.Event) -> Iterator[None]:
-    """Yields after each burst of changes, and once whenever a watch has begun (what changed before gave no event).
+def changes(root: Path, stop: threading.Event) -> Iterator[bool]:
+    """Yields True after each burst of changes, and once whenever a watch has begun (what changed before gave no event).
 
-    Ends when `stop` is set.
+    In between it yields False about twice a second, for whoever waits for time to pass. Ends when `stop` is set.
     """
     while not stop.is_set():
         seen = _identity(root)
         yield from _watch_until_replaced(root, seen, stop)
         if not stop.is_set():
-            yield None
+            yield True
 
 
-def _watch_until_replaced(root: Path, seen: tuple[object, ...], stop: threading.Event) -> Iterator[None]:
+def _watch_until_replaced(root: Path, seen: tuple[object, ...], stop: threading.Event) -> Iterator[bool]:
     if not root.is_dir():
         stop.wait(_LOOK_S)
         return
@@ -49,9 +49,8 @@ def _watch_until_replaced(root: Path, seen: tuple[object, ...], stop: threading.
         ):
             if _identity(root) != seen:
                 return
-            if batch or not has_begun:
-                has_begun = True
-                yield None
+            yield bool(batch) or not has_begun
+            has_begun = True
     except (OSError, RuntimeError):
         # A folder went away while the watch was set up: look again in a moment.
         stop.wait(_LOOK_S)

@@ -229,3 +229,29 @@ def test_watch_follows_a_mounted_config_map(tmp_path: Path) -> None:
     finally:
         stop.set()
         thread.join(30)
+
+
+def test_a_file_that_is_only_being_replaced_goes_on_serving(root: Path) -> None:
+    now = [0.0]
+    catalogue = Catalogue(root, budget=BUDGET, clock=lambda: now[0])
+    catalogue.load()
+    (root / "b/template.mjml").unlink()
+    waiting = catalogue.refresh(patient=True)
+    assert waiting.get("b").key == "b"
+    assert [finding.code for finding in waiting.entries["b"].findings] == ["template-gone"]
+    now[0] = 1.9
+    assert "b" in catalogue.refresh(patient=True).entries
+    now[0] = 2.1
+    assert "b" not in catalogue.refresh(patient=True).entries
+
+
+def test_a_file_that_comes_back_in_time_was_never_away(root: Path) -> None:
+    now = [0.0]
+    catalogue = Catalogue(root, budget=BUDGET, clock=lambda: now[0])
+    catalogue.load()
+    (root / "b/template.mjml").unlink()
+    catalogue.refresh(patient=True)
+    _write(root, "b/template.mjml", front_matter() + text("b1"))
+    assert catalogue.refresh(patient=True).entries["b"].findings == ()
+    now[0] = 10.0
+    assert "b" in catalogue.refresh(patient=True).entries
