@@ -1,11 +1,29 @@
-"""VERB: the catalogue -> what can be said of its templates."""
+"""VERB: the catalogue and the archive -> what can be said of templates and their versions."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from service.errors import NotFound
+from service.revisions import state_of
+from service.store import archive
+from service.store.archive import Revision
+from service.store.database import Database
+from service.templates.authors import Authors
 from service.templates.catalogue import Catalogue, Entry
+from service.templates.sandbox import Budget
+from service.templates.template import Template
+
+#: The largest INTEGER that both databases have.
+MAX_VERSION = 2**31 - 1
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """A template as plain values, and the name of the state that they describe (the ETag, without quotes)."""
+
+    state: str
+    content: Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,18 +31,62 @@ class Browser:
     """Describes templates as plain values, ready for JSON."""
 
     catalogue: Catalogue
+    database: Database
+    budget: Budget
+    authors: Authors
 
     def summaries(self) -> list[Mapping[str, Any]]:
         """Every template, by key; a broken one too, with what is known of its last good revision."""
         entries = self.catalogue.current.entries
         return [_summary(entries[key]) for key in sorted(entries)]
 
-    def show(self, key: str) -> Mapping[str, Any]:
+    def show(self, key: str) -> Shown:
         """One template whole, its variables as JSON Schema. Raises NotFound."""
         entry = self.catalogue.current.entries.get(key)
         if entry is None:
             raise NotFound(f"There is no template {key!r}.")
-        return _detail(entry)
+        content = _summary(entry) | {"findings": [asdict(finding) for finding in entry.findings]}
+        if entry.template is not None:
+            content |= _described(entry.template) | {"commit": entry.template.commit, "dirty": entry.template.dirty}
+        return Shown(state_of(entry), content | self._authors(key, entry.template))
+
+    def versions(self, key: str) -> Sequence[Mapping[str, Any]]:
+        """Every revision that ever sent, newest first, and before them the current one where it has not sent yet.
+
+        Raises NotFound for a key that neither is nor was.
+        """
+        current = self._current(key)
+        kept = archive.versions(self.database, key)
+        if current is None and not kept:
+            raise NotFound(f"There is no template {key!r}, and no mail was ever sent with it.")
+        items = [_kept(revision, current) for revision in kept]
+        if current is not None and all(revision.revision != current.revision for revision in kept):
+            items.insert(0, _unsent(current))
+        return items
+
+    def version(self, key: str, number: int) -> Mapping[str, Any]:
+        """The latest revision of a version: the current one, or what last sent with it. Raises NotFound."""
+        current = self._current(key)
+        if current is not None and current.manifest.version == number:
+            kept = archive.revision(self.database, current.revision)
+            return (_kept(kept, current) if kept else _unsent(current)) | _described(current)
+        found = archive.latest_revision_of(self.database, key, number) if 0 < number <= MAX_VERSION else None
+        if found is None:
+            raise NotFound(f"The template {key!r} has no version {number}, or no mail was ever sent with it.")
+        return _kept(found, current) | _described(Template.from_archive(found.archive, budget=self.budget))
+
+    def _current(self, key: str) -> Template | None:
+        entry = self.catalogue.current.entries.get(key)
+        return entry.template if entry else None
+
+    def _authors(self, key: str, template: Template | None) -> dict[str, str | None]:
+        """By git; where git knows nothing of it, whoever published it."""
+        known = self.authors.of(key, template.commit) if template else None
+        if known is not None and known.updated_by is not None:
+            return {"created_by": known.created_by, "updated_by": known.updated_by}
+        revision, created_by, updated_by = archive.current_authors(self.database, key) or (None, None, None)
+        is_that = template is not None and template.revision == revision
+        return {"created_by": created_by, "updated_by": updated_by if is_that else None}
 
 
 def _summary(entry: Entry) -> dict[str, Any]:
@@ -32,26 +94,28 @@ def _summary(entry: Entry) -> dict[str, Any]:
     common = {"key": entry.key, "broken": broken, "findings": len(entry.findings)}
     if entry.template is None:
         return common | {"subject": None, "category": None, "version": None, "active": False, "revision": None}
-    manifest = entry.template.manifest
-    return common | {
+    return common | _headline(entry.template)
+
+
+def _headline(template: Template) -> dict[str, Any]:
+    manifest = template.manifest
+    return {
         "subject": manifest.subject,
         "description": manifest.description,
         "category": manifest.category,
         "stream": manifest.stream,
         "version": manifest.version,
         "active": manifest.active,
-        "revision": entry.template.revision,
+        "revision": template.revision,
     }
 
 
-def _detail(entry: Entry) -> dict[str, Any]:
-    detail = _summary(entry) | {"findings": [asdict(finding) for finding in entry.findings]}
-    if entry.template is None:
-        return detail
-    template, manifest = entry.template, entry.template.manifest
-    return detail | {
-        "commit": template.commit,
-        "dirty": template.dirty,
+def _described(template: Template) -> dict[str, Any]:
+    """What a revision is, wherever it came from."""
+    manifest = template.manifest
+    return {
+        "key": template.key,
+        **_headline(template),
         "locales": template.locales,
         "variables": manifest.schema,
         "required_variables": manifest.schema.get("required", []),
@@ -70,4 +134,26 @@ def _detail(entry: Entry) -> dict[str, Any]:
         "reply_to": manifest.reply_to,
         "examples": template.examples,
         "source": template.source,
+    }
+
+
+def _kept(revision: Revision, current: Template | None) -> dict[str, Any]:
+    return {
+        "version": revision.version,
+        "revision": revision.revision,
+        "commit": revision.commit,
+        "dirty": revision.dirty,
+        "first_sent_at": revision.created_at,
+        "current": current is not None and current.revision == revision.revision,
+    }
+
+
+def _unsent(template: Template) -> dict[str, Any]:
+    return {
+        "version": template.manifest.version,
+        "revision": template.revision,
+        "commit": template.commit,
+        "dirty": template.dirty,
+        "first_sent_at": None,
+        "current": True,
     }

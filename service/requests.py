@@ -82,6 +82,24 @@ class TestRequest(_Request):
     attachments: list[AttachmentRequest] = Field(default_factory=list, max_length=50)
 
 
+#: What a file of a template may hold; as UTF-8 it stays below the size at which files are left alone.
+_Source = Annotated[str, StringConstraints(min_length=1, max_length=500_000)]
+_ExampleName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$")]
+
+
+class PublishRequest(_Request):
+    """The body of `PUT /templates/{key}`: files of a template as texts.
+
+    What is left out stays as it is. `text`: null takes the file away. `locales` and `examples` are all there are.
+    """
+
+    source: _Source
+    text: _Source | None = None
+    locales: dict[_Locale, _Source] = Field(default_factory=dict, max_length=50)
+    examples: dict[_ExampleName, dict[str, Any]] = Field(default_factory=dict, max_length=100)
+    message: Annotated[str, StringConstraints(max_length=5_000, pattern=r"^[^\x00]*\S[^\x00]*$")] | None = None
+
+
 R = TypeVar("R", bound=_Request)
 
 
@@ -137,6 +155,8 @@ def _problem(value: object, detail: Any) -> Problem:
     """Pydantic's location, less the names of the branches of a union, which are not in the document."""
     path: list[str | int] = []
     for part in detail["loc"]:
+        if part == "[key]" and path:
+            continue  # the key itself is meant, which the path names already
         if isinstance(value, dict) and isinstance(part, str):
             value = value.get(part)
         elif isinstance(value, list) and isinstance(part, int):

@@ -1,12 +1,15 @@
-"""Compiled template -> what the archive keeps of it.
+"""Compiled template -> what the archive keeps of it, and what names its state to callers.
 
 Stands between the rooms and the verbs: it joins a template to the store.
 """
 
+import hashlib
 import threading
 from datetime import datetime
 
 from service.store.archive import CurrentTemplate, Revision
+from service.templates.authors import Authors, Authorship
+from service.templates.catalogue import Entry
 from service.templates.template import Template
 
 MAX_AT_HAND = 1_000
@@ -15,22 +18,38 @@ MAX_AT_HAND = 1_000
 class Revisions:
     """The archive form of the templates that this process sends with: making it takes milliseconds, once."""
 
-    def __init__(self) -> None:
+    def __init__(self, authors: Authors | None = None) -> None:
+        self._authors = authors
         self._lock = threading.Lock()
         self._made: dict[str, Revision] = {}
 
     def of(self, template: Template, now: datetime) -> Revision:
         """The revision of a template; the rendered example packs the bodies of its mails."""
-        with self._lock:
-            made = self._made.get(template.revision)
-            if made is None:
-                if len(self._made) >= MAX_AT_HAND:
-                    self._made.clear()
-                made = self._made[template.revision] = _archived(template, now)
+        made = self._made.get(template.revision)
+        if made is not None:
             return made
+        made = self.drawn_up(template, now)  # outside of the lock: another template's sends must not wait for git
+        with self._lock:
+            if len(self._made) >= MAX_AT_HAND:
+                self._made.clear()
+            return self._made.setdefault(template.revision, made)
+
+    def drawn_up(self, template: Template, now: datetime) -> Revision:
+        """The same, and not kept at hand."""
+        authors = self._authors.of(template.key, template.commit) if self._authors else Authorship()
+        return _archived(template, now, authors)
 
 
-def _archived(template: Template, now: datetime) -> Revision:
+def state_of(entry: Entry) -> str:
+    """What the ETag says: the revision. Broken files have a name of their own, as they are not the revision served."""
+    if entry.template is not None and not entry.is_degraded:
+        return entry.template.revision
+    served = entry.template.revision if entry.template else ""
+    told = "\n".join([served, *map(str, entry.findings)])
+    return "broken-" + hashlib.sha256(told.encode()).hexdigest()[:32]
+
+
+def _archived(template: Template, now: datetime, authors: Authorship) -> Revision:
     manifest = template.manifest
     example = next(iter(template.examples.values()), None)
     programs = template.variants[template.locales[0]].programs
@@ -51,5 +70,7 @@ def _archived(template: Template, now: datetime) -> Revision:
             required_variables=manifest.schema.get("required", ()),
             attachments_allowed=manifest.attachments.allowed,
             is_active=manifest.active,
+            author=authors.updated_by,
+            creator=authors.created_by,
         ),
     )

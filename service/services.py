@@ -13,6 +13,7 @@ from pathlib import Path
 import structlog
 from pydantic import SecretStr
 
+from service import addresses
 from service.accept import Acceptor
 from service.access import Access
 from service.audit import Auditor
@@ -26,13 +27,17 @@ from service.delivery.smtp import Server, SmtpTransport
 from service.errors import ConfigurationError, NotFound
 from service.models import Scope
 from service.preview import Previewer
+from service.publish import Publisher
 from service.readiness import Readiness
 from service.resend import Resender
+from service.revisions import Revisions
 from service.settings import Settings
 from service.store.database import Database, open_database
 from service.store.migrations import migrate
+from service.templates.authors import Authors
 from service.templates.catalogue import Catalogue
 from service.templates.sandbox import Budget
+from service.turns import Turns
 
 #: The mailbox is for development: what is older than this many mails goes.
 MAILBOX_KEEPS = 1_000
@@ -56,6 +61,7 @@ class Services:
     auditor: Auditor
     browser: Browser
     previewer: Previewer
+    publisher: Publisher
     readiness: Readiness
     resender: Resender
     clock: Callable[[], datetime]
@@ -98,6 +104,8 @@ def build(
     huey = queue.open_queue(settings.queue_url or f"sqlite:///{data / 'queue.db'}")
     catalogue = Catalogue(settings.email_templates_dir, budget=budget(settings), cache_dir=data / "compiled")
     catalogue.load()
+    authors = Authors(settings.email_templates_dir)
+    revisions = Revisions(authors)
     mailbox = None
     if transport is None:
         if settings.smtp_host is None and delivers:
@@ -125,11 +133,23 @@ def build(
             secret(settings.email_admin_token, data / "admin-token"),
             frozenset(Scope(scope) for scope in settings.email_anonymous_scopes),
         ),
-        acceptor=Acceptor(database, catalogue, settings, budget(settings), pseudonym_key, now, ring),
+        acceptor=Acceptor(
+            database, catalogue, settings, budget(settings), pseudonym_key, now, ring, revisions=revisions
+        ),
         deliverer=Deliverer(database, transport, now, owner),
         auditor=Auditor(database, pseudonym_key, now),
-        browser=Browser(catalogue),
+        browser=Browser(catalogue, database, budget(settings), authors),
         previewer=Previewer(catalogue, settings),
+        publisher=Publisher(
+            settings.email_templates_dir,
+            catalogue,
+            database,
+            budget(settings),
+            revisions,
+            Turns(data / "publish.lock"),
+            addresses.parse(settings.smtp_from_email).domain,
+            now,
+        ),
         readiness=Readiness(database, catalogue, transport, now),
         resender=Resender(database, settings, now, ring),
         clock=now,

@@ -18,11 +18,14 @@ __all__ = [
     "CurrentTemplate",
     "PackedBody",
     "Revision",
+    "current_authors",
+    "forget_current",
     "is_kept",
     "latest_revision_of",
     "pack",
     "revision",
     "save_blobs",
+    "save_current",
     "save_revision",
     "sweep_blobs",
     "unpack_rows",
@@ -87,7 +90,10 @@ def sweep_blobs(tx: Transaction, *, now: datetime, limit: int = 100) -> int:
 
 @dataclass(frozen=True, slots=True)
 class CurrentTemplate:
-    """What `email_templates` shows of a key: contents are Jinja source, `author` is from git or the admin."""
+    """What `email_templates` shows of a key: contents are Jinja source.
+
+    `author` changed it last, by git or as the admin; `creator` made it, where that is known to be somebody else.
+    """
 
     subject: str
     html_content: str
@@ -97,6 +103,7 @@ class CurrentTemplate:
     attachments_allowed: bool = False
     is_active: bool = True
     author: str | None = None
+    creator: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,8 +137,8 @@ def save_revision(tx: Transaction, revision: Revision) -> None:
             {"sha256": digest, "data": revision.dictionary, "created_at": revision.created_at},
         )
     _save_new(tx, revision, digest)
-    if revision.current is not None:
-        _save_current(tx, revision, revision.current)
+    if revision.current is not None and not _is_current(tx, revision):
+        save_current(tx, revision, revision.current)
 
 
 def is_kept(reader: Reader, revision: Revision) -> bool:
@@ -154,6 +161,24 @@ def is_kept(reader: Reader, revision: Revision) -> bool:
         and (kept["is_dictionary"] or not revision.dictionary)
         and (kept["is_current"] or revision.current is None)
     )
+
+
+def _is_current(reader: Reader, revision: Revision) -> bool:
+    """Who published it has written more than a send knows: the author."""
+    params = {"key": revision.key, "revision": revision.revision}
+    return bool(reader.read("SELECT 1 FROM email_templates WHERE key = :key AND revision = :revision", params))
+
+
+def current_authors(reader: Reader, key: str) -> tuple[str, str | None, str | None] | None:
+    """The revision of the current row of a key, who made the template and who changed it last; None: no such row."""
+    params = {"key": key}
+    rows = reader.read("SELECT revision, created_by, updated_by FROM email_templates WHERE key = :key", params)
+    return (rows[0]["revision"], rows[0]["created_by"], rows[0]["updated_by"]) if rows else None
+
+
+def forget_current(tx: Transaction, key: str) -> None:
+    """The template is gone; its revisions stay."""
+    tx.execute("DELETE FROM email_templates WHERE key = :key", {"key": key})
 
 
 def revision(reader: Reader, revision_id: str) -> Revision | None:
@@ -216,12 +241,13 @@ def _save_new(tx: Transaction, revision: Revision, dictionary_sha256: str | None
     )
 
 
-def _save_current(tx: Transaction, revision: Revision, current: CurrentTemplate) -> None:
+def save_current(tx: Transaction, revision: Revision, current: CurrentTemplate) -> None:
+    """Makes this the current row of the key, whether a mail was sent with it or not; who made it stays."""
     tx.execute(
         "INSERT INTO email_templates (id, key, revision, subject, html_content, text_content, required_variables,"
         " attachments_allowed, category, version, is_active, created_by, created_at, updated_by, updated_at)"
         " VALUES (:key, :key, :revision, :subject, :html_content, :text_content, :required_variables,"
-        " :attachments_allowed, :category, :version, :is_active, :author, :now, :author, :now)"
+        " :attachments_allowed, :category, :version, :is_active, :creator, :now, :author, :now)"
         " ON CONFLICT (key) DO UPDATE SET revision = excluded.revision, subject = excluded.subject,"
         " html_content = excluded.html_content, text_content = excluded.text_content,"
         " required_variables = excluded.required_variables, attachments_allowed = excluded.attachments_allowed,"
@@ -239,6 +265,7 @@ def _save_current(tx: Transaction, revision: Revision, current: CurrentTemplate)
             "version": revision.version,
             "is_active": current.is_active,
             "author": current.author,
+            "creator": current.creator or current.author,
             "now": revision.created_at,
         },
     )

@@ -10,8 +10,9 @@ import os
 import re
 import secrets
 import shutil
+import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from typing_extensions import override
 KEY = re.compile(r"[a-z][a-z0-9_-]{0,79}")
 KEY_RULE = "a template's key has 1 to 80 of a-z, 0-9, _ and -, and begins with a letter"
 _DRAFT = ".draft-"
+_DRAFT_AGE_S = 3_600
 _AT_FDCWD = -100  # "relative to the current folder", fcntl.h of Linux
 _RENAME_EXCHANGE = 2  # renameat2(2)
 
@@ -104,8 +106,11 @@ def _undone(undo: Callable[[], None]) -> Iterator[None]:
 
 
 def _take_away_drafts(root: Path) -> None:
+    """Those of processes that died; a young one may be somebody's who is at work without our lock."""
     for draft in root.glob(f"{_DRAFT}*"):
-        shutil.rmtree(draft, ignore_errors=True)
+        with suppress(FileNotFoundError):
+            if time.time() - draft.stat().st_ctime > _DRAFT_AGE_S:
+                shutil.rmtree(draft, ignore_errors=True)
 
 
 def _build(target: Path, draft: Path, changes: Changes) -> None:

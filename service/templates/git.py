@@ -112,7 +112,9 @@ class WorkTree:
         except GitError:
             return None
         try:
-            git(root, "check-ignore", "--quiet", "--", key)
+            git(
+                root, "check-ignore", "--quiet", "--", key, more={"GIT_LITERAL_PATHSPECS": "0"}
+            )  # it takes no pathspecs
         except GitError:
             return cls(root)
         return None

@@ -1,23 +1,26 @@
-"""GET /templates, /templates/{key}, POST /templates/{key}/test."""
+"""/templates: listing, showing, trying, publishing, and the versions that were sent."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
 import anyio.to_thread
-from litestar import Controller, Request, Response, get, post
+from litestar import Controller, Request, Response, delete, get, post, put
 from litestar.params import FromPath
 
 from service.accept import Accepted
+from service.browse import Shown
 from service.models import Scope
 from service.preview import Preview
-from service.requests import SendRequest, TestRequest, parse
+from service.publish import Condition
+from service.requests import PublishRequest, SendRequest, TestRequest, parse
 from service.web import send
 from service.web.auth import caller_of, require, services_of
+from service.web.messages import as_time
 
 
 class TemplateController(Controller):
-    """Shows templates and tries them."""
+    """Shows templates, tries them and publishes them."""
 
     path = "/templates"
 
@@ -32,12 +35,49 @@ class TemplateController(Controller):
         self, request: Request[Any, Any, Any], key: FromPath[str]
     ) -> Response[Mapping[str, Any] | None]:
         """One template with its variables as JSON Schema; the ETag is its revision."""
-        shown = services_of(request).browser.show(key)
-        etag = f'"{shown["revision"] or "broken"}"'
-        headers = {"ETag": etag, "Cache-Control": "no-cache"}
-        if etag in _tags(request.headers.get("if-none-match", "")):
-            return Response(None, status_code=304, headers=headers)
-        return Response(shown, headers=headers)
+        shown = await anyio.to_thread.run_sync(services_of(request).browser.show, key)
+        if _etag(shown) in _tags(request.headers.get("if-none-match", "")):
+            return Response(None, status_code=304, headers=_headers(shown))
+        return Response(shown.content, headers=_headers(shown))
+
+    @put("/{key:str}", guards=[require(Scope.ADMIN)])
+    async def publish_template(
+        self, request: Request[Any, Any, Any], key: FromPath[str]
+    ) -> Response[Mapping[str, Any]]:
+        """Writes, commits and serves it: 201 where it is new. `If-Match`, or `If-None-Match: *`, is obligatory."""
+        services, caller = services_of(request), caller_of(request)
+        body = await request.body()
+
+        def work() -> tuple[bool, Shown]:
+            asked = parse(body, PublishRequest)
+            is_new = services.publisher.put(key, asked, caller, _condition(request))
+            return is_new, services.browser.show(key)
+
+        is_new, shown = await anyio.to_thread.run_sync(work)
+        if is_new:
+            location = {"Location": f"/api/v1/email/templates/{key}"}
+            return Response(shown.content, status_code=201, headers=_headers(shown) | location)
+        return Response(shown.content, status_code=200, headers=_headers(shown))
+
+    @delete("/{key:str}", guards=[require(Scope.ADMIN)], status_code=200)
+    async def delete_template(self, request: Request[Any, Any, Any], key: FromPath[str]) -> dict[str, Any]:
+        """Takes it away; what was sent with it stays readable, and its versions too."""
+        services, caller = services_of(request), caller_of(request)
+        commit = await anyio.to_thread.run_sync(lambda: services.publisher.delete(key, caller, _condition(request)))
+        return {"key": key, "commit": commit}
+
+    @get("/{key:str}/versions", guards=[require(Scope.READ)])
+    async def list_versions(self, request: Request[Any, Any, Any], key: FromPath[str]) -> dict[str, Any]:
+        """Every revision that ever sent, newest first, and the current one."""
+        items = await anyio.to_thread.run_sync(services_of(request).browser.versions, key)
+        return {"items": [_with_times(item) for item in items], "total": len(items)}
+
+    @get("/{key:str}/versions/{number:int}", guards=[require(Scope.READ)])
+    async def show_version(
+        self, request: Request[Any, Any, Any], key: FromPath[str], number: FromPath[int]
+    ) -> dict[str, Any]:
+        """The latest revision of a version, with its source."""
+        return _with_times(await anyio.to_thread.run_sync(services_of(request).browser.version, key, number))
 
     @post("/{key:str}/test", guards=[require(Scope.ADMIN)], status_code=200)
     async def test_template(self, request: Request[Any, Any, Any], key: FromPath[str]) -> dict[str, Any]:
@@ -74,6 +114,23 @@ class TemplateController(Controller):
             sent = send.as_json(accepted)["messages"]
             answer |= {"message": sent[0], "messages": sent}
         return answer
+
+
+def _condition(request: Request[Any, Any, Any]) -> Condition:
+    headers = request.headers
+    return Condition.of(*(", ".join(headers.getall(name, [])) for name in ("if-match", "if-none-match")))
+
+
+def _etag(shown: Shown) -> str:
+    return f'"{shown.state}"'
+
+
+def _headers(shown: Shown) -> dict[str, str]:
+    return {"ETag": _etag(shown), "Cache-Control": "no-cache"}
+
+
+def _with_times(item: Mapping[str, Any]) -> dict[str, Any]:
+    return {**item, "first_sent_at": as_time(item["first_sent_at"])}
 
 
 def _tags(header: str) -> Sequence[str]:

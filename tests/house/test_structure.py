@@ -14,10 +14,11 @@ FILES = sorted(HOUSE.rglob("*.py"))
 
 #: From the ground up; a file may import what lies lower, and its own room.
 FLOORS = [
-    {"models", "errors", "settings", "addresses", "attachments", "requests", "logs"},
+    {"models", "errors", "settings", "addresses", "attachments", "requests", "logs", "turns"},
     {"templates", "store", "delivery"},
     {"admission", "letter", "enqueue", "revisions"},
-    {"accept", "access", "audit", "browse", "check", "deliver", "preview", "readiness", "resend", "scaffold"},
+    {"accept", "access", "audit", "browse", "check", "deliver"}
+    | {"preview", "publish", "readiness", "resend", "scaffold"},
     {"services"},
     {"jobs", "cli", "web"},
 ]
