@@ -1,7 +1,8 @@
 """VERB: due rows -> outcomes.
 
-The rows are the truth. A drain claims due rows under a lease, sends each on a connection of its thread, and
-commits what became of it. A worker that dies leaves leases behind; the next drain's sweep returns them.
+The rows are the truth. A drain claims a little of what is due, under a lease, most urgent first; a few threads send
+it, each on a connection of its own; what became of it is committed together with the next claim. A worker that dies
+leaves leases behind, which the next sweep takes back.
 """
 
 import random
@@ -9,230 +10,316 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from datetime import datetime, timedelta
-from typing import Any
+from dataclasses import dataclass
+from datetime import datetime
 
 import structlog
 
-from service import letter
-from service.delivery.outcome import Outcome, OutcomeKind, Transport
-from service.delivery.pauses import backoff_s
-from service.errors import ArchiveCorrupt
-from service.models import Claimed, Event, EventType, Message, Status, Stream
-from service.store import claims, limits, timeline
+from service import letter, settle
+from service.delivery.outcome import Transport
+from service.errors import ArchiveCorrupt, StoreBusy
+from service.models import Claimed, Priority, Stream
+from service.pace import Pace
+from service.settle import Result
+from service.store import claims
 from service.store.database import Database, Transaction
 
 #: A lease outlives the slowest step between two renewals three times.
 LEASE_S = 30
-RENEW_EVERY_S = 10
-#: What half a second sends at a usual pace; an urgent mail waits no longer than for one of these.
-CLAIM_SIZE = 20
+RENEW_EVERY_S = 10.0
+#: How long the coordinator waits for something to commit or to claim; an urgent mail waits no longer than this.
+CYCLE_S = 0.02
+#: Outcomes that are worth a commit of their own.
+COMMIT_AT = 50
+#: A look for what dead workers left, and for what has waited too long.
+TIDY_EVERY_S = 5.0
+#: Bulk moves while urgent work keeps coming: one claim in so many begins at the other end.
+FAIR_EVERY = 10
+#: A wall clock that moved so much more or less than the machine's own has been set, seconds.
+_STEP_S = 1.0
 
 _log = structlog.get_logger("deliver")
 
 
-@dataclass(frozen=True, slots=True)
+def boot_clock() -> float:
+    """Seconds since the machine started, suspended time included: what a lease's age is measured with."""
+    return time.clock_gettime(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
+
+
+@dataclass(slots=True)
+class _Held:
+    """A claimed message in this process's hands, and when its lease was last renewed, by both clocks."""
+
+    claimed: Claimed
+    renewed_at: datetime
+    renewed_boot_s: float
+
+    @property
+    def id(self) -> str:
+        return self.claimed.message.id
+
+    @property
+    def is_fresh(self) -> bool:
+        """Never tried: no feedback can have come, and nobody else can know of it."""
+        return self.claimed.message.attempts == 0 and self.claimed.lapsed_leases == 0
+
+
 class Deliverer:
-    """Sends what is due. `owner` names this process in leases; `threads` is how many mails go at once."""
+    """Sends what is due. `owner` names this process in leases."""
 
-    database: Database
-    transport: Transport
-    clock: Callable[[], datetime]
-    owner: str
-    threads: int = 4
-    chance: random.Random = field(default_factory=random.SystemRandom)
+    def __init__(
+        self,
+        database: Database,
+        transport: Transport,
+        clock: Callable[[], datetime],
+        owner: str,
+        *,
+        connections_max: int = 20,
+        per_second_max: float | None = None,
+        chance: random.Random | None = None,
+        boot: Callable[[], float] = boot_clock,
+    ) -> None:
+        self.database = database
+        self.transport = transport
+        self.clock = clock
+        self.owner = owner
+        self.boot = boot
+        self.chance = chance or random.SystemRandom()
+        self.pace = Pace(connections_max=connections_max, per_second_max=per_second_max)
+        self._tidied_boot_s = -TIDY_EVERY_S
+        self._last_clocks: tuple[datetime, float] | None = None
+        self._sweep_not_before_s = 0.0
 
-    def drain(self, stop: threading.Event) -> int:
-        """Send until nothing is due, the server is paused, or `stop` is set; how many rows were claimed."""
-        claimed = 0
-        self.database.write(self._tidy)
-        while not stop.is_set() and self.transport.paused_for_s() <= 0:
-            ids = self.database.write(self._claim)
-            if not ids:
-                break
-            self._send_all(ids, stop)
-            claimed += len(ids)
-        return claimed
+    def drain(self, stop: threading.Event, wake: threading.Event | None = None) -> int:
+        """Send until nothing is due, the server is paused, or `stop` is set; how many messages were claimed.
 
-    def _tidy(self, tx: Transaction) -> None:
-        """Take back what dead workers hold, and end what has waited too long."""
-        now = self.clock()
-        claims.sweep(tx, now=now)
-        claims.expire(tx, now)
-
-    def _claim(self, tx: Transaction) -> list[str]:
-        return claims.claim(tx, owner=self.owner, now=self.clock(), lease_s=LEASE_S, limit=CLAIM_SIZE)
-
-    def _send_all(self, ids: Sequence[str], stop: threading.Event) -> None:
-        """Send one claim, and keep its leases alive meanwhile.
-
-        The threads are daemons: a server that never answers must not keep a process from ending.
+        `wake` says that something new may be due. What is on the wire when `stop` is set ends; what was claimed and
+        not begun is handed back.
         """
-        left = deque(claims.load_claimed(self.database, ids, on_corrupt=self._fail_corrupt))
-        held = {claimed.message.id for claimed in left}
+        self._tidy()
+        if self.transport.paused_for_s() > 0:
+            return 0
+        due_at = claims.next_due_at(self.database)
+        if due_at is None or due_at > self.clock():
+            return 0
+        return _Drain(self, stop, wake or threading.Event()).run()
 
-        def send_what_is_left() -> None:
-            while left:
-                try:
-                    claimed = left.popleft()
-                except IndexError:  # another thread took the last one
-                    return
-                try:
-                    self._send(claimed, stop)
-                except Exception as error:
-                    # The row keeps its lease until it lapses, and is tried again then: nothing is lost.
-                    _log.error("delivery_broke", message=claimed.message.id, exc_info=error)
-                held.discard(claimed.message.id)
+    def claim_order(self, turn: int) -> Sequence[Priority]:
+        """Urgent first, but for one claim in ten."""
+        return tuple(reversed(Priority)) if turn % FAIR_EVERY == FAIR_EVERY - 1 else tuple(Priority)
 
-        threads = [
-            threading.Thread(target=send_what_is_left, name=f"smtp-{number}", daemon=True)
-            for number in range(min(self.threads, len(left)))
-        ]
-        for thread in threads:
-            thread.start()
-        renew_at = time.monotonic() + RENEW_EVERY_S
-        for thread in threads:
-            while thread.is_alive():
-                thread.join(max(renew_at - time.monotonic(), 0))
-                if time.monotonic() >= renew_at and held:
-                    self._renew(list(held))
-                    renew_at = time.monotonic() + RENEW_EVERY_S
-
-    def _renew(self, ids: Sequence[str]) -> set[str]:
-        """Prolong these leases; which of them are still ours."""
-        return self.database.write(
-            lambda tx: claims.renew(tx, ids, owner=self.owner, now=self.clock(), lease_s=LEASE_S)
-        )
-
-    def _fail_corrupt(self, message_id: str, error: ArchiveCorrupt) -> None:
-        """What can't be read back as it was accepted must not be sent."""
-        self._fail_at_once(message_id, str(error))
-
-    def _fail_at_once(self, message_id: str, detail: str) -> None:
-        """Trying it again would come to the same."""
-        _log.error("can_not_be_sent", message=message_id)
-        event = Event(EventType.FAILED, self.clock(), "worker", detail)
-        changes = {"error_message": detail}
-        self.database.write(lambda tx: self._settle(tx, message_id, Status.FAILED, event, changes))
-
-    def _send(self, claimed: Claimed, stop: threading.Event) -> None:
-        message = claimed.message
-        if stop.is_set():
-            self.database.write(lambda tx: claims.hand_back(tx, message.id, owner=self.owner))
+    def _tidy(self) -> None:
+        """Take back what dead workers hold, and end what has waited too long."""
+        boot_s = self.boot()
+        if boot_s - self._tidied_boot_s < TIDY_EVERY_S and not self._clock_was_set(boot_s):
             return
+        self._tidied_boot_s = boot_s
+        now, sweeps = self.clock(), boot_s >= self._sweep_not_before_s
+
+        def work(tx: Transaction) -> None:
+            if sweeps:
+                claims.sweep(tx, now=now)
+            claims.expire(tx, now)
+
+        self.database.write(work)
+
+    def _clock_was_set(self, boot_s: float) -> bool:
+        """Set forward, the clock makes every lease look lapsed: their owners first get the time to renew them."""
+        now, last = self.clock(), self._last_clocks
+        self._last_clocks = (now, boot_s)
+        if last is None:
+            return False
+        was_set = abs((now - last[0]).total_seconds() - (boot_s - last[1])) > _STEP_S
+        if was_set:
+            _log.warning("clock_was_set", by_s=round((now - last[0]).total_seconds() - (boot_s - last[1]), 1))
+            self._sweep_not_before_s = boot_s + LEASE_S
+        return was_set
+
+
+class _Drain:
+    """One drain: a coordinator that claims and commits, and threads that send."""
+
+    def __init__(self, deliverer: Deliverer, stop: threading.Event, wake: threading.Event) -> None:
+        self._of = deliverer
+        self._stop = stop
+        self._wake = wake
+        self._lock = threading.Lock()
+        self._work = threading.Condition(self._lock)  # for the senders: there is something to send
+        self._news = threading.Condition(self._lock)  # for the coordinator: something was sent
+        self._ready: deque[_Held] = deque()
+        self._held: dict[str, _Held] = {}
+        self._lost: set[str] = set()
+        self._results: list[Result] = []
+        self._ended = False
+        self._threads: list[threading.Thread] = []
+        self._turn = 0
+
+    def run(self) -> int:
+        claimed, is_dry = 0, False
         try:
-            wire = letter.write(message, claimed.body, claimed.attachments)
-        except ValueError as error:
-            self._fail_at_once(message.id, f"It can't be written as a mail: {error}")
+            while True:
+                is_ending = self._stop.is_set() or self._of.transport.paused_for_s() > 0
+                woken = self._wake.is_set()
+                if woken:
+                    self._wake.clear()
+                claims_now = not is_ending and (woken or not is_dry)
+                room = self._of.pace.room(len(self._ready), self._of.boot()) if claims_now else 0
+                ids = self._commit_and_claim(room, hand_back=is_ending)
+                claimed += len(ids)
+                # A dry queue is looked at again when a ring says so, or by the next drain.
+                is_dry = len(ids) < room if room else is_dry
+                self._take_in(ids)
+                with self._lock:
+                    if not self._held and not self._results and (is_dry or is_ending):
+                        return claimed
+                    self._news.wait_for(self._has_news, CYCLE_S)
+        finally:
+            with self._lock:
+                self._ended = True
+                self._work.notify_all()
+
+    def _has_news(self) -> bool:
+        few = len(self._ready) * 2 < self._of.pace.ahead and bool(self._held)
+        return len(self._results) >= COMMIT_AT or (few and bool(self._results)) or self._wake.is_set()
+
+    def _commit_and_claim(self, room: int, *, hand_back: bool) -> list[str]:
+        """One transaction: what became of the last ones, leases that want renewing, and the next claim."""
+        with self._lock:
+            results, self._results = self._results, []
+            back = list(self._ready) if hand_back else []
+            if hand_back:
+                self._ready.clear()
+            held_now = list(self._held.values())
+        boot_s, now = self._of.boot(), self._of.clock()
+        old = [held for held in held_now if boot_s - held.renewed_boot_s >= RENEW_EVERY_S]
+        if not (results or back or old or room > 0):
+            return []
+        owner, order = self._of.owner, self._of.claim_order(self._turn)
+
+        def work(tx: Transaction) -> tuple[set[str], list[str]]:
+            for result in results:
+                settle.record(tx, result, owner=owner, chance=self._of.chance)
+            for held in back:
+                claims.hand_back(tx, held.id, owner=owner)
+            renewed = claims.renew(tx, [held.id for held in old], owner=owner, now=now, lease_s=LEASE_S)
+            if room <= 0:
+                return renewed, []
+            return renewed, claims.claim(tx, owner=owner, now=now, lease_s=LEASE_S, limit=room, order=order)
+
+        try:
+            renewed, ids = self._of.database.write(work)
+        except StoreBusy as error:
+            # What was sent is known only to us: it is kept, and written as soon as the database takes it.
+            _log.warning("store_busy", waiting=len(results), reason=str(error))
+            with self._lock:
+                self._results[:0] = results
+                self._ready.extendleft(reversed(back))
+            time.sleep(CYCLE_S)
+            return []
+        self._turn += room > 0
+        for held in old:
+            if held.id in renewed:
+                held.renewed_at, held.renewed_boot_s = now, boot_s
+            else:
+                self._lost.add(held.id)
+        with self._lock:
+            for message_id in [result.message.id for result in results] + [held.id for held in back]:
+                self._held.pop(message_id, None)
+        self._of.pace.committed(len(results), self._of.boot())
+        return ids
+
+    def _take_in(self, ids: Sequence[str]) -> None:
+        """Load what was claimed and put it where it belongs: a more urgent one goes before all that waits."""
+        if not ids:
             return
-        started_at = self.clock()
-        outcome = self.transport.deliver(
+        now, boot_s = self._of.clock(), self._of.boot()
+        loaded = claims.load_claimed(self._of.database, ids, on_corrupt=self._fail_corrupt)
+        fresh = [_Held(claimed, now, boot_s) for claimed in loaded]
+        with self._lock:
+            self._held |= {held.id: held for held in fresh}
+            waits = min((held.claimed.message.priority.rank for held in self._ready), default=None)
+            urgent = [held for held in fresh if waits is not None and held.claimed.message.priority.rank < waits]
+            self._ready.extendleft(reversed(urgent))
+            self._ready.extend(held for held in fresh if held not in urgent)
+            self._work.notify(len(fresh))
+            wanted = min(self._of.pace.connections, len(self._held))
+        while len(self._threads) < wanted:
+            thread = threading.Thread(target=self._send_all, name=f"smtp-{len(self._threads)}", daemon=True)
+            self._threads.append(thread)
+            thread.start()
+
+    def _send_all(self) -> None:
+        """A sender's life. A daemon: a server that never answers must not keep a process from ending."""
+        is_first = True
+        while True:
+            with self._lock:
+                while not self._ready and not self._ended:
+                    self._work.wait()
+                if not self._ready:
+                    return
+                held = self._ready.popleft()
+            began_s = time.perf_counter()
+            try:
+                result = self._send(held)
+            except Exception as error:
+                # The row keeps its lease until it lapses, and is tried again then: nothing is lost.
+                _log.error("delivery_broke", message=held.id, exc_info=error)
+                result = None
+            if not is_first:  # the first one also paid for the connection
+                self._of.pace.took(time.perf_counter() - began_s)
+            is_first = False
+            with self._lock:
+                if result is None:
+                    self._held.pop(held.id, None)
+                else:
+                    self._results.append(result)
+                self._news.notify()
+
+    def _send(self, held: _Held) -> Result | None:
+        message = held.claimed.message
+        try:
+            wire = letter.write(message, held.claimed.body, held.claimed.attachments)
+        except ValueError as error:
+            self._fail(message.id, f"It can't be written as a mail: {error}")
+            return None
+        began_at = self._of.clock()
+        outcome = self._of.transport.deliver(
             message.envelope_from,
             message.recipient,
             wire,
-            before_mail=lambda: message.id in self._renew([message.id]),
-            before_dot=self._note_data(message) if message.stream is Stream.MARKETING else None,
+            before_mail=lambda: self._is_still_ours(held),
+            before_dot=(lambda: self._note_data(held)) if message.stream is Stream.MARKETING else None,
         )
-        self.database.write(lambda tx: self._record(tx, message, outcome, started_at))
         _log.info("attempt", message=message.id, template=message.template_key, outcome=outcome.kind, code=outcome.code)
+        return Result(message, outcome, began_at, self._of.clock())
 
-    def _note_data(self, message: Message) -> Callable[[], None]:
-        """For marketing a lost mail is better than a second one: the moment before the dot is committed first."""
+    def _is_still_ours(self, held: _Held) -> bool:
+        """Asked immediately before MAIL.
 
-        def note() -> None:
-            now = self.clock()
-            self.database.write(lambda tx: claims.note_data_started(tx, message.id, owner=self.owner, now=now))
-
-        return note
-
-    def _record(self, tx: Transaction, message: Message, outcome: Outcome, started_at: datetime) -> None:
-        now = self.clock()
-        if outcome.tried:
-            attempted = Event(EventType.ATTEMPTED, started_at, "worker", f"Tried at {outcome.server}.")
-            timeline.add_event(tx, message.id, attempted)
-        attempts = message.attempts + (1 if outcome.answered or outcome.kind is OutcomeKind.AMBIGUOUS else 0)
-        noted: dict[str, Any] = {"attempts": attempts}
-        if outcome.wire_sha256:
-            noted |= {"transfer_encoding": outcome.transfer_encoding, "wire_sha256": outcome.wire_sha256}
-        match outcome.kind:
-            case OutcomeKind.SENT:
-                self._sent(tx, message, outcome, noted, now)
-            case OutcomeKind.BOUNCED:
-                noted |= {"bounce_type": "permanent", "bounce_subtype": outcome.bounce_subtype}
-                self._end(tx, message, Status.BOUNCED, EventType.BOUNCED, outcome, noted)
-            case OutcomeKind.FAILED:
-                self._end(tx, message, Status.FAILED, EventType.FAILED, outcome, noted)
-            case OutcomeKind.AMBIGUOUS if message.stream is Stream.MARKETING:
-                timeline.add_event(tx, message.id, _event(EventType.AMBIGUOUS, now, outcome))
-                self._sent(tx, message, outcome, noted, now)
-            case OutcomeKind.AMBIGUOUS:
-                timeline.add_event(tx, message.id, _event(EventType.AMBIGUOUS, now, outcome))
-                self._again(tx, message, outcome, noted, now)
-            case OutcomeKind.DEFERRED | OutcomeKind.PAUSED:
-                self._again(tx, message, outcome, noted, now)
-
-    def _sent(self, tx: Transaction, message: Message, outcome: Outcome, noted: dict[str, Any], now: datetime) -> None:
-        """Where feedback has overtaken us its state stands, and when we sent is noted all the same."""
-        changes = noted | {
-            "sent_at": now,
-            "provider_id": outcome.provider_id,
-            "smtp_reply": outcome.reply,
-            "error_message": None,
-        }
-        event = _event(EventType.SENT, now, outcome)
-        if not timeline.transition(tx, message.id, Status.SENT, event, owner=self.owner, changes=changes):
-            timeline.note_sent(tx, message.id, event, changes)
-
-    def _again(self, tx: Transaction, message: Message, outcome: Outcome, noted: dict[str, Any], now: datetime) -> None:
-        attempts = int(noted["attempts"])
-        answered = attempts > message.attempts
-        # RFC 5321, 4.5.4.1 wants several tries; greylisting refuses the first one on purpose.
-        attempts_max = max(message.attempts_max, 2) if outcome.greylisted else message.attempts_max
-        if answered and attempts >= attempts_max:
-            self._end(tx, message, Status.FAILED, EventType.FAILED, outcome, noted)
-            return
-        if answered:
-            pause_s = max(
-                backoff_s(attempts, greylisted=outcome.greylisted, random=self.chance), outcome.retry_after_s or 0
-            )
-        else:
-            pause_s = outcome.retry_after_s or 1.0
-        next_at = now + timedelta(seconds=pause_s)
-        changes = noted | {"next_attempt_at": next_at, "error_message": outcome.detail}
-        event = _event(
-            EventType.DEFERRED, now, outcome, f"{outcome.detail} Next try at {next_at:%Y-%m-%d %H:%M:%S} UTC."
+        The lease of a message that was never tried can only be lost by lapsing, and no feedback can have come: while
+        it is young, and the clock was not set, the answer is known. In any other case the row itself is asked.
+        """
+        age_s = self._of.boot() - held.renewed_boot_s
+        was_set = abs((self._of.clock() - held.renewed_at).total_seconds() - age_s) > _STEP_S
+        if held.id in self._lost:
+            return False
+        if held.is_fresh and age_s < 2 * RENEW_EVERY_S and not was_set:
+            return True
+        now = self._of.clock()
+        return held.id in self._of.database.write(
+            lambda tx: claims.renew(tx, [held.id], owner=self._of.owner, now=now, lease_s=LEASE_S)
         )
-        if outcome.tried:
-            timeline.transition(tx, message.id, Status.QUEUED, event, owner=self.owner, changes=changes)
-        else:
-            claims.hand_back(tx, message.id, owner=self.owner)
 
-    def _end(
-        self,
-        tx: Transaction,
-        message: Message,
-        status: Status,
-        kind: EventType,
-        outcome: Outcome,
-        noted: dict[str, Any],
-    ) -> None:
-        changes = noted | {"error_message": outcome.detail, "smtp_reply": outcome.reply}
-        self._settle(tx, message.id, status, _event(kind, self.clock(), outcome), changes)
+    def _note_data(self, held: _Held) -> None:
+        """For marketing a lost mail is better than a second one: the moment before the dot is committed first."""
+        now = self._of.clock()
+        self._of.database.write(lambda tx: claims.note_data_started(tx, held.id, owner=self._of.owner, now=now))
 
-    def _settle(self, tx: Transaction, message_id: str, status: Status, event: Event, changes: dict[str, Any]) -> None:
-        """A final state without acceptance gives the recipient's slot back."""
-        if timeline.transition(tx, message_id, status, event, owner=self.owner, changes=changes):
-            limits.release_slot(tx, message_id)
+    def _fail_corrupt(self, message_id: str, error: ArchiveCorrupt) -> None:
+        """What can't be read back as it was accepted must not be sent."""
+        self._fail(message_id, str(error))
 
-
-def _event(kind: EventType, at: datetime, outcome: Outcome, detail: str | None = None) -> Event:
-    return Event(
-        type=kind,
-        at=at,
-        source="worker",
-        detail=detail or outcome.detail,
-        smtp_code=outcome.code,
-        smtp_reply=outcome.reply,
-        provider_id=outcome.provider_id,
-    )
+    def _fail(self, message_id: str, detail: str) -> None:
+        _log.error("can_not_be_sent", message=message_id)
+        now = self._of.clock()
+        self._of.database.write(lambda tx: settle.fail(tx, message_id, detail, owner=self._of.owner, now=now))

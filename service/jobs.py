@@ -49,7 +49,7 @@ class Worker:
             self._wake.wait(LOOK_EVERY_S)
             self._wake.clear()
             try:
-                self._services.deliverer.drain(self._stop)
+                self._services.deliverer.drain(self._stop, self._wake)
             except StoreBusy as error:
                 _log.warning("store_busy", reason=str(error))
                 self._stop.wait(LOOK_EVERY_S)

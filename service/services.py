@@ -18,7 +18,7 @@ from service.accept import Acceptor
 from service.access import Access
 from service.audit import Auditor
 from service.browse import Browser
-from service.deliver import Deliverer
+from service.deliver import Deliverer, boot_clock
 from service.delivery import queue
 from service.delivery.mailbox import Mailbox
 from service.delivery.outcome import Transport
@@ -87,10 +87,11 @@ def build(
     *,
     transport: Transport | None = None,
     clock: Callable[[], datetime] | None = None,
+    boot: Callable[[], float] = boot_clock,
     delivers: bool = True,
     mailbox_port: int = 0,
 ) -> Services:
-    """Build all services; `transport` and `clock` may be handed in.
+    """Build all services; `transport` and both clocks (`boot` is in seconds) may be handed in.
 
     The database is migrated. A process that `delivers` without SMTP_HOST and without a `transport` of its own
     starts the development mailbox on `mailbox_port` (0: a free one).
@@ -136,7 +137,15 @@ def build(
         acceptor=Acceptor(
             database, catalogue, settings, budget(settings), pseudonym_key, now, ring, revisions=revisions
         ),
-        deliverer=Deliverer(database, transport, now, owner),
+        deliverer=Deliverer(
+            database,
+            transport,
+            now,
+            owner,
+            connections_max=settings.smtp_max_connections,
+            per_second_max=settings.smtp_max_per_second,
+            boot=boot,
+        ),
         auditor=Auditor(database, pseudonym_key, now),
         browser=Browser(catalogue, database, budget(settings), authors),
         previewer=Previewer(catalogue, settings),

@@ -80,6 +80,10 @@ class Settings(BaseModel):
     smtp_retry_max_attempts: int = Field(3, ge=1, le=100, description="Attempts where the template says nothing")
     smtp_max_connections: int = Field(20, ge=1, le=500, description="Most SMTP connections of one worker at once")
 
+    smtp_max_per_second: float | None = Field(
+        None, gt=0, description="Most mails that one worker hands to the server, mails per second; without it no limit"
+    )
+
     email_rate_limit_transactional: RateSetting = Field(
         Rate(count=None), description="Transactional mail per recipient: unlimited or n/period"
     )

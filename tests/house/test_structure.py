@@ -16,7 +16,7 @@ FILES = sorted(HOUSE.rglob("*.py"))
 FLOORS = [
     {"models", "errors", "settings", "addresses", "attachments", "requests", "logs", "turns"},
     {"templates", "store", "delivery"},
-    {"admission", "letter", "enqueue", "revisions"},
+    {"admission", "letter", "enqueue", "revisions", "settle", "pace"},
     {"accept", "access", "audit", "browse", "check", "deliver"}
     | {"preview", "publish", "readiness", "resend", "scaffold"},
     {"services"},

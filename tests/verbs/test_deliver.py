@@ -205,6 +205,8 @@ def test_a_lost_lease_is_noticed_before_mail_is_said(
 
     transport.before_conversation = another_worker_sweeps
     drain(services)
+    assert transport.sent == []
+    drain(services)
     told = story(services, accepted)
     assert told.message.status is Status.SENT
     assert kinds(told).count("attempted") == 1
