@@ -34,17 +34,24 @@ def write_mail(root: Path, key: str = "hello", text: str = MAIL) -> Path:
 
 
 class Checkout:
-    """A git checkout below `top`; the templates lie in its folder `mails`."""
+    """A git checkout below `top`; the templates lie in a folder of it."""
 
-    def __init__(self, top: Path) -> None:
+    def __init__(self, top: Path, mails: str = "mails") -> None:
         self.top = top
-        self.mails = top / "mails"
+        self.mails = top / mails
         self.mails.mkdir(parents=True)
         self.git("init", "--quiet", "--initial-branch=main")
 
     def git(self, *arguments: str) -> str:
+        """What git prints; it must work."""
+        done = self.attempt(*arguments)
+        assert done.returncode == 0, done.stderr
+        return done.stdout.strip()
+
+    def attempt(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """What becomes of it, whether it works or not."""
         identity = ("-c", "user.name=Ada Lovelace", "-c", "user.email=ada@example.com", "-c", "commit.gpgSign=false")
-        done = subprocess.run(
+        return subprocess.run(
             ["git", *identity, *arguments],
             cwd=self.top,
             env={
@@ -57,8 +64,6 @@ class Checkout:
             text=True,
             check=False,
         )
-        assert done.returncode == 0, done.stderr
-        return done.stdout.strip()
 
     def commit(self, message: str = "A change") -> str:
         """Everything as it is, committed; the commit's name."""
