@@ -46,5 +46,5 @@ def test_guide_names_no_class_that_the_theme_lacks() -> None:
 
 
 def test_guide_names_no_script_that_is_gone() -> None:
-    for script in set(re.findall(r"scripts/\w+", GUIDE)):
+    for script in set(re.findall(r"scripts/[\w-]+", GUIDE)):
         assert (HOME / script).is_file()
