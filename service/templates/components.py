@@ -7,6 +7,27 @@ from functools import cache
 from importlib.resources import files
 from typing import Any
 
+_COLOR = re.compile(r"#([0-9a-f]{3}|[0-9a-f]{4}|[0-9a-f]{6}|[0-9a-f]{8})|(rgb|hsl)a?\([^)]*\)", re.I)
+#: CSS Color Module Level 4, 6.1, and the keywords that stand for a colour elsewhere.
+COLOR_NAMES = frozenset(
+    """
+    aliceblue antiquewhite aqua aquamarine azure beige bisque black blanchedalmond blue blueviolet brown burlywood
+    cadetblue chartreuse chocolate coral cornflowerblue cornsilk crimson cyan darkblue darkcyan darkgoldenrod
+    darkgray darkgreen darkgrey darkkhaki darkmagenta darkolivegreen darkorange darkorchid darkred darksalmon
+    darkseagreen darkslateblue darkslategray darkslategrey darkturquoise darkviolet deeppink deepskyblue dimgray
+    dimgrey dodgerblue firebrick floralwhite forestgreen fuchsia gainsboro ghostwhite gold goldenrod gray green
+    greenyellow grey honeydew hotpink indianred indigo ivory khaki lavender lavenderblush lawngreen lemonchiffon
+    lightblue lightcoral lightcyan lightgoldenrodyellow lightgray lightgreen lightgrey lightpink lightsalmon
+    lightseagreen lightskyblue lightslategray lightslategrey lightsteelblue lightyellow lime limegreen linen magenta
+    maroon mediumaquamarine mediumblue mediumorchid mediumpurple mediumseagreen mediumslateblue mediumspringgreen
+    mediumturquoise mediumvioletred midnightblue mintcream mistyrose moccasin navajowhite navy oldlace olive
+    olivedrab orange orangered orchid palegoldenrod palegreen paleturquoise palevioletred papayawhip peachpuff peru
+    pink plum powderblue purple rebeccapurple red rosybrown royalblue saddlebrown salmon sandybrown seagreen
+    seashell sienna silver skyblue slateblue slategray slategrey snow springgreen steelblue tan teal thistle tomato
+    turquoise violet wheat white whitesmoke yellow yellowgreen transparent currentcolor inherit initial unset none
+    """.split()  # noqa: SIM905  # a column of 150 quoted words reads worse
+)
+
 
 def _load() -> dict[str, Any]:
     table: dict[str, Any] = json.loads(files("service.templates").joinpath("components.json").read_text("utf-8"))
@@ -88,8 +109,7 @@ def type_check(kind: str) -> Callable[[str], bool]:
         options = frozenset(kind[5:-1].split(","))
         return lambda value: value in options
     if kind == "color":
-        color = re.compile(r"#[0-9a-f]{3,8}|(rgb|hsl)a?\([^)]*\)|[a-z]+", re.I)
-        return lambda value: color.fullmatch(value.strip()) is not None
+        return lambda value: _COLOR.fullmatch(value.strip()) is not None or value.strip().lower() in COLOR_NAMES
     if kind == "integer":
         return lambda value: value.isdigit()
     if kind == "boolean":

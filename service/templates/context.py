@@ -22,6 +22,7 @@ class Compiling:
     tokens: Tokens = field(default_factory=Tokens)
     dependencies: set[str] = field(default_factory=set)
     flattener: Flattener = field(init=False)
+    is_jinja: bool = True
 
     def __post_init__(self) -> None:
         self.flattener = Flattener(self.load, self.tokens, self.report)
@@ -45,12 +46,17 @@ class Compiling:
         return None if text is None else self.pieces(Source(path, without_front_matter(text)))
 
     def pieces(self, source: Source) -> list[Piece]:
-        """Scanned and its syntax checked. Refused: it can't be; reported."""
+        """Scanned and its syntax checked. Refused: it can't be scanned; reported.
+
+        A file that is no Jinja goes on, so that what is wrong with its MJML is told too; `is_jinja` remembers it.
+        """
         before = len(self.report.findings)
         found = scan(source, self.tokens, self.report)
         if len(self.report.findings) > before:
             raise Refused
-        check_syntax(source, found, self.report, environment=self.author)
+        if not check_syntax(source, found, self.report, environment=self.author):
+            self.is_jinja = False
+            self.report.silence("block-crosses")
         return found
 
     def flat(self, source: Source, *, stack: tuple[str, ...] = ()) -> Mapped:

@@ -42,6 +42,21 @@ class Context(StrEnum):
     URL_MAIL = "url_mail"
 
 
+#: Schemes that run something or carry a document: no author means them, and no mail program follows them.
+_HARMFUL = re.compile(r"[\s\x00-\x1f]*(javascript|vbscript|data|file)\s*:", re.I)
+
+
+LINK_HINT = "begin it with https://, http://, mailto:, tel: or cid:"
+
+
+def harmful_scheme(name: str, value: str) -> str | None:
+    """The scheme of a literal link that must not go out: in `href`, `action` and the like; `data:` pictures may."""
+    found = _HARMFUL.match(value) if name.lower() in URL_ATTRIBUTES else None
+    if found is None or (found[1].lower() == "data" and name.lower() in ("src", "background", "background-url")):
+        return None
+    return found[1].lower()
+
+
 _URL = frozenset({Context.URL_START, Context.URL_PART, Context.URL_MAIL})
 _MAIL = re.compile(r"\s*(mailto|tel|sms):", re.I)
 #: What made a composite of declarations a declaration.

@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass
 
 from service.templates.composites import check_blocks, composite, composite_css
-from service.templates.contexts import URL_ATTRIBUTES
+from service.templates.contexts import LINK_HINT, URL_ATTRIBUTES, harmful_scheme
 from service.templates.html_scan import VOID, Part, parts
 from service.templates.mjml_parse import Slice
 from service.templates.report import Refused, Report
@@ -192,6 +192,8 @@ def _check_tag(part: Part, content: Slice, tokens: Tokens, report: Report) -> No
         if name in seen:
             report.error(content.place(one.start), "duplicate-attribute", f'"{one.name}" is given twice', "delete one")
         seen.add(name)
+        if scheme := harmful_scheme(name, one.value or ""):
+            report.error(content.place(one.start), "harmful-link", f'"{scheme}:" is no link for a mail', LINK_HINT)
         if name.startswith("on") and (token := tokens.first(one.value or "")):
             report.error(
                 token.place, "jinja-in-script", f'Jinja in "{one.name}" can\'t be made safe', "mail has no scripts"

@@ -15,6 +15,7 @@ from service.templates.components import (
     type_check,
 )
 from service.templates.composites import check_blocks
+from service.templates.contexts import LINK_HINT, harmful_scheme
 from service.templates.html_content import check_html
 from service.templates.mjml_blocks import SILENT, Blocks, shortened
 from service.templates.mjml_parse import Attribute, Element, Node, Slice
@@ -130,6 +131,8 @@ class _Validator:
                     )
                 except Refused:
                     return
+        elif scheme := harmful_scheme(attribute.name, attribute.value.text):
+            self._report.error(attribute.place, "harmful-link", f'"{scheme}:" is no link for a mail', LINK_HINT)
         elif kind is not None and not type_check(kind)(attribute.value.text):
             self._report.error(
                 attribute.place,

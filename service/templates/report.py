@@ -12,10 +12,18 @@ class Report:
 
     def __init__(self) -> None:
         self._findings: dict[Finding, None] = {}
+        self._silenced: set[str] = set()
 
     def error(self, place: Place, code: str, message: str, hint: str = "") -> None:
-        """Something that can't be compiled, or would send a wrong mail."""
+        """Something that can't be compiled, or would send a wrong mail. A tag that is no Jinja is not blamed twice."""
+        spot = (place.file, place.line, place.column, "jinja-syntax")
+        if code in self._silenced or any((one.file, one.line, one.column, one.code) == spot for one in self._findings):
+            return
         self._findings[Finding(place.file, place.line, place.column, "error", code, message, hint)] = None
+
+    def silence(self, code: str) -> None:
+        """Nothing more of this code: another finding explains it already."""
+        self._silenced.add(code)
 
     def warning(self, place: Place, code: str, message: str, hint: str = "") -> None:
         """Something that only makes a mail worse."""

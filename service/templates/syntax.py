@@ -5,7 +5,7 @@ import re
 from jinja2 import Environment, TemplateSyntaxError
 
 from service.templates.places import Place, Source
-from service.templates.report import Refused, Report
+from service.templates.report import Report
 from service.templates.tokens import Piece, Token
 
 _HINTS = (
@@ -15,8 +15,8 @@ _HINTS = (
 )
 
 
-def check_syntax(source: Source, pieces: list[Piece], report: Report, *, environment: Environment) -> None:
-    """Refused: the file is no Jinja; every tag that can't be parsed by itself is reported.
+def check_syntax(source: Source, pieces: list[Piece], report: Report, *, environment: Environment) -> bool:
+    """Whether the file is Jinja; if not, every tag that can't be parsed by itself is reported.
 
     `environment` is only used to parse. Jinja gives lines; the column is that of the tag.
     """
@@ -28,10 +28,11 @@ def check_syntax(source: Source, pieces: list[Piece], report: Report, *, environ
             message = error.message or "this is no Jinja"
             line = source.first_line + error.lineno - 1
             _report(report, _place(source, tags, line, message, environment), message)
-        raise Refused from None
+        return False
     except RecursionError:
         report.error(source.place(0), "jinja-syntax", "the expressions are nested too deeply", "use {% set %}")
-        raise Refused from None
+        return False
+    return True
 
 
 def _report_expressions(tags: list[Token], report: Report, environment: Environment) -> bool:

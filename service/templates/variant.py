@@ -79,6 +79,8 @@ class _Maker:
     def text_program(self, source: Source) -> Program:
         """A subject, a header or a text part: Jinja without HTML."""
         mapped = self._compiling.flat(source)
+        if not self._compiling.is_jinja:
+            raise Refused
         found = self._tokens.within(mapped.text)
         self._check(found)
         program = Program.of(restore_text(mapped.text, self._tokens), self._tokens, self._uses.blame)
@@ -93,6 +95,8 @@ class _Maker:
         if root is not None:
             self._add_preheader(root, preheader)
             self._set_language(root)
+        if not self._compiling.is_jinja:
+            raise Refused
         self._check([token for text in texts_of(nodes) for token in self._tokens.opened(text.text)])
         if root is None or self._report.has_errors:
             raise Refused

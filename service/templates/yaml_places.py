@@ -52,7 +52,9 @@ def read_yaml(text: str, file: str, report: Report, *, first_line: int = 1) -> D
     try:
         node = yaml.compose(text, Loader=_Loader)
     except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
+        # At the end of the text the mistake is where the thing began that never ends.
+        is_at_end = "end of stream" in (error.problem or "") and error.context_mark is not None
+        mark = error.context_mark if is_at_end else error.problem_mark or error.context_mark
         place = Place(file, first_line + (mark.line if mark else 0), (mark.column if mark else 0) + 1)
         report.error(place, "yaml-syntax", f"YAML: {error.problem or error.context}", _hint(error))
         raise Refused from None

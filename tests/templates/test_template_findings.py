@@ -52,6 +52,15 @@ BROKEN = {
     "a component in a wrong place": (document("<mj-text>x</mj-text>"), [(BODY, 1, "wrong-parent")]),
     "an unknown attribute": (column('<mj-text fontsize="3px">x</mj-text>'), [(CONTENT, 10, "unknown-attribute")]),
     "a bad value": (column('<mj-text font-size="12">x</mj-text>'), [(CONTENT, 10, "bad-value")]),
+    "a colour that does not exist": (column('<mj-text color="bleu">x</mj-text>'), [(CONTENT, 10, "bad-value")]),
+    "a link that is a script": (
+        column('<mj-button href=" JavaScript:x()">x</mj-button>'),
+        [(CONTENT, 12, "harmful-link")],
+    ),
+    "a link in text that is a script": (
+        column('<mj-text><a href="data:text/html,x">x</a></mj-text>'),
+        [(CONTENT, 13, "harmful-link")],
+    ),
     "a bad colour": (column('<mj-text color="#12">x</mj-text>'), [(CONTENT, 10, "bad-value")]),
     "an attribute twice": (
         column('<mj-text color="red" color="blue">x</mj-text>'),
@@ -193,3 +202,8 @@ def test_mistake_in_the_subject_and_in_the_text_part_is_found() -> None:
 def test_windows_newlines_and_byte_order_mark_are_taken() -> None:
     source = "\ufeff" + (FRONT + text("a\n{{ nme }}")).replace("\n", "\r\n")
     assert [(one.line, one.column) for one in errors(source)] == [(CONTENT + 1, 4)]
+
+
+def test_a_tag_that_is_no_jinja_does_not_hide_what_is_wrong_around_it() -> None:
+    source = column('<mj-txt>x</mj-txt>\n<mj-text colour="red">{{ name }</mj-text>\n{% if name %}<mj-text>y</mj-text>')
+    assert {finding.code for finding in errors(source)} >= {"unknown-component", "unknown-attribute", "jinja-syntax"}
