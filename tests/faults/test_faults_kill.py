@@ -1,0 +1,34 @@
+"""SIGKILL at any moment: what was answered with 201 arrives, and twice only what was on the wire."""
+
+import logging
+import random
+import time
+from pathlib import Path
+
+import pytest
+from fault_load import Crew, Load, all_sent, database_url, environment_for, reckon
+from fault_sink import Sink
+
+_log = logging.getLogger("faults")
+
+
+def test_kills_of_api_and_workers_lose_nothing(tmp_path: Path, pytestconfig: pytest.Config) -> None:
+    kills = 1_000 if pytestconfig.getoption("--long") else 50
+    seed = random.SystemRandom().randrange(2**32)
+    chance = random.Random(seed)
+    with Sink(hold_s=0.004) as sink:
+        environment = environment_for(tmp_path, sink)
+        with Crew(["api", "worker", "worker"], environment) as crew:
+            crew.wait()
+            with Load(crew.url) as load:
+                for _ in range(kills):
+                    time.sleep(chance.uniform(0.1, 1.3))
+                    crew.kill(chance.randrange(3))
+                answered = load.stop()
+            rows = all_sent(database_url(environment), answered, within_s=120)
+        found = reckon(sink, answered, rows)
+    _log.info("kills %d, answered %d, %s", kills, len(answered), found)
+    assert found.answered > 3 * kills, f"hardly any load (seed {seed})"
+    assert found.lost == [], f"seed {seed}"
+    assert found.unexplained == [], f"seed {seed}"
+    assert found.twice <= kills * 50, f"seed {seed}"  # what one commit of a worker holds at most
