@@ -106,10 +106,9 @@ class Publisher:
             changes = _changes(key, request, files, entry)
             template = self._validated(key, files, changes)
             if changes:
-                with _refusals(), folder.changed(self.root, key, changes):
+                with self._served(), _refusals(), folder.changed(self.root, key, changes):
                     self._remember(template.at(snapshot.commit, dirty=False), caller)
                     self._commit(tree, key, caller, request.message or f"{key}: {'changed' if entry else 'created'}")
-                self.catalogue.refresh()
             return entry is None
 
     def delete(self, key: str, caller: Caller, condition: Condition) -> str | None:
@@ -126,11 +125,17 @@ class Publisher:
             tree = self._tree(key)
             files = read_files(self.root)
             self._check_others(key, files, files.with_changes(dict.fromkeys(files.folder(key))))
-            with _refusals(), folder.removed(self.root, key):
+            with self._served(), _refusals(), folder.removed(self.root, key):
                 self.database.write(lambda tx: archive.forget_current(tx, key))
-                commit = self._commit(tree, key, caller, f"{key}: deleted")
+                return self._commit(tree, key, caller, f"{key}: deleted")
+
+    @contextmanager
+    def _served(self) -> Iterator[None]:
+        """What is on disk afterwards is what is served, also where the watch has seen files that were put back."""
+        try:
+            yield
+        finally:
             self.catalogue.refresh()
-            return commit
 
     def _tree(self, key: str) -> WorkTree | None:
         tree = WorkTree.around(self.root, key)

@@ -39,7 +39,7 @@ class Checkout:
     def __init__(self, top: Path, mails: str = "mails") -> None:
         self.top = top
         self.mails = top / mails
-        self.mails.mkdir(parents=True)
+        self.mails.mkdir(parents=True, exist_ok=True)
         self.git("init", "--quiet", "--initial-branch=main")
 
     def git(self, *arguments: str) -> str:

@@ -9,6 +9,7 @@ from pathlib import Path
 from service.errors import GitError
 
 _TIMEOUT_S = 10.0
+_FAREWELL_S = 2.0
 _SAFE = (
     *("-c", "core.hooksPath=/dev/null"),
     *("-c", "core.fsmonitor=false"),
@@ -32,25 +33,35 @@ def git(folder: Path, *arguments: str, stdin: bytes = b"", more: Mapping[str, st
         "LC_ALL": "C",
         **(more or {}),
     }
+    pipe = subprocess.PIPE
     try:
-        done = subprocess.run(  # noqa: S603 - git alone, without a shell; what callers say stands behind `--`
+        process = subprocess.Popen(  # noqa: S603 - git alone, without a shell; what callers say stands behind `--`
             ("git", *_SAFE, *arguments),  # noqa: S607
-            cwd=folder,
-            env=environment,
-            input=stdin,
-            capture_output=True,
-            timeout=_TIMEOUT_S,
-            check=False,
-        )
+            cwd=folder, env=environment, stdin=pipe, stdout=pipe, stderr=pipe,
+        )  # fmt: skip
     except FileNotFoundError:
         raise GitError("There is no git on this machine (or no such folder); install it.") from None
-    except subprocess.TimeoutExpired:
-        raise GitError(f"git took longer than {_TIMEOUT_S:.0f} s.") from None
     except OSError as error:
         raise GitError(f"git can't be run ({error.strerror}).") from error
-    if done.returncode:
-        raise GitError("git refused.", reply=done.stderr.decode("utf-8", "replace").strip())
-    return done.stdout
+    with process:
+        try:
+            printed, reply = process.communicate(stdin, _TIMEOUT_S)
+        except subprocess.TimeoutExpired:
+            _end(process)
+            raise GitError(f"git took longer than {_TIMEOUT_S:.0f} s.") from None
+    if process.returncode:
+        raise GitError("git refused.", reply=reply.decode("utf-8", "replace").strip())
+    return printed
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """Told to end, git takes its lock files away; killed, it would leave them for ever."""
+    process.terminate()
+    try:
+        process.communicate(timeout=_FAREWELL_S)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.communicate()
 
 
 def commit_of(folder: Path, ref: str) -> str:

@@ -278,6 +278,16 @@ def test_a_base_that_was_broken_or_had_no_such_directory_compares_what_it_can(ch
     assert checked(later, "--base", "HEAD", code=0) == []
 
 
+def test_the_templates_may_lie_at_the_top_of_the_checkout(tmp_path: Path) -> None:
+    top = Checkout(tmp_path / "checkout", ".")
+    (top.top / "notes.txt").write_text("x")
+    write_mail(top.mails)
+    top.commit()
+    assert checked(top.mails, "--base", "HEAD", code=0) == []
+    write_mail(top.mails, text=MAIL.replace("<mj-text>Bonjour", "<mj-text>Bonsoir"))
+    assert codes(checked(top.mails, "--base", "HEAD", code=1)) == ["version_not_raised"]
+
+
 def test_base_ignores_hooks_settings_and_variables_of_git(checkout: Checkout, tmp_path: Path) -> None:
     environment = {"GIT_DIR": str(tmp_path / "nowhere"), "GIT_WORK_TREE": str(tmp_path), "GIT_INDEX_FILE": "/x"}
     done = run("check", "--base", "HEAD", "--templates", str(checkout.mails), environment=environment)

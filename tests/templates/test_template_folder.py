@@ -11,7 +11,8 @@ import pytest
 
 from checkouts import write_mail
 from publishing import tree
-from service.templates import folder
+from service.errors import GitError
+from service.templates import folder, git
 from service.templates.source import read_files
 
 
@@ -100,3 +101,17 @@ def test_modes_of_files_stay(tmp_path: Path) -> None:
         pass
     assert (source.stat().st_mode & 0o777, source.parent.stat().st_mode & 0o777) == (0o640, 0o750)
     assert [path.name for path in tmp_path.iterdir()] == ["hello"]
+
+
+def test_git_that_is_slow_is_told_to_end_and_takes_its_locks_along(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slow = tmp_path / "bin" / "git"
+    slow.parent.mkdir()
+    slow.write_text('#!/bin/sh\ntrap "rm lock; exit 1" TERM\ntouch lock\nwhile :; do sleep 0.01; done\n')
+    slow.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{slow.parent}:/usr/bin:/bin")
+    monkeypatch.setattr(git, "_TIMEOUT_S", 0.5)
+    with pytest.raises(GitError, match="longer than"):
+        git.git(tmp_path, "status")
+    assert not (tmp_path / "lock").exists()

@@ -8,7 +8,7 @@ import pytest
 
 from checkouts import MAIL, Checkout, write_mail
 from publishing import CREATE, SECOND, URL, etag, put, tree
-from running import Running, running, settings_for
+from running import Running, eventually, running, settings_for
 
 
 @pytest.fixture
@@ -180,6 +180,22 @@ def test_delete_takes_the_folder_away_and_commits_it(in_git: Running, checkout: 
     assert checkout.git("status", "--porcelain") == ""
     again = in_git.admin.put(f"{URL}/hello", json={"source": MAIL}, headers=CREATE)
     assert again.status_code == 201
+
+
+def test_of_two_processes_with_the_same_state_one_wins(in_git: Running, checkout: Checkout, tmp_path: Path) -> None:
+    settings = settings_for(tmp_path, email_templates_dir=checkout.mails)
+    with running(settings, works=False) as other:
+        for round_ in range(5):
+            _one_of_two_wins(in_git, other, etag(in_git), f"round {round_}")
+    assert checkout.git("rev-list", "--count", "HEAD") == "6"
+
+
+def _one_of_two_wins(one: Running, other: Running, read: str, name: str) -> None:
+    texts = [MAIL.replace("A mail for the tests", f"{name}, {who}") for who in ("one", "other")]
+    with ThreadPoolExecutor(2) as pool:
+        answers = list(pool.map(lambda service, text: put(service, text, match=read), (one, other), texts))
+    assert sorted(answer.status_code for answer in answers) == [200, 412]
+    eventually(lambda: (etag(one), etag(other)), lambda tags: tags[0] == tags[1] != read)
 
 
 def test_of_many_changes_of_one_revision_exactly_one_wins(in_git: Running, checkout: Checkout) -> None:

@@ -1,0 +1,58 @@
+"""One at a time: threads, processes, and a holder that dies."""
+
+import signal
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from service.errors import TryLater
+from service.turns import Turns
+
+HOLD = """
+import sys
+from pathlib import Path
+from service.turns import Turns
+with Turns(Path(sys.argv[1])).take():
+    print("held", flush=True)
+    sys.stdin.read()
+"""
+
+
+def test_threads_take_turns(tmp_path: Path) -> None:
+    turns = Turns(tmp_path / "lock")
+    inside: list[int] = []
+
+    def work(number: int) -> None:
+        with turns.take():
+            inside.append(number)
+            assert inside == [number]
+            inside.remove(number)
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(work, range(40)))
+
+
+def test_who_waits_too_long_is_sent_away_and_a_dead_holder_holds_nothing(tmp_path: Path) -> None:
+    file = tmp_path / "lock"
+    with subprocess.Popen(
+        [sys.executable, "-c", HOLD, str(file)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as holder:
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == "held\n"
+        with pytest.raises(TryLater), Turns(file, wait_s=0.05).take():
+            raise AssertionError("two at once")
+        holder.send_signal(signal.SIGKILL)
+        holder.wait()
+    with Turns(file).take():
+        pass
+
+
+def test_a_failure_inside_lets_go(tmp_path: Path) -> None:
+    turns = Turns(tmp_path / "lock", wait_s=0)
+    with pytest.raises(KeyError), turns.take():
+        raise KeyError
+    with turns.take():
+        pass
