@@ -18,6 +18,7 @@ from service.accept import Acceptor
 from service.access import Access
 from service.audit import Auditor
 from service.browse import Browser
+from service.cancel import Canceller
 from service.deliver import Deliverer, boot_clock
 from service.delivery import queue
 from service.delivery.mailbox import Mailbox
@@ -60,6 +61,7 @@ class Services:
     deliverer: Deliverer
     auditor: Auditor
     browser: Browser
+    canceller: Canceller
     previewer: Previewer
     publisher: Publisher
     readiness: Readiness
@@ -148,6 +150,7 @@ def build(
         ),
         auditor=Auditor(database, pseudonym_key, now),
         browser=Browser(catalogue, database, budget(settings), authors),
+        canceller=Canceller(database, now),
         previewer=Previewer(catalogue, settings),
         publisher=Publisher(
             settings.email_templates_dir,

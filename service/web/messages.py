@@ -82,6 +82,12 @@ class MessageController(Controller):
         content = {"id": copy.id, "to": copy.recipient, "status": copy.status, "resend_of": copy.resend_of}
         return Response(content, status_code=201, headers={"Location": f"/api/v1/email/messages/{copy.id}"})
 
+    @post("/{message_id:str}/cancel", guards=[require(Scope.ADMIN)], status_code=200)
+    async def cancel(self, request: Request[Any, Any, Any], message_id: FromPath[str]) -> dict[str, Any]:
+        """The message, which will not leave any more; 409 where it is too late."""
+        canceller, caller = services_of(request).canceller, caller_of(request)
+        return _summary(await anyio.to_thread.run_sync(canceller.cancel, message_id, caller))
+
 
 def _parameters(request: Request[Any, Any, Any]) -> dict[str, str]:
     """The query, each parameter once. Raises InvalidRequest for unknown or repeated ones."""

@@ -17,7 +17,7 @@ FLOORS = [
     {"models", "errors", "settings", "addresses", "attachments", "requests", "logs", "turns"},
     {"templates", "store", "delivery"},
     {"admission", "letter", "enqueue", "revisions", "settle", "pace"},
-    {"accept", "access", "audit", "browse", "check", "deliver"}
+    {"accept", "access", "audit", "browse", "cancel", "check", "deliver"}
     | {"preview", "publish", "readiness", "resend", "scaffold"},
     {"services"},
     {"jobs", "cli", "web"},

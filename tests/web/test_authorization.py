@@ -34,6 +34,7 @@ SCOPES = {
     ("GET", "/messages/{message_id}/raw"): Scope.ADMIN,
     ("GET", "/messages/{message_id}/attachments/{n}"): Scope.ADMIN,
     ("POST", "/messages/{message_id}/resend"): Scope.ADMIN,
+    ("POST", "/messages/{message_id}/cancel"): Scope.ADMIN,
 }
 OPEN = {("GET", "/healthz"), ("GET", "/readyz")}
 
