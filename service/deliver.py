@@ -10,8 +10,9 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import structlog
 
@@ -86,9 +87,10 @@ class Deliverer:
         self.boot = boot
         self.chance = chance or random.SystemRandom()
         self.pace = Pace(connections_max=connections_max, per_second_max=per_second_max)
-        self._tidied_boot_s = -TIDY_EVERY_S
+        self._tidied_boot_s = float("-inf")
         self._last_clocks: tuple[datetime, float] | None = None
-        self._sweep_not_before_s = 0.0
+        self._began_boot_s = boot()
+        self._tidy_not_before_s = self._began_boot_s
 
     def drain(self, stop: threading.Event, wake: threading.Event | None = None) -> int:
         """Send until nothing is due, the server is paused, or `stop` is set; how many messages were claimed.
@@ -96,7 +98,7 @@ class Deliverer:
         `wake` says that something new may be due. What is on the wire when `stop` is set ends; what was claimed and
         not begun is handed back.
         """
-        self._tidy()
+        self.tidy()
         if self.transport.paused_for_s() > 0:
             return 0
         due_at = claims.next_due_at(self.database)
@@ -108,32 +110,29 @@ class Deliverer:
         """Urgent first, but for one claim in ten."""
         return tuple(reversed(Priority)) if turn % FAIR_EVERY == FAIR_EVERY - 1 else tuple(Priority)
 
-    def _tidy(self) -> None:
+    def tidy(self) -> None:
         """Take back what dead workers hold, and end what has waited too long."""
         boot_s = self.boot()
-        if boot_s - self._tidied_boot_s < TIDY_EVERY_S and not self._clock_was_set(boot_s):
+        self._look_at_clocks(boot_s)
+        if boot_s < max(self._tidied_boot_s + TIDY_EVERY_S, self._tidy_not_before_s):
             return
         self._tidied_boot_s = boot_s
-        now, sweeps = self.clock(), boot_s >= self._sweep_not_before_s
+        now = self.clock()
+        # Every worker that lives has renewed since we began: what ends later was leased before the clock was set back.
+        latest = now + timedelta(seconds=2 * LEASE_S) if boot_s - self._began_boot_s > LEASE_S else None
+        self.database.write(lambda tx: (claims.sweep(tx, now=now, latest=latest), claims.expire(tx, now)))
 
-        def work(tx: Transaction) -> None:
-            if sweeps:
-                claims.sweep(tx, now=now)
-            claims.expire(tx, now)
+    def _look_at_clocks(self, boot_s: float) -> None:
+        """Set forward, the clock makes every lease look lapsed: their owners first get the time to renew them.
 
-        self.database.write(work)
-
-    def _clock_was_set(self, boot_s: float) -> bool:
-        """Set forward, the clock makes every lease look lapsed: their owners first get the time to renew them."""
+        And nothing expires by a time that may be mended in a moment.
+        """
         now, last = self.clock(), self._last_clocks
         self._last_clocks = (now, boot_s)
-        if last is None:
-            return False
-        was_set = abs((now - last[0]).total_seconds() - (boot_s - last[1])) > _STEP_S
-        if was_set:
-            _log.warning("clock_was_set", by_s=round((now - last[0]).total_seconds() - (boot_s - last[1]), 1))
-            self._sweep_not_before_s = boot_s + LEASE_S
-        return was_set
+        by_s = (now - last[0]).total_seconds() - (boot_s - last[1]) if last is not None else 0.0
+        if abs(by_s) > _STEP_S:
+            _log.warning("clock_was_set", by_s=round(by_s, 1))
+            self._tidy_not_before_s = boot_s + LEASE_S
 
 
 class _Drain:
@@ -149,6 +148,7 @@ class _Drain:
         self._ready: deque[_Held] = deque()
         self._held: dict[str, _Held] = {}
         self._lost: set[str] = set()
+        self._unread: list[str] = []  # claimed, and then the database was away
         self._results: list[Result] = []
         self._ended = False
         self._threads: list[threading.Thread] = []
@@ -158,6 +158,8 @@ class _Drain:
         claimed, is_dry = 0, False
         try:
             while True:
+                with suppress(StoreBusy):  # a drain may last for hours; what can't be tidied now can be in 5 s
+                    self._of.tidy()
                 is_ending = self._stop.is_set() or self._of.transport.paused_for_s() > 0
                 woken = self._wake.is_set()
                 if woken:
@@ -170,7 +172,7 @@ class _Drain:
                 is_dry = len(ids) < room if room else is_dry
                 self._take_in(ids)
                 with self._lock:
-                    if not self._held and not self._results and (is_dry or is_ending):
+                    if not (self._held or self._results or self._unread) and (is_dry or is_ending):
                         return claimed
                     self._news.wait_for(self._has_news, CYCLE_S)
         finally:
@@ -192,15 +194,16 @@ class _Drain:
             held_now = list(self._held.values())
         boot_s, now = self._of.boot(), self._of.clock()
         old = [held for held in held_now if boot_s - held.renewed_boot_s >= RENEW_EVERY_S]
-        if not (results or back or old or room > 0):
+        if not (results or back or old or self._unread or room > 0):
             return []
+        back_ids = [held.id for held in back] + self._unread
         owner, order = self._of.owner, self._of.claim_order(self._turn)
 
         def work(tx: Transaction) -> tuple[set[str], list[str]]:
             for result in results:
                 settle.record(tx, result, owner=owner, chance=self._of.chance)
-            for held in back:
-                claims.hand_back(tx, held.id, owner=owner)
+            for message_id in back_ids:
+                claims.hand_back(tx, message_id, owner=owner)
             renewed = claims.renew(tx, [held.id for held in old], owner=owner, now=now, lease_s=LEASE_S)
             if room <= 0:
                 return renewed, []
@@ -216,6 +219,7 @@ class _Drain:
                 self._ready.extendleft(reversed(back))
             time.sleep(CYCLE_S)
             return []
+        self._unread = []
         self._turn += room > 0
         for held in old:
             if held.id in renewed:
@@ -223,7 +227,7 @@ class _Drain:
             else:
                 self._lost.add(held.id)
         with self._lock:
-            for message_id in [result.message.id for result in results] + [held.id for held in back]:
+            for message_id in [result.message.id for result in results] + back_ids:
                 self._held.pop(message_id, None)
         self._of.pace.committed(len(results), self._of.boot())
         return ids
@@ -233,7 +237,13 @@ class _Drain:
         if not ids:
             return
         now, boot_s = self._of.clock(), self._of.boot()
-        loaded = claims.load_claimed(self._of.database, ids, on_corrupt=self._fail_corrupt)
+        try:
+            loaded = claims.load_claimed(self._of.database, ids, on_corrupt=self._fail_corrupt)
+        except StoreBusy as error:
+            # The drain goes on: what is on the wire now must be written down later.
+            _log.warning("store_busy", unread=len(ids), reason=str(error))
+            self._unread += ids
+            return
         fresh = [_Held(claimed, now, boot_s) for claimed in loaded]
         with self._lock:
             self._held |= {held.id: held for held in fresh}
@@ -306,9 +316,14 @@ class _Drain:
         if held.is_fresh and age_s < 2 * RENEW_EVERY_S and not was_set:
             return True
         now = self._of.clock()
-        return held.id in self._of.database.write(
-            lambda tx: claims.renew(tx, [held.id], owner=self._of.owner, now=now, lease_s=LEASE_S)
-        )
+        try:
+            return held.id in self._of.database.write(
+                lambda tx: claims.renew(tx, [held.id], owner=self._of.owner, now=now, lease_s=LEASE_S)
+            )
+        except StoreBusy as error:
+            # Nobody can say: it is handed back untried, and comes again.
+            _log.warning("store_busy", asked_for=held.id, reason=str(error))
+            return False
 
     def _note_data(self, held: _Held) -> None:
         """For marketing a lost mail is better than a second one: the moment before the dot is committed first."""

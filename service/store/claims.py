@@ -100,16 +100,19 @@ def hand_back(tx: Transaction, message_id: str, *, owner: str, next_attempt_at: 
     )
 
 
-def sweep(tx: Transaction, *, now: datetime, lapses_max: int = 10) -> int:
+def sweep(tx: Transaction, *, now: datetime, lapses_max: int = 10, latest: datetime | None = None) -> int:
     """Takes back what dead workers hold; returns how many. Call again while it returns something.
+
+    A lease has lapsed when its end is past, or lies after `latest`: no lease ends so late, unless the clock was ahead.
 
     Back to queued, counted as a lapse; failed at `lapses_max` of them. Marketing mail that may have been taken is
     `sent` with an event `ambiguous`: better none than twice.
     """
+    lapsed = "lease_until < :now" if latest is None else "(lease_until < :now OR lease_until > :latest)"
     rows = tx.execute(
         "SELECT id, stream, lease_owner, data_started_at, lapsed_leases FROM email_messages"
-        f" WHERE status = 'sending' AND lease_until < :now ORDER BY lease_until LIMIT {_MAX_SWEPT}{_skip_locked(tx)}",
-        {"now": now},
+        f" WHERE status = 'sending' AND {lapsed} ORDER BY lease_until LIMIT {_MAX_SWEPT}{_skip_locked(tx)}",
+        {"now": now, "latest": latest},
     )
     for row in rows:
         _take_back(tx, row, now, lapses_max)

@@ -1,0 +1,44 @@
+"""Mails for tests inside one process: accepted, drained, looked at."""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from service.models import Caller, Scope, Status
+from service.requests import SendRequest
+from service.services import Services
+
+_ADMIN = Caller("admin", "admin", frozenset({Scope.ADMIN}))
+_WELCOME = {"reseller_name": "Tech", "validation_link": "https://rgz.bj", "estimated_duration": "7 jours"}
+
+
+def accept(services: Services, *recipients: str) -> list[str]:
+    """The ids of one mail for each."""
+    return [
+        services.acceptor.send(SendRequest(to=to, template_key="onboarding_welcome", variables=_WELCOME), _ADMIN)
+        .messages[0]
+        .id
+        for to in recipients
+    ]
+
+
+def drain(services: Services) -> int:
+    return services.deliverer.drain(threading.Event())
+
+
+@contextmanager
+def draining(services: Services) -> Iterator[threading.Thread]:
+    """A drain in a thread of its own, which has ended after the block."""
+    thread = threading.Thread(target=drain, args=(services,), name="drain")
+    thread.start()
+    yield thread
+    thread.join(30)
+    assert not thread.is_alive(), "the drain did not end"
+
+
+def status(services: Services, message_id: str) -> Status:
+    return services.auditor.story(message_id, _ADMIN).message.status
+
+
+def kinds(services: Services, message_id: str) -> list[str]:
+    return [event.type.value for event in services.auditor.story(message_id, _ADMIN).events]
