@@ -1,6 +1,6 @@
 """The environment that compiled templates run in: nothing to reach, nothing to change, nothing that grows.
 
-It is an immutable sandbox of Jinja whose code generator is ours in four places: dotted access is item access
+It is an immutable sandbox of Jinja whose code generator is ours in a few places: dotted access is item access
 (`row.items` is the key "items", and fast), printing goes through our escapes, loops and calls count steps, and what is
 captured (macros, block sets) counts bytes.
 """
@@ -8,7 +8,6 @@ captured (macros, block sets) counts bytes.
 import threading
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from itertools import islice
 from typing import Any
 
 from jinja2 import DictLoader, Template, Undefined, nodes
@@ -33,7 +32,6 @@ from service.templates.restore import (
 )
 
 _LARGEST_NUMBER_BITS = 2_048
-_CHUNK = 4_096
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,17 +225,16 @@ class _Sandboxed(ImmutableSandboxedEnvironment):
         """All of a template's output. TooMuch: it is longer than the budget; what the template raises passes."""
         context = Context(self, {**self.globals, **variables}, compiled.name, {})
         produced = compiled.root_render_func(context)
-        parts = list(islice(produced, _CHUNK))
-        size = sum(map(len, parts))
-        while size <= self._budget.max_output_bytes:
-            more = list(islice(produced, _CHUNK)) if len(parts) >= _CHUNK else []
-            if not more:
-                return "".join(parts)
-            parts += more
-            size += sum(map(len, more))
-        frame = getattr(produced, "gi_frame", None)
-        line = compiled.get_corresponding_lineno(frame.f_lineno) if frame else None
-        raise TooMuch(f"the output is longer than {self._budget.max_output_bytes} bytes", line)
+        parts: list[str] = []
+        size = 0
+        for part in produced:
+            size += len(part)
+            if size > self._budget.max_output_bytes:
+                frame = getattr(produced, "gi_frame", None)
+                line = compiled.get_corresponding_lineno(frame.f_lineno) if frame else None
+                raise TooMuch(f"the output is longer than {self._budget.max_output_bytes} bytes", line)
+            parts.append(part)
+        return "".join(parts)
 
 
 def _bits(value: Any) -> int:

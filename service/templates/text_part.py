@@ -18,8 +18,9 @@ from service.templates.tokens import PLACEHOLDER, Tokens
 
 LINE, PARAGRAPH, BREAK = "\x1e", "\x1d", "\x1f"
 _MARKS = re.compile(r"[ \t\n]*[\x1d-\x1f][\x1d-\x1f \t\n]*")
-#: The same, where no white space can stand before a mark: a search that begins with white space is slow.
-_MARKS_LEFT = re.compile(r"[\x1d-\x1f][\x1d-\x1f \t\n]*")
+#: The same in a rendered text, where no white space stands before a mark, and each begins with the same character:
+#: a search for one character is much quicker than one for several.
+_MARKS_LEFT = re.compile(r"\x1e[\x1d-\x1f \t\n]*")
 _MANY_NEWLINES = re.compile(r"\n{3,}")
 _TRAILING = re.compile(r"[ \t]+(?=\n)")
 _PARAGRAPHS = frozenset({"p", "h1", "h2", "h3", "h4", "h5", "h6", "ul", "ol", "table", "blockquote", "hr", "pre", "dl"})
@@ -39,9 +40,12 @@ def derive_text(root: Element, tokens: Tokens, report: Report) -> str:
 
 def finished(text: str) -> str:
     """A rendered text: marks become newlines, more than one blank line becomes one, and it ends with one newline."""
-    if "\x1d" in text or "\x1e" in text or "\x1f" in text:
+    for mark in (PARAGRAPH, BREAK):
+        if mark in text:
+            text = text.replace(mark, LINE + mark)
+    if LINE in text:
         text = _MARKS_LEFT.sub(_newlines, text)
-    if " \n" in text or "\t\n" in text:
+    if " \n" in text or ("\t" in text and "\t\n" in text):
         text = _TRAILING.sub("", text)
     if "\n\n\n" in text:
         text = _MANY_NEWLINES.sub("\n\n", text)
@@ -49,9 +53,12 @@ def finished(text: str) -> str:
 
 
 def _newlines(marks: re.Match[str]) -> str:
-    if PARAGRAPH in marks[0]:
+    run = marks[0]
+    if run == LINE:  # nearly all that wait for the rendering: a row of a table
+        return "\n"
+    if PARAGRAPH in run:
         return "\n\n"
-    return "\n" * min(max(marks[0].count(BREAK), 1), 2)
+    return "\n" * min(max(run.count(BREAK), 1), 2)
 
 
 def _settled(text: str, tokens: Tokens) -> str:
