@@ -296,9 +296,9 @@ def histories(request: pytest.FixtureRequest) -> Iterator[tuple[int, Callable[[]
 
 
 def test_no_history_leaves_the_state_table(
-    kind: tuple[int, Callable[[], Database]], pytestconfig: pytest.Config
+    histories: tuple[int, Callable[[], Database]], pytestconfig: pytest.Config
 ) -> None:
-    examples, new_database = kind
+    examples, new_database = histories
     if pytestconfig.getoption("--long"):
         examples *= 50
     machine = type("HistoriesHere", (Histories,), {"new_database": staticmethod(new_database)})
