@@ -8,16 +8,17 @@ leaves leases behind, which the next sweep takes back.
 import random
 import threading
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import takewhile
 
 import structlog
 
 from service import letter, settle
-from service.delivery.outcome import Transport
+from service.delivery.outcome import OutcomeKind, Transport
 from service.errors import ArchiveCorrupt, StoreBusy
 from service.models import Claimed, Priority, Stream
 from service.pace import Pace
@@ -36,6 +37,8 @@ COMMIT_AT = 50
 TIDY_EVERY_S = 5.0
 #: Bulk moves while urgent work keeps coming: one claim in so many begins at the other end.
 FAIR_EVERY = 10
+#: And takes no more than this: urgent mail waits behind it.
+FAIR_CLAIM = 20
 #: A wall clock that moved so much more or less than the machine's own has been set, seconds.
 _STEP_S = 1.0
 
@@ -54,6 +57,7 @@ class _Held:
     claimed: Claimed
     renewed_at: datetime
     renewed_boot_s: float
+    rank: int
 
     @property
     def id(self) -> str:
@@ -86,6 +90,7 @@ class Deliverer:
         self.owner = owner
         self.boot = boot
         self.chance = chance or random.SystemRandom()
+        self.headings = letter.Headings()
         self.pace = Pace(connections_max=connections_max, per_second_max=per_second_max)
         self._tidied_boot_s = float("-inf")
         self._last_clocks: tuple[datetime, float] | None = None
@@ -108,7 +113,11 @@ class Deliverer:
 
     def claim_order(self, turn: int) -> Sequence[Priority]:
         """Urgent first, but for one claim in ten."""
-        return tuple(reversed(Priority)) if turn % FAIR_EVERY == FAIR_EVERY - 1 else tuple(Priority)
+        return tuple(reversed(Priority)) if self.is_fair(turn) else tuple(Priority)
+
+    def is_fair(self, turn: int) -> bool:
+        """Whether this claim begins at the other end."""
+        return turn % FAIR_EVERY == FAIR_EVERY - 1
 
     def tidy(self) -> None:
         """Take back what dead workers hold, and end what has waited too long."""
@@ -152,6 +161,7 @@ class _Drain:
         self._results: list[Result] = []
         self._ended = False
         self._threads: list[threading.Thread] = []
+        self._allowed = deliverer.pace.connections  # so many of them may send
         self._turn = 0
 
     def run(self) -> int:
@@ -166,11 +176,13 @@ class _Drain:
                     self._wake.clear()
                 claims_now = not is_ending and (woken or not is_dry)
                 room = self._of.pace.room(len(self._ready), self._of.boot()) if claims_now else 0
+                is_fair = self._of.is_fair(self._turn)
+                room = min(room, FAIR_CLAIM) if is_fair else room
                 ids = self._commit_and_claim(room, hand_back=is_ending)
                 claimed += len(ids)
                 # A dry queue is looked at again when a ring says so, or by the next drain.
                 is_dry = len(ids) < room if room else is_dry
-                self._take_in(ids)
+                self._take_in(ids, is_fair=is_fair)
                 with self._lock:
                     if not (self._held or self._results or self._unread) and (is_dry or is_ending):
                         return claimed
@@ -200,8 +212,7 @@ class _Drain:
         owner, order = self._of.owner, self._of.claim_order(self._turn)
 
         def work(tx: Transaction) -> tuple[set[str], list[str]]:
-            for result in results:
-                settle.record(tx, result, owner=owner, chance=self._of.chance)
+            settle.record_all(tx, results, owner=owner, chance=self._of.chance)
             for message_id in back_ids:
                 claims.hand_back(tx, message_id, owner=owner)
             renewed = claims.renew(tx, [held.id for held in old], owner=owner, now=now, lease_s=LEASE_S)
@@ -230,10 +241,12 @@ class _Drain:
             for message_id in [result.message.id for result in results] + back_ids:
                 self._held.pop(message_id, None)
         self._of.pace.committed(len(results), self._of.boot())
+        if results:
+            _log.info("settled", **Counter(result.outcome.kind.value for result in results))
         return ids
 
-    def _take_in(self, ids: Sequence[str]) -> None:
-        """Load what was claimed and put it where it belongs: a more urgent one goes before all that waits."""
+    def _take_in(self, ids: Sequence[str], *, is_fair: bool) -> None:
+        """Load what was claimed and put it where it belongs: a more urgent one goes before what is less."""
         if not ids:
             return
         now, boot_s = self._of.clock(), self._of.boot()
@@ -244,26 +257,35 @@ class _Drain:
             _log.warning("store_busy", unread=len(ids), reason=str(error))
             self._unread += ids
             return
-        fresh = [_Held(claimed, now, boot_s) for claimed in loaded]
+        fresh = [_Held(one, now, boot_s, 0 if is_fair else one.message.priority.rank) for one in loaded]
         with self._lock:
             self._held |= {held.id: held for held in fresh}
-            waits = min((held.claimed.message.priority.rank for held in self._ready), default=None)
-            urgent = [held for held in fresh if waits is not None and held.claimed.message.priority.rank < waits]
-            self._ready.extendleft(reversed(urgent))
-            self._ready.extend(held for held in fresh if held not in urgent)
-            self._work.notify(len(fresh))
-            wanted = min(self._of.pace.connections, len(self._held))
+            for held in fresh:
+                self._line_up(held)
+            self._allowed = self._of.pace.connections
+            self._work.notify_all()
+            wanted = min(self._allowed, len(self._held))
         while len(self._threads) < wanted:
-            thread = threading.Thread(target=self._send_all, name=f"smtp-{len(self._threads)}", daemon=True)
+            number = len(self._threads)
+            thread = threading.Thread(target=self._send_all, args=(number,), name=f"smtp-{number}", daemon=True)
             self._threads.append(thread)
             thread.start()
 
-    def _send_all(self) -> None:
+    def _line_up(self, held: _Held) -> None:
+        """Behind what is as urgent, before what is less; a fair one has waited for its turn, and keeps it."""
+        ready = self._ready
+        if not ready or ready[-1].rank <= held.rank:
+            ready.append(held)
+        else:
+            ready.insert(sum(1 for _ in takewhile(lambda other: other.rank <= held.rank, ready)), held)
+
+    def _send_all(self, number: int) -> None:
         """A sender's life. A daemon: a server that never answers must not keep a process from ending."""
         is_first = True
         while True:
             with self._lock:
-                while not self._ready and not self._ended:
+                # On a line that has become fast the last ones rest: more than keep it busy are in each other's way.
+                while not self._ended and not (self._ready and number < self._allowed):
                     self._work.wait()
                 if not self._ready:
                     return
@@ -283,12 +305,13 @@ class _Drain:
                     self._held.pop(held.id, None)
                 else:
                     self._results.append(result)
-                self._news.notify()
+                if self._has_news() or not self._ready:
+                    self._news.notify()
 
     def _send(self, held: _Held) -> Result | None:
         message = held.claimed.message
         try:
-            wire = letter.write(message, held.claimed.body, held.claimed.attachments)
+            wire = letter.write(message, held.claimed.body, held.claimed.attachments, headings=self._of.headings)
         except ValueError as error:
             self._fail(message.id, f"It can't be written as a mail: {error}")
             return None
@@ -300,7 +323,9 @@ class _Drain:
             before_mail=lambda: self._is_still_ours(held),
             before_dot=(lambda: self._note_data(held)) if message.stream is Stream.MARKETING else None,
         )
-        _log.info("attempt", message=message.id, template=message.template_key, outcome=outcome.kind, code=outcome.code)
+        # What went well is in its timeline, and counted in the log; a line for each would cost a third of sending it.
+        say = _log.debug if outcome.kind is OutcomeKind.SENT else _log.info
+        say("attempt", message=message.id, template=message.template_key, outcome=outcome.kind, code=outcome.code)
         return Result(message, outcome, began_at, self._of.clock())
 
     def _is_still_ours(self, held: _Held) -> bool:

@@ -5,6 +5,7 @@ Stands below the verbs. It measures and decides; it claims and connects nothing.
 
 import math
 import threading
+from collections import deque
 
 #: Claimed ahead: what this long will send. An urgent mail that comes now goes before it, so it may be generous; a
 #: worker that dies takes it along until the leases lapse, so it must not be.
@@ -13,6 +14,8 @@ _AHEAD_MIN, _AHEAD_MAX = 10, 500
 #: A connection more than this fills one core with Python: on a fast line two or four are as fast as twenty.
 _BUSY_S_A_MESSAGE = 0.001
 _CONNECTIONS_MIN = 2
+#: Of so many messages the quickest tells how far away the server is; the others also waited for this machine.
+_WINDOW = 16
 #: How much the newest measurement counts.
 _WEIGHT = 0.2
 
@@ -24,7 +27,7 @@ class Pace:
         self._lock = threading.Lock()
         self._connections_max = connections_max
         self._per_second_max = per_second_max
-        self._message_s: float | None = None
+        self._message_s: deque[float] = deque(maxlen=_WINDOW)
         self._per_second: float | None = None
         self._committed_at_s: float | None = None
         self._allowance = per_second_max or 0.0
@@ -39,7 +42,8 @@ class Pace:
     @property
     def connections(self) -> int:
         """As many as keep this machine busy while each waits for its server; never more than the settings allow."""
-        wanted = math.ceil((self._message_s or 0.0) / _BUSY_S_A_MESSAGE)
+        with self._lock:
+            wanted = math.ceil(min(self._message_s, default=0.0) / _BUSY_S_A_MESSAGE)
         return min(max(wanted, _CONNECTIONS_MIN), self._connections_max)
 
     def room(self, at_hand: int, now_s: float) -> int:
@@ -60,8 +64,7 @@ class Pace:
     def took(self, seconds: float) -> None:
         """One message on an open connection took so long."""
         with self._lock:
-            known = self._message_s
-            self._message_s = seconds if known is None else known + _WEIGHT * (seconds - known)
+            self._message_s.append(seconds)
 
     def committed(self, count: int, now_s: float) -> None:
         """So many were through by now."""

@@ -3,6 +3,7 @@
 Stands between the rooms and the verbs: the one place where an Outcome becomes a transition.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from random import Random
@@ -27,20 +28,28 @@ class Result:
     ended_at: datetime
 
 
+def record_all(tx: Transaction, results: Sequence[Result], *, owner: str, chance: Random) -> None:
+    """`record` for each: what was plainly sent in a few statements together, the rest one by one."""
+    plain: dict[str, Result] = {}
+    for result in results:
+        if result.outcome.kind is OutcomeKind.SENT and result.outcome.tried and result.outcome.wire_sha256:
+            plain.setdefault(result.message.id, result)
+    done = timeline.send_all(tx, [_as_sent(result) for result in plain.values()], owner=owner)
+    for result in results:
+        if result.message.id not in done or plain[result.message.id] is not result:
+            record(tx, result, owner=owner, chance=chance)
+
+
 def record(tx: Transaction, result: Result, *, owner: str, chance: Random) -> None:
     """Write what a try came to. The state of a row that this owner holds no more stays as it is."""
     message, outcome, now = result.message, result.outcome, result.ended_at
     if not outcome.tried:
         claims.hand_back(tx, message.id, owner=owner)
         return
-    timeline.add_event(
-        tx, message.id, Event(EventType.ATTEMPTED, result.began_at, _SOURCE, f"Tried at {outcome.server}.")
-    )
+    timeline.add_event(tx, message.id, _attempted(result))
     # An ambiguous end counts too: a server that never answers the dot would else get the same mail for ever.
     counts = outcome.answered or outcome.kind is OutcomeKind.AMBIGUOUS
-    noted: dict[str, Any] = {"attempts": message.attempts + counts}
-    if outcome.wire_sha256:
-        noted |= {"transfer_encoding": outcome.transfer_encoding, "wire_sha256": outcome.wire_sha256}
+    noted = _noted(message, outcome, counts=counts)
     if outcome.kind is OutcomeKind.AMBIGUOUS:
         timeline.add_event(tx, message.id, _event(EventType.AMBIGUOUS, now, outcome))
     match outcome.kind:
@@ -64,16 +73,32 @@ def fail(tx: Transaction, message_id: str, detail: str, *, owner: str, now: date
         limits.release_slot(tx, message_id)
 
 
+def _as_sent(result: Result) -> timeline.Sent:
+    message, outcome, now = result.message, result.outcome, result.ended_at
+    changes = _noted(message, outcome, counts=outcome.answered) | _said(outcome, now)
+    return timeline.Sent(message.id, changes, (_attempted(result), _event(EventType.SENT, now, outcome)))
+
+
+def _noted(message: Message, outcome: Outcome, *, counts: bool) -> dict[str, Any]:
+    noted: dict[str, Any] = {"attempts": message.attempts + counts}
+    if outcome.wire_sha256:
+        noted |= {"transfer_encoding": outcome.transfer_encoding, "wire_sha256": outcome.wire_sha256}
+    return noted
+
+
+def _said(outcome: Outcome, now: datetime) -> dict[str, Any]:
+    return {"sent_at": now, "provider_id": outcome.provider_id, "smtp_reply": outcome.reply}
+
+
+def _attempted(result: Result) -> Event:
+    return Event(EventType.ATTEMPTED, result.began_at, _SOURCE, f"Tried at {result.outcome.server}.")
+
+
 def _sent(
     tx: Transaction, message: Message, outcome: Outcome, noted: dict[str, Any], now: datetime, owner: str
 ) -> None:
     """Where feedback has overtaken us its state stands, and when we sent is noted all the same."""
-    changes = noted | {
-        "sent_at": now,
-        "provider_id": outcome.provider_id,
-        "smtp_reply": outcome.reply,
-        "error_message": None,
-    }
+    changes = noted | _said(outcome, now) | {"error_message": None}
     event = _event(EventType.SENT, now, outcome)
     if not timeline.transition(tx, message.id, Status.SENT, event, owner=owner, changes=changes):
         timeline.note_sent(tx, message.id, event, changes)

@@ -19,7 +19,10 @@ _WORD_LINE = 76
 _PREFIX = len("=?utf-8?q?") + len("?=")
 
 #: RFC 2047, 5 (3): what an encoded word in a phrase may leave as it is; enough for all places.
-_Q_SAFE = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789!*+-/")
+_Q_SAFE = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789!*+-/"
+#: Each octet in Q, and each character that is one.
+_Q = tuple(b"_" if octet == 0x20 else b"%c" % octet if octet in _Q_SAFE else b"=%02X" % octet for octet in range(256))
+_Q_ASCII = {chr(octet): _Q[octet] for octet in range(128)}
 _ATOMS = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(?: [A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*")
 _TOKENS = re.compile(r"[!-~]+(?: [!-~]+)*")
 
@@ -108,23 +111,19 @@ def _encoded_words(start: int, value: str, *, cut_at_blanks: bool = False) -> by
     a blank of their own between the words of a phrase.
     """
     data = value.encode("utf-8")
-    as_q = sum(octet in _Q_SAFE or octet == 0x20 for octet in data) * 3 > len(data) * 2
-    letter = "q" if as_q else "b"
-
-    def raw(text: str) -> bytes:
-        return b"".join(map(_q, text)) if as_q else text.encode("utf-8")
-
-    def length(raw_octets: int) -> int:
-        return raw_octets if as_q else -(-raw_octets // 3) * 4
-
-    lines, line, room = [], b"", _WORD_LINE - start - _PREFIX
-    for unit in _units(value) if cut_at_blanks else value:
-        small_enough = length(len(raw(unit))) <= _WORD - _PREFIX
-        for piece in [raw(unit)] if small_enough else map(raw, unit):
-            if length(len(line) + len(piece)) > room:
-                lines.append(line)
-                line, room = b"", _WORD - _PREFIX
-            line += piece
+    as_q = (len(data) - len(data.translate(None, _Q_SAFE + b" "))) * 3 > len(data) * 2
+    letter, raw = ("q", _q) if as_q else ("b", _octets)
+    # Of the raw octets of a line; base64 makes four of each three begun.
+    first_room, room = (
+        octets if as_q else octets // 4 * 3 for octets in (_WORD_LINE - start - _PREFIX, _WORD - _PREFIX)
+    )
+    lines, line, left = [], bytearray(), first_room
+    for piece in _whole_units(raw(value), _units(value), room) if cut_at_blanks else raw(value):
+        if len(piece) > left:
+            lines.append(line)
+            line, left = bytearray(), room
+        line += piece
+        left -= len(piece)
     lines.append(line)
     words = [(line if as_q else base64.b64encode(line)).decode("ascii") for line in lines]
     return "\r\n ".join(f"=?utf-8?{letter}?{word}?=" if word else "" for word in words).encode("ascii")
@@ -134,10 +133,22 @@ def _units(value: str) -> list[str]:
     return re.findall(r"[^ ]* +|[^ ]+", value)
 
 
-def _q(character: str) -> bytes:
-    if character == " ":
-        return b"_"
-    return b"".join(b"%c" % octet if octet in _Q_SAFE else b"=%02X" % octet for octet in character.encode("utf-8"))
+def _whole_units(pieces: list[bytes], units: list[str], room: int) -> Iterator[bytes]:
+    """The pieces of each unit in one, where that has room in a line; `pieces` has one for each character."""
+    start = 0
+    for unit in units:
+        whole = b"".join(pieces[start : start + len(unit)])
+        yield from [whole] if len(whole) <= room else pieces[start : start + len(unit)]
+        start += len(unit)
+
+
+def _q(text: str) -> list[bytes]:
+    """Each character in Q."""
+    return [_Q_ASCII.get(one) or b"".join([_Q[octet] for octet in one.encode("utf-8")]) for one in text]
+
+
+def _octets(text: str) -> list[bytes]:
+    return [one.encode("utf-8") for one in text]
 
 
 def _ascii_name(name: str) -> str:

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import format_datetime
+from functools import lru_cache
 from typing import Literal
 
 from service import addresses
@@ -95,34 +96,58 @@ class Wire:
         return pieces
 
 
-def build(mail: Mail) -> Wire:
+class Headings:
+    """Header lines that many mails share, written once: senders and Reply-To addresses, and times to the second.
+
+    It lives as long as whoever builds many mails, and holds some thousand lines at most. Thread-safe.
+    """
+
+    def __init__(self) -> None:
+        self.person = lru_cache(maxsize=2_000)(_person)
+        self.date = lru_cache(maxsize=200)(_date)
+
+
+def build(mail: Mail, headings: Headings | None = None) -> Wire:
     """The wire form; the same for equal mails, boundaries included (they come from the Message-ID).
+
+    `headings` are kept by who builds many; without them each line is written anew.
 
     Raises ValueError with a sentence for what can't stand in a header: control characters, a bad address
     (addresses.AddressInvalid), a header of ours a second time.
     """
-    people = [("From", addresses.parse_header(mail.from_header))]
-    people.append(("To", addresses.NamedAddress("", addresses.parse(mail.to))))
+    headings = headings or Headings()
+    to = addresses.parse(mail.to)
+    people = [headings.person("From", mail.from_header), (b"To: " + to.wire.encode(), to.needs_smtputf8)]
     if mail.reply_to:
-        people.append(("Reply-To", addresses.parse_header(mail.reply_to)))
+        people.append(headings.person("Reply-To", mail.reply_to))
     text, html = _Body(_crlf(mail.text)), _Body(_crlf(mail.html))
     boundary = _boundary(mail.message_id, (text.data, html.data))
     head = b"\r\n".join(
         [
-            *(f"{name}: ".encode() + named_address(name, who.name, who.address.wire) for name, who in people),
+            *[line for line, _ in people],
             b"Subject: " + unstructured("Subject", mail.subject),
-            b"Date: " + format_datetime(mail.date_at.astimezone(UTC)).encode("ascii"),
+            headings.date(mail.date_at.replace(microsecond=0)),
             b"Message-ID: <" + _message_id(mail.message_id) + b">",
             b"Auto-Submitted: auto-generated",  # RFC 3834, 5: no absence notice answers this
             *(_further(name, value) for name, value in mail.headers),
             b"MIME-Version: 1.0\r\n",
         ]
     )
-    needs_smtputf8 = any(who.address.needs_smtputf8 for _, who in people)
+    needs_smtputf8 = any(needs for _, needs in people)
     alternative = _alternative(text, html, boundary + b"a")
     if not mail.attachments:
         return Wire(needs_smtputf8, (head, *alternative))
     return Wire(needs_smtputf8, (head, *_mixed(alternative, mail.attachments, boundary + b"m")))
+
+
+def _person(name: str, value: str) -> tuple[bytes, bool]:
+    """The line of a From or Reply-To, and whether it needs SMTPUTF8."""
+    who = addresses.parse_header(value)
+    return f"{name}: ".encode() + named_address(name, who.name, who.address.wire), who.address.needs_smtputf8
+
+
+def _date(at: datetime) -> bytes:
+    return b"Date: " + format_datetime(at.astimezone(UTC)).encode("ascii")
 
 
 def _alternative(text: _Body, html: _Body, boundary: bytes) -> Iterator[bytes | _Body]:

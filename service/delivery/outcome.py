@@ -132,27 +132,28 @@ class Transport(Protocol):
         """Let go of all connections that nobody uses; the others end with their message."""
 
 
-def judge(phase: Phase, reply: Reply, server: str) -> Outcome:
-    """What a reply to a command of a mail transaction means. Not for the greeting, EHLO, TLS and login."""
+def judge(
+    phase: Phase, reply: Reply, server: str, *, transfer: Transfer | None = None, wire_sha256: str | None = None
+) -> Outcome:
+    """What a reply to a command of a mail transaction means. Not for the greeting, EHLO, TLS and login.
+
+    `transfer` and `wire_sha256` are of the bytes that it answers, where there are any.
+    """
     kind = _kind(phase, reply)
     greylisted = kind is OutcomeKind.DEFERRED and is_greylisting(phase, reply)
-    verb = {
-        OutcomeKind.SENT: "taken",
-        OutcomeKind.DEFERRED: "deferred",
-        OutcomeKind.PAUSED: "turned away for now",
-        OutcomeKind.AMBIGUOUS: "perhaps taken",
-    }.get(kind, "refused")
     place = "" if kind is OutcomeKind.SENT else f" at {phase}"
     return Outcome(
         kind=kind,
         phase=phase,
         server=server,
         answered=kind not in (OutcomeKind.PAUSED, OutcomeKind.AMBIGUOUS),
-        detail=f"{verb.capitalize()} by {server}{place}: {str(reply).rstrip('.')}.",
+        detail=f"{_VERBS.get(kind, 'Refused')} by {server}{place}: {str(reply).rstrip('.')}.",
         code=reply.code,
         enhanced_code=reply.enhanced_code,
         reply=str(reply),
         provider_id=provider_id(reply) if kind is OutcomeKind.SENT else None,
+        transfer_encoding=transfer,
+        wire_sha256=wire_sha256,
         bounce_subtype=bounce_subtype(reply) if kind is OutcomeKind.BOUNCED else None,
         greylisted=greylisted,
         retry_after_s=GREYLIST_PAUSE_S if greylisted else None,
@@ -190,6 +191,12 @@ def clean(text: str) -> str:
     return line if len(line) <= MAX_REPLY_LENGTH else line[: MAX_REPLY_LENGTH - 1] + "…"
 
 
+_VERBS: Mapping[OutcomeKind, str] = {
+    OutcomeKind.SENT: "Taken",
+    OutcomeKind.DEFERRED: "Deferred",
+    OutcomeKind.PAUSED: "Turned away for now",
+    OutcomeKind.AMBIGUOUS: "Perhaps taken",
+}
 _ENHANCED = re.compile(r"[245]\.\d{1,3}\.\d{1,3}(?=\s|$)")
 _GREY = re.compile(r"gr[ae]y[ -]?list|postgrey", re.IGNORECASE)
 

@@ -7,7 +7,7 @@ until the final dot is written the server has taken nothing; after it, only its 
 import hashlib
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from service import addresses
 from service.delivery.mime import Transfer, Wire
@@ -57,10 +57,7 @@ def transact(
     try:
         outcome = _open_data(line, _commands(line, envelope, transfer))
         if outcome is None:
-            data = envelope.wire.encode(transfer)
-            outcome = _send_data(line, data, before_dot)
-            digest = hashlib.sha256(data).hexdigest()
-            outcome = replace(outcome, transfer_encoding=transfer, wire_sha256=digest)
+            outcome = _send_data(line, envelope.wire.encode(transfer), transfer, before_dot)
     except BaseException:
         line.close()
         raise
@@ -137,7 +134,7 @@ def _open_data(line: Line, commands: list[tuple[Phase, bytes]]) -> Outcome | Non
     return refusal
 
 
-def _send_data(line: Line, data: bytes, before_dot: Callable[[], None] | None) -> Outcome:
+def _send_data(line: Line, data: bytes, transfer: Transfer, before_dot: Callable[[], None] | None) -> Outcome:
     """RFC 5321, 4.5.2: a dot that begins a line is doubled; a header never begins with one."""
     server = line.server
     stuffed = data.replace(b"\r\n.", b"\r\n..")
@@ -150,27 +147,35 @@ def _send_data(line: Line, data: bytes, before_dot: Callable[[], None] | None) -
             before_dot()
             line.write(b".\r\n", server.timeout_s)
     except ConnectionError as error:
-        return _last_words(line, error)
+        reply = _last_words(line, error)
+        return judge(Phase.DATA, reply, server.host, transfer=transfer, wire_sha256=_digest(data))
     except OSError as error:
         raise LineBroken(Phase.DATA, line.explain(error)) from error
+    digest = _digest(data)  # while the server thinks
     try:
-        return judge(Phase.DOT, line.read(server.patience_s), server.host)
+        return judge(Phase.DOT, line.read(server.patience_s), server.host, transfer=transfer, wire_sha256=digest)
     except TimeoutError:
         reason = f"no answer within {server.patience_s:g} s"
     except OSError as error:
         reason = line.explain(error)
     detail = f"Perhaps sent: {server.host} had the whole message, then {reason}."
-    return Outcome(OutcomeKind.AMBIGUOUS, Phase.DOT, server.host, False, detail)
+    return Outcome(
+        OutcomeKind.AMBIGUOUS, Phase.DOT, server.host, False, detail, transfer_encoding=transfer, wire_sha256=digest
+    )
 
 
-def _last_words(line: Line, error: ConnectionError) -> Outcome:
+def _digest(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
+
+
+def _last_words(line: Line, error: ConnectionError) -> Reply:
     """A server that hangs up in the middle of the data has often said why."""
     try:
         reply = line.read(1.0)
     except OSError:
         raise LineBroken(Phase.DATA, line.explain(error)) from error
     line.close()
-    return judge(Phase.DATA, reply, line.server.host)
+    return reply
 
 
 def _reset(line: Line, *, together: list[tuple[Phase, bytes]] | None) -> None:

@@ -10,13 +10,14 @@ from datetime import datetime, timedelta
 
 from service.errors import ArchiveCorrupt
 from service.models import Attachment, Body
-from service.store.codec import PackedBody, compress, decompress, digest_of, pack, unpack
+from service.store.codec import PackedBody, Packer, Unpacker, compress, decompress, digest_of, pack
 from service.store.database import Database, Reader, Transaction, listed
 from service.store.database.contract import Row
 
 __all__ = [
     "CurrentTemplate",
     "PackedBody",
+    "Packer",
     "Revision",
     "current_authors",
     "forget_current",
@@ -42,14 +43,16 @@ BODY_COLUMNS = "message_id, codec, dictionary_sha256, html_bytes, size_bytes, sh
 def unpack_rows(reader: Reader, rows: Iterable[Row]) -> dict[str, Body | ArchiveCorrupt]:
     """Bodies of rows with BODY_COLUMNS by message id; the error in the place of one that can't be read."""
     rows = list(rows)
-    dictionaries = _dictionaries(reader, {row["dictionary_sha256"] for row in rows} - {None})
+    wanted = {row["dictionary_sha256"] for row in rows}
+    dictionaries = _dictionaries(reader, wanted - {None})
+    unpackers = {digest: Unpacker(dictionaries.get(digest)) for digest in wanted}
     bodies: dict[str, Body | ArchiveCorrupt] = {}
     for row in rows:
-        packed = PackedBody(**{name: value for name, value in row.items() if name != "message_id"})
+        message_id, packed = row.pop("message_id"), PackedBody(**row)
         try:
-            bodies[row["message_id"]] = unpack(packed, dictionaries.get(packed.dictionary_sha256 or ""))
+            bodies[message_id] = unpackers[packed.dictionary_sha256].unpack(packed)
         except ArchiveCorrupt as error:
-            bodies[row["message_id"]] = error
+            bodies[message_id] = error
     return bodies
 
 

@@ -4,6 +4,8 @@ Its dictionary is an example rendering of the template, raw content: 37 KB becom
 """
 
 import hashlib
+import threading
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -34,28 +36,64 @@ def pack(html: str, text: str, *, dictionary: bytes | None) -> PackedBody:
     `dictionary` must be the one that the message's revision was saved with (or None). Raises ValueError for lone
     surrogates.
     """
-    first = html.encode()
-    whole = first + text.encode()
-    with_dictionary = dictionary or None
-    return PackedBody(
-        codec="zstd-dictionary" if with_dictionary else "zstd",
-        dictionary_sha256=digest_of(with_dictionary) if with_dictionary else None,
-        html_bytes=len(first),
-        size_bytes=len(whole),
-        sha256=digest_of(whole),
-        content=_compress(whole, with_dictionary),
-    )
+    return Packer(dictionary).pack_all([(html.encode(), text.encode())])[0]
+
+
+class Packer:
+    """Packs the bodies of one revision: its dictionary is made ready once. Safe to share between threads."""
+
+    def __init__(self, dictionary: bytes | None) -> None:
+        self._dictionary_sha256 = digest_of(dictionary) if dictionary else None
+        self._compressor = _compressor(dictionary or None)
+        self._lock = threading.Lock()  # a compressor serves one thread at a time
+
+    def pack_all(self, bodies: Sequence[tuple[bytes, bytes]]) -> list[PackedBody]:
+        """The packed form of each body, HTML and text in UTF-8.
+
+        In one call of the library, which lets other threads run meanwhile: one wait for the interpreter, not many.
+        """
+        if not bodies:
+            return []
+        whole: list[Any] = [html + text for html, text in bodies]
+        with self._lock:
+            if all(whole):
+                frames = self._compressor.multi_compress_to_buffer(whole)
+                contents = [frame.tobytes() for frame in frames]
+            else:  # which that call refuses
+                contents = [self._compressor.compress(one) for one in whole]
+        return [
+            PackedBody(
+                codec="zstd-dictionary" if self._dictionary_sha256 else "zstd",
+                dictionary_sha256=self._dictionary_sha256,
+                html_bytes=len(bodies[n][0]),
+                size_bytes=len(one),
+                sha256=digest_of(one),
+                content=contents[n],
+            )
+            for n, one in enumerate(whole)
+        ]
+
+
+class Unpacker:
+    """Reads the bodies of one dictionary, which is made ready once. For one thread at a time."""
+
+    def __init__(self, dictionary: bytes | None) -> None:
+        self._decompressor = _decompressor(dictionary)
+
+    def unpack(self, packed: PackedBody) -> Body:
+        """The exact parts again. Raises ArchiveCorrupt where they do not match their digest."""
+        whole = _decompress(packed.content, self._decompressor, packed.size_bytes)
+        if whole is None or len(whole) != packed.size_bytes or digest_of(whole) != packed.sha256:
+            raise ArchiveCorrupt("The stored body does not match its digest.")
+        try:
+            return Body(whole[: packed.html_bytes].decode(), whole[packed.html_bytes :].decode())
+        except UnicodeDecodeError as error:  # the border between the parts is wrong
+            raise ArchiveCorrupt("The stored body does not match its digest.") from error
 
 
 def unpack(packed: PackedBody, dictionary: bytes | None) -> Body:
-    """The exact parts again. Raises ArchiveCorrupt where they do not match their digest."""
-    whole = _decompress(packed.content, dictionary, packed.size_bytes)
-    if whole is None or len(whole) != packed.size_bytes or digest_of(whole) != packed.sha256:
-        raise ArchiveCorrupt("The stored body does not match its digest.")
-    try:
-        return Body(whole[: packed.html_bytes].decode(), whole[packed.html_bytes :].decode())
-    except UnicodeDecodeError as error:  # the border between the parts is wrong
-        raise ArchiveCorrupt("The stored body does not match its digest.") from error
+    """One body; see Unpacker."""
+    return Unpacker(dictionary).unpack(packed)
 
 
 def verified(data: bytes, sha256: str) -> bytes:
@@ -66,29 +104,33 @@ def verified(data: bytes, sha256: str) -> bytes:
 
 
 def compress(data: bytes) -> bytes:
-    return _compress(data, None)
+    return _compressor(None).compress(data)
 
 
 def decompress(data: bytes, sha256: str) -> bytes:
     """The unpacked bytes, if they have this digest. Raises ArchiveCorrupt."""
-    whole = _decompress(data, None, None)
+    whole = _decompress(data, _decompressor(None), None)
     if whole is None or digest_of(whole) != sha256:
         raise ArchiveCorrupt("The stored template does not match its digest.")
     return whole
 
 
-def _compress(data: bytes, dictionary: bytes | None) -> bytes:
+def _compressor(dictionary: bytes | None) -> zstandard.ZstdCompressor:
     options: dict[str, Any] = {"dict_data": _raw_content(dictionary)} if dictionary else {}
-    return zstandard.ZstdCompressor(level=_LEVEL, write_dict_id=False, write_checksum=False, **options).compress(data)
+    return zstandard.ZstdCompressor(level=_LEVEL, write_dict_id=False, write_checksum=False, **options)
 
 
-def _decompress(data: bytes, dictionary: bytes | None, size_bytes: int | None) -> bytes | None:
+def _decompressor(dictionary: bytes | None) -> zstandard.ZstdDecompressor:
+    options: dict[str, Any] = {"dict_data": _raw_content(dictionary)} if dictionary else {}
+    return zstandard.ZstdDecompressor(**options)
+
+
+def _decompress(data: bytes, decompressor: zstandard.ZstdDecompressor, size_bytes: int | None) -> bytes | None:
     """None for what is no whole frame, or would unpack to more than it should."""
-    options: dict[str, Any] = {"dict_data": _raw_content(dictionary)} if dictionary else {}
     try:
         if size_bytes is not None and zstandard.frame_content_size(data) != size_bytes:
             return None
-        return zstandard.ZstdDecompressor(**options).decompress(data)
+        return decompressor.decompress(data)
     except zstandard.ZstdError:
         return None
 

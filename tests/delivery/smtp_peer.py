@@ -191,6 +191,9 @@ class _Talk:
     def encrypt(self, context: ssl.SSLContext | None) -> None:
         assert context is not None
         self._connection.settimeout(5)
+        # Who hangs up instead of shaking hands is noticed here: wrap_socket would leave an open socket behind.
+        if not self._connection.recv(1, socket.MSG_PEEK):
+            raise ConnectionResetError("the client has hung up")
         # First the name, then the handshake: what fails in it is closed like everything else.
         self._connection = context.wrap_socket(self._connection, server_side=True, do_handshake_on_connect=False)
         self._connection.do_handshake()

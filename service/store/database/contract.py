@@ -18,6 +18,8 @@ from typing import Any, Literal, Protocol, TypeVar
 from service.errors import StoreError
 
 T = TypeVar("T")
+#: SQLite takes 32,766 parameters in a statement; the widest table has less than 40 columns to be filled.
+_MAX_ROWS_A_STATEMENT = 64
 Row = dict[str, Any]
 Parameters = Mapping[str, Any]
 Dialect = Literal["sqlite", "postgresql"]
@@ -62,6 +64,22 @@ class Transaction(ABC):
             if rows:
                 self._execute_many(sql, rows)
 
+    def insert(self, table: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+        """Inserts all `rows`, each with a value for each of `columns`, by as few statements as can be.
+
+        Nothing where there are none. Raises like `execute`, and ValueError where a row is too short or too long.
+        """
+        with self._guard():
+            done = 0
+            while done < len(rows):
+                # Sizes are powers of two, so that few statements are ever seen and each is prepared once.
+                size = min(1 << ((len(rows) - done).bit_length() - 1), _MAX_ROWS_A_STATEMENT)
+                values: list[Any] = []
+                for row in rows[done : done + size]:
+                    values += _storable_values(columns, row)
+                self._insert(table, columns, values)
+                done += size
+
     def check(self) -> None:
         """Raises what failed, so that work which swallowed it isn't committed by half."""
         if self._failure is not None:
@@ -79,6 +97,10 @@ class Transaction(ABC):
 
     @abstractmethod
     def _execute_many(self, sql: str, rows: Sequence[Parameters]) -> None: ...
+
+    @abstractmethod
+    def _insert(self, table: str, columns: Sequence[str], values: Sequence[Any]) -> None:
+        """`values` of all rows, one row after the other, storable."""
 
 
 class _Guard:
@@ -144,7 +166,25 @@ def is_boolean(column: str) -> bool:
 
 def storable(params: Parameters) -> Row:
     """`params` with plain values: enumerations by value, times in UTC. Raises ValueError and TypeError as above."""
-    return {name: _storable(name, value) for name, value in params.items()}
+    plain = {}
+    for name, value in params.items():
+        kind = type(value)
+        # A call a value is what this would cost most; nearly all are plain already.
+        is_plain = kind in _PLAIN or (kind is str and "\x00" not in value) or (kind is datetime and value.tzinfo is UTC)
+        plain[name] = value if is_plain else _storable(name, value)
+    return plain
+
+
+def _storable_values(columns: Sequence[str], row: Sequence[Any]) -> list[Any]:
+    """As `storable`, without the names."""
+    plain = list(row)
+    for n, value in enumerate(plain):
+        kind = type(value)
+        if not (kind in _PLAIN or (kind is str and "\x00" not in value) or (kind is datetime and value.tzinfo is UTC)):
+            plain[n] = _storable(columns[n], value)
+    if len(plain) != len(columns):
+        raise ValueError("a row has a value for each column")
+    return plain
 
 
 def searchable(params: Parameters) -> Row:
@@ -158,16 +198,13 @@ def require_query(sql: str) -> None:
 
 
 def _storable(name: str, value: Any) -> Any:
-    kind = type(value)
-    if kind in _PLAIN:
-        return value
     if isinstance(value, Enum):
         value = value.value
     if isinstance(value, str):
         if "\x00" in value:
             raise ValueError(f"{name} holds U+0000, which no text can")
         return str(value)
-    if isinstance(value, (int, bytes)):
+    if value is None or isinstance(value, (int, bytes)):
         return value
     if isinstance(value, datetime):
         if value.tzinfo is None:

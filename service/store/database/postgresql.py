@@ -139,6 +139,12 @@ class _PostgresqlTransaction(Transaction):
         with _postgresql_errors(), self._connection.cursor() as cursor:
             cursor.executemany(self._translate(sql).encode(), values)
 
+    def _insert(self, table: str, columns: Sequence[str], values: Sequence[Any]) -> None:
+        row = f"({', '.join(['%s'] * len(columns))})"
+        sql = f"INSERT INTO {table} ({', '.join(columns)}) VALUES {', '.join([row] * (len(values) // len(columns)))}"
+        with _postgresql_errors():
+            self._connection.execute(sql.encode(), values)
+
 
 def _run(connection: _Connection, query: str, values: Row) -> psycopg.Cursor[tuple[Any, ...]]:
     return connection.execute(query.encode(), values)

@@ -22,7 +22,7 @@ import sqlite_utils
 from service.errors import StoreBusy, StoreError
 from service.store.database import contract
 from service.store.database.contract import Database, Parameters, Row, Transaction
-from service.store.database.sqlite_values import bound, named_errors, rows
+from service.store.database.sqlite_values import as_text, bound, named_errors, rows
 
 T = TypeVar("T")
 
@@ -247,6 +247,13 @@ class _SqliteTransaction(Transaction):
         with named_errors():
             self._require_transaction()
             self._connection.conn.executemany(sql, [bound(contract.storable(row)) for row in batch])
+
+    def _insert(self, table: str, columns: Sequence[str], values: Sequence[Any]) -> None:
+        row = f"({', '.join('?' * len(columns))})"
+        sql = f"INSERT INTO {table} ({', '.join(columns)}) VALUES {', '.join([row] * (len(values) // len(columns)))}"
+        with named_errors():
+            self._require_transaction()
+            self._connection.conn.execute(sql, as_text(values))
 
     def _require_transaction(self) -> None:
         # After SQLite rolled back by itself each statement would be a transaction of its own.

@@ -1,9 +1,10 @@
 """How values and errors cross the border to SQLite, which has neither times nor booleans."""
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
+from typing import Any
 
 from service.errors import StoreBusy, StoreError
 from service.store.database import contract
@@ -22,17 +23,20 @@ _BUSY = {
     sqlite3.SQLITE_PROTOCOL,
 }
 
+_TIME_LENGTH = len("2026-02-21T14:30:00.000000")
+
 
 def rows(cursor: sqlite3.Cursor) -> list[Row]:
     if cursor.description is None:
         return []
     columns = [column[0] for column in cursor.description]
-    found = [dict(zip(columns, values, strict=True)) for values in cursor.fetchall()]
+    read_time = datetime.fromisoformat
+    found = [dict(zip(columns, values)) for values in cursor]  # noqa: B905  # a row is as long as its description
     for column in columns:
         if contract.is_time(column):
             for row in found:
                 if row[column] is not None:
-                    row[column] = datetime.fromisoformat(row[column])
+                    row[column] = read_time(row[column])
         elif contract.is_boolean(column):
             for row in found:
                 if row[column] is not None:
@@ -41,13 +45,19 @@ def rows(cursor: sqlite3.Cursor) -> list[Row]:
 
 
 def bound(params: Row) -> Row:
-    """Times as text of fixed width, so that they sort as they follow each other."""
-    return {
-        name: f"{value.replace(tzinfo=None).isoformat(timespec='microseconds')}Z"
-        if isinstance(value, datetime)
-        else value
-        for name, value in params.items()
-    }
+    """The same dictionary, its times (in UTC) as text of fixed width, so that they sort as they follow each other."""
+    for name, value in params.items():
+        if isinstance(value, datetime):
+            params[name] = f"{value.isoformat(timespec='microseconds')[:_TIME_LENGTH]}Z"
+    return params
+
+
+def as_text(values: Sequence[Any]) -> list[Any]:
+    """The same for values without names."""
+    return [
+        f"{value.isoformat(timespec='microseconds')[:_TIME_LENGTH]}Z" if type(value) is datetime else value
+        for value in values
+    ]
 
 
 @contextmanager
