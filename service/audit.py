@@ -5,15 +5,18 @@ Reads only. A message that does not exist and one that this caller may not see l
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from service import addresses, letter
 from service.delivery.mime import Transfer
 from service.errors import Gone, InvalidRequest, NotFound, Problem
 from service.models import Attachment, AttachmentInfo, Body, Caller, Event, Message, Scope, Status
-from service.store import history
+from service.store import history, lateness
 from service.store.database import Database
 from service.store.history import MessageQuery, Page
+
+#: How far back `late` looks.
+LATE_SINCE = timedelta(days=30)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +64,11 @@ class Auditor:
             except ValueError:
                 problems.append(Problem("", "cursor", "cursor: take it from `next` of the page before"))
         raise InvalidRequest("A parameter of this list is wrong.", problems)
+
+    def late(self, *, limit: int = 50) -> list[Message]:
+        """Messages of the last 30 days that broke their template's SLA, or are breaking it now; the newest first."""
+        now = self.clock()
+        return lateness.late(self.database, now=now, since=now - LATE_SINCE, limit=limit)
 
     def story(self, message_id: str, caller: Caller) -> Story:
         """Raises NotFound for a message that is not there, or not this caller's."""

@@ -270,6 +270,7 @@ class Message:
     metadata: Mapping[str, Any]
     attachments_count: int
     sla_s: int | None
+    sla_due_at: datetime | None
     is_test: bool
     resend_of: str | None
     bounce_type: str | None

@@ -2,12 +2,12 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Literal
 
 from service.delivery.outcome import Transport
 from service.errors import StoreBusy
-from service.store import claims
+from service.store import claims, lateness
 from service.store.database import Database
 from service.templates.catalogue import Catalogue
 
@@ -43,5 +43,9 @@ class Readiness:
         except StoreBusy as error:
             return Report("unavailable", details | {"database": str(error)})
         late_s = max((self.clock() - due_at).total_seconds(), 0) if due_at else 0
+        details["sla_24h"] = {
+            item.template_key: {"promised": item.promised, "late": item.late}
+            for item in lateness.kept_since(self.database, now=self.clock(), since=self.clock() - timedelta(days=1))
+        }
         details["oldest_due_s"] = round(late_s, 1)
         return Report("degraded" if broken or paused_s > 0 else "ready", details)

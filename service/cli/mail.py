@@ -3,6 +3,7 @@
 import base64
 import json
 import mimetypes
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -58,21 +59,28 @@ def send(
 @click.option("--template", "template_key", help="Only of this template.")
 @click.option("--source", "source_endpoint", help="Only from this source.")
 @click.option("--since", help="ISO 8601 time; only what was accepted since.")
+@click.option("--late", is_flag=True, help="Only what broke its template's SLA in the last 30 days, or breaks it now.")
 @click.option("--limit", default=50, show_default=True, type=click.IntRange(1, 1000))
 @click.option("--json", "as_json", is_flag=True, help="For machines.")
 @click.pass_context
-def messages(context: click.Context, /, limit: int, as_json: bool, **filters: str | None) -> None:
+def messages(context: click.Context, /, late: bool, limit: int, as_json: bool, **filters: str | None) -> None:
     """List messages, newest first.
 
     \b
     Example:
       rgz-email messages --to reseller@techconnect.bj
+      rgz-email messages --late
       rgz-email messages show 0199c2ab-...
     """
     if context.invoked_subcommand is not None:
         return
+    if late and any(filters.values()):
+        raise click.UsageError("--late goes with --limit and --json only.")
     services = build(read_settings(), delivers=False)
     try:
+        if late:
+            _print_late(services.auditor.late(limit=limit), as_json=as_json)
+            return
         page = services.auditor.search(limit=limit, **filters)
     finally:
         services.close()
@@ -84,6 +92,17 @@ def messages(context: click.Context, /, limit: int, as_json: bool, **filters: st
         click.echo(f"{message.created_at:%Y-%m-%d %H:%M:%S}  {message.id}  {message.status:<12} {message.recipient}")
         click.echo(f"{'':21}{message.subject}")
     click.echo(f"{len(page.items)} of {page.total}{' or more' if page.total_capped else ''}")
+
+
+def _print_late(found: Sequence[Message], *, as_json: bool) -> None:
+    if as_json:
+        rows = [_row(message) | {"sla_due_at": str(message.sla_due_at)} for message in found]
+        click.echo(json.dumps({"items": rows, "total": len(rows)}, ensure_ascii=False))
+        return
+    for message in found:
+        end = f"sent {message.sent_at:%Y-%m-%d %H:%M:%S}" if message.sent_at else str(message.status)
+        click.echo(f"{message.id}  {message.template_key}  due {message.sla_due_at:%Y-%m-%d %H:%M:%S}  {end}")
+    click.echo(f"{len(found)} late")
 
 
 @messages.command()

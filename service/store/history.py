@@ -32,9 +32,12 @@ MESSAGE_COLUMNS = """
     id, send_id, caller_id, template_key, template_version, template_revision, stream, priority_rank, recipient_email,
     recipient_hash, envelope_from, from_header, reply_to, subject, locale, status, send_at, created_at,
     next_attempt_at, expires_at, sent_at, delivered_at, attempts, attempts_max, lapsed_leases, message_id, date_at,
-    source_endpoint, metadata, attachments_count, sla_s, is_test, resend_of, bounce_type, bounce_subtype,
+    source_endpoint, metadata, attachments_count, sla_s, sla_due_at, is_test, resend_of, bounce_type, bounce_subtype,
     error_message, transfer_encoding, wire_sha256, anonymised_at
 """
+
+
+_PRIORITIES = tuple(Priority)
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,7 +172,7 @@ def message_of(row: Row, *, now: datetime | None = None) -> Message:
         template_version=row["template_version"],
         template_revision=row["template_revision"],
         stream=Stream(row["stream"]),
-        priority=tuple(Priority)[row["priority_rank"]],
+        priority=_PRIORITIES[row["priority_rank"]],
         recipient=row["recipient_email"],
         recipient_hash=row["recipient_hash"],
         envelope_from=row["envelope_from"],
@@ -189,9 +192,10 @@ def message_of(row: Row, *, now: datetime | None = None) -> Message:
         message_id=row["message_id"],
         date_at=row["date_at"],
         source_endpoint=row["source_endpoint"],
-        metadata=json.loads(row["metadata"]),
+        metadata=json.loads(row["metadata"]) if row["metadata"] != "{}" else {},
         attachments_count=row["attachments_count"],
         sla_s=row["sla_s"],
+        sla_due_at=row["sla_due_at"],
         is_test=row["is_test"],
         resend_of=row["resend_of"],
         bounce_type=row["bounce_type"],

@@ -9,11 +9,13 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+import msgspec
+
 from service.errors import StoreError
-from service.models import Event, EventType, NewMessage, Send, Status
+from service.models import Event, EventType, NewMessage, Priority, Send, Status
 from service.store.archive import PackedBody
 from service.store.database import Reader, Transaction
-from service.store.timeline import INSERT_EVENT, event_row
+from service.store.timeline import event_row
 
 #: How long an idempotency key holds; after that it may be used anew.
 IDEMPOTENCY_WINDOW = timedelta(hours=24)
@@ -52,26 +54,41 @@ def add(tx: Transaction, send: Send, messages: Sequence[tuple[NewMessage, Packed
     The revision, its dictionary and the attachments' blobs must be there (`save_revision` may run earlier in the same
     transaction). Raises IdempotencyTaken, ConstraintBroken, ValueError for texts that can't be stored.
     """
-    _add_send(tx, send)
-    tx.execute_many(_INSERT_MESSAGE, [_message_row(send, n, message) for n, (message, _) in enumerate(messages)])
-    tx.execute_many(
-        "INSERT INTO email_bodies (message_id, codec, dictionary_sha256, html_bytes, size_bytes, sha256, content)"
-        " VALUES (:message_id, :codec, :dictionary_sha256, :html_bytes, :size_bytes, :sha256, :content)",
-        [_body_row(message.id, packed) for message, packed in messages],
+    if add_sends(tx, [send]):
+        raise taken()
+    add_messages(tx, [(send, messages)])
+
+
+def taken() -> IdempotencyTaken:
+    """What is told to who used a key that is in use."""
+    return IdempotencyTaken("This idempotency key has been used in the last 24 hours.")
+
+
+def add_sends(tx: Transaction, sends: Sequence[Send]) -> frozenset[str]:
+    """Stores sends; the ids of those whose idempotency key is taken, of which nothing is stored.
+
+    Raises ConstraintBroken, ValueError for texts that can't be stored.
+    """
+    tx.insert("sends", _SEND_COLUMNS, [_send_row(send) for send in sends if send.idempotency_key is None])
+    return frozenset(send.id for send in sends if send.idempotency_key is not None and not _add_keyed(tx, send))
+
+
+def add_messages(tx: Transaction, sends: Sequence[tuple[Send, Sequence[tuple[NewMessage, PackedBody]]]]) -> None:
+    """Stores what belongs to sends that are there; a statement or a few for all of them, as each one costs a turn.
+
+    Raises as `add`.
+    """
+    flat = [pair for _, pairs in sends for pair in pairs]
+    tx.insert(
+        "email_messages",
+        _MESSAGE_COLUMNS,
+        [_message_row(send, n, message) for send, pairs in sends for n, (message, _) in enumerate(pairs)],
     )
-    tx.execute_many(
-        "INSERT INTO email_attachments (id, message_id, n, filename, content_type, size_bytes, sha256, created_at)"
-        " VALUES (:id, :message_id, :n, :filename, :content_type, :size_bytes, :sha256, :created_at)",
-        [row for message, _ in messages for row in _attachment_rows(message)],
-    )
-    tx.execute_many(
-        INSERT_EVENT,
-        [
-            event_row(message.id, seq, event)
-            for message, _ in messages
-            for seq, event in enumerate(_first_events(message))
-        ],
-    )
+    tx.insert("email_bodies", _BODY_COLUMNS, [_body_row(message.id, packed) for message, packed in flat])
+    files = [row for message, _ in flat if message.attachments for row in _attachment_rows(message)]
+    tx.insert("email_attachments", _ATTACHMENT_COLUMNS, files)
+    events = [event_row(message.id, n, event) for message, _ in flat for n, event in enumerate(_first_events(message))]
+    tx.insert("email_events", _EVENT_COLUMNS, [tuple(event[column] for column in _EVENT_COLUMNS) for event in events])
 
 
 def find_send(reader: Reader, caller_id: str, idempotency_key: str, *, since: datetime) -> StoredSend | None:
@@ -95,122 +112,84 @@ def find_send(reader: Reader, caller_id: str, idempotency_key: str, *, since: da
     )
 
 
-_INSERT_MESSAGE = """
-    INSERT INTO email_messages (
-        id, send_id, position, caller_id, template_key, template_version, template_revision, stream, priority_rank,
-        recipient_email, recipient_hash, envelope_from, from_header, reply_to, subject, locale, status,
-        status_at_accept, send_at, next_attempt_at, expires_at, attempts_max, message_id, date_at, error_message,
-        source_endpoint, variables, metadata, attachments_count, sla_s, is_test, resend_of, created_at
-    ) VALUES (
-        :id, :send_id, :position, :caller_id, :template_key, :template_version, :template_revision, :stream,
-        :priority_rank, :recipient_email, :recipient_hash, :envelope_from, :from_header, :reply_to, :subject, :locale,
-        :status, :status, :send_at, :next_attempt_at, :expires_at, :attempts_max, :message_id, :date_at,
-        :error_message, :source_endpoint, :variables, :metadata, :attachments_count, :sla_s, :is_test, :resend_of,
-        :created_at
+_RANKS = {priority: priority.rank for priority in Priority}
+_SEND_COLUMNS = (
+    "id", "caller_id", "caller_name", "idempotency_key", "request_digest", "template_key", "template_version",
+    "template_revision", "is_test", "created_at",
+)  # fmt: skip
+_MESSAGE_COLUMNS = (
+    "id", "send_id", "position", "caller_id", "template_key", "template_version", "template_revision", "stream",
+    "priority_rank", "recipient_email", "recipient_hash", "envelope_from", "from_header", "reply_to", "subject",
+    "locale", "status", "status_at_accept", "send_at", "next_attempt_at", "expires_at", "attempts_max", "message_id",
+    "date_at", "error_message", "source_endpoint", "variables", "metadata", "attachments_count", "sla_s", "sla_due_at",
+    "is_test", "resend_of", "created_at",
+)  # fmt: skip
+_BODY_COLUMNS = ("message_id", "codec", "dictionary_sha256", "html_bytes", "size_bytes", "sha256", "content")
+_EVENT_COLUMNS = (
+    "message_id", "seq", "type", "happened_at", "source", "detail", "smtp_code", "smtp_reply", "provider_id",
+)  # fmt: skip
+_ATTACHMENT_COLUMNS = ("id", "message_id", "n", "filename", "content_type", "size_bytes", "sha256", "created_at")
+
+
+def _add_keyed(tx: Transaction, send: Send) -> bool:
+    """False where the key is taken."""
+    holder = {"caller_id": send.caller_id, "key": send.idempotency_key, "since": send.created_at - IDEMPOTENCY_WINDOW}
+    row = dict(zip(_SEND_COLUMNS, _send_row(send), strict=True))
+    if tx.execute(_INSERT_KEYED, row):
+        return True
+    # Hardly ever: the key is taken, or was more than a day ago.
+    freed = tx.execute(
+        "UPDATE sends SET idempotency_key = NULL"
+        " WHERE caller_id = :caller_id AND idempotency_key = :key AND created_at < :since RETURNING id",
+        holder,
     )
+    return bool(freed and tx.execute(_INSERT_KEYED, row))
+
+
+_INSERT_KEYED = f"""
+    INSERT INTO sends ({", ".join(_SEND_COLUMNS)}) VALUES ({", ".join(f":{column}" for column in _SEND_COLUMNS)})
+    ON CONFLICT (caller_id, idempotency_key) WHERE idempotency_key IS NOT NULL DO NOTHING RETURNING id
 """
 
 
-def _add_send(tx: Transaction, send: Send) -> None:
-    if send.idempotency_key is not None:
-        tx.execute(
-            "UPDATE sends SET idempotency_key = NULL"
-            " WHERE caller_id = :caller_id AND idempotency_key = :key AND created_at < :since",
-            {
-                "caller_id": send.caller_id,
-                "key": send.idempotency_key,
-                "since": send.created_at - IDEMPOTENCY_WINDOW,
-            },
-        )
-    stored = tx.execute(
-        "INSERT INTO sends (id, caller_id, caller_name, idempotency_key, request_digest, template_key,"
-        " template_version, template_revision, is_test, created_at) VALUES (:id, :caller_id, :caller_name,"
-        " :idempotency_key, :request_digest, :template_key, :template_version, :template_revision, :is_test,"
-        " :created_at)"
-        " ON CONFLICT (caller_id, idempotency_key) WHERE idempotency_key IS NOT NULL DO NOTHING RETURNING id",
-        {
-            "id": send.id,
-            "caller_id": send.caller_id,
-            "caller_name": send.caller_name,
-            "idempotency_key": send.idempotency_key,
-            "request_digest": send.request_digest,
-            "template_key": send.template_key,
-            "template_version": send.template_version,
-            "template_revision": send.template_revision,
-            "is_test": send.is_test,
-            "created_at": send.created_at,
-        },
-    )
-    if not stored:
-        raise IdempotencyTaken("This idempotency key has been used in the last 24 hours.")
+def _send_row(send: Send) -> tuple[Any, ...]:
+    return (
+        send.id, send.caller_id, send.caller_name, send.idempotency_key, send.request_digest, send.template_key,
+        send.template_version, send.template_revision, send.is_test, send.created_at,
+    )  # fmt: skip
 
 
-def _message_row(send: Send, position: int, message: NewMessage) -> dict[str, Any]:
+def _message_row(send: Send, position: int, message: NewMessage) -> tuple[Any, ...]:
     if message.send_id != send.id:
         raise ValueError("the message belongs to another send")
-    waits = message.status is Status.QUEUED
-    return {
-        "id": message.id,
-        "send_id": send.id,
-        "position": position,
-        "caller_id": send.caller_id,
-        "template_key": message.template_key,
-        "template_version": message.template_version,
-        "template_revision": message.template_revision,
-        "stream": message.stream,
-        "priority_rank": message.priority.rank,
-        "recipient_email": message.recipient,
-        "recipient_hash": message.recipient_hash,
-        "envelope_from": message.envelope_from,
-        "from_header": message.from_header,
-        "reply_to": message.reply_to,
-        "subject": message.subject,
-        "locale": message.locale,
-        "status": message.status,
-        "send_at": message.next_attempt_at,
-        "next_attempt_at": message.next_attempt_at if waits else None,
-        "expires_at": message.expires_at,
-        "attempts_max": message.attempts_max,
-        "message_id": message.message_id,
-        "date_at": message.date_at,
-        "error_message": message.status_reason,
-        "source_endpoint": message.source_endpoint,
-        "variables": _json(message.variables),
-        "metadata": _json(message.metadata),
-        "attachments_count": len(message.attachments),
-        "sla_s": message.sla_s,
-        "is_test": message.is_test,
-        "resend_of": message.resend_of,
-        "created_at": message.created_at,
-    }
+    status, at = message.status, message.next_attempt_at
+    return (
+        message.id, send.id, position, send.caller_id, message.template_key, message.template_version,
+        message.template_revision, message.stream, _RANKS[message.priority], message.recipient, message.recipient_hash,
+        message.envelope_from, message.from_header, message.reply_to, message.subject, message.locale, status, status,
+        at, at if status is Status.QUEUED else None, message.expires_at, message.attempts_max, message.message_id,
+        message.date_at, message.status_reason, message.source_endpoint, _json(message.variables),
+        _json(message.metadata), len(message.attachments), message.sla_s,
+        at + timedelta(seconds=message.sla_s) if message.sla_s is not None else None, message.is_test,
+        message.resend_of, message.created_at,
+    )  # fmt: skip
 
 
-def _body_row(message_id: str, packed: PackedBody) -> dict[str, Any]:
-    return {
-        "message_id": message_id,
-        "codec": packed.codec,
-        "dictionary_sha256": packed.dictionary_sha256,
-        "html_bytes": packed.html_bytes,
-        "size_bytes": packed.size_bytes,
-        "sha256": packed.sha256,
-        "content": packed.content,
-    }
+def _body_row(message_id: str, packed: PackedBody) -> tuple[Any, ...]:
+    return (
+        message_id, packed.codec, packed.dictionary_sha256, packed.html_bytes, packed.size_bytes, packed.sha256,
+        packed.content,
+    )  # fmt: skip
 
 
-def _attachment_rows(message: NewMessage) -> list[dict[str, Any]]:
+def _attachment_rows(message: NewMessage) -> list[tuple[Any, ...]]:
     return [
-        {
-            "id": f"{message.id}/{n}",
-            "message_id": message.id,
-            "n": n,
-            "filename": attachment.filename,
-            "content_type": attachment.content_type,
-            "size_bytes": attachment.size_bytes,
-            "sha256": attachment.sha256,
-            "created_at": message.created_at,
-        }
-        for n, attachment in enumerate(message.attachments)
-    ]
+        (
+            f"{message.id}/{n}", message.id, n, one.filename, one.content_type, one.size_bytes, one.sha256,
+            message.created_at,
+        )
+        for n, one in enumerate(message.attachments)
+    ]  # fmt: skip
 
 
 def _first_events(message: NewMessage) -> list[Event]:
@@ -222,5 +201,8 @@ def _first_events(message: NewMessage) -> list[Event]:
 
 
 def _json(value: Mapping[str, Any]) -> str:
-    # ASCII only: U+0000 and lone surrogates are escapes then, which any TEXT holds.
-    return json.dumps(value, separators=(",", ":"), ensure_ascii=True, default=str)
+    """Any TEXT holds it: U+0000 is an escape in JSON, and so is half of a surrogate pair."""
+    try:
+        return msgspec.json.encode(value, enc_hook=str).decode()
+    except UnicodeEncodeError:
+        return json.dumps(value, separators=(",", ":"), ensure_ascii=True, default=str)

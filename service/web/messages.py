@@ -1,6 +1,6 @@
 """GET /messages and what hangs below it."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import quote
 
@@ -146,6 +146,7 @@ def _detail(story: Story) -> dict[str, Any]:
         "resend_of": message.resend_of,
         "metadata": message.metadata,
         "wire_sha256": message.wire_sha256,
+        "sla": _sla(message),
         "anonymised_at": as_time(message.anonymised_at),
         "events": [_event(event) for event in story.events],
         "attachments": [
@@ -159,6 +160,16 @@ def _detail(story: Story) -> dict[str, Any]:
             for file in story.attachments
         ],
     }
+
+
+def _sla(message: Message) -> dict[str, Any] | None:
+    """What was promised from accept to the next hop's 250, and what it took; None where nothing was."""
+    if message.sla_s is None or message.sla_due_at is None:
+        return None
+    promised_from = message.sla_due_at - timedelta(seconds=message.sla_s)
+    took_s = (message.sent_at - promised_from).total_seconds() if message.sent_at else None
+    met = message.sent_at <= message.sla_due_at if message.sent_at else None
+    return {"seconds": message.sla_s, "due_at": as_time(message.sla_due_at), "took_seconds": took_s, "met": met}
 
 
 def _event(event: Event) -> dict[str, Any]:

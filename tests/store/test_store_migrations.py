@@ -60,6 +60,8 @@ def test_every_column_says_what_anonymising_does_to_it(database: Database) -> No
                 table = opened[1]
             if defined := re.match(r"    ([a-z][a-z0-9_]*) +[A-Z]", line):
                 column = defined[1]
+            if added := re.match(r"ALTER TABLE (\w+) ADD COLUMN (\w+)", line):
+                table, column = added[1], added[2]
             if column and (word := re.search(r"--.*\[([a-z ]+)\]$", line)):
                 said[table, column] = word[1]
                 column = ""

@@ -1,0 +1,43 @@
+"""What was promised and not kept: messages that the next hop took later than their template's SLA, or has not yet."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from service.models import Message
+from service.store.database import Reader
+from service.store.history import MESSAGE_COLUMNS, message_of
+
+_IS_LATE = (
+    "sla_due_at IS NOT NULL AND sla_due_at < :now AND ("
+    "sent_at > sla_due_at OR (sent_at IS NULL AND status IN ('queued', 'sending', 'failed')))"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """How a template kept its promise: of `promised` messages `late` were late."""
+
+    template_key: str
+    promised: int
+    late: int
+
+
+def late(reader: Reader, *, now: datetime, since: datetime, limit: int) -> list[Message]:
+    """Messages that are late, or were, the latest promise first; those promised before `since` are left out."""
+    rows = reader.read(
+        f"SELECT {MESSAGE_COLUMNS} FROM email_messages WHERE {_IS_LATE} AND sla_due_at >= :since"
+        " ORDER BY sla_due_at DESC LIMIT :limit",
+        {"now": now, "since": since, "limit": limit},
+    )
+    return [message_of(row, now=now) for row in rows]
+
+
+def kept_since(reader: Reader, *, now: datetime, since: datetime) -> list[Service]:
+    """Each template with a promise, and how it was kept; messages due between `since` and now count."""
+    rows = reader.read(
+        f"SELECT template_key, COUNT(*) AS promised, SUM(CASE WHEN {_IS_LATE} THEN 1 ELSE 0 END) AS late"
+        " FROM email_messages WHERE sla_due_at >= :since AND sla_due_at < :now"
+        " AND status NOT IN ('cancelled', 'suppressed', 'rate_limited') GROUP BY template_key ORDER BY template_key",
+        {"now": now, "since": since},
+    )
+    return [Service(row["template_key"], int(row["promised"]), int(row["late"])) for row in rows]
