@@ -130,10 +130,12 @@ class Histories(RuleBasedStateMachine):
         self.hands[owner].discard(id_)
         tried = tried or kind is not OutcomeKind.PAUSED
         more = {"greylisted": greylisted, "retry_after_s": 300.0} if kind is OutcomeKind.DEFERRED and greylisted else {}
+        if kind is OutcomeKind.SENT:
+            more = {"wire_sha256": "0" * 64, "transfer_encoding": "8bit"}
         came = outcome(kind, phase=Phase.DOT, tried=tried, **more)
         result = settle.Result(self.message(id_), came, self.now, self.now)
         before = len(self.events(id_))
-        self.write(lambda tx: settle.record(tx, result, owner=owner, chance=random.Random(1)))
+        self.write(lambda tx: settle.record_all(tx, [result], owner=owner, chance=random.Random(1)))
         if model.owner != owner:  # a worker that woke up too late
             if model.status in _FEEDBACK and kind in (OutcomeKind.SENT, OutcomeKind.AMBIGUOUS):
                 model.was_sent = True
@@ -200,6 +202,23 @@ class Histories(RuleBasedStateMachine):
         for holder in _OWNERS:
             if id_ in self.hands[holder]:
                 self.end(holder, id_, OutcomeKind.SENT)
+
+    @rule(owner=st.sampled_from(_OWNERS))
+    def commit_a_batch(self, owner: str) -> None:
+        """All that a worker believes to hold was sent, and is written down together."""
+        came = outcome(OutcomeKind.SENT, wire_sha256="0" * 64, transfer_encoding="8bit")
+        hand, self.hands[owner] = sorted(self.hands[owner]), set()
+        results = [settle.Result(self.message(id_), came, self.now, self.now) for id_ in hand]
+        self.write(lambda tx: settle.record_all(tx, results, owner=owner, chance=random.Random(1)))
+        for model in (self.models[id_] for id_ in hand):
+            if model.owner == owner:
+                model.attempts += 1
+                model.to(Status.SENT, events=2)
+                model.was_sent = True
+            else:
+                overtaken = model.status in _FEEDBACK and not model.was_sent
+                model.was_sent = model.was_sent or overtaken
+                model.events += 1 + overtaken  # it was tried, whoever holds it now
 
     @rule(owner=st.sampled_from(_OWNERS))
     def reach_for_what_is_late(self, owner: str) -> None:

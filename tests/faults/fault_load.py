@@ -62,8 +62,12 @@ class Crew:
 
     def wait(self) -> None:
         """Until all of them are up."""
-        for process in self.processes:
-            process.said(r" is up\.")
+        for n in range(len(self.processes)):
+            self.wait_for(n)
+
+    def wait_for(self, n: int) -> None:
+        """Until the n-th of them is up."""
+        self.processes[n].said(r" is up\.")
 
     def url(self) -> str:
         """Where the API listens now. Raises ConnectionError while it starts."""

@@ -22,13 +22,16 @@ def test_kills_of_api_and_workers_lose_nothing(tmp_path: Path, pytestconfig: pyt
             crew.wait()
             with Load(crew.url) as load:
                 for _ in range(kills):
-                    time.sleep(chance.uniform(0.1, 1.3))
-                    crew.kill(chance.randrange(3))
+                    victim = chance.randrange(3)
+                    if chance.random() < 0.8:  # at work; the others while they start
+                        crew.wait_for(victim)
+                    time.sleep(chance.uniform(0.0, 0.8))
+                    crew.kill(victim)
                 answered = load.stop()
             rows = all_sent(database_url(environment), answered, within_s=120)
         found = reckon(sink, answered, rows)
     _log.info("kills %d, answered %d, %s", kills, len(answered), found)
-    assert found.answered > 3 * kills, f"hardly any load (seed {seed})"
+    assert found.answered > kills, f"hardly any load (seed {seed})"
     assert found.lost == [], f"seed {seed}"
     assert found.unexplained == [], f"seed {seed}"
     assert found.twice <= kills * 50, f"seed {seed}"  # what one commit of a worker holds at most
