@@ -2,7 +2,8 @@
 
 import threading
 import time
-from collections.abc import Callable, Container, Iterator, Mapping
+from collections.abc import Callable, Collection, Container, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
@@ -90,25 +91,30 @@ class Catalogue:
         """The first build. A broken template is an entry with findings, and does not stop the others."""
         return self.refresh()
 
-    def refresh(self, *, patient: bool = False) -> Snapshot:
+    def refresh(self, *, patient: bool = False, only: Collection[str] | None = None) -> Snapshot:
         """Compiles what changed on disk and what depends on it, then swaps the new snapshot in.
 
+        `only`: the top-level names below the root that may have changed; None: all.
         A broken template keeps serving its last good revision. One whose file is gone leaves the snapshot: at once, or
         with `patient` only after REMOVAL_GRACE_S, because editors, checkouts and mounts take files away for a moment.
         """
-        with self._rebuild:
-            files = read_files(self._root, self._state.files)
+        with self._rebuild, ThreadPoolExecutor(1) as beside:
+            files = read_files(self._root, self._state.files, only=only)
+            asked = beside.submit(read_checkout, self._root)  # git answers while we compile
+            fresh: dict[str, Compilation] = {}
             compilations: dict[str, Compilation] = {}
             last_good: dict[str, Template] = {}
             for key in files.template_keys():
-                compilation = self._unchanged(key, files) or self._compile(key, files)
+                compilation = self._unchanged(key, files) or self._cached(key, files)
+                if compilation is None:
+                    compilation = fresh[key] = compile_template(files, key, budget=self._budget)
                 compilations[key] = compilation
                 template = compilation.template or self._state.last_good.get(key)
                 if template is not None:
                     last_good[key] = template
             leaving = self._leaving(compilations) if patient else {}
             last_good |= {key: self._state.last_good[key] for key in leaving}
-            checkout = read_checkout(self._root)
+            checkout = asked.result()
             entries = {
                 key: Entry(key, _placed(last_good.get(key), compilation, checkout), compilation.findings)
                 for key, compilation in compilations.items()
@@ -116,6 +122,7 @@ class Catalogue:
             entries |= {key: Entry(key, last_good[key], (_gone(key),)) for key in leaving}
             self._state = _State(files, compilations, last_good, leaving)
             self._snapshot = Snapshot(MappingProxyType(dict(sorted(entries.items()))), checkout.commit)
+            self._keep(fresh, files)
             return self._snapshot
 
     def _leaving(self, present: Container[str]) -> dict[str, float]:
@@ -124,13 +131,14 @@ class Catalogue:
         since = {key: self._state.leaving.get(key, now) for key in self._state.last_good if key not in present}
         return {key: began for key, began in since.items() if now - began < REMOVAL_GRACE_S}
 
-    def _compile(self, key: str, files: Files) -> Compilation:
-        if self._cache is not None and (cached := self._cache.get(key, files)) is not None:
-            return cached
-        compilation = compile_template(files, key, budget=self._budget)
-        if self._cache is not None:
-            self._cache.put(key, files, compilation)
-        return compilation
+    def _cached(self, key: str, files: Files) -> Compilation | None:
+        return self._cache.get(key, files) if self._cache else None
+
+    def _keep(self, compilations: Mapping[str, Compilation], files: Files) -> None:
+        """For the next start; what is served now does not wait for it."""
+        if self._cache:
+            for key, compilation in compilations.items():
+                self._cache.put(key, files, compilation)
 
     def _unchanged(self, key: str, files: Files) -> Compilation | None:
         before = self._state.compilations.get(key)
@@ -142,8 +150,8 @@ class Catalogue:
     def watch(self, stop: threading.Event) -> None:
         """Refreshes after each change on disk until `stop` is set; blocks."""
         for changed in changes(self._root, stop):
-            if changed or self._state.leaving:
-                self.refresh(patient=True)
+            if changed is None or changed or self._state.leaving:
+                self.refresh(patient=True, only=changed)
 
 
 def _gone(key: str) -> Finding:

@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import TracebackType
-from typing import Any
+from typing import Any, NamedTuple
 
 from jinja2.exceptions import SecurityError, UndefinedError
 
@@ -15,8 +15,7 @@ from service.templates.sandbox import TooMuch
 from service.templates.tokens import Tokens
 
 
-@dataclass(frozen=True, slots=True)
-class Spot:
+class Spot(NamedTuple):
     """A tag of the author's: where it is, what it says, and the variable that its value comes from, if one is known."""
 
     file: str
@@ -28,10 +27,18 @@ class Spot:
 
 @dataclass(frozen=True)
 class Program:
-    """Jinja source; `spots` by its line numbers. Without any it is constant."""
+    """Jinja source, and the fields of a `Spot` by its line numbers. Without any it is constant.
+
+    They are plain tuples, which the garbage collector leaves out: with hundreds of templates its rounds would be seen.
+    """
 
     source: str
-    spots: Mapping[int, Spot] = field(default_factory=dict)
+    spots: Mapping[int, tuple[Any, ...]] = field(default_factory=dict)
+
+    def spot(self, line: int) -> Spot | None:
+        """What stands in this line of the source."""
+        fields = self.spots.get(line)
+        return Spot(*fields) if fields else None
 
     @property
     def is_constant(self) -> bool:
@@ -40,35 +47,34 @@ class Program:
     @classmethod
     def of(cls, restored: Restored, tokens: Tokens, variables: Mapping[int, str]) -> "Program":
         """`variables`: the variable to blame for each token."""
-        spots: dict[int, Spot] = {}
+        spots: dict[int, tuple[Any, ...]] = {}
         for line, index in restored.tokens.items():
             token = tokens[index]
             place = token.place
-            spots[line] = Spot(place.file, place.line, place.column, str(token), variables.get(index))
+            spots[line] = tuple(Spot(place.file, place.line, place.column, str(token), variables.get(index)))
         return cls(restored.source, spots)
 
     def as_json(self) -> dict[str, Any]:
         return {
             "source": self.source,
-            "spots": [
-                [line, spot.file, spot.line, spot.column, spot.tag, spot.variable] for line, spot in self.spots.items()
-            ],
+            "spots": [[line, *fields] for line, fields in self.spots.items()],
         }
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> "Program":
-        return cls(data["source"], {line: Spot(*rest) for line, *rest in data["spots"]})
+        return cls(data["source"], {line: tuple(rest) for line, *rest in data["spots"]})
 
 
 def explain(error: BaseException, program: Program, modules: Mapping[str, Program], part: str) -> RenderError:
     """A runtime error as a finding at the author's tag, and the variable to blame."""
     spot = _spot(error.__traceback__, program, modules)
     if isinstance(error, TooMuch) and error.line is not None:
-        spot = program.spots.get(error.line, spot)
+        spot = program.spot(error.line) or spot
     code, message = _sentence(error)
     if spot is None:
-        first = next(iter(program.spots.values()), None)
-        file, line = (first.file, first.line) if first else ("", 1)
+        first = next(iter(program.spots), None)
+        place = program.spot(first) if first is not None else None
+        file, line = (place.file, place.line) if place else ("", 1)
         return RenderError(Finding(file, line, 1, "error", code, f"{part}: {message}"))
     hint = f"in {spot.tag}"
     missing = re.fullmatch(r"(\w+) is missing", message)
@@ -100,6 +106,6 @@ def _spot(traceback: TracebackType | None, program: Program, modules: Mapping[st
         if template is not None:
             line = template.get_corresponding_lineno(traceback.tb_lineno)
             owner = program if template.name is None else modules.get(template.name)
-            found = (owner.spots.get(line) if owner else None) or found
+            found = (owner.spot(line) if owner else None) or found
         traceback = traceback.tb_next
     return found

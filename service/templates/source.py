@@ -4,7 +4,7 @@ import hashlib
 import os
 import posixpath
 import stat
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -29,9 +29,13 @@ class File:
 
 @dataclass(frozen=True)
 class Files:
-    """An immutable picture of a template directory: POSIX path relative to it -> file."""
+    """An immutable picture of a template directory: POSIX path relative to it -> file.
+
+    With `has_links` a file may be seen under several paths, so that a change of one path may change others.
+    """
 
     by_path: Mapping[str, File]
+    has_links: bool = field(default=False, compare=False)
     folders: Mapping[str, tuple[str, ...]] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -88,30 +92,73 @@ def resolve(including: str, wanted: str) -> str | None:
     return None if path.startswith("../") or path == ".." else path
 
 
-def read_files(root: Path, previous: Files | None = None) -> Files:
+def read_files(root: Path, previous: Files | None = None, *, only: Collection[str] | None = None) -> Files:
     """What is below `root` now, unchanged files taken over from `previous`.
 
     Symbolic links are followed (a Kubernetes ConfigMap is made of them) as long as they stay below `root`. A directory
-    that is not there is empty; a file that goes away while it is read is left out.
+    that is not there is empty; a file that goes away while it is read is left out. `only`: the top-level names that may
+    have changed since `previous`; the others are not looked at, unless there are links.
     """
-    known = previous.by_path if previous else {}
-    by_path: dict[str, File] = {}
-    real_root = os.path.realpath(root)
-    _read_folder(real_root, real_root, "", known, by_path, depth=0)
-    return Files(by_path)
+    reader = _Reader(os.path.realpath(root), previous.by_path if previous else {})
+    folders = {name: os.path.join(reader.root, name) for name in only or ()}  # noqa: PTH118 - as os.scandir has it
+    if previous is None or previous.has_links or only is None or not all(map(_is_folder_or_gone, folders.values())):
+        return Files(reader.folder(reader.root, "", depth=0), reader.has_links)
+    found = {path: file for path, file in previous.by_path.items() if path.split("/", 1)[0] not in folders}
+    for name, folder in folders.items():
+        found |= reader.folder(folder, name + "/", depth=1)
+    return Files(found, reader.has_links)
 
 
-def _read_folder(
-    real_root: str, folder: str, prefix: str, known: Mapping[str, File], by_path: dict[str, File], *, depth: int
-) -> None:
-    """Read again where files came or went meanwhile, or all of it was swapped: a template is of one moment."""
-    for _ in range(_MAX_READS):
+class _Reader:
+    def __init__(self, root: str, known: Mapping[str, File]) -> None:
+        self.root = root
+        self.has_links = False
+        self._known = known
+
+    def folder(self, folder: str, prefix: str, *, depth: int) -> dict[str, File]:
+        """Read again where files came or went meanwhile, or all of it was swapped: a template is of one moment."""
         found: dict[str, File] = {}
-        before = _identity(folder)
-        _read_entries(real_root, folder, prefix, known, found, depth=depth)
-        if _identity(folder) == before:
-            break
-    by_path |= found
+        for _ in range(_MAX_READS):
+            before = _identity(folder)
+            found = self._entries(folder, prefix, depth)
+            if _identity(folder) == before:
+                break
+        return found
+
+    def _entries(self, folder: str, prefix: str, depth: int) -> dict[str, File]:
+        found: dict[str, File] = {}
+        try:
+            entries = list(os.scandir(folder))
+        except OSError:
+            return found
+        for entry in entries:
+            if entry.name.startswith("."):
+                continue
+            path = prefix + entry.name
+            try:
+                if entry.is_symlink():
+                    self.has_links = True
+                    if not _is_below(self.root, os.path.realpath(entry.path)):
+                        continue
+                if entry.is_dir():
+                    if depth < 8:
+                        found |= self.folder(entry.path, path + "/", depth=depth + 1)
+                elif entry.name.endswith(_ENDINGS):
+                    file = _read_file(entry.path, entry.stat(), self._known.get(path))
+                    if file is not None:
+                        found[path] = file
+            except OSError:
+                continue
+        return found
+
+
+def _is_folder_or_gone(path: str) -> bool:
+    try:
+        return stat.S_ISDIR(os.lstat(path).st_mode)
+    except FileNotFoundError:
+        return True
+    except OSError:
+        return False
 
 
 def _identity(folder: str) -> tuple[int, ...]:
@@ -120,31 +167,6 @@ def _identity(folder: str) -> tuple[int, ...]:
     except OSError:
         return ()
     return (status.st_dev, status.st_ino, status.st_mtime_ns)
-
-
-def _read_entries(
-    real_root: str, folder: str, prefix: str, known: Mapping[str, File], by_path: dict[str, File], *, depth: int
-) -> None:
-    try:
-        entries = list(os.scandir(folder))
-    except OSError:
-        return
-    for entry in entries:
-        if entry.name.startswith("."):
-            continue
-        path = prefix + entry.name
-        try:
-            if entry.is_symlink() and not _is_below(real_root, os.path.realpath(entry.path)):
-                continue
-            if entry.is_dir():
-                if depth < 8:
-                    _read_folder(real_root, entry.path, path + "/", known, by_path, depth=depth + 1)
-            elif entry.name.endswith(_ENDINGS):
-                file = _read_file(entry.path, entry.stat(), known.get(path))
-                if file is not None:
-                    by_path[path] = file
-        except OSError:
-            continue
 
 
 def _is_below(root: str, path: str) -> bool:

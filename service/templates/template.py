@@ -13,7 +13,7 @@ from service.errors import ArchiveCorrupt, Problem, RenderError
 from service.models import Rendered
 from service.templates.manifest import Manifest
 from service.templates.program import Program, explain
-from service.templates.sandbox import Budget, Sandbox
+from service.templates.sandbox import Budget, Sandbox, sandbox_without_modules
 from service.templates.text_part import finished
 from service.templates.variables import VariablesCheck, filler_for
 
@@ -57,11 +57,12 @@ class _Runner:
 
     def __init__(self, variant: Variant, budget: Budget) -> None:
         self.variant = variant
-        self.sandbox = Sandbox(
-            budget,
-            variant.language,
-            html_modules={name: program.source for name, program in variant.html_modules.items()},
-            text_modules={name: program.source for name, program in variant.text_modules.items()},
+        html = {name: program.source for name, program in variant.html_modules.items()}
+        text = {name: program.source for name, program in variant.text_modules.items()}
+        self.sandbox = (
+            Sandbox(budget, variant.language, html_modules=html, text_modules=text)
+            if html or text
+            else sandbox_without_modules(budget, variant.language)
         )
         self._compiled: dict[str, jinja2.Template] = {}
 

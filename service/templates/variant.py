@@ -19,7 +19,7 @@ from service.templates.places import Place, Source
 from service.templates.program import Program
 from service.templates.report import Refused
 from service.templates.restore import restore_html, restore_text
-from service.templates.sandbox import Budget, Sandbox
+from service.templates.sandbox import Budget, Sandbox, sandbox_without_modules
 from service.templates.template import Variant
 from service.templates.text_part import derive_text, html_to_text, texts_of
 from service.templates.tokens import Token, assemble
@@ -41,7 +41,7 @@ def compile_variant(
 
     `schema` is None where the front matter can't be read: then names can't be checked. Refused: reported.
     """
-    sandbox = Sandbox(budget, language, html_modules={}, text_modules={})
+    sandbox = sandbox_without_modules(budget, language)
     maker = _Maker(compiling, language, schema, uses, sandbox)
     programs: dict[str, Program] = {}
     failed = False
@@ -196,7 +196,7 @@ class _Maker:
         try:
             self._sandbox.html.parse(program.source)
         except TemplateSyntaxError as error:
-            spot = program.spots.get(error.lineno)
+            spot = program.spot(error.lineno)
             place = Place(spot.file, spot.line, spot.column) if spot else found[0].place if found else Place("", 1, 1)
             self._report.error(
                 place, "jinja-syntax", f"Jinja: {error.message}", "a block opens and closes in one element"

@@ -7,7 +7,7 @@ directory is still the same one, and begin the watch anew where it is not.
 
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from watchfiles import watch
@@ -16,22 +16,25 @@ from watchfiles import watch
 _STEP_MS = 10
 _DEBOUNCE_MS = 200
 _LOOK_S = 0.5
+#: Top-level names; None: anything.
+Changed = frozenset[str] | None
 _MISSING: tuple[object, ...] = ("missing",)
 
 
-def changes(root: Path, stop: threading.Event) -> Iterator[bool]:
-    """Yields True after each burst of changes, and once whenever a watch has begun (what changed before gave no event).
+def changes(root: Path, stop: threading.Event) -> Iterator[Changed]:
+    """Yields after each burst of changes which top-level names they happened in.
 
-    In between it yields False about twice a second, for whoever waits for time to pass. Ends when `stop` is set.
+    None means that anything may have changed: once whenever a watch has begun (what changed before gave no event). In
+    between it yields nothing changed about twice a second, for whoever waits for time to pass. Ends when `stop` is set.
     """
     while not stop.is_set():
         seen = _identity(root)
         yield from _watch_until_replaced(root, seen, stop)
         if not stop.is_set():
-            yield True
+            yield None
 
 
-def _watch_until_replaced(root: Path, seen: tuple[object, ...], stop: threading.Event) -> Iterator[bool]:
+def _watch_until_replaced(root: Path, seen: tuple[object, ...], stop: threading.Event) -> Iterator[Changed]:
     if not root.is_dir():
         stop.wait(_LOOK_S)
         return
@@ -49,11 +52,25 @@ def _watch_until_replaced(root: Path, seen: tuple[object, ...], stop: threading.
         ):
             if _identity(root) != seen:
                 return
-            yield bool(batch) or not has_begun
+            yield _names(root, (path for _, path in batch)) if has_begun else None
             has_begun = True
     except (OSError, RuntimeError):
         # A folder went away while the watch was set up: look again in a moment.
         stop.wait(_LOOK_S)
+
+
+def _names(root: Path, paths: Iterable[str]) -> Changed:
+    """First parts of the paths below `root`; None where one is `root` itself, or hidden (links lead to those)."""
+    names = set()
+    for path in paths:
+        try:
+            name = Path(path).relative_to(root.absolute()).parts[:1]
+        except ValueError:
+            return None
+        if not name or name[0].startswith("."):
+            return None
+        names.add(name[0])
+    return frozenset(names)
 
 
 def _identity(root: Path) -> tuple[object, ...]:
