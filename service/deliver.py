@@ -31,7 +31,7 @@ LEASE_S = 30
 RENEW_EVERY_S = 10.0
 #: How long the coordinator waits for something to commit or to claim; an urgent mail waits no longer than this.
 CYCLE_S = 0.02
-#: Outcomes that are worth a commit of their own.
+#: Outcomes that share a commit, unless the senders would wait for it.
 COMMIT_AT = 50
 #: A look for what dead workers left, and for what has waited too long.
 TIDY_EVERY_S = 5.0
@@ -70,7 +70,7 @@ class _Held:
 
 
 class Deliverer:
-    """Sends what is due. `owner` names this process in leases."""
+    """Sends what is due. `owner` names this process in leases; at most `commit_at` outcomes share a commit."""
 
     def __init__(
         self,
@@ -81,6 +81,7 @@ class Deliverer:
         *,
         connections_max: int = 20,
         per_second_max: float | None = None,
+        commit_at: int = COMMIT_AT,
         chance: random.Random | None = None,
         boot: Callable[[], float] = boot_clock,
     ) -> None:
@@ -90,6 +91,7 @@ class Deliverer:
         self.owner = owner
         self.boot = boot
         self.chance = chance or random.SystemRandom()
+        self.commit_at = commit_at
         self.headings = letter.Headings()
         self.pace = Pace(connections_max=connections_max, per_second_max=per_second_max)
         self._tidied_boot_s = float("-inf")
@@ -171,13 +173,13 @@ class _Drain:
                 with suppress(StoreBusy):  # a drain may last for hours; what can't be tidied now can be in 5 s
                     self._of.tidy()
                 is_ending = self._stop.is_set() or self._of.transport.paused_for_s() > 0
-                woken = self._wake.is_set()
-                if woken:
-                    self._wake.clear()
+                woken, is_fair = self._wake.is_set(), self._of.is_fair(self._turn)
                 claims_now = not is_ending and (woken or not is_dry)
-                room = self._of.pace.room(len(self._ready), self._of.boot()) if claims_now else 0
-                is_fair = self._of.is_fair(self._turn)
+                at_hand, boot_s = len(self._ready), self._of.boot()
+                room = self._of.pace.room(at_hand, boot_s, is_urgent=woken) if claims_now else 0
                 room = min(room, FAIR_CLAIM) if is_fair else room
+                if woken and not (is_fair and room):  # what is new is looked for from the urgent end
+                    self._wake.clear()
                 ids = self._commit_and_claim(room, hand_back=is_ending)
                 claimed += len(ids)
                 # A dry queue is looked at again when a ring says so, or by the next drain.
@@ -194,12 +196,12 @@ class _Drain:
 
     def _has_news(self) -> bool:
         few = len(self._ready) * 2 < self._of.pace.ahead and bool(self._held)
-        return len(self._results) >= COMMIT_AT or (few and bool(self._results)) or self._wake.is_set()
+        return len(self._results) >= self._of.commit_at or (few and bool(self._results)) or self._wake.is_set()
 
     def _commit_and_claim(self, room: int, *, hand_back: bool) -> list[str]:
         """One transaction: what became of the last ones, leases that want renewing, and the next claim."""
         with self._lock:
-            results, self._results = self._results, []
+            results, self._results = self._results[: self._of.commit_at], self._results[self._of.commit_at :]
             back = list(self._ready) if hand_back else []
             if hand_back:
                 self._ready.clear()

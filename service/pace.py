@@ -46,10 +46,16 @@ class Pace:
             wanted = math.ceil(min(self._message_s, default=0.0) / _BUSY_S_A_MESSAGE)
         return min(max(wanted, _CONNECTIONS_MIN), self._connections_max)
 
-    def room(self, at_hand: int, now_s: float) -> int:
-        """How many to claim now; at most what SMTP_MAX_PER_SECOND allows, which this counts as used."""
-        wanted = max(self.ahead - at_hand, 0)
-        wanted = max(wanted, self.connections - at_hand, 0)
+    def room(self, at_hand: int, now_s: float, *, is_urgent: bool = False) -> int:
+        """How many to claim now; at most what SMTP_MAX_PER_SECOND allows, which this counts as used.
+
+        None while a quarter would not be new, as a claim costs much the same for one and for many; `is_urgent`:
+        something new may be due, and is not to wait until there is room.
+        """
+        ahead = self.ahead
+        wanted = max(ahead - at_hand, self.connections - at_hand, _AHEAD_MIN if is_urgent else 0, 0)
+        if not is_urgent and wanted < ahead // 4:
+            return 0
         if self._per_second_max is None:
             return wanted
         with self._lock:
