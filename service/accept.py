@@ -8,19 +8,22 @@ change an accepted mail. What was answered with 201 is on disk.
 import hashlib
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
+import anyio.to_thread
 import uuid_utils
 
-from service import addresses, admission, enqueue
+from service import addresses, admission
 from service.addresses import Address
+from service.enqueue import Intake, Parcel
 from service.errors import (
     Conflict,
     InvalidRequest,
     NotFound,
     Problem,
+    RequestRefused,
     TemplateInvalid,
     TryLater,
 )
@@ -29,6 +32,7 @@ from service.requests import (
     MAX_METADATA_BYTES,
     SendRequest,
     digest_input,
+    parse,
     to_json,
 )
 from service.revisions import Revisions
@@ -44,6 +48,10 @@ IDEMPOTENCY_WINDOW = timedelta(hours=24)
 #: How long a mail may wait where its template says nothing.
 DEFAULT_EXPIRY = timedelta(hours=24)
 MAX_SCHEDULE_AHEAD = timedelta(days=366)
+#: Up to this a body is read, checked and rendered in the event loop: a thread would cost more than it spares.
+MAX_QUICK_BYTES = 64 * 1024
+#: What a request may meet whose Idempotency-Key has been answered before: then that answer counts.
+_MAY_HAVE_AN_ANSWER = (messages.IdempotencyTaken, RequestRefused, TryLater)
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +108,10 @@ class _Checked:
 
 @dataclass(frozen=True, slots=True)
 class Acceptor:
-    """Takes sends. `ring` wakes the workers; it is called after the commit and must not raise."""
+    """Takes sends. What it has made ready is written by `intake`, which wakes the workers.
+
+    `domain` stands in each Message-ID; `pseudonym_key` turns addresses into pseudonyms.
+    """
 
     database: Database
     catalogue: Catalogue
@@ -108,7 +119,8 @@ class Acceptor:
     budget: Budget
     pseudonym_key: bytes
     clock: Callable[[], datetime]
-    ring: Callable[[], None]
+    intake: Intake
+    domain: str
     under_way: UnderWay = field(default_factory=UnderWay)
     revisions: Revisions = field(default_factory=Revisions)
 
@@ -122,25 +134,59 @@ class Acceptor:
         Raises InvalidRequest with every mistake, NotFound for an unknown template, Conflict for an inactive one or a
         key under way, TooLarge, TryLater where the template is broken, StoreBusy where nothing could be stored.
         """
-        if idempotency_key is None:
-            return self._accept(request, caller, None, None, is_test)
-        digest = hashlib.sha256(digest_input("send", request)).hexdigest()
-        with self.under_way.hold(caller.id, idempotency_key):
-            if answer := self._replay(caller, idempotency_key, digest):
-                return answer
+        with self._held(caller, idempotency_key):
             try:
-                return self._accept(request, caller, idempotency_key, digest, is_test)
-            except messages.IdempotencyTaken:  # by another process, between our look and our commit
-                if answer := self._replay(caller, idempotency_key, digest):
+                parcel = self._parcel(request, caller, idempotency_key, is_test)
+                return _accepted(parcel, self.intake.write(parcel))
+            except _MAY_HAVE_AN_ANSWER:
+                if answer := self._replay(request, caller, idempotency_key):
                     return answer
                 raise
 
-    def _replay(self, caller: Caller, idempotency_key: str, digest: str) -> Accepted | None:
+    async def take(self, body: bytes, caller: Caller, *, idempotency_key: str | None = None) -> Accepted:
+        """The same for the body of `POST /send`, within an event loop; also raises MalformedRequest.
+
+        What takes longer than a moment is done in a thread, and nothing waits for the database in one: as many requests
+        as there are share a commit.
+        """
+        if len(body) > MAX_QUICK_BYTES:
+            request = await anyio.to_thread.run_sync(parse, body, SendRequest)
+        else:
+            request = parse(body, SendRequest)
+        with self._held(caller, idempotency_key):
+            try:
+                if len(body) <= MAX_QUICK_BYTES and self._is_quick(request):
+                    parcel = self._parcel(request, caller, idempotency_key, False)
+                else:
+                    parcel = await anyio.to_thread.run_sync(self._parcel, request, caller, idempotency_key, False)
+                return _accepted(parcel, await self.intake.written(parcel))
+            except _MAY_HAVE_AN_ANSWER:
+                if idempotency_key is None:
+                    raise
+                if answer := await anyio.to_thread.run_sync(self._replay, request, caller, idempotency_key):
+                    return answer
+                raise
+
+    def _held(self, caller: Caller, idempotency_key: str | None) -> AbstractContextManager[None]:
+        return nullcontext() if idempotency_key is None else self.under_way.hold(caller.id, idempotency_key)
+
+    def _is_quick(self, request: SendRequest) -> bool:
+        """Whether this needs neither the database nor a first rendering, which compiles."""
+        entry = self.catalogue.current.entries.get(request.template_key)
+        if entry is None or entry.template is None or request.attachments:
+            return False
+        template = entry.template
+        return request.template_version in (None, template.manifest.version) and self.revisions.has(template)
+
+    def _replay(self, request: SendRequest, caller: Caller, idempotency_key: str | None) -> Accepted | None:
+        """What was answered to this key before. Raises InvalidRequest where that was another request."""
+        if idempotency_key is None:
+            return None
         since = self.clock() - IDEMPOTENCY_WINDOW
         stored = messages.find_send(self.database, caller.id, idempotency_key, since=since)
         if stored is None:
             return None
-        if stored.request_digest != digest:
+        if stored.request_digest != _digest(request):
             problem = Problem("", "idempotency_key_reused", "the key came before, with another body")
             raise InvalidRequest("This Idempotency-Key belongs to another request.", [problem])
         copies = [AcceptedMessage(item.id, item.recipient, item.status_at_accept) for item in stored.messages]
@@ -148,9 +194,8 @@ class Acceptor:
             stored.id, stored.template_key, stored.template_version, stored.template_revision, copies, replayed=True
         )
 
-    def _accept(
-        self, request: SendRequest, caller: Caller, idempotency_key: str | None, digest: str | None, is_test: bool
-    ) -> Accepted:
+    def _parcel(self, request: SendRequest, caller: Caller, idempotency_key: str | None, is_test: bool) -> Parcel:
+        """The request checked, rendered and ready to be stored; only its attachments are stored already."""
         now = self.clock()
         template = self._template(request, is_test=is_test)
         checked = self._check(request, template, now, is_test=is_test)
@@ -163,15 +208,13 @@ class Acceptor:
             template_revision=template.revision,
             created_at=now,
             idempotency_key=idempotency_key,
-            request_digest=digest,
+            request_digest=_digest(request) if idempotency_key is not None else None,
             is_test=is_test,
         )
         source = request.source_endpoint or self._source(caller, template)
         copies = [self._message(send, template, checked, address, request, source) for address in checked.recipients]
-        stored = enqueue.store(self.database, self.settings, send, copies, self.revisions.of(template, now))
-        self.ring()
-        accepted = [AcceptedMessage(copy.id, copy.recipient, copy.status) for copy in stored]
-        return Accepted(send.id, send.template_key, send.template_version, send.template_revision, accepted)
+        archive.save_blobs(self.database, checked.attachments, now=now)
+        return Parcel(send, copies, self.revisions.of(template, now))
 
     def _template(self, request: SendRequest, *, is_test: bool) -> Template:
         try:
@@ -230,7 +273,6 @@ class Acceptor:
         message_id = str(uuid_utils.uuid7())
         rendered, policy, settings = checked.rendered, template.manifest.delivery, self.settings
         expires_after = timedelta(seconds=policy.expires_after_s) if policy.expires_after_s else DEFAULT_EXPIRY
-        domain = addresses.parse(settings.smtp_from_email).domain
         return NewMessage(
             id=message_id,
             send_id=send.id,
@@ -253,7 +295,7 @@ class Acceptor:
             next_attempt_at=checked.send_at,
             expires_at=checked.send_at + expires_after,
             attempts_max=policy.attempts or settings.smtp_retry_max_attempts,
-            message_id=f"{message_id}@{domain}",
+            message_id=f"{message_id}@{self.domain}",
             date_at=checked.send_at.replace(microsecond=0),
             source_endpoint=source,
             variables=request.variables,
@@ -262,3 +304,12 @@ class Acceptor:
             sla_s=policy.sla_s,
             is_test=send.is_test,
         )
+
+
+def _accepted(parcel: Parcel, stored: Sequence[NewMessage]) -> Accepted:
+    send, copies = parcel.send, [AcceptedMessage(copy.id, copy.recipient, copy.status) for copy in stored]
+    return Accepted(send.id, send.template_key, send.template_version, send.template_revision, copies)
+
+
+def _digest(request: SendRequest) -> str:
+    return hashlib.sha256(digest_input("send", request)).hexdigest()

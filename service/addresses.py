@@ -78,7 +78,8 @@ def parse(text: str) -> Address:
         local, domain, spelling = matched[1], matched[2].lower(), text
     else:
         local, domain, spelling = _validated(text)
-    _refuse_long(local, domain)
+    if len(text) >= MAX_LOCAL_BYTES or not text.isascii():  # a part is shorter than the whole
+        _refuse_long(local, domain)
     return Address(local, domain, f"{local.casefold()}@{domain}", spelling)
 
 

@@ -6,10 +6,9 @@ from datetime import datetime
 
 import uuid_utils
 
-from service import enqueue
+from service.enqueue import Intake, Parcel
 from service.errors import Gone, NotFound
 from service.models import Caller, NewMessage, Send, Status
-from service.settings import Settings
 from service.store import archive, history
 from service.store.database import Database
 
@@ -19,9 +18,8 @@ class Resender:
     """Sends again what was sent before."""
 
     database: Database
-    settings: Settings
+    intake: Intake
     clock: Callable[[], datetime]
-    ring: Callable[[], None]
 
     def resend(self, message_id: str, caller: Caller) -> NewMessage:
         """A new message with the same subject, bodies and attachments, which names the old one.
@@ -81,6 +79,5 @@ class Resender:
             is_test=old.is_test,
             resend_of=old.id,
         )
-        [stored] = enqueue.store(self.database, self.settings, send, [copy], revision)
-        self.ring()
+        [stored] = self.intake.write(Parcel(send, [copy], revision))
         return stored

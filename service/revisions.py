@@ -34,6 +34,10 @@ class Revisions:
                 self._made.clear()
             return self._made.setdefault(template.revision, made)
 
+    def has(self, template: Template) -> bool:
+        """Whether `of` has it at hand, so that it costs nothing; the template has rendered then."""
+        return template.revision in self._made
+
     def drawn_up(self, template: Template, now: datetime) -> Revision:
         """The same, and not kept at hand."""
         authors = self._authors.of(template.key, template.commit) if self._authors else Authorship()

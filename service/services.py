@@ -25,6 +25,7 @@ from service.delivery.mailbox import Mailbox
 from service.delivery.outcome import Transport
 from service.delivery.queue import Huey
 from service.delivery.smtp import Server, SmtpTransport
+from service.enqueue import Intake
 from service.errors import ConfigurationError, NotFound
 from service.models import Scope
 from service.preview import Previewer
@@ -57,6 +58,7 @@ class Services:
     transport: Transport
     mailbox: Mailbox | None
     access: Access
+    intake: Intake
     acceptor: Acceptor
     deliverer: Deliverer
     auditor: Auditor
@@ -77,6 +79,7 @@ class Services:
 
     def close(self) -> None:
         """Let go of connections, threads and files. Safe to call once everything that uses them has ended."""
+        self.intake.close()
         self.transport.close()
         if self.mailbox is not None:
             self.mailbox.stop()
@@ -123,6 +126,8 @@ def build(
             # The rows are the truth: a worker looks for them every second, with or without a ring.
             _log.warning("ring_failed", exc_info=error)
 
+    domain = addresses.parse(settings.smtp_from_email).domain
+    intake = Intake(database, settings, ring)
     owner = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
     return Services(
         settings=settings,
@@ -136,8 +141,9 @@ def build(
             secret(settings.email_admin_token, data / "admin-token"),
             frozenset(Scope(scope) for scope in settings.email_anonymous_scopes),
         ),
+        intake=intake,
         acceptor=Acceptor(
-            database, catalogue, settings, budget(settings), pseudonym_key, now, ring, revisions=revisions
+            database, catalogue, settings, budget(settings), pseudonym_key, now, intake, domain, revisions=revisions
         ),
         deliverer=Deliverer(
             database,
@@ -159,11 +165,11 @@ def build(
             budget(settings),
             revisions,
             Turns(data / "publish.lock"),
-            addresses.parse(settings.smtp_from_email).domain,
+            domain,
             now,
         ),
         readiness=Readiness(database, catalogue, transport, now),
-        resender=Resender(database, settings, now, ring),
+        resender=Resender(database, intake, now),
         clock=now,
         migrations=migrations,
     )

@@ -58,7 +58,7 @@ class Packer:
         with self._lock:
             if all(whole):
                 frames = self._compressor.multi_compress_to_buffer(whole)
-                contents = [frame.tobytes() for frame in frames]
+                contents = [frames[n].tobytes() for n in range(len(frames))]
             else:  # which that call refuses
                 contents = [self._compressor.compress(one) for one in whole]
         return [

@@ -2,13 +2,11 @@
 
 from typing import Any
 
-import anyio.to_thread
 from litestar import Controller, Request, Response, post
 
 from service.accept import Accepted
 from service.errors import InvalidRequest, Problem
 from service.models import Scope
-from service.requests import SendRequest, parse
 from service.web.auth import caller_of, require, services_of
 
 #: A key is a header value; 255 characters hold any UUID, ULID or digest with a prefix.
@@ -23,12 +21,7 @@ class SendController(Controller):
         """201 once the mail is on disk. The body is JSON whatever its content type says: `curl -d` calls it a form."""
         services, caller = services_of(request), caller_of(request)
         key = idempotency_key(request)
-        body = await request.body()
-
-        def work() -> Accepted:
-            return services.acceptor.send(parse(body, SendRequest), caller, idempotency_key=key)
-
-        accepted = await anyio.to_thread.run_sync(work)
+        accepted = await services.acceptor.take(await request.body(), caller, idempotency_key=key)
         location = f"/api/v1/email/messages/{accepted.messages[0].id}"
         headers = {"Location": location} | ({"Idempotency-Replayed": "true"} if accepted.replayed else {})
         return Response(as_json(accepted), status_code=201, headers=headers)
