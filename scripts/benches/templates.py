@@ -1,0 +1,161 @@
+"""The bench `templates`: rendering against its peers, compiling, starting with many, and from save to served."""
+
+import logging
+import tempfile
+import time
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from importlib.metadata import version
+from pathlib import Path
+
+import cssutils
+import jinja2
+from jinja2.sandbox import SandboxedEnvironment
+from mjml import mjml2html
+from premailer import Premailer
+
+from benches import many, reload
+from benches.invoice import BUDGET, KEY, MAILS, Invoice, values
+from benches.node import peers
+from benches.report import Options, Report, Row, Unmeasured
+from benches.timing import Contest, timed
+from service.templates.compiler import compile_template
+from service.templates.sandbox import sandbox_without_modules
+from service.templates.source import read_files
+
+COUNT = 500
+_RENDERS_A_SECOND = 1_000.0
+_OURS = "our HTML part, escapes by context"
+_MJML = "MJML + premailer at each send"
+_HANDLEBARS = "Handlebars, precompiled"
+_PEERS = {
+    "handlebars": _HANDLEBARS,
+    "handlebars_flat": "Handlebars, its text in one piece",
+    "react_email": "React Email",
+    "mjml": "npm mjml at each send",
+}
+_PYTHON = ("jinja2", "mjml-python", "premailer")
+
+
+def run(options: Options) -> Report:
+    """All of it takes about two minutes. Unmeasured: a peer renders something else, or a template does not compile."""
+    versions = {name: version(name) for name in _PYTHON}
+    rendering, more = _rendering(options)
+    return Report("templates", (*rendering, _compiling(options), *_many(options)), versions | dict(more))
+
+
+def _rendering(options: Options) -> tuple[list[Row], Mapping[str, str]]:
+    invoice = Invoice.compiled()
+    things = _ours(invoice) | _of_python(invoice)
+    versions: Mapping[str, str] = {}
+    with ExitStack() as stack:
+        if options.with_peers:
+            load = {"template": invoice.handlebars, "mjml": invoice.mjml_in_handlebars, "values": values()}
+            node = stack.enter_context(peers(load))
+            _same(invoice, _HANDLEBARS, node.loaded["html"]["handlebars"])
+            things |= {title: node.timed(name) for name, title in _PEERS.items()}
+            versions = node.loaded["versions"]
+        contest = Contest(rounds=max(1, round(7 * options.effort)), round_s=0.4 * options.effort)
+        best = contest.best(things)
+    size_kb = len(invoice.html.encode()) / 1000
+    return [_row(name, best, size_kb) for name in best], versions
+
+
+def _ours(invoice: Invoice) -> dict[str, Callable[[float], float]]:
+    template, variables = invoice.template, values()
+    variant = template.variants[template.locales[0]]
+    sandbox = sandbox_without_modules(BUDGET, variant.language)
+    compiled = sandbox.html.from_string(variant.programs["html"].source)
+
+    def html_part() -> str:
+        sandbox.start()
+        return sandbox.html.render(compiled, variables)
+
+    _same(invoice, "our HTML part alone", html_part())
+    return {
+        _OURS: timed(html_part),
+        "our whole mail: HTML, text, subject": timed(lambda: template.render(variables)),
+    }
+
+
+def _of_python(invoice: Invoice) -> dict[str, Callable[[float], float]]:
+    variables = values()
+    stock = SandboxedEnvironment(undefined=jinja2.StrictUndefined, autoescape=True)
+    compiled, source = stock.from_string(invoice.jinja), stock.from_string(invoice.mjml)
+    _same(invoice, "stock Jinja2", compiled.render(variables))
+    cssutils.log.setLevel(logging.CRITICAL + 1)
+
+    def at_each_send() -> str:
+        html = Premailer(mjml2html(source.render(variables)), allow_network=False, disable_validation=True).transform()
+        return str(html)
+
+    return {"stock Jinja2 sandbox": timed(lambda: compiled.render(variables)), _MJML: timed(at_each_send)}
+
+
+def _same(invoice: Invoice, name: str, html: str) -> None:
+    if not invoice.same(html):
+        raise Unmeasured(f"{name} renders another mail than we do, so their times can't be compared")
+
+
+def _row(name: str, best: Mapping[str, float], size_kb: float) -> Row:
+    base = _HANDLEBARS if _HANDLEBARS in best else _OURS
+    ratio, target, is_met = best[name] / best[base], "", None
+    note = f"{size_kb:.0f} KB, 12 rows" if name == _OURS else ""
+    if name == _OURS and _HANDLEBARS in best:
+        target, is_met = "at most 1.5", ratio <= 1.5
+    if name == _MJML:
+        slower = best[name] / best[_OURS]
+        target, is_met, note = "at least 100 x ours", slower >= 100, f"{slower:,.0f} x ours"
+    return Row(
+        name, best[name] * 1e6, "us", ratio, "Handlebars" if base == _HANDLEBARS else "ours", target, is_met, note
+    )
+
+
+def _compiling(options: Options) -> Row:
+    files = read_files(MAILS)
+    compile_template(files, KEY, budget=BUDGET)  # what the libraries do once
+    samples = []
+    for _ in range(max(2, round(15 * options.effort))):
+        start = time.perf_counter()
+        compile_template(files, KEY, budget=BUDGET)
+        samples.append(time.perf_counter() - start)
+    return Row("compile one template", min(samples) * 1000, "ms", note="its example rendered")
+
+
+def _many(options: Options) -> list[Row]:
+    count = max(4, round(COUNT * options.effort))
+    with tempfile.TemporaryDirectory() as folder:
+        root, cache = Path(folder, "mails"), Path(folder, "cache")
+        many.make_templates(root, count)
+        cold_s = many.start_s(root, cache, count)
+        cached_s = min(many.start_s(root, cache, count) for _ in range(3))
+        saves = max(2, round(25 * options.effort))
+        runs = [
+            reload.measure(root, cache, count=count, saves=saves, rate=_RENDERS_A_SECOND)
+            for _ in range(max(1, round(3 * options.effort)))
+        ]
+    best = min(runs, key=lambda found: found.median_ms)
+    failures = [failure for found in runs for failure in found.failures]
+    if failures:
+        raise Unmeasured(f"{len(failures)} renders failed while templates were saved: {failures[0]}")
+    longest_ms = max(best.waits_ms)
+    return [
+        Row(f"start with {count} templates, cold", cold_s, "s"),
+        Row(f"start with {count} templates, cached", cached_s, "s", target="under 2 s", is_met=cached_s < 2),
+        Row(
+            f"save to served, {count} templates",
+            best.median_ms,
+            "ms",
+            target="under 100 ms",
+            is_met=best.median_ms < 100,
+            note=f"median of {saves}, best of {len(runs)} runs, up to {max(best.served_ms):.0f}",
+        ),
+        Row(
+            "longest wait of a render meanwhile",
+            longest_ms,
+            "ms",
+            target="at most 50 ms",
+            is_met=longest_ms <= 50,
+            note=f"{best.renders_a_second:,.0f} renders a second, none failed",
+        ),
+    ]

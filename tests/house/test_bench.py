@@ -1,0 +1,106 @@
+"""The pieces of scripts/bench work; how long anything takes is nothing that a test can say."""
+
+import json
+import math
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import jinja2
+import pytest
+
+SCRIPTS = Path(__file__).resolve().parents[2] / "scripts"
+README = (SCRIPTS / "README.md").read_text(encoding="utf-8")
+
+
+@pytest.fixture
+def benches(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    """Everything the scripts import; `scripts` is the folder that they run from."""
+    monkeypatch.syspath_prepend(str(SCRIPTS))
+    import bench
+    import benches.invoice
+    import benches.node
+    import benches.reload
+    import benches.templates
+    import benches.timing
+
+    benches.bench = bench  # type: ignore[attr-defined]
+    return benches
+
+
+def test_bench_measures_the_templates(benches: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(benches.reload, "REST_S", 0.01)
+    report = benches.templates.run(benches.report.Options(effort=0.01))
+    values = {row.name: row.value for row in report.rows}
+    assert all(value > 0 and math.isfinite(value) for value in values.values())
+    assert {"compile one template", "start with 5 templates, cached", "save to served, 5 templates"} <= set(values)
+    assert len(values) == len(report.rows) == 9
+
+
+def test_invoice_says_the_same_to_all_who_are_compared(benches: Any) -> None:
+    invoice = benches.invoice.Invoice.compiled()
+    assert 35_000 < len(invoice.html.encode()) < 39_000
+    assert invoice.same(jinja2.Environment(autoescape=True).from_string(invoice.jinja).render(benches.invoice.values()))
+    for markup in (invoice.handlebars, invoice.mjml_in_handlebars):
+        assert "{%" not in markup
+        assert "\x02" not in markup
+        assert markup.count("{{#each lines}}") == markup.count("{{/each}}") == 1
+        assert markup.count("{{#if paid}}") == markup.count("{{/if}}") == 1
+
+
+def test_each_round_takes_turns_and_the_best_counts(benches: Any) -> None:
+    asked: list[str] = []
+    rounds: Iterator[float] = iter([3.0, 30.0, 1.0, 10.0, 2.0, 20.0])
+
+    def thing(name: str) -> Any:
+        return lambda _: (asked.append(name), next(rounds))[1]
+
+    best = benches.timing.Contest(rounds=3, round_s=0).best({"a": thing("a"), "b": thing("b")})
+    assert asked == ["a", "b"] * 3
+    assert best == {"a": 1.0, "b": 10.0}
+
+
+def test_report_is_a_table_for_people_and_json_for_machines(benches: Any) -> None:
+    row = benches.report.Row("a thing", 1234.5, "us", 1.5, "another", "at most 1", is_met=False)
+    report = benches.report.Report("templates", (row,), {"node": "1.2"}, machine="this one", date="2026-02-28")
+    assert re.search(r"\| a thing +\| 1,23\d us \| 1\.50 x another \| at most 1 \| MISSED \|", report.as_table())
+    assert report.as_table().startswith("templates, 2026-02-28, this one\nnode 1.2\n")
+    assert json.loads(report.as_json())["rows"][0]["is_met"] is False
+
+
+def test_bench_that_is_not_there_is_an_error(
+    benches: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "templates.py").touch()
+    monkeypatch.setattr(benches.bench, "BENCHES_DIR", tmp_path)
+    assert benches.bench.main(["pages"]) == 2
+    assert capsys.readouterr().err == "error: there is no bench pages yet; there is templates\n"
+    with pytest.raises(SystemExit) as wrong:
+        benches.bench.main(["nothing"])
+    assert wrong.value.code == 2
+
+
+def test_peers_without_node_are_an_error_that_says_what_to_install(
+    benches: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(benches.report.Unmeasured, match="install nodejs npm"), benches.node.peers({}):
+        pass
+
+
+def test_peers_have_exact_versions_and_no_lock_file() -> None:
+    peers = SCRIPTS / "benches" / "peers"
+    versions = json.loads((peers / "package.json").read_text(encoding="utf-8"))["dependencies"]
+    assert [version for version in versions.values() if not re.fullmatch(r"\d+\.\d+\.\d+", version)] == []
+    assert {file.suffix for file in peers.iterdir()} == {".json", ".mjs"}
+    assert not (peers / "package-lock.json").exists()
+
+
+def test_readme_says_how_each_bench_is_run(benches: Any) -> None:
+    there = [name for name in benches.bench.BENCHES if (SCRIPTS / "benches" / f"{name}.py").is_file()]
+    assert "templates" in there
+    assert [name for name in there if f"`{name}`" not in README] == []
+    assert "./scripts/bench templates --peers" in README
+    assert "--json" in README
