@@ -67,7 +67,7 @@ class Crew:
 
     def wait_for(self, n: int) -> None:
         """Until the n-th of them is up."""
-        self.processes[n].said(r" is up\.")
+        self.processes[n].said(r" is up\.", within_s=120)  # the first ones compile all templates
 
     def url(self) -> str:
         """Where the API listens now. Raises ConnectionError while it starts."""
