@@ -283,10 +283,18 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class Body:
-    """The two parts of a mail, as they were accepted."""
+    """The two parts of a mail, as they were accepted: in UTF-8, as they are kept and sent, and as text."""
 
-    html: str
-    text: str
+    html_utf8: bytes
+    text_utf8: bytes
+
+    @property
+    def html(self) -> str:
+        return self.html_utf8.decode()
+
+    @property
+    def text(self) -> str:
+        return self.text_utf8.decode()
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,6 +40,7 @@ class Mail:
     """What a mail says. `message_id` is without angle brackets, `date_at` aware; header values are not yet encoded.
 
     `from_header` and `reply_to` are `Name <address>` or an address, `to` is one address. `headers` are further ones.
+    `html` and `text` may be UTF-8 already.
     """
 
     message_id: str
@@ -48,8 +49,8 @@ class Mail:
     to: str
     reply_to: str | None
     subject: str
-    html: str
-    text: str
+    html: str | bytes
+    text: str | bytes
     attachments: Sequence[Attachment] = ()
     headers: tuple[tuple[str, str], ...] = ()
 
@@ -205,9 +206,9 @@ def _message_id(value: str) -> bytes:
     return value.encode("ascii")
 
 
-def _crlf(text: str) -> bytes:
+def _crlf(text: str | bytes) -> bytes:
     """UTF-8 with each line end (CRLF, LF or a lone CR) as CRLF. Raises ValueError for lone surrogates."""
-    data = text.encode("utf-8")
+    data = text.encode("utf-8") if isinstance(text, str) else text
     if b"\r" in data:
         data = data.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
     return data.replace(b"\n", b"\r\n")

@@ -85,10 +85,10 @@ class Unpacker:
         whole = _decompress(packed.content, self._decompressor, packed.size_bytes)
         if whole is None or len(whole) != packed.size_bytes or digest_of(whole) != packed.sha256:
             raise ArchiveCorrupt("The stored body does not match its digest.")
-        try:
-            return Body(whole[: packed.html_bytes].decode(), whole[packed.html_bytes :].decode())
-        except UnicodeDecodeError as error:  # the border between the parts is wrong
-            raise ArchiveCorrupt("The stored body does not match its digest.") from error
+        html, text = whole[: packed.html_bytes], whole[packed.html_bytes :]
+        if text and text[0] & 0xC0 == 0x80:  # the border between the parts is within a character
+            raise ArchiveCorrupt("The stored body does not match its digest.")
+        return Body(html, text)
 
 
 def unpack(packed: PackedBody, dictionary: bytes | None) -> Body:

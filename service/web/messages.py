@@ -52,13 +52,13 @@ class MessageController(Controller):
     async def show_html(self, request: Request[Any, Any, Any], message_id: FromPath[str]) -> Response[bytes]:
         """The HTML part, byte for byte."""
         body = await anyio.to_thread.run_sync(services_of(request).auditor.body, message_id)
-        return as_file(body.html.encode(), "text/html; charset=utf-8")
+        return as_file(body.html_utf8, "text/html; charset=utf-8")
 
     @get("/{message_id:str}/text", guards=[require(Scope.ADMIN)])
     async def show_text(self, request: Request[Any, Any, Any], message_id: FromPath[str]) -> Response[bytes]:
         """The plain text part, byte for byte."""
         body = await anyio.to_thread.run_sync(services_of(request).auditor.body, message_id)
-        return as_file(body.text.encode(), "text/plain; charset=utf-8")
+        return as_file(body.text_utf8, "text/plain; charset=utf-8")
 
     @get("/{message_id:str}/raw", guards=[require(Scope.ADMIN)])
     async def show_raw(self, request: Request[Any, Any, Any], message_id: FromPath[str]) -> Response[bytes]:

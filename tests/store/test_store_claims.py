@@ -94,7 +94,7 @@ def test_load_claimed_has_all_that_a_mail_is_made_of_in_the_order_asked_for(data
     loaded = claims.load_claimed(database, [second, "unknown", first])
 
     assert [one.message.id for one in loaded] == [second, first]
-    assert [one.body for one in loaded] == [Body("<p>2</p>", ""), Body(letters.HTML, letters.TEXT)]
+    assert [one.body for one in loaded] == [Body(b"<p>2</p>", b""), Body(letters.HTML.encode(), letters.TEXT.encode())]
     assert [one.attachments for one in loaded] == [(), files]
     assert loaded[0].message.status is Status.SENDING
     assert claims.load_claimed(database, []) == []

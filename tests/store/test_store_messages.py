@@ -41,7 +41,7 @@ def test_add_gives_back_what_was_stored(database: Database) -> None:
     assert [getattr(stored, name) for name in same.split()] == [getattr(new, name) for name in same.split()]
     assert (stored.caller_id, stored.attempts, stored.attachments_count) == ("billing", 0, 2)
     assert (stored.sent_at, stored.delivered_at, stored.error_message, stored.anonymised_at) == (None,) * 4
-    assert history.body(database, new.id) == Body(new.html, new.text)
+    assert history.body(database, new.id) == Body(new.html.encode(), new.text.encode())
     assert history.variables(database, new.id) == {"amount": 450000}
     assert [history.attachment(database, new.id, n) for n in range(3)] == [*files, None]
     assert [(one.n, one.filename) for one in history.attachments(database, new.id)] == [
