@@ -21,7 +21,6 @@ MAILS = Path(__file__).resolve().parent / "mails"
 KEY = "invoice_12_rows"
 BUDGET = Budget(max_output_bytes=2_000_000, max_steps=100_000)
 ROWS = 12
-_SITES = ("Cotonou", "Porto-Novo", "Parakou", "Abomey-Calavi", "Ouidah", "Natitingou")
 _TAG = re.compile(
     f"({re.escape(EXPRESSION_BEGIN)}|{re.escape(BLOCK_BEGIN)})(.*?)(?:{re.escape(EXPRESSION_END)}|{re.escape(BLOCK_END)})",
     re.S,
@@ -48,10 +47,8 @@ def _line(number: int) -> dict[str, Any]:
     return {
         "code": f"FTTH-{100 + number}",
         "label": f"Accès fibre {number}00 Mbit/s <symétrique>",
-        "site": _SITES[number % len(_SITES)],
         "period": "1er au 28 février",
         "quantity": number,
-        "unit": "accès",
         "price": f"{number * 5} 000",
         "amount": f"{number * number * 5} 000",
         "state": "facturé" if number % 3 else "avoir",

@@ -27,10 +27,12 @@ COUNT = 500
 _RENDERS_A_SECOND = 1_000.0
 _OURS = "our HTML part, escapes by context"
 _MJML = "MJML + premailer at each send"
+#: As a text in one piece, which is what can be sent. V8 leaves what is put together as a tree of pieces until somebody
+#: reads it, so that the bare call costs half; that is a row of its own.
 _HANDLEBARS = "Handlebars, precompiled"
 _PEERS = {
-    "handlebars": _HANDLEBARS,
-    "handlebars_flat": "Handlebars, its text in one piece",
+    "handlebars_flat": _HANDLEBARS,
+    "handlebars": "Handlebars, its text still in pieces",
     "react_email": "React Email",
     "mjml": "npm mjml at each send",
 }
@@ -100,7 +102,7 @@ def _same(invoice: Invoice, name: str, html: str) -> None:
 def _row(name: str, best: Mapping[str, float], size_kb: float) -> Row:
     base = _HANDLEBARS if _HANDLEBARS in best else _OURS
     ratio, target, is_met = best[name] / best[base], "", None
-    note = f"{size_kb:.0f} KB, 12 rows" if name == _OURS else ""
+    note = f"{size_kb:.0f} KB, 12 rows, 121 values" if name == _OURS else ""
     if name == _OURS and _HANDLEBARS in best:
         target, is_met = "at most 1.5", ratio <= 1.5
     if name == _MJML:

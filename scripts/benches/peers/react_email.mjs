@@ -33,12 +33,11 @@ const TOTAL = { ...TITLE, textAlign: "right", padding: "18px 0 0" };
 const line = (one, index) =>
   h(Row, { key: index },
     h(Column, { style: CELL, width: "45%" },
-      h(Link, { href: one.link, title: one.label, style: NAME }, one.label),
-      h(Text, { style: NOTE }, one.code, " — ", one.site),
+      h(Link, { href: one.link, title: one.code, style: NAME }, one.label),
       h(Text, { style: NOTE }, "Les conditions générales de service de votre contrat s’appliquent à cette ligne de facturation, relevée par nos équipes à la fin de la période indiquée ci-contre."),
       h(Text, { style: { ...STATE, color: one.color } }, one.state)),
     h(Column, { style: CELL }, one.period),
-    h(Column, { style: CELL }, one.quantity, " ", one.unit),
+    h(Column, { style: CELL }, one.quantity),
     h(Column, { style: SUM }, one.price),
     h(Column, { style: SUM }, one.amount));
 
@@ -61,7 +60,15 @@ export const Invoice = (values) =>
           values.lines.map(line),
           h(Row, null, h(Column, { style: TOTAL }, values.total)),
           h(Button, { href: values.link_portal, style: BUTTON }, "Télécharger la facture"),
-          h(Text, { style: SMALL }, "ou en pièce jointe ci-dessous.")),
+          h(Text, { style: SMALL }, "ou en pièce jointe ci-dessous."),
+          h(Heading, { as: "h2", style: { ...TITLE, fontSize: "18px", lineHeight: "26px" } }, "Comment payer"),
+          h(Text, { style: TEXT },
+            "Par virement au compte indiqué sur la facture, ou par paiement mobile au numéro de votre contrat, " +
+            "avec le numéro de la facture en référence.")),
+        h(Section, { style: EDGE },
+          h(Text, { style: SMALL },
+            "RGZ SA, Cotonou. Une question sur cette facture ? Répondez à ce message, " +
+            "ou appelez-nous du lundi au vendredi de 8 h à 18 h.")),
         h(Section, { style: EDGE },
           h(Text, { style: SMALL },
             "Vous recevez ce message parce que cette adresse est le contact de facturation de ", values.company, ".")))));
