@@ -6,11 +6,10 @@ lease has ways of its own, in `claims`: queued to sending and, untouched, back.)
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import islice
 from typing import Any
 
 from service.models import TRANSITIONS, Event, Status
-from service.store.database import Transaction
+from service.store.database import Reader, Transaction
 
 #: What a transition may note beside the new status.
 CHANGEABLE = frozenset(
@@ -33,7 +32,7 @@ CHANGEABLE = frozenset(
 _NOTED_LATE = ("sent_at", "attempts", "provider_id", "smtp_reply", "transfer_encoding", "wire_sha256")
 _NOTHING: Mapping[str, Any] = dict.fromkeys(_NOTED_LATE)
 #: Messages in one statement of `send_all`: SQLite of 2020 takes 32,766 parameters, older ones 999.
-_MAX_AT_ONCE = 100
+_MAX_AT_ONCE = 64
 
 _EVENT_COLUMNS = "(message_id, seq, type, happened_at, source, detail, smtp_code, smtp_reply, provider_id)"
 INSERT_EVENT = f"""
@@ -94,8 +93,11 @@ def send_all(tx: Transaction, sent: Sequence[Sent], *, owner: str) -> set[str]:
     Returns which those are; nothing was done for the others. No message may be there twice.
     """
     happened: set[str] = set()
-    several = iter(sent)
-    while batch := list(islice(several, _MAX_AT_ONCE)):
+    done = 0
+    while done < len(sent):
+        # Sizes are powers of two, so that few statements are ever seen and each is prepared once.
+        batch = sent[done : done + min(1 << ((len(sent) - done).bit_length() - 1), _MAX_AT_ONCE)]
+        done += len(batch)
         params: dict[str, Any] = {"owner": owner}
         for n, one in enumerate(batch):
             params[f"id_{n}"] = one.message_id
@@ -139,6 +141,17 @@ def add_event(tx: Transaction, message_id: str, event: Event) -> None:
         # Two at once would take the same number: they take turns on the message's row.
         tx.execute("SELECT id FROM email_messages WHERE id = :id FOR NO KEY UPDATE", {"id": message_id})
     _append(tx, message_id, event)
+
+
+def knows(reader: Reader, message_id: str, event: Event) -> bool:
+    """Whether the timeline has an event of this type, moment and source."""
+    return bool(
+        reader.read(
+            "SELECT seq FROM email_events"
+            " WHERE message_id = :id AND type = :type AND happened_at = :happened_at AND source = :source",
+            {"id": message_id, "type": event.type, "happened_at": event.at, "source": event.source},
+        )
+    )
 
 
 def event_row(message_id: str, seq: int, event: Event) -> dict[str, Any]:

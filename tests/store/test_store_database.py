@@ -126,6 +126,11 @@ def test_listed_makes_placeholders_that_an_empty_list_fits_too(things: Database)
         assert [row["id"] for row in rows] == wanted
 
 
+def test_listed_has_few_sizes_so_that_a_worker_prepares_few_statements() -> None:
+    assert {len(listed("id", range(count))[1]) for count in range(501)} == {0, 1, 2, 4, 8, 16, 32, 64, 128, 256, 512}
+    assert listed("id", "abc") == (":id_0, :id_1, :id_2, :id_3", {"id_0": "a", "id_1": "b", "id_2": "c", "id_3": "c"})
+
+
 def test_write_undoes_all_of_a_work_that_raises(things: Database) -> None:
     def work(tx: Transaction) -> None:
         _put(tx, "a")

@@ -147,10 +147,18 @@ class Database(ABC):
 def listed(name: str, values: Iterable[Any]) -> tuple[str, dict[str, Any]]:
     """Placeholders and parameters for `IN (...)`: listed("id", ["x", "y"]) -> (":id_0, :id_1", {"id_0": "x", ...}).
 
-    An empty list gives "NULL", which is in nothing.
+    An empty list gives "NULL", which is in nothing. The last value is repeated until there are 1, 2, 4, 8 ...: so few
+    statements are ever seen, and each is prepared once; hundreds of sizes would fill a connection with statements.
     """
-    params = {f"{name}_{n}": value for n, value in enumerate(values)}
+    several = list(values)
+    several += several[-1:] * (statement_size(len(several)) - len(several))
+    params = {f"{name}_{n}": value for n, value in enumerate(several)}
     return ", ".join(f":{key}" for key in params) or "NULL", params
+
+
+def statement_size(count: int) -> int:
+    """The next power of two."""
+    return 1 << (count - 1).bit_length() if count else 0
 
 
 _PLAIN = frozenset({type(None), bool, int, bytes})
