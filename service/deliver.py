@@ -11,7 +11,7 @@ import time
 from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from itertools import takewhile
 
@@ -29,6 +29,8 @@ from service.store.database import Database, Transaction
 #: A lease outlives the slowest step between two renewals three times.
 LEASE_S = 30
 RENEW_EVERY_S = 10.0
+#: How often a drain looks for leases that want renewing.
+LOOK_EVERY_S = 1.0
 #: How long the coordinator waits for something to commit or to claim; an urgent mail waits no longer than this.
 CYCLE_S = 0.02
 #: Outcomes that share a commit, unless the senders would wait for it.
@@ -165,6 +167,7 @@ class _Drain:
         self._threads: list[threading.Thread] = []
         self._allowed = deliverer.pace.connections  # so many of them may send
         self._turn = 0
+        self._looked_boot_s = deliverer.boot()
 
     def run(self) -> int:
         claimed, is_dry = 0, False
@@ -205,9 +208,11 @@ class _Drain:
             back = list(self._ready) if hand_back else []
             if hand_back:
                 self._ready.clear()
-            held_now = list(self._held.values())
-        boot_s, now = self._of.boot(), self._of.clock()
+            boot_s, now = self._of.boot(), self._of.clock()
+            looks = abs(boot_s - self._looked_boot_s) >= LOOK_EVERY_S
+            held_now = list(self._held.values()) if looks else []
         old = [held for held in held_now if boot_s - held.renewed_boot_s >= RENEW_EVERY_S]
+        self._looked_boot_s = boot_s if looks else self._looked_boot_s
         if not (results or back or old or self._unread or room > 0):
             return []
         back_ids = [held.id for held in back] + self._unread
@@ -225,10 +230,13 @@ class _Drain:
         try:
             renewed, ids = self._of.database.write(work)
         except StoreBusy as error:
-            # What was sent is known only to us: it is kept, and written as soon as the database takes it.
+            # What was sent is known only to us: it is kept, and written as soon as the database takes it. Whether a
+            # commit was done amid which the line broke is open: what was written is looked up, what was given back too.
             _log.warning("store_busy", waiting=len(results), reason=str(error))
             with self._lock:
-                self._results[:0] = results
+                self._results[:0] = [replace(result, is_perhaps_known=True) for result in results]
+                for held in back:
+                    held.renewed_boot_s = float("-inf")
                 self._ready.extendleft(reversed(back))
             time.sleep(CYCLE_S)
             return []

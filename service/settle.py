@@ -20,12 +20,16 @@ _SOURCE = "worker"
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """One try: the message as it was claimed, what became of it, and when it began and ended."""
+    """One try: the message as it was claimed, what became of it, and when it began and ended.
+
+    `is_perhaps_known`: it was written before, and nobody can say whether that was committed.
+    """
 
     message: Message
     outcome: Outcome
     began_at: datetime
     ended_at: datetime
+    is_perhaps_known: bool = False
 
 
 def record_all(tx: Transaction, results: Sequence[Result], *, owner: str, chance: Random) -> None:
@@ -45,6 +49,8 @@ def record(tx: Transaction, result: Result, *, owner: str, chance: Random) -> No
     message, outcome, now = result.message, result.outcome, result.ended_at
     if not outcome.tried:
         claims.hand_back(tx, message.id, owner=owner)
+        return
+    if result.is_perhaps_known and timeline.knows(tx, message.id, _attempted(result)):
         return
     timeline.add_event(tx, message.id, _attempted(result))
     # An ambiguous end counts too: a server that never answers the dot would else get the same mail for ever.

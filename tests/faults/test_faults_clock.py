@@ -6,8 +6,8 @@ from contextlib import contextmanager
 
 import pytest
 from fault_mails import accept, drain, draining, kinds, status
+from fault_worker import NewWorker, TwoClocks
 
-from conftest import NewWorker, TwoClocks
 from service.models import Status
 from service.services import Services
 from service.store import claims

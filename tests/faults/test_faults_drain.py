@@ -1,16 +1,19 @@
 """A drain that goes on for long meets everything: workers that die beside it, a database that goes away amid it."""
 
+import threading
 from collections.abc import Callable, Collection
 from typing import Any
 
 import pytest
 from fault_mails import accept, drain, kinds, status
+from fault_worker import NewWorker, TwoClocks
 
-from conftest import NewWorker, TwoClocks
 from service import deliver
+from service.delivery.outcome import OutcomeKind
 from service.errors import StoreBusy
 from service.models import Status
 from service.store import claims
+from verbs_support import outcome
 
 
 def test_a_drain_that_never_ends_takes_back_what_died_beside_it(new_worker: NewWorker, clocks: TwoClocks) -> None:
@@ -44,7 +47,8 @@ def test_a_database_that_goes_away_between_claim_and_reading_costs_no_second_mai
         return load(reader, wanted, **more)
 
     monkeypatch.setattr(deliver.claims, "load_claimed", away_at_times)
-    drain(one)
+    while drain(one):  # what was handed back last waits for the next drain
+        pass
     assert reads > 1
     assert sorted(to for _, to, _ in wire.sent) == sorted(f"m{n}@example.com" for n in range(60))
     assert {tuple(kinds(one, id_)) for id_ in ids} == {("accepted", "attempted", "sent")}
@@ -74,3 +78,57 @@ def test_a_database_that_is_away_when_the_row_is_asked_for_costs_no_lapsed_lease
     assert asked >= 1
     assert kinds(one, message_id) == ["accepted", "attempted", "sent"]
     assert len(wire.sent) == 1
+
+
+@pytest.mark.parametrize("kind", [OutcomeKind.SENT, OutcomeKind.DEFERRED, OutcomeKind.BOUNCED])
+def test_a_commit_that_nobody_confirmed_is_not_written_twice(
+    new_worker: NewWorker, monkeypatch: pytest.MonkeyPatch, kind: OutcomeKind
+) -> None:
+    one, wire = new_worker()
+    wire.outcomes = [outcome(kind, code=250, reply="2.0.0 Ok", wire_sha256="0" * 64, transfer_encoding="8bit")]
+    [message_id] = accept(one, "a@example.com")
+    write = one.database.write
+    broken = 0
+
+    def breaks_amid_the_commit(work: Callable[[Any], Any]) -> Any:
+        nonlocal broken
+        done = write(work)
+        if wire.sent and not broken:
+            broken += 1
+            raise StoreBusy("the line broke")
+        return done
+
+    monkeypatch.setattr(one.database, "write", breaks_amid_the_commit)
+    drain(one)
+    assert broken == 1
+    assert kinds(one, message_id) == ["accepted", "attempted", kind.value]
+
+
+def test_what_was_perhaps_handed_back_is_asked_for_before_it_is_sent(
+    new_worker: NewWorker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, wire_of_one = new_worker()
+    two, wire_of_two = new_worker()
+    accept(one, *[f"m{n}@example.com" for n in range(10)])
+    stop, taken = threading.Event(), threading.Event()
+    write = one.database.write
+
+    def breaks_amid_the_commit(work: Callable[[Any], Any]) -> Any:
+        done = write(work)
+        if stop.is_set() and not taken.is_set():
+            drain(two)  # it takes what was handed back
+            taken.set()
+            raise StoreBusy("the line broke")
+        return done
+
+    def tell_to_stop() -> None:
+        stop.set()
+        taken.wait(5)
+
+    wire_of_one.before_answer = tell_to_stop
+    monkeypatch.setattr(one.database, "write", breaks_amid_the_commit)
+    one.deliverer.drain(stop)
+    drain(two)
+    sent = [to for _, to, _ in wire_of_one.sent + wire_of_two.sent]
+    assert wire_of_two.sent
+    assert sorted(sent) == sorted(f"m{n}@example.com" for n in range(10))
