@@ -1,0 +1,21 @@
+"""The bench of accepting works; how fast anything is is nothing that a test can say."""
+
+from pathlib import Path
+
+import pytest
+
+SCRIPTS = Path(__file__).parents[2] / "scripts"
+
+
+def test_bench_measures_accepting_beside_an_empty_handler(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(SCRIPTS))
+    from benches import accept, report
+
+    monkeypatch.setattr(accept, "ROUNDS", 1)
+    empty, *accepts = accept.rows(report.Options(effort=0.06))
+    assert (empty.name, empty.ratio) == ("empty Litestar handler", None)
+    assert [row.name for row in accepts] == ["accept, 25 KB", "accept, 25 KB, by a key", "accept, 37 KB"]
+    for row in accepts:
+        assert row.value > 0
+        assert row.ratio == pytest.approx(row.value / empty.value)
+        assert "p99" in row.note
