@@ -22,6 +22,8 @@ from running import data_directory, eventually
 from service.errors import StoreBusy
 from service.store.database import open_database
 
+#: How long anything may take that must happen: this machine may have much else to do.
+PATIENCE_S = 150.0
 #: A worker commits what was sent within a fraction of a second, even on a machine with much else to do.
 _COMMITTED_WITHIN_S = 5.0
 
@@ -67,7 +69,7 @@ class Crew:
 
     def wait_for(self, n: int) -> None:
         """Until the n-th of them is up."""
-        self.processes[n].said(r" is up\.", within_s=120)  # the first ones compile all templates
+        self.processes[n].said(r" is up\.", within_s=PATIENCE_S)  # the first ones compile all templates
 
     def url(self) -> str:
         """Where the API listens now. Raises ConnectionError while it starts."""
@@ -120,7 +122,7 @@ class Load:
         """No more requests; all that were answered with 201."""
         self._stop.set()
         for thread in self._threads:
-            thread.join(60)
+            thread.join(PATIENCE_S)
             assert not thread.is_alive()
         assert not self.unexpected, self.unexpected[:3]
         return self.answered()
@@ -129,7 +131,7 @@ class Load:
         with self._lock:
             return list(self._answered)
 
-    def wait_for(self, more: int, *, within_s: float = 60.0) -> None:
+    def wait_for(self, more: int, *, within_s: float = PATIENCE_S) -> None:
         """Until so many further mails were answered."""
         wanted = len(self.answered()) + more
         eventually(lambda: len(self.answered()), lambda count: count >= wanted, within_s=within_s)
@@ -210,7 +212,7 @@ def rows_of(url: str) -> Iterator[Callable[[], dict[str, dict[str, Any]]]]:
         yield look
 
 
-def all_sent(url: str, answered: Sequence[Answered], *, within_s: float = 90.0) -> dict[str, dict[str, Any]]:
+def all_sent(url: str, answered: Sequence[Answered], *, within_s: float = PATIENCE_S) -> dict[str, dict[str, Any]]:
     """The rows, once each mail that was answered is `sent`. A lease that a dead worker held lapses first: 30 s."""
     with rows_of(url) as look:
         ids = {one.id for one in answered}

@@ -32,7 +32,7 @@ def draining(services: Services) -> Iterator[threading.Thread]:
     thread = threading.Thread(target=drain, args=(services,), name="drain")
     thread.start()
     yield thread
-    thread.join(30)
+    thread.join(60)
     assert not thread.is_alive(), "the drain did not end"
 
 

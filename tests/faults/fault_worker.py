@@ -45,7 +45,7 @@ class SteppedTransport(ScriptedTransport):
     def wait_for_a_turn(self) -> None:
         """Until a whole turn of its worker has passed, from beginning to end."""
         before = self.turns
-        eventually(lambda: self.turns, lambda turns: turns >= before + 2)
+        eventually(lambda: self.turns, lambda turns: turns >= before + 2, within_s=60)
 
 
 #: Another worker over the same database: its services and its transport.

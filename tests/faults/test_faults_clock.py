@@ -23,11 +23,11 @@ def mid_conversation(services: Services, transport: ScriptedTransport) -> Iterat
 
     def hold() -> None:
         reached.set()
-        assert answers.wait(30)
+        assert answers.wait(60)
 
     transport.before_answer = hold
     with draining(services):
-        assert reached.wait(30)
+        assert reached.wait(60)
         try:
             yield
         finally:

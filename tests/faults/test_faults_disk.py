@@ -9,7 +9,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from fault_load import Crew, Load, all_sent, database_url, environment_for, reckon
+from fault_load import PATIENCE_S, Crew, Load, all_sent, database_url, environment_for, reckon
 from fault_sink import Sink
 
 from running import data_directory, eventually
@@ -54,7 +54,7 @@ def test_a_full_disk_is_told_with_503_and_nothing_is_half_stored(tmp_path: Path,
                     load.wait_for(20)
                     before = load.refusals[503]
                     limited.fill(pids)
-                    eventually(lambda: load.refusals[503], lambda count: count >= before + 10, within_s=60)  # noqa: B023
+                    eventually(lambda: load.refusals[503], lambda count: count >= before + 10, within_s=PATIENCE_S)  # noqa: B023
                     limited.free(pids)
                 load.wait_for(20)
                 answered = load.stop()

@@ -75,7 +75,7 @@ def standing_still(pids: Sequence[int]) -> Iterator[None]:
         os.kill(pid, signal.SIGSTOP)
     try:
         for pid in pids:
-            eventually(lambda pid=pid: states(pid), lambda found: found == {"T"})
+            eventually(lambda pid=pid: states(pid), lambda found: found == {"T"}, within_s=60)
         yield
     finally:
         for pid in pids:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from fault_load import Crew, Load, all_sent, database_url, environment_for, reckon
+from fault_load import PATIENCE_S, Crew, Load, all_sent, database_url, environment_for, reckon
 from fault_sink import Sink
 
 from running import eventually
@@ -54,7 +54,7 @@ def test_a_mail_server_that_restarts_gets_all_mail_and_burns_no_attempt(tmp_path
                     time.sleep(0.5)
                     sink.up()
                     at_the_next = len(sink.arrivals) + 10
-                    eventually(lambda: len(sink.arrivals), lambda count: count >= at_the_next)  # noqa: B023
+                    eventually(lambda: len(sink.arrivals), lambda count: count >= at_the_next, within_s=PATIENCE_S)  # noqa: B023
                 answered = load.stop()
             rows = all_sent(database_url(environment), answered)
         found = reckon(sink, answered, rows)
@@ -117,7 +117,7 @@ def test_a_database_server_that_restarts_loses_no_mail(tmp_path: Path, postgresq
                     time.sleep(0.5)
                     postgresql.start()
                 postgresql.stop()  # for longer than a request waits
-                eventually(lambda: load.refusals[503], lambda count: count > 0)
+                eventually(lambda: load.refusals[503], lambda count: count > 0, within_s=PATIENCE_S)
                 postgresql.start()
                 load.wait_for(30)
                 answered = load.stop()
