@@ -63,6 +63,13 @@ class _State:
     last_good: Mapping[str, Template] = field(default_factory=dict)
     leaving: Mapping[str, float] = field(default_factory=dict)
 
+    def unchanged(self, key: str, changed: frozenset[str]) -> Compilation | None:
+        """What was compiled before, if none of the changed paths is in the template's folder or was looked for."""
+        before = self.compilations.get(key)
+        if before is None or not changed.isdisjoint(before.dependencies):
+            return None
+        return None if any(path.startswith(f"{key}/") for path in changed) else before
+
 
 class Catalogue:
     """The templates below `root`. `current` is one attribute read; readers never wait for a rebuild."""
@@ -99,28 +106,33 @@ class Catalogue:
         with `patient` only after REMOVAL_GRACE_S, because editors, checkouts and mounts take files away for a moment.
         """
         with self._rebuild, ThreadPoolExecutor(1) as beside:
-            files = read_files(self._root, self._state.files, only=only)
+            before = self._state
+            files = read_files(self._root, before.files, only=only)
             asked = beside.submit(read_checkout, self._root)  # git answers while we compile
+            changed = files.changed_since(before.files)
             fresh: dict[str, Compilation] = {}
             compilations: dict[str, Compilation] = {}
-            last_good: dict[str, Template] = {}
+            good: dict[str, Template] = {}
             for key in files.template_keys():
-                compilation = self._unchanged(key, files) or self._cached(key, files)
+                compilation = before.unchanged(key, changed)
+                template = before.last_good.get(key)
                 if compilation is None:
-                    compilation = fresh[key] = compile_template(files, key, budget=self._budget)
+                    compilation = self._cached(key, files)
+                    if compilation is None:
+                        compilation = fresh[key] = compile_template(files, key, budget=self._budget)
+                    template = compilation.template or template
                 compilations[key] = compilation
-                template = compilation.template or self._state.last_good.get(key)
                 if template is not None:
-                    last_good[key] = template
-            leaving = self._leaving(compilations) if patient else {}
-            last_good |= {key: self._state.last_good[key] for key in leaving}
+                    good[key] = template
             checkout = asked.result()
+            good = {key: _placed(template, compilations[key], checkout) for key, template in good.items()}
             entries = {
-                key: Entry(key, _placed(last_good.get(key), compilation, checkout), compilation.findings)
-                for key, compilation in compilations.items()
+                key: Entry(key, good.get(key), compilation.findings) for key, compilation in compilations.items()
             }
-            entries |= {key: Entry(key, last_good[key], (_gone(key),)) for key in leaving}
-            self._state = _State(files, compilations, last_good, leaving)
+            leaving = self._leaving(compilations) if patient else {}
+            good |= {key: before.last_good[key] for key in leaving}
+            entries |= {key: Entry(key, good[key], (_gone(key),)) for key in leaving}
+            self._state = _State(files, compilations, good, leaving)
             self._snapshot = Snapshot(MappingProxyType(dict(sorted(entries.items()))), checkout.commit)
             self._keep(fresh, files)
             return self._snapshot
@@ -140,13 +152,6 @@ class Catalogue:
             for key, compilation in compilations.items():
                 self._cache.put(key, files, compilation)
 
-    def _unchanged(self, key: str, files: Files) -> Compilation | None:
-        before = self._state.compilations.get(key)
-        if before is None or files.folder(key) != self._state.files.folder(key):
-            return None
-        same = all(files.digest(path) == digest for path, digest in before.dependencies.items())
-        return before if same else None
-
     def watch(self, stop: threading.Event) -> None:
         """Refreshes after each change on disk until `stop` is set; blocks."""
         for changed in changes(self._root, stop):
@@ -159,12 +164,9 @@ def _gone(key: str) -> Finding:
     return Finding(path, 1, 1, "error", "template-gone", f"{path} is gone; its last revision serves for a moment")
 
 
-def _placed(template: Template | None, compilation: Compilation, checkout: Checkout) -> Template | None:
-    if template is None:
-        return None
+def _placed(template: Template, compilation: Compilation, checkout: Checkout) -> Template:
+    """Known to come from this checkout; the same object, where it is known to already."""
     dirty = not checkout.dirty.isdisjoint(compilation.dependencies)
-    return (
-        template
-        if (template.commit, template.dirty) == (checkout.commit, dirty)
-        else template.at(checkout.commit, dirty=dirty)
-    )
+    if (template.commit, template.dirty) == (checkout.commit, dirty):
+        return template
+    return template.at(checkout.commit, dirty=dirty)

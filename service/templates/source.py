@@ -55,6 +55,12 @@ class Files:
         by_path |= Files.of({path: data for path, data in changes.items() if data is not None}).by_path
         return Files(by_path)
 
+    def changed_since(self, before: "Files") -> frozenset[str]:
+        """Paths of files that came, went, or have other bytes."""
+        old, new = before.by_path, self.by_path
+        here = (path for path, file in new.items() if (was := old.get(path)) is not file and not _same(was, file))
+        return frozenset((*here, *(old.keys() - new.keys())))
+
     def __contains__(self, path: str) -> bool:
         return path in self.by_path
 
@@ -78,6 +84,10 @@ class Files:
     def folder(self, key: str) -> tuple[str, ...]:
         """Paths of all files in a template's folder."""
         return self.folders.get(key, ())
+
+
+def _same(one: File | None, other: File) -> bool:
+    return one is not None and one.digest == other.digest
 
 
 def _file(data: bytes, stamp: tuple[int, ...] = ()) -> File:
