@@ -94,8 +94,7 @@ def test_peers_have_exact_versions_and_no_lock_file() -> None:
     peers = SCRIPTS / "benches" / "peers"
     versions = json.loads((peers / "package.json").read_text(encoding="utf-8"))["dependencies"]
     assert [version for version in versions.values() if not re.fullmatch(r"\d+\.\d+\.\d+", version)] == []
-    assert {file.suffix for file in peers.iterdir()} == {".json", ".mjs"}
-    assert not (peers / "package-lock.json").exists()
+    assert [file.name for file in peers.iterdir() if "lock" in file.name or file.name == "node_modules"] == []
 
 
 def test_readme_says_how_each_bench_is_run(benches: Any) -> None:

@@ -205,5 +205,7 @@ def test_windows_newlines_and_byte_order_mark_are_taken() -> None:
 
 
 def test_a_tag_that_is_no_jinja_does_not_hide_what_is_wrong_around_it() -> None:
-    source = column('<mj-txt>x</mj-txt>\n<mj-text colour="red">{{ name + }}</mj-text>\n{% if name %}<mj-text>y</mj-text>')
+    source = column(
+        '<mj-txt>x</mj-txt>\n<mj-text colour="red">{{ name + }}</mj-text>\n{% if name %}<mj-text>y</mj-text>'
+    )
     assert {finding.code for finding in errors(source)} >= {"unknown-component", "unknown-attribute", "jinja-syntax"}
