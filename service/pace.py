@@ -11,6 +11,8 @@ from collections import deque
 #: worker that dies takes it along until the leases lapse, so it must not be.
 AHEAD_S = 0.25
 _AHEAD_MIN, _AHEAD_MAX = 10, 500
+#: Claimed and read at once: whoever does that sees no ring meanwhile, and 500 would take a busy machine 150 ms.
+_CLAIM_MAX = 64
 #: A connection more than this fills one core with Python: on a fast line two or four are as fast as twenty.
 _BUSY_S_A_MESSAGE = 0.001
 _CONNECTIONS_MIN = 2
@@ -54,7 +56,8 @@ class Pace:
         """
         ahead = self.ahead
         wanted = max(ahead - at_hand, self.connections - at_hand, _AHEAD_MIN if is_urgent else 0, 0)
-        if not is_urgent and wanted < ahead // 4:
+        wanted = min(wanted, _CLAIM_MAX)
+        if not is_urgent and wanted < min(ahead // 4, _CLAIM_MAX):
             return 0
         if self._per_second_max is None:
             return wanted
