@@ -34,6 +34,11 @@ class Access:
             return Caller(id="admin", name="admin", scopes=frozenset({Scope.ADMIN}))
         return None
 
+    @property
+    def is_quick(self) -> bool:
+        """Whether `key` may be asked within an event loop."""
+        return self.database.is_local
+
     def key(self, token: str) -> Caller | None:
         """The caller whose key this is, None for a key that is unknown or revoked."""
         found = keys.find(self.database, token)

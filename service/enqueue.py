@@ -21,7 +21,7 @@ from service.errors import StoreBusy
 from service.models import NewMessage, Send, Status, Stream
 from service.settings import Rate, Settings
 from service.store import archive, limits, messages
-from service.store.archive import PackedBody, Packer, Revision
+from service.store.archive import PackedBody, Packer, PlainBody, Revision
 from service.store.database import Database, Transaction
 from service.store.limits import Suppression
 
@@ -45,14 +45,14 @@ class Parcel:
 
 
 class _Waiting:
-    """A parcel, its body as UTF-8, and the place where its answer is waited for: in a thread, or in a `loop`."""
+    """A parcel, its body, and the place where its answer is waited for: in a thread, or in a `loop`."""
 
     __slots__ = ("answer", "body", "loop", "parcel")
 
     def __init__(self, parcel: Parcel, loop: asyncio.AbstractEventLoop | None) -> None:
         first = parcel.copies[0]
         self.parcel = parcel
-        self.body = (first.html.encode(), first.text.encode())
+        self.body = PlainBody.of(first.html, first.text)
         self.loop = loop
         self.answer: _Answer = Future() if loop is None else loop.create_future()
 

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 
 from service.errors import ArchiveCorrupt
 from service.models import Attachment, Body
-from service.store.codec import PackedBody, Packer, Unpacker, compress, decompress, digest_of, pack
+from service.store.codec import PackedBody, Packer, PlainBody, Unpacker, compress, decompress, digest_of, pack
 from service.store.database import Database, Reader, Transaction, listed
 from service.store.database.contract import Row
 
@@ -18,6 +18,7 @@ __all__ = [
     "CurrentTemplate",
     "PackedBody",
     "Packer",
+    "PlainBody",
     "Revision",
     "current_authors",
     "forget_current",

@@ -30,13 +30,29 @@ class PackedBody:
     content: bytes
 
 
+@dataclass(frozen=True, slots=True)
+class PlainBody:
+    """A body before it is packed: the UTF-8 of HTML and text, where the HTML ends, and the digest of it all."""
+
+    content: bytes
+    html_bytes: int
+    sha256: str
+
+    @classmethod
+    def of(cls, html: str, text: str) -> "PlainBody":
+        """Raises ValueError for lone surrogates."""
+        first = html.encode()
+        whole = first + text.encode()
+        return cls(whole, len(first), digest_of(whole))
+
+
 def pack(html: str, text: str, *, dictionary: bytes | None) -> PackedBody:
     """Compresses both parts; do it outside of the write transaction.
 
     `dictionary` must be the one that the message's revision was saved with (or None). Raises ValueError for lone
     surrogates.
     """
-    return Packer(dictionary).pack_all([(html.encode(), text.encode())])[0]
+    return Packer(dictionary).pack_all([PlainBody.of(html, text)])[0]
 
 
 class Packer:
@@ -47,30 +63,30 @@ class Packer:
         self._compressor = _compressor(dictionary or None)
         self._lock = threading.Lock()  # a compressor serves one thread at a time
 
-    def pack_all(self, bodies: Sequence[tuple[bytes, bytes]]) -> list[PackedBody]:
-        """The packed form of each body, HTML and text in UTF-8.
+    def pack_all(self, bodies: Sequence[PlainBody]) -> list[PackedBody]:
+        """The packed form of each body.
 
         In one call of the library, which lets other threads run meanwhile: one wait for the interpreter, not many.
         """
         if not bodies:
             return []
-        whole: list[Any] = [html + text for html, text in bodies]
+        contents: list[Any] = [body.content for body in bodies]
         with self._lock:
-            if all(whole):
-                frames = self._compressor.multi_compress_to_buffer(whole)
-                contents = [frames[n].tobytes() for n in range(len(frames))]
+            if all(contents):
+                frames = self._compressor.multi_compress_to_buffer(contents)
+                packed = [frames[n].tobytes() for n in range(len(frames))]
             else:  # which that call refuses
-                contents = [self._compressor.compress(one) for one in whole]
+                packed = [self._compressor.compress(content) for content in contents]
         return [
             PackedBody(
                 codec="zstd-dictionary" if self._dictionary_sha256 else "zstd",
                 dictionary_sha256=self._dictionary_sha256,
-                html_bytes=len(bodies[n][0]),
-                size_bytes=len(one),
-                sha256=digest_of(one),
-                content=contents[n],
+                html_bytes=body.html_bytes,
+                size_bytes=len(body.content),
+                sha256=body.sha256,
+                content=frame,
             )
-            for n, one in enumerate(whole)
+            for body, frame in zip(bodies, packed, strict=True)
         ]
 
 

@@ -116,9 +116,13 @@ class _Guard:
 
 
 class Database(ABC):
-    """Safe to share between threads."""
+    """Safe to share between threads.
+
+    `is_local`: a read of a row takes microseconds and waits for nobody, so it may be done within an event loop.
+    """
 
     dialect: Dialect
+    is_local: bool
 
     @abstractmethod
     def read(self, sql: str, params: Parameters | None = None) -> list[Row]:

@@ -32,6 +32,7 @@ class PostgresqlDatabase(Database):
     """One server, one pool a process. The server may go and come back."""
 
     dialect = "postgresql"
+    is_local = False
 
     def __init__(self, url: str, *, max_connections: int = _MAX_CONNECTIONS, patience_s: float = _PATIENCE_S) -> None:
         self._patience_s = patience_s

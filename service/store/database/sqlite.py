@@ -41,6 +41,7 @@ class SqliteDatabase(Database):
     """One file, as many processes as there are."""
 
     dialect = "sqlite"
+    is_local = True
 
     def __init__(self, path: str | Path, *, max_waiting: int = _MAX_WAITING, patience_s: float = _PATIENCE_S) -> None:
         self._path = Path(path)
