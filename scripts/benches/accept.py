@@ -8,6 +8,7 @@ import json
 import os
 import re
 import secrets
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -39,6 +40,7 @@ def rows(options: Options) -> tuple[Row, ...]:
     """The empty handler, and accepting with SQLite, by the admin token and by a key; ratios to the empty handler."""
     with ExitStack() as stack:
         directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="rgz-bench-")))
+        syncs_ms = _syncs_ms(directory)
         empty = stack.enter_context(_empty_handler())
         service, key = stack.enter_context(_service(directory))
         tried = {
@@ -55,6 +57,7 @@ def rows(options: Options) -> tuple[Row, ...]:
                 before = server.cpu_s()
                 found[name].append(measured(Load(server.port, requests, CONNECTIONS, min(1.0, seconds), seconds)))
                 cpu_s[name] += server.cpu_s() - before
+                syncs_ms += _syncs_ms(directory)
     if refused := sum(answer.refused for answers in found.values() for answer in answers):
         raise Unmeasured(f"{refused} requests were not answered with 201")
     notes = {
@@ -65,7 +68,20 @@ def rows(options: Options) -> tuple[Row, ...]:
     return (
         Row(base_name, base.per_second, "requests/s", note=f"{_times(base)}, {notes[base_name]}"),
         *(_row(name, answered, base, notes[name]) for name, answered in others),
+        Row("what this disk takes to keep 4 KB", statistics.median(syncs_ms), "ms", note="median, between the rounds"),
     )
+
+
+def _syncs_ms(directory: Path) -> list[float]:
+    """Accepting is durable: what the disk takes is part of it, and others may use the disk."""
+    found = []
+    with (directory / "kept").open("wb", buffering=0) as file:
+        for _ in range(20):
+            file.write(bytes(4096))
+            begun = time.perf_counter()
+            os.fdatasync(file)
+            found.append((time.perf_counter() - begun) * 1e3)
+    return found
 
 
 def _row(name: str, answered: Answered, base: Answered, note: str) -> Row:
