@@ -65,11 +65,12 @@ class Report:
 
 
 def machine() -> str:
-    """Processor, cores that this process may use, memory, system, Python."""
+    """Processor, cores that this process may use, memory, system, Python; and how busy it is with other things too."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     memory_gib = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
     python = f"{platform.python_implementation()} {platform.python_version()}"
-    return f"{_processor()}, {cores} cores, {memory_gib:.0f} GiB, {platform.system()}, {python}"
+    load = f"load {os.getloadavg()[0]:.1f}"
+    return f"{_processor()}, {cores} cores, {memory_gib:.0f} GiB, {platform.system()}, {python}, {load}"
 
 
 def _processor() -> str:
