@@ -70,7 +70,7 @@ class Generator(CodeGenerator):
             children = node.nodes[start : start + _JOINED]
             # The line that is blamed where this is too much.
             place = next((child for child in children if not isinstance(child, nodes.TemplateData)), node)
-            if any(isinstance(child, _ACTIONS) or any(child.find_all(_ACTIONS)) for child in children):
+            if any(map(_acts, children)):
                 self._join(children, frame)
             else:
                 self.writeline("try:", place)
@@ -124,6 +124,18 @@ class Generator(CodeGenerator):
     def _output_child_post(self, node: nodes.Expr, *_arguments: object) -> None:
         if not _is_escaped(node):
             self.write(f"{_IN_TEXT[2]} else output(shown))")
+
+
+def _acts(node: nodes.Node) -> bool:
+    while isinstance(node, nodes.Getattr) or (isinstance(node, nodes.Filter) and _is_bare(node)):
+        node = cast(nodes.Node, node.node)  # the usual chain, without a look into every field of it
+    if isinstance(node, (nodes.Name, nodes.Const, nodes.TemplateData)):
+        return False
+    return isinstance(node, _ACTIONS) or any(node.find_all(_ACTIONS))
+
+
+def _is_bare(node: nodes.Filter) -> bool:
+    return node.node is not None and not (node.args or node.kwargs or node.dyn_args or node.dyn_kwargs)
 
 
 def _is_escaped(node: nodes.Expr) -> bool:

@@ -100,6 +100,8 @@ class _Sandboxed(ImmutableSandboxedEnvironment):
         self.filters = filters
         self.tests = dict(allowed_tests())
         self.globals = {"range": self._range, "namespace": Namespace}
+        #: Jinja source -> template. The last few are remembered: what was checked a moment ago is rendered next.
+        self.compiled = lru_cache(maxsize=8)(self.from_string)
 
     def item(self, container: Any, key: Any) -> Any:
         """Dotted and bracketed access, on JSON-like data and on the few objects of Jinja's own."""

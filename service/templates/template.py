@@ -77,7 +77,7 @@ class _Runner:
         try:
             compiled = self._compiled.get(name)
             if compiled is None:
-                compiled = self._compiled[name] = environment.from_string(program.source)
+                compiled = self._compiled[name] = environment.compiled(program.source)
             return environment.render(compiled, values)
         except RenderError:
             raise

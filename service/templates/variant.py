@@ -84,7 +84,7 @@ class _Maker:
         found = self._tokens.within(mapped.text)
         self._check(found)
         program = Program.of(restore_text(mapped.text, self._tokens), self._tokens, self._uses.blame)
-        self._parse(program, found)
+        self._parse(program, found, is_html=False)
         return program
 
     def html_programs(self, body: Source, preheader: Source | None, *, derive: bool) -> dict[str, Program]:
@@ -105,7 +105,7 @@ class _Maker:
             text = derive_text(root, self._tokens, self._report)
             prologue = "".join(found.placeholder for found in self._definitions(nodes, root))
             programs["text"] = Program.of(restore_text(prologue + text, self._tokens), self._tokens, self._uses.blame)
-            self._parse(programs["text"], [])
+            self._parse(programs["text"], [], is_html=False)
         return programs
 
     def _html(self, nodes: list[Node], root: Element) -> Program:
@@ -121,7 +121,7 @@ class _Maker:
         restored = restore_html(emitted.prologue + after, self._tokens, self._report)
         check_control_tokens(nodes, restored, emitted.soft, self._tokens, self._report)
         program = Program.of(restored, self._tokens, self._uses.blame)
-        self._parse(program, [])
+        self._parse(program, [], is_html=True)
         return program
 
     def _definitions(self, nodes: list[Node], root: Element) -> list[Token]:
@@ -191,10 +191,14 @@ class _Maker:
         if found and self._schema is not None:
             check_jinja(found, schema or self._schema, self._sandbox.html, self._report, self._uses, where=where)
 
-    def _parse(self, program: Program, found: list[Token]) -> None:
+    def _parse(self, program: Program, found: list[Token], *, is_html: bool) -> None:
         """The last word: what is put together must be Jinja again."""
         try:
-            self._sandbox.html.parse(program.source)
+            environment = self._sandbox.html if is_html else self._sandbox.text
+            if self._report.has_errors or self._compiling.flattener.imports:
+                environment.parse(program.source)  # will not run, or not in this sandbox
+            else:
+                environment.compiled(program.source)
         except TemplateSyntaxError as error:
             spot = program.spot(error.lineno)
             place = Place(spot.file, spot.line, spot.column) if spot else found[0].place if found else Place("", 1, 1)

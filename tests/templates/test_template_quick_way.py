@@ -68,6 +68,13 @@ def test_what_is_called_is_called_once() -> None:
     assert "True,-;False,-;True,-;" in template(source).render({**VALUES, "rows": rows}).html
 
 
+def test_a_call_is_found_wherever_it_hides() -> None:
+    rows = [{"label": "a"}, {"label": "a"}]
+    for hidden in ("loop.changed(row.label)|string|upper", "row.url|default(loop.changed(row.label), boolean=true)"):
+        source = text(f"{{% for row in rows %}}{{{{ {hidden} }}}},{{{{ row.url|default('-') }}}};{{% endfor %}}")
+        assert "true,-;false,-;" in template(source).render({**VALUES, "rows": rows}).html.lower()
+
+
 def test_steps_are_counted_once_where_the_quick_way_gives_up() -> None:
     source = text("{% for row in rows %}{{ row.url|default(1) }}{{ loop.index }}{% endfor %}")
     compiled = template(source, budget=Budget(max_output_bytes=100_000, max_steps=10))
