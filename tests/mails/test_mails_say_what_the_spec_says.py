@@ -492,7 +492,7 @@ def test_mail_has_a_language_a_title_and_a_preheader(mail: Mail, render: Callabl
     part = render(mail).html
     assert f'lang="{mail.locale}"' in part
     assert re.search(r"<title>\s*\S[^<]+</title>", part)
-    assert re.search(r'<div style="display:none[^"]*">\s*\S', part)
+    assert re.search(r'<div\s+style="display:none[^"]*">\s*\S', part)
     assert '<meta name="color-scheme" content="light dark"' in part
     assert "prefers-color-scheme: dark" in part or "prefers-color-scheme:dark" in part
 
