@@ -23,6 +23,9 @@ REQUEST_THREADS = 64
 #: Objects that may come between two looks for cycles; Python's own 700 are the variables of five requests.
 _COLLECT_AFTER = 10_000
 
+#: How often a worker's main thread wakes to see whether it was told to end.
+SIGNAL_LOOK_S = 0.2
+
 _address = click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
 _port = click.option("--port", default=8000, show_default=True, type=click.IntRange(0, 65535), help="0: a free one.")
 _smtp_port = click.option(
@@ -81,7 +84,9 @@ def worker(smtp_port: int) -> None:
     running = Worker(services)
     running.start()
     click.echo("\n".join(["The worker is up.", *_where_mail_goes(services)]), err=True)
-    stop.wait()
+    # A signal may reach the process through another thread; Python runs its handler when this one next wakes.
+    while not stop.wait(SIGNAL_LOOK_S):
+        pass
     running.stop()
     services.close()
 
