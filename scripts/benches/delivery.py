@@ -13,6 +13,7 @@ from benches.delivery_rows import accept_invoices
 from benches.delivery_servers import line, smtp_sink
 from benches.invoice import ROWS
 from benches.report import Options, Report, Row
+from service import logs
 from service.store import history
 
 ROUNDS = 3
@@ -31,6 +32,7 @@ TARGET_GROWTH_MIB = 16.0
 
 def run(options: Options) -> Report:
     """Unmeasured: there is no smtp-sink, or a peer can't be installed."""
+    logs.configure("info", for_people=False)  # as a worker logs; without it a line for people is drawn for each try
     rows = [*accept.rows(options), *drains(options), *alert(options)]
     return Report("delivery", tuple(rows), {"service": version("rgz-email")})
 
