@@ -15,10 +15,10 @@ FILES = sorted(HOUSE.rglob("*.py"))
 #: From the ground up; a file may import what lies lower, and its own room.
 FLOORS = [
     {"models", "errors", "settings", "addresses", "attachments", "requests", "logs", "turns"},
-    {"templates", "store", "delivery"},
+    {"templates", "store", "delivery", "feedback"},
     {"admission", "letter", "enqueue", "revisions", "settle", "pace"},
     {"accept", "access", "audit", "browse", "cancel", "check", "deliver"}
-    | {"preview", "publish", "readiness", "resend", "scaffold"},
+    | {"preview", "publish", "readiness", "record", "resend", "scaffold"},
     {"services"},
     {"jobs", "cli", "web"},
 ]

@@ -1,0 +1,1 @@
+"""ROOM: what comes back. Verify, then parse; what it means for a message is decided by `record`."""
