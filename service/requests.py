@@ -5,7 +5,7 @@ The shape only. Whether a template exists, its variables fit or an address can b
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 import msgspec
 from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, ValidationError
@@ -98,6 +98,14 @@ class PublishRequest(_Request):
     locales: dict[_Locale, _Source] = Field(default_factory=dict, max_length=50)
     examples: dict[_ExampleName, dict[str, Any]] = Field(default_factory=dict, max_length=100)
     message: Annotated[str, StringConstraints(max_length=5_000, pattern=r"^[^\x00]*\S[^\x00]*$")] | None = None
+
+
+class SuppressionRequest(_Request):
+    """The body of `POST /suppressions`. `reason` is a word such as manual, or a sentence."""
+
+    address: _Addresses
+    scope: Literal["all", "marketing"] = "all"
+    reason: Annotated[str, StringConstraints(min_length=1, max_length=500, pattern=r"^[^\x00-\x1f\x7f]*$")] = "manual"
 
 
 R = TypeVar("R", bound=_Request)

@@ -36,6 +36,7 @@ from service.revisions import Revisions
 from service.settings import Settings
 from service.store.database import Database, open_database
 from service.store.migrations import migrate
+from service.suppress import Suppressor
 from service.templates.authors import Authors
 from service.templates.catalogue import Catalogue
 from service.templates.sandbox import Budget
@@ -68,6 +69,7 @@ class Services:
     publisher: Publisher
     readiness: Readiness
     resender: Resender
+    suppressor: Suppressor
     clock: Callable[[], datetime]
     migrations: Sequence[str]
 
@@ -170,6 +172,7 @@ def build(
         ),
         readiness=Readiness(database, catalogue, transport, now),
         resender=Resender(database, intake, now),
+        suppressor=Suppressor(database, pseudonym_key, now),
         clock=now,
         migrations=migrations,
     )

@@ -20,6 +20,7 @@ _COMMANDS = {
     "render": "templates:render",
     "send": "mail:send",
     "messages": "mail:messages",
+    "suppressions": "suppressions:suppressions",
     "keys": "keys:keys",
     "migrate": "operate:migrate",
     "config": "operate:config",

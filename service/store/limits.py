@@ -10,12 +10,19 @@ from service.store.database import Reader, Transaction, listed
 from service.store.database.contract import Row
 from service.store.history import make_cursor, parse_cursor
 
-_COLUMNS = "id, address, recipient_hash, scope, reason, source, event_id, created_at, lifted_at, lifted_by"
+_COLUMNS = (
+    "id, address, recipient_hash, scope, reason, source, event_id, created_at, created_by, detail,"
+    " lifted_at, lifted_by, lift_reason"
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Suppression:
-    """An address that gets no mail, or (`scope` marketing) no marketing. `address` is None once anonymised."""
+    """An address that gets no mail, or (`scope` marketing) no marketing. `address` is None once anonymised.
+
+    `reason` is a word (bounce, complaint, unsubscribe, manual), `detail` what a person said about it. `created_by` and
+    `lifted_by` are callers' names; None where no caller did it.
+    """
 
     id: str
     address: str | None
@@ -27,6 +34,9 @@ class Suppression:
     event_id: str | None = None
     lifted_at: datetime | None = None
     lifted_by: str | None = None
+    created_by: str | None = None
+    detail: str | None = None
+    lift_reason: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,8 +66,9 @@ def add(tx: Transaction, suppression: Suppression) -> bool:
     """Suppresses an address; False where it is in this scope already: the first reason stands."""
     return bool(
         tx.execute(
-            "INSERT INTO suppressions (id, address, recipient_hash, scope, reason, source, event_id, created_at)"
-            " VALUES (:id, :address, :recipient_hash, :scope, :reason, :source, :event_id, :created_at)"
+            "INSERT INTO suppressions (id, address, recipient_hash, scope, reason, source, event_id, created_at,"
+            " created_by, detail) VALUES (:id, :address, :recipient_hash, :scope, :reason, :source, :event_id,"
+            " :created_at, :created_by, :detail)"
             " ON CONFLICT (recipient_hash, scope) WHERE lifted_at IS NULL DO NOTHING RETURNING id",
             {
                 "id": suppression.id,
@@ -68,31 +79,56 @@ def add(tx: Transaction, suppression: Suppression) -> bool:
                 "source": suppression.source,
                 "event_id": suppression.event_id,
                 "created_at": suppression.since,
+                "created_by": suppression.created_by,
+                "detail": suppression.detail,
             },
         )
     )
 
 
-def lift(tx: Transaction, suppression_id: str, *, by: str, now: datetime) -> bool:
+def lift(tx: Transaction, suppression_id: str, *, by: str, now: datetime, reason: str | None = None) -> bool:
     """Ends a suppression, which stays on record; False where it is not active."""
     return bool(
         tx.execute(
-            "UPDATE suppressions SET lifted_at = :now, lifted_by = :by"
+            "UPDATE suppressions SET lifted_at = :now, lifted_by = :by, lift_reason = :reason"
             " WHERE id = :id AND lifted_at IS NULL RETURNING id",
-            {"id": suppression_id, "by": by, "now": now},
+            {"id": suppression_id, "by": by, "now": now, "reason": reason},
         )
     )
 
 
+def get(reader: Reader, suppression_id: str) -> Suppression | None:
+    """One suppression, lifted or not."""
+    rows = reader.read(f"SELECT {_COLUMNS} FROM suppressions WHERE id = :id", {"id": suppression_id})
+    return _suppression(rows[0]) if rows else None
+
+
+def active(reader: Reader, recipient_hash: str, scope: str) -> Suppression | None:
+    """What holds for this recipient in exactly this scope."""
+    rows = reader.read(
+        f"SELECT {_COLUMNS} FROM suppressions"
+        " WHERE recipient_hash = :recipient_hash AND scope = :scope AND lifted_at IS NULL",
+        {"recipient_hash": recipient_hash, "scope": scope},
+    )
+    return _suppression(rows[0]) if rows else None
+
+
 def list_page(
-    reader: Reader, *, limit: int, cursor: str | None = None, recipient_hash: str | None = None, lifted: bool = False
+    reader: Reader,
+    *,
+    limit: int,
+    cursor: str | None = None,
+    recipient_hash: str | None = None,
+    scope: str | None = None,
+    lifted: bool = False,
 ) -> SuppressionPage:
     """Active suppressions (with `lifted` the ended ones too), newest first. Raises ValueError for a bad cursor."""
     conditions = ["1 = 1"] if lifted else ["lifted_at IS NULL"]
     params: dict[str, object] = {}
-    if recipient_hash is not None:
-        conditions.append("recipient_hash = :recipient_hash")
-        params["recipient_hash"] = recipient_hash
+    for column, value in (("recipient_hash", recipient_hash), ("scope", scope)):
+        if value is not None:
+            conditions.append(f"{column} = :{column}")
+            params[column] = value
     counted = f"SELECT COUNT(*) AS total FROM suppressions WHERE {' AND '.join(conditions)}"
     total = reader.read(counted, params)[0]["total"]
     if cursor is not None:

@@ -8,7 +8,7 @@ from litestar import Litestar, Response, Router
 from litestar.datastructures import State
 
 from service.services import Services
-from service.web import health, mailbox, messages, problems, send, templates
+from service.web import health, mailbox, messages, problems, send, suppressions, templates
 
 #: base64 grows by 4/3; JSON around it, and variables, need some more.
 _BASE64_GROWTH = 4 / 3
@@ -29,7 +29,12 @@ def create_app(services: Services, *, lifespan: Lifespan | None = None) -> Lites
     """The ASGI application over these services; `lifespan` runs what lives beside it."""
     api = Router(
         "/api/v1/email",
-        route_handlers=[send.SendController, templates.TemplateController, messages.MessageController],
+        route_handlers=[
+            send.SendController,
+            templates.TemplateController,
+            messages.MessageController,
+            suppressions.SuppressionController,
+        ],
     )
     routes: list[Any] = [api, health.HealthController]
     if services.mailbox is not None:

@@ -9,9 +9,9 @@ from litestar import Controller, Request, Response, get, post
 from litestar.params import FromPath
 
 from service.audit import Story
-from service.errors import InvalidRequest, Problem
 from service.models import Event, Message, Scope
 from service.web.auth import caller_of, require, services_of
+from service.web.parameters import number, parameters
 
 _PARAMETERS = frozenset({"to", "status", "template_key", "source_endpoint", "since", "limit", "cursor"})
 
@@ -27,14 +27,10 @@ class MessageController(Controller):
     @get("/", guards=[require(Scope.ADMIN)])
     async def list_messages(self, request: Request[Any, Any, Any]) -> dict[str, Any]:
         """Newest first; `next` is the cursor of the following page, null on the last one."""
-        given = _parameters(request)
-        limit = given.pop("limit", "50")
-        if not (limit.isascii() and limit.isdecimal()) or len(limit) > 9:
-            raise InvalidRequest(
-                "A parameter is wrong.", [Problem("", "limit", "limit: write a number from 1 to 1000")]
-            )
+        given = parameters(request, _PARAMETERS)
+        limit = number(given.pop("limit", "50"), "limit")
         auditor = services_of(request).auditor
-        page = await anyio.to_thread.run_sync(lambda: auditor.search(limit=int(limit), **given))
+        page = await anyio.to_thread.run_sync(lambda: auditor.search(limit=limit, **given))
         answer: dict[str, Any] = {
             "items": [_summary(message) for message in page.items],
             "total": page.total,
@@ -87,17 +83,6 @@ class MessageController(Controller):
         """The message, which will not leave any more; 409 where it is too late."""
         canceller, caller = services_of(request).canceller, caller_of(request)
         return _summary(await anyio.to_thread.run_sync(canceller.cancel, message_id, caller))
-
-
-def _parameters(request: Request[Any, Any, Any]) -> dict[str, str]:
-    """The query, each parameter once. Raises InvalidRequest for unknown or repeated ones."""
-    items = list(request.query_params.multi_items())
-    names = [name for name, _ in items]
-    wrong = [Problem("", "unknown_parameter", f"{name}: unknown here") for name in names if name not in _PARAMETERS]
-    wrong += [Problem("", "repeated", f"{name}: given twice") for name in sorted(set(names)) if names.count(name) > 1]
-    if wrong:
-        raise InvalidRequest("A parameter is wrong.", wrong)
-    return dict(items)
 
 
 def as_file(data: bytes, content_type: str, filename: str | None = None) -> Response[bytes]:

@@ -9,7 +9,7 @@ from litestar.routes import HTTPRoute
 
 from service.cli.main import main
 from service.settings import Settings, load
-from service.web import health, mailbox, messages, send, templates
+from service.web import health, mailbox, messages, send, suppressions, templates
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -62,6 +62,7 @@ def test_the_readme_lists_every_route() -> None:
         (send.SendController, "/api/v1/email"),
         (templates.TemplateController, "/api/v1/email"),
         (messages.MessageController, "/api/v1/email"),
+        (suppressions.SuppressionController, "/api/v1/email"),
         (health.HealthController, ""),
         (mailbox.MailboxController, ""),
     ):

@@ -13,6 +13,7 @@ from service.web.health import HealthController
 from service.web.mailbox import MailboxController
 from service.web.messages import MessageController
 from service.web.send import SendController
+from service.web.suppressions import SuppressionController
 from service.web.templates import TemplateController
 
 WELCOME = {"reseller_name": "Tech", "validation_link": "https://rgz.bj", "estimated_duration": "7 jours"}
@@ -35,12 +36,23 @@ SCOPES = {
     ("GET", "/messages/{message_id}/attachments/{n}"): Scope.ADMIN,
     ("POST", "/messages/{message_id}/resend"): Scope.ADMIN,
     ("POST", "/messages/{message_id}/cancel"): Scope.ADMIN,
+    ("GET", "/suppressions"): Scope.ADMIN,
+    ("POST", "/suppressions"): Scope.ADMIN,
+    ("GET", "/suppressions/{suppression_id}"): Scope.ADMIN,
+    ("DELETE", "/suppressions/{suppression_id}"): Scope.ADMIN,
 }
 OPEN = {("GET", "/healthz"), ("GET", "/readyz")}
 
 
 def test_every_route_has_a_guard_with_its_scope() -> None:
-    controllers = [SendController, TemplateController, MessageController, HealthController, MailboxController]
+    controllers = [
+        SendController,
+        TemplateController,
+        MessageController,
+        SuppressionController,
+        HealthController,
+        MailboxController,
+    ]
     app = Litestar(controllers, openapi_config=None)
     seen = {}
     for route in app.routes:

@@ -1,0 +1,193 @@
+"""suppressions: who must not be written to."""
+
+import json
+import sys
+from typing import Any, BinaryIO
+
+import click
+
+from service import suppression_file
+from service.cli.environment import read_settings
+from service.cli.mail import OPERATOR
+from service.errors import InvalidRequest, Problem
+from service.requests import SuppressionRequest, parse
+from service.services import Services, build
+from service.suppress import Suppression, reason_of
+
+_SOURCE = "command line"
+
+_scope = click.option("--scope", type=click.Choice(["all", "marketing"]), default=None, help="Only of this scope.")
+_json = click.option("--json", "as_json", is_flag=True, help="For machines.")
+
+
+@click.group()
+def suppressions() -> None:
+    """Keep the list of those who must not be written to.
+
+    \b
+    Example:
+      rgz-email suppressions add ops@example.com --reason "asked by telephone"
+    """
+
+
+@suppressions.command("list")
+@click.option("--address", help="Only of this address.")
+@_scope
+@click.option("--lifted", is_flag=True, help="What has ended, too.")
+@click.option("--limit", default=50, show_default=True, type=click.IntRange(1, 1000))
+@click.option("--cursor", help="`next` of the page before.")
+@_json
+def list_suppressions(
+    address: str | None, scope: str | None, lifted: bool, limit: int, cursor: str | None, as_json: bool
+) -> None:
+    """Show suppressions, newest first.
+
+    \b
+    Example:
+      rgz-email suppressions list --address ops@example.com --lifted
+    """
+    services = _services()
+    try:
+        page = services.suppressor.search(address=address, scope=scope, lifted=lifted, limit=limit, cursor=cursor)
+    finally:
+        services.close()
+    if as_json:
+        items = [_row(item) for item in page.items]
+        click.echo(json.dumps({"items": items, "total": page.total, "next": page.next}, ensure_ascii=False))
+        return
+    for item in page.items:
+        click.echo(_told(item))
+    click.echo(f"{len(page.items)} of {page.total}")
+
+
+@suppressions.command()
+@click.argument("address")
+@click.option("--scope", type=click.Choice(["all", "marketing"]), default="all", show_default=True)
+@click.option("--reason", default="manual", show_default=True, help="A word or a sentence.")
+@_json
+def add(address: str, scope: str, reason: str, as_json: bool) -> None:
+    """Suppress an address by hand. Once more is the same as once: the first reason stands.
+
+    \b
+    Example:
+      rgz-email suppressions add ops@example.com --scope marketing --reason "asked by telephone"
+    """
+    body = json.dumps({"address": address, "scope": scope, "reason": reason}).encode()
+    services = _services()
+    try:
+        item, is_new = services.suppressor.add(parse(body, SuppressionRequest), OPERATOR, source=_SOURCE)
+    finally:
+        services.close()
+    if as_json:
+        click.echo(json.dumps(_row(item) | {"new": is_new}, ensure_ascii=False))
+        return
+    click.echo(_told(item) if is_new else f"It was suppressed before:\n{_told(item)}")
+
+
+@suppressions.command()
+@click.argument("address_or_id")
+@_scope
+@click.option("--reason", help="Why; it is kept with the suppression.")
+@_json
+def lift(address_or_id: str, scope: str | None, reason: str | None, as_json: bool) -> None:
+    """End what holds for an address, or one suppression by its id. It stays on record.
+
+    \b
+    Example:
+      rgz-email suppressions lift ops@example.com --reason "the mailbox works again"
+    """
+    services = _services()
+    try:
+        if "@" in address_or_id:
+            ended = services.suppressor.lift_address(address_or_id, OPERATOR, scope=scope, reason=reason)
+        else:
+            ended = [services.suppressor.lift(address_or_id, OPERATOR, reason=reason)]
+    finally:
+        services.close()
+    if not ended:
+        raise click.ClickException("Nothing is suppressed for this address; see rgz-email suppressions list.")
+    if as_json:
+        click.echo(json.dumps({"items": [_row(item) for item in ended]}, ensure_ascii=False))
+        return
+    click.echo("\n".join(_told(item) for item in ended))
+
+
+@suppressions.command("import")
+@click.argument("file", type=click.File("rb"))
+@_json
+def import_file(file: BinaryIO, as_json: bool) -> None:
+    """Suppress what a CSV file lists; - is standard input. Every bad line is named, and then nothing is taken.
+
+    Its first line names the columns: address, and where wanted scope, reason, since, source, event_id, recipient_hash.
+
+    \b
+    Example:
+      rgz-email suppressions import unsubscribed.csv
+    """
+    lines = suppression_file.read(_decoded(file.read()))
+    services = _services()
+    try:
+        done = services.suppressor.take_in(lines, OPERATOR)
+    finally:
+        services.close()
+    if as_json:
+        click.echo(json.dumps({"added": done.added, "known": done.known}))
+        return
+    click.echo(f"{done.added} suppressed, {done.known} were before.")
+
+
+@suppressions.command()
+@_json
+def export(as_json: bool) -> None:
+    """Print all that holds as CSV; `import` takes it.
+
+    \b
+    Example:
+      rgz-email suppressions export > suppressions.csv
+    """
+    services = _services()
+    try:
+        rows = [_row(item) | {"recipient_hash": item.recipient_hash} for item in services.suppressor.everything()]
+    finally:
+        services.close()
+    if as_json:
+        click.echo(json.dumps({"items": rows, "total": len(rows)}, ensure_ascii=False))
+        return
+    for line in suppression_file.write(rows):
+        sys.stdout.buffer.write(line.encode())
+    sys.stdout.buffer.flush()
+
+
+def _services() -> Services:
+    return build(read_settings(), delivers=False)
+
+
+def _decoded(data: bytes) -> str:
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        problem = Problem("", "utf8", f"line {line}: not UTF-8; save the file as CSV UTF-8")
+        raise InvalidRequest("Nothing was taken from this file, as it has mistakes.", [problem]) from None
+
+
+def _row(item: Suppression) -> dict[str, Any]:
+    return {
+        "id": item.id,
+        "address": item.address,
+        "scope": item.scope,
+        "reason": reason_of(item),
+        "since": item.since.isoformat(),
+        "source": item.source,
+        "event_id": item.event_id,
+        "created_by": item.created_by,
+        "lifted_at": item.lifted_at.isoformat() if item.lifted_at else None,
+        "lifted_by": item.lifted_by,
+        "lift_reason": item.lift_reason,
+    }
+
+
+def _told(item: Suppression) -> str:
+    ended = f", lifted {item.lifted_at:%Y-%m-%d} by {item.lifted_by}" if item.lifted_at else ""
+    who = item.address or f"(anonymised, {item.recipient_hash[:12]})"
+    return f"{item.id}  {item.since:%Y-%m-%d %H:%M}  {item.scope:<9}  {who}  {reason_of(item)} ({item.source}){ended}"

@@ -1,0 +1,150 @@
+"""The list of suppressions as a CSV file (RFC 4180): written, and read with every bad line at once.
+
+A spreadsheet runs what begins with = + - @, tab or carriage return as a formula, and an address may begin so: such a
+cell gets an apostrophe in front, as spreadsheets themselves do it, and reading takes it away again.
+"""
+
+import csv
+import io
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from service import addresses
+from service.addresses import Address
+from service.errors import InvalidRequest, Problem
+
+COLUMNS = ("address", "scope", "reason", "since", "source", "event_id", "recipient_hash")
+#: What a row may say at most in one cell.
+MAX_CELL_LENGTH = 500
+#: More mistakes than this help nobody; the rest is counted.
+MAX_PROBLEMS = 200
+
+_FORMULA = re.compile(r"'*[=+\-@\t\r]")
+_HASH = re.compile(r"[0-9a-f]{64}")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f\x85\u2028\u2029]")
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A row of a file, checked. Where the address has been anonymised, its keyed hash alone names the person."""
+
+    address: Address | None
+    recipient_hash: str
+    scope: str
+    reason: str
+    since: datetime | None
+    source: str | None
+    event_id: str | None
+
+
+def write(rows: Iterable[Mapping[str, object]]) -> Iterator[str]:
+    """The lines of a file, header first, each with its CRLF; `rows` have COLUMNS."""
+    cells = io.StringIO()
+    writer = csv.writer(cells, lineterminator="\r\n")
+    for row in _headed(rows):
+        writer.writerow([_harmless(row[column]) for column in COLUMNS])
+        yield cells.getvalue()
+        cells.seek(0)
+        cells.truncate()
+
+
+def read(text: str) -> list[Line]:
+    """The rows of a file. Its first line names the columns; `address` must be there, the others may be.
+
+    Semicolons, which spreadsheets write in French, and a byte order mark are fine; so are columns of other programs.
+    Raises InvalidRequest with every bad line, each with its number as an editor counts it.
+    """
+    text = text.removeprefix("\ufeff")
+    first = text.partition("\n")[0]
+    delimiter = ";" if ";" in first and "," not in first else ","
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
+    problems: list[Problem] = []
+    lines: list[Line] = []
+    try:
+        names = [name.strip().lower() for name in next(reader, [])]
+        if "address" not in names:
+            raise InvalidRequest(
+                "This is no list of suppressions.",
+                [Problem("", "header", "line 1: name the columns there; one of them is address")],
+            )
+        begin = reader.line_num + 1
+        for cells in reader:
+            place, begin = f"line {begin}", reader.line_num + 1
+            if not any(cell.strip() for cell in cells):
+                continue
+            if len(cells) > len(names):
+                problems.append(Problem("", "cells", f"{place}: {len(cells)} cells under {len(names)} columns"))
+                continue
+            row = {name: _plain(cell.strip()) for name, cell in zip(names, cells, strict=False)}
+            if line := _line(row, place, problems):
+                lines.append(line)
+    except csv.Error as error:
+        problems.append(Problem("", "csv", f"line {reader.line_num}: {error}"))
+    if problems:
+        more = len(problems) - MAX_PROBLEMS
+        shown = problems[:MAX_PROBLEMS] + ([Problem("", "more", f"and {more} more")] if more > 0 else [])
+        raise InvalidRequest("Nothing was taken from this file, as it has mistakes.", shown)
+    return lines
+
+
+def _headed(rows: Iterable[Mapping[str, object]]) -> Iterator[Mapping[str, object]]:
+    yield dict(zip(COLUMNS, COLUMNS, strict=True))
+    yield from rows
+
+
+def _line(row: Mapping[str, str], place: str, problems: list[Problem]) -> Line | None:
+    """The row, or None with what is wrong with it appended to `problems`."""
+    known = len(problems)
+    address = None
+    written, recipient_hash = row.get("address", ""), row.get("recipient_hash", "").lower()
+    if written:
+        try:
+            address = addresses.parse(written)
+        except ValueError as error:
+            problems.append(Problem("", "address", f"{place}: {error}"))
+    elif not recipient_hash:
+        problems.append(Problem("", "address", f"{place}: the address is missing"))
+    elif not _HASH.fullmatch(recipient_hash):
+        problems.append(Problem("", "recipient_hash", f"{place}: a hash has 64 hex digits"))
+    scope = row.get("scope", "").lower() or "all"
+    if scope not in ("all", "marketing"):
+        problems.append(Problem("", "scope", f"{place}: the scope is all or marketing"))
+    for name in ("reason", "source", "event_id"):
+        if len(row.get(name, "")) > MAX_CELL_LENGTH or _CONTROL.search(row.get(name, "")):
+            limit = f"one line of at most {MAX_CELL_LENGTH} characters"
+            problems.append(Problem("", name, f"{place}: {name} must be {limit}"))
+    since = _time(row.get("since", ""), place, problems)
+    if len(problems) > known:
+        return None
+    return Line(
+        address=address,
+        recipient_hash=recipient_hash,
+        scope=scope,
+        reason=row.get("reason", "") or "manual",
+        since=since,
+        source=row.get("source") or None,
+        event_id=row.get("event_id") or None,
+    )
+
+
+def _time(text: str, place: str, problems: list[Problem]) -> datetime | None:
+    if not text:
+        return None
+    try:
+        at = datetime.fromisoformat(text)
+        return at.replace(tzinfo=at.tzinfo or UTC).astimezone(UTC)
+    except (ValueError, OverflowError):
+        problems.append(Problem("", "since", f"{place}: since must be an ISO 8601 time, such as 2026-02-21T14:30:00Z"))
+        return None
+
+
+def _harmless(cell: object) -> str:
+    text = "" if cell is None else str(cell)
+    return f"'{text}" if _FORMULA.match(text) else text
+
+
+def _plain(cell: str) -> str:
+    """What `_harmless` was given."""
+    return cell[1:] if cell.startswith("'") and _FORMULA.match(cell) else cell

@@ -1,0 +1,71 @@
+"""GET, POST /suppressions and what hangs below it."""
+
+from typing import Any
+
+import anyio.to_thread
+from litestar import Controller, Request, Response, delete, get, post
+from litestar.params import FromPath
+
+from service.models import Scope
+from service.requests import SuppressionRequest, parse
+from service.suppress import Suppression, reason_of
+from service.web.auth import caller_of, require, services_of
+from service.web.messages import as_time
+from service.web.parameters import number, parameters, truth
+
+_PARAMETERS = frozenset({"address", "scope", "lifted", "limit", "cursor"})
+
+
+class SuppressionController(Controller):
+    """Who must not be written to."""
+
+    path = "/suppressions"
+
+    @get("/", guards=[require(Scope.ADMIN)])
+    async def list_suppressions(self, request: Request[Any, Any, Any]) -> dict[str, Any]:
+        """What holds, newest first; with `lifted=true` what has ended, too."""
+        given = parameters(request, _PARAMETERS)
+        limit, lifted = number(given.pop("limit", "50"), "limit"), truth(given.pop("lifted", "false"), "lifted")
+        suppressor = services_of(request).suppressor
+        page = await anyio.to_thread.run_sync(lambda: suppressor.search(limit=limit, lifted=lifted, **given))
+        return {"items": [_as_json(item) for item in page.items], "total": page.total, "next": page.next}
+
+    @post("/", guards=[require(Scope.ADMIN)], status_code=201)
+    async def suppress(self, request: Request[Any, Any, Any]) -> Response[dict[str, Any]]:
+        """201 for a new one; 200 with the old one where this address is in this scope already."""
+        suppressor, caller, body = services_of(request).suppressor, caller_of(request), await request.body()
+
+        def work() -> tuple[Suppression, bool]:
+            return suppressor.add(parse(body, SuppressionRequest), caller, source="api")
+
+        item, is_new = await anyio.to_thread.run_sync(work)
+        headers = {"Location": f"/api/v1/email/suppressions/{item.id}"}
+        return Response(_as_json(item), status_code=201 if is_new else 200, headers=headers)
+
+    @get("/{suppression_id:str}", guards=[require(Scope.ADMIN)])
+    async def show_suppression(self, request: Request[Any, Any, Any], suppression_id: FromPath[str]) -> dict[str, Any]:
+        """One, lifted or not: who, when, why, and by which event."""
+        return _as_json(await anyio.to_thread.run_sync(services_of(request).suppressor.get, suppression_id))
+
+    @delete("/{suppression_id:str}", guards=[require(Scope.ADMIN)], status_code=200)
+    async def lift(self, request: Request[Any, Any, Any], suppression_id: FromPath[str]) -> dict[str, Any]:
+        """Ends it, and keeps on record that it was, who ended it, when, and why (`reason`)."""
+        reason = parameters(request, frozenset({"reason"})).get("reason")
+        suppressor, caller = services_of(request).suppressor, caller_of(request)
+        return _as_json(await anyio.to_thread.run_sync(lambda: suppressor.lift(suppression_id, caller, reason=reason)))
+
+
+def _as_json(item: Suppression) -> dict[str, Any]:
+    return {
+        "id": item.id,
+        "address": item.address,
+        "scope": item.scope,
+        "reason": reason_of(item),
+        "since": as_time(item.since),
+        "source": item.source,
+        "event_id": item.event_id,
+        "created_by": item.created_by,
+        "lifted_at": as_time(item.lifted_at),
+        "lifted_by": item.lifted_by,
+        "lift_reason": item.lift_reason,
+    }
