@@ -1,6 +1,5 @@
 """serve, api, worker: the processes."""
 
-import gc
 import shlex
 import signal
 import threading
@@ -11,7 +10,7 @@ import anyio.to_thread
 import click
 from litestar import Litestar
 
-from service import __version__
+from service import __version__, interpreter
 from service.cli.environment import read_settings
 from service.jobs import Worker
 from service.services import Services, build
@@ -20,9 +19,6 @@ from service.web.app import create_app
 
 #: For what handlers do outside of the event loop: reading the database, large bodies, first renderings.
 REQUEST_THREADS = 64
-#: Objects that may come between two looks for cycles; Python's own 700 are the variables of five requests.
-_COLLECT_AFTER = 10_000
-
 #: How often a worker's main thread wakes to see whether it was told to end.
 SIGNAL_LOOK_S = 0.2
 
@@ -95,8 +91,7 @@ def _serve(services: Services, host: str, port: int, running: Worker | None) -> 
     listener = server.bind(host, port)
     port = listener.getsockname()[1]
     app = create_app(services, lifespan=beside(services, running))
-    gc.freeze()  # what is built stays; looking through it again and again finds nothing
-    gc.set_threshold(_COLLECT_AFTER)
+    interpreter.settle()
     server.run(app, listener, on_ready=lambda: click.echo(_banner(services, host, port), err=True))
 
 

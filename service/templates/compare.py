@@ -60,7 +60,7 @@ def compare(base: Base, now: Files, key: str, report: Report, *, breaking: Sever
         return
     if path not in now:
         message = f"the template is gone; at {base.ref} it was there"
-        report.warning(Place(path, 1, 1), "template_removed", message, "see that no caller sends it any more")
+        report.warning(Place(path, 1, 1), "template-removed", message, "see that no caller sends it any more")
         return
     document = _front_matter(now, path)
     if document is None:
@@ -83,10 +83,10 @@ def _compare_versions(base: Base, now: Files, key: str, document: Document, repo
     hint = f"write version: {was + 1}"
     if is_now < was:
         message = f"the version went down: it is {was} at {base.ref}, and {is_now} here"
-        report.error(place, "version_went_down", message, hint)
+        report.error(place, "version-went-down", message, hint)
     else:
         message = f"the template has changed since {base.ref}, and its version is still {was}"
-        report.error(place, "version_not_raised", message, hint)
+        report.error(place, "version-not-raised", message, hint)
 
 
 def _compare_variables(before: Document, now: Document, report: Report, severity: Severity) -> None:
@@ -95,7 +95,7 @@ def _compare_variables(before: Document, now: Document, report: Report, severity
     for one in breaks(variables_schema(before, ignored), variables_schema(now, ignored)):
         message = f'variable "{one.variable}" {one.clause}'
         place = now.key_place(_nearest(one.path, now.keys))
-        report_it(place, "breaking_variable", message, "callers break: keep taking what they send, or use a new key")
+        report_it(place, "breaking-variable", message, "callers break: keep taking what they send, or use a new key")
 
 
 def _nearest(path: tuple[str, ...], keys: Iterable[tuple[str | int, ...]]) -> tuple[str, ...]:

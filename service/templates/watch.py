@@ -13,7 +13,7 @@ from pathlib import Path
 from watchfiles import watch
 
 #: Events are collected for `_DEBOUNCE_MS` at most, looked for every `_STEP_MS` (the default, 50, makes it slow).
-_STEP_MS = 10
+_STEP_MS = 5
 _DEBOUNCE_MS = 200
 _LOOK_S = 0.5
 #: Top-level names; None: anything.

@@ -139,7 +139,7 @@ def test_base_passes_where_nothing_has_changed(checkout: Checkout) -> None:
 def test_changed_content_needs_a_higher_version(checkout: Checkout) -> None:
     source = write_mail(checkout.mails, text=MAIL.replace("<mj-text>Bonjour", "<mj-text>Bonsoir"))
     [finding] = checked(checkout.mails, "--base", "main", code=1)
-    assert (finding["code"], finding["severity"]) == ("version_not_raised", "error")
+    assert (finding["code"], finding["severity"]) == ("version-not-raised", "error")
     assert (finding["file"], finding["line"], finding["column"]) == (
         "hello/template.mjml",
         line_of(source, "version: 1"),
@@ -154,7 +154,7 @@ def test_changed_content_needs_a_higher_version(checkout: Checkout) -> None:
 def test_every_part_of_the_own_source_counts(checkout: Checkout, name: str) -> None:
     content = "Bonjour {{ name }}" if name.endswith("txt") else MAIL.partition("---\n<")[2].join(["<", ""])
     (checkout.mails / "hello" / name).write_text(content)
-    assert "version_not_raised" in codes(checked(checkout.mails, "--base", "main", code=1))
+    assert "version-not-raised" in codes(checked(checkout.mails, "--base", "main", code=1))
 
 
 def test_examples_shared_parts_and_line_ends_need_no_version(checkout: Checkout) -> None:
@@ -171,7 +171,7 @@ def test_a_version_may_not_go_down(checkout: Checkout) -> None:
     checkout.commit()
     source = write_mail(checkout.mails, text=MAIL.replace("version: 1", "version: 4"))
     [finding] = checked(checkout.mails, "--base", "HEAD", code=1)
-    assert (finding["code"], finding["line"]) == ("version_went_down", line_of(source, "version: 4"))
+    assert (finding["code"], finding["line"]) == ("version-went-down", line_of(source, "version: 4"))
 
 
 def test_git_revert_is_excused(checkout: Checkout) -> None:
@@ -181,14 +181,14 @@ def test_git_revert_is_excused(checkout: Checkout) -> None:
     checkout.git("revert", "--no-edit", second)
     assert checked(checkout.mails, "--base", second, code=0) == []
     write_mail(checkout.mails, text=MAIL + "\n")
-    assert codes(checked(checkout.mails, "--base", second, code=1)) == ["version_went_down"]
+    assert codes(checked(checkout.mails, "--base", second, code=1)) == ["version-went-down"]
 
 
 def test_a_commit_of_the_branch_itself_excuses_nothing(checkout: Checkout) -> None:
     checkout.git("checkout", "--quiet", "-b", "topic")
     write_mail(checkout.mails, text=MAIL.replace("<mj-text>Bonjour", "<mj-text>Bonsoir"))
     checkout.commit()
-    assert codes(checked(checkout.mails, "--base", "main", code=1)) == ["version_not_raised"]
+    assert codes(checked(checkout.mails, "--base", "main", code=1)) == ["version-not-raised"]
 
 
 @pytest.mark.parametrize(
@@ -212,7 +212,7 @@ def test_a_narrower_variable_breaks_callers_at_its_line(checkout: Checkout, old:
     text = MAIL.replace(old, new).replace("version: 1", "version: 2")
     source = write_mail(checkout.mails, text=text)
     [finding] = checked(checkout.mails, "--base", "main", code=1)
-    assert (finding["code"], finding["severity"]) == ("breaking_variable", "error")
+    assert (finding["code"], finding["severity"]) == ("breaking-variable", "error")
     assert finding["line"] == line_of(source, "  amount:")
     assert said in finding["message"]
     [allowed] = checked(checkout.mails, "--base", "main", "--allow-breaking", code=0)
@@ -223,7 +223,7 @@ def test_a_removed_variable_and_a_new_required_one_break_callers(checkout: Check
     text = MAIL.replace("name", "nom").replace("version: 1", "version: 2")
     source = write_mail(checkout.mails, text=text)
     found = checked(checkout.mails, "--base", "main", code=1)
-    told = {(one["line"], one["message"]) for one in found if one["code"] == "breaking_variable"}
+    told = {(one["line"], one["message"]) for one in found if one["code"] == "breaking-variable"}
     assert told == {
         (line_of(source, "variables:"), 'variable "name" is gone, and who still sends it is refused'),
         (line_of(source, "  nom:"), 'variable "nom" is new and required'),
@@ -259,7 +259,7 @@ def test_a_template_that_is_gone_is_a_warning_and_may_be_named(checkout: Checkou
     (checkout.mails / "hello" / "template.mjml").unlink()
     for arguments in ([], ["hello"]):
         [finding] = checked(checkout.mails, *arguments, "--base", "main", code=0)
-        assert (finding["code"], finding["severity"]) == ("template_removed", "warning")
+        assert (finding["code"], finding["severity"]) == ("template-removed", "warning")
         assert (finding["file"], finding["line"], finding["column"]) == ("hello/template.mjml", 1, 1)
 
 
@@ -285,7 +285,7 @@ def test_the_templates_may_lie_at_the_top_of_the_checkout(tmp_path: Path) -> Non
     top.commit()
     assert checked(top.mails, "--base", "HEAD", code=0) == []
     write_mail(top.mails, text=MAIL.replace("<mj-text>Bonjour", "<mj-text>Bonsoir"))
-    assert codes(checked(top.mails, "--base", "HEAD", code=1)) == ["version_not_raised"]
+    assert codes(checked(top.mails, "--base", "HEAD", code=1)) == ["version-not-raised"]
 
 
 def test_base_ignores_hooks_settings_and_variables_of_git(checkout: Checkout, tmp_path: Path) -> None:

@@ -53,7 +53,7 @@ def test_only_what_the_commit_touches_is_checked_against_the_last_one(checkout: 
     refused = commit(checkout, "email_templates/hello")
     said = refused.stdout + refused.stderr
     assert refused.returncode == 1
-    assert "[version_not_raised]" in said
+    assert "[version-not-raised]" in said
     assert "other/" not in said
     assert "not staged" in said
     write_mail(checkout.mails, text=MAIL.replace("<mj-text>Bonjour", "<mj-text>Bonsoir").replace("on: 1", "on: 2"))
@@ -90,7 +90,7 @@ def test_a_deleted_template_is_warned_of_and_may_go(checkout: Checkout) -> None:
     checkout.git("rm", "-r", "--quiet", "email_templates/hello")
     done = checkout.attempt("commit", "--quiet", "--message", "A change")
     assert done.returncode == 0
-    assert "[template_removed]" in done.stdout + done.stderr
+    assert "[template-removed]" in done.stdout + done.stderr
     checkout.git("rm", "-r", "--quiet", "email_templates/other")
     assert checkout.attempt("commit", "--quiet", "--message", "All of them").returncode == 0
 

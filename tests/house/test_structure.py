@@ -14,13 +14,56 @@ FILES = sorted(HOUSE.rglob("*.py"))
 
 #: From the ground up; a file may import what lies lower, and its own room.
 FLOORS = [
-    {"models", "errors", "settings", "addresses", "attachments", "requests", "logs", "turns"} | {"suppression_file"},
-    {"templates", "store", "delivery", "feedback"},
-    {"admission", "letter", "enqueue", "revisions", "settle", "pace"},
-    {"accept", "access", "audit", "browse", "cancel", "check", "deliver"}
-    | {"preview", "publish", "readiness", "record", "resend", "scaffold", "suppress"},
-    {"services"},
-    {"jobs", "cli", "web"},
+    {
+        "models",
+        "errors",
+        "settings",
+        "addresses",
+        "attachments",
+        "requests",
+        "logs",
+        "turns",
+        "interpreter",
+        "suppression_file",
+    },
+    {
+        "templates",
+        "store",
+        "delivery",
+        "feedback",
+    },
+    {
+        "admission",
+        "letter",
+        "enqueue",
+        "revisions",
+        "settle",
+        "pace",
+    },
+    {
+        "accept",
+        "access",
+        "audit",
+        "browse",
+        "cancel",
+        "check",
+        "deliver",
+        "preview",
+        "publish",
+        "readiness",
+        "record",
+        "resend",
+        "scaffold",
+        "suppress",
+    },
+    {
+        "services",
+    },
+    {
+        "jobs",
+        "cli",
+        "web",
+    },
 ]
 ROOMS, VERBS, DOORS = FLOORS[1], FLOORS[3], FLOORS[5]
 

@@ -48,7 +48,7 @@ def codes() -> set[str]:
 
 def test_this_test_reads_the_codes() -> None:
     found = codes()
-    assert {"unused-variable", "unclosed-tag", "too-much", "version_not_raised", "breaking_variable"} <= found
+    assert {"unused-variable", "unclosed-tag", "too-much", "version-not-raised", "breaking-variable"} <= found
     assert all(re.fullmatch(r"[a-z][a-z0-9]*([-_][a-z0-9]+)+", code) for code in found)
 
 
