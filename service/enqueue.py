@@ -13,8 +13,9 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, time, timedelta
 from functools import lru_cache
+from itertools import islice
 from queue import Empty, SimpleQueue
-from time import sleep
+from time import monotonic, sleep
 from typing import cast
 
 from service.errors import StoreBusy
@@ -25,34 +26,59 @@ from service.store.archive import PackedBody, Packer, PlainBody, Revision
 from service.store.database import Database, Transaction
 from service.store.limits import Suppression
 
-#: Sends that may wait for their commit, at 2,000 a second half a second of waiting. More are told to come again.
-MAX_WAITING = 1_000
+#: Mails that may wait for their commit, at 5,000 a second one second of waiting. While so many do, who comes is told to
+#: come again; a batch may overshoot it by its own length.
+MAX_WAITING = 5_000
 #: One transaction takes no more copies than this, so that other processes get their turn.
 _MAX_COPIES = 256
 #: Where requests come at once, as the last transaction shows, the next one waits so long for more: each takes the
 #: interpreter from those who render, and a busy process would make one for every few mails.
 _LINGER_S = 0.005
 _MAX_PACKERS = 100
+#: A database that took so long to refuse is held by somebody: it would keep the next one waiting as long.
+_LONG_S = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class Letter:
+    """One rendering, and the copies of it, at least one: they share body and attachments."""
+
+    copies: Sequence[NewMessage]
+    body: PlainBody
+
+    @classmethod
+    def of(cls, copies: Sequence[NewMessage]) -> "Letter":
+        """Raises ValueError for lone surrogates."""
+        return cls(copies, PlainBody.of(copies[0].html, copies[0].text))
 
 
 @dataclass(frozen=True, slots=True)
 class Parcel:
-    """A send that is ready to be written. Its copies share body and attachments, and there is at least one."""
+    """A send that is ready to be written: at least one letter."""
 
     send: Send
-    copies: Sequence[NewMessage]
+    letters: Sequence[Letter]
     revision: Revision
+
+    @property
+    def copies(self) -> list[NewMessage]:
+        """Those of all its letters, in their order."""
+        return [copy for letter in self.letters for copy in letter.copies]
+
+    @property
+    def size(self) -> int:
+        """How many copies those are."""
+        return sum(len(letter.copies) for letter in self.letters)
 
 
 class _Waiting:
-    """A parcel, its body, and the place where its answer is waited for: in a thread, or in a `loop`."""
+    """A parcel, and the place where its answer is waited for: in a thread, or in a `loop`."""
 
-    __slots__ = ("answer", "body", "loop", "parcel")
+    __slots__ = ("answer", "loop", "parcel", "size")
 
     def __init__(self, parcel: Parcel, loop: asyncio.AbstractEventLoop | None) -> None:
-        first = parcel.copies[0]
         self.parcel = parcel
-        self.body = PlainBody.of(first.html, first.text)
+        self.size = parcel.size
         self.loop = loop
         self.answer: _Answer = Future() if loop is None else loop.create_future()
 
@@ -72,6 +98,8 @@ class Intake:
         self._max_waiting = max_waiting
         self._packer = lru_cache(_MAX_PACKERS)(Packer)
         self._queue: SimpleQueue[_Waiting | None] = SimpleQueue()
+        self._gate = threading.Lock()  # guards _waits
+        self._waits = 0  # copies, in all that is in the queue
         self._bell = _Bell(ring)
         self._was_shared = False
         self._thread = threading.Thread(target=self._run, name="intake", daemon=True)
@@ -98,23 +126,36 @@ class Intake:
         self._thread.join()
         self._bell.close()
 
-    def _put(self, parcel: Parcel, loop: asyncio.AbstractEventLoop | None) -> _Answer:
-        if self._queue.qsize() >= self._max_waiting:
+    def require_room(self) -> None:
+        """Raises StoreBusy while so much waits that nothing more is taken: before work is done for nothing."""
+        if self._waits >= self._max_waiting:
             raise StoreBusy("Too many requests wait to be stored.")
+
+    def _put(self, parcel: Parcel, loop: asyncio.AbstractEventLoop | None) -> _Answer:
         waiting = _Waiting(parcel, loop)
+        with self._gate:
+            self.require_room()
+            self._waits += waiting.size
         self._queue.put(waiting)
         return waiting.answer
 
     def _run(self) -> None:
         while batch := self._next():
+            began_s = monotonic()
             try:
                 told = self._write(batch)
             except StoreBusy as error:
-                # Who came meanwhile has waited for the same database: nobody waits for two time-outs.
-                told = [(waiting, _anew(error)) for waiting in [*batch, *self._drained()]]
+                # What is full or broken says so at once, and perhaps of one of them only.
+                told = self._after(error, batch, began_s)
             except Exception as error:
                 told = [(batch[0], error)] if len(batch) == 1 else self._write_each(batch)
             _tell(told)
+
+    def _after(self, error: StoreBusy, batch: Sequence[_Waiting], began_s: float) -> list[_Told]:
+        """Who has waited for a database that is held is told, with all who came meanwhile: nobody waits twice."""
+        if monotonic() - began_s > _LONG_S:
+            return [(waiting, _anew(error)) for waiting in [*batch, *self._drained()]]
+        return [(batch[0], error)] if len(batch) == 1 else self._write_each(batch)
 
     def _next(self) -> list[_Waiting]:
         """All that wait, at least one; [] at the end."""
@@ -123,12 +164,10 @@ class Intake:
             return []
         if self._was_shared:
             sleep(_LINGER_S)
-        batch, copies = [first], len(first.parcel.copies)
-        for waiting in self._drained():
+        batch, copies = [self._taken(first)], first.size
+        while copies < _MAX_COPIES and (waiting := next(self._drained(), None)):
             batch.append(waiting)
-            copies += len(waiting.parcel.copies)
-            if copies >= _MAX_COPIES:
-                break
+            copies += waiting.size
         self._was_shared = len(batch) > 1
         return batch
 
@@ -141,7 +180,12 @@ class Intake:
             if waiting is None:
                 self._queue.put(None)
                 return
-            yield waiting
+            yield self._taken(waiting)
+
+    def _taken(self, waiting: _Waiting) -> _Waiting:
+        with self._gate:
+            self._waits -= waiting.size
+        return waiting
 
     def _write(self, batch: Sequence[_Waiting]) -> list[_Told]:
         parcels = list(zip([one.parcel for one in batch], self._packed(batch), strict=True))
@@ -152,21 +196,30 @@ class Intake:
     def _write_each(self, batch: Sequence[_Waiting]) -> list[_Told]:
         """One of them can't be stored, and took the others with it: each by itself, so that it is told which."""
         told: list[_Told] = []
-        for waiting in batch:
+        for n, waiting in enumerate(batch):
+            began_s = monotonic()
             try:
                 told += self._write([waiting])
+            except StoreBusy as error:
+                told.append((waiting, error))
+                if monotonic() - began_s > _LONG_S:
+                    return told + [(other, _anew(error)) for other in batch[n + 1 :]]
             except Exception as error:
                 told.append((waiting, error))
         return told
 
-    def _packed(self, batch: Sequence[_Waiting]) -> list[PackedBody]:
-        by_dictionary: dict[bytes | None, list[int]] = defaultdict(list)
-        for n, waiting in enumerate(batch):
-            by_dictionary[waiting.parcel.revision.dictionary].append(n)
-        packed: dict[int, PackedBody] = {}
-        for dictionary, places in by_dictionary.items():
-            packed |= zip(places, self._packer(dictionary).pack_all([batch[n].body for n in places]), strict=True)
-        return [packed[n] for n in range(len(batch))]
+    def _packed(self, batch: Sequence[_Waiting]) -> list[list[PackedBody]]:
+        """The body of each letter of each of them, packed; those of one dictionary together."""
+        by_dictionary: dict[bytes | None, list[PlainBody]] = defaultdict(list)
+        for waiting in batch:
+            of_revision = by_dictionary[waiting.parcel.revision.dictionary]
+            of_revision += [letter.body for letter in waiting.parcel.letters]
+        packed = {
+            dictionary: iter(self._packer(dictionary).pack_all(bodies)) for dictionary, bodies in by_dictionary.items()
+        }
+        return [
+            list(islice(packed[waiting.parcel.revision.dictionary], len(waiting.parcel.letters))) for waiting in batch
+        ]
 
 
 def _tell(told: Sequence[_Told]) -> None:
@@ -222,11 +275,11 @@ class _Bell:
 
 
 def _store(
-    tx: Transaction, parcels: Sequence[tuple[Parcel, PackedBody]], settings: Settings
+    tx: Transaction, parcels: Sequence[tuple[Parcel, Sequence[PackedBody]]], settings: Settings
 ) -> dict[str, list[NewMessage]]:
     """The copies by the id of their send, as they were decided; without those whose idempotency key is taken."""
     taken = messages.add_sends(tx, [parcel.send for parcel, _ in parcels])
-    fresh = [(parcel, body) for parcel, body in parcels if parcel.send.id not in taken]
+    fresh = [(parcel, bodies) for parcel, bodies in parcels if parcel.send.id not in taken]
     for revision in {parcel.revision.revision: parcel.revision for parcel, _ in fresh}.values():
         archive.save_revision(tx, revision)
     copies = [copy for parcel, _ in fresh for copy in parcel.copies]
@@ -237,11 +290,19 @@ def _store(
     # Slots are claimed in the order of the hashes, so that two transactions never wait for each other.
     in_order = sorted(copies, key=lambda copy: copy.recipient_hash)
     decided = {copy.id: _decide(tx, copy, suppressed[copy.stream], settings) for copy in in_order}
-    stored = {parcel.send.id: [decided[copy.id] for copy in parcel.copies] for parcel, _ in fresh}
-    messages.add_messages(
-        tx, [(parcel.send, [(copy, body) for copy in stored[parcel.send.id]]) for parcel, body in fresh]
-    )
-    return stored
+    written = [
+        (
+            parcel.send,
+            [
+                (decided[copy.id], body)
+                for letter, body in zip(parcel.letters, bodies, strict=True)
+                for copy in letter.copies
+            ],
+        )
+        for parcel, bodies in fresh
+    ]
+    messages.add_messages(tx, written)
+    return {send.id: [copy for copy, _ in pairs] for send, pairs in written}
 
 
 def _anew(error: StoreBusy) -> StoreBusy:

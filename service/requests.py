@@ -3,9 +3,10 @@
 The shape only. Whether a template exists, its variables fit or an address can be written to is for the verbs.
 """
 
-from collections.abc import Mapping
+import hashlib
+from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, Protocol, TypeVar
 
 import msgspec
 from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, ValidationError
@@ -13,8 +14,10 @@ from pydantic_core import PydanticCustomError
 
 from service.errors import InvalidRequest, MalformedRequest, Problem
 
-#: A sane bound on how many private copies one request may make.
+#: A sane bound on how many private copies one letter may make.
 MAX_RECIPIENTS = 100
+#: And on the letters, and the copies of all of them, in one batch: one transaction holds them.
+MAX_BATCH = 1_000
 MAX_METADATA_BYTES = 4_096
 
 _Key = Annotated[str, StringConstraints(min_length=1, max_length=100)]
@@ -55,19 +58,64 @@ class AttachmentRequest(_Request):
     data_base64: str
 
 
-class SendRequest(_Request):
-    """The body of `POST /send`. `to` is one address, several separated by commas, or a list."""
+class LetterRequest(Protocol):
+    """What is one's own in a mail: who gets it, what it says, what goes with it."""
 
-    to: _Addresses | list[_Addresses]
+    @property
+    def to(self) -> str | list[str]: ...
+
+    @property
+    def variables(self) -> dict[str, Any]: ...
+
+    @property
+    def attachments(self) -> list[AttachmentRequest]: ...
+
+
+class _Order(_Request):
+    """What all mails of a send share."""
+
     template_key: _Key
     template_version: int | None = Field(None, ge=1, le=2**31 - 1)
     locale: _Locale | None = None
-    variables: _Variables = Field(default_factory=dict)
-    attachments: list[AttachmentRequest] = Field(default_factory=list, max_length=50)
     reply_to: _Addresses | None = None
     source_endpoint: _Line | None = None
     send_at: Annotated[AwareDatetime, BeforeValidator(_iso_8601), Field(strict=False)] | None = None
     metadata: dict[str, Any] = Field(default_factory=dict)
+
+
+class SendRequest(_Order):
+    """The body of `POST /send`. `to` is one address, several separated by commas, or a list."""
+
+    to: _Addresses | list[_Addresses]
+    variables: _Variables = Field(default_factory=dict)
+    attachments: list[AttachmentRequest] = Field(default_factory=list, max_length=50)
+
+    @property
+    def letters(self) -> Sequence[tuple[str, LetterRequest]]:
+        """Itself, the only one, and its JSON pointer."""
+        return [("", self)]
+
+
+class BatchLetter(_Request):
+    """One of the letters of a batch."""
+
+    to: _Addresses | list[_Addresses]
+    variables: _Variables = Field(default_factory=dict)
+    attachments: list[AttachmentRequest] = Field(default_factory=list, max_length=50)
+
+
+class BatchRequest(_Order):
+    """The body of `POST /send/batch`: one template, many letters, all of them or none."""
+
+    messages: list[BatchLetter] = Field(min_length=1, max_length=MAX_BATCH)
+
+    @property
+    def letters(self) -> Sequence[tuple[str, LetterRequest]]:
+        """Each with its JSON pointer."""
+        return [(f"/messages/{n}", letter) for n, letter in enumerate(self.messages)]
+
+
+Order = SendRequest | BatchRequest
 
 
 class TestRequest(_Request):
@@ -141,6 +189,12 @@ def parse(body: bytes, kind: type[R]) -> R:
 def digest_input(route: str, request: BaseModel) -> bytes:
     """Bytes that are the same for requests that mean the same, for the digest behind an Idempotency-Key."""
     return msgspec.json.encode([route, request.model_dump(mode="python")], order="deterministic", enc_hook=_as_text)
+
+
+def digest_of(order: Order) -> str:
+    """What tells whether a request is the one that came before under its Idempotency-Key."""
+    route = "send" if isinstance(order, SendRequest) else "send/batch"
+    return hashlib.sha256(digest_input(route, order)).hexdigest()
 
 
 def to_json(value: Mapping[str, Any]) -> bytes:

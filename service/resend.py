@@ -6,7 +6,7 @@ from datetime import datetime
 
 import uuid_utils
 
-from service.enqueue import Intake, Parcel
+from service.enqueue import Intake, Letter, Parcel
 from service.errors import Gone, NotFound
 from service.models import Caller, NewMessage, Send, Status
 from service.store import archive, history
@@ -79,5 +79,5 @@ class Resender:
             is_test=old.is_test,
             resend_of=old.id,
         )
-        [stored] = self.intake.write(Parcel(send, [copy], revision))
+        [stored] = self.intake.write(Parcel(send, [Letter.of([copy])], revision))
         return stored

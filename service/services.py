@@ -14,7 +14,7 @@ import structlog
 from pydantic import SecretStr
 
 from service import addresses
-from service.accept import Acceptor
+from service.accept import Acceptor, Drafter
 from service.access import Access
 from service.audit import Auditor
 from service.browse import Browser
@@ -145,7 +145,9 @@ def build(
         ),
         intake=intake,
         acceptor=Acceptor(
-            database, catalogue, settings, budget(settings), pseudonym_key, now, intake, domain, revisions=revisions
+            database,
+            Drafter(database, catalogue, settings, budget(settings), pseudonym_key, now, domain, revisions=revisions),
+            intake,
         ),
         deliverer=Deliverer(
             database,

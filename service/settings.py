@@ -97,6 +97,9 @@ class Settings(BaseModel):
     email_max_attachment_size_mb: int = Field(
         10, ge=0, le=100, description="Attachments of a message together, decoded, MiB"
     )
+    email_max_batch_size_mb: int = Field(
+        64, ge=1, le=1024, description="A whole request of POST /send/batch, attachments in base64 included, MiB"
+    )
     email_allowed_attachment_types: CommaSeparated = Field(
         ("pdf", "png", "jpg", "json", "csv"), description="File name endings, separated by commas"
     )
@@ -179,6 +182,10 @@ class Settings(BaseModel):
     @property
     def max_attachments_bytes(self) -> int:
         return self.email_max_attachment_size_mb * 1024 * 1024
+
+    @property
+    def max_batch_bytes(self) -> int:
+        return self.email_max_batch_size_mb * 1024 * 1024
 
     def with_changes(self, **changes: Any) -> "Settings":
         """A validated copy with these settings changed."""

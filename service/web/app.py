@@ -27,10 +27,15 @@ Lifespan = Callable[[Litestar], AbstractAsyncContextManager[None]]
 
 def create_app(services: Services, *, lifespan: Lifespan | None = None) -> Litestar:
     """The ASGI application over these services; `lifespan` runs what lives beside it."""
+    # Only the limit on the body differs, and Litestar has it by layer, not by request.
+    batches = Router(
+        "/", route_handlers=[send.BatchController], request_max_body_size=services.settings.max_batch_bytes
+    )
     api = Router(
         "/api/v1/email",
         route_handlers=[
             send.SendController,
+            batches,
             templates.TemplateController,
             messages.MessageController,
             suppressions.SuppressionController,

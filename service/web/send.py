@@ -1,4 +1,4 @@
-"""POST /send."""
+"""POST /send, /send/batch."""
 
 from typing import Any
 
@@ -14,17 +14,33 @@ MAX_IDEMPOTENCY_KEY_LENGTH = 255
 
 
 class SendController(Controller):
-    """Takes mail."""
+    """Takes mail. Bodies are JSON whatever their content type says: `curl -d` calls them a form."""
 
     @post("/send", guards=[require(Scope.SEND)], status_code=201)
     async def send(self, request: Request[Any, Any, Any]) -> Response[dict[str, Any]]:
-        """201 once the mail is on disk. The body is JSON whatever its content type says: `curl -d` calls it a form."""
+        """201 once the mail is on disk."""
         services, caller = services_of(request), caller_of(request)
         key = idempotency_key(request)
-        accepted = await services.acceptor.take(await request.body(), caller, idempotency_key=key)
-        location = f"/api/v1/email/messages/{accepted.messages[0].id}"
-        headers = {"Location": location} | ({"Idempotency-Replayed": "true"} if accepted.replayed else {})
-        return Response(as_json(accepted), status_code=201, headers=headers)
+        return _created(await services.acceptor.take(await request.body(), caller, idempotency_key=key))
+
+
+class BatchController(Controller):
+    """Takes many mails at once; a body of its own size."""
+
+    @post("/send/batch", guards=[require(Scope.SEND)], status_code=201)
+    async def send_batch(self, request: Request[Any, Any, Any]) -> Response[dict[str, Any]]:
+        """201 once all of them are on disk; where one of them has a mistake, none is."""
+        services, caller = services_of(request), caller_of(request)
+        key = idempotency_key(request)
+        services.intake.require_room()  # before the body is read
+        return _created(await services.acceptor.take_batch(await request.body(), caller, idempotency_key=key))
+
+
+def _created(accepted: Accepted) -> Response[dict[str, Any]]:
+    """`Location` is the first message."""
+    location = f"/api/v1/email/messages/{accepted.messages[0].id}"
+    headers = {"Location": location} | ({"Idempotency-Replayed": "true"} if accepted.replayed else {})
+    return Response(as_json(accepted), status_code=201, headers=headers)
 
 
 def as_json(accepted: Accepted) -> dict[str, Any]:

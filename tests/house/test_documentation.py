@@ -60,6 +60,7 @@ def test_the_readme_lists_every_route() -> None:
     served = set()
     for controller, prefix in (
         (send.SendController, "/api/v1/email"),
+        (send.BatchController, "/api/v1/email"),
         (templates.TemplateController, "/api/v1/email"),
         (messages.MessageController, "/api/v1/email"),
         (suppressions.SuppressionController, "/api/v1/email"),

@@ -12,7 +12,7 @@ from service.models import Scope
 from service.web.health import HealthController
 from service.web.mailbox import MailboxController
 from service.web.messages import MessageController
-from service.web.send import SendController
+from service.web.send import BatchController, SendController
 from service.web.suppressions import SuppressionController
 from service.web.templates import TemplateController
 
@@ -21,6 +21,7 @@ WELCOME = {"reseller_name": "Tech", "validation_link": "https://rgz.bj", "estima
 #: A route that is on no line here has no owner yet, and fails the test.
 SCOPES = {
     ("POST", "/send"): Scope.SEND,
+    ("POST", "/send/batch"): Scope.SEND,
     ("GET", "/templates"): Scope.READ,
     ("GET", "/templates/{key}"): Scope.READ,
     ("PUT", "/templates/{key}"): Scope.ADMIN,
@@ -47,6 +48,7 @@ OPEN = {("GET", "/healthz"), ("GET", "/readyz")}
 def test_every_route_has_a_guard_with_its_scope() -> None:
     controllers = [
         SendController,
+        BatchController,
         TemplateController,
         MessageController,
         SuppressionController,

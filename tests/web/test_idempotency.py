@@ -1,8 +1,12 @@
 """The header Idempotency-Key: the same request again gets the first answer, and no second mail."""
 
+import shutil
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
-from running import Running
+import pytest
+
+from running import ROOT, Running, running, settings_for
 
 WELCOME = {"reseller_name": "Tech", "validation_link": "https://rgz.bj", "estimated_duration": "7 jours"}
 
@@ -64,3 +68,29 @@ def test_many_at_once_make_one_mail(service: Running) -> None:
     service.until(next(a for a in answers if a.status_code == 201).json()["messages"][0]["id"], "sent")
     page = service.admin.get("/api/v1/email/messages", params={"to": "race@example.com"}).json()
     assert page["total"] == 1
+
+
+@pytest.mark.parametrize(("change", "status"), [("inactive", 409), ("broken", 503), ("gone", 404)])
+def test_the_first_answer_stands_whatever_has_become_of_its_template(tmp_path: Path, change: str, status: int) -> None:
+    templates = tmp_path / "templates"
+    for name in ("_shared", "onboarding_welcome"):
+        shutil.copytree(ROOT / "email_templates" / name, templates / name)
+    source = templates / "onboarding_welcome" / "template.mjml"
+    settings = settings_for(tmp_path, email_templates_dir=templates)
+    with running(settings, works=False) as service:
+        first = post(service, "once", body("a@example.com"))
+        assert first.status_code == 201
+    if change == "gone":
+        shutil.rmtree(source.parent)
+    elif change == "inactive":
+        source.write_text(source.read_text().replace("active: true", "active: false"))
+    else:
+        source.write_text(source.read_text().replace("</mj-body>", "<mj-txt>?</mj-txt></mj-body>"))
+    with running(settings, works=False) as service:
+        assert post(service, "new", body("a@example.com")).status_code == {"gone": 404, "inactive": 409}.get(
+            change, 503
+        )
+        again = post(service, "once", body("a@example.com"))
+        assert again.status_code == 201, again.text
+        assert again.json() == first.json()
+        assert service.services.database.read("SELECT COUNT(*) AS n FROM email_messages")[0]["n"] == 1
