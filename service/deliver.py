@@ -18,6 +18,7 @@ from itertools import takewhile
 import structlog
 
 from service import letter, settle
+from service.consequence import Consequences
 from service.delivery.outcome import OutcomeKind, Transport
 from service.errors import ArchiveCorrupt, StoreBusy
 from service.models import Claimed, Priority, Stream
@@ -37,6 +38,8 @@ CYCLE_S = 0.02
 COMMIT_AT = 50
 #: A look for what dead workers left, and for what has waited too long.
 TIDY_EVERY_S = 5.0
+#: Such a look takes in reports that came before their message was known, as far back as this.
+EARLY_SINCE = timedelta(minutes=10)
 #: Bulk moves while urgent work keeps coming: one claim in so many begins at the other end.
 FAIR_EVERY = 10
 #: And takes no more than this: urgent mail waits behind it.
@@ -80,6 +83,7 @@ class Deliverer:
         transport: Transport,
         clock: Callable[[], datetime],
         owner: str,
+        consequences: Consequences,
         *,
         connections_max: int = 20,
         per_second_max: float | None = None,
@@ -91,12 +95,14 @@ class Deliverer:
         self.transport = transport
         self.clock = clock
         self.owner = owner
+        self.consequences = consequences
         self.boot = boot
         self.chance = chance or random.SystemRandom()
         self.commit_at = commit_at
         self.headings = letter.Headings()
         self.pace = Pace(connections_max=connections_max, per_second_max=per_second_max)
         self._tidied_boot_s = float("-inf")
+        self._has_swept_early = False
         self._last_clocks: tuple[datetime, float] | None = None
         self._began_boot_s = boot()
         self._tidy_not_before_s = self._began_boot_s
@@ -134,6 +140,10 @@ class Deliverer:
         # Every worker that lives has renewed since we began: what ends later was leased before the clock was set back.
         latest = now + timedelta(seconds=2 * LEASE_S) if boot_s - self._began_boot_s > LEASE_S else None
         self.database.write(lambda tx: (claims.sweep(tx, now=now, latest=latest), claims.expire(tx, now)))
+        # At its first look a worker takes all; what comes later and is missed lies but a moment back.
+        since = now - EARLY_SINCE if self._has_swept_early else None
+        self.database.write(lambda tx: self.consequences.sweep(tx, since=since))
+        self._has_swept_early = True
 
     def _look_at_clocks(self, boot_s: float) -> None:
         """Set forward, the clock makes every lease look lapsed: their owners first get the time to renew them.
@@ -216,10 +226,12 @@ class _Drain:
         if not (results or back or old or self._unread or room > 0):
             return []
         back_ids = [held.id for held in back] + self._unread
+        named = [result.outcome.provider_id for result in results if result.outcome.provider_id]
         owner, order = self._of.owner, self._of.claim_order(self._turn)
 
         def work(tx: Transaction) -> tuple[set[str], list[str]]:
             settle.record_all(tx, results, owner=owner, chance=self._of.chance)
+            self._of.consequences.apply_early(tx, named)
             for message_id in back_ids:
                 claims.hand_back(tx, message_id, owner=owner)
             renewed = claims.renew(tx, [held.id for held in old], owner=owner, now=now, lease_s=LEASE_S)

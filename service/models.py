@@ -58,7 +58,8 @@ class Status(StrEnum):
 _FEEDBACK = frozenset({Status.DELIVERED, Status.BOUNCED, Status.COMPLAINT})
 
 #: From each state, the states it may go to. Feedback may overtake our own commit, so it is allowed
-#: from `queued` and `sending` too; a late bounce beats `delivered`.
+#: from `queued` and `sending` too; a late bounce beats `delivered`. Who gave up may be told that it has arrived after
+#: all: the server had taken it, and its answer was lost.
 TRANSITIONS: Mapping[Status, frozenset[Status]] = {
     Status.QUEUED: _FEEDBACK | {Status.SENDING, Status.CANCELLED, Status.SUPPRESSED, Status.FAILED},
     Status.SENDING: _FEEDBACK | {Status.SENT, Status.QUEUED, Status.FAILED},
@@ -66,7 +67,7 @@ TRANSITIONS: Mapping[Status, frozenset[Status]] = {
     Status.DELIVERED: frozenset({Status.BOUNCED, Status.COMPLAINT}),
     Status.BOUNCED: frozenset({Status.COMPLAINT}),
     Status.COMPLAINT: frozenset(),
-    Status.FAILED: frozenset(),
+    Status.FAILED: _FEEDBACK,
     Status.SUPPRESSED: frozenset(),
     Status.RATE_LIMITED: frozenset(),
     Status.CANCELLED: frozenset(),

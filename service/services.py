@@ -19,6 +19,7 @@ from service.access import Access
 from service.audit import Auditor
 from service.browse import Browser
 from service.cancel import Canceller
+from service.consequence import Consequences, SoftBounces
 from service.deliver import Deliverer, boot_clock
 from service.delivery import queue
 from service.delivery.mailbox import Mailbox
@@ -31,6 +32,7 @@ from service.models import Scope
 from service.preview import Previewer
 from service.publish import Publisher
 from service.readiness import Readiness
+from service.record import Recorder
 from service.resend import Resender
 from service.revisions import Revisions
 from service.settings import Settings
@@ -68,6 +70,7 @@ class Services:
     previewer: Previewer
     publisher: Publisher
     readiness: Readiness
+    recorder: Recorder
     resender: Resender
     suppressor: Suppressor
     clock: Callable[[], datetime]
@@ -130,6 +133,8 @@ def build(
 
     domain = addresses.parse(settings.smtp_from_email).domain
     intake = Intake(database, settings, ring)
+    soft_bounces = SoftBounces(settings.email_soft_bounce_limit, settings.email_soft_bounce_days)
+    consequences = Consequences(now, pseudonym_key, soft_bounces)
     owner = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
     return Services(
         settings=settings,
@@ -154,6 +159,7 @@ def build(
             transport,
             now,
             owner,
+            consequences,
             connections_max=settings.smtp_max_connections,
             per_second_max=settings.smtp_max_per_second,
             boot=boot,
@@ -173,6 +179,7 @@ def build(
             now,
         ),
         readiness=Readiness(database, catalogue, transport, now),
+        recorder=Recorder(database, consequences, now),
         resender=Resender(database, intake, now),
         suppressor=Suppressor(database, pseudonym_key, now),
         clock=now,

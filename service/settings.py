@@ -92,6 +92,10 @@ class Settings(BaseModel):
     )
     email_audit_retention_days: int = Field(365, ge=1, description="Rows go after this time, days")
     email_auto_anonymize_after_days: int = Field(90, ge=1, description="Persons go from the rows after this time, days")
+    email_soft_bounce_limit: int = Field(
+        5, ge=1, le=1000, description="Temporary bounces after which an address is suppressed, mails"
+    )
+    email_soft_bounce_days: int = Field(30, ge=1, le=365, description="Time within which those are counted, days")
     email_timezone: str = Field("Africa/Porto-Novo", description="Time zone of a calendar day in limits")
 
     email_max_attachment_size_mb: int = Field(

@@ -25,7 +25,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from service.store.database import open_database
+from service.store.database import Database, open_database
 from service.store.migrations import migrate
 
 _NOBODY = 65534
@@ -129,6 +129,18 @@ def migrated_postgresql_url(_migrated_postgresql: str) -> Iterator[str]:
         for (table,) in tables:
             if table != "schema_migrations":
                 connection.execute(f"DELETE FROM {table}".encode())
+
+
+@pytest.fixture(params=("sqlite", "postgresql"))
+def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
+    """A database with all tables and no rows: whatever uses it runs on SQLite and on PostgreSQL."""
+    if request.param == "sqlite":
+        database = open_database(f"sqlite:///{tmp_path / 'store.db'}")
+        migrate(database)
+    else:
+        database = open_database(request.getfixturevalue("migrated_postgresql_url"))
+    yield database
+    database.close()
 
 
 @pytest.fixture(scope="session")

@@ -111,6 +111,7 @@ def drain(services: Services, count: int, *, commit_at: int = COMMIT_AT, slow_di
         services.transport,
         services.clock,
         "bench",
+        services.deliverer.consequences,
         connections_max=services.settings.smtp_max_connections,
         commit_at=commit_at,
     )

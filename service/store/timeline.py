@@ -127,7 +127,8 @@ def note_sent(tx: Transaction, message_id: str, event: Event, changes: Mapping[s
     noted = {"sent_at": event.at} | {name: changes[name] for name in _NOTED_LATE if name in changes}
     happened = tx.execute(
         f"UPDATE email_messages SET {_set(noted)}"
-        " WHERE id = :id AND status IN ('delivered', 'bounced', 'complaint') AND sent_at IS NULL RETURNING id",
+        " WHERE id = :id AND status IN ('delivered', 'bounced', 'complaint', 'failed') AND sent_at IS NULL"
+        " RETURNING id",
         {**legible(noted), "id": message_id},
     )
     if happened:

@@ -28,6 +28,8 @@ _FEEDBACK = {
     Status.BOUNCED: EventType.BOUNCED,
     Status.COMPLAINT: EventType.COMPLAINT,
 }
+#: Where a worker that comes late with its `sent` still notes it.
+_OVERTAKEN = frozenset({*_FEEDBACK, Status.FAILED})
 
 
 @dataclass
@@ -137,7 +139,8 @@ class Histories(RuleBasedStateMachine):
         before = len(self.events(id_))
         self.write(lambda tx: settle.record_all(tx, [result], owner=owner, chance=random.Random(1)))
         if model.owner != owner:  # a worker that woke up too late
-            if model.status in _FEEDBACK and kind in (OutcomeKind.SENT, OutcomeKind.AMBIGUOUS):
+            was_taken = kind is OutcomeKind.SENT or (kind is OutcomeKind.AMBIGUOUS and model.stream is Stream.MARKETING)
+            if model.status in _OVERTAKEN and was_taken:
                 model.was_sent = True
             assert self.message(id_).status is model.status
             model.events = len(self.events(id_))
@@ -216,7 +219,7 @@ class Histories(RuleBasedStateMachine):
                 model.to(Status.SENT, events=2)
                 model.was_sent = True
             else:
-                overtaken = model.status in _FEEDBACK and not model.was_sent
+                overtaken = model.status in _OVERTAKEN and not model.was_sent
                 model.was_sent = model.was_sent or overtaken
                 model.events += 1 + overtaken  # it was tried, whoever holds it now
 

@@ -34,6 +34,7 @@ FLOORS = [
     },
     {
         "admission",
+        "consequence",
         "letter",
         "enqueue",
         "revisions",

@@ -1,4 +1,4 @@
-"""Both databases, migrated, under one name: whatever uses `database` runs on each."""
+"""Both databases, still without tables: whatever uses `url` or `empty` runs on each."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -6,7 +6,6 @@ from pathlib import Path
 import pytest
 
 from service.store.database import Database, open_database
-from service.store.migrations import migrate
 
 _BOTH = ("sqlite", "postgresql")
 
@@ -22,18 +21,6 @@ def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 @pytest.fixture
 def empty(url: str) -> Iterator[Database]:
     database = open_database(url)
-    yield database
-    database.close()
-
-
-@pytest.fixture(params=_BOTH)
-def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
-    """A database with all tables and no rows."""
-    if request.param == "sqlite":
-        database = open_database(_file(tmp_path))
-        migrate(database)
-    else:
-        database = open_database(request.getfixturevalue("migrated_postgresql_url"))
     yield database
     database.close()
 

@@ -1,0 +1,227 @@
+"""A report about a message -> its state, its timeline, and whether its recipient is written to again.
+
+Stands between the rooms and the verbs: what comes back is recorded when it comes (`record`), or once the message that
+it is about is known (`deliver`). What is true afterwards depends on what was said, never on the order in which it was
+said: a complaint beats a bounce, which beats `delivered`, which beats a provider's `failed`; of two bounces the worse
+one is told.
+"""
+
+import json
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import Enum, auto
+from typing import Any, Literal
+
+import msgspec
+import structlog
+import uuid_utils
+
+from service import addresses
+from service.delivery.outcome import clean
+from service.feedback.report import Report, ReportKind
+from service.models import Event, EventType, Status, Stream
+from service.store import limits, reported, timeline
+from service.store.database import Transaction
+from service.store.limits import Suppression
+from service.store.reported import Reported
+
+#: How long a report waits for the commit that names its message. The commit follows the server's reply at once, but
+#: for a database that is away; a day outlasts that.
+KEPT_FOR = timedelta(days=1)
+
+_STATES = {
+    ReportKind.DELIVERED: Status.DELIVERED,
+    ReportKind.BOUNCED: Status.BOUNCED,
+    ReportKind.COMPLAINT: Status.COMPLAINT,
+    ReportKind.FAILED: Status.FAILED,
+}
+_SEVERITY = {None: 0, "temporary": 1, "permanent": 2}
+#: Words of a bounce that say nothing.
+_VAGUE = frozenset({None, "General", "Undetermined"})
+
+_log = structlog.get_logger("feedback")
+
+
+class Effect(Enum):
+    """What a report came to."""
+
+    APPLIED = auto()
+    KNOWN = auto()  # it was in the timeline already
+    KEPT = auto()  # its message is not known yet
+    IGNORED = auto()  # it is about nothing and nobody of ours
+
+
+@dataclass(frozen=True, slots=True)
+class SoftBounces:
+    """So many mails that bounced for a passing reason within so many days: the address is not written to again."""
+
+    count: int
+    days: int
+
+
+class Consequences:
+    """Applies reports; `pseudonym_key` is what recipients are hashed with."""
+
+    def __init__(self, clock: Callable[[], datetime], pseudonym_key: bytes, soft_bounces: SoftBounces) -> None:
+        self._clock = clock
+        self._key = pseudonym_key
+        self._soft = soft_bounces
+
+    def apply(self, tx: Transaction, report: Report) -> Effect:
+        """Does what one report means, once; keeps it where its message may become known later."""
+        found = reported.find(tx, our_id=report.our_id, provider_id=report.provider_id, message_id=report.message_id)
+        if not found:
+            if report.provider_id is None:
+                return Effect.IGNORED
+            reported.keep_early(tx, report.provider_id, _as_json(report), now=self._clock())
+            return Effect.KEPT
+        # A provider may list everybody at a domain, and a name may be taken twice: it is about whom we wrote to.
+        about = found if report.our_id is not None else [one for one in found if self._is_for(report, one)]
+        return self._apply_to(tx, about[0], report) if len(about) == 1 else Effect.IGNORED
+
+    def apply_early(self, tx: Transaction, provider_ids: Collection[str]) -> int:
+        """Does what was said about these messages before we knew their names; how many reports that were."""
+        return self._apply_kept(tx, reported.take_early(tx, provider_ids))
+
+    def sweep(self, tx: Transaction, *, since: datetime | None = None) -> int:
+        """The same for whatever has come since then and has its message by now; and ends the wait of what is old.
+
+        On PostgreSQL a report and the commit of its message may pass each other unseen.
+        """
+        reported.drop_early(tx, now=self._clock(), kept_for=KEPT_FOR)
+        return self._apply_kept(tx, reported.take_matching(tx, since=since))
+
+    def _apply_kept(self, tx: Transaction, kept: Sequence[reported.Early]) -> int:
+        for early in kept:
+            self.apply(tx, msgspec.convert(json.loads(early.report), Report))
+        return len(kept)
+
+    def _is_for(self, report: Report, message: Reported) -> bool:
+        if report.recipient is None:
+            return True
+        try:
+            normalised = addresses.parse(report.recipient).normalised
+        except addresses.AddressInvalid:
+            return False
+        return addresses.pseudonym(normalised, key=self._key) == message.recipient_hash
+
+    def _apply_to(self, tx: Transaction, message: Reported, report: Report) -> Effect:
+        if report.kind is ReportKind.COMPLAINT and not report.suppresses:
+            # "not-spam" (RFC 5965, 7.3) takes a complaint back that we may never have heard of: it says nothing bad.
+            _log.info("not_a_complaint", message=message.id, source=report.source)
+            return Effect.APPLIED
+        event = _event(report)
+        if reported.is_told(tx, message.id, event):
+            return Effect.KNOWN
+        facts = _facts(message, report, event.detail or "")
+        to = _STATES.get(report.kind)
+        if to is None or not timeline.transition(tx, message.id, to, event, changes=facts | _cleared(message, to)):
+            timeline.add_event(tx, message.id, event)
+            reported.note(tx, message.id, _lasting(message, facts, to))
+        self._suppress(tx, message, report)
+        return Effect.APPLIED
+
+    def _suppress(self, tx: Transaction, message: Reported, report: Report) -> None:
+        scope: Literal["all", "marketing"] = "all"
+        detail = None
+        if report.kind is ReportKind.COMPLAINT:
+            reason = "complaint"
+            scope = "marketing" if message.stream is Stream.MARKETING else "all"
+        elif report.kind is ReportKind.BOUNCED and report.bounce_type == "permanent" and report.suppresses:
+            reason = "bounce"
+        elif report.kind is ReportKind.BOUNCED and self._bounces_too_often(tx, message, report):
+            reason, detail = "bounce", f"{self._soft.count} temporary bounces within {self._soft.days} days."
+        else:
+            return
+        suppression = Suppression(
+            id=str(uuid_utils.uuid7()),
+            address=message.address,
+            recipient_hash=message.recipient_hash,
+            scope=scope,
+            reason=reason,
+            source=report.source,
+            since=self._clock(),
+            event_id=message.id,
+            detail=detail,
+        )
+        if limits.add(tx, suppression):
+            _log.info("suppressed", message=message.id, scope=scope, reason=reason, source=report.source)
+
+    def _bounces_too_often(self, tx: Transaction, message: Reported, report: Report) -> bool:
+        """Whether any span of so many days around this bounce holds too many: whichever of them was told last."""
+        if report.bounce_type != "temporary":
+            return False
+        span = timedelta(days=self._soft.days)
+        times = reported.temporary_bounces(tx, message.recipient_hash, since=report.at - span, until=report.at + span)
+        last = self._soft.count - 1
+        return any(times[n + last] - times[n] < span for n in range(len(times) - last))
+
+
+def _as_json(report: Report) -> str:
+    """In ASCII: half of a surrogate pair is an escape there."""
+    return json.dumps(msgspec.to_builtins(report), separators=(",", ":"))
+
+
+def _event(report: Report) -> Event:
+    return Event(
+        type=EventType(report.kind),
+        at=report.at,
+        source=report.source,
+        detail=_detail(report),
+        smtp_code=report.smtp_code,
+        smtp_reply=clean(report.diagnostic) if report.diagnostic else None,
+        provider_id=report.provider_id,
+    )
+
+
+def _detail(report: Report) -> str:
+    """A sentence for people."""
+    beginnings = {
+        ReportKind.DELIVERED: "The recipient's server has taken it",
+        ReportKind.BOUNCED: "It came back",
+        ReportKind.COMPLAINT: "The recipient has complained",
+        ReportKind.DELAYED: "The provider still tries",
+        ReportKind.FAILED: "The provider did not send it",
+    }
+    known = [word for word in (report.bounce_type, report.bounce_subtype, report.status) if word]
+    beginning = beginnings[report.kind] + (f" ({', '.join(known)})" if known else "")
+    return clean(f"{beginning}: {report.diagnostic}" if report.diagnostic else f"{beginning}.")
+
+
+def _facts(message: Reported, report: Report, detail: str) -> dict[str, Any]:
+    """What a report adds to what is known: the earliest delivery, the worst bounce."""
+    if report.kind is ReportKind.DELIVERED:
+        return {"delivered_at": min(message.delivered_at or report.at, report.at)}
+    if report.kind is ReportKind.BOUNCED:
+        new = _weight(report.bounce_type, report.bounce_subtype, detail)
+        old = _weight(message.bounce_type, message.bounce_subtype, message.error_message)
+        if message.bounce_type is None or new > old:
+            return {
+                "bounce_type": report.bounce_type,
+                "bounce_subtype": report.bounce_subtype,
+                "error_message": detail,
+            }
+    if report.kind is ReportKind.FAILED:
+        return {"error_message": detail}
+    return {}
+
+
+def _weight(kind: str | None, subtype: str | None, detail: str | None) -> tuple[int, bool, str, str]:
+    """Permanent before temporary, a word that says something before one that doesn't, and then any fixed order."""
+    return _SEVERITY[kind], subtype not in _VAGUE, subtype or "", detail or ""
+
+
+def _cleared(message: Reported, to: Status) -> dict[str, Any]:
+    """What went wrong before is of no interest once it has arrived after all."""
+    has_arrived = to in (Status.DELIVERED, Status.COMPLAINT) and message.bounce_type is None
+    return {"error_message": None} if has_arrived else {}
+
+
+def _lasting(message: Reported, facts: dict[str, Any], to: Status | None) -> dict[str, Any]:
+    """What is noted where the state stays: why a provider did not send it only while that is the state."""
+    if to is not Status.FAILED:
+        return facts
+    if message.status is not Status.FAILED or message.error_message is None:
+        return {}
+    return {"error_message": min(message.error_message, facts["error_message"])}

@@ -1,0 +1,161 @@
+"""The message that a report is about, what is known of it beside its state, and reports that came before we knew it."""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+import uuid_utils
+
+from service.models import Event, Status, Stream
+from service.store.database import Transaction, listed
+from service.store.database.contract import Row
+from service.store.timeline import legible
+
+#: What a report may add to a message whose state it does not change.
+NOTABLE = frozenset({"delivered_at", "bounce_type", "bounce_subtype", "error_message"})
+
+_COLUMNS = (
+    "id, provider_id, recipient_email, recipient_hash, stream, status, delivered_at, bounce_type, bounce_subtype,"
+    " error_message, anonymised_at"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Reported:
+    """One message, as far as a report changes it. `address` is None once it is anonymised."""
+
+    id: str
+    address: str | None
+    recipient_hash: str
+    stream: Stream
+    status: Status
+    delivered_at: datetime | None
+    bounce_type: str | None
+    bounce_subtype: str | None
+    error_message: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Early:
+    """A report that was kept; `report` is the JSON that was given."""
+
+    id: str
+    provider_id: str
+    report: str
+
+
+def find(
+    tx: Transaction, *, our_id: str | None = None, provider_id: str | None = None, message_id: str | None = None
+) -> list[Reported]:
+    """The messages with this id, or else with this name at the provider, or else with this Message-ID.
+
+    Their rows are held until the transaction ends: reports about one message take turns.
+    """
+    for column, value in (("id", our_id), ("provider_id", provider_id), ("message_id", message_id)):
+        if value is None:
+            continue
+        held = " FOR NO KEY UPDATE" if tx.dialect == "postgresql" else ""
+        rows = tx.execute(
+            f"SELECT {_COLUMNS} FROM email_messages WHERE {column} = :value ORDER BY id{held}",
+            {"value": _findable(value)},
+        )
+        if rows:
+            return [_reported(row) for row in rows]
+    return []
+
+
+def note(tx: Transaction, message_id: str, facts: Mapping[str, Any]) -> None:
+    """Adds what a report says to a message whose state stays. Raises ValueError for a column not in NOTABLE."""
+    if unknown := facts.keys() - NOTABLE:
+        raise ValueError(f"a report does not change {', '.join(sorted(unknown))}")
+    if facts:
+        columns = ", ".join(f"{name} = :{name}" for name in facts)
+        tx.execute(f"UPDATE email_messages SET {columns} WHERE id = :id", {**legible(facts), "id": message_id})
+
+
+def is_told(tx: Transaction, message_id: str, event: Event) -> bool:
+    """Whether the timeline has this very event: of one type, moment, source and wording."""
+    params = {"id": message_id, "type": event.type, "happened_at": event.at, "source": event.source}
+    rows = tx.execute(
+        "SELECT detail FROM email_events"
+        " WHERE message_id = :id AND type = :type AND happened_at = :happened_at AND source = :source",
+        params,
+    )
+    detail = legible({"detail": event.detail})["detail"]
+    return any(row["detail"] == detail for row in rows)
+
+
+def temporary_bounces(tx: Transaction, recipient_hash: str, *, since: datetime, until: datetime) -> list[datetime]:
+    """When mails to this person bounced for a passing reason between the two, each mail once, in order.
+
+    Without those for which nobody knows a reason (`Undetermined`).
+    """
+    rows = tx.execute(
+        "SELECT MIN(event.happened_at) AS bounced_at FROM email_messages AS message"
+        " JOIN email_events AS event ON event.message_id = message.id AND event.type = 'bounced'"
+        " WHERE message.recipient_hash = :hash AND message.bounce_type = 'temporary'"
+        " AND COALESCE(message.bounce_subtype, '') <> 'Undetermined'"
+        " AND event.happened_at BETWEEN :since AND :until GROUP BY message.id ORDER BY 1",
+        {"hash": recipient_hash, "since": since, "until": until},
+    )
+    return [row["bounced_at"] for row in rows]
+
+
+def keep_early(tx: Transaction, provider_id: str, report: str, *, now: datetime) -> None:
+    """Keeps a report about a message that nobody knows yet by this name."""
+    tx.execute(
+        "INSERT INTO feedback_early (id, provider_id, report, received_at) VALUES (:id, :provider_id, :report, :now)",
+        {"id": str(uuid_utils.uuid7()), "provider_id": _findable(provider_id), "report": report, "now": now},
+    )
+
+
+def take_early(tx: Transaction, provider_ids: Collection[str]) -> list[Early]:
+    """What was kept under these names, in the order in which it came; it is kept no more."""
+    if not provider_ids or not tx.execute("SELECT id FROM feedback_early LIMIT 1"):
+        return []
+    names, params = listed("name", sorted({_findable(name) for name in provider_ids}))
+    return _taken(tx.execute(f"DELETE FROM feedback_early WHERE provider_id IN ({names}) RETURNING *", params))
+
+
+def take_matching(tx: Transaction, *, since: datetime | None, limit: int = 200) -> list[Early]:
+    """What was kept since then and belongs to a message that is known by now; it is kept no more."""
+    recent = " WHERE early.received_at >= :since" if since is not None else ""
+    return _taken(
+        tx.execute(
+            "DELETE FROM feedback_early WHERE id IN (SELECT early.id FROM feedback_early AS early"
+            " JOIN email_messages AS message ON message.provider_id = early.provider_id"
+            f"{recent} ORDER BY early.id LIMIT :limit) RETURNING *",
+            {"since": since, "limit": limit},
+        )
+    )
+
+
+def drop_early(tx: Transaction, *, now: datetime, kept_for: timedelta) -> int:
+    """Ends the wait of what nobody will claim any more; returns how many."""
+    before = now - kept_for
+    return len(tx.execute("DELETE FROM feedback_early WHERE received_at < :before RETURNING id", {"before": before}))
+
+
+def _taken(rows: Sequence[Row]) -> list[Early]:
+    in_order = sorted(rows, key=lambda row: str(row["id"]))
+    return [Early(row["id"], row["provider_id"], row["report"]) for row in in_order]
+
+
+def _reported(row: Row) -> Reported:
+    return Reported(
+        id=row["id"],
+        address=row["recipient_email"] if row["anonymised_at"] is None else None,
+        recipient_hash=row["recipient_hash"],
+        stream=Stream(row["stream"]),
+        status=Status(row["status"]),
+        delivered_at=row["delivered_at"],
+        bounce_type=row["bounce_type"],
+        bounce_subtype=row["bounce_subtype"],
+        error_message=row["error_message"],
+    )
+
+
+def _findable(value: str) -> str:
+    """What a provider says may hold anything; a text that can't be stored becomes one that nothing equals."""
+    return str(legible({"value": value})["value"])

@@ -1,0 +1,367 @@
+"""What comes back has its effect once, whatever the order and the repeats, on both databases."""
+
+import random
+from collections import Counter
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+import letters
+from letters import NOW, after
+from service import addresses, settle
+from service.consequence import Consequences, SoftBounces
+from service.delivery.outcome import OutcomeKind
+from service.feedback.report import Report, ReportKind
+from service.models import Event, EventType, Message, Status, Stream
+from service.record import Recorded, Recorder
+from service.store import history, limits, timeline
+from service.store.database import Database
+from verbs_support import outcome
+
+KEY = b"key-of-the-tests"
+SES_ID = "010001890abcdef0-11111111-2222-3333-4444-555555555555-000000"
+
+
+def consequences_of(now: datetime = NOW, *, count: int = 3, days: int = 7) -> Consequences:
+    return Consequences(lambda: now, KEY, SoftBounces(count, days))
+
+
+def recorder_of(database: Database, now: datetime = NOW) -> Recorder:
+    return Recorder(database, consequences_of(now), lambda: now)
+
+
+def hash_of(address: str) -> str:
+    return addresses.pseudonym(addresses.parse(address).normalised, key=KEY)
+
+
+def store(database: Database, to: str = "person@example.org", **fields: Any) -> str:
+    return letters.store_one(database, recipient=to, recipient_hash=hash_of(to), **fields)
+
+
+def send(database: Database, message_id: str, *, provider_id: str = SES_ID, at: datetime = NOW) -> None:
+    """A worker claims it, sends it and commits the provider's name for it, as `deliver` does."""
+    assert message_id in letters.claim(database, now=at)
+    commit(database, message_id, provider_id=provider_id, at=at)
+
+
+def commit(database: Database, message_id: str, *, provider_id: str = SES_ID, at: datetime = NOW) -> None:
+    came = outcome(
+        OutcomeKind.SENT, provider_id=provider_id, reply="Ok", wire_sha256="0" * 64, transfer_encoding="8bit"
+    )
+    result = settle.Result(message_of(database, message_id), came, at, at)
+
+    def work(tx: Any) -> None:
+        settle.record_all(tx, [result], owner="worker", chance=random.Random(1))
+        consequences_of().apply_early(tx, [provider_id])
+
+    database.write(work)
+
+
+def message_of(database: Database, message_id: str) -> Message:
+    found = history.get(database, message_id, now=NOW)
+    assert found is not None
+    return found
+
+
+def report(kind: ReportKind, at: datetime = NOW, **fields: Any) -> Report:
+    if kind is ReportKind.BOUNCED:
+        fields = {"bounce_type": "permanent", "bounce_subtype": "NoEmail", "suppresses": True, **fields}
+    if kind is ReportKind.COMPLAINT:
+        fields = {"suppresses": True, **fields}
+    return Report(
+        **{"source": "ses", "provider_id": SES_ID, "recipient": "Person@Example.org", **fields}, kind=kind, at=at
+    )
+
+
+def suppressions(database: Database) -> set[tuple[str | None, str]]:
+    return {(one.address, one.scope) for one in limits.list_page(database, limit=50).items}
+
+
+def state(database: Database, message_id: str) -> tuple[object, ...]:
+    """All that may depend on what was said."""
+    message = message_of(database, message_id)
+    events = Counter((event.type, event.at, event.detail) for event in history.events(database, message_id))
+    noted = (message.sent_at, message.delivered_at, message.bounce_type, message.bounce_subtype)
+    early = len(database.read("SELECT id FROM feedback_early"))
+    return message.status, *noted, message.error_message, events, early, suppressions(database)
+
+
+@pytest.mark.parametrize(
+    ("said", "status", "suppressed"),
+    [
+        ([ReportKind.DELIVERED], Status.DELIVERED, False),
+        ([ReportKind.DELAYED], Status.SENT, False),
+        ([ReportKind.FAILED], Status.FAILED, False),
+        ([ReportKind.BOUNCED], Status.BOUNCED, True),
+        ([ReportKind.DELIVERED, ReportKind.BOUNCED], Status.BOUNCED, True),
+        ([ReportKind.BOUNCED, ReportKind.DELIVERED], Status.BOUNCED, True),
+        ([ReportKind.DELIVERED, ReportKind.COMPLAINT], Status.COMPLAINT, True),
+        ([ReportKind.COMPLAINT, ReportKind.BOUNCED, ReportKind.DELIVERED], Status.COMPLAINT, True),
+        ([ReportKind.FAILED, ReportKind.DELIVERED], Status.DELIVERED, False),
+    ],
+)
+def test_a_report_moves_its_message_as_the_table_says(
+    database: Database, said: list[ReportKind], status: Status, suppressed: bool
+) -> None:
+    message_id = store(database)
+    send(database, message_id)
+    for n, kind in enumerate(said):
+        assert recorder_of(database).record(f"n{n}", "sns", [report(kind, after(n))]) == Recorded(applied=1)
+    assert message_of(database, message_id).status is status
+    assert suppressions(database) == ({("person@example.org", "all")} if suppressed else set())
+    assert letters.timeline(database, message_id)[3:] == [kind.value for kind in said]
+
+
+def test_a_repeated_notification_has_no_second_effect(database: Database) -> None:
+    message_id = store(database)
+    send(database, message_id)
+    recorder, bounced = recorder_of(database), [report(ReportKind.BOUNCED)]
+    assert recorder.record("n1", "sns", bounced) == Recorded(applied=1)
+    assert recorder.record("n1", "sns", bounced) == Recorded(repeated=True)
+    # Two topics of one provider tell the same under two names.
+    assert recorder.record("n2", "sns", bounced) == Recorded(known=1)
+    assert letters.timeline(database, message_id).count("bounced") == 1
+
+
+def test_a_notification_that_comes_twenty_times_at_once_counts_once(database: Database) -> None:
+    message_id = store(database)
+    send(database, message_id)
+    recorder, bounced = recorder_of(database), [report(ReportKind.BOUNCED)]
+    with ThreadPoolExecutor(20) as threads:
+        done = list(threads.map(lambda _: recorder.record("n1", "sns", bounced), range(20)))
+    assert sorted(one.applied for one in done) == [0] * 19 + [1]
+    assert letters.timeline(database, message_id).count("bounced") == 1
+
+
+def test_different_reports_about_one_message_at_once_all_count(database: Database) -> None:
+    message_id = store(database)
+    send(database, message_id)
+    recorder = recorder_of(database)
+    reports = [report(ReportKind.DELAYED, after(n)) for n in range(10)]
+    reports += [report(ReportKind.DELIVERED, after(20)), report(ReportKind.COMPLAINT, after(30))]
+    with ThreadPoolExecutor(12) as threads:
+        list(threads.map(lambda n: recorder.record(f"n{n}", "sns", [reports[n]]), range(12)))
+    assert Counter(letters.timeline(database, message_id))["delayed"] == 10
+    assert message_of(database, message_id).status is Status.COMPLAINT
+
+
+def test_a_report_before_our_own_commit_waits_for_it(database: Database) -> None:
+    message_id = store(database)
+    letters.claim(database)
+    assert recorder_of(database).record("n1", "sns", [report(ReportKind.BOUNCED, after(-1))]) == Recorded(kept=1)
+    assert message_of(database, message_id).status is Status.SENDING
+    commit(database, message_id)
+    told = message_of(database, message_id)
+    assert (told.status, told.sent_at, told.bounce_subtype) == (Status.BOUNCED, NOW, "NoEmail")
+    assert letters.timeline(database, message_id) == ["accepted", "attempted", "sent", "bounced"]
+    assert database.read("SELECT id FROM feedback_early") == []
+
+
+def test_a_report_that_names_our_message_id_does_not_wait(database: Database) -> None:
+    message_id = store(database, message_id="1@rgz.bj")
+    letters.claim(database)
+    recorder_of(database).record("n1", "sns", [report(ReportKind.DELIVERED, after(-1), message_id="1@rgz.bj")])
+    assert message_of(database, message_id).status is Status.DELIVERED
+    commit(database, message_id)
+    told = message_of(database, message_id)
+    assert (told.status, told.sent_at) == (Status.DELIVERED, NOW)
+    assert Counter(letters.timeline(database, message_id)) == Counter(["accepted", "attempted", "sent", "delivered"])
+
+
+def test_a_report_that_passed_our_commit_unseen_is_found_by_the_sweep(database: Database) -> None:
+    message_id = store(database)
+    letters.claim(database)
+    recorder_of(database).record("n1", "sns", [report(ReportKind.COMPLAINT)])
+    # As on PostgreSQL, where each of the two transactions may not see the other.
+    came = outcome(OutcomeKind.SENT, provider_id=SES_ID, wire_sha256="0" * 64, transfer_encoding="8bit")
+    result = settle.Result(message_of(database, message_id), came, NOW, NOW)
+    database.write(lambda tx: settle.record_all(tx, [result], owner="worker", chance=random.Random(1)))
+    assert database.write(lambda tx: consequences_of().sweep(tx, since=after(1))) == 0
+    assert database.write(lambda tx: consequences_of().sweep(tx, since=after(-600))) == 1
+    assert message_of(database, message_id).status is Status.COMPLAINT
+
+
+def test_a_report_that_nobody_claims_goes_after_a_day(database: Database) -> None:
+    recorder_of(database).record("n1", "sns", [report(ReportKind.DELIVERED)])
+    database.write(lambda tx: consequences_of(after(86_000)).sweep(tx))
+    assert len(database.read("SELECT id FROM feedback_early")) == 1
+    database.write(lambda tx: consequences_of(after(86_500)).sweep(tx))
+    assert database.read("SELECT id FROM feedback_early") == []
+
+
+@pytest.mark.parametrize(
+    ("kind", "fields", "scopes"),
+    [
+        (ReportKind.BOUNCED, {}, {"all"}),
+        (ReportKind.BOUNCED, {"bounce_type": "temporary", "bounce_subtype": "MailboxFull"}, set()),
+        (ReportKind.BOUNCED, {"bounce_type": "temporary", "bounce_subtype": "Undetermined"}, set()),
+        (ReportKind.BOUNCED, {"suppresses": False}, set()),
+        (ReportKind.COMPLAINT, {}, {"all"}),
+        (ReportKind.COMPLAINT, {"suppresses": False}, set()),
+    ],
+)
+def test_who_is_suppressed_depends_on_what_is_said(
+    database: Database, kind: ReportKind, fields: dict[str, Any], scopes: set[str]
+) -> None:
+    send(database, store(database))
+    recorder_of(database).record("n1", "sns", [report(kind, **fields)])
+    assert {scope for _, scope in suppressions(database)} == scopes
+
+
+def test_a_complaint_about_marketing_leaves_other_mail_alone(database: Database) -> None:
+    send(database, store(database, stream=Stream.MARKETING))
+    recorder_of(database).record("n1", "sns", [report(ReportKind.COMPLAINT)])
+    assert suppressions(database) == {("person@example.org", "marketing")}
+
+
+def test_a_complaint_that_lists_a_whole_domain_suppresses_only_whom_we_wrote_to(database: Database) -> None:
+    message_id = store(database)
+    send(database, message_id)
+    people = ["colleague@example.org", "person@example.org", "boss@example.org", "not an address"]
+    complaints = [report(ReportKind.COMPLAINT, recipient=one) for one in people]
+    assert recorder_of(database).record("n1", "sns", complaints) == Recorded(applied=1, ignored=3)
+    assert suppressions(database) == {("person@example.org", "all")}
+    assert database.read("SELECT id FROM feedback_early") == []
+
+
+def test_a_signed_path_counts_whoever_it_was_forwarded_to(database: Database) -> None:
+    message_id = store(database)
+    send(database, message_id)
+    bounced = report(ReportKind.BOUNCED, our_id=message_id, provider_id=None, recipient="forwarded@example.net")
+    assert recorder_of(database).record("n1", "inbox", [bounced]) == Recorded(applied=1)
+    assert suppressions(database) == {("person@example.org", "all")}
+
+
+def test_what_is_not_spam_is_no_complaint(database: Database) -> None:
+    message_id = store(database)
+    send(database, message_id)
+    recorder_of(database).record("n1", "sns", [report(ReportKind.COMPLAINT, suppresses=False)])
+    assert message_of(database, message_id).status is Status.SENT
+
+
+def test_a_lifted_suppression_does_not_come_back_by_a_repeat(database: Database) -> None:
+    send(database, store(database))
+    bounced = [report(ReportKind.BOUNCED)]
+    recorder_of(database).record("n1", "sns", bounced)
+    (suppression,) = limits.list_page(database, limit=5).items
+    database.write(lambda tx: limits.lift(tx, suppression.id, by="admin", now=NOW))
+    recorder_of(database).record("n1", "sns", bounced)
+    recorder_of(database).record("n2", "sns", bounced)
+    assert suppressions(database) == set()
+
+
+@pytest.mark.parametrize(("days", "suppressed"), [([0, 2, 4], True), ([4, 0, 2], True), ([0, 3, 8], False)])
+def test_temporary_bounces_suppress_once_there_are_too_many_in_a_span(
+    database: Database, days: list[int], suppressed: bool
+) -> None:
+    for n, day in enumerate(days):
+        name = f"{n}-{SES_ID}"
+        send(database, store(database), provider_id=name)
+        fields = {"bounce_type": "temporary", "bounce_subtype": "MailboxFull", "suppresses": False}
+        bounced = report(ReportKind.BOUNCED, NOW + timedelta(days=day), provider_id=name, **fields)
+        assert suppressions(database) == set()
+        for again in range(3):  # one mail counts once, however often it is told
+            recorder_of(database).record(f"n{n}-{again}", "sns", [replace(bounced, diagnostic=f"try {again}")])
+    assert bool(suppressions(database)) is suppressed
+
+
+def test_a_report_about_nothing_of_ours_changes_nothing(database: Database) -> None:
+    message_id = store(database)
+    send(database, message_id)
+    before = state(database, message_id)
+    nobody = [
+        report(ReportKind.BOUNCED, provider_id=None, message_id="forged@rgz.bj"),
+        report(ReportKind.BOUNCED, provider_id=None, our_id="no such"),
+        report(ReportKind.BOUNCED, provider_id=None),
+    ]
+    assert recorder_of(database).record("n1", "inbox", nobody) == Recorded(ignored=3)
+    assert state(database, message_id) == before
+
+
+def test_words_that_no_text_can_hold_are_taken_in(database: Database) -> None:
+    message_id = store(database)
+    send(database, message_id)
+    wild = report(ReportKind.BOUNCED, diagnostic="a\x00b\ud800\r\n" * 400, bounce_subtype="x\x00", status="5.1.1")
+    assert recorder_of(database).record("n1", "sns", [wild]) == Recorded(applied=1)
+    assert recorder_of(database).record("n2", "sns", [wild]) == Recorded(known=1)
+    unknown = report(ReportKind.DELIVERED, provider_id="x\x00\ud800", diagnostic="\ud800")
+    assert recorder_of(database).record("n3", "sns", [unknown]) == Recorded(kept=1)
+
+
+_TIMES = st.sampled_from([after(n) for n in range(3)])
+_REPORTS = st.one_of(
+    st.builds(report, st.sampled_from([ReportKind.DELIVERED, ReportKind.DELAYED, ReportKind.FAILED]), _TIMES),
+    st.builds(report, st.just(ReportKind.COMPLAINT), _TIMES, suppresses=st.booleans()),
+    st.builds(
+        report,
+        st.just(ReportKind.BOUNCED),
+        _TIMES,
+        bounce_type=st.sampled_from(["permanent", "temporary"]),
+        bounce_subtype=st.sampled_from(["General", "NoEmail", "MailboxFull", "Undetermined"]),
+        diagnostic=st.sampled_from([None, "550 no", "452 full"]),
+    ),
+)
+
+
+@pytest.fixture(scope="module")
+def local(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    from service.store.database import open_database
+    from service.store.migrations import migrate
+
+    opened = open_database(f"sqlite:///{tmp_path_factory.mktemp('property') / 'store.db'}")
+    migrate(opened)
+    yield opened
+    opened.close()
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(reports=st.lists(_REPORTS, min_size=1, max_size=5), data=st.data())
+def test_any_order_and_any_repeats_end_in_the_same_state(
+    local: Database, reports: list[Report], data: st.DataObject
+) -> None:
+    """Our own commit is one of the things that may come at any place."""
+    names = list(range(len(reports)))
+    repeats = data.draw(st.lists(st.sampled_from(names), max_size=4))
+    ways = [[-1, *names]]
+    ways += [data.draw(st.permutations([-1, *names, *repeats])) for _ in range(2)]
+    ends = [_play(local, f"{letters.number()}-{n}", reports, way) for n, way in enumerate(ways)]
+    assert ends[1] == ends[0]
+    assert ends[2] == ends[0]
+
+
+def _play(database: Database, name: str, reports: Sequence[Report], way: Sequence[int]) -> tuple[object, ...]:
+    """The reports in this order (-1 is our own commit), each about a message and a person of its own."""
+    to = f"person{name}@example.org"
+    provider_id = f"{name}-{SES_ID}"
+    message_id = store(database, to)
+    database.write(lambda tx: tx.execute("UPDATE email_messages SET status = 'cancelled' WHERE status = 'queued'"))
+    database.write(
+        lambda tx: tx.execute("UPDATE email_messages SET status = 'queued' WHERE id = :id", {"id": message_id})
+    )
+    assert letters.claim(database) == [message_id]
+    for number in way:
+        if number < 0:
+            commit(database, message_id, provider_id=provider_id)
+        else:
+            told = replace(reports[number], provider_id=provider_id, recipient=to)
+            recorder_of(database).record(f"{name}:{number}", "sns", [told])
+    ended = state(database, message_id)
+    mine = {scope for address, scope in suppressions(database) if address == to}
+    return *ended[:-1], mine
+
+
+def test_what_a_worker_gave_up_may_still_have_arrived(database: Database) -> None:
+    message_id = store(database, message_id="1@rgz.bj")
+    failed = Event(EventType.FAILED, NOW, "worker", "No answer.")
+    database.write(
+        lambda tx: timeline.transition(tx, message_id, Status.FAILED, failed, changes={"error_message": "No answer."})
+    )
+    recorder_of(database).record("n1", "sns", [report(ReportKind.DELIVERED, after(9), message_id="1@rgz.bj")])
+    told = message_of(database, message_id)
+    assert (told.status, told.delivered_at, told.error_message) == (Status.DELIVERED, after(9), None)
