@@ -41,11 +41,13 @@ class Browser:
         return [_summary(entries[key]) for key in sorted(entries)]
 
     def show(self, key: str) -> Shown:
-        """One template whole, its variables as JSON Schema. Raises NotFound."""
-        entry = self.catalogue.current.entries.get(key)
+        """One template whole, its variables as JSON Schema, its `files` as they are on disk. Raises NotFound."""
+        snapshot = self.catalogue.current
+        entry = snapshot.entries.get(key)
         if entry is None:
             raise NotFound(f"There is no template {key!r}.")
         content = _summary(entry) | {"findings": [asdict(finding) for finding in entry.findings]}
+        content |= {"files": snapshot.folder(key)}
         if entry.template is not None:
             content |= _described(entry.template) | {"commit": entry.template.commit, "dirty": entry.template.dirty}
         return Shown(state_of(entry), content | self._authors(key, entry.template))

@@ -219,6 +219,10 @@ def _changes(key: str, request: PublishRequest, files: Files, entry: Entry | Non
     if "locales" in given:
         wanted |= dict.fromkeys(name for name in there if _locale_of(name) not in (None, *request.locales))
         wanted |= {f"template.{locale}.mjml": text.encode() for locale, text in request.locales.items()}
+    if "locale_texts" in given:
+        texts = [name for name in there if name.endswith(".txt")]
+        wanted |= dict.fromkeys(name for name in texts if _locale_of(name) not in (None, *request.locale_texts))
+        wanted |= {f"template.{locale}.txt": text.encode() for locale, text in request.locale_texts.items()}
     if "examples" in given:
         wanted |= _examples(request.examples, there, entry)
     now = {name: files.by_path[f"{key}/{name}"].data for name in there}
@@ -253,7 +257,7 @@ def _problem(key: str, finding: Finding) -> Problem:
     name = finding.file.removeprefix(f"{key}/")
     place = {"template.mjml": "/source", "template.txt": "/text"}.get(name, "")
     if locale := _locale_of(name):
-        place = pointer("locales", locale)
+        place = pointer("locale_texts" if name.endswith(".txt") else "locales", locale)
     elif example := re.fullmatch(r"examples/(.+)\.ya?ml", name):
         place = pointer("examples", example[1])
     return Problem(place if finding.file.startswith(f"{key}/") else "", finding.code, str(finding))

@@ -138,12 +138,14 @@ _ExampleName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,
 class PublishRequest(_Request):
     """The body of `PUT /templates/{key}`: files of a template as texts.
 
-    What is left out stays as it is. `text`: null takes the file away. `locales` and `examples` are all there are.
+    What is left out stays as it is. `text`: null takes the file away. `locales`, `locale_texts` (plain text parts of
+    other languages) and `examples` are all there are.
     """
 
     source: _Source
     text: _Source | None = None
     locales: dict[_Locale, _Source] = Field(default_factory=dict, max_length=50)
+    locale_texts: dict[_Locale, _Source] = Field(default_factory=dict, max_length=50)
     examples: dict[_ExampleName, dict[str, Any]] = Field(default_factory=dict, max_length=100)
     message: Annotated[str, StringConstraints(max_length=5_000, pattern=r"^[^\x00]*\S[^\x00]*$")] | None = None
 

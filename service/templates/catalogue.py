@@ -4,6 +4,7 @@ import threading
 import time
 from collections.abc import Callable, Collection, Container, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
@@ -42,6 +43,7 @@ class Snapshot:
 
     entries: Mapping[str, Entry]
     commit: str | None = None
+    files: Files = field(default_factory=lambda: Files({}), repr=False)
 
     def get(self, key: str) -> Template:
         """KeyError: there is no such template. TemplateInvalid: it is broken, and no good revision of it is known."""
@@ -49,6 +51,17 @@ class Snapshot:
         if entry.template is None:
             raise TemplateInvalid(entry.findings)
         return entry.template
+
+    def folder(self, key: str) -> dict[str, str]:
+        """The files of a template's folder as they were read, broken or not: path in the folder -> text.
+
+        One that is not UTF-8 is left out; compiling has said so.
+        """
+        texts = {}
+        for path in self.files.folder(key):
+            with suppress(UnicodeDecodeError):
+                texts[path.removeprefix(f"{key}/")] = self.files.text(path)
+        return texts
 
     def __iter__(self) -> Iterator[Entry]:
         return iter(self.entries.values())
@@ -133,7 +146,7 @@ class Catalogue:
             good |= {key: before.last_good[key] for key in leaving}
             entries |= {key: Entry(key, good[key], (_gone(key),)) for key in leaving}
             self._state = _State(files, compilations, good, leaving)
-            self._snapshot = Snapshot(MappingProxyType(dict(sorted(entries.items()))), checkout.commit)
+            self._snapshot = Snapshot(MappingProxyType(dict(sorted(entries.items()))), checkout.commit, files)
             self._keep(fresh, files)
             return self._snapshot
 

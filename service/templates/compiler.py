@@ -26,7 +26,7 @@ from service.templates.variant import compile_variant
 COMPILER_VERSION = 1
 DEFAULT_LANGUAGE = "fr"
 _LIBRARIES = ("mjml-python", "premailer", "cssutils", "lxml", "Jinja2", "MarkupSafe", "babel")
-_LOCALE_FILE = re.compile(r"template\.([a-z]{2,3}(?:-[A-Za-z0-9]{2,8})*)\.mjml")
+_LOCALE_FILE = re.compile(r"template\.([a-z]{2,3}(?:-[A-Za-z0-9]{2,8})*)\.(mjml|txt)")
 
 
 @dataclass(frozen=True)
@@ -71,6 +71,7 @@ def _compile(compiling: Compiling, key: str, budget: Budget) -> Template | None:
     uses = Uses()
     variants: dict[str, Variant] = {}
     languages = _languages(compiling.files, key, text)
+    _report_unread(compiling, key, languages)
     for language, file in languages.items():
         try:
             variant = _variant(compiling, key, language, file, source, front, schema, uses, budget)
@@ -114,9 +115,30 @@ def _languages(files: Files, key: str, text: str) -> dict[str, str]:
     lang = re.search(r"<mjml\b[^>]*?\blang\s*=\s*[\"']([A-Za-z]{2,3}(?:-[A-Za-z0-9]{2,8})*)[\"']", text)
     languages = {lang[1] if lang else DEFAULT_LANGUAGE: f"{key}/template.mjml"}
     for path in files.folder(key):
-        if found := _LOCALE_FILE.fullmatch(path.removeprefix(f"{key}/")):
+        found = _LOCALE_FILE.fullmatch(path.removeprefix(f"{key}/"))
+        if found and found[2] == "mjml":
             languages.setdefault(found[1], path)
     return languages
+
+
+def _report_unread(compiling: Compiling, key: str, languages: Mapping[str, str]) -> None:
+    """A file that looks like one language of the mail, and is never read: its author would wait in vain."""
+    default = next(iter(languages))
+    for path in compiling.files.folder(key):
+        found = _LOCALE_FILE.fullmatch(path.removeprefix(f"{key}/"))
+        if found is None or languages.get(found[1]) == path or (found[2] == "txt" and found[1] in [*languages][1:]):
+            continue
+        if found[1] == default:
+            why, hint = (
+                f'"{default}" is the language of template.mjml',
+                f"put it into template.{found[2]}, or delete it",
+            )
+        else:
+            why, hint = (
+                f"there is no template.{found[1]}.mjml beside it",
+                "add that file, even an empty one, or delete it",
+            )
+        compiling.report.warning(Place(path, 1, 1), "unused-file", f"this file is never used: {why}", hint)
 
 
 def _variant(

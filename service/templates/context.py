@@ -8,7 +8,7 @@ from service.templates.flatten import Flattener
 from service.templates.places import Mapped, Source, normalised
 from service.templates.report import Refused, Report
 from service.templates.source import Files
-from service.templates.syntax import check_syntax
+from service.templates.syntax import check_syntax, parses
 from service.templates.tokens import Piece, Tokens, assemble, scan
 
 
@@ -48,13 +48,16 @@ class Compiling:
     def pieces(self, source: Source) -> list[Piece]:
         """Scanned and its syntax checked. Refused: it can't be scanned; reported.
 
-        A file that is no Jinja goes on, so that what is wrong with its MJML is told too; `is_jinja` remembers it.
+        Expressions that can't be read are left out, so that all else is told too. A file that is no Jinja even so
+        goes on for its MJML; `is_jinja` remembers it.
         """
         before = len(self.report.findings)
         found = scan(source, self.tokens, self.report)
-        if len(self.report.findings) > before:
-            raise Refused
-        if not check_syntax(source, found, self.report, environment=self.author):
+        is_known = len(self.report.findings) > before
+        wrong = check_syntax(source, found, self.report, environment=self.author, is_known=is_known)
+        if wrong is not None:
+            found = [self.tokens.blank(piece) if piece in wrong else piece for piece in found]
+        if wrong is None or ((wrong or is_known) and not parses(found, self.author)):
             self.is_jinja = False
             self.report.silence("block-crosses")
         return found

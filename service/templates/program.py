@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from jinja2.exceptions import SecurityError, UndefinedError
 
+from service.addresses import AddressInvalid
 from service.errors import Finding, RenderError
 from service.templates.escapes import Unprintable
 from service.templates.restore import Restored
@@ -75,7 +76,8 @@ def explain(error: BaseException, program: Program, modules: Mapping[str, Progra
         first = next(iter(program.spots), None)
         place = program.spot(first) if first is not None else None
         file, line = (place.file, place.line) if place else ("", 1)
-        return RenderError(Finding(file, line, 1, "error", code, f"{part}: {message}"))
+        blamed = place.variable if place and len(program.spots) == 1 else None
+        return RenderError(Finding(file, line, 1, "error", code, f"{part}: {message}"), variable=blamed)
     hint = f"in {spot.tag}"
     missing = re.fullmatch(r"(\w+) is missing", message)
     variable = missing[1] if missing else spot.variable
@@ -89,6 +91,8 @@ def _sentence(error: BaseException) -> tuple[str, str]:
         return "missing-value", str(error)
     if isinstance(error, Unprintable):
         return "unprintable-value", str(error)
+    if isinstance(error, AddressInvalid):
+        return "bad-address", str(error)
     if isinstance(error, RecursionError):
         return "too-much", "macros call each other without an end"
     if isinstance(error, SecurityError):

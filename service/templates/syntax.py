@@ -15,33 +15,48 @@ _HINTS = (
 )
 
 
-def check_syntax(source: Source, pieces: list[Piece], report: Report, *, environment: Environment) -> bool:
-    """Whether the file is Jinja; if not, every tag that can't be parsed by itself is reported.
+def check_syntax(
+    source: Source, pieces: list[Piece], report: Report, *, environment: Environment, is_known: bool
+) -> list[Piece] | None:
+    """Reports what keeps the file from being Jinja; nothing more where that `is_known` already.
 
+    Returns the expressions that can't be read by themselves: none where all is well. None: something else is wrong.
     `environment` is only used to parse. Jinja gives lines; the column is that of the tag.
     """
     try:
         environment.parse(source.text)
     except TemplateSyntaxError as error:
         tags = [piece for piece in pieces if isinstance(piece, Token)]
-        if not _report_expressions(tags, report, environment):
-            message = error.message or "this is no Jinja"
-            line = source.first_line + error.lineno - 1
-            _report(report, _place(source, tags, line, message, environment), message)
-        return False
+        wrong = _report_expressions(tags, report, environment)
+        if wrong or is_known:
+            return wrong
+        message = error.message or "this is no Jinja"
+        line = source.first_line + error.lineno - 1
+        _report(report, _place(source, tags, line, message, environment), message)
+        return None
     except RecursionError:
         report.error(source.place(0), "jinja-syntax", "the expressions are nested too deeply", "use {% set %}")
-        return False
-    return True
+        return None
+    return []
 
 
-def _report_expressions(tags: list[Token], report: Report, environment: Environment) -> bool:
-    """Jinja stops at the first mistake; expressions can be looked at one by one. Whether any is wrong by itself."""
-    wrong = False
+def parses(pieces: list[Piece], environment: Environment) -> bool:
+    """Whether the tags alone are Jinja."""
+    written = (
+        ("{{" + piece.body + "}}" if piece.kind == "expression" else "{% " + piece.body + " %}")
+        for piece in pieces
+        if isinstance(piece, Token)
+    )
+    return _error("\n".join(written), environment) is None
+
+
+def _report_expressions(tags: list[Token], report: Report, environment: Environment) -> list[Piece]:
+    """Jinja stops at the first mistake; expressions can be looked at one by one. Those that are wrong by themselves."""
+    wrong: list[Piece] = []
     for token in tags:
         if token.kind == "expression" and (message := _error("{{" + token.body + "}}", environment)):
             _report(report, token.place, message)
-            wrong = True
+            wrong.append(token)
     return wrong
 
 

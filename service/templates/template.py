@@ -9,6 +9,7 @@ from typing import Any
 
 import jinja2
 
+from service.addresses import AddressInvalid, parse_header
 from service.errors import ArchiveCorrupt, Problem, RenderError
 from service.models import Rendered
 from service.templates.manifest import Manifest
@@ -21,7 +22,7 @@ ARCHIVE_FORMAT = 1
 #: Controls, line and paragraph separators, and the characters that turn the direction of text around (UAX #9).
 _NOT_IN_HEADERS = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
 _DIRECTIONS = re.compile(r"[\u202a-\u202e\u2066-\u2069\u200e\u200f]")
-_HEADERS = ("subject", "from", "reply_to")
+_PEOPLE = ("from", "reply_to")
 
 
 @dataclass(frozen=True)
@@ -85,6 +86,17 @@ class _Runner:
             modules = self.variant.html_modules if name == "html" else self.variant.text_modules
             raise explain(error, program, modules, f"{name} part" if name in ("html", "text") else name) from error
 
+    def person(self, name: str, values: dict[str, Any]) -> str | None:
+        """A header that names somebody, checked: a mail without a sender must not be accepted. RenderError."""
+        written = _header(self.run(name, values))
+        if not written:
+            return None
+        try:
+            parse_header(written)
+        except AddressInvalid as error:
+            raise explain(error, self.variant.programs[name], {}, name) from error
+        return written
+
 
 @dataclass(frozen=True)
 class Template:
@@ -133,8 +145,9 @@ class Template:
         runner.sandbox.start()
         html = runner.run("html", values)
         text = finished(runner.run("text", values))
-        subject, from_header, reply_to = (_header(runner.run(name, values)) for name in _HEADERS)
-        return Rendered(subject or "", html, text, chosen, from_header or None, reply_to or None)
+        subject = _header(runner.run("subject", values))
+        from_header, reply_to = (runner.person(name, values) for name in _PEOPLE)
+        return Rendered(subject or "", html, text, chosen, from_header, reply_to)
 
     def _locale(self, wanted: str | None) -> str:
         if wanted is None:

@@ -6,7 +6,7 @@ is worked out here, on the author's text, because lxml later turns `&nbsp;` into
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from service.templates.places import Mapped, Place, Run, Source
@@ -99,6 +99,11 @@ class Tokens:
         token = Token(len(self._all), kind, body, place, word, body_place)
         self._all.append(token)
         return token
+
+    def blank(self, token: Token) -> Token:
+        """An expression that can't be read prints nothing, so that the rest can be looked at."""
+        self._all[token.index] = replace(token, body='""')
+        return self._all[token.index]
 
     def __getitem__(self, index: int) -> Token:
         return self._all[index]

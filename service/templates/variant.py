@@ -5,6 +5,7 @@ from typing import Any
 
 from jinja2 import TemplateSyntaxError
 
+from service.addresses import AddressInvalid, parse_header
 from service.templates.context import Compiling
 from service.templates.expression_check import Uses
 from service.templates.html_content import canonical_html, check_html
@@ -17,7 +18,7 @@ from service.templates.mjml_parse import Attribute, Element, Node, Slice, parse
 from service.templates.mjml_validate import validate
 from service.templates.places import Place, Source
 from service.templates.program import Program
-from service.templates.report import Refused
+from service.templates.report import Refused, Report
 from service.templates.restore import restore_html, restore_text
 from service.templates.sandbox import Budget, Sandbox, sandbox_without_modules
 from service.templates.template import Variant
@@ -51,6 +52,9 @@ def compile_variant(
                 programs[name] = maker.text_program(texts[name])
             except Refused:
                 failed = True
+                continue
+            if name != "subject" and programs[name].is_constant:
+                _check_sender(programs[name].source, texts[name], compiling.report)
     own_text = compiling.read(text_path)
     if own_text is not None:
         try:
@@ -62,6 +66,14 @@ def compile_variant(
     if failed or compiling.report.has_errors:
         raise Refused
     return Variant(language, programs, html_modules, text_modules)
+
+
+def _check_sender(written: str, source: Source, report: Report) -> None:
+    """A `from` or `reply_to` that holds no value; one that does is looked at when it renders."""
+    try:
+        parse_header(written)
+    except AddressInvalid as error:
+        report.error(source.place(0), "bad-address", str(error), 'write name@example.com or "Name <name@example.com>"')
 
 
 class _Maker:

@@ -1,7 +1,9 @@
 """Sixty broken templates: each mistake is found where it is, with a message that says how to mend it."""
 
 import pytest
-from template_kit import column, compiled, document, errors, front_matter, text
+from template_kit import column, compiled, document, errors, front_matter, template, text
+
+from service.errors import RenderError
 
 FRONT = front_matter()
 #: The line of the front matter's end, and that of the content in `text`, `column` and `document`.
@@ -209,3 +211,50 @@ def test_a_tag_that_is_no_jinja_does_not_hide_what_is_wrong_around_it() -> None:
         '<mj-txt>x</mj-txt>\n<mj-text colour="red">{{ name + }}</mj-text>\n{% if name %}<mj-text>y</mj-text>'
     )
     assert {finding.code for finding in errors(source)} >= {"unknown-component", "unknown-attribute", "jinja-syntax"}
+
+
+@pytest.mark.parametrize("tag", ["{{ name name }}", "{{ 3x }}", "{{ }}", "{% %}"])
+def test_a_tag_that_can_not_be_read_does_not_hide_what_is_wrong_elsewhere(tag: str) -> None:
+    found = errors(column(f"<mj-text>{tag}</mj-text>\n<mj-txt>x</mj-txt>\n<mj-text>{{{{ nme }}}}</mj-text>"))
+    assert [(one.line, one.code) for one in found] == [
+        (CONTENT, "jinja-syntax"), (CONTENT + 1, "unknown-component"), (CONTENT + 2, "undeclared-variable"),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("field", ["from", "reply_to"])
+def test_a_sender_that_is_no_address_is_found_in_the_front_matter(field: str) -> None:
+    [found] = errors(text("x"), more=f"{field}: RGZ <rgz at example.com>\n")
+    assert (found.code, found.line, found.column) == ("bad-address", 6, len(field) + 3)
+
+
+def test_a_sender_that_a_value_spoils_is_refused_when_it_renders() -> None:
+    front = front_matter("  name: {type: string, example: a}\n", 'from: "Service <{{ name }}@example.com>"\n')
+    made = template(front + text("x"))
+    assert made.render({"name": "support"}).from_header == "Service <support@example.com>"
+    with pytest.raises(RenderError) as refused:
+        made.render({"name": "a b"})
+    assert (refused.value.finding.code, refused.value.finding.line, refused.value.variable) == (
+        "bad-address",
+        6,
+        "name",
+    )
+
+
+@pytest.mark.parametrize(
+    ("file", "why"),
+    [
+        ("template.fr.mjml", '"fr" is the language of template.mjml'),
+        ("template.fr.txt", '"fr" is the language of template.mjml'),
+        ("template.de.txt", "there is no template.de.mjml beside it"),
+    ],
+)
+def test_a_file_of_a_language_that_is_never_read_is_a_warning(file: str, why: str) -> None:
+    found = compiled(text("x"), {f"t/{file}": "x"}).findings
+    told = [(one.file, one.severity, one.code) for one in found if one.code == "unused-file"]
+    assert told == [(f"t/{file}", "warning", "unused-file")]
+    assert why in next(one.message for one in found if one.code == "unused-file")
+
+
+def test_the_text_part_of_another_language_is_used() -> None:
+    files = {"t/template.en.mjml": text("{{ name }}"), "t/template.en.txt": "{{ name }}"}
+    assert "unused-file" not in {one.code for one in compiled(text("x"), files).findings}

@@ -40,6 +40,15 @@ def test_what_is_left_out_stays_and_what_is_given_is_all_there_is(plain: Running
         "examples/default.yaml", "examples/more.yaml", "notes.md", "template.de.mjml", "template.de.txt",
         "template.en.mjml", "template.mjml", "template.txt",
     ]  # fmt: skip
+    shown = plain.client.get(f"{URL}/hello").json()["files"]
+    assert shown == {name: (folder / name).read_text() for name in shown}
+    assert {*shown} == {*tree(folder)} - {"notes.md"}
+    answer = put(plain, SECOND, match="*", locale_texts={"de": "Guten Tag {{ name }}\n", "en": "Hello {{ name }}\n"})
+    assert answer.json()["files"]["template.en.txt"] == "Hello {{ name }}\n"
+    assert put(plain, SECOND, match="*", locale_texts={"de": "Guten Tag {{ name }}\n"}).status_code == 200
+    assert "template.en.txt" not in tree(folder)
+    wrong = put(plain, SECOND, match="*", locale_texts={"de": "{{ nobody }}"})
+    assert [one["pointer"] for one in wrong.json()["errors"]] == ["/locale_texts/de"]
     answer = put(plain, SECOND, text=None, locales={"en": body}, examples={"default": {"name": "A"}}, match="*")
     assert answer.status_code == 200, answer.text
     assert sorted(tree(folder)) == ["examples/default.yaml", "notes.md", "template.en.mjml", "template.mjml"]
