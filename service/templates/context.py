@@ -9,7 +9,7 @@ from service.templates.places import Mapped, Source, normalised
 from service.templates.report import Refused, Report
 from service.templates.source import Files
 from service.templates.syntax import check_syntax, parses
-from service.templates.tokens import Piece, Tokens, assemble, scan
+from service.templates.tokens import Piece, Token, Tokens, assemble, scan
 
 
 @dataclass
@@ -56,7 +56,7 @@ class Compiling:
         is_known = len(self.report.findings) > before
         wrong = check_syntax(source, found, self.report, environment=self.author, is_known=is_known)
         if wrong is not None:
-            found = [self.tokens.blank(piece) if piece in wrong else piece for piece in found]
+            found = [self.tokens.blank(one) if isinstance(one, Token) and one in wrong else one for one in found]
         if wrong is None or ((wrong or is_known) and not parses(found, self.author)):
             self.is_jinja = False
             self.report.silence("block-crosses")

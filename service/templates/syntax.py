@@ -17,7 +17,7 @@ _HINTS = (
 
 def check_syntax(
     source: Source, pieces: list[Piece], report: Report, *, environment: Environment, is_known: bool
-) -> list[Piece] | None:
+) -> list[Token] | None:
     """Reports what keeps the file from being Jinja; nothing more where that `is_known` already.
 
     Returns the expressions that can't be read by themselves: none where all is well. None: something else is wrong.
@@ -50,9 +50,9 @@ def parses(pieces: list[Piece], environment: Environment) -> bool:
     return _error("\n".join(written), environment) is None
 
 
-def _report_expressions(tags: list[Token], report: Report, environment: Environment) -> list[Piece]:
+def _report_expressions(tags: list[Token], report: Report, environment: Environment) -> list[Token]:
     """Jinja stops at the first mistake; expressions can be looked at one by one. Those that are wrong by themselves."""
-    wrong: list[Piece] = []
+    wrong: list[Token] = []
     for token in tags:
         if token.kind == "expression" and (message := _error("{{" + token.body + "}}", environment)):
             _report(report, token.place, message)
