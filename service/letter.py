@@ -15,11 +15,15 @@ def write(message: Message, body: Body, attachments: Sequence[Attachment], *, he
     """The wire form; the same for the same message, whenever it is built. Who writes many keeps `headings`.
 
     `Auto-Submitted` keeps holiday notices away (RFC 3834); the importance of an alert is what mail programs of
-    the Outlook family show (RFC 2156, 5.3.4).
+    the Outlook family show (RFC 2156, 5.3.4). Marketing says how to end it, by a link (RFC 2369, 3.2) and by one click
+    (RFC 8058, 3.1).
     """
     headers: list[tuple[str, str]] = []
     if message.priority is Priority.CRITICAL:
         headers += [("Importance", "high"), ("X-Priority", "1")]
+    if message.unsubscribe_url is not None:
+        headers.append(("List-Unsubscribe", f"<{message.unsubscribe_url}>"))
+        headers.append(("List-Unsubscribe-Post", "List-Unsubscribe=One-Click"))
     if message.is_test:
         headers.append(("X-RGZ-Test", "yes"))
     return build(

@@ -177,7 +177,7 @@ class NewMessage:
     sent to; `recipient_hash` is keyed and of the normalised address, so that it survives anonymising.
     `reply_to` and `from_header` are complete header values, not yet encoded. `message_id` is without
     angle brackets. `date_at` is the Date header, the same over all tries. `variables` are kept so that
-    an operator can see what the caller said.
+    an operator can see what the caller said. `unsubscribe_url` goes with marketing alone (RFC 8058).
     """
 
     id: str
@@ -211,6 +211,7 @@ class NewMessage:
     is_test: bool = False
     resend_of: str | None = None
     status_reason: str | None = None
+    unsubscribe_url: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -279,6 +280,7 @@ class Message:
     error_message: str | None
     transfer_encoding: str | None
     wire_sha256: str | None
+    unsubscribe_url: str | None
     anonymised_at: datetime | None
 
 

@@ -6,11 +6,13 @@ from datetime import datetime
 
 import uuid_utils
 
+from service import unsubscribe_link
 from service.enqueue import Intake, Letter, Parcel
 from service.errors import Gone, NotFound
-from service.models import Caller, NewMessage, Send, Status
+from service.models import Caller, NewMessage, Send, Status, Stream
 from service.store import archive, history
 from service.store.database import Database
+from service.unsubscribe_link import Unsubscription
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +22,8 @@ class Resender:
     database: Database
     intake: Intake
     clock: Callable[[], datetime]
+    public_url: str
+    signing_key: bytes
 
     def resend(self, message_id: str, caller: Caller) -> NewMessage:
         """A new message with the same subject, bodies and attachments, which names the old one.
@@ -33,7 +37,7 @@ class Resender:
             raise NotFound("There is no such message.")
         body = history.body(self.database, message_id)
         revision = archive.revision(self.database, old.template_revision)
-        if body is None or revision is None:
+        if old.anonymised_at is not None or body is None or revision is None:
             raise Gone("This message has been anonymised; there is nothing left to send again.")
         infos = history.attachments(self.database, message_id)
         files = [history.attachment(self.database, message_id, info.n) for info in infos]
@@ -48,6 +52,10 @@ class Resender:
             is_test=old.is_test,
         )
         new_id = str(uuid_utils.uuid7())
+        unsubscribe_url = None
+        if old.stream is Stream.MARKETING:
+            who = Unsubscription(old.recipient_hash, new_id)
+            unsubscribe_url = unsubscribe_link.url(self.public_url, who, key=self.signing_key)
         copy = NewMessage(
             id=new_id,
             send_id=send.id,
@@ -78,6 +86,7 @@ class Resender:
             sla_s=old.sla_s,
             is_test=old.is_test,
             resend_of=old.id,
+            unsubscribe_url=unsubscribe_url,
         )
         [stored] = self.intake.write(Parcel(send, [Letter.of([copy])], revision))
         return stored

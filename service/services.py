@@ -43,6 +43,7 @@ from service.templates.authors import Authors
 from service.templates.catalogue import Catalogue
 from service.templates.sandbox import Budget
 from service.turns import Turns
+from service.unsubscribe import Unsubscriber
 
 #: The mailbox is for development: what is older than this many mails goes.
 MAILBOX_KEEPS = 1_000
@@ -73,6 +74,7 @@ class Services:
     recorder: Recorder
     resender: Resender
     suppressor: Suppressor
+    unsubscriber: Unsubscriber
     clock: Callable[[], datetime]
     migrations: Sequence[str]
 
@@ -180,8 +182,9 @@ def build(
         ),
         readiness=Readiness(database, catalogue, transport, now),
         recorder=Recorder(database, consequences, now),
-        resender=Resender(database, intake, now),
+        resender=Resender(database, intake, now, settings.email_public_url, pseudonym_key),
         suppressor=Suppressor(database, pseudonym_key, now),
+        unsubscriber=Unsubscriber(database, pseudonym_key, now),
         clock=now,
         migrations=migrations,
     )

@@ -125,7 +125,10 @@ class Settings(BaseModel):
         None, description="Key of pseudonyms and signatures; without it made once in EMAIL_DATA_DIR"
     )
     email_public_url: str = Field(
-        "http://localhost:8000", pattern=r"^https?://[^\s/]+", description="Where people reach this service"
+        "http://localhost:8000",
+        pattern=r"^https?://[A-Za-z0-9.:\[\]-]+(/[A-Za-z0-9._~/-]*)?$",
+        max_length=200,
+        description="Where people reach this service",
     )
     email_anonymous_scopes: CommaSeparated = Field(
         (), description="Scopes of requests without a key, from loopback only: send, read"

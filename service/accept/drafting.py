@@ -7,11 +7,11 @@ from datetime import datetime, timedelta
 
 import uuid_utils
 
-from service import addresses, admission
+from service import addresses, admission, unsubscribe_link
 from service.addresses import Address
 from service.enqueue import Letter, Parcel
 from service.errors import Conflict, InvalidRequest, NotFound, Problem, TemplateInvalid, TooLarge, TryLater
-from service.models import Attachment, Caller, NewMessage, Rendered, Send, Status
+from service.models import Attachment, Caller, NewMessage, Rendered, Send, Status, Stream
 from service.requests import MAX_BATCH, MAX_METADATA_BYTES, BatchRequest, LetterRequest, Order, digest_of, to_json
 from service.revisions import Revisions
 from service.settings import Settings
@@ -20,6 +20,7 @@ from service.store.database import Database
 from service.templates.catalogue import Catalogue
 from service.templates.sandbox import Budget
 from service.templates.template import Template
+from service.unsubscribe_link import Unsubscription
 
 #: How long a mail may wait where its template says nothing.
 DEFAULT_EXPIRY = timedelta(hours=24)
@@ -206,6 +207,11 @@ class Drafter:
         rendered, policy, settings = checked.rendered, template.manifest.delivery, self.settings
         send_at = max(send.created_at, order.send_at or send.created_at)
         expires_after = timedelta(seconds=policy.expires_after_s) if policy.expires_after_s else DEFAULT_EXPIRY
+        recipient_hash = addresses.pseudonym(recipient.normalised, key=self.pseudonym_key)
+        unsubscribe_url = None
+        if template.manifest.stream is Stream.MARKETING:
+            who = Unsubscription(recipient_hash, message_id)
+            unsubscribe_url = unsubscribe_link.url(settings.email_public_url, who, key=self.pseudonym_key)
         return NewMessage(
             id=message_id,
             send_id=send.id,
@@ -215,7 +221,7 @@ class Drafter:
             stream=template.manifest.stream,
             priority=policy.priority,
             recipient=recipient.spelling,
-            recipient_hash=addresses.pseudonym(recipient.normalised, key=self.pseudonym_key),
+            recipient_hash=recipient_hash,
             envelope_from=settings.smtp_from_email,
             from_header=rendered.from_header or addresses.header(settings.smtp_from_name, settings.smtp_from_email),
             reply_to=order.reply_to or rendered.reply_to or settings.smtp_reply_to,
@@ -236,6 +242,7 @@ class Drafter:
             attachments=checked.attachments,
             sla_s=policy.sla_s,
             is_test=send.is_test,
+            unsubscribe_url=unsubscribe_url,
         )
 
     def _save_files(self, checked: Sequence[_Checked], now: datetime) -> None:

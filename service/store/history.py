@@ -33,7 +33,7 @@ MESSAGE_COLUMNS = """
     recipient_hash, envelope_from, from_header, reply_to, subject, locale, status, send_at, created_at,
     next_attempt_at, expires_at, sent_at, delivered_at, attempts, attempts_max, lapsed_leases, message_id, date_at,
     source_endpoint, metadata, attachments_count, sla_s, sla_due_at, is_test, resend_of, bounce_type, bounce_subtype,
-    error_message, transfer_encoding, wire_sha256, anonymised_at
+    error_message, transfer_encoding, wire_sha256, unsubscribe_url, anonymised_at
 """
 
 
@@ -203,6 +203,7 @@ def message_of(row: Row, *, now: datetime | None = None) -> Message:
         error_message=row["error_message"],
         transfer_encoding=row["transfer_encoding"],
         wire_sha256=row["wire_sha256"],
+        unsubscribe_url=row["unsubscribe_url"],
         anonymised_at=row["anonymised_at"],
     )
 

@@ -122,7 +122,7 @@ _MESSAGE_COLUMNS = (
     "priority_rank", "recipient_email", "recipient_hash", "envelope_from", "from_header", "reply_to", "subject",
     "locale", "status", "status_at_accept", "send_at", "next_attempt_at", "expires_at", "attempts_max", "message_id",
     "date_at", "error_message", "source_endpoint", "variables", "metadata", "attachments_count", "sla_s", "sla_due_at",
-    "is_test", "resend_of", "created_at",
+    "is_test", "resend_of", "created_at", "unsubscribe_url",
 )  # fmt: skip
 _BODY_COLUMNS = ("message_id", "codec", "dictionary_sha256", "html_bytes", "size_bytes", "sha256", "content")
 _EVENT_COLUMNS = (
@@ -171,7 +171,7 @@ def _message_row(send: Send, position: int, message: NewMessage) -> tuple[Any, .
         message.date_at, message.status_reason, message.source_endpoint, _json(message.variables),
         _json(message.metadata), len(message.attachments), message.sla_s,
         at + timedelta(seconds=message.sla_s) if message.sla_s is not None else None, message.is_test,
-        message.resend_of, message.created_at,
+        message.resend_of, message.created_at, message.unsubscribe_url,
     )  # fmt: skip
 
 

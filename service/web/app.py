@@ -8,7 +8,7 @@ from litestar import Litestar, Response, Router
 from litestar.datastructures import State
 
 from service.services import Services
-from service.web import health, mailbox, messages, problems, send, suppressions, templates
+from service.web import health, mailbox, messages, problems, send, suppressions, templates, unsubscribe
 
 #: base64 grows by 4/3; JSON around it, and variables, need some more.
 _BASE64_GROWTH = 4 / 3
@@ -39,6 +39,7 @@ def create_app(services: Services, *, lifespan: Lifespan | None = None) -> Lites
             templates.TemplateController,
             messages.MessageController,
             suppressions.SuppressionController,
+            unsubscribe.UnsubscribeController,
         ],
     )
     routes: list[Any] = [api, health.HealthController]

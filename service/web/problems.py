@@ -54,7 +54,8 @@ def respond(request: Request[Any, Any, Any], error: Exception) -> Response[dict[
     if isinstance(error, HTTPException) and error.status_code < HTTPStatus.INTERNAL_SERVER_ERROR:
         return _of_the_framework(request, error)
     number = uuid4().hex
-    _log.error("unforeseen_error", number=number, path=request.url.path, exc_info=error)
+    # The template: a path itself may hold a token or an address.
+    _log.error("unforeseen_error", number=number, path=request.scope["path_template"], exc_info=error)
     detail = f"Something went wrong on our side. The log has it under {number}."
     return _answer(request, HTTPStatus.INTERNAL_SERVER_ERROR, detail, "internal")
 

@@ -9,7 +9,7 @@ from litestar.routes import HTTPRoute
 
 from service.cli.main import main
 from service.settings import Settings, load
-from service.web import health, mailbox, messages, send, suppressions, templates
+from service.web import health, mailbox, messages, send, suppressions, templates, unsubscribe
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -64,6 +64,7 @@ def test_the_readme_lists_every_route() -> None:
         (templates.TemplateController, "/api/v1/email"),
         (messages.MessageController, "/api/v1/email"),
         (suppressions.SuppressionController, "/api/v1/email"),
+        (unsubscribe.UnsubscribeController, "/api/v1/email"),
         (health.HealthController, ""),
         (mailbox.MailboxController, ""),
     ):

@@ -25,6 +25,7 @@ FLOORS = [
         "turns",
         "interpreter",
         "suppression_file",
+        "unsubscribe_link",
     },
     {
         "templates",
@@ -56,6 +57,7 @@ FLOORS = [
         "resend",
         "scaffold",
         "suppress",
+        "unsubscribe",
     },
     {
         "services",

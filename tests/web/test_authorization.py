@@ -15,6 +15,7 @@ from service.web.messages import MessageController
 from service.web.send import BatchController, SendController
 from service.web.suppressions import SuppressionController
 from service.web.templates import TemplateController
+from service.web.unsubscribe import UnsubscribeController
 
 WELCOME = {"reseller_name": "Tech", "validation_link": "https://rgz.bj", "estimated_duration": "7 jours"}
 
@@ -42,7 +43,13 @@ SCOPES = {
     ("GET", "/suppressions/{suppression_id}"): Scope.ADMIN,
     ("DELETE", "/suppressions/{suppression_id}"): Scope.ADMIN,
 }
-OPEN = {("GET", "/healthz"), ("GET", "/readyz")}
+OPEN = {
+    ("GET", "/healthz"),
+    ("GET", "/readyz"),
+    # The token in the path is what opens these.
+    ("GET", "/unsubscribe/{token}"),
+    ("POST", "/unsubscribe/{token}"),
+}
 
 
 def test_every_route_has_a_guard_with_its_scope() -> None:
@@ -52,6 +59,7 @@ def test_every_route_has_a_guard_with_its_scope() -> None:
         TemplateController,
         MessageController,
         SuppressionController,
+        UnsubscribeController,
         HealthController,
         MailboxController,
     ]
