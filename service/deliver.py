@@ -44,6 +44,8 @@ EARLY_SINCE = timedelta(minutes=10)
 FAIR_EVERY = 10
 #: And takes no more than this: urgent mail waits behind it.
 FAIR_CLAIM = 20
+#: What was tried before moves while new mail keeps coming: one claim in so many takes up to FAIR_CLAIM of it first.
+TRIED_EVERY = 4
 #: A wall clock that moved so much more or less than the machine's own has been set, seconds.
 _STEP_S = 1.0
 
@@ -128,6 +130,10 @@ class Deliverer:
     def is_fair(self, turn: int) -> bool:
         """Whether this claim begins at the other end."""
         return turn % FAIR_EVERY == FAIR_EVERY - 1
+
+    def tried_first(self, turn: int) -> int:
+        """How many of those that were tried before this claim may take before new ones."""
+        return FAIR_CLAIM if turn % TRIED_EVERY == TRIED_EVERY - 2 else 0
 
     def tidy(self) -> None:
         """Take back what dead workers hold, and end what has waited too long."""
@@ -227,7 +233,7 @@ class _Drain:
             return []
         back_ids = [held.id for held in back] + self._unread
         named = [result.outcome.provider_id for result in results if result.outcome.provider_id]
-        owner, order = self._of.owner, self._of.claim_order(self._turn)
+        owner, order, tried_first = self._of.owner, self._of.claim_order(self._turn), self._of.tried_first(self._turn)
 
         def work(tx: Transaction) -> tuple[set[str], list[str]]:
             settle.record_all(tx, results, owner=owner, chance=self._of.chance)
@@ -237,7 +243,9 @@ class _Drain:
             renewed = claims.renew(tx, [held.id for held in old], owner=owner, now=now, lease_s=LEASE_S)
             if room <= 0:
                 return renewed, []
-            return renewed, claims.claim(tx, owner=owner, now=now, lease_s=LEASE_S, limit=room, order=order)
+            return renewed, claims.claim(
+                tx, owner=owner, now=now, lease_s=LEASE_S, limit=room, order=order, tried_first=tried_first
+            )
 
         try:
             renewed, ids = self._of.database.write(work)

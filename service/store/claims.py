@@ -25,17 +25,25 @@ def claim(
     lease_s: int,
     limit: int,
     order: Sequence[Priority] = tuple(Priority),
+    tried_first: int = 0,
 ) -> list[str]:
-    """Takes up to `limit` due messages for this worker: ids in the order of `order`, within one the oldest first.
+    """Takes up to `limit` due messages for this worker: ids in the order of `order`.
+
+    Within a priority new mail goes before what was tried already, which may be a heap; but up to `tried_first` of that
+    go before it. Within either the oldest first.
 
     Due is queued, next_attempt_at reached, not expired. Whoever was suppressed since accept is marked so here, with
     an event, and not handed out. A row is never handed out twice while its lease holds.
     """
     claimed: list[str] = []
     for priority in order:
-        while len(claimed) < limit and (due := _due(tx, priority, now, limit - len(claimed))):
-            suppressed = _suppress(tx, due, now)
-            claimed += _lease(tx, [row["id"] for row in due if row["id"] not in suppressed], owner, now, lease_s)
+        for kind, most in ((_TRIED, tried_first), (_NEW, limit), (_TRIED, limit)):
+            room = min(most, limit - len(claimed))
+            while room > 0 and (due := _due(tx, priority, kind, now, room)):
+                suppressed = _suppress(tx, due, now)
+                taken = list(_lease(tx, [row["id"] for row in due if row["id"] not in suppressed], owner, now, lease_s))
+                claimed += taken
+                room -= len(taken)
     return claimed
 
 
@@ -136,19 +144,24 @@ def expire(tx: Transaction, now: datetime) -> int:
 
 def next_due_at(reader: Reader) -> datetime | None:
     """When the next queued message is due, which may be in the past; None when nothing is queued."""
-    # One index look-up for each priority: the due index begins with the rank.
+    # One index look-up for each priority, in each of the two indexes of what is queued.
     soonest = " UNION ALL ".join(
         "SELECT MIN(next_attempt_at) AS due_at FROM email_messages"
-        f" WHERE status = 'queued' AND priority_rank = {priority.rank}"
+        f" WHERE status = 'queued' AND {kind} AND priority_rank = {priority.rank}"
         for priority in Priority
+        for kind in (_NEW, _TRIED)
     )
     return min((row["due_at"] for row in reader.read(soonest) if row["due_at"] is not None), default=None)
 
 
-def _due(tx: Transaction, priority: Priority, now: datetime, limit: int) -> list[Row]:
+#: Each has a partial index of its own.
+_NEW, _TRIED = "attempts = 0", "attempts > 0"
+
+
+def _due(tx: Transaction, priority: Priority, kind: str, now: datetime, limit: int) -> list[Row]:
     return tx.execute(
         "SELECT id, recipient_hash, stream FROM email_messages"
-        f" WHERE status = 'queued' AND priority_rank = {priority.rank} AND next_attempt_at <= :now"
+        f" WHERE status = 'queued' AND {kind} AND priority_rank = {priority.rank} AND next_attempt_at <= :now"
         f" AND expires_at > :now ORDER BY next_attempt_at, id LIMIT :limit{_skip_locked(tx)}",
         {"now": now, "limit": limit},
     )

@@ -5,9 +5,9 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from functools import partial
 
-import letters
 import pytest
 
+import letters
 from service.errors import ArchiveCorrupt
 from service.models import Body, EventType, Priority, Status, Stream
 from service.store import claims, history, limits, timeline
@@ -36,6 +36,22 @@ def test_claim_follows_another_order_so_that_bulk_can_move_too(database: Databas
     order = (Priority.BULK, Priority.CRITICAL)
     claimed = database.write(lambda tx: claims.claim(tx, owner="w", now=letters.NOW, lease_s=30, limit=1, order=order))
     assert claimed == [bulk]
+
+
+def test_claim_takes_new_mail_before_what_was_tried_but_for_those_that_may_go_first(database: Database) -> None:
+    tried = [letters.store_one(database, next_attempt_at=letters.after(-10)) for _ in range(4)]
+    database.write(lambda tx: tx.execute("UPDATE email_messages SET attempts = 1"))
+    new = [letters.store_one(database) for _ in range(2)]
+    urgent = letters.store_one(database, priority=Priority.CRITICAL)
+
+    def claim(limit: int, tried_first: int) -> list[str]:
+        return database.write(
+            lambda tx: claims.claim(tx, owner="w", now=letters.NOW, lease_s=30, limit=limit, tried_first=tried_first)
+        )
+
+    assert claim(2, 0) == [urgent, new[0]]
+    assert claim(2, 1) == [tried[0], new[1]]
+    assert claim(9, 0) == tried[1:]
 
 
 def test_claim_leaves_what_is_not_due_expired_or_held(database: Database) -> None:
