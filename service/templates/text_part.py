@@ -24,7 +24,8 @@ _MARKS_LEFT = re.compile(r"\x1e[\x1d-\x1f \t\n]*")
 _MANY_NEWLINES = re.compile(r"\n{3,}")
 _TRAILING = re.compile(r"[ \t]+(?=\n)")
 _PARAGRAPHS = frozenset({"p", "h1", "h2", "h3", "h4", "h5", "h6", "ul", "ol", "table", "blockquote", "hr", "pre", "dl"})
-_LINES = frozenset({"div", "tr", "section", "article", "dt", "dd", "center"})
+_ROW_GROUPS = frozenset({"thead", "tbody", "tfoot"})
+_LINES = frozenset({"div", "tr", "caption", "section", "article", "dt", "dd", "center"})
 _SKIPPED = frozenset({"style", "script", "head", "title"})
 _INVISIBLE = re.compile("[\u034f\u200b-\u200f\u2060\ufeff\u00ad]")
 _RULE = "-" * 40
@@ -190,7 +191,7 @@ class _Html:
         for child in element:
             if child.tag == "tr":
                 out += [LINE, self._row(child, cells[child], width)]
-            elif is_element(child):
+            elif child.tag in _ROW_GROUPS:
                 out.append(self._rows(child, cells, width))
             else:
                 out.append(self._element(child))

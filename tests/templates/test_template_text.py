@@ -1,5 +1,6 @@
 """The plain text part reads well by itself."""
 
+import pytest
 from template_kit import OTHER_VALUES, VALUES, column, document, plain, template, text
 
 
@@ -96,3 +97,13 @@ def test_macro_and_block_set_are_text_too() -> None:
 def test_several_lines_of_a_value() -> None:
     assert plain(text("{{ name|nl2br }}"), name="a\nb") == "a\nb\n"
     assert "a<br>\nb" in template(text("{{ name|nl2br }}")).render({**VALUES, "name": "a\nb"}).html
+
+
+@pytest.mark.parametrize(
+    "inside",
+    ["<td><table><tr><td>un</td></tr></table></td>", "<table><tr><td>un</td></tr></table>"],
+    ids=["a cell", "a table"],
+)
+def test_what_stands_in_a_table_outside_of_its_rows_is_text_too(inside: str) -> None:
+    source = column(f"<mj-table>{inside}<tr><td>deux</td></tr></mj-table>")
+    assert plain(source).split() == ["un", "deux"]
