@@ -44,6 +44,15 @@ class Access:
         found = keys.find(self.database, token)
         return Caller(id=found.id, name=found.name, scopes=found.scopes) if found else None
 
+    def holder(self, key_id: str) -> Caller | None:
+        """The caller with this identity, None where the key is unknown or revoked."""
+        found = keys.get(self.database, key_id)
+        return Caller(id=found.id, name=found.name, scopes=found.scopes) if found else None
+
+    def find(self, token: str) -> Caller | None:
+        """The caller behind any token, None for nobody."""
+        return self.admin(token) or self.key(token)
+
     def create(self, name: str, scopes: Iterable[Scope], now: datetime) -> tuple[ApiKey, str]:
         """A new key and its text, which is never seen again: the store keeps a digest."""
         return self.database.write(lambda tx: keys.create(tx, name, frozenset(scopes), now))

@@ -14,6 +14,7 @@
     │   ├── PreconditionRequired      a condition must come with this request
     │   └── TooLarge                  more bytes than we take
     ├── TryLater                  the same request may work in a moment
+    │   └── TooManyAttempts           too many wrong tokens from one place
     ├── TemplateError             the template's author mends a file
     │   ├── TemplateInvalid           it can't be compiled; every finding with its position
     │   └── RenderError               it compiled, but not with these values
@@ -149,6 +150,10 @@ class TryLater(EmailServiceError):
     def __init__(self, message: str, *, retry_after_s: int = 5) -> None:
         self.retry_after_s = retry_after_s
         super().__init__(message)
+
+
+class TooManyAttempts(TryLater):
+    """Too many wrong tokens from one place; `retry_after_s` says when the next one is looked at."""
 
 
 class TemplateError(EmailServiceError):

@@ -36,6 +36,7 @@ from service.record import Recorder
 from service.resend import Resender
 from service.revisions import Revisions
 from service.settings import Settings
+from service.signin import SignIn, signing_key
 from service.store.database import Database, open_database
 from service.store.migrations import migrate
 from service.suppress import Suppressor
@@ -75,6 +76,7 @@ class Services:
     resender: Resender
     suppressor: Suppressor
     unsubscriber: Unsubscriber
+    sign_in: SignIn
     clock: Callable[[], datetime]
     migrations: Sequence[str]
 
@@ -124,7 +126,10 @@ def build(
         if settings.smtp_host is None and delivers:
             mailbox = Mailbox(max_messages=MAILBOX_KEEPS)
         transport = SmtpTransport(_server(settings, mailbox, mailbox_port))
-    pseudonym_key = secret(settings.email_secret_key, data / "secret-key").encode()
+    secret_key = secret(settings.email_secret_key, data / "secret-key")
+    pseudonym_key = secret_key.encode()
+    admin_token = secret(settings.email_admin_token, data / "admin-token")
+    access = Access(database, admin_token, frozenset(Scope(scope) for scope in settings.email_anonymous_scopes))
 
     def ring() -> None:
         try:
@@ -145,11 +150,7 @@ def build(
         catalogue=catalogue,
         transport=transport,
         mailbox=mailbox,
-        access=Access(
-            database,
-            secret(settings.email_admin_token, data / "admin-token"),
-            frozenset(Scope(scope) for scope in settings.email_anonymous_scopes),
-        ),
+        access=access,
         intake=intake,
         acceptor=Acceptor(
             database,
@@ -185,6 +186,7 @@ def build(
         resender=Resender(database, intake, now, settings.email_public_url, pseudonym_key),
         suppressor=Suppressor(database, pseudonym_key, now),
         unsubscriber=Unsubscriber(database, pseudonym_key, now),
+        sign_in=SignIn(access.find, access.holder, signing_key(secret_key, admin_token), now),
         clock=now,
         migrations=migrations,
     )

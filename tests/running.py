@@ -110,7 +110,7 @@ def running(settings: Settings, *, works: bool = True) -> Iterator[Running]:
     listener = server.bind("127.0.0.1", 0)
     ready = threading.Event()
     app = create_app(services, lifespan=beside(services, Worker(services) if works else None))
-    serving = server.server_of(app, on_ready=ready.set)
+    serving = server.server_of(app, on_ready=ready.set, on_end=app.state.streams.close)
     thread = threading.Thread(target=serving.run, kwargs={"sockets": [listener]}, name="http")
     thread.start()
     assert ready.wait(20), "the service did not start"

@@ -92,7 +92,8 @@ def _serve(services: Services, host: str, port: int, running: Worker | None) -> 
     port = listener.getsockname()[1]
     app = create_app(services, lifespan=beside(services, running))
     interpreter.settle()
-    server.run(app, listener, on_ready=lambda: click.echo(_banner(services, host, port), err=True))
+    up = _banner(services, host, port)
+    server.run(app, listener, on_ready=lambda: click.echo(up, err=True), on_end=app.state.streams.close)
 
 
 def beside(services: Services, running: Worker | None) -> Callable[[Litestar], AbstractAsyncContextManager[None]]:
@@ -141,8 +142,8 @@ def _banner(services: Services, host: str, port: int) -> str:
     ]
     if services.mailbox is not None:
         lines.append(f"  Mailbox    {base}/dev/mailbox/messages")
-    if settings.email_admin_token is None:
-        lines.append(f"  Admin      token in {settings.email_data_dir / 'admin-token'}")
+    token = "" if settings.email_admin_token else f"; token in {settings.email_data_dir / 'admin-token'}"
+    lines.append(f"  Admin      {base}/admin{token}")
     lines += ["", *_where_mail_goes(services)]
     if example := _example(services, base):
         lines += ["", "Send a first mail:", "", example]

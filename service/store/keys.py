@@ -74,6 +74,13 @@ def find(reader: Reader, key_text: str) -> ApiKey | None:
     return _key(rows[0])
 
 
+def get(reader: Reader, key_id: str) -> ApiKey | None:
+    """The key with this id, if it holds."""
+    sql = f"SELECT {_COLUMNS} FROM api_keys WHERE id = :id AND revoked_at IS NULL"
+    rows = reader.read(sql, {"id": key_id})
+    return _key(rows[0]) if rows else None
+
+
 def _key(row: Row) -> ApiKey:
     return ApiKey(**{**row, "scopes": frozenset(Scope(scope) for scope in row["scopes"].split())})
 

@@ -3,12 +3,19 @@
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from litestar import Litestar, Response, Router
 from litestar.datastructures import State
 
 from service.services import Services
-from service.web import health, mailbox, messages, problems, send, suppressions, templates, unsubscribe
+from service.web import health, mailbox, messages, send, suppressions, templates, unsubscribe
+from service.web.pages import failures
+from service.web.pages.assets import Assets
+from service.web.pages.languages import Languages
+from service.web.pages.page import environment
+from service.web.pages.routes import CONTROLLERS
+from service.web.pages.streams import Streams
 
 #: base64 grows by 4/3; JSON around it, and variables, need some more.
 _BASE64_GROWTH = 4 / 3
@@ -42,16 +49,24 @@ def create_app(services: Services, *, lifespan: Lifespan | None = None) -> Lites
             unsubscribe.UnsubscribeController,
         ],
     )
-    routes: list[Any] = [api, health.HealthController]
+    routes: list[Any] = [api, health.HealthController, *CONTROLLERS]
     if services.mailbox is not None:
         routes.append(mailbox.MailboxController)
     limit = int(services.settings.max_attachments_bytes * _BASE64_GROWTH) + _ROOM_BESIDE_ATTACHMENTS_BYTES
+    assets = Assets()
+    state = {
+        "services": services,
+        "assets": assets,
+        "languages": Languages(ZoneInfo(services.settings.email_timezone)),
+        "markup": environment(assets),
+        "streams": Streams(),
+    }
     return Litestar(
         route_handlers=routes,
-        state=State({"services": services}),
+        state=State(state),
         lifespan=[lifespan or _nothing],
         request_max_body_size=limit,
-        exception_handlers={Exception: problems.respond},
+        exception_handlers={Exception: failures.respond},
         after_request=_add_headers,
         openapi_config=None,
         logging_config=None,

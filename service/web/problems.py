@@ -46,7 +46,9 @@ def respond(request: Request[Any, Any, Any], error: Exception) -> Response[dict[
         return _answer(request, HTTPStatus.UNPROCESSABLE_ENTITY, "The template has mistakes.", "template", problems)
     if isinstance(error, errors.TryLater):
         headers = {"Retry-After": str(error.retry_after_s)}
-        return _answer(request, HTTPStatus.SERVICE_UNAVAILABLE, str(error), "try_later", headers=headers)
+        is_theirs = isinstance(error, errors.TooManyAttempts)
+        status = HTTPStatus.TOO_MANY_REQUESTS if is_theirs else HTTPStatus.SERVICE_UNAVAILABLE
+        return _answer(request, status, str(error), "try_later", headers=headers)
     if isinstance(error, errors.StoreBusy):
         _log.warning("store_busy", reason=str(error))
         detail = "The database can't take this just now; nothing was stored. Send the same request again."

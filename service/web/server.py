@@ -28,16 +28,27 @@ def bind(host: str, port: int) -> socket.socket:
     return listener
 
 
-def run(app: Litestar, listener: socket.socket, *, on_ready: Callable[[], None]) -> None:
-    """Serve until SIGTERM or SIGINT; returns when all has ended."""
+def run(
+    app: Litestar,
+    listener: socket.socket,
+    *,
+    on_ready: Callable[[], None],
+    on_end: Callable[[], None] = lambda: None,
+) -> None:
+    """Serve until SIGTERM or SIGINT; returns when all has ended. More in `server_of`."""
     # uvicorn raises the signal once more when it has ended; by then it has done its work.
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: None)
-    server_of(app, on_ready=on_ready).run(sockets=[listener])
+    server_of(app, on_ready=on_ready, on_end=on_end).run(sockets=[listener])
 
 
-def server_of(app: Litestar, *, on_ready: Callable[[], None]) -> uvicorn.Server:
-    """The server as it always runs; whoever runs it outside of the main thread ends it by `should_exit`."""
+def server_of(
+    app: Litestar, *, on_ready: Callable[[], None], on_end: Callable[[], None] = lambda: None
+) -> uvicorn.Server:
+    """The server as it always runs; whoever runs it outside of the main thread ends it by `should_exit`.
+
+    `on_end` is called before it waits for open connections: whoever streams without end stops then.
+    """
     config = uvicorn.Config(
         app,
         log_config=None,
@@ -47,15 +58,22 @@ def server_of(app: Litestar, *, on_ready: Callable[[], None]) -> uvicorn.Server:
         proxy_headers=False,  # who a client is must not be decided by a header that the client sends
         lifespan="on",
     )
-    return _Server(config, on_ready)
+    return _Server(config, on_ready, on_end)
 
 
 class _Server(uvicorn.Server):
-    def __init__(self, config: uvicorn.Config, on_ready: Callable[[], None]) -> None:
+    """Says when it answers, and tells open streams before it waits for them."""
+
+    def __init__(self, config: uvicorn.Config, on_ready: Callable[[], None], on_end: Callable[[], None]) -> None:
         super().__init__(config)
         self._on_ready = on_ready
+        self._on_end = on_end
 
     async def startup(self, sockets: list[Any] | None = None) -> None:
         await super().startup(sockets)
         if self.started:
             self._on_ready()
+
+    async def shutdown(self, sockets: list[Any] | None = None) -> None:
+        self._on_end()
+        await super().shutdown(sockets)

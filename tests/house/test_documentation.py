@@ -10,6 +10,7 @@ from litestar.routes import HTTPRoute
 from service.cli.main import main
 from service.settings import Settings, load
 from service.web import health, mailbox, messages, send, suppressions, templates, unsubscribe
+from service.web.pages.routes import CONTROLLERS
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -67,6 +68,7 @@ def test_the_readme_lists_every_route() -> None:
         (unsubscribe.UnsubscribeController, "/api/v1/email"),
         (health.HealthController, ""),
         (mailbox.MailboxController, ""),
+        *((controller, "") for controller in CONTROLLERS),
     ):
         for path, method in routes(controller):
             served.add((method, prefix + path))

@@ -56,6 +56,7 @@ FLOORS = [
         "record",
         "resend",
         "scaffold",
+        "signin",
         "suppress",
         "unsubscribe",
     },
@@ -78,7 +79,7 @@ HOMES = {
     "huey": ["delivery.queue", "jobs"],
     "mjml": ["templates.inline"],
     "premailer": ["templates.inline"],
-    "jinja2": ["templates"],
+    "jinja2": ["templates", "web.pages"],
     "jsonschema_rs": ["templates"],
     "psycopg": ["store.database"],
     "psycopg_pool": ["store.database"],
@@ -218,7 +219,7 @@ IMPORTED_AS = {
     "uuid-utils": "uuid_utils",
     "typing-extensions": "typing_extensions",
 }
-BY_PRESENCE = {"httptools", "uvloop", "tzdata"}
+BY_PRESENCE = {"httptools", "uvloop", "tzdata", "django-js-lib-htmx"}
 
 
 def test_what_is_imported_is_declared_and_what_is_declared_is_imported() -> None:

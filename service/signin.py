@@ -1,0 +1,133 @@
+"""VERB: token -> session, and session -> caller, for people who look with a browser.
+
+A session is a signed text that the browser keeps and gives back: who, until when, and a nonce. Nothing is stored, so
+any process of the service reads it. It ends by its time, when its key is revoked, and, for the admin, when the admin
+token or the secret key changes. Signing out makes the browser forget it.
+"""
+
+import base64
+import hashlib
+import hmac
+import json
+import secrets
+import threading
+from collections import OrderedDict, deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+
+from service.errors import NotAllowed, NotAuthenticated, TooManyAttempts
+from service.models import Caller, Scope
+
+#: A working day; who looks longer signs in again.
+SESSION_LASTS = timedelta(hours=10)
+#: Wrong tokens from one address in the time below; a token has 256 random bits, so this is for our logs and our nerves.
+MAX_ATTEMPTS = 10
+ATTEMPTS_PER = timedelta(minutes=5)
+#: Addresses that are remembered; whoever comes from more of them is not held up by counting.
+_MAX_REMEMBERED = 10_000
+
+_ADMIN_ID = "admin"
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """Somebody who is signed in; `nonce` tells this session from any other."""
+
+    caller_id: str
+    caller_name: str
+    until: datetime
+    nonce: str
+
+
+class Attempts:
+    """Counts wrong tokens by where they come from. In this process only; thread-safe."""
+
+    def __init__(self) -> None:
+        self._gate = threading.Lock()
+        self._failed: OrderedDict[str, deque[datetime]] = OrderedDict()
+
+    def retry_after_s(self, origin: str, now: datetime) -> int:
+        """Seconds until this origin may try again; 0: now."""
+        with self._gate:
+            failed = self._failed.get(origin, deque())
+            while failed and failed[0] <= now - ATTEMPTS_PER:
+                failed.popleft()
+            if len(failed) < MAX_ATTEMPTS:
+                return 0
+            return max(int((failed[0] + ATTEMPTS_PER - now).total_seconds()), 1)
+
+    def note(self, origin: str, now: datetime) -> None:
+        with self._gate:
+            self._failed.setdefault(origin, deque(maxlen=MAX_ATTEMPTS)).append(now)
+            self._failed.move_to_end(origin)
+            if len(self._failed) > _MAX_REMEMBERED:
+                self._failed.popitem(last=False)
+
+
+@dataclass(frozen=True, slots=True)
+class SignIn:
+    """Exchanges tokens for sessions.
+
+    `find` gives the caller behind a token, `find_again` the caller with this id if the key still holds. `key` signs;
+    it must change with the admin token.
+    """
+
+    find: Callable[[str], Caller | None]
+    find_again: Callable[[str], Caller | None]
+    key: bytes
+    clock: Callable[[], datetime]
+    attempts: Attempts = field(default_factory=Attempts)
+
+    def begin(self, token: str, *, origin: str) -> str:
+        """The text of a new session. `origin` is where the request came from, for counting wrong tokens.
+
+        Raises TooManyAttempts, NotAuthenticated for an unknown token, NotAllowed for a key without the scope admin.
+        """
+        now = self.clock()
+        if wait_s := self.attempts.retry_after_s(origin, now):
+            raise TooManyAttempts("There were too many wrong tokens from here.", retry_after_s=wait_s)
+        caller = self.find(token)
+        if caller is None:
+            self.attempts.note(origin, now)
+            raise NotAuthenticated("This token is unknown or revoked.")
+        if not caller.may(Scope.ADMIN):
+            raise NotAllowed(f"The key {caller.name!r} does not have the scope admin.")
+        until = now + SESSION_LASTS
+        return self._sign([caller.id, caller.name, int(until.timestamp()), secrets.token_urlsafe(16)])
+
+    def session(self, text: str) -> Session | None:
+        """The session that `begin` made; None for any other text, and for one that has ended by its time."""
+        body, _, signature = text.partition(".")
+        if not hmac.compare_digest(signature.encode(), self._digest("session", body).encode()):
+            return None
+        caller_id, caller_name, until, nonce = json.loads(base64.urlsafe_b64decode(body))
+        session = Session(caller_id, caller_name, datetime.fromtimestamp(until, UTC), nonce)
+        return session if session.until > self.clock() else None
+
+    def caller(self, session: Session) -> Caller | None:
+        """Who it is, if the key still holds and may still administer. May ask the database."""
+        if session.caller_id == _ADMIN_ID:
+            return Caller(_ADMIN_ID, session.caller_name, frozenset({Scope.ADMIN}))
+        found = self.find_again(session.caller_id)
+        return found if found is not None and found.may(Scope.ADMIN) else None
+
+    def form_token(self, nonce: str) -> str:
+        """What each form must carry: it belongs to one session, or to one visitor who has not signed in yet."""
+        return self._digest("form", nonce)
+
+    def is_form_token(self, nonce: str, given: str) -> bool:
+        return hmac.compare_digest(given.encode("utf-8", "replace"), self.form_token(nonce).encode())
+
+    def _sign(self, content: object) -> str:
+        body = base64.urlsafe_b64encode(json.dumps(content).encode()).decode()
+        return f"{body}.{self._digest('session', body)}"
+
+    def _digest(self, purpose: str, text: str) -> str:
+        message = f"{purpose}\0{text}".encode("utf-8", "replace")
+        return hmac.new(self.key, message, hashlib.sha256).hexdigest()
+
+
+def signing_key(secret_key: str, admin_token: str) -> bytes:
+    """A key of its own purpose, which changes with either secret."""
+    return hmac.new(secret_key.encode(), f"sessions\0{admin_token}".encode(), hashlib.sha256).digest()

@@ -1,0 +1,69 @@
+"""Style sheets and scripts, served from the package. The digest in a file's address lets browsers keep it for ever."""
+
+import hashlib
+import mimetypes
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from litestar import Controller, Request, Response, get
+from litestar.params import FromPath
+
+from service.errors import NotFound
+
+#: One file for each name below `static`, and what packages bring: name -> (package, path in it).
+_FROM_PACKAGES: Mapping[str, tuple[str, str]] = {
+    "htmx.min.js": ("js_lib_htmx", "static/htmx/htmx.min.js"),
+}
+_OWN = Path(__file__).parent / "static"
+_FOR_EVER = "public, max-age=31536000, immutable"
+_DIGEST_LENGTH = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Asset:
+    """A file for browsers, and its address."""
+
+    data: bytes
+    media_type: str
+    url: str
+
+
+class Assets:
+    """All files, read once."""
+
+    def __init__(self) -> None:
+        found = {path.name: path.read_bytes() for path in sorted(_OWN.iterdir()) if path.is_file()}
+        for name, (package, path) in _FROM_PACKAGES.items():
+            found[name] = files(package).joinpath(path).read_bytes()
+        self._by_name = {name: _asset(name, data) for name, data in found.items()}
+        self._by_url = {asset.url: asset for asset in self._by_name.values()}
+
+    def url(self, name: str) -> str:
+        """Where this file is. Raises KeyError for one that is not there."""
+        return self._by_name[name].url
+
+    def at(self, url: str) -> Asset | None:
+        return self._by_url.get(url)
+
+
+class AssetController(Controller):
+    """Open: whoever signs in needs a style sheet before."""
+
+    @get("/admin/assets/{digest:str}/{name:str}", opt={"open": True})
+    async def asset(
+        self, request: Request[Any, Any, Any], digest: FromPath[str], name: FromPath[str]
+    ) -> Response[bytes]:
+        """A file, if the digest is that of its content."""
+        assets: Assets = request.app.state.assets
+        found = assets.at(f"/admin/assets/{digest}/{name}")
+        if found is None:
+            raise NotFound("There is nothing at this address.")
+        return Response(found.data, media_type=found.media_type, headers={"Cache-Control": _FOR_EVER})
+
+
+def _asset(name: str, data: bytes) -> Asset:
+    media_type = "text/javascript" if name.endswith(".js") else mimetypes.guess_type(name)[0] or "text/plain"
+    return Asset(data, media_type, f"/admin/assets/{hashlib.sha256(data).hexdigest()[:_DIGEST_LENGTH]}/{name}")

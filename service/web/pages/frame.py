@@ -1,0 +1,175 @@
+"""A mail's HTML as a document of its own, for `<iframe sandbox src=...>`: somebody else's markup, harmless and quiet.
+
+Safety is the policy's: no script, no form, no request, an origin that is nobody's. (`srcdoc` would inherit the page's
+policy, under which no style of a mail works.) The rewriting only keeps a browser from trying what the policy forbids,
+and from showing holes: pictures from elsewhere become a placeholder until they are asked for, links open in a new
+window, scripts and refreshes are left out.
+"""
+
+import html
+import re
+from collections.abc import Callable, Mapping
+from html.parser import HTMLParser
+
+from litestar import Response
+
+#: `{images}` is where pictures may come from.
+_POLICY = (
+    "sandbox allow-popups allow-popups-to-escape-sandbox; default-src 'none'; style-src 'unsafe-inline';"
+    " img-src {images}; frame-ancestors 'self'; base-uri 'none'; form-action 'none'"
+)
+#: A grey square, that takes the size of what it stands for.
+PLACEHOLDER = (
+    "data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 24 24'%3E%3Cpath fill='%23bbb'"
+    " d='M0 0h24v24H0z'/%3E%3Cpath fill='%23fff' d='M4 18l5-7 4 5 3-3 4 5z'/%3E%3C/svg%3E"
+)
+_LEFT_OUT = frozenset({"script", "noscript", "iframe", "object", "embed", "base", "frame", "frameset", "applet"})
+_VOID = frozenset({"base", "embed", "frame"})
+#: What `<meta http-equiv>` may not tell the browser.
+_COMMANDS = frozenset({"refresh", "content-security-policy", "set-cookie"})
+_PICTURES = frozenset({"src", "srcset", "background", "poster", "href", "xlink:href", "data", "lowsrc", "dynsrc"})
+_REMOTE = re.compile(r"\s*(?:https?:)?//", re.IGNORECASE)
+_CSS_URL = re.compile(r"""url\(\s*(['"]?)\s*(?:https?:)?//[^)'"]*\1\s*\)""", re.IGNORECASE)
+_CSS_IMPORT = re.compile(r"""@import[^;]*;?""", re.IGNORECASE)
+
+Inline = Callable[[str], str | None]
+
+
+def framed(markup: str, *, with_images: bool = False, inline: Inline | None = None) -> Response[str]:
+    """The answer that a frame shows. `inline` gives the data: address of a part by its Content-ID (RFC 2392)."""
+    policy = _POLICY.format(images="data: https: http:" if with_images else "data:")
+    return Response(
+        quiet(markup, with_images=with_images, inline=inline),
+        media_type="text/html",
+        headers={"Content-Security-Policy": policy, "X-Frame-Options": "SAMEORIGIN"},
+    )
+
+
+def has_remote_images(markup: str) -> bool:
+    """Whether something would be fetched from elsewhere if it were allowed."""
+    return quiet(markup) != quiet(markup, with_images=True)
+
+
+def quiet(markup: str, *, with_images: bool = False, inline: Inline | None = None) -> str:
+    """The same document without what a browser would refuse loudly."""
+    rewriting = _Rewriting(with_images=with_images, inline=inline)
+    rewriting.feed(markup)
+    rewriting.close()
+    return "".join(rewriting.parts)
+
+
+class _Rewriting(HTMLParser):
+    """Everything as it is, but for start tags that ask for something, style sheets, and elements that are left out."""
+
+    def __init__(self, *, with_images: bool, inline: Inline | None) -> None:
+        super().__init__(convert_charrefs=False)
+        self.parts: list[str] = []
+        self._with_images = with_images
+        self._inline = inline
+        self._within_left_out: list[str] = []
+        self._is_style = False
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        if tag in _LEFT_OUT:
+            if tag not in _VOID:
+                self._within_left_out.append(tag)
+            return
+        if (
+            self._within_left_out
+            or (tag == "meta" and _is_refresh(attrs))
+            or (tag == "link" and not self._is_kept(attrs))
+        ):
+            return
+        self._is_style = tag == "style"
+        text = self.get_starttag_text() or ""
+        changed = self._changed(tag, dict(attrs))
+        self.parts.append(text if changed is None else _tag(tag, changed, closed=text.endswith("/>")))
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        if tag not in _LEFT_OUT:
+            self.handle_starttag(tag, attrs)
+            self._is_style = False
+
+    def handle_endtag(self, tag: str) -> None:
+        if self._within_left_out:
+            if tag == self._within_left_out[-1]:
+                self._within_left_out.pop()
+            return
+        if tag in _LEFT_OUT:
+            return
+        self._is_style = False
+        self.parts.append(f"</{tag}>")
+
+    def handle_data(self, data: str) -> None:
+        self._add(self._quiet_css(data) if self._is_style else data)
+
+    def handle_entityref(self, name: str) -> None:
+        self._add(f"&{name};")
+
+    def handle_charref(self, name: str) -> None:
+        self._add(f"&#{name};")
+
+    def handle_comment(self, data: str) -> None:
+        self._add(f"<!--{data}-->")
+
+    def handle_decl(self, decl: str) -> None:
+        self._add(f"<!{decl}>")
+
+    def unknown_decl(self, data: str) -> None:
+        self._add(f"<![{data}]>")
+
+    def handle_pi(self, data: str) -> None:
+        self._add(f"<?{data}>")
+
+    def _add(self, text: str) -> None:
+        if not self._within_left_out:
+            self.parts.append(text)
+
+    def _changed(self, tag: str, attrs: dict[str, str | None]) -> Mapping[str, str | None] | None:
+        """The attributes as they are shown, None where they are what they were."""
+        shown: dict[str, str | None] = {}
+        for name, value in attrs.items():
+            if name.startswith("on") or (tag == "form" and name == "action") or name == "ping":
+                continue
+            if value and name == "style":
+                value = self._quiet_css(value)
+            elif value and name in _PICTURES and tag not in ("a", "area"):
+                value = self._picture(name, value)
+            shown[name] = value
+        if tag in ("a", "area") and attrs.get("href"):
+            shown |= {"target": "_blank", "rel": "noopener noreferrer"}
+        return None if shown == attrs else shown
+
+    def _picture(self, name: str, value: str) -> str:
+        if self._inline is not None and value.lower().startswith("cid:"):
+            return self._inline(value[4:]) or PLACEHOLDER
+        if self._with_images:
+            return value
+        is_remote = _REMOTE.match(value) or (name == "srcset" and "//" in value) or value.lower().startswith("cid:")
+        # What is neither data nor remote would be asked of us.
+        return (
+            value
+            if value.lower().startswith(("data:", "#"))
+            else PLACEHOLDER
+            if is_remote or ":" not in value
+            else value
+        )
+
+    def _quiet_css(self, css: str) -> str:
+        if self._with_images:
+            return _CSS_IMPORT.sub("", css)
+        return _CSS_URL.sub(lambda _: f'url("{PLACEHOLDER}")' if self._is_style else "none", _CSS_IMPORT.sub("", css))
+
+    def _is_kept(self, attrs: list[tuple[str, str | None]]) -> bool:
+        return not any(name == "href" for name, _ in attrs)
+
+
+def _is_refresh(attrs: list[tuple[str, str | None]]) -> bool:
+    return any(name == "http-equiv" and (value or "").strip().lower() in _COMMANDS for name, value in attrs)
+
+
+def _tag(tag: str, attrs: Mapping[str, str | None], *, closed: bool) -> str:
+    written = "".join(
+        f" {name}" if value is None else f' {name}="{html.escape(value)}"' for name, value in attrs.items()
+    )
+    return f"<{tag}{written}{' /' if closed else ''}>"

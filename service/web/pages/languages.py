@@ -1,0 +1,136 @@
+"""What the pages say, in each of their languages. `words/*.yaml` hold it: one file a page, both languages side by side.
+
+messages.found:
+  en: {one: "{count} message", other: "{count} messages"}
+  fr: {one: "{count} message", other: "{count} messages"}
+"""
+
+from collections.abc import Mapping
+from datetime import datetime
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import yaml
+from babel import Locale, dates, numbers
+
+LANGUAGES = ("en", "fr")
+_WORDS = Path(__file__).parent / "words"
+
+Phrase = str | Mapping[str, str]
+
+
+class Language:
+    """One language: its words, and how it writes numbers, times and sizes."""
+
+    def __init__(self, code: str, phrases: Mapping[str, Phrase], zone: ZoneInfo) -> None:
+        self.code = code
+        self._phrases = phrases
+        self._zone = zone
+        self._locale = Locale.parse("en_GB" if code == "en" else code)
+
+    def say(self, key: str, /, **values: Any) -> str:
+        """The phrase with its {places} filled; `count` also chooses the plural. Raises KeyError for an unknown key."""
+        phrase = self._phrases[key]
+        if not isinstance(phrase, str):
+            phrase = phrase[self._locale.plural_form(values["count"])] if "count" in values else phrase["other"]
+        shown = {name: self.number(value) if isinstance(value, int) else value for name, value in values.items()}
+        return phrase.format_map(shown) if values else phrase
+
+    def knows(self, key: str) -> bool:
+        return key in self._phrases
+
+    def name_of(self, group: str, value: str) -> str:
+        """The word for a value of a closed list, such as a state; the value itself where there is none."""
+        phrase = self._phrases.get(f"{group}.{value}", value)
+        return phrase if isinstance(phrase, str) else phrase["other"]
+
+    def number(self, value: float) -> str:
+        return str(numbers.format_decimal(value, locale=self._locale))
+
+    def percent(self, share: float) -> str:
+        """0.031 -> "3.1%"."""
+        return str(numbers.format_percent(share, format="0.#\N{NO-BREAK SPACE}%" if self.code == "fr" else "0.#%",
+                                          locale=self._locale))  # fmt: skip
+
+    def size(self, size_bytes: int) -> str:
+        """Bytes as people say them, in powers of 1024."""
+        if size_bytes < 1024:
+            return self.say("size.bytes", count=size_bytes)
+        unit, shown = "size.kib", size_bytes / 1024
+        if shown >= 1024:
+            unit, shown = "size.mib", shown / 1024
+        return self.say(unit, size=self.number(round(shown, 1 if shown < 10 else 0)))
+
+    def duration(self, seconds: float) -> str:
+        """Roughly how long, in the one or two units that matter."""
+        left = max(round(seconds), 0)
+        parts = []
+        for unit, length in (("day", 86_400), ("hour", 3_600), ("minute", 60), ("second", 1)):
+            count, left = divmod(left, length)
+            if count:
+                parts.append(self.say(f"duration.{unit}", count=count))
+            if len(parts) == 2:
+                break
+        return " ".join(parts) or self.say("duration.second", count=0)
+
+    def day(self, at: datetime) -> str:
+        return str(dates.format_date(self.local(at), format="medium", locale=self._locale))
+
+    def time(self, at: datetime) -> str:
+        """To the second, for the times of one day."""
+        return f"{self.local(at):%H:%M:%S}"
+
+    def moment(self, at: datetime) -> str:
+        """Day and time to the second."""
+        return f"{self.day(at)} {self.time(at)}"
+
+    def local(self, at: datetime) -> datetime:
+        """The same moment on the clocks of EMAIL_TIMEZONE."""
+        return at.astimezone(self._zone)
+
+
+class Languages:
+    """Both languages, read once. `zone` is where the clocks of all pages are."""
+
+    def __init__(self, zone: ZoneInfo) -> None:
+        self._zone = zone
+
+    @cached_property
+    def _by_code(self) -> Mapping[str, Language]:
+        words = read_words()
+        return {
+            code: Language(code, {key: phrase[code] for key, phrase in words.items()}, self._zone) for code in LANGUAGES
+        }
+
+    def named(self, code: str) -> Language:
+        return self._by_code[code]
+
+    def choose(self, wanted: str | None, accept_language: str) -> Language:
+        """The one that was switched to, else the first that the browser wants (RFC 9110, 12.5.4), else English."""
+        if wanted in LANGUAGES:
+            return self._by_code[wanted]
+        ranked = sorted(map(_ranked, accept_language.split(",")), key=lambda pair: -pair[0])
+        known = (code for quality, code in ranked if quality > 0 and code in LANGUAGES)
+        return self._by_code[next(known, LANGUAGES[0])]
+
+
+def read_words() -> dict[str, Mapping[str, Phrase]]:
+    """Key -> language -> phrase, of all files. Raises ValueError for a key that stands in two of them."""
+    found: dict[str, Mapping[str, Phrase]] = {}
+    for path in sorted(_WORDS.glob("*.yaml")):
+        words = yaml.load(path.read_text(encoding="utf-8"), Loader=yaml.CSafeLoader)
+        if twice := found.keys() & words.keys():
+            raise ValueError(f"{path.name}: {', '.join(sorted(twice))} stands in another file already")
+        found |= words
+    return found
+
+
+def _ranked(part: str) -> tuple[float, str]:
+    name, _, parameters = part.partition(";")
+    try:
+        quality = float(parameters.strip().removeprefix("q=") or 1)
+    except ValueError:
+        quality = 0.0
+    return quality, name.strip().lower().partition("-")[0]

@@ -1,0 +1,30 @@
+"""What the head of each page leads to. A new page with a place of its own adds a line here."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from service.services import Services
+
+#: Address and the key of its word, in the order in which they stand.
+_SECTIONS = (
+    ("/admin", "nav.overview"),
+    ("/admin/mailbox", "nav.mailbox"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """One entry; `current` is the page itself, or one below it."""
+
+    url: str
+    word: str
+    current: bool
+
+
+def sections(services: Services, path: str) -> Sequence[Section]:
+    """All entries for this service; the mailbox is only where there is one."""
+    return [
+        Section(url, word, path == url or (url != "/admin" and path.startswith(f"{url}/")))
+        for url, word in _SECTIONS
+        if url != "/admin/mailbox" or services.mailbox is not None
+    ]

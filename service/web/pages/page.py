@@ -1,0 +1,63 @@
+"""Markup + values -> an answer: the one place where pages are rendered, and where their headers are set."""
+
+from pathlib import Path
+from typing import Any
+
+import jinja2
+from litestar import Request, Response
+from markupsafe import Markup
+
+from service.web.auth import services_of
+from service.web.pages.assets import Assets
+from service.web.pages.nav import sections
+from service.web.pages.visit import new_visitor, visit_of, visitor_cookie
+
+#: Everything from here, nothing inline, no frame around us; pictures also as data, for placeholders and charts.
+POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self';"
+    " font-src 'self'; frame-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
+)
+_MARKUP = Path(__file__).parent / "markup"
+
+
+def environment(assets: Assets) -> jinja2.Environment:
+    """The templates of the pages; everything is escaped, and a value that is not there is an error."""
+    made = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(_MARKUP),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        auto_reload=False,
+    )
+    made.globals["asset"] = assets.url
+    return made
+
+
+def show(request: Request[Any, Any, Any], name: str, /, *, status: int = 200, **values: Any) -> Response[str]:
+    """The page `markup/NAME` with these values, and with what each page has.
+
+    Each page has `t` (a phrase by its key), `language`, `visit`, `sections` (the navigation), `path` (its own address
+    with the query), and the macros of `parts.html` that it imports.
+    """
+    visit = visit_of(request)
+    services = services_of(request)
+    markup: jinja2.Environment = request.app.state.markup
+    path = request.url.path + (f"?{request.url.query}" if request.url.query else "")
+    html = markup.get_template(name).render(
+        t=visit.language.say,
+        language=visit.language,
+        visit=visit,
+        sections=sections(services, request.url.path),
+        path=path,
+        form_token=Markup('<input type="hidden" name="form_token" value="{}">').format(visit.form_token),
+        **values,
+    )
+    nonce = new_visitor(request)
+    return Response(
+        html,
+        status_code=status,
+        media_type="text/html",
+        headers={"Content-Security-Policy": POLICY, "Vary": "Accept-Language, Cookie"},
+        cookies=[visitor_cookie(services, nonce)] if nonce else [],
+    )

@@ -1,0 +1,12 @@
+"""All pages: what the application serves beside the API."""
+
+from collections.abc import Sequence
+
+from litestar import Controller
+
+from service.web.pages.assets import AssetController
+from service.web.pages.overview import OverviewController
+from service.web.pages.sign_in import SignInController
+
+#: A new page adds its controller here.
+CONTROLLERS: Sequence[type[Controller]] = (AssetController, SignInController, OverviewController)

@@ -1,0 +1,73 @@
+"""Signing in and out, and the switches for language and colours."""
+
+from typing import Any
+
+import anyio.to_thread
+from litestar import Controller, Request, Response, get, post
+from litestar.response import Redirect
+
+from service.errors import NotAllowed, NotAuthenticated, TooManyAttempts
+from service.web.auth import services_of
+from service.web.pages.languages import LANGUAGES
+from service.web.pages.page import show
+from service.web.pages.visit import (
+    LANGUAGE_COOKIE,
+    SCHEME_COOKIE,
+    SCHEMES,
+    form_of,
+    local_path,
+    session_cookie,
+    switch_cookie,
+)
+
+
+class SignInController(Controller):
+    """Open: who is not signed in must get here."""
+
+    path = "/admin"
+
+    @get("/sign-in", opt={"open": True})
+    async def ask(self, request: Request[Any, Any, Any]) -> Response[str]:
+        """The form."""
+        return show(request, "sign_in.html", next=local_path(request.query_params.get("next")), problem=None)
+
+    @post("/sign-in", opt={"open": True})
+    async def begin(self, request: Request[Any, Any, Any]) -> Response[Any]:
+        """Exchanges a token for a session, and leads to where the visitor wanted to go."""
+        form, services = await form_of(request), services_of(request)
+        token, target = str(form.get("token", "")).strip(), local_path(form.get("next"))
+        origin = request.client.host if request.client else ""
+        try:
+            text = await anyio.to_thread.run_sync(lambda: services.sign_in.begin(token, origin=origin))
+        except TooManyAttempts as error:
+            page = _again(request, target, "sign_in.too_many", 429, wait_s=error.retry_after_s)
+            page.headers["Retry-After"] = str(error.retry_after_s)
+            return page
+        except NotAllowed:
+            return _again(request, target, "sign_in.not_admin", 403)
+        except NotAuthenticated:
+            return _again(request, target, "sign_in.unknown", 401)
+        return Redirect(target, status_code=303, cookies=[session_cookie(services, text)])
+
+    @post("/sign-out", opt={"open": True})
+    async def end(self, request: Request[Any, Any, Any]) -> Response[Any]:
+        """The browser forgets the session."""
+        await form_of(request)
+        return Redirect("/admin/sign-in", status_code=303, cookies=[session_cookie(services_of(request), None)])
+
+    @post("/look", opt={"open": True})
+    async def switch(self, request: Request[Any, Any, Any]) -> Response[Any]:
+        """Keeps the language or the colours that were chosen, and leads back."""
+        form, services = await form_of(request), services_of(request)
+        cookies = []
+        if (language := str(form.get("language"))) in LANGUAGES:
+            cookies.append(switch_cookie(services, LANGUAGE_COOKIE, language))
+        if (scheme := str(form.get("scheme"))) in SCHEMES:
+            cookies.append(switch_cookie(services, SCHEME_COOKIE, scheme))
+        return Redirect(local_path(form.get("next")), status_code=303, cookies=cookies)
+
+
+def _again(
+    request: Request[Any, Any, Any], target: str, problem: str, status: int, *, wait_s: int = 0
+) -> Response[str]:
+    return show(request, "sign_in.html", status=status, next=target, problem=problem, wait_s=wait_s)

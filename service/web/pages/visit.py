@@ -1,0 +1,171 @@
+"""Who looks at a page, and how they want it: the session, the form token, the language, the colours.
+
+Cookies: `rgz_session` (the session), `rgz_visitor` (a nonce for the forms of who has not signed in), `rgz_language` and
+`rgz_scheme` (switches). Where EMAIL_PUBLIC_URL is https they are Secure, and the first two bound to this host (RFC
+6265bis, 4.1.3.2: `__Host-`). A form counts only with the token of its session, and from a page of this origin.
+"""
+
+import secrets
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, Literal
+from urllib.parse import urlsplit
+
+import anyio.to_thread
+from litestar import Request
+from litestar.connection import ASGIConnection
+from litestar.datastructures import Cookie, FormMultiDict
+from litestar.handlers import BaseRouteHandler
+
+from service.errors import NotAllowed, NotAuthenticated
+from service.models import Caller, Scope
+from service.services import Services
+from service.signin import SESSION_LASTS, Session
+from service.web.auth import Guard, identify, services_of
+from service.web.pages.languages import Language, Languages
+
+Connection = ASGIConnection[Any, Any, Any, Any]
+
+LANGUAGE_COOKIE: Literal["rgz_language"] = "rgz_language"
+SCHEME_COOKIE: Literal["rgz_scheme"] = "rgz_scheme"
+SCHEMES = ("auto", "light", "dark")
+_A_YEAR = timedelta(days=365)
+
+
+@dataclass(frozen=True, slots=True)
+class Visit:
+    """One look at a page. `caller` is None for who has not signed in. `form_token` goes into each form."""
+
+    caller: Caller | None
+    session: Session | None
+    language: Language
+    scheme: str
+    form_token: str
+
+
+def signed_in() -> Guard:
+    """A guard for who has signed in, or brings an admin's bearer token. Raises NotAuthenticated, NotAllowed."""
+
+    async def guard(connection: Connection, _: BaseRouteHandler) -> None:
+        caller = await _caller(connection)
+        if caller is None:
+            raise NotAuthenticated("Sign in first.")
+        if not caller.may(Scope.ADMIN):
+            raise NotAllowed(f"This needs the scope admin, which the key {caller.name!r} does not have.")
+        connection.state.caller = caller
+
+    guard.scope = Scope.ADMIN  # type: ignore[attr-defined]  # a test walks all routes and reads it
+    return guard
+
+
+def visit_of(connection: Connection) -> Visit:
+    """The visit that this request is part of. The caller is who the guard found."""
+    services, session = services_of(connection), session_of(connection)
+    languages: Languages = connection.app.state.languages
+    scheme = connection.cookies.get(SCHEME_COOKIE, SCHEMES[0])
+    nonce = session.nonce if session else _visitor(connection)
+    return Visit(
+        caller=connection.state.get("caller"),
+        session=session,
+        language=languages.choose(
+            connection.cookies.get(LANGUAGE_COOKIE), connection.headers.get("accept-language", "")
+        ),
+        scheme=scheme if scheme in SCHEMES else SCHEMES[0],
+        form_token=services.sign_in.form_token(nonce),
+    )
+
+
+def session_of(connection: Connection) -> Session | None:
+    """The session of the cookie, None where there is none or it has ended."""
+    services = services_of(connection)
+    text = connection.cookies.get(_name("session", services))
+    return services.sign_in.session(text) if text else None
+
+
+async def form_of(request: Request[Any, Any, Any]) -> FormMultiDict:
+    """The fields of a form that this service made for this visitor. Raises NotAllowed for any other.
+
+    A program that brings a bearer token, and nothing of a browser, needs no form token: nobody can make it send one.
+    """
+    form = await request.form()
+    if not _is_of_this_origin(request):
+        raise NotAllowed("This form comes from another site.")
+    session = session_of(request)
+    is_program = "sec-fetch-site" not in request.headers and "origin" not in request.headers and not request.cookies
+    nonce = session.nonce if session else _visitor(request)
+    given = str(form.get("form_token") or request.headers.get("x-form-token") or "")
+    if not is_program and not services_of(request).sign_in.is_form_token(nonce, given):
+        raise NotAllowed("This form is too old, or not from here. Load the page again and repeat it.")
+    return form
+
+
+def local_path(path: str | None, otherwise: str = "/admin") -> str:
+    """`path` if it leads to a page of this service, else the other: nobody is sent away after signing in."""
+    if path and path.startswith("/") and path.isascii() and path.isprintable() and not {"\\", " "} & set(path):
+        parts = urlsplit(path)
+        if not path.startswith("//") and not parts.scheme and not parts.netloc and not path.startswith("/api/"):
+            return path
+    return otherwise
+
+
+def session_cookie(services: Services, text: str | None) -> Cookie:
+    """The cookie of a new session; with None, the one that makes a browser forget it."""
+    lasts = int(SESSION_LASTS.total_seconds()) if text is not None else 0
+    return _cookie(_name("session", services), text or "", services, max_age=lasts)
+
+
+def visitor_cookie(services: Services, nonce: str) -> Cookie:
+    return _cookie(_name("visitor", services), nonce, services, max_age=None)
+
+
+def switch_cookie(services: Services, name: Literal["rgz_language", "rgz_scheme"], value: str) -> Cookie:
+    return _cookie(name, value, services, max_age=int(_A_YEAR.total_seconds()))
+
+
+def new_visitor(connection: Connection) -> str | None:
+    """A nonce that the next answer must set as a cookie, None where the visitor has one."""
+    made: str | None = connection.state.get("new_visitor")
+    return made
+
+
+async def _caller(connection: Connection) -> Caller | None:
+    if connection.headers.get("authorization"):
+        return await identify(connection)
+    services, session = services_of(connection), session_of(connection)
+    if session is None:
+        return None
+    if services.access.is_quick:
+        return services.sign_in.caller(session)
+    return await anyio.to_thread.run_sync(services.sign_in.caller, session)
+
+
+def _visitor(connection: Connection) -> str:
+    known = connection.cookies.get(_name("visitor", services_of(connection)))
+    if known:
+        return known
+    made: str = connection.state.get("new_visitor") or secrets.token_urlsafe(16)
+    connection.state["new_visitor"] = made
+    return made
+
+
+def _is_of_this_origin(request: Request[Any, Any, Any]) -> bool:
+    """By Fetch Metadata where the browser sends it, else by Origin (RFC 6454); a program sends neither."""
+    site = request.headers.get("sec-fetch-site")
+    if site is not None:
+        return site in ("same-origin", "none")
+    origin = request.headers.get("origin")
+    return origin is None or urlsplit(origin).netloc == request.headers.get("host")
+
+
+def _is_https(services: Services) -> bool:
+    return services.settings.email_public_url.startswith("https://")
+
+
+def _name(kind: str, services: Services) -> str:
+    return f"__Host-rgz_{kind}" if _is_https(services) else f"rgz_{kind}"
+
+
+def _cookie(name: str, value: str, services: Services, *, max_age: int | None) -> Cookie:
+    return Cookie(
+        key=name, value=value, path="/", max_age=max_age, secure=_is_https(services), httponly=True, samesite="lax"
+    )  # fmt: skip
