@@ -7,6 +7,7 @@
     │   ├── InvalidRequest            JSON that breaks a rule; every mistake, with its JSON pointer
     │   ├── NotAuthenticated          no key, or none that is known
     │   ├── NotAllowed                a known caller without the scope
+    │   ├── NotVerified               nobody vouches for what a message says
     │   ├── NotFound                  no such template, message or attachment
     │   ├── Conflict                  the state of things forbids it now
     │   ├── Gone                      it was there and has been anonymised
@@ -106,6 +107,12 @@ class NotAllowed(RequestRefused):
     """The caller is known and lacks the scope."""
 
     code = "not_allowed"
+
+
+class NotVerified(RequestRefused):
+    """A message whose sender can't be verified; the reason is a sentence."""
+
+    code = "not_verified"
 
 
 class NotFound(RequestRefused):

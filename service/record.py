@@ -38,6 +38,10 @@ class Recorder:
         self._consequences = consequences
         self._clock = clock
 
+    def knows(self, notification_id: str, source: str) -> bool:
+        """Whether this notification was recorded before."""
+        return seen.is_known(self._database, notification_id, source)
+
     def record(self, notification_id: str, source: str, reports: Sequence[Report]) -> Recorded:
         """Has the effect of a notification, in one transaction, the first time that it comes.
 

@@ -28,10 +28,12 @@ from service.delivery.queue import Huey
 from service.delivery.smtp import Server, SmtpTransport
 from service.enqueue import Intake
 from service.errors import ConfigurationError, NotFound
+from service.feedback.sns_line import SnsLine
 from service.models import Scope
 from service.preview import Previewer
 from service.publish import Publisher
 from service.readiness import Readiness
+from service.receive import Receiver
 from service.record import Recorder
 from service.resend import Resender
 from service.revisions import Revisions
@@ -73,6 +75,7 @@ class Services:
     publisher: Publisher
     readiness: Readiness
     recorder: Recorder
+    receiver: Receiver
     resender: Resender
     suppressor: Suppressor
     unsubscriber: Unsubscriber
@@ -142,6 +145,7 @@ def build(
     intake = Intake(database, settings, ring)
     soft_bounces = SoftBounces(settings.email_soft_bounce_limit, settings.email_soft_bounce_days)
     consequences = Consequences(now, pseudonym_key, soft_bounces)
+    recorder = Recorder(database, consequences, now)
     owner = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
     return Services(
         settings=settings,
@@ -182,7 +186,8 @@ def build(
             now,
         ),
         readiness=Readiness(database, catalogue, transport, now),
-        recorder=Recorder(database, consequences, now),
+        recorder=recorder,
+        receiver=Receiver(settings.email_sns_topic_arns, _sns_line(settings), recorder.record, recorder.knows, now),
         resender=Resender(database, intake, now, settings.email_public_url, pseudonym_key),
         suppressor=Suppressor(database, pseudonym_key, now),
         unsubscriber=Unsubscriber(database, pseudonym_key, now),
@@ -232,6 +237,14 @@ def _data_directory(settings: Settings) -> Path:
         hint = f"EMAIL_DATA_DIR: {settings.email_data_dir} can't be made ({error.strerror}); name a directory of yours"
         raise ConfigurationError([hint]) from error
     return settings.email_data_dir.resolve()
+
+
+def _sns_line(settings: Settings) -> SnsLine:
+    """Raises ConfigurationError where the additional authority can't be read."""
+    line = SnsLine(settings.email_sns_cert_ca_file, settings.sns_address)
+    if line.ca_file is not None:
+        _ = line.context
+    return line
 
 
 def _server(settings: Settings, mailbox: Mailbox | None, mailbox_port: int) -> Server:

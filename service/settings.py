@@ -23,6 +23,12 @@ _HOME = Path(__file__).resolve().parent.parent
 _GOOD_SECRET_LENGTH = 22
 
 
+#: One topic of Amazon SNS, with its region; a wildcard is none.
+_TOPIC_ARN = re.compile(
+    r"arn:aws(-cn|-us-gov)?:sns:[a-z]{2}(-[a-z]+)+-[0-9]{1,2}:[0-9]{12}:[A-Za-z0-9_-]{1,256}(\.fifo)?"
+)
+
+
 def _default_directory(name: str) -> Path:
     return _HOME / name if (_HOME / "email_templates").is_dir() else Path(name)
 
@@ -96,6 +102,15 @@ class Settings(BaseModel):
         5, ge=1, le=1000, description="Temporary bounces after which an address is suppressed, mails"
     )
     email_soft_bounce_days: int = Field(30, ge=1, le=365, description="Time within which those are counted, days")
+    email_sns_topic_arns: CommaSeparated = Field(
+        (), description="Topics of Amazon SNS whose notifications are taken, separated by commas; without one nobody's"
+    )
+    email_sns_cert_ca_file: Path | None = Field(
+        None, description="PEM file of an additional certificate authority for the hosts of Amazon SNS"
+    )
+    email_sns_host_override: str | None = Field(
+        None, description="host:port that is connected to in place of any host of Amazon SNS, for tests"
+    )
     email_timezone: str = Field("Africa/Porto-Novo", description="Time zone of a calendar day in limits")
 
     email_max_attachment_size_mb: int = Field(
@@ -158,6 +173,22 @@ class Settings(BaseModel):
             raise ValueError(f"only send and read may be given to everybody, not {', '.join(wrong)}")
         return value
 
+    @field_validator("email_sns_topic_arns")
+    @classmethod
+    def _known_topics(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for topic in value:
+            if not _TOPIC_ARN.fullmatch(topic):
+                raise ValueError(f"{topic!r} is not one topic; write arn:aws:sns:REGION:ACCOUNT:NAME, no wildcard")
+        return value
+
+    @field_validator("email_sns_host_override")
+    @classmethod
+    def _known_host(cls, value: str | None) -> str | None:
+        host, _, port = (value or "localhost:443").rpartition(":")
+        if not host or not re.fullmatch("[0-9]{1,5}", port) or not 1 <= int(port) <= 65535:
+            raise ValueError("write host:port, such as 127.0.0.1:8443")
+        return value
+
     @field_validator("database_url")
     @classmethod
     def _known_database(cls, value: str | None) -> str | None:
@@ -181,6 +212,14 @@ class Settings(BaseModel):
         if not self.smtp_use_tls:
             return "none"
         return "implicit" if self.smtp_port == 465 else "starttls"
+
+    @property
+    def sns_address(self) -> tuple[str, int] | None:
+        """What is connected to in place of any host of SNS."""
+        if self.email_sns_host_override is None:
+            return None
+        host, _, port = self.email_sns_host_override.rpartition(":")
+        return host.removeprefix("[").removesuffix("]"), int(port)
 
     @property
     def timezone(self) -> ZoneInfo:

@@ -21,6 +21,7 @@ _COMMANDS = {
     "send": "mail:send",
     "messages": "mail:messages",
     "suppressions": "suppressions:suppressions",
+    "sns": "sns:sns",
     "keys": "keys:keys",
     "migrate": "operate:migrate",
     "config": "operate:config",

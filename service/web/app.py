@@ -9,7 +9,7 @@ from litestar import Litestar, Response, Router
 from litestar.datastructures import State
 
 from service.services import Services
-from service.web import health, mailbox, messages, send, suppressions, templates, unsubscribe
+from service.web import health, mailbox, messages, send, suppressions, templates, unsubscribe, webhook
 from service.web.pages import failures
 from service.web.pages.assets import Assets
 from service.web.pages.languages import Languages
@@ -38,11 +38,13 @@ def create_app(services: Services, *, lifespan: Lifespan | None = None) -> Lites
     batches = Router(
         "/", route_handlers=[send.BatchController], request_max_body_size=services.settings.max_batch_bytes
     )
+    hooks = Router("/", route_handlers=[webhook.WebhookController], request_max_body_size=webhook.MAX_BODY_BYTES)
     api = Router(
         "/api/v1/email",
         route_handlers=[
             send.SendController,
             batches,
+            hooks,
             templates.TemplateController,
             messages.MessageController,
             suppressions.SuppressionController,

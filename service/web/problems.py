@@ -24,6 +24,7 @@ _STATUS: Sequence[tuple[type[errors.RequestRefused], int]] = (
     (errors.InvalidRequest, HTTPStatus.UNPROCESSABLE_ENTITY),
     (errors.NotAuthenticated, HTTPStatus.UNAUTHORIZED),
     (errors.NotAllowed, HTTPStatus.FORBIDDEN),
+    (errors.NotVerified, HTTPStatus.FORBIDDEN),
     (errors.NotFound, HTTPStatus.NOT_FOUND),
     (errors.Conflict, HTTPStatus.CONFLICT),
     (errors.Gone, HTTPStatus.GONE),

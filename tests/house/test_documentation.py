@@ -9,7 +9,7 @@ from litestar.routes import HTTPRoute
 
 from service.cli.main import main
 from service.settings import Settings, load
-from service.web import health, mailbox, messages, send, suppressions, templates, unsubscribe
+from service.web import health, mailbox, messages, send, suppressions, templates, unsubscribe, webhook
 from service.web.pages.routes import CONTROLLERS
 
 ROOT = Path(__file__).parents[2]
@@ -66,6 +66,7 @@ def test_the_readme_lists_every_route() -> None:
         (messages.MessageController, "/api/v1/email"),
         (suppressions.SuppressionController, "/api/v1/email"),
         (unsubscribe.UnsubscribeController, "/api/v1/email"),
+        (webhook.WebhookController, "/api/v1/email"),
         (health.HealthController, ""),
         (mailbox.MailboxController, ""),
         *((controller, "") for controller in CONTROLLERS),

@@ -53,6 +53,7 @@ FLOORS = [
         "preview",
         "publish",
         "readiness",
+        "receive",
         "record",
         "resend",
         "scaffold",
@@ -88,6 +89,7 @@ HOMES = {
     "smtplib": ["delivery.smtp"],
     "aiosmtpd": ["delivery.mailbox"],
     "click": ["cli"],
+    "cryptography": ["feedback.sns"],
     "zstandard": ["store.codec"],
 }
 

@@ -17,6 +17,7 @@ from service.web.send import BatchController, SendController
 from service.web.suppressions import SuppressionController
 from service.web.templates import TemplateController
 from service.web.unsubscribe import UnsubscribeController
+from service.web.webhook import WebhookController
 
 WELCOME = {"reseller_name": "Tech", "validation_link": "https://rgz.bj", "estimated_duration": "7 jours"}
 
@@ -47,6 +48,7 @@ SCOPES = {
 OPEN = {
     ("GET", "/healthz"),
     ("GET", "/readyz"),
+    ("POST", "/webhook"),  # the signature of Amazon SNS
     # The token in the path is what opens these.
     ("GET", "/unsubscribe/{token}"),
     ("POST", "/unsubscribe/{token}"),
@@ -66,6 +68,7 @@ def test_every_route_has_a_guard_with_its_scope() -> None:
         MessageController,
         SuppressionController,
         UnsubscribeController,
+        WebhookController,
         HealthController,
         MailboxController,
         *CONTROLLERS,

@@ -1,0 +1,64 @@
+"""sns: was this envelope signed by Amazon SNS? No settings, no data directory, no network; from any folder."""
+
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+
+import click
+
+from service.receive import judge
+
+
+@click.group()
+def sns() -> None:
+    """Envelopes of Amazon SNS, as they were posted.
+
+    \b
+    Example:
+      rgz-email sns verify --help
+    """
+
+
+@sns.command()
+@click.argument("files", metavar="FILE...", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option(
+    "--certificate", metavar="PEM", required=True, type=click.Path(path_type=Path), help="What SNS signs with."
+)
+@click.option("--at", "at_text", metavar="ISO8601", help="When the certificate must be valid; else at the Timestamp.")
+@click.option("--json", "as_json", is_flag=True, help="For machines.")
+def verify(files: tuple[Path, ...], certificate: Path, at_text: str | None, as_json: bool) -> None:
+    """Verify envelopes against a certificate: their signature, where the certificate should lie, and whose it is.
+
+    Exits with 0 where all are verified, with 1 where one is not. Whether a topic is ours and how old an envelope is are
+    not asked.
+
+    \b
+    Example:
+      rgz-email sns verify notification.json --certificate SimpleNotificationService.pem
+    """
+    at = _time(at_text) if at_text is not None else None
+    results = [{"file": str(file), **_verified(file, certificate, at)} for file in files]
+    if as_json:
+        click.echo(json.dumps({"results": results}, ensure_ascii=False))
+    else:
+        for one in results:
+            click.echo(f"{one['file']}: {'verified' if one['ok'] else one['reason']}")
+    raise SystemExit(0 if all(one["ok"] for one in results) else 1)
+
+
+def _verified(file: Path, certificate: Path, at: datetime | None) -> dict[str, object]:
+    try:
+        pem = certificate.read_bytes()
+        body = file.read_bytes()
+    except (OSError, ValueError) as error:
+        return {"ok": False, "reason": f"A file can't be read: {getattr(error, 'strerror', None) or error}."}
+    reason = judge(body, pem, at=at)
+    return {"ok": reason is None, "reason": reason}
+
+
+def _time(text: str) -> datetime:
+    try:
+        at = datetime.fromisoformat(text)
+        return (at if at.tzinfo is not None else at.replace(tzinfo=UTC)).astimezone(UTC)
+    except (ValueError, OverflowError):
+        raise click.UsageError(f"--at: {text!r} is not an ISO 8601 time, such as 2026-02-21T14:30:00Z") from None

@@ -1,0 +1,247 @@
+"""Amazon SES: what an event says -> reports. Believes what it is given: it was verified before.
+
+Both shapes are read: event publishing (`eventType`) and identity notifications (`notificationType`). Source: "Contents
+of event data that Amazon SES publishes to Amazon SNS" and "Amazon SNS notification contents for Amazon SES" of the
+Amazon SES Developer Guide.
+"""
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Literal
+
+import msgspec
+
+from service.feedback.report import Report, ReportKind
+
+_SOURCE = "ses"
+#: They say what people did with a mail, or that SES has what it answered with 250 for: no state of ours changes.
+_WITHOUT_EFFECT = frozenset({"Send", "Open", "Click", "Subscription"})
+#: A reply code, as RFC 3464 writes it after the kind of diagnostic, or at the beginning (RFC 5321, 4.2).
+_CODE = re.compile(r"\s*(?:smtp;)?\s*([245][0-9]{2})(?=[ -]|$)", re.IGNORECASE)
+_MAX_RECIPIENTS = 100
+
+
+class NotAnEvent(ValueError):
+    """This is not an event of SES; the message says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class SesEvent:
+    """What happened, in SES's own word, and what it means for whom."""
+
+    kind: str
+    reports: Sequence[Report]
+
+
+class _Shape(msgspec.Struct, rename="camel"):
+    pass
+
+
+class _Header(_Shape):
+    name: Any = None
+    value: Any = None
+
+
+class _CommonHeaders(_Shape):
+    message_id: Any = None
+
+
+class _Mail(_Shape):
+    message_id: str
+    timestamp: Any = None
+    destination: list[str] | None = None
+    headers: list[_Header] | None = None
+    common_headers: _CommonHeaders | None = None
+
+
+class _Recipient(_Shape):
+    email_address: str
+    status: Any = None
+    diagnostic_code: Any = None
+
+
+class _Bounce(_Shape):
+    bounce_type: str
+    bounce_sub_type: Any = None
+    bounced_recipients: list[_Recipient] | None = None
+    timestamp: Any = None
+
+
+class _Complaint(_Shape):
+    complained_recipients: list[_Recipient] | None = None
+    timestamp: Any = None
+    complaint_feedback_type: Any = None
+    complaint_sub_type: Any = None
+
+
+class _Delivery(_Shape):
+    recipients: list[str] | None = None
+    timestamp: Any = None
+    smtp_response: Any = None
+
+
+class _Reject(_Shape):
+    reason: Any = None
+
+
+class _Failure(_Shape):
+    error_message: Any = None
+
+
+class _Delay(_Shape):
+    delayed_recipients: list[_Recipient] | None = None
+    delay_type: Any = None
+    timestamp: Any = None
+
+
+class _Event(_Shape):
+    mail: _Mail
+    event_type: str | None = None
+    notification_type: str | None = None
+    bounce: _Bounce | None = None
+    complaint: _Complaint | None = None
+    delivery: _Delivery | None = None
+    reject: _Reject | None = None
+    failure: _Failure | None = None
+    delivery_delay: _Delay | None = None
+
+
+def parse(message: str, *, at: datetime) -> SesEvent:
+    """The event in the Message of a notification; `at` is its time where the event names none.
+
+    Raises NotAnEvent for anything else: the words with which SES tries a topic out, another service's messages.
+    """
+    try:
+        event = msgspec.json.decode(message, type=_Event)
+    except (ValueError, RecursionError) as error:
+        raise NotAnEvent(f"not an event of SES: {error}") from None
+    kind = event.event_type or event.notification_type or ""
+    mail_at = _time(event.mail.timestamp, at)
+    match kind:
+        case "Bounce" if event.bounce is not None:
+            return SesEvent(kind, _bounces(event.mail, event.bounce, at))
+        case "Complaint" if event.complaint is not None:
+            return SesEvent(kind, _complaints(event.mail, event.complaint, at))
+        case "Delivery" if event.delivery is not None:
+            return SesEvent(kind, _deliveries(event.mail, event.delivery, at))
+        case "DeliveryDelay" if event.delivery_delay is not None:
+            return SesEvent(kind, _delays(event.mail, event.delivery_delay, at))
+        case "Reject":
+            said = _text(event.reject.reason) if event.reject else None
+            return SesEvent(kind, _failures(event.mail, "Reject", said, mail_at))
+        case "Rendering Failure":
+            said = _text(event.failure.error_message) if event.failure else None
+            return SesEvent(kind, _failures(event.mail, "RenderingFailure", said, mail_at))
+        case _ if kind in _WITHOUT_EFFECT:
+            return SesEvent(kind, ())
+        case _:
+            raise NotAnEvent("an event of a type that SES did not have, or without its own part")
+
+
+def _bounces(mail: _Mail, bounce: _Bounce, at: datetime) -> list[Report]:
+    # Transient means that SES has given up, and Undetermined that nobody knows why: it may pass.
+    is_permanent = bounce.bounce_type == "Permanent"
+    bounce_type: Literal["permanent", "temporary"] = "permanent" if is_permanent else "temporary"
+    return [
+        _report(
+            mail,
+            ReportKind.BOUNCED,
+            _time(bounce.timestamp, at),
+            one,
+            bounce_type=bounce_type,
+            bounce_subtype=_subtype(bounce),
+            suppresses=is_permanent,
+        )
+        for one in _recipients(bounce.bounced_recipients, mail)
+    ]
+
+
+def _subtype(bounce: _Bounce) -> str:
+    """SES's own word. What is undetermined stays so, whatever its sub-type says."""
+    return bounce.bounce_type if bounce.bounce_type == "Undetermined" else _text(bounce.bounce_sub_type) or "General"
+
+
+def _complaints(mail: _Mail, complaint: _Complaint, at: datetime) -> list[Report]:
+    kind = _text(complaint.complaint_feedback_type) or _text(complaint.complaint_sub_type)
+    return [
+        _report(
+            mail,
+            ReportKind.COMPLAINT,
+            _time(complaint.timestamp, at),
+            one,
+            diagnostic=kind,
+            # RFC 5965, 7.3: "not-spam" corrects a mail that was taken for spam.
+            suppresses=(kind or "").lower() != "not-spam",
+        )
+        for one in _recipients(complaint.complained_recipients, mail)
+    ]
+
+
+def _deliveries(mail: _Mail, delivery: _Delivery, at: datetime) -> list[Report]:
+    said = _text(delivery.smtp_response)
+    taken = [_Recipient(address) for address in delivery.recipients] if delivery.recipients else None
+    moment = _time(delivery.timestamp, at)
+    return [
+        _report(mail, ReportKind.DELIVERED, moment, one, diagnostic=said, smtp_code=_code(said))
+        for one in _recipients(taken, mail)
+    ]
+
+
+def _delays(mail: _Mail, delay: _Delay, at: datetime) -> list[Report]:
+    moment, kind = _time(delay.timestamp, at), _text(delay.delay_type)
+    return [
+        _report(mail, ReportKind.DELAYED, moment, one, bounce_subtype=kind)
+        for one in _recipients(delay.delayed_recipients, mail)
+    ]
+
+
+def _failures(mail: _Mail, subtype: str, said: str | None, at: datetime) -> list[Report]:
+    return [
+        _report(mail, ReportKind.FAILED, at, one, bounce_subtype=subtype, diagnostic=said)
+        for one in _recipients(None, mail)
+    ]
+
+
+def _report(mail: _Mail, kind: ReportKind, at: datetime, to: _Recipient, **said: Any) -> Report:
+    words = _text(to.diagnostic_code)
+    found = {"diagnostic": words, "smtp_code": _code(words), "status": _text(to.status)} | said
+    address = to.email_address
+    if address.endswith(">"):
+        address = address[:-1].rpartition("<")[2]
+    message_id = _message_id(mail)
+    return Report(
+        kind=kind, at=at, source=_SOURCE, recipient=address, provider_id=mail.message_id, message_id=message_id, **found
+    )
+
+
+def _recipients(named: Iterable[_Recipient] | None, mail: _Mail) -> list[_Recipient]:
+    """Whom it is about: those named, else all to whom the mail went."""
+    several = list(named or ()) or [_Recipient(address) for address in mail.destination or ()]
+    return several[:_MAX_RECIPIENTS]
+
+
+def _message_id(mail: _Mail) -> str | None:
+    """Our own Message-ID, which SES repeats only where it was asked for headers; it sends with another one."""
+    ours = [_text(one.value) for one in mail.headers or () if str(one.name).lower() == "message-id"]
+    if mail.common_headers is not None:
+        ours.append(_text(mail.common_headers.message_id))
+    return next((one.strip().removeprefix("<").removesuffix(">") for one in ours if one), None)
+
+
+def _time(text: Any, otherwise: datetime) -> datetime:
+    try:
+        at = datetime.fromisoformat(text)
+        return at.astimezone(UTC) if at.tzinfo is not None else otherwise
+    except (TypeError, ValueError, OverflowError):
+        return otherwise
+
+
+def _text(value: Any) -> str | None:
+    return value if isinstance(value, str) and value else None
+
+
+def _code(said: str | None) -> int | None:
+    matched = _CODE.match(said or "")
+    return int(matched[1]) if matched else None

@@ -1,0 +1,88 @@
+"""The certificates that SNS signs with, kept in memory: fetched once by however many wait for the same one."""
+
+import asyncio
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+from typing import TypeVar
+
+import anyio
+import anyio.to_thread
+from cryptography import x509
+
+from service.errors import TryLater
+from service.feedback import sns
+from service.feedback.sns_places import CertificateUrl
+
+#: SNS has one at a time in a region, for a year or so.
+_MAX_KEPT = 16
+#: One that was taken back is not believed for longer than this.
+_KEPT_S = 24 * 3600.0
+#: What can't be had is not asked for again at once: whoever posts nonsense must not make us hammer SNS.
+_FAILED_S = 5.0
+_MAX_FAILED = 64
+_MAX_UNDER_WAY = 16
+#: SNS gives up on us after 15 s.
+_PATIENCE_S = 9.0
+
+T = TypeVar("T")
+_Fetching = asyncio.Task[x509.Certificate]
+
+
+class Certificates:
+    """For one event loop. `fetch` blocks; it raises NotVerified and TryLater. `clock_s` is monotonic."""
+
+    def __init__(
+        self,
+        fetch: Callable[[CertificateUrl], bytes],
+        *,
+        clock_s: Callable[[], float] = time.monotonic,
+        patience_s: float = _PATIENCE_S,
+    ) -> None:
+        self._fetch = fetch
+        self._clock_s = clock_s
+        self._patience_s = patience_s
+        self._kept: OrderedDict[CertificateUrl, tuple[float, x509.Certificate]] = OrderedDict()
+        self._failed: OrderedDict[CertificateUrl, float] = OrderedDict()
+        self._under_way: dict[CertificateUrl, _Fetching] = {}
+
+    async def get(self, url: CertificateUrl) -> x509.Certificate:
+        """The certificate there. Raises TryLater for anything that stands between: SNS repeats what gets a 5xx."""
+        now_s = self._clock_s()
+        if (kept := self._kept.get(url)) and kept[0] > now_s:
+            self._kept.move_to_end(url)
+            return kept[1]
+        if self._failed.get(url, now_s) > now_s:
+            raise TryLater("The certificate could not be had a moment ago.", retry_after_s=10)
+        return await asyncio.shield(self._under_way.get(url) or self._begin(url))
+
+    def _begin(self, url: CertificateUrl) -> _Fetching:
+        if len(self._under_way) >= _MAX_UNDER_WAY:
+            raise TryLater("Too many certificates are being fetched.", retry_after_s=10)
+        task = asyncio.create_task(self._load(url))
+        self._under_way[url] = task
+        task.add_done_callback(lambda done: self._ended(url, done))
+        return task
+
+    def _ended(self, url: CertificateUrl, done: _Fetching) -> None:
+        self._under_way.pop(url, None)
+        if not done.cancelled():
+            done.exception()  # whoever waited has it; nobody may be left
+
+    async def _load(self, url: CertificateUrl) -> x509.Certificate:
+        try:
+            with anyio.fail_after(self._patience_s):
+                pem = await anyio.to_thread.run_sync(self._fetch, url, abandon_on_cancel=True)
+            certificate = sns.read_certificate(pem)
+        except Exception as error:
+            _keep(self._failed, url, self._clock_s() + _FAILED_S, _MAX_FAILED)
+            raise TryLater("The certificate of Amazon SNS can't be had just now.", retry_after_s=10) from error
+        _keep(self._kept, url, (self._clock_s() + _KEPT_S, certificate), _MAX_KEPT)
+        return certificate
+
+
+def _keep(place: OrderedDict[CertificateUrl, T], url: CertificateUrl, what: T, most: int) -> None:
+    place[url] = what
+    place.move_to_end(url)
+    while len(place) > most:
+        place.popitem(last=False)
