@@ -23,6 +23,8 @@ _COMMANDS = {
     "suppressions": "suppressions:suppressions",
     "sns": "sns:sns",
     "keys": "keys:keys",
+    "bounces": "bounces:bounces",
+    "addresses": "addresses:addresses",
     "migrate": "operate:migrate",
     "config": "operate:config",
 }

@@ -50,6 +50,7 @@ FLOORS = [
         "cancel",
         "check",
         "deliver",
+        "examine",
         "preview",
         "publish",
         "readiness",
@@ -91,6 +92,7 @@ HOMES = {
     "click": ["cli"],
     "cryptography": ["feedback.sns"],
     "zstandard": ["store.codec"],
+    "flufl": ["feedback.mailman"],
 }
 
 
@@ -219,6 +221,7 @@ IMPORTED_AS = {
     "sqlite-utils": "sqlite_utils",
     "email-validator": "email_validator",
     "uuid-utils": "uuid_utils",
+    "flufl.bounce": "flufl",
     "typing-extensions": "typing_extensions",
 }
 BY_PRESENCE = {"httptools", "uvloop", "tzdata", "django-js-lib-htmx"}

@@ -1,0 +1,60 @@
+"""bounces: read mails that came back, by hand."""
+
+import json
+import sys
+from pathlib import Path
+
+import click
+
+from service import logs
+from service.examine import Examined, examine_bounce
+
+#: Beyond this a mail says nothing more about its own fate; a file may be of any size.
+_READ_BYTES = 4 * 1024 * 1024
+
+
+@click.group()
+def bounces() -> None:
+    """Read mails that came back. Needs no settings and changes nothing."""
+
+
+@bounces.command()
+@click.argument("files", metavar="FILE...", nargs=-1, required=True)
+@click.option("--json", "as_json", is_flag=True, help="For machines.")
+def parse(files: tuple[str, ...], as_json: bool) -> None:
+    """Say what each mail reports: a bounce, a delay, a complaint, a delivery, an automatic reply, or nothing.
+
+    `-` is the standard input. Whatever a file holds, the exit code is 0; of a file that can't be read this is said on
+    standard error, and its kind is "none".
+
+    \b
+    Example:
+      rgz-email bounces parse returned.eml --json
+    """
+    logs.configure("warning", for_people=sys.stderr.isatty())
+    results = [(file, examine_bounce(_bytes_of(file))) for file in files]
+    if as_json:
+        click.echo(json.dumps({"results": [{"file": file, **said} for file, said in results]}))
+    else:
+        for file, said in results:
+            click.echo(_told(file, said))
+
+
+def _bytes_of(file: str) -> bytes:
+    try:
+        if file == "-":
+            return sys.stdin.buffer.read(_READ_BYTES)
+        with Path(file).open("rb") as opened:
+            return opened.read(_READ_BYTES)
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "not a name of a file"
+        click.echo(f"{click.format_filename(file)}: {reason}", err=True)
+        return b""
+
+
+def _told(file: str, said: Examined) -> str:
+    lines = [f"{click.format_filename(file)}: {said['kind']}"]
+    for one in said["recipients"]:
+        facts = [one["bounce_type"], one["status"], one["bounce_subtype"], one["diagnostic"]]
+        lines.append(f"  {one['address']}  {'  '.join(fact for fact in facts if fact)}".rstrip())
+    return "\n".join(lines)

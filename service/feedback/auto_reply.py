@@ -1,0 +1,36 @@
+"""Answers that a person's mailbox writes by itself: they say nothing about delivery, and must never look as if."""
+
+import re
+
+from service.feedback.mail_parts import Part, decode_words
+from service.feedback.mention import addresses_in
+from service.feedback.reading import MailKind, Statement
+
+_SUBJECT = re.compile(
+    r"^\s*(?:re: ?)?(?:\[?auto(?:matic|mated)?[- ]?(?:reply|response|respon\w*|answer)|auto:"
+    r"|out of (?:the )?office|away from|i am away"
+    r"|on vacation|vacation|absence|réponse automatique|absent|automatische antwort|abwesenheit|respuesta autom"
+    r"|risposta automatica|自動)",
+    re.IGNORECASE,
+)
+_AWAY = re.compile(r"^(?:away|absent|out of office|abwesend)\b", re.IGNORECASE)
+_BY_A_SERVER = re.compile(r"mailer[-_ ]?daemon|post_?master|mail delivery|mail system", re.IGNORECASE)
+
+
+def read_auto_reply(mail: Part) -> list[Statement] | None:
+    """Who answers; None where this is no automatic reply (RFC 3834), or a server's report that calls itself one."""
+    writer = decode_words(mail.header("from"))
+    if mail.content_type == "multipart/report" or mail.header("x-failed-recipients") or _BY_A_SERVER.search(writer):
+        return None
+    submitted = mail.header("auto-submitted").partition(";")[0].strip().lower()
+    subject = decode_words(mail.header("subject"))
+    answers = (
+        submitted.startswith("auto-replied")
+        or mail.header("precedence").strip().lower() in ("auto_reply", "auto-reply")
+        or any(mail.header(name) for name in ("x-autoreply", "x-autorespond", "x-auto-reply", "x-autoresponder"))
+        or _SUBJECT.match(subject)
+        or _AWAY.match(subject)
+    )
+    if not answers:
+        return None
+    return [Statement(MailKind.AUTO_REPLY, address) for address in addresses_in(writer)[:1]]

@@ -1,0 +1,59 @@
+"""Bytes of a mail that came back -> what it says. Never raises; trusts nothing: whose mail it is about is asked later.
+
+The readers are asked in the order of what can be mistaken for what: a format that names itself first, words last.
+"""
+
+import structlog
+
+from service.feedback import arf, dsn, loose
+from service.feedback.auto_reply import read_auto_reply
+from service.feedback.mail_parts import Part, read
+from service.feedback.mailman import read_with_flufl
+from service.feedback.reading import MailKind, Reading
+from service.feedback.returned import find_returned, message_id
+from service.feedback.ses_by_mail import read_notification
+from service.feedback.words import is_report
+
+_log = structlog.get_logger("feedback")
+
+
+def read_bounce(raw: bytes) -> Reading:
+    """What this mail says became of other mail."""
+    try:
+        return _read(raw)
+    except Exception as error:  # anybody may send a mail; a fault of ours must not keep others from being read
+        _log.error("mail_could_not_be_read", size_bytes=len(raw), exc_info=error)
+        return Reading(MailKind.NONE)
+
+
+def _read(raw: bytes) -> Reading:
+    mail = read(raw)
+    notification = read_notification(mail)
+    if notification is not None:
+        return notification
+    returned = find_returned(mail)
+    complaints = arf.read_complaint(mail, returned)
+    if complaints is not None:
+        said_nothing = complaints and all(one.kind is MailKind.NONE for one in complaints)
+        kind = MailKind.NONE if said_nothing else MailKind.COMPLAINT
+        return Reading(kind, tuple(complaints), message_id(returned))
+    if _is_receipt(mail):
+        return Reading(MailKind.NONE, (), message_id(returned))
+    statements = dsn.read_statuses(mail)
+    if not statements:
+        answers = read_auto_reply(mail)
+        if answers is not None:
+            return Reading(MailKind.AUTO_REPLY, tuple(answers), _answered(mail))
+        statements, returned = loose.read_words(mail, returned)
+    if not statements and is_report(mail):
+        statements = read_with_flufl(raw)
+    return Reading(dsn.gravest(statements), tuple(statements), message_id(returned))
+
+
+def _is_receipt(mail: Part) -> bool:
+    """RFC 3798: a person's program says that a mail was opened or deleted; of delivery it says nothing new."""
+    return any(part.content_type == "message/disposition-notification" for part in mail.walk())
+
+
+def _answered(mail: Part) -> str | None:
+    return mail.header("in-reply-to").strip().strip("<>") or None

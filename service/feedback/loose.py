@@ -1,0 +1,190 @@
+"""Failures told in words only: the reports of servers that know no RFC 3464. Rules of ours, by the shape of a line.
+
+Servers name a recipient in few ways: alone on a line, before a colon or three dots, behind a label, or in the
+transcript of an SMTP conversation. The rules are tried from the surest to the loosest; the first that finds anybody
+ends the search. What stands between one recipient and the next is said of the first.
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from service.feedback.dsn import MAX_RECIPIENTS, read_fields, shorten, status_alone
+from service.feedback.mail_parts import Part, decode_words
+from service.feedback.mention import ADDRESS, addresses_in, trim
+from service.feedback.reading import MailKind, Statement
+from service.feedback.reply_code import meant_status, settle_status, subtype_of
+from service.feedback.words import is_report, text_of, words_of
+
+_A = r"<?(?P<address>" + ADDRESS.pattern + r")>?"
+#: Alone on its line, or followed by what servers put behind an address.
+_ALONE = re.compile(
+    rf"^[\s*>\-•|\"'(\[]{{0,12}}(?:{ADDRESS.pattern} (?=<))?{_A}[\"')\]]{{0,2}}\s*(?:$|:|;|,\s*$|\.{{3}}|\[|\("
+    rf"|<|on \w{{3}}, |-{{1,3}}\s|=>|\|\s*$|\"|\t| {{2,}}|\s(?i:invalid|error|unknown|user|no such|is|was|has"
+    rf"|not|mailbox|account|recipient|does|could|[45]\d\d|#)\b)",
+    re.MULTILINE,
+)
+_LABEL = (
+    r"(?:(?:final|original|failed|intended|affected|invalid|actual)[ -])?(?:recipient|addressee|destinatario"
+    r"|destinataire|empf.nger)(?:\(?s\)?)?"
+    r"(?:[ -](?:address|name))?|to|address|user|(?:e-?mail|mail) address|unknown user|no such user|envelope to"
+    r"|mailbox|宛先|送信先"
+)
+_LABELLED = re.compile(
+    rf"^[\s*>\-•|\[(]{{0,12}}(?:{_LABEL})\s*(?:[:=：]|was|is)?\s*[\"'\[]?{_A}", re.IGNORECASE | re.MULTILINE
+)
+_PHRASES = (
+    r"(?:deliver(?:ed|y|ing)?|sen[dt]|reach(?:ed)?|message|mail|failed|fail|failure|error|errors|attempts"
+    r"|rejected|returned|bounced|delayed|undeliverable"
+    r"|送信|recipients?|addresse?s?|unknown user|full|not found|quota)"
+)
+_IN_PHRASE = re.compile(
+    rf"\b{_PHRASES}\b[^\n@<>]{{0,80}}?(?:\bto\b|\bfor\b|\brecipient\b|\baddress\b|\bmailbox\b|\buser\b|:"
+    rf"|\bmember\b|\blist\b|\bin\b)[\s:]*[\"'\[(]?{_A}",
+    re.IGNORECASE,
+)
+_IN_REPLY = re.compile(rf"^[\s<>*|:]{{0,8}}[45]\d\d[ -](?:\d\.\d\.\d{{1,3}} )?[^\n@]{{0,60}}?{_A}", re.MULTILINE)
+_IN_COMMAND = re.compile(rf"RCPT TO:\s*{_A}", re.IGNORECASE)
+_ON_LIST = re.compile(rf"\bnot (?:a )?(?:member|subscribed?r?)\b[^\n@]{{0,60}}?{_A}", re.IGNORECASE)
+_GENERATED = re.compile(rf"generated (?:by|from) {_A}", re.IGNORECASE)
+_EXPANDED = re.compile(rf"expanded from:? {_A}", re.IGNORECASE)
+#: From the surest to the loosest; those of one group are tried together.
+_RULES = ((_ON_LIST,), (_ALONE,), (_LABELLED,), (_IN_PHRASE,), (_IN_REPLY, _IN_COMMAND), (_GENERATED,), (_EXPANDED,))
+
+#: Behind these an address is somebody to ask, or the sender.
+_NOT_RECIPIENT = re.compile(
+    r"(?:contact|e-?mail us|assistance|send (?:mail|e-?mail) to|write to|mail from|from|sender|return-path"
+    r"|reply-to|sent by|message-?id|forward\w*"
+    r"|help|support|questions?|ご連絡|お問い合わせ|kontakt|postmaster at|mail the|report it to)[\s:=<\"']{0,4}$",
+    re.IGNORECASE,
+)
+_DELAYED = re.compile(
+    r"warning message only|this is a warning only|do not need to resend|has been delayed|is delayed for"
+    r"|will be retried|still being retried"
+    r"|will continue to (?:try|attempt)|delivery attempts will continue|will keep trying"
+    r"|temporary failure report|delayed mail|still be trying"
+    r"|could not send (?:mail|message) for past|retry for (?:another|up to)|will try (?:again|for)"
+    r"|not yet been delivered|再送",
+    re.IGNORECASE,
+)
+_GAVE_UP = re.compile(
+    r"giving up|given up|gave up|not going to try again|will not (?:be retried|try|retry)|no further (?:attempt"
+    r"|deliver)|permanent(?:ly)?\b|deleted from queue",
+    re.IGNORECASE,
+)
+_TEMPORARY_WORDS = re.compile(
+    r"retry time(?:out exceeded| not reached)|hosts.{0,40} have been failing for a long time", re.IGNORECASE
+)
+
+
+@dataclass(frozen=True, slots=True)
+class _Named:
+    """An address, and where in the words its line begins."""
+
+    address: str
+    start: int
+
+
+def read_words(mail: Part, returned: Part | None) -> tuple[list[Statement], Part | None]:
+    """What this report's words say of each recipient, and the returned mail's headers; [] where it is no report."""
+    words, quoted = words_of(mail)
+    returned = returned or quoted
+    statements = _in_fields(words) or _in_fields(text_of(mail))
+    if statements or not is_report(mail):
+        return statements, returned
+    strangers = _not_recipients(mail, returned)
+    daemon = {address.lower() for address in addresses_in(mail.header("from"))}
+    named = (
+        _failed_header(mail, words)
+        or _named(words, strangers)
+        or _named(words, daemon)  # mail to ourselves comes back, too
+        or _named(text_of(mail), strangers)
+    )
+    if not named and returned is not None:
+        named = [_Named(address, 0) for address in _written_to(returned) if address.lower() not in strangers]
+    subject = decode_words(mail.header("subject"))
+    found = _statements(named[:MAX_RECIPIENTS], words, subject)
+    alone = status_alone(mail) if len(found) == 1 else None
+    return [replace(found[0], status=alone)] if alone else found, returned
+
+
+def _in_fields(text: str) -> list[Statement]:
+    """The fields of RFC 3464 where no part says so: broken MIME, or a server that prints them for people."""
+    place = re.search(r"^[ \t>]*(?:final|original)-recipient[ \t]*:", text, re.IGNORECASE | re.MULTILINE)
+    if place is None:
+        return []
+    begin = text.rfind("\n\n", 0, place.start())
+    found: dict[str, Statement] = {}
+    for statement in read_fields(re.sub(r"^[ \t]+(?=[A-Z][\w-]+: )", "", text[max(begin, 0) :], flags=re.MULTILINE)):
+        found.setdefault(statement.address.lower(), statement)
+    return list(found.values())
+
+
+def _failed_header(mail: Part, words: str) -> list[_Named]:
+    """Exim's and Gmail's X-Failed-Recipients."""
+    addresses = [address for value in mail.every("x-failed-recipients") for address in addresses_in(value)]
+    return [_place(address, words) for address in dict.fromkeys(addresses)]
+
+
+def _place(address: str, words: str) -> _Named:
+    start = words.lower().find(address.lower())
+    return _Named(address, words.rfind("\n", 0, start) + 1 if start >= 0 else 0)
+
+
+def _named(words: str, strangers: set[str]) -> list[_Named]:
+    for rules in _RULES if "@" in words else ():
+        found: dict[str, _Named] = {}
+        for match in sorted(
+            (match for rule in rules for match in rule.finditer(words)), key=lambda match: match.start()
+        ):
+            address = trim(match["address"])
+            begin = words.rfind("\n", 0, match.start("address")) + 1
+            line = words[begin : match.start("address")]
+            if address.lower() not in strangers and not _NOT_RECIPIENT.search(line):
+                found.setdefault(address.lower(), _Named(address, begin))
+        if found:
+            return list(found.values())
+    return []
+
+
+def _not_recipients(mail: Part, returned: Part | None) -> set[str]:
+    """Who writes the report, and to whom: never who failed, unless we wrote to ourselves."""
+    headers = [mail.header(name) for name in ("from", "to", "return-path", "reply-to", "x-original-to", "delivered-to")]
+    people = {address.lower() for value in headers for address in addresses_in(value)}
+    if returned is not None:
+        writers = [returned.header(name) for name in ("from", "return-path", "reply-to", "sender")]
+        people |= {address.lower() for value in writers for address in addresses_in(value)}
+        people -= {address.lower() for address in _written_to(returned)}
+    return people
+
+
+def _written_to(returned: Part) -> list[str]:
+    names = ("x-envelope-to", "envelope-to", "to", "cc")
+    found = [address for name in names for value in returned.every(name) for address in addresses_in(value)]
+    return list(dict.fromkeys(found))
+
+
+def _statements(named: Sequence[_Named], words: str, subject: str) -> list[Statement]:
+    delayed = bool(_DELAYED.search(words) or re.search(r"\bdelay(?:ed)?\b|^warning\b", subject, re.IGNORECASE))
+    kind = MailKind.DELAYED if delayed and not _GAVE_UP.search(words) else MailKind.BOUNCE
+    if not named:
+        return []
+    in_order = sorted(named, key=lambda one: one.start)
+    ends = [after.start for after in in_order[1:]] + [len(words)]
+    said = {one.address: words[one.start : end] for one, end in zip(in_order, ends, strict=True)}
+    return [_statement(one.address, said[one.address], words, kind, alone=len(named) == 1) for one in named]
+
+
+def _statement(address: str, said: str, words: str, kind: MailKind, *, alone: bool) -> Statement:
+    about = re.sub(rf"^[\s*>\"'(\[<]*{re.escape(address)}[>\])\"']*[\s:;.,]*", "", said, flags=re.IGNORECASE)
+    mentions = "\n".join(line for line in words.split("\n") if address.lower() in line.lower())
+    first = said.partition("\n")[0]
+    places = [first] if re.match(r"[\s<>|]*[45]\d\d[ -]", first) else []
+    places += [said, mentions, words] if alone else [said, mentions]
+    for text in places:
+        status, reply = settle_status(None, text)
+        if status is not None:
+            return Statement(kind, address, status, reply, subtype_of(status, text), shorten(about or text) or None)
+    text = words if alone else said or words
+    status = "4.0.0" if kind is MailKind.DELAYED or _TEMPORARY_WORDS.search(text) else meant_status(text)
+    return Statement(kind, address, status, None, subtype_of(status, text), shorten(about or words) or None)

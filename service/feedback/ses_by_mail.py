@@ -1,0 +1,97 @@
+"""Amazon SES notifications that SNS sends by e-mail: the JSON of a webhook, unsigned, in a mail.
+
+https://docs.aws.amazon.com/ses/latest/dg/notification-contents.html. Only what a mail server's report would say is
+taken; the webhook is the way that can be verified.
+"""
+
+import json
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from service.feedback.dsn import shorten
+from service.feedback.mail_parts import Part
+from service.feedback.reading import MailKind, Reading, Statement
+from service.feedback.reply_code import settle_status
+
+_BEGINS = re.compile(r"\A\s*\{")
+#: Old mail servers break a line of more than 990 octets with an exclamation mark.
+_BROKEN_LINE = re.compile(r"!\n |\n")
+_MAX_RECIPIENTS = 1_000
+
+
+def read_notification(mail: Part) -> Reading | None:
+    """What a notification says; None where this mail holds none."""
+    text = next((part.text for part in mail.walk() if part.content_type == "text/plain" and not part.children), "")
+    if not _BEGINS.match(text) or "Type" not in text:
+        return None
+    notification = _json(text)
+    if notification is not None and isinstance(notification.get("Message"), str):
+        notification = _json(notification["Message"])
+    if notification is None:
+        return None
+    kind = str(notification.get("notificationType") or notification.get("eventType") or "")
+    read = {"Bounce": _bounced, "Complaint": _complained, "Delivery": _delivered, "DeliveryDelay": _delayed}.get(kind)
+    sent = notification.get("mail")
+    if read is None or not isinstance(sent, dict):
+        return None
+    statements = tuple(read(notification))[:_MAX_RECIPIENTS]
+    kinds = [statement.kind for statement in statements]
+    common = sent.get("commonHeaders")
+    message_id = common.get("messageId") if isinstance(common, dict) else None
+    return Reading(
+        kinds[0] if kinds else MailKind.NONE,
+        statements,
+        message_id.strip("<> ") if isinstance(message_id, str) else None,
+    )
+
+
+def _json(text: str) -> dict[str, Any] | None:
+    for attempt in (text, _BROKEN_LINE.sub("", text)):
+        try:
+            value, _ = json.JSONDecoder().raw_decode(attempt.lstrip())
+        except (ValueError, RecursionError):
+            continue
+        return value if isinstance(value, dict) else None
+    return None
+
+
+def _people(notification: dict[str, Any], what: str, who: str) -> Iterator[tuple[dict[str, Any], str]]:
+    said = notification.get(what)
+    people = said.get(who) if isinstance(said, dict) else None
+    for person in people if isinstance(people, list) else []:
+        if isinstance(person, dict) and isinstance(person.get("emailAddress"), str):
+            yield person, person["emailAddress"]
+        elif isinstance(person, str):
+            yield {}, person
+
+
+def _bounced(notification: dict[str, Any]) -> Iterator[Statement]:
+    said = notification["bounce"] if isinstance(notification.get("bounce"), dict) else {}
+    for person, address in _people(notification, "bounce", "bouncedRecipients"):
+        words = shorten(str(person.get("diagnosticCode") or ""))
+        field = str(person.get("status") or "") or ("4.0.0" if said.get("bounceType") == "Transient" else "5.0.0")
+        status, reply = settle_status(field, words)
+        subtype = str(said.get("bounceSubType") or "") or None
+        yield Statement(MailKind.BOUNCE, address, status, reply, subtype, words or None)
+
+
+def _complained(notification: dict[str, Any]) -> Iterator[Statement]:
+    said = notification["complaint"] if isinstance(notification.get("complaint"), dict) else {}
+    subtype = str(said.get("complaintFeedbackType") or "") or None
+    kind = MailKind.NONE if subtype == "not-spam" else MailKind.COMPLAINT
+    for _, address in _people(notification, "complaint", "complainedRecipients"):
+        yield Statement(kind, address, subtype=subtype)
+
+
+def _delivered(notification: dict[str, Any]) -> Iterator[Statement]:
+    for _, address in _people(notification, "delivery", "recipients"):
+        words = notification["delivery"].get("smtpResponse")
+        yield Statement(MailKind.DELIVERED, address, "2.0.0", diagnostic=shorten(str(words)) if words else None)
+
+
+def _delayed(notification: dict[str, Any]) -> Iterator[Statement]:
+    for person, address in _people(notification, "deliveryDelay", "delayedRecipients"):
+        words = shorten(str(person.get("diagnosticCode") or ""))
+        status, reply = settle_status(str(person.get("status") or "4.0.0"), words)
+        yield Statement(MailKind.DELAYED, address, status, reply, diagnostic=words or None)

@@ -1,0 +1,94 @@
+"""What people are meant to read of a report: its text parts as one text, apart from the mail that it returns."""
+
+import html
+import re
+
+from service.feedback.mail_parts import RETURNED_TYPES, Part, decode_words
+from service.feedback.returned import split_words
+
+#: What a browser does not show, and how each ends.
+_INVISIBLE = re.compile(r"<(style|script|head)\b|<!--", re.IGNORECASE)
+_BREAK = re.compile(r"<(?:br|/?p|/?div|/?tr|/?li|/?h\d|/?table|/?pre|hr)\b[^<>]*>", re.IGNORECASE)
+#: A tag, and not an address in brackets.
+_TAG = re.compile(r"</?[a-zA-Z][a-zA-Z0-9:]*(?:\s[^<>]*)?/?>")
+_MAX_CHARACTERS = 100_000
+
+_WRITER = re.compile(
+    r"mailer[-_ ]?daemon|post_?master|mail delivery|mail\.delivery|maildeliv|system administrator|mail admin"
+    r"|administrator"
+    r"|delivery subsystem|mail system|mmsc|sysadmin|no-?reply|amazonses|bounce|majordomo|listserv|-admin@|nobody@",
+    re.IGNORECASE,
+)
+_SUBJECT = re.compile(
+    r"undeliver|deliver\w*.{0,30}(?:fail|status|problem|error|delay|notif|report)|fail\w*.{0,30}(?:deliver"
+    r"|notice|mail|send)"
+    r"|return(?:ed|ing)?.{0,6}(?:mail|message|to sender)|(?:mail|message).{0,30}(?:fail|return|error|problem"
+    r"|could not|not sent|blocked)"
+    r"|could ?n[o']t.{0,20}(?:send|deliver)|non[- ]?(?:remis|deliver|recapit)|nondeliver|non livr|échec"
+    r"|rejected|unzustellbar|zustell"
+    r"|warning.{0,4}(?:could|message|mail|delay)|there was an error|not member|loop alert|エラー|配信|配送|送信でき"
+    r"|no encontrad|bounce",
+    re.IGNORECASE,
+)
+
+
+def words_of(mail: Part) -> tuple[str, Part | None]:
+    """The words of this mail's text parts, and the headers of a mail that they quote."""
+    plain = [part.text for part in mail.walk() if _is_words(part) and part.content_type != "text/html"]
+    text = "\n".join(plain)
+    if not text.strip():
+        text = "\n".join(strip_html(part.text) for part in mail.walk() if part.content_type == "text/html")
+    elif re.match(r"\s*(?:<!doctype html|<html)", text, re.IGNORECASE):
+        text = strip_html(text)
+    return split_words(_unquote(text[:_MAX_CHARACTERS]))
+
+
+def text_of(mail: Part) -> str:
+    """The same words with whatever they quote."""
+    texts = [strip_html(part.text) if part.content_type == "text/html" else part.text for part in mail.walk()]
+    return _unquote("\n".join(texts)[:_MAX_CHARACTERS])
+
+
+def strip_html(text: str) -> str:
+    """The text of HTML; addresses in brackets stay."""
+    text = _BREAK.sub("\n", _shown(text[: 4 * _MAX_CHARACTERS]))
+    return html.unescape(_TAG.sub("", text)).replace("\u00a0", " ")
+
+
+def _shown(text: str) -> str:
+    """Without what a browser hides; in one pass, whatever is opened and never closed."""
+    pieces, place, low = [], 0, text.lower()
+    while opened := _INVISIBLE.search(text, place):
+        end = f"</{opened[1].lower()}" if opened[1] else "-->"
+        closed = low.find(end, opened.end())
+        if closed < 0:
+            break
+        pieces.append(text[place : opened.start()])
+        place = closed + len(end)
+    return " ".join([*pieces, text[place:]])
+
+
+def is_report(mail: Part) -> bool:
+    """Whether a program wrote this about mail that failed, as far as sender and subject tell."""
+    if mail.content_type == "multipart/report" or mail.header("x-failed-recipients"):
+        return True
+    if mail.header("return-path").strip() == "<>" or "daemon" in mail.header("return-path").lower():
+        return True
+    subject = decode_words(mail.header("subject"))
+    return bool(_SUBJECT.search(subject) or _WRITER.search(decode_words(mail.header("from"))))
+
+
+def _is_words(part: Part) -> bool:
+    if part.children or part.content_type in RETURNED_TYPES:
+        return False
+    named = part.header("content-disposition").lower().startswith("attachment")
+    return part.content_type.startswith("multipart/") or (part.content_type.startswith("text/") and not named)
+
+
+def _unquote(text: str) -> str:
+    """Without the marks of a forwarded text, where most lines have one."""
+    lines = text.split("\n")
+    quoted = sum(line.startswith(">") for line in lines)
+    if quoted * 2 <= sum(bool(line.strip()) for line in lines):
+        return text
+    return "\n".join(re.sub(r"^> ?", "", line) for line in lines)
