@@ -18,7 +18,12 @@ class _Checked(TypedDict):
 
 @click.group()
 def addresses() -> None:
-    """Check e-mail addresses. Needs no settings and asks no network."""
+    """Check e-mail addresses. Needs no settings and asks no network.
+
+    \b
+    Example:
+      rgz-email addresses check < addresses.txt
+    """
 
 
 @addresses.command()

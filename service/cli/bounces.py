@@ -15,7 +15,12 @@ _READ_BYTES = 4 * 1024 * 1024
 
 @click.group()
 def bounces() -> None:
-    """Read mails that came back. Needs no settings and changes nothing."""
+    """Read mails that came back. Needs no settings and changes nothing.
+
+    \b
+    Example:
+      rgz-email bounces parse returned.eml
+    """
 
 
 @bounces.command()

@@ -130,7 +130,7 @@ def test_addresses_check_normalises_both_spellings_of_a_domain_alike(tmp_path: P
     ]
     said = results(run(tmp_path, "addresses", "check", "--json", stdin="\n".join(spellings).encode()))
     assert [one["ok"] for one in said] == [True] * 4
-    assert {one["normalised"] for one in said} == {"i@xn--bcher-kva.example"}
+    assert {one["normalised"] for one in said} == {"info@xn--bcher-kva.example"}
 
 
 def test_addresses_check_says_why_one_is_refused(tmp_path: Path) -> None:
