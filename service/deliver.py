@@ -21,6 +21,7 @@ from service import letter, settle
 from service.consequence import Consequences
 from service.delivery.outcome import OutcomeKind, Transport
 from service.errors import ArchiveCorrupt, StoreBusy
+from service.metrics import Metrics
 from service.models import Claimed, Priority, Stream
 from service.pace import Pace
 from service.settle import Result
@@ -86,6 +87,7 @@ class Deliverer:
         clock: Callable[[], datetime],
         owner: str,
         consequences: Consequences,
+        metrics: Metrics,
         *,
         connections_max: int = 20,
         per_second_max: float | None = None,
@@ -98,6 +100,7 @@ class Deliverer:
         self.clock = clock
         self.owner = owner
         self.consequences = consequences
+        self.metrics = metrics
         self.boot = boot
         self.chance = chance or random.SystemRandom()
         self.commit_at = commit_at
@@ -145,7 +148,10 @@ class Deliverer:
         now = self.clock()
         # Every worker that lives has renewed since we began: what ends later was leased before the clock was set back.
         latest = now + timedelta(seconds=2 * LEASE_S) if boot_s - self._began_boot_s > LEASE_S else None
-        self.database.write(lambda tx: (claims.sweep(tx, now=now, latest=latest), claims.expire(tx, now)))
+        swept, expired = self.database.write(
+            lambda tx: (claims.sweep(tx, now=now, latest=latest), claims.expire(tx, now))
+        )
+        self.metrics.tidied(swept=swept, expired=expired)
         # At its first look a worker takes all; what comes later and is missed lies but a moment back.
         since = now - EARLY_SINCE if self._has_swept_early else None
         self.database.write(lambda tx: self.consequences.sweep(tx, since=since))
@@ -272,7 +278,9 @@ class _Drain:
                 self._held.pop(message_id, None)
         self._of.pace.committed(len(results), self._of.boot())
         if results:
-            _log.info("settled", **Counter(result.outcome.kind.value for result in results))
+            counts = Counter(result.outcome.kind.value for result in results)
+            self._of.metrics.tried(counts, retries=sum(result.message.attempts > 0 for result in results))
+            _log.info("settled", **counts)
         return ids
 
     def _take_in(self, ids: Sequence[str], *, is_fair: bool) -> None:
@@ -327,8 +335,10 @@ class _Drain:
                 # The row keeps its lease until it lapses, and is tried again then: nothing is lost.
                 _log.error("delivery_broke", message=held.id, exc_info=error)
                 result = None
+            took_s = time.perf_counter() - began_s
+            self._of.metrics.took(took_s)
             if not is_first:  # the first one also paid for the connection
-                self._of.pace.took(time.perf_counter() - began_s)
+                self._of.pace.took(took_s)
             is_first = False
             with self._lock:
                 if result is None:

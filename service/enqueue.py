@@ -6,7 +6,7 @@ share one transaction, and one statement for each table: a turn of the database 
 
 import asyncio
 import threading
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
@@ -19,6 +19,7 @@ from time import monotonic, sleep
 from typing import cast
 
 from service.errors import StoreBusy
+from service.metrics import Metrics
 from service.models import NewMessage, Send, Status, Stream
 from service.settings import Rate, Settings
 from service.store import archive, limits, messages
@@ -91,8 +92,15 @@ class Intake:
     """Writes what is put into it, from a thread of its own, all that waits in one transaction. `ring` wakes workers."""
 
     def __init__(
-        self, database: Database, settings: Settings, ring: Callable[[], None], *, max_waiting: int = MAX_WAITING
+        self,
+        database: Database,
+        settings: Settings,
+        ring: Callable[[], None],
+        metrics: Metrics,
+        *,
+        max_waiting: int = MAX_WAITING,
     ) -> None:
+        self._metrics = metrics
         self._database = database
         self._settings = settings
         self._max_waiting = max_waiting
@@ -191,6 +199,7 @@ class Intake:
         parcels = list(zip([one.parcel for one in batch], self._packed(batch), strict=True))
         stored = self._database.write(lambda tx: _store(tx, parcels, self._settings))
         self._bell.ring()
+        self._metrics.accepted(Counter(copy.status.value for copies in stored.values() for copy in copies))
         return [(one, stored.get(one.parcel.send.id) or messages.taken()) for one in batch]
 
     def _write_each(self, batch: Sequence[_Waiting]) -> list[_Told]:

@@ -1,11 +1,13 @@
 """DOOR: the worker. Huey's tasks ring, they hold nothing; the rows of the database are the truth."""
 
 import threading
+from contextlib import suppress
 
 import structlog
 
 from service.delivery.queue import Consumer
 from service.errors import StoreBusy
+from service.observe import LEAVE_EVERY_S
 from service.services import Services
 
 #: Rings may be lost (a queue that is deleted, a task that dies with its worker): the rows are looked at this often.
@@ -19,20 +21,28 @@ _log = structlog.get_logger("worker")
 
 
 class Worker:
-    """Drains what is due whenever a ring comes, and once a second without one."""
+    """Drains what is due whenever a ring comes, and once a second without one.
 
-    def __init__(self, services: Services) -> None:
+    `leaves_counts`: it has a process of its own, which nobody asks for figures.
+    """
+
+    def __init__(self, services: Services, *, leaves_counts: bool = False) -> None:
         self._services = services
         self._wake = threading.Event()
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="worker", daemon=True)
         services.queue.task(name="deliver_due")(self._wake.set)
         self._consumer = Consumer(services.queue)
+        self._counts: threading.Thread | None = None
+        if leaves_counts:
+            self._counts = threading.Thread(target=self._leave_counts, name="counts", daemon=True)
 
     def start(self) -> None:
         """Return at once; delivering goes on in threads of its own."""
         self._consumer.start()
         self._thread.start()
+        if self._counts is not None:
+            self._counts.start()
 
     def stop(self) -> None:
         """No new claims; what is on the wire ends, or is broken off after a while and its lease given back."""
@@ -43,6 +53,8 @@ class Worker:
         if self._thread.is_alive():
             self._services.transport.abort()
             self._thread.join(ABORT_S)
+        if self._counts is not None:
+            self._counts.join(ABORT_S)
 
     def _run(self) -> None:
         while not self._stop.is_set():
@@ -57,3 +69,15 @@ class Worker:
                 # The worker must outlive whatever one drain meets; its rows come back when their leases lapse.
                 _log.error("drain_broke", exc_info=error)
                 self._stop.wait(LOOK_EVERY_S)
+
+    def _leave_counts(self) -> None:
+        """Where the API finds them: it is what Prometheus asks."""
+        observer = self._services.observer
+        while not self._stop.is_set():
+            try:
+                observer.leave()
+            except OSError as error:
+                _log.warning("counts_not_left", reason=error.strerror)
+            self._stop.wait(LEAVE_EVERY_S)
+        with suppress(OSError):
+            observer.withdraw()

@@ -29,7 +29,9 @@ from service.delivery.smtp import Server, SmtpTransport
 from service.enqueue import Intake
 from service.errors import ConfigurationError, NotFound
 from service.feedback.sns_line import SnsLine
+from service.metrics import Metrics
 from service.models import Scope
+from service.observe import Observer
 from service.preview import Previewer
 from service.publish import Publisher
 from service.readiness import Readiness
@@ -73,6 +75,8 @@ class Services:
     canceller: Canceller
     previewer: Previewer
     publisher: Publisher
+    metrics: Metrics
+    observer: Observer
     readiness: Readiness
     recorder: Recorder
     receiver: Receiver
@@ -142,7 +146,8 @@ def build(
             _log.warning("ring_failed", exc_info=error)
 
     domain = addresses.parse(settings.smtp_from_email).domain
-    intake = Intake(database, settings, ring)
+    metrics = Metrics()
+    intake = Intake(database, settings, ring, metrics)
     soft_bounces = SoftBounces(settings.email_soft_bounce_limit, settings.email_soft_bounce_days)
     consequences = Consequences(now, pseudonym_key, soft_bounces)
     recorder = Recorder(database, consequences, now)
@@ -167,6 +172,7 @@ def build(
             now,
             owner,
             consequences,
+            metrics,
             connections_max=settings.smtp_max_connections,
             per_second_max=settings.smtp_max_per_second,
             boot=boot,
@@ -185,6 +191,8 @@ def build(
             domain,
             now,
         ),
+        metrics=metrics,
+        observer=Observer(metrics, database, catalogue, transport, data / "metrics", now),
         readiness=Readiness(database, catalogue, transport, now),
         recorder=recorder,
         receiver=Receiver(settings.email_sns_topic_arns, _sns_line(settings), recorder.record, recorder.knows, now),

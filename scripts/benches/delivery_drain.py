@@ -112,6 +112,7 @@ def drain(services: Services, count: int, *, commit_at: int = COMMIT_AT, slow_di
         services.clock,
         "bench",
         services.deliverer.consequences,
+        services.deliverer.metrics,
         connections_max=services.settings.smtp_max_connections,
         commit_at=commit_at,
     )

@@ -77,7 +77,7 @@ def worker(smtp_port: int) -> None:
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
-    running = Worker(services)
+    running = Worker(services, leaves_counts=True)
     running.start()
     click.echo("\n".join(["The worker is up.", *_where_mail_goes(services)]), err=True)
     # A signal may reach the process through another thread; Python runs its handler when this one next wakes.

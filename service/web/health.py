@@ -1,4 +1,4 @@
-"""GET /healthz, /readyz."""
+"""GET /healthz, /readyz, /metrics."""
 
 from typing import Any
 
@@ -7,6 +7,7 @@ from litestar import Controller, Request, Response, get
 
 from service.errors import NotAuthenticated, StoreBusy
 from service.models import Scope
+from service.observe import MEDIA_TYPE
 from service.web.auth import identify, services_of
 
 
@@ -23,10 +24,22 @@ class HealthController(Controller):
         """200 when mail can be taken, `degraded` when something is broken beside it, 503 when it can't."""
         report = await anyio.to_thread.run_sync(services_of(request).readiness.report)
         content: dict[str, Any] = {"status": report.status}
-        try:
-            caller = await identify(request)
-        except (NotAuthenticated, StoreBusy):
-            caller = None
-        if caller is not None and caller.may(Scope.ADMIN):
+        if await _is_admin(request):
             content["details"] = report.details
         return Response(content, status_code=503 if report.status == "unavailable" else 200)
+
+    @get("/metrics", opt={"open": True})
+    async def metrics(self, request: Request[Any, Any, Any]) -> Response[bytes]:
+        """Figures for Prometheus, of this process and of the workers beside it; by template for the admin."""
+        observer, with_details = services_of(request).observer, await _is_admin(request)
+        text = await anyio.to_thread.run_sync(lambda: observer.exposition(with_details=with_details))
+        return Response(text, media_type=MEDIA_TYPE)
+
+
+async def _is_admin(request: Request[Any, Any, Any]) -> bool:
+    """False also for a key that is unknown, or can't be looked up: these routes are open."""
+    try:
+        caller = await identify(request)
+    except (NotAuthenticated, StoreBusy):
+        return False
+    return caller is not None and caller.may(Scope.ADMIN)

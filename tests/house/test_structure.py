@@ -23,6 +23,7 @@ FLOORS = [
         "requests",
         "logs",
         "turns",
+        "metrics",
         "interpreter",
         "suppression_file",
         "unsubscribe_link",
@@ -51,6 +52,7 @@ FLOORS = [
         "check",
         "deliver",
         "examine",
+        "observe",
         "preview",
         "publish",
         "readiness",
@@ -93,6 +95,7 @@ HOMES = {
     "cryptography": ["feedback.sns"],
     "zstandard": ["store.codec"],
     "flufl": ["feedback.mailman"],
+    "prometheus_client": ["metrics", "observe"],
 }
 
 
@@ -223,6 +226,7 @@ IMPORTED_AS = {
     "uuid-utils": "uuid_utils",
     "flufl.bounce": "flufl",
     "typing-extensions": "typing_extensions",
+    "prometheus-client": "prometheus_client",
 }
 BY_PRESENCE = {"httptools", "uvloop", "tzdata", "django-js-lib-htmx"}
 

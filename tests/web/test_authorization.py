@@ -49,6 +49,7 @@ OPEN = {
     ("GET", "/healthz"),
     ("GET", "/readyz"),
     ("POST", "/webhook"),  # the signature of Amazon SNS
+    ("GET", "/metrics"),
     # The token in the path is what opens these.
     ("GET", "/unsubscribe/{token}"),
     ("POST", "/unsubscribe/{token}"),

@@ -1,0 +1,67 @@
+"""What this process has done, counted for Prometheus. The state of things is not here: the database is asked for that.
+
+No label holds an address, a subject or anything else that a caller said.
+"""
+
+from collections.abc import Mapping
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Metric
+
+#: A conversation on an open connection takes a millisecond in a data centre, seconds where a server is slow.
+_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
+
+
+class Metrics:
+    """Counters of one process, in a registry of their own. Thread-safe."""
+
+    def __init__(self) -> None:
+        self._registry = CollectorRegistry()
+        self._accepted = self._counter(
+            "accepted", "Messages that were accepted, by the status they began with.", "status"
+        )
+        self._refused = self._counter("refused", "Requests that were told to come again (503), by reason.", "reason")
+        self._attempts = self._counter("attempts", "Tries to hand a message over, by what they came to.", "outcome")
+        self._retries = self._counter("retries", "Those of the tries that were not a message's first.")
+        self._swept = self._counter("leases_swept", "Leases of workers that stopped without a word, taken back.")
+        self._expired = self._counter("expired", "Messages that could not be delivered in time.")
+        self._paused = Gauge(
+            "rgz_email_server_paused_seconds", "How long the mail server is left alone yet.", registry=self._registry
+        )
+        self._seconds = Histogram(
+            "rgz_email_send_seconds", "A conversation with the mail server.", registry=self._registry, buckets=_SECONDS
+        )
+
+    def accepted(self, statuses: Mapping[str, int]) -> None:
+        """So many messages by their first status."""
+        for status, count in statuses.items():
+            self._accepted.labels(status).inc(count)
+
+    def refused(self, reason: str) -> None:
+        """A 503; `reason` is the code of the answer."""
+        self._refused.labels(reason).inc()
+
+    def tried(self, outcomes: Mapping[str, int], *, retries: int) -> None:
+        """So many tries by their outcome, `retries` of them not the first of their message."""
+        for outcome, count in outcomes.items():
+            self._attempts.labels(outcome).inc(count)
+        self._retries.inc(retries)
+
+    def took(self, seconds: float) -> None:
+        """One conversation."""
+        self._seconds.observe(seconds)
+
+    def tidied(self, *, swept: int, expired: int) -> None:
+        """What a look after dead workers and old mail found."""
+        self._swept.inc(swept)
+        self._expired.inc(expired)
+
+    def paused(self, seconds: float) -> None:
+        """0: the server is not left alone."""
+        self._paused.set(max(seconds, 0.0))
+
+    def families(self) -> list[Metric]:
+        """All of it, as it is now."""
+        return list(self._registry.collect())
+
+    def _counter(self, name: str, told: str, *labels: str) -> Counter:
+        return Counter(f"rgz_email_{name}", told, labels, registry=self._registry)

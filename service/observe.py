@@ -1,0 +1,184 @@
+"""VERB: how is it going, in figures?
+
+The API is asked, and mail is sent by workers, which are processes of their own on this machine. So each process counts
+for itself, a worker leaves its counts in a file of EMAIL_DATA_DIR every few seconds, and who is asked puts them beside
+its own, told apart by the label `process`. The state of things (what waits, how late) is the database's, once for all.
+"""
+
+import os
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from prometheus_client import CollectorRegistry, Metric, generate_latest
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.parser import text_string_to_metric_families
+from prometheus_client.registry import Collector
+
+from service.delivery.outcome import Transport
+from service.errors import StoreBusy
+from service.metrics import Metrics
+from service.store import claims, figures, lateness
+from service.store.database import Database
+from service.templates.catalogue import Catalogue
+
+#: Who asks more often is told the same: a scrape must not be what keeps the database busy.
+STATE_FOR_S = 5.0
+#: A worker leaves its counts so often, and counts older than three times that are of one that has ended.
+LEAVE_EVERY_S = 5.0
+_STALE_S = 3 * LEAVE_EVERY_S
+_FORGET_S = 3_600.0
+
+#: Figures that have a name of a template for a label.
+_BY_TEMPLATE = ("rgz_email_template_", "rgz_email_sla_")
+
+MEDIA_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+
+
+@dataclass(slots=True)
+class _Kept:
+    """The last look at the state, and when it was taken, seconds of a clock that never steps."""
+
+    lock: threading.Lock = field(default_factory=threading.Lock)
+    families: list[Metric] = field(default_factory=list)
+    at_s: float = float("-inf")
+
+
+@dataclass(frozen=True, slots=True)
+class Observer:
+    """Looks at this process, at what workers left in `directory`, at the database and the templates."""
+
+    metrics: Metrics
+    database: Database
+    catalogue: Catalogue
+    transport: Transport
+    directory: Path
+    clock: Callable[[], datetime]
+    kept: _Kept = field(default_factory=_Kept)
+
+    def exposition(self, *, with_details: bool) -> bytes:
+        """The text that Prometheus reads. Names of templates, which say what a company does, are `details`.
+
+        A database that is away is told by `rgz_email_database_up`, and what it knows is left out.
+        """
+        self.metrics.paused(self.transport.paused_for_s())
+        state = self._state()
+        families = [*state, *self._templates()]
+        shown = families if with_details else [_summed(one) for one in families]
+        registry = CollectorRegistry()
+        registry.register(_Fixed([*self._of_processes(), *shown]))
+        return generate_latest(registry)
+
+    def leave(self) -> None:
+        """For a worker: its counts, where whoever is asked finds them. Raises OSError."""
+        self.metrics.paused(self.transport.paused_for_s())
+        self.directory.mkdir(exist_ok=True)
+        registry = CollectorRegistry()
+        registry.register(_Fixed(self.metrics.families()))
+        draft = self._own_file().with_suffix(".draft")
+        draft.write_bytes(generate_latest(registry))
+        draft.replace(self._own_file())
+
+    def withdraw(self) -> None:
+        """A worker's counts end with it."""
+        self._own_file().unlink(missing_ok=True)
+
+    def _own_file(self) -> Path:
+        return self.directory / f"worker-{os.getpid()}.prom"
+
+    def _of_processes(self) -> list[Metric]:
+        own = f"process-{os.getpid()}"
+        told = [(own, self.metrics.families()), *((name, list(found)) for name, found in self._left())]
+        merged: dict[str, Metric] = {}
+        for process, families in told:
+            for family in families:
+                if family.name.endswith("_created"):
+                    continue
+                into = merged.setdefault(family.name, Metric(family.name, family.documentation, family.type))
+                for sample in family.samples:
+                    if not sample.name.endswith("_created"):
+                        into.add_sample(sample.name, {**sample.labels, "process": process}, sample.value)
+        return list(merged.values())
+
+    def _left(self) -> Iterator[tuple[str, Iterable[Metric]]]:
+        for file in sorted(self.directory.glob("worker-*.prom")):
+            try:
+                age_s = time.time() - file.stat().st_mtime
+                if age_s <= _STALE_S and file != self._own_file():
+                    yield file.stem, text_string_to_metric_families(file.read_text(encoding="utf-8"))
+                elif age_s > _FORGET_S:
+                    file.unlink(missing_ok=True)
+            except FileNotFoundError:  # its worker has just ended
+                continue
+
+    def _state(self) -> list[Metric]:
+        with self.kept.lock:
+            if time.monotonic() - self.kept.at_s > STATE_FOR_S:
+                self.kept.families = list(self._looked())
+                self.kept.at_s = time.monotonic()
+            return self.kept.families
+
+    def _looked(self) -> Iterator[Metric]:
+        try:
+            yield from [*self._of_database(), _gauge("database_up", "Whether the database answers.", {(): 1})]
+        except StoreBusy:
+            yield _gauge("database_up", "Whether the database answers.", {(): 0})
+
+    def _of_database(self) -> Iterator[Metric]:
+        now = self.clock()
+        waiting = {
+            (one.priority.value, "retry" if one.tried else "new"): one.count for one in figures.queued(self.database)
+        }
+        yield _gauge("queued", "Messages that wait, scheduled ones included.", waiting, "priority", "kind")
+        yield _gauge("sending", "Messages that workers hold.", {(): figures.sending(self.database)})
+        due_at = claims.next_due_at(self.database)
+        late_s = max((now - due_at).total_seconds(), 0.0) if due_at else 0.0
+        yield _gauge("oldest_due_seconds", "How long the oldest message that is due waits.", {(): late_s})
+        recent = {(status.value,): count for status, count in figures.recent(self.database, now=now).items()}
+        yield _gauge("recent", "Messages accepted within the last hour, by what became of them.", recent, "status")
+        kept = lateness.kept_since(self.database, now=now, since=now - timedelta(days=1))
+        promised = {(one.template_key,): one.promised for one in kept}
+        late = {(one.template_key,): one.late for one in kept}
+        yield _gauge("sla_promised", "Messages with an SLA that were due in the last day.", promised, "template")
+        yield _gauge("sla_late", "Those of them that broke it.", late, "template")
+
+    def _templates(self) -> Iterator[Metric]:
+        entries = self.catalogue.current.entries
+        errors = {(key,): sum(one.severity == "error" for one in entry.findings) for key, entry in entries.items()}
+        warnings = {(key,): len(entry.findings) - errors[(key,)] for key, entry in entries.items()}
+        broken = {(key,): int(entry.is_degraded) for key, entry in entries.items()}
+        yield _gauge("templates", "Templates that there are.", {(): len(entries)})
+        yield _gauge("template_broken", "Whether a template's files can't be served as they are.", broken, "template")
+        yield _gauge("template_errors", "Mistakes in a template's files.", errors, "template")
+        yield _gauge("template_warnings", "What makes a template's mail worse.", warnings, "template")
+
+
+class _Fixed(Collector):
+    """Figures that were taken already."""
+
+    def __init__(self, families: list[Metric]) -> None:
+        self._families = families
+
+    def collect(self) -> Iterable[Metric]:
+        return self._families
+
+
+def _gauge(name: str, told: str, values: Mapping[Any, float], *labels: str) -> GaugeMetricFamily:
+    """`values` by the values of the labels, a tuple."""
+    family = GaugeMetricFamily(f"rgz_email_{name}", told, labels=labels)
+    for label_values, value in sorted(values.items()):
+        family.add_metric(label_values, value)
+    return family
+
+
+def _summed(family: Metric) -> Metric:
+    """The same without names of templates; what they told apart is added up."""
+    if not family.name.startswith(_BY_TEMPLATE):
+        return family
+    total = GaugeMetricFamily(family.name, family.documentation)
+    total.add_metric((), sum(sample.value for sample in family.samples))
+    return total
