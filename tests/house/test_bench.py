@@ -103,3 +103,13 @@ def test_readme_says_how_each_bench_is_run(benches: Any) -> None:
     assert [name for name in there if f"`{name}`" not in README] == []
     assert "./scripts/bench templates --peers" in README
     assert "--json" in README
+
+
+def test_bench_asks_a_large_archive_what_it_asks_a_small_one(benches: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    import benches.scale
+
+    monkeypatch.setattr(benches.scale, "FEW", 50)
+    report = benches.scale.run(benches.report.Options(effort=0.0002))
+    assert all(row.value > 0 and row.ratio > 0 for row in report.rows)
+    assert set(benches.scale.LISTS) < {row.name for row in report.rows}
+    assert all("among 200 messages" in row.note for row in report.rows)
