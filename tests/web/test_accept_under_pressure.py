@@ -12,6 +12,8 @@ import httpx
 import pytest
 
 from running import Running, data_directory, eventually, running, settings_for
+from service.accept.acceptor import MAX_QUICK_S
+from service.requests import SendRequest
 
 WELCOME = {"reseller_name": "Tech", "validation_link": "https://rgz.bj", "estimated_duration": "7 jours"}
 
@@ -168,3 +170,32 @@ def test_a_send_that_the_database_refuses_does_not_take_its_neighbours_with_it(a
         assert {answer.result(30).status_code for answer in good} == {201}
         assert bad.result(30).status_code == 500
     assert_whole(api, 1 + 1 + 4)
+
+
+def test_what_is_too_much_for_the_disk_does_not_take_its_neighbours_with_it(api: Running) -> None:
+    """A batch and single sends that share a transaction, on a disk with room for the latter only."""
+    database = api.services.database
+    database._patience_s = 30  # type: ignore[attr-defined]
+    letters = [{"to": f"b{n}@example.com", "variables": {**WELCOME, "reseller_name": f"R{n} " * 9}} for n in range(200)]
+    body = {"template_key": "onboarding_welcome", "messages": letters}
+    pages = database.write(lambda tx: tx.execute("PRAGMA page_count")[0]["page_count"])
+    with ThreadPoolExecutor(6) as pool:
+        with held(api):
+            ahead = pool.submit(send, api, "ahead@example.com")
+            eventually(database._waiting.qsize, lambda waiting: waiting == 1)  # type: ignore[attr-defined]
+            good = [pool.submit(send, api, f"{n}@example.com") for n in range(3)]
+            many = pool.submit(api.client.post, "/api/v1/email/send/batch", json=body, timeout=60)
+            eventually(lambda: api.services.intake._waits, lambda waits: waits == 203)
+            database._connection.execute(f"PRAGMA max_page_count = {pages + 60}")  # type: ignore[attr-defined]
+        assert {answer.result(30).status_code for answer in (ahead, *good)} == {201}
+        assert_come_again(many.result(60))
+    assert_whole(api, 1 + 1 + 3)
+
+
+def test_what_rendered_slowly_is_rendered_in_a_thread_the_next_time(api: Running) -> None:
+    drafter = api.services.acceptor.drafter
+    order = SendRequest(to="a@example.com", template_key="onboarding_welcome", variables=WELCOME)
+    assert drafter.is_quick(order, within_s=MAX_QUICK_S)
+    drafter.costs.note(api.services.catalogue.current.get("onboarding_welcome"), 10 * MAX_QUICK_S)
+    assert not drafter.is_quick(order, within_s=MAX_QUICK_S)
+    assert send(api, "b@example.com").status_code == 201
