@@ -11,9 +11,12 @@ from service import addresses, letter
 from service.delivery.mime import Transfer
 from service.errors import Gone, InvalidRequest, NotFound, Problem
 from service.models import Attachment, AttachmentInfo, Body, Caller, Event, Message, Scope, Status
-from service.store import history, lateness
+from service.store import history, lateness, tallies
 from service.store.database import Database
 from service.store.history import MessageQuery, Page
+from service.store.tallies import Tally
+
+__all__ = ["Auditor", "Page", "Story", "Tally"]
 
 #: How far back `late` looks.
 LATE_SINCE = timedelta(days=30)
@@ -44,6 +47,7 @@ class Auditor:
         template_key: str | None = None,
         source_endpoint: str | None = None,
         since: str | None = None,
+        until: str | None = None,
         limit: int = 50,
         cursor: str | None = None,
     ) -> Page:
@@ -54,7 +58,8 @@ class Auditor:
             status=_status(status, problems) if status is not None else None,
             template_key=template_key,
             source_endpoint=source_endpoint,
-            since=_since(since, problems) if since is not None else None,
+            since=_moment("since", since, problems) if since is not None else None,
+            until=_moment("until", until, problems) if until is not None else None,
         )
         if not 1 <= limit <= 1_000:
             problems.append(Problem("", "limit", "limit: write a number from 1 to 1000"))
@@ -64,6 +69,27 @@ class Auditor:
             except ValueError:
                 problems.append(Problem("", "cursor", "cursor: take it from `next` of the page before"))
         raise InvalidRequest("A parameter of this list is wrong.", problems)
+
+    def tally(
+        self,
+        edges: Sequence[datetime],
+        *,
+        to: str | None = None,
+        status: str | None = None,
+        template_key: str | None = None,
+        source_endpoint: str | None = None,
+    ) -> list[Tally]:
+        """How many messages were accepted between each edge and the next. Raises InvalidRequest as `search` does."""
+        problems: list[Problem] = []
+        query = MessageQuery(
+            to_hash=self._hash(to, problems) if to is not None else None,
+            status=_status(status, problems) if status is not None else None,
+            template_key=template_key,
+            source_endpoint=source_endpoint,
+        )
+        if problems:
+            raise InvalidRequest("A parameter of this list is wrong.", problems)
+        return tallies.between(self.database, query, edges)
 
     def late(self, *, limit: int = 50) -> list[Message]:
         """Messages of the last 30 days that broke their template's SLA, or are breaking it now; the newest first."""
@@ -132,12 +158,12 @@ def _status(text: str, problems: list[Problem]) -> Status | None:
         return None
 
 
-def _since(text: str, problems: list[Problem]) -> datetime | None:
+def _moment(name: str, text: str, problems: list[Problem]) -> datetime | None:
     try:
-        since = datetime.fromisoformat(text.replace(" ", "+"))
+        moment = datetime.fromisoformat(text.replace(" ", "+"))
     except ValueError:
-        since = None
-    if since is None or since.tzinfo is None:
-        problems.append(Problem("", "since", "since: an ISO 8601 time with its offset, such as 2026-02-21T00:00:00Z"))
+        moment = None
+    if moment is None or moment.tzinfo is None:
+        problems.append(Problem("", name, f"{name}: an ISO 8601 time with its offset, such as 2026-02-21T00:00:00Z"))
         return None
-    return since
+    return moment

@@ -41,6 +41,7 @@ from service.resend import Resender
 from service.revisions import Revisions
 from service.settings import Settings
 from service.signin import SignIn, signing_key
+from service.standing import Standing
 from service.store.database import Database, open_database
 from service.store.migrations import migrate
 from service.suppress import Suppressor
@@ -84,6 +85,7 @@ class Services:
     suppressor: Suppressor
     unsubscriber: Unsubscriber
     sign_in: SignIn
+    standing: Standing
     clock: Callable[[], datetime]
     migrations: Sequence[str]
 
@@ -200,6 +202,7 @@ def build(
         suppressor=Suppressor(database, pseudonym_key, now),
         unsubscriber=Unsubscriber(database, pseudonym_key, now),
         sign_in=SignIn(access.find, access.holder, signing_key(secret_key, admin_token), now),
+        standing=Standing(database, catalogue, transport, now),
         clock=now,
         migrations=migrations,
     )

@@ -42,13 +42,14 @@ _PRIORITIES = tuple(Priority)
 
 @dataclass(frozen=True, slots=True)
 class MessageQuery:
-    """Which messages; None does not narrow. `to_hash` is the keyed hash of a normalised address."""
+    """Which messages; None does not narrow. `to_hash` is the keyed hash of a normalised address; `until` is beyond."""
 
     to_hash: str | None = None
     status: Status | None = None
     template_key: str | None = None
     source_endpoint: str | None = None
     since: datetime | None = None
+    until: datetime | None = None
     caller_id: str | None = None
 
 
@@ -115,7 +116,7 @@ def events(reader: Reader, message_id: str) -> list[Event]:
 
 def search(reader: Reader, query: MessageQuery, *, limit: int, cursor: str | None = None, now: datetime) -> Page:
     """Messages, newest first. Counts are exact for one recipient, else capped. Raises ValueError for a bad cursor."""
-    conditions, params = _conditions(query)
+    conditions, params = conditions_of(query)
     following = [*conditions, "(created_at, id) < (:cursor_at, :cursor_id)"] if cursor is not None else conditions
     after = dict(zip(("cursor_at", "cursor_id"), parse_cursor(cursor), strict=True)) if cursor is not None else {}
     rows = reader.read(
@@ -219,7 +220,8 @@ def _waiting_for(row: Row, now: datetime) -> WaitingFor:
     return WaitingFor.TIME if row["next_attempt_at"] == row["send_at"] else WaitingFor.RETRY
 
 
-def _conditions(query: MessageQuery) -> tuple[list[str], dict[str, Any]]:
+def conditions_of(query: MessageQuery) -> tuple[list[str], dict[str, Any]]:
+    """The query as conditions on email_messages, all of which must hold, and their parameters."""
     equal = {
         "recipient_hash": query.to_hash,
         "template_key": query.template_key,
@@ -234,6 +236,9 @@ def _conditions(query: MessageQuery) -> tuple[list[str], dict[str, Any]]:
     if query.since is not None:
         conditions.append("created_at >= :since")
         params["since"] = query.since
+    if query.until is not None:
+        conditions.append("created_at < :until")
+        params["until"] = query.until
     return conditions, params
 
 

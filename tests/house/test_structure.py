@@ -61,6 +61,7 @@ FLOORS = [
         "resend",
         "scaffold",
         "signin",
+        "standing",
         "suppress",
         "unsubscribe",
     },

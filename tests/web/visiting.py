@@ -1,6 +1,8 @@
 """A browser without an engine: what tests of the pages do by HTTP alone."""
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import httpx
 
@@ -24,8 +26,9 @@ def sign_in(client: httpx.Client, token: str = ADMIN_TOKEN, **fields: str) -> ht
     return client.post("/admin/sign-in", data=fields)
 
 
-def signed_in(service: Running, **headers: str) -> httpx.Client:
+@contextmanager
+def signed_in(service: Running, **headers: str) -> Iterator[httpx.Client]:
     """A browser in which the admin has signed in."""
-    client = browser(service, **headers)
-    assert sign_in(client).status_code == 303
-    return client
+    with browser(service, **headers) as client:
+        assert sign_in(client).status_code == 303
+        yield client

@@ -90,6 +90,10 @@ class Language:
         """The same moment on the clocks of EMAIL_TIMEZONE."""
         return at.astimezone(self._zone)
 
+    def on_clock(self, at: datetime) -> datetime:
+        """A time without an offset, as somebody in that zone means it."""
+        return at.replace(tzinfo=self._zone)
+
 
 class Languages:
     """Both languages, read once. `zone` is where the clocks of all pages are."""

@@ -8,6 +8,8 @@ from service.services import Services
 #: Address and the key of its word, in the order in which they stand.
 _SECTIONS = (
     ("/admin", "nav.overview"),
+    ("/admin/messages", "nav.messages"),
+    ("/admin/suppressions", "nav.suppressions"),
     ("/admin/mailbox", "nav.mailbox"),
 )
 

@@ -1,11 +1,21 @@
-"""GET /admin: how things stand."""
+"""GET /admin: how things stand, and a stream that keeps the page up to date."""
 
+import json
+from collections.abc import AsyncIterator
 from typing import Any
 
+import anyio.to_thread
 from litestar import Controller, Request, Response, get
+from litestar.response import ServerSentEvent
 
-from service.web.pages.page import show
+from service.errors import StoreBusy
+from service.web.auth import services_of
+from service.web.pages.page import part, show
+from service.web.pages.streams import Streams
 from service.web.pages.visit import signed_in
+
+#: How often the open page is made anew.
+EVERY_S = 2.0
 
 
 class OverviewController(Controller):
@@ -16,5 +26,26 @@ class OverviewController(Controller):
 
     @get("/")
     async def overview(self, request: Request[Any, Any, Any]) -> Response[str]:
-        """The whole page."""
-        return show(request, "overview.html")
+        """The whole page; without scripts, loading it again is the way."""
+        look = await anyio.to_thread.run_sync(services_of(request).standing.look)
+        return show(request, "overview.html", look=look)
+
+    @get("/live")
+    async def live(self, request: Request[Any, Any, Any]) -> ServerSentEvent:
+        """The figures of the page, again and again."""
+        standing, streams = services_of(request).standing, _streams(request)
+
+        async def events() -> AsyncIterator[tuple[str, str]]:
+            while not await streams.ends_within(EVERY_S):
+                try:
+                    look = await anyio.to_thread.run_sync(standing.look)
+                except StoreBusy:
+                    continue  # the figures on the page say of when they are
+                yield "part", json.dumps({"id": "standing", "html": part(request, "standing.html", look=look)})
+
+        return streams.answer(events())
+
+
+def _streams(request: Request[Any, Any, Any]) -> Streams:
+    streams: Streams = request.app.state.streams
+    return streams

@@ -40,19 +40,8 @@ def show(request: Request[Any, Any, Any], name: str, /, *, status: int = 200, **
     Each page has `t` (a phrase by its key), `language`, `visit`, `sections` (the navigation), `path` (its own address
     with the query), and the macros of `parts.html` that it imports.
     """
-    visit = visit_of(request)
+    html = part(request, name, **values)
     services = services_of(request)
-    markup: jinja2.Environment = request.app.state.markup
-    path = request.url.path + (f"?{request.url.query}" if request.url.query else "")
-    html = markup.get_template(name).render(
-        t=visit.language.say,
-        language=visit.language,
-        visit=visit,
-        sections=sections(services, request.url.path),
-        path=path,
-        form_token=Markup('<input type="hidden" name="form_token" value="{}">').format(visit.form_token),
-        **values,
-    )
     nonce = new_visitor(request)
     return Response(
         html,
@@ -60,4 +49,20 @@ def show(request: Request[Any, Any, Any], name: str, /, *, status: int = 200, **
         media_type="text/html",
         headers={"Content-Security-Policy": POLICY, "Vary": "Accept-Language, Cookie"},
         cookies=[visitor_cookie(services, nonce)] if nonce else [],
+    )
+
+
+def part(request: Request[Any, Any, Any], name: str, /, **values: Any) -> str:
+    """What `markup/NAME` makes of these values: a page, or a part of one for a script to put in its place."""
+    visit = visit_of(request)
+    markup: jinja2.Environment = request.app.state.markup
+    path = request.url.path + (f"?{request.url.query}" if request.url.query else "")
+    return markup.get_template(name).render(
+        t=visit.language.say,
+        language=visit.language,
+        visit=visit,
+        sections=sections(services_of(request), request.url.path),
+        path=path,
+        form_token=Markup('<input type="hidden" name="form_token" value="{}">').format(visit.form_token),
+        **values,
     )

@@ -5,8 +5,17 @@ from collections.abc import Sequence
 from litestar import Controller
 
 from service.web.pages.assets import AssetController
+from service.web.pages.messages import MessagePages
 from service.web.pages.overview import OverviewController
+from service.web.pages.recipients import RecipientPages, SuppressionPages
 from service.web.pages.sign_in import SignInController
 
 #: A new page adds its controller here.
-CONTROLLERS: Sequence[type[Controller]] = (AssetController, SignInController, OverviewController)
+CONTROLLERS: Sequence[type[Controller]] = (
+    AssetController,
+    SignInController,
+    OverviewController,
+    MessagePages,
+    RecipientPages,
+    SuppressionPages,
+)

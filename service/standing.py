@@ -1,0 +1,112 @@
+"""VERB: how do things stand? What waits, how fast it goes, what is broken, and what somebody should look at."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Literal
+
+from service.delivery.outcome import Transport
+from service.models import Message, Priority
+from service.store import lateness
+from service.store import standing as figures
+from service.store.database import Database
+from service.store.lateness import Service
+from service.store.standing import Waiting
+from service.templates.catalogue import Catalogue
+
+__all__ = ["Alarm", "Look", "Service", "Standing", "Waiting"]
+
+#: What is accepted and sent within these counts as the rate.
+RATE_OVER = timedelta(minutes=5)
+#: Mail of the day is looked at for promises and for bad ends.
+A_DAY = timedelta(days=1)
+#: From then on something that is due waits too long: an alert a minute, the rest as long as a worker's outage may take.
+PATIENCE_S = {Priority.CRITICAL: 60, Priority.HIGH: 300, Priority.NORMAL: 900, Priority.BULK: 7_200}
+#: Amazon reviews a sender from 5 % bounces on (https://docs.aws.amazon.com/ses/latest/dg/faqs-enforcement.html).
+BAD_SHARE = 0.05
+#: A share of fewer messages says nothing.
+_ENOUGH = 20
+_SHOWN_LATE = 5
+
+AlarmKind = Literal["paused", "broken", "waits", "late", "bad_share"]
+
+
+@dataclass(frozen=True, slots=True)
+class Alarm:
+    """Something to look at; `subject` names it (a template, a priority) and `value` says how much, in its own unit."""
+
+    kind: AlarmKind
+    subject: str
+    value: float
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """How things stood `at` that moment. Rates are messages a minute; `bad_share` is of the last day's messages."""
+
+    at: datetime
+    waiting: Sequence[Waiting]
+    accepted_per_minute: float
+    sent_per_minute: float
+    accepted_today: int
+    is_today_capped: bool
+    bad_share: float
+    services: Sequence[Service]
+    late: Sequence[Message]
+    paused_s: float
+    broken: Sequence[str]
+    templates: int
+    alarms: Sequence[Alarm]
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """Looks at rows, templates and this process's line to the mail server."""
+
+    database: Database
+    catalogue: Catalogue
+    transport: Transport
+    clock: Callable[[], datetime]
+
+    def look(self) -> Look:
+        """Everything as of now. Raises StoreBusy."""
+        now = self.clock()
+        minutes = RATE_OVER.total_seconds() / 60
+        entries = self.catalogue.current.entries
+        broken = sorted(
+            key for key, entry in entries.items() if any(finding.severity == "error" for finding in entry.findings)
+        )
+        today = figures.accepted_since(self.database, now - A_DAY)
+        bad = figures.ended_badly_since(self.database, now - A_DAY)
+        bad_share = bad / today if today >= _ENOUGH else 0.0
+        waiting = figures.waiting(self.database, now=now)
+        services = lateness.kept_since(self.database, now=now, since=now - A_DAY)
+        paused_s = max(self.transport.paused_for_s(), 0.0)
+        return Look(
+            at=now,
+            waiting=waiting,
+            accepted_per_minute=figures.accepted_since(self.database, now - RATE_OVER) / minutes,
+            sent_per_minute=figures.sent_since(self.database, now - RATE_OVER, accepted_since=now - A_DAY) / minutes,
+            accepted_today=today,
+            is_today_capped=today >= figures.MAX_RECENT,
+            bad_share=bad_share,
+            services=services,
+            late=lateness.late(self.database, now=now, since=now - A_DAY, limit=_SHOWN_LATE),
+            paused_s=paused_s,
+            broken=broken,
+            templates=len(entries),
+            alarms=[
+                *([Alarm("paused", "", paused_s)] if paused_s else []),
+                *(Alarm("broken", key, 1) for key in broken),
+                *(alarm for one in waiting if (alarm := _waits(one, now)) is not None),
+                *(Alarm("late", one.template_key, one.late) for one in services if one.late),
+                *([Alarm("bad_share", "", bad_share)] if bad_share >= BAD_SHARE else []),
+            ],
+        )
+
+
+def _waits(waiting: Waiting, now: datetime) -> Alarm | None:
+    if waiting.oldest_due_at is None:
+        return None
+    waited_s = (now - waiting.oldest_due_at).total_seconds()
+    return Alarm("waits", waiting.priority, waited_s) if waited_s > PATIENCE_S[waiting.priority] else None

@@ -1,0 +1,79 @@
+"""How much waits and how much goes through, from indexes alone: cheap, whatever the tables hold."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from service.models import Priority
+from service.store.database import Reader
+
+#: Where counting ends; that of one index goes further for the same time.
+MAX_COUNTED = 10_000
+MAX_RECENT = 50_000
+_WAITS = ("attempts = 0", "attempts > 0")  # each has a partial index of its own
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """What is queued at one priority: how many (MAX_COUNTED may be more), and since when the oldest is due.
+
+    `oldest_due_at` is None where nothing is due yet.
+    """
+
+    priority: Priority
+    total: int
+    tried: int
+    oldest_due_at: datetime | None
+
+    @property
+    def is_capped(self) -> bool:
+        return self.total >= MAX_COUNTED
+
+
+def waiting(reader: Reader, *, now: datetime) -> list[Waiting]:
+    """Every priority, the most urgent first; scheduled mail counts as queued, and is not due."""
+    counts = [
+        f"SELECT {priority.rank} AS rank, {tried} AS tried, (SELECT COUNT(*) FROM (SELECT 1 FROM email_messages"
+        f" WHERE status = 'queued' AND {condition} AND priority_rank = {priority.rank} LIMIT {MAX_COUNTED}) AS counted)"
+        f" AS total, (SELECT MIN(next_attempt_at) FROM email_messages WHERE status = 'queued' AND {condition}"
+        f" AND priority_rank = {priority.rank} AND next_attempt_at <= :now) AS oldest_at"
+        for priority in Priority
+        for tried, condition in enumerate(_WAITS)
+    ]
+    rows = reader.read(" UNION ALL ".join(counts), {"now": now})
+    found = []
+    for priority in Priority:
+        own = {row["tried"]: row for row in rows if row["rank"] == priority.rank}
+        oldest = [row["oldest_at"] for row in own.values() if row["oldest_at"] is not None]
+        total = min(own[0]["total"] + own[1]["total"], MAX_COUNTED)
+        found.append(Waiting(priority, total, own[1]["total"], min(oldest, default=None)))
+    return found
+
+
+def accepted_since(reader: Reader, since: datetime) -> int:
+    """How many messages were accepted since then, up to MAX_RECENT."""
+    rows = reader.read(
+        "SELECT COUNT(*) AS total FROM"
+        " (SELECT 1 FROM email_messages WHERE created_at >= :since LIMIT :most) AS counted",
+        {"since": since, "most": MAX_RECENT},
+    )
+    return int(rows[0]["total"])
+
+
+def sent_since(reader: Reader, since: datetime, *, accepted_since: datetime) -> int:
+    """How many of the newest MAX_COUNTED messages accepted since the one moment were sent since the other."""
+    rows = reader.read(
+        "SELECT COUNT(*) AS total FROM (SELECT sent_at FROM email_messages WHERE created_at >= :accepted"
+        " ORDER BY created_at DESC LIMIT :most) AS newest WHERE sent_at >= :since",
+        {"accepted": accepted_since, "since": since, "most": MAX_COUNTED},
+    )
+    return int(rows[0]["total"])
+
+
+def ended_badly_since(reader: Reader, since: datetime) -> int:
+    """How many messages accepted since then bounced, failed, or brought a complaint; up to MAX_COUNTED each."""
+    each = " UNION ALL ".join(
+        f"SELECT COUNT(*) AS total FROM (SELECT 1 FROM email_messages WHERE status = '{status}'"
+        f" AND created_at >= :since LIMIT {MAX_COUNTED}) AS counted"
+        for status in ("bounced", "complaint", "failed")
+    )
+    return sum(row["total"] for row in reader.read(each, {"since": since}))

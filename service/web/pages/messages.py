@@ -1,0 +1,151 @@
+"""GET /admin/messages and what hangs below it: what was sent, and what became of it."""
+
+from datetime import datetime
+from typing import Any
+from urllib.parse import urlencode
+
+import anyio.to_thread
+from litestar import Controller, Request, Response, get, post
+from litestar.params import FromPath
+from litestar.response import Redirect
+
+from service.audit import Story
+from service.errors import Gone, InvalidRequest
+from service.models import Body, Status
+from service.web.auth import caller_of, services_of
+from service.web.messages import as_file
+from service.web.pages.charts import chart, days_before
+from service.web.pages.frame import framed, has_remote_images
+from service.web.pages.languages import Language
+from service.web.pages.page import show
+from service.web.pages.timeline import lines
+from service.web.pages.visit import form_of, signed_in, visit_of
+
+#: What the form may ask for; anything else in the address is ignored.
+FILTERS = ("to", "status", "template_key", "source_endpoint", "since", "until")
+PAGE = 50
+#: Days of the chart.
+CHARTED_DAYS = 14
+
+
+class MessagePages(Controller):
+    """The audit log for people."""
+
+    path = "/admin/messages"
+    guards = [signed_in()]  # noqa: RUF012  # Litestar reads it from the class
+
+    @get("/")
+    async def list_messages(self, request: Request[Any, Any, Any]) -> Response[str]:
+        """The newest first, as the form narrows them, with counts over time."""
+        services, language = services_of(request), visit_of(request).language
+        given = {name: value for name in FILTERS if (value := (request.query_params.get(name) or "").strip())}
+        asked = _as_asked(given, language)
+        cursor = request.query_params.get("cursor") or None
+        edges = days_before(services.clock(), CHARTED_DAYS, language)
+        charted = {name: value for name, value in asked.items() if name not in ("since", "until", "text")}
+
+        def look() -> tuple[Any, Any]:
+            page = services.auditor.search(limit=PAGE, cursor=cursor, **asked)
+            return page, chart(services.auditor.tally(edges, **charted), language)
+
+        page, counts, problems = None, None, []
+        try:
+            page, counts = await anyio.to_thread.run_sync(look)
+        except InvalidRequest as error:
+            problems = [problem.message for problem in error.problems]
+        return show(
+            request,
+            "messages.html",
+            status=422 if problems else 200,
+            page=page,
+            chart=counts,
+            problems=problems,
+            given=given,
+            templates=sorted(services.catalogue.current.entries),
+            states=list(Status),
+            narrowed=bool(given),
+            link=lambda **more: f"/admin/messages?{urlencode({**given, **more})}",
+            is_first=cursor is None,
+        )
+
+    @get("/{message_id:str}")
+    async def show_message(self, request: Request[Any, Any, Any], message_id: FromPath[str]) -> Response[str]:
+        """One message: its timeline in words, and the mail as it was sent."""
+        services, language = services_of(request), visit_of(request).language
+        view = request.query_params.get("view", "html")
+
+        def look() -> tuple[Story, Body | None, str | None]:
+            story = services.auditor.story(message_id, caller_of(request))
+            try:
+                body = services.auditor.body(message_id)
+            except Gone:
+                return story, None, None
+            raw = services.auditor.raw(message_id).decode("utf-8", "replace") if view == "raw" else None
+            return story, body, raw
+
+        story, body, raw = await anyio.to_thread.run_sync(look)
+        return show(
+            request,
+            "message.html",
+            message=story.message,
+            lines=lines(story.events, language),
+            attachments=story.attachments,
+            body=body,
+            raw=raw,
+            view=view if view in ("html", "text", "raw") else "html",
+            has_images=body is not None and view == "html" and has_remote_images(body.html),
+            with_images=request.query_params.get("images") == "1",
+            can_cancel=story.message.status is Status.QUEUED,
+            done=request.query_params.get("done"),
+        )
+
+    @get("/{message_id:str}/frame")
+    async def show_frame(self, request: Request[Any, Any, Any], message_id: FromPath[str]) -> Response[str]:
+        """The mail's HTML, for the frame."""
+        body = await anyio.to_thread.run_sync(services_of(request).auditor.body, message_id)
+        return framed(body.html, with_images=request.query_params.get("images") == "1")
+
+    @get("/{message_id:str}/raw")
+    async def download(self, request: Request[Any, Any, Any], message_id: FromPath[str]) -> Response[bytes]:
+        """The whole mail as a file."""
+        raw = await anyio.to_thread.run_sync(services_of(request).auditor.raw, message_id)
+        return as_file(raw, "message/rfc822", filename=f"{message_id}.eml")
+
+    @get("/{message_id:str}/attachments/{n:int}")
+    async def attachment(
+        self, request: Request[Any, Any, Any], message_id: FromPath[str], n: FromPath[int]
+    ) -> Response[bytes]:
+        """The nth attachment as a file."""
+        file = await anyio.to_thread.run_sync(services_of(request).auditor.attachment, message_id, n)
+        return as_file(file.data, file.content_type, filename=file.filename)
+
+    @post("/{message_id:str}/resend")
+    async def resend(self, request: Request[Any, Any, Any], message_id: FromPath[str]) -> Redirect:
+        """The same content again, as a new message; leads to it."""
+        await form_of(request)
+        copy = await anyio.to_thread.run_sync(services_of(request).resender.resend, message_id, caller_of(request))
+        return Redirect(f"/admin/messages/{copy.id}?done=resent", status_code=303)
+
+    @post("/{message_id:str}/cancel")
+    async def cancel(self, request: Request[Any, Any, Any], message_id: FromPath[str]) -> Redirect:
+        """It will not leave any more."""
+        await form_of(request)
+        await anyio.to_thread.run_sync(services_of(request).canceller.cancel, message_id, caller_of(request))
+        return Redirect(f"/admin/messages/{message_id}?done=cancelled", status_code=303)
+
+
+def _as_asked(given: dict[str, str], language: Language) -> dict[str, str]:
+    """The filters as the verb takes them: the times of the form are on the clocks of the page, without an offset."""
+    asked = dict(given)
+    for name in ("since", "until"):
+        if name in asked:
+            asked[name] = _with_offset(asked[name], language)
+    return asked
+
+
+def _with_offset(text: str, language: Language) -> str:
+    try:
+        at = datetime.fromisoformat(text)
+    except ValueError:
+        return text
+    return (at if at.tzinfo else language.on_clock(at)).isoformat()

@@ -1,0 +1,110 @@
+"""GET /admin/recipients/{address}: everything about one person; and the list of those who must not be written to."""
+
+import json
+from typing import Any
+from urllib.parse import quote
+
+import anyio.to_thread
+from litestar import Controller, Request, Response, get, post
+from litestar.params import FromPath
+from litestar.response import Redirect
+
+from service.errors import InvalidRequest
+from service.requests import SuppressionRequest, parse
+from service.suppress import reason_of
+from service.web.auth import caller_of, services_of
+from service.web.pages.charts import chart, days_before
+from service.web.pages.page import show
+from service.web.pages.visit import form_of, local_path, signed_in, visit_of
+
+#: Messages on the page; the list of messages has the others.
+SHOWN = 50
+CHARTED_DAYS = 30
+
+
+class RecipientPages(Controller):
+    """One person."""
+
+    path = "/admin/recipients"
+    guards = [signed_in()]  # noqa: RUF012  # Litestar reads it from the class
+
+    @get("/{address:str}")
+    async def show_recipient(self, request: Request[Any, Any, Any], address: FromPath[str]) -> Response[str]:
+        """What was sent to this address, what became of it, and what keeps mail away from it."""
+        services, language = services_of(request), visit_of(request).language
+        edges = days_before(services.clock(), CHARTED_DAYS, language)
+
+        def look() -> dict[str, Any]:
+            return {
+                "page": services.auditor.search(to=address, limit=SHOWN),
+                "chart": chart(services.auditor.tally(edges, to=address), language),
+                "suppressions": services.suppressor.search(address=address, lifted=True, limit=100).items,
+            }
+
+        found = await anyio.to_thread.run_sync(look)
+        return show(
+            request,
+            "recipient.html",
+            address=address,
+            reason_of=reason_of,
+            done=request.query_params.get("done"),
+            **found,
+        )
+
+
+class SuppressionPages(Controller):
+    """Who must not be written to."""
+
+    path = "/admin/suppressions"
+    guards = [signed_in()]  # noqa: RUF012  # Litestar reads it from the class
+
+    @get("/")
+    async def list_suppressions(self, request: Request[Any, Any, Any]) -> Response[str]:
+        """The newest first; `address` finds one, `lifted=1` shows the ended ones too."""
+        services = services_of(request)
+        address = (request.query_params.get("address") or "").strip()
+        lifted = request.query_params.get("lifted") == "1"
+        cursor = request.query_params.get("cursor") or None
+        page, problems = None, []
+        try:
+            page = await anyio.to_thread.run_sync(
+                lambda: services.suppressor.search(address=address or None, lifted=lifted, cursor=cursor)
+            )
+        except InvalidRequest as error:
+            problems = [problem.message for problem in error.problems]
+        return show(
+            request,
+            "suppressions.html",
+            status=422 if problems else 200,
+            page=page,
+            problems=problems,
+            address=address,
+            lifted=lifted,
+            reason_of=reason_of,
+            done=request.query_params.get("done"),
+        )
+
+    @post("/")
+    async def add(self, request: Request[Any, Any, Any]) -> Redirect:
+        """Suppresses an address by hand."""
+        form = await form_of(request)
+        fields = {name: str(form.get(name) or "").strip() for name in ("address", "scope", "reason")}
+        wanted = parse(
+            json.dumps({name: value for name, value in fields.items() if value}).encode(), SuppressionRequest
+        )
+        services, caller = services_of(request), caller_of(request)
+        await anyio.to_thread.run_sync(lambda: services.suppressor.add(wanted, caller, source="admin"))
+        return Redirect(f"/admin/suppressions?{_query(fields['address'])}&done=added", status_code=303)
+
+    @post("/{suppression_id:str}/lift")
+    async def lift(self, request: Request[Any, Any, Any], suppression_id: FromPath[str]) -> Redirect:
+        """Ends a suppression, and leads back."""
+        form, services, caller = await form_of(request), services_of(request), caller_of(request)
+        reason = str(form.get("reason") or "").strip() or None
+        await anyio.to_thread.run_sync(lambda: services.suppressor.lift(suppression_id, caller, reason=reason))
+        back = local_path(form.get("next"), "/admin/suppressions")
+        return Redirect(f"{back}{'&' if '?' in back else '?'}done=lifted", status_code=303)
+
+
+def _query(address: str) -> str:
+    return f"address={quote(address, safe='')}"
