@@ -8,7 +8,7 @@ one is told.
 
 import json
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import Enum, auto
 from typing import Any, Literal
@@ -111,6 +111,9 @@ class Consequences:
             # "not-spam" (RFC 5965, 7.3) takes a complaint back that we may never have heard of: it says nothing bad.
             _log.info("not_a_complaint", message=message.id, source=report.source)
             return Effect.APPLIED
+        if message.address is None:
+            # Anonymised: what is told from here on must not name the person again.
+            report = replace(report, recipient=None, provider_id=None, diagnostic=None)
         event = _event(report)
         if reported.is_told(tx, message.id, event):
             return Effect.KNOWN

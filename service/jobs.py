@@ -4,6 +4,7 @@ import threading
 from contextlib import suppress
 
 import structlog
+from huey import crontab
 
 from service.delivery.queue import Consumer
 from service.errors import StoreBusy
@@ -13,6 +14,9 @@ from service.services import Services
 #: Rings may be lost (a queue that is deleted, a task that dies with its worker): the rows are looked at this often.
 LOOK_EVERY_S = 1.0
 
+#: Looked at each hour: the daily purge has its hour, and one that was missed is made up for.
+PURGE_AT_MINUTE = "17"
+
 #: A process ends within 10 s of SIGTERM: this long for mail on the wire, and then for noting that it was broken off.
 GRACE_S = 4.0
 ABORT_S = 2.0
@@ -21,7 +25,7 @@ _log = structlog.get_logger("worker")
 
 
 class Worker:
-    """Drains what is due whenever a ring comes, and once a second without one.
+    """Drains what is due whenever a ring comes, and once a second without one; purges once a day.
 
     `leaves_counts`: it has a process of its own, which nobody asks for figures.
     """
@@ -31,7 +35,10 @@ class Worker:
         self._wake = threading.Event()
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="worker", daemon=True)
+        self._is_due = threading.Event()
+        self._purging = threading.Thread(target=self._purge, name="purge", daemon=True)
         services.queue.task(name="deliver_due")(self._wake.set)
+        services.queue.periodic_task(crontab(minute=PURGE_AT_MINUTE), name="purge_due")(self._is_due.set)
         self._consumer = Consumer(services.queue)
         self._counts: threading.Thread | None = None
         if leaves_counts:
@@ -43,11 +50,13 @@ class Worker:
         self._thread.start()
         if self._counts is not None:
             self._counts.start()
+        self._purging.start()
 
     def stop(self) -> None:
         """No new claims; what is on the wire ends, or is broken off after a while and its lease given back."""
         self._stop.set()
         self._wake.set()
+        self._is_due.set()
         self._consumer.stop()
         self._thread.join(GRACE_S)
         if self._thread.is_alive():
@@ -55,6 +64,23 @@ class Worker:
             self._thread.join(ABORT_S)
         if self._counts is not None:
             self._counts.join(ABORT_S)
+        self._purging.join(ABORT_S)
+
+    def _purge(self) -> None:
+        """A thread of its own, since rings must not wait for it; it ends between two steps."""
+        while True:
+            self._is_due.wait()
+            self._is_due.clear()
+            if self._stop.is_set():
+                return
+            try:
+                if self._services.purger.is_time():
+                    self._services.purger.purge(stop=self._stop)
+            except StoreBusy as error:
+                _log.warning("store_busy", task="purge", reason=str(error))
+            except Exception as error:
+                # What was not done is still due, and done next time.
+                _log.error("purge_broke", exc_info=error)
 
     def _run(self) -> None:
         while not self._stop.is_set():

@@ -34,6 +34,7 @@ from service.models import Scope
 from service.observe import Observer
 from service.preview import Previewer
 from service.publish import Publisher
+from service.purge import Purger
 from service.readiness import Readiness
 from service.receive import Receiver
 from service.record import Recorder
@@ -78,6 +79,7 @@ class Services:
     publisher: Publisher
     metrics: Metrics
     observer: Observer
+    purger: Purger
     readiness: Readiness
     recorder: Recorder
     receiver: Receiver
@@ -195,6 +197,7 @@ def build(
         ),
         metrics=metrics,
         observer=Observer(metrics, database, catalogue, transport, data / "metrics", now),
+        purger=Purger(database, settings, now),
         readiness=Readiness(database, catalogue, transport, now),
         recorder=recorder,
         receiver=Receiver(settings.email_sns_topic_arns, _sns_line(settings), recorder.record, recorder.knows, now),

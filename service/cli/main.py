@@ -22,6 +22,7 @@ _COMMANDS = {
     "messages": "mail:messages",
     "suppressions": "suppressions:suppressions",
     "sns": "sns:sns",
+    "purge": "privacy:purge",
     "keys": "keys:keys",
     "bounces": "bounces:bounces",
     "addresses": "addresses:addresses",

@@ -5,7 +5,7 @@ lease has ways of its own, in `claims`: queued to sending and, untouched, back.)
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from service.models import TRANSITIONS, Event, Status
@@ -128,7 +128,7 @@ def note_sent(tx: Transaction, message_id: str, event: Event, changes: Mapping[s
     happened = tx.execute(
         f"UPDATE email_messages SET {_set(noted)}"
         " WHERE id = :id AND status IN ('delivered', 'bounced', 'complaint', 'failed') AND sent_at IS NULL"
-        " RETURNING id",
+        " AND anonymised_at IS NULL RETURNING id",
         {**legible(noted), "id": message_id},
     )
     if happened:
@@ -137,10 +137,15 @@ def note_sent(tx: Transaction, message_id: str, event: Event, changes: Mapping[s
 
 
 def add_event(tx: Transaction, message_id: str, event: Event) -> None:
-    """Appends a line to a message's timeline. Raises ConstraintBroken where there is no such message."""
-    if tx.dialect == "postgresql":
-        # Two at once would take the same number: they take turns on the message's row.
-        tx.execute("SELECT id FROM email_messages WHERE id = :id FOR NO KEY UPDATE", {"id": message_id})
+    """Appends a line to a message's timeline; once that is anonymised, without words that may name somebody.
+
+    Raises ConstraintBroken where there is no such message.
+    """
+    # Two at once would take the same number: on PostgreSQL they take turns on the message's row.
+    held = " FOR NO KEY UPDATE" if tx.dialect == "postgresql" else ""
+    rows = tx.execute(f"SELECT anonymised_at FROM email_messages WHERE id = :id{held}", {"id": message_id})
+    if rows and rows[0]["anonymised_at"] is not None:
+        event = replace(event, detail=None, smtp_reply=None, provider_id=None)
     _append(tx, message_id, event)
 
 

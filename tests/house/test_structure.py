@@ -55,6 +55,7 @@ FLOORS = [
         "observe",
         "preview",
         "publish",
+        "purge",
         "readiness",
         "receive",
         "record",

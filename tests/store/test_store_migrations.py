@@ -1,16 +1,14 @@
 """Migrations: once each, whoever starts; and every column has its word about anonymising."""
 
-import re
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from column_comments import WORDS, said
 from service.store.database import Database, open_database
 from service.store.database.contract import is_boolean, is_time
 from service.store.database.statements import split, without_comments
 from service.store.migrations import migrate, scripts
-
-_ANONYMISING = ("kept", "emptied", "pseudonym", "row deleted")
 
 
 def _columns(database: Database) -> dict[tuple[str, str], str]:
@@ -53,22 +51,8 @@ def test_scripts_are_numbered_without_gaps() -> None:
 
 
 def test_every_column_says_what_anonymising_does_to_it(database: Database) -> None:
-    said: dict[tuple[str, str], str] = {}
-    table = ""
-    for script in scripts().values():
-        column = ""
-        for line in script.splitlines():
-            if opened := re.match(r"CREATE TABLE (\w+)", line):
-                table = opened[1]
-            if defined := re.match(r"    ([a-z][a-z0-9_]*) +[A-Z]", line):
-                column = defined[1]
-            if added := re.match(r"ALTER TABLE (\w+) ADD COLUMN (\w+)", line):
-                table, column = added[1], added[2]
-            if column and (word := re.search(r"--.*\[([a-z ]+)\]$", line)):
-                said[table, column] = word[1]
-                column = ""
-
-    assert {column for column in _columns(database) if said.get(column) not in _ANONYMISING} == set()
+    words = said()
+    assert {column for column in _columns(database) if words.get(column) not in WORDS} == set()
 
 
 def test_columns_are_named_for_what_they_hold(database: Database) -> None:

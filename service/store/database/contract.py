@@ -20,6 +20,8 @@ from service.errors import StoreError
 T = TypeVar("T")
 #: SQLite takes 32,766 parameters in a statement; the widest table has less than 40 columns to be filled.
 _MAX_ROWS_A_STATEMENT = 64
+#: Tables of this size are written anew within a second or so.
+REWRITE_UP_TO_BYTES = 128 * 1024 * 1024
 Row = dict[str, Any]
 Parameters = Mapping[str, Any]
 Dialect = Literal["sqlite", "postgresql"]
@@ -141,6 +143,16 @@ class Database(ABC):
         (RuntimeError). Raises StoreBusy where it can't be done now (locked, full, read-only, away, too many waiting):
         nothing was stored. (With PostgreSQL there is one exception: a connection that breaks during COMMIT. The row
         may then be there; idempotency keys and compare-and-set make a second try harmless.)
+        """
+
+    @abstractmethod
+    def scrub(self, tables: Sequence[str], *, rewrites: bool = False) -> bool:
+        """Makes what was deleted from these tables, or overwritten in them, unreadable on the disk; False: not all.
+
+        Only writing tables anew (VACUUM, VACUUM FULL) takes out the last of it: what either database leaves in the gaps
+        of its pages, `secure_delete` or not. They are locked meanwhile, so it is done up to REWRITE_UP_TO_BYTES, which
+        takes about a second, and beyond with `rewrites`. Otherwise SQLite's log is emptied, and PostgreSQL vacuumed.
+        (PostgreSQL's own log of changes is the server's business.) Never inside of `write`. Raises StoreBusy.
         """
 
     @abstractmethod

@@ -73,6 +73,20 @@ class PostgresqlDatabase(Database):
             begun.connection.execute("COMMIT")
             return value
 
+    def scrub(self, tables: Sequence[str], *, rewrites: bool = False) -> bool:
+        sized = "SELECT SUM(pg_total_relation_size(oid)) AS size_bytes FROM pg_class"
+        names, params = contract.listed("table", tables)
+        here = f"relname IN ({names}) AND relnamespace = current_schema()::regnamespace"
+        [size] = self.read(f"{sized} WHERE {here}", params)
+        rewrites = rewrites or int(size["size_bytes"] or 0) <= contract.REWRITE_UP_TO_BYTES
+        full = "FULL, " if rewrites else ""
+        # The planner's statistics hold values of the columns: ANALYZE takes new ones, and the old ones are rows, too.
+        # (Who may not vacuum the catalogue gets a warning from the server, not an error.)
+        for option, table in [*((f"{full}ANALYZE", name) for name in tables), (full[:-2], "pg_catalog.pg_statistic")]:
+            with _postgresql_errors(), self._begun(f"VACUUM {f'({option}) ' if option else ''}{table}", {}):
+                pass
+        return rewrites
+
     def close(self) -> None:
         if not self._closed:
             self._closed = True

@@ -13,7 +13,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any, Generic, TypeVar, cast
 
@@ -35,6 +35,8 @@ _MAX_BATCH_S = 0.05
 _PATIENCE_S = 15.0
 _BUSY_TIMEOUT_S = 5.0
 _MAX_IDLE_READERS = 8
+#: Each waits up to the busy time-out for those who read.
+_SCRUB_TRIES = 3
 
 
 class SqliteDatabase(Database):
@@ -90,6 +92,21 @@ class SqliteDatabase(Database):
         finally:
             del job  # an exception's traceback would keep the job that holds it
 
+    def scrub(self, tables: Sequence[str], *, rewrites: bool = False) -> bool:
+        self._refuse_nesting()
+        del tables  # they are all in one file
+        # `secure_delete` overwrites what is deleted, but not the copies that balancing leaves in the gaps of pages.
+        # A connection and a turn of its own: neither VACUUM nor a checkpoint can be part of a transaction.
+        with named_errors(), closing(self._connect()) as connection, self._turn_of_its_own():
+            rewrites = rewrites or self._path.stat().st_size <= contract.REWRITE_UP_TO_BYTES
+            if rewrites:
+                connection.execute("VACUUM")
+            for _ in range(_SCRUB_TRIES):
+                ((is_busy, _, _),) = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+                if not is_busy:
+                    return rewrites
+        return False  # somebody reads all the time
+
     def close(self) -> None:
         with self._gate:
             if self._closed:
@@ -117,6 +134,7 @@ class SqliteDatabase(Database):
                 "synchronous=FULL",
                 "foreign_keys=ON",
                 "temp_store=MEMORY",
+                "secure_delete=ON",  # what is deleted is overwritten with zeros
                 "journal_size_limit=67108864",
             ):
                 raw.execute(f"PRAGMA {pragma}").fetchall()
@@ -182,6 +200,16 @@ class SqliteDatabase(Database):
             yield
         finally:
             fcntl.flock(self._lock_file, fcntl.LOCK_UN)
+
+    @contextmanager
+    def _turn_of_its_own(self) -> Iterator[None]:
+        """A turn that other threads of this process wait for, too: a lock belongs to the file as it was opened."""
+        descriptor = os.open(f"{self._path}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(descriptor)
 
     def _run_batch(self, first: "_Job[Any]", begun: list["_Job[Any]"]) -> bool:
         job: _Job[Any] | None = first

@@ -2,7 +2,7 @@
 --
 -- Each column says after its meaning what anonymising a message does to it:
 --   [kept]         it names nobody
---   [emptied]      it becomes NULL, or empty text where it can't be NULL
+--   [emptied]      it becomes NULL, or an empty text or object where it can't be NULL
 --   [pseudonym]    it becomes, or is from the start, a keyed pseudonym of the address
 --   [row deleted]  the whole row goes with the person
 -- Names end in _at or _until for times, begin with is_ or end in _allowed for booleans; JSON is TEXT.
@@ -37,7 +37,7 @@ CREATE TABLE email_messages (
     recipient_email   TEXT NOT NULL,           -- the address as it is sent to [pseudonym]
     recipient_hash    TEXT NOT NULL,           -- keyed hash of the normalised address [pseudonym]
     envelope_from     TEXT NOT NULL,           -- MAIL FROM; may hold a token that leads to the recipient [emptied]
-    from_header       TEXT NOT NULL,           -- our own sender [kept]
+    from_header       TEXT NOT NULL,           -- our own sender; a template may name a colleague there [emptied]
     reply_to          TEXT,                    -- may be a person [emptied]
     subject           TEXT NOT NULL,           -- holds names and amounts [emptied]
     locale            TEXT NOT NULL,           -- the language it was rendered in [kept]

@@ -1,0 +1,266 @@
+"""Taking persons out of the rows, and the rows away: the one place that does what the comments of the columns say.
+
+Everything happens in small steps, each a short transaction that others get in between. A mail that may still leave is
+left alone: it can't be sent without its address.
+"""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Literal
+
+from service.models import Event, EventType
+from service.store.database import Reader, Transaction, listed
+from service.store.messages import IDEMPOTENCY_WINDOW
+from service.store.timeline import add_event
+
+#: The tables from which rows or words go.
+TABLES = (
+    "email_messages",
+    "email_events",
+    "email_bodies",
+    "email_attachments",
+    "attachment_blobs",
+    "sends",
+    "suppressions",
+    "marketing_claims",
+    "feedback_seen",
+    "feedback_early",
+)
+#: Nothing is left to try: the states in which a message may be anonymised or deleted.
+_ENDED = "status NOT IN ('queued', 'sending')"
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """How far a walk through the messages has come, oldest first."""
+
+    created_at: datetime
+    id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What one step found and did; `next` is None where nothing comes after it."""
+
+    ids: Sequence[str]
+    next: Place | None
+
+
+def anonymise_older(
+    tx: Transaction, *, before: datetime, now: datetime, limit: int, after: Place | None = None
+) -> Step:
+    """Takes the person out of the oldest messages that were to leave before then; `after` goes on from another step."""
+    beyond = " AND (created_at, id) > (:after_at, :after_id)" if after is not None else ""
+    rows = tx.execute(
+        f"SELECT id, created_at, send_at FROM email_messages WHERE anonymised_at IS NULL AND created_at < :before"
+        f" AND {_ENDED}{beyond} ORDER BY created_at, id LIMIT :limit{_skip_locked(tx)}",
+        {
+            "before": before,
+            "limit": limit,
+            "after_at": after.created_at if after else None,
+            "after_id": after.id if after else None,
+        },
+    )
+    ids = anonymise(tx, [row["id"] for row in rows if row["send_at"] < before], now=now, source="retention")
+    last = Place(rows[-1]["created_at"], rows[-1]["id"]) if len(rows) == limit else None
+    return Step(ids, last)
+
+
+def anonymise(tx: Transaction, message_ids: Sequence[str], *, now: datetime, source: str) -> list[str]:
+    """Takes the person out of these messages, with an event from `source`; the ids of those that this was done to.
+
+    Left alone are messages that may still leave, and what was anonymised before.
+    """
+    if not message_ids:
+        return []
+    names, params = listed("id", sorted(message_ids))
+    rows = tx.execute(
+        "UPDATE email_messages SET recipient_email = recipient_hash, envelope_from = '', from_header = '',"
+        " reply_to = NULL, subject = '', provider_id = NULL, smtp_reply = NULL, wire_sha256 = NULL,"
+        " error_message = NULL, variables = '{}', metadata = '{}', unsubscribe_url = NULL, anonymised_at = :now"
+        f" WHERE id IN ({names}) AND {_ENDED} AND anonymised_at IS NULL RETURNING id, send_id",
+        {**params, "now": now},
+    )
+    done = sorted(row["id"] for row in rows)
+    _forget_contents(tx, done)
+    names, params = listed("id", done)
+    tx.execute(
+        "UPDATE email_events SET detail = NULL, smtp_reply = NULL, provider_id = NULL"
+        f" WHERE message_id IN ({names}) AND (detail IS NOT NULL OR smtp_reply IS NOT NULL OR provider_id IS NOT NULL)",
+        params,
+    )
+    for message_id in done:
+        add_event(tx, message_id, Event(EventType.ANONYMISED, now, source))
+    _forget_requests(tx, {row["send_id"] for row in rows}, now)
+    return done
+
+
+def delete_older(tx: Transaction, *, before: datetime, limit: int, after: Place | None = None) -> Step:
+    """Deletes the oldest messages that were to leave before then with all that hangs on them, and sends without any."""
+    beyond = " AND (created_at, id) > (:after_at, :after_id)" if after is not None else ""
+    rows = tx.execute(
+        f"SELECT id, created_at, send_id, send_at FROM email_messages WHERE created_at < :before AND {_ENDED}{beyond}"
+        f" ORDER BY created_at, id LIMIT :limit{_skip_locked(tx)}",
+        {
+            "before": before,
+            "limit": limit,
+            "after_at": after.created_at if after else None,
+            "after_id": after.id if after else None,
+        },
+    )
+    over = [row for row in rows if row["send_at"] < before]
+    names, params = listed("id", [row["id"] for row in over])
+    tx.execute(f"DELETE FROM email_messages WHERE id IN ({names})", params)  # the rest goes by ON DELETE CASCADE
+    names, params = listed("send", sorted({row["send_id"] for row in over}))
+    tx.execute(
+        f"DELETE FROM sends WHERE id IN ({names})"
+        " AND NOT EXISTS (SELECT 1 FROM email_messages WHERE send_id = sends.id)",
+        params,
+    )
+    last = Place(rows[-1]["created_at"], rows[-1]["id"]) if len(rows) == limit else None
+    return Step([row["id"] for row in over], last)
+
+
+def empty_suppressions(tx: Transaction, *, before: datetime, limit: int) -> int:
+    """Suppressions from before then are known by their keyed hash alone from here on; returns how many were changed."""
+    return len(
+        tx.execute(
+            "UPDATE suppressions SET address = NULL, detail = NULL, lift_reason = NULL WHERE id IN"
+            f" (SELECT id FROM suppressions WHERE {_SUPPRESSION_IN_CLEAR} LIMIT :limit{_skip_locked(tx)}) RETURNING id",
+            {"before": before, "limit": limit},
+        )
+    )
+
+
+def empty_suppressions_of(tx: Transaction, recipient_hash: str) -> int:
+    """The same for one person, whenever they were made."""
+    return len(
+        tx.execute(
+            "UPDATE suppressions SET address = NULL, detail = NULL, lift_reason = NULL"
+            " WHERE recipient_hash = :hash AND (address IS NOT NULL OR detail IS NOT NULL OR lift_reason IS NOT NULL)"
+            " RETURNING id",
+            {"hash": recipient_hash},
+        )
+    )
+
+
+def delete_ended(tx: Transaction, *, before: datetime, limit: int) -> int:
+    """Deletes what has long had its time: lifted suppressions, claimed slots, notes of notifications; how many."""
+    params = {"before": before, "period": before.isoformat(), "limit": limit}
+    return sum(len(tx.execute(statement, params)) for statement in _DELETE_ENDED)
+
+
+def ids_of(reader: Reader, recipient_hash: str) -> list[str]:
+    """All messages to one person, oldest first."""
+    rows = reader.read(
+        "SELECT id FROM email_messages WHERE recipient_hash = :hash ORDER BY created_at, id", {"hash": recipient_hash}
+    )
+    return [row["id"] for row in rows]
+
+
+def begin_purge(tx: Transaction, purge_id: str, *, source: str, now: datetime) -> None:
+    """Notes a purge. Until it is finished and scrubbed, the next one knows that there is something left to do."""
+    tx.execute(
+        "INSERT INTO purges (id, began_at, source) VALUES (:id, :now, :source)",
+        {"id": purge_id, "now": now, "source": source},
+    )
+
+
+def count_purged(tx: Transaction, purge_id: str, what: Literal["anonymised", "deleted"], rows: int) -> None:
+    """Adds what a step has done, in its own transaction."""
+    tx.execute(f"UPDATE purges SET {what} = {what} + :rows WHERE id = :id", {"id": purge_id, "rows": rows})
+
+
+def end_purges(tx: Transaction, *, began_until: datetime, now: datetime) -> None:
+    """What purges that began until then have deleted can't be read from the disk any more."""
+    tx.execute(
+        "UPDATE purges SET scrubbed_at = :now WHERE scrubbed_at IS NULL AND began_at <= :until",
+        {"now": now, "until": began_until},
+    )
+
+
+def is_unscrubbed(reader: Reader) -> bool:
+    """Whether a purge changed something that may still be read from the disk."""
+    return bool(
+        reader.read(
+            "SELECT id FROM purges WHERE scrubbed_at IS NULL AND (anonymised > 0 OR deleted > 0) LIMIT 1",
+        )
+    )
+
+
+def last_purge_at(reader: Reader) -> datetime | None:
+    """When rows were last looked through for what has had its time."""
+    rows = reader.read("SELECT MAX(began_at) AS began_at FROM purges WHERE source = 'retention'")
+    last: datetime | None = rows[0]["began_at"]
+    return last
+
+
+def last_sign_of_life_at(reader: Reader) -> datetime | None:
+    """The latest time that any row has seen: of a purge, or of a message that was accepted."""
+    rows = reader.read(
+        "SELECT MAX(began_at) AS seen_at FROM purges UNION ALL SELECT MAX(created_at) AS seen_at FROM email_messages"
+    )
+    return max((row["seen_at"] for row in rows if row["seen_at"] is not None), default=None)
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """How much a purge would change: messages to anonymise and to delete, and suppressions to empty."""
+
+    messages_to_anonymise: int
+    messages_to_delete: int
+    suppressions_to_anonymise: int
+
+
+def count_due(reader: Reader, *, anonymise_before: datetime, delete_before: datetime) -> Due:
+    """Counts, and changes nothing. What will be deleted is not counted as to be anonymised, too."""
+    older = f"SELECT COUNT(*) AS n FROM email_messages WHERE created_at < :before AND send_at < :before AND {_ENDED}"
+    in_clear = f"{older} AND anonymised_at IS NULL"
+    kept = " AND (created_at >= :kept OR send_at >= :kept)" if delete_before < anonymise_before else ""
+    params = {"before": anonymise_before, "kept": delete_before}
+    suppressed = f"SELECT COUNT(*) AS n FROM suppressions WHERE {_SUPPRESSION_IN_CLEAR}"
+    return Due(
+        messages_to_anonymise=reader.read(in_clear + kept, params)[0]["n"],
+        messages_to_delete=reader.read(older, {"before": delete_before})[0]["n"],
+        suppressions_to_anonymise=reader.read(suppressed, {"before": anonymise_before})[0]["n"],
+    )
+
+
+_SUPPRESSION_IN_CLEAR = (
+    "created_at < :before AND (lifted_at IS NULL OR lifted_at < :before)"
+    " AND (address IS NOT NULL OR detail IS NOT NULL OR lift_reason IS NOT NULL)"
+)
+_DELETE_ENDED = (
+    "DELETE FROM suppressions WHERE id IN"
+    " (SELECT id FROM suppressions WHERE lifted_at < :before LIMIT :limit) RETURNING id",
+    "DELETE FROM marketing_claims WHERE message_id IN"
+    " (SELECT message_id FROM marketing_claims WHERE period < :period LIMIT :limit)"
+    " AND period < :period RETURNING message_id",
+    "DELETE FROM feedback_seen WHERE id IN"
+    " (SELECT id FROM feedback_seen WHERE seen_at < :before LIMIT :limit) RETURNING id",
+    "DELETE FROM purges WHERE id IN"
+    " (SELECT id FROM purges WHERE began_at < :before AND scrubbed_at IS NOT NULL LIMIT :limit) RETURNING id",
+)
+
+
+def _forget_contents(tx: Transaction, message_ids: Collection[str]) -> None:
+    """Bodies and the names of files go at once; what files hold is swept once nobody else refers to it."""
+    names, params = listed("id", message_ids)
+    tx.execute(f"DELETE FROM email_bodies WHERE message_id IN ({names})", params)
+    tx.execute(f"DELETE FROM email_attachments WHERE message_id IN ({names})", params)
+
+
+def _forget_requests(tx: Transaction, send_ids: Collection[str], now: datetime) -> None:
+    """An idempotency key may be an address. It holds for a day, for the copies of others too."""
+    names, params = listed("id", sorted(send_ids))
+    tx.execute(
+        f"UPDATE sends SET idempotency_key = NULL, request_digest = NULL WHERE id IN ({names}) AND (created_at < :over"
+        " OR NOT EXISTS (SELECT 1 FROM email_messages WHERE send_id = sends.id AND anonymised_at IS NULL))",
+        {**params, "over": now - IDEMPOTENCY_WINDOW - timedelta(seconds=1)},
+    )
+
+
+def _skip_locked(tx: Transaction) -> str:
+    # What another purge, or somebody's feedback, holds at this moment is left to the next purge.
+    return " FOR UPDATE SKIP LOCKED" if tx.dialect == "postgresql" else ""
