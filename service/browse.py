@@ -77,6 +77,16 @@ class Browser:
             raise NotFound(f"The template {key!r} has no version {number}, or no mail was ever sent with it.")
         return _kept(found, current) | _described(Template.from_archive(found.archive, budget=self.budget))
 
+    def revision(self, key: str, name: str) -> Template:
+        """The template as it was in this revision: the current one, or one that ever sent. Raises NotFound."""
+        current = self._current(key)
+        if current is not None and current.revision == name:
+            return current
+        found = archive.revision(self.database, name)
+        if found is None or found.key != key:
+            raise NotFound(f"The template {key!r} has no such revision, or no mail was ever sent with it.")
+        return Template.from_archive(found.archive, budget=self.budget)
+
     def _current(self, key: str) -> Template | None:
         entry = self.catalogue.current.entries.get(key)
         return entry.template if entry else None

@@ -13,6 +13,7 @@ from service import addresses, admission
 from service.delivery.mime import Mail, build
 from service.errors import Finding, InvalidRequest, NotFound, Problem
 from service.models import Rendered
+from service.revisions import state_of
 from service.settings import Settings
 from service.templates.catalogue import Catalogue
 from service.templates.template import Template
@@ -53,10 +54,29 @@ class Previewer:
         """
         template = self._template(key)
         values = complete(template, variables, example)
+        return self.fill(template, values, locale=locale, findings=self.catalogue.current.entries[key].findings)
+
+    def example(self, template: Template, name: str | None) -> Mapping[str, Any]:
+        """The values of an example, of the first one without a name. Raises NotFound for an unknown one."""
+        return complete(template, None, name)
+
+    def fill(
+        self, template: Template, values: Mapping[str, Any], *, locale: str | None = None, findings: Sequence[Finding]
+    ) -> Preview:
+        """This very template with these values. Raises InvalidRequest with every mistake."""
         if problems := admission.check_variables(template, values, self.settings):
             raise InvalidRequest("The template can't be rendered with these variables.", problems)
         rendered = admission.render(template, values, locale)
-        return Preview(rendered, values, self.catalogue.current.entries[key].findings)
+        return Preview(rendered, values, findings)
+
+    def state(self, key: str) -> str:
+        """A name for the template's files as they are and for all they take in; "" where there is no such template."""
+        snapshot = self.catalogue.current
+        entry = snapshot.entries.get(key)
+        if entry is None:
+            return ""
+        digests = [snapshot.files.digest(path) or "" for path in snapshot.files.folder(key)]
+        return " ".join([state_of(entry), *digests])
 
     def eml(self, preview: Preview, *, now: datetime) -> bytes:
         """The whole mail (RFC 5322), addressed to nobody in particular."""

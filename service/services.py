@@ -29,6 +29,7 @@ from service.delivery.smtp import Server, SmtpTransport
 from service.enqueue import Intake
 from service.errors import ConfigurationError, NotFound
 from service.feedback.sns_line import SnsLine
+from service.figures import Figures
 from service.metrics import Metrics
 from service.models import Scope
 from service.observe import Observer
@@ -59,23 +60,32 @@ _log = structlog.get_logger("services")
 
 
 @dataclass(frozen=True, slots=True)
-class Services:
-    """Everything that runs, built once and handed down."""
+class Workbench:
+    """What shows templates, and needs neither database nor queue: all there is behind `rgz-email preview`."""
 
     settings: Settings
+    catalogue: Catalogue
+    previewer: Previewer
+    sign_in: SignIn
+    clock: Callable[[], datetime]
+
+
+@dataclass(frozen=True, slots=True)
+class Services(Workbench):
+    """Everything that runs, built once and handed down."""
+
     database: Database
     queue: Huey
-    catalogue: Catalogue
     transport: Transport
     mailbox: Mailbox | None
     access: Access
     intake: Intake
     acceptor: Acceptor
     deliverer: Deliverer
+    figures: Figures
     auditor: Auditor
     browser: Browser
     canceller: Canceller
-    previewer: Previewer
     publisher: Publisher
     metrics: Metrics
     observer: Observer
@@ -86,9 +96,7 @@ class Services:
     resender: Resender
     suppressor: Suppressor
     unsubscriber: Unsubscriber
-    sign_in: SignIn
     standing: Standing
-    clock: Callable[[], datetime]
     migrations: Sequence[str]
 
     def inbox(self) -> Mailbox:
@@ -100,6 +108,7 @@ class Services:
     def close(self) -> None:
         """Let go of connections, threads and files. Safe to call once everything that uses them has ended."""
         self.intake.close()
+        self.figures.close()
         self.transport.close()
         if self.mailbox is not None:
             self.mailbox.stop()
@@ -182,6 +191,7 @@ def build(
             boot=boot,
         ),
         auditor=Auditor(database, pseudonym_key, now),
+        figures=Figures(database, now),
         browser=Browser(catalogue, database, budget(settings), authors),
         canceller=Canceller(database, now),
         previewer=Previewer(catalogue, settings),
@@ -213,9 +223,24 @@ def build(
 
 def build_previewer(settings: Settings) -> Previewer:
     """What renders templates without a database, a queue or a data directory."""
+    return build_workbench(settings).previewer
+
+
+def build_workbench(settings: Settings) -> Workbench:
+    """What shows templates without a database, a queue or a data directory. Nobody can sign in."""
+
+    def now() -> datetime:
+        return datetime.now(UTC)
+
     catalogue = Catalogue(settings.email_templates_dir, budget=budget(settings))
     catalogue.load()
-    return Previewer(catalogue, settings)
+    return Workbench(
+        settings=settings,
+        catalogue=catalogue,
+        previewer=Previewer(catalogue, settings),
+        sign_in=SignIn(lambda _: None, lambda _: None, secrets.token_bytes(32), now),
+        clock=now,
+    )
 
 
 def budget(settings: Settings) -> Budget:

@@ -4,7 +4,7 @@ import threading
 import time
 from collections.abc import Callable, Collection, Container, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
@@ -19,6 +19,9 @@ from service.templates.watch import changes
 
 #: A file that is gone for less than this was only being replaced, seconds.
 REMOVAL_GRACE_S = 2.0
+
+
+Listener = Callable[[], None]
 
 
 @dataclass(frozen=True)
@@ -102,6 +105,7 @@ class Catalogue:
         self._rebuild = threading.Lock()
         self._state = _State()
         self._snapshot = Snapshot(MappingProxyType({}))
+        self._listeners: list[Listener] = []
 
     @property
     def current(self) -> Snapshot:
@@ -146,7 +150,10 @@ class Catalogue:
             good |= {key: before.last_good[key] for key in leaving}
             entries |= {key: Entry(key, good[key], (_gone(key),)) for key in leaving}
             self._state = _State(files, compilations, good, leaving)
+            shown = self._snapshot
             self._snapshot = Snapshot(MappingProxyType(dict(sorted(entries.items()))), checkout.commit, files)
+            if changed or before.leaving or shown.commit != checkout.commit:
+                self._tell()
             self._keep(fresh, files)
             return self._snapshot
 
@@ -164,6 +171,22 @@ class Catalogue:
         if self._cache:
             for key, compilation in compilations.items():
                 self._cache.put(key, files, compilation)
+
+    @contextmanager
+    def listening(self, listener: Listener) -> Iterator[None]:
+        """Calls `listener` after each new snapshot that differs in files or commit, while the block runs.
+
+        It is called in the thread that made the snapshot, which waits for it: it must be quick, and not raise.
+        """
+        self._listeners = [*self._listeners, listener]
+        try:
+            yield
+        finally:
+            self._listeners = [other for other in self._listeners if other is not listener]
+
+    def _tell(self) -> None:
+        for listener in self._listeners:
+            listener()
 
     def watch(self, stop: threading.Event) -> None:
         """Refreshes after each change on disk until `stop` is set; blocks."""

@@ -17,7 +17,7 @@ from litestar.handlers import BaseRouteHandler
 from service.access import ANONYMOUS_ID
 from service.errors import NotAllowed, NotAuthenticated, NotFound
 from service.models import Caller, Scope
-from service.services import Services
+from service.services import Services, Workbench
 
 Guard = Callable[[ASGIConnection[Any, Any, Any, Any], BaseRouteHandler], Awaitable[None]]
 
@@ -29,6 +29,12 @@ def services_of(connection: ASGIConnection[Any, Any, Any, Any]) -> Services:
     """What `services.build` built for this application."""
     services: Services = connection.app.state.services
     return services
+
+
+def workbench_of(connection: ASGIConnection[Any, Any, Any, Any]) -> Workbench:
+    """The part of it that shows templates, which `rgz-email preview` has too."""
+    workbench: Workbench = connection.app.state.services
+    return workbench
 
 
 def caller_of(request: Request[Any, Any, Any]) -> Caller:
@@ -92,6 +98,11 @@ def is_local_program(connection: ASGIConnection[Any, Any, Any, Any]) -> bool:
         return False
     client = connection.client
     return client is not None and _is_loopback(client.host) and _is_loopback(_host_name(headers.get("host", "")))
+
+
+def names_this_machine(connection: ASGIConnection[Any, Any, Any, Any]) -> bool:
+    """Whether the request was addressed to loopback: a name that leads here by DNS alone is a stranger's page."""
+    return _is_loopback(_host_name(connection.headers.get("host", "")))
 
 
 def _host_name(host: str) -> str:

@@ -53,6 +53,7 @@ FLOORS = [
         "deliver",
         "examine",
         "observe",
+        "figures",
         "preview",
         "publish",
         "purge",

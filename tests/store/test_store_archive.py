@@ -5,9 +5,9 @@ from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 
-import letters
 import pytest
 
+import letters
 from service.errors import ArchiveCorrupt
 from service.models import Body
 from service.store import archive, codec, history, messages

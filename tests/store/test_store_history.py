@@ -2,9 +2,9 @@
 
 from datetime import timedelta
 
-import letters
 import pytest
 
+import letters
 from service.models import Status
 from service.store import history
 from service.store.database import Database

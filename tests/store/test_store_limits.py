@@ -7,9 +7,9 @@ from datetime import date, timedelta
 from functools import partial
 from typing import Literal
 
-import letters
 import pytest
 
+import letters
 from service.models import Scope, Stream
 from service.store import keys, limits, messages, seen
 from service.store.database import Database

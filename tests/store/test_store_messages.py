@@ -4,9 +4,9 @@ from datetime import timedelta
 from functools import partial
 from typing import Any
 
-import letters
 import pytest
 
+import letters
 from service.models import TRANSITIONS, Body, EventType, Priority, Status, Stream, WaitingFor
 from service.store import history, messages, timeline
 from service.store.database import ConstraintBroken, Database, Transaction

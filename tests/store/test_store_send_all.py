@@ -2,9 +2,9 @@
 
 from typing import Any
 
-import letters
 import pytest
 
+import letters
 from service.models import Event, EventType, Status
 from service.store import history, timeline
 from service.store.database import Database

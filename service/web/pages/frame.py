@@ -32,6 +32,8 @@ _REMOTE = re.compile(r"\s*(?:https?:)?//", re.IGNORECASE)
 _CSS_URL = re.compile(r"""url\(\s*(['"]?)\s*(?:https?:)?//[^)'"]*\1\s*\)""", re.IGNORECASE)
 _CSS_IMPORT = re.compile(r"""@import[^;]*;?""", re.IGNORECASE)
 
+_SCHEME = re.compile(r"\(\s*prefers-color-scheme\s*:\s*(dark|light)\s*\)", re.IGNORECASE)
+
 Inline = Callable[[str], str | None]
 
 
@@ -43,6 +45,14 @@ def framed(markup: str, *, with_images: bool = False, inline: Inline | None = No
         media_type="text/html",
         headers={"Content-Security-Policy": policy, "X-Frame-Options": "SAMEORIGIN"},
     )
+
+
+def emulated(markup: str, scheme: str) -> str:
+    """The mail as a program with these colours ("light" or "dark") shows it, whatever the browser prefers.
+
+    What a style sheet asks of `prefers-color-scheme` is answered here: always, or never.
+    """
+    return _SCHEME.sub(lambda found: "(min-width: 0)" if found[1].lower() == scheme else "(max-width: 0)", markup)
 
 
 def has_remote_images(markup: str) -> bool:

@@ -3,13 +3,14 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from service.services import Services
+from service.services import Services, Workbench
 
 #: Address and the key of its word, in the order in which they stand.
 _SECTIONS = (
     ("/admin", "nav.overview"),
     ("/admin/messages", "nav.messages"),
     ("/admin/suppressions", "nav.suppressions"),
+    ("/admin/templates", "nav.templates"),
     ("/admin/mailbox", "nav.mailbox"),
 )
 
@@ -23,10 +24,16 @@ class Section:
     current: bool
 
 
-def sections(services: Services, path: str) -> Sequence[Section]:
-    """All entries for this service; the mailbox is only where there is one."""
+def sections(workbench: Workbench, path: str) -> Sequence[Section]:
+    """All entries for this service; the mailbox is only where there is one, and a preview has templates alone."""
     return [
         Section(url, word, path == url or (url != "/admin" and path.startswith(f"{url}/")))
         for url, word in _SECTIONS
-        if url != "/admin/mailbox" or services.mailbox is not None
+        if _is_there(url, workbench)
     ]
+
+
+def _is_there(url: str, workbench: Workbench) -> bool:
+    if not isinstance(workbench, Services):
+        return url == "/admin/templates"
+    return url != "/admin/mailbox" or workbench.mailbox is not None

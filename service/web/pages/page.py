@@ -7,7 +7,7 @@ import jinja2
 from litestar import Request, Response
 from markupsafe import Markup
 
-from service.web.auth import services_of
+from service.web.auth import workbench_of
 from service.web.pages.assets import Assets
 from service.web.pages.nav import sections
 from service.web.pages.visit import new_visitor, visit_of, visitor_cookie
@@ -41,14 +41,14 @@ def show(request: Request[Any, Any, Any], name: str, /, *, status: int = 200, **
     with the query), and the macros of `parts.html` that it imports.
     """
     html = part(request, name, **values)
-    services = services_of(request)
+    workbench = workbench_of(request)
     nonce = new_visitor(request)
     return Response(
         html,
         status_code=status,
         media_type="text/html",
         headers={"Content-Security-Policy": POLICY, "Vary": "Accept-Language, Cookie"},
-        cookies=[visitor_cookie(services, nonce)] if nonce else [],
+        cookies=[visitor_cookie(workbench, nonce)] if nonce else [],
     )
 
 
@@ -61,7 +61,7 @@ def part(request: Request[Any, Any, Any], name: str, /, **values: Any) -> str:
         t=visit.language.say,
         language=visit.language,
         visit=visit,
-        sections=sections(services_of(request), request.url.path),
+        sections=sections(workbench_of(request), request.url.path),
         path=path,
         form_token=Markup('<input type="hidden" name="form_token" value="{}">').format(visit.form_token),
         **values,

@@ -5,10 +5,13 @@ from collections.abc import Sequence
 from litestar import Controller
 
 from service.web.pages.assets import AssetController
+from service.web.pages.gallery import GalleryController
 from service.web.pages.messages import MessagePages
 from service.web.pages.overview import OverviewController
 from service.web.pages.recipients import RecipientPages, SuppressionPages
 from service.web.pages.sign_in import SignInController
+from service.web.pages.template_page import TemplatePageController
+from service.web.pages.template_trial import TemplateTrialController
 
 #: A new page adds its controller here.
 CONTROLLERS: Sequence[type[Controller]] = (
@@ -18,4 +21,7 @@ CONTROLLERS: Sequence[type[Controller]] = (
     MessagePages,
     RecipientPages,
     SuppressionPages,
+    GalleryController,
+    TemplatePageController,
+    TemplateTrialController,
 )

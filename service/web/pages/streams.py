@@ -5,6 +5,7 @@ The last event is `closing`; a browser then comes back by itself, when there is 
 
 import asyncio
 from collections.abc import AsyncIterator
+from typing import Literal
 
 from litestar.response import ServerSentEvent, ServerSentEventMessage
 
@@ -26,6 +27,18 @@ class Streams:
         except TimeoutError:
             return False
         return True
+
+    async def next(self, event: asyncio.Event, seconds: float) -> Literal["ending", "woken", "silence"]:
+        """Waits for the event, at most so long, and clears it; "ending" as soon as the service ends: then return."""
+        waiting = {asyncio.create_task(one.wait()) for one in (self._ending, event)}
+        try:
+            await asyncio.wait(waiting, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in waiting:
+                task.cancel()
+        was_set = event.is_set()
+        event.clear()
+        return "ending" if self._ending.is_set() else "woken" if was_set else "silence"
 
     def answer(self, events: AsyncIterator[tuple[str, str]]) -> ServerSentEvent:
         """A response of (name, data) until `events` is exhausted: it asks `ends_within` between two of them."""

@@ -17,11 +17,11 @@ from litestar.connection import ASGIConnection
 from litestar.datastructures import Cookie, FormMultiDict
 from litestar.handlers import BaseRouteHandler
 
-from service.errors import NotAllowed, NotAuthenticated
+from service.errors import NotAllowed, NotAuthenticated, NotFound
 from service.models import Caller, Scope
-from service.services import Services
+from service.services import Services, Workbench
 from service.signin import SESSION_LASTS, Session
-from service.web.auth import Guard, identify, services_of
+from service.web.auth import Guard, identify, names_this_machine, services_of, workbench_of
 from service.web.pages.languages import Language, Languages
 
 Connection = ASGIConnection[Any, Any, Any, Any]
@@ -58,9 +58,23 @@ def signed_in() -> Guard:
     return guard
 
 
+def may_look() -> Guard:
+    """A guard for pages that only show templates: who has signed in, or who sits before `rgz-email preview`."""
+    admit = signed_in()
+
+    async def guard(connection: Connection, handler: BaseRouteHandler) -> None:
+        if isinstance(workbench_of(connection), Services):
+            await admit(connection, handler)
+        elif not names_this_machine(connection):
+            raise NotFound("There is nothing at this address.")
+
+    guard.scope = Scope.ADMIN  # type: ignore[attr-defined]
+    return guard
+
+
 def visit_of(connection: Connection) -> Visit:
     """The visit that this request is part of. The caller is who the guard found."""
-    services, session = services_of(connection), session_of(connection)
+    workbench, session = workbench_of(connection), session_of(connection)
     languages: Languages = connection.app.state.languages
     scheme = connection.cookies.get(SCHEME_COOKIE, SCHEMES[0])
     nonce = session.nonce if session else _visitor(connection)
@@ -71,15 +85,15 @@ def visit_of(connection: Connection) -> Visit:
             connection.cookies.get(LANGUAGE_COOKIE), connection.headers.get("accept-language", "")
         ),
         scheme=scheme if scheme in SCHEMES else SCHEMES[0],
-        form_token=services.sign_in.form_token(nonce),
+        form_token=workbench.sign_in.form_token(nonce),
     )
 
 
 def session_of(connection: Connection) -> Session | None:
     """The session of the cookie, None where there is none or it has ended."""
-    services = services_of(connection)
-    text = connection.cookies.get(_name("session", services))
-    return services.sign_in.session(text) if text else None
+    workbench = workbench_of(connection)
+    text = connection.cookies.get(_name("session", workbench))
+    return workbench.sign_in.session(text) if text else None
 
 
 async def form_of(request: Request[Any, Any, Any]) -> FormMultiDict:
@@ -94,7 +108,7 @@ async def form_of(request: Request[Any, Any, Any]) -> FormMultiDict:
     is_program = "sec-fetch-site" not in request.headers and "origin" not in request.headers and not request.cookies
     nonce = session.nonce if session else _visitor(request)
     given = str(form.get("form_token") or request.headers.get("x-form-token") or "")
-    if not is_program and not services_of(request).sign_in.is_form_token(nonce, given):
+    if not is_program and not workbench_of(request).sign_in.is_form_token(nonce, given):
         raise NotAllowed("This form is too old, or not from here. Load the page again and repeat it.")
     return form
 
@@ -108,18 +122,18 @@ def local_path(path: str | None, otherwise: str = "/admin") -> str:
     return otherwise
 
 
-def session_cookie(services: Services, text: str | None) -> Cookie:
+def session_cookie(workbench: Workbench, text: str | None) -> Cookie:
     """The cookie of a new session; with None, the one that makes a browser forget it."""
     lasts = int(SESSION_LASTS.total_seconds()) if text is not None else 0
-    return _cookie(_name("session", services), text or "", services, max_age=lasts)
+    return _cookie(_name("session", workbench), text or "", workbench, max_age=lasts)
 
 
-def visitor_cookie(services: Services, nonce: str) -> Cookie:
-    return _cookie(_name("visitor", services), nonce, services, max_age=None)
+def visitor_cookie(workbench: Workbench, nonce: str) -> Cookie:
+    return _cookie(_name("visitor", workbench), nonce, workbench, max_age=None)
 
 
-def switch_cookie(services: Services, name: Literal["rgz_language", "rgz_scheme"], value: str) -> Cookie:
-    return _cookie(name, value, services, max_age=int(_A_YEAR.total_seconds()))
+def switch_cookie(workbench: Workbench, name: Literal["rgz_language", "rgz_scheme"], value: str) -> Cookie:
+    return _cookie(name, value, workbench, max_age=int(_A_YEAR.total_seconds()))
 
 
 def new_visitor(connection: Connection) -> str | None:
@@ -140,7 +154,7 @@ async def _caller(connection: Connection) -> Caller | None:
 
 
 def _visitor(connection: Connection) -> str:
-    known = connection.cookies.get(_name("visitor", services_of(connection)))
+    known = connection.cookies.get(_name("visitor", workbench_of(connection)))
     if known:
         return known
     made: str = connection.state.get("new_visitor") or secrets.token_urlsafe(16)
@@ -157,15 +171,15 @@ def _is_of_this_origin(request: Request[Any, Any, Any]) -> bool:
     return origin is None or urlsplit(origin).netloc == request.headers.get("host")
 
 
-def _is_https(services: Services) -> bool:
-    return services.settings.email_public_url.startswith("https://")
+def _is_https(workbench: Workbench) -> bool:
+    return workbench.settings.email_public_url.startswith("https://")
 
 
-def _name(kind: str, services: Services) -> str:
-    return f"__Host-rgz_{kind}" if _is_https(services) else f"rgz_{kind}"
+def _name(kind: str, workbench: Workbench) -> str:
+    return f"__Host-rgz_{kind}" if _is_https(workbench) else f"rgz_{kind}"
 
 
-def _cookie(name: str, value: str, services: Services, *, max_age: int | None) -> Cookie:
+def _cookie(name: str, value: str, workbench: Workbench, *, max_age: int | None) -> Cookie:
     return Cookie(
-        key=name, value=value, path="/", max_age=max_age, secure=_is_https(services), httponly=True, samesite="lax"
+        key=name, value=value, path="/", max_age=max_age, secure=_is_https(workbench), httponly=True, samesite="lax"
     )  # fmt: skip

@@ -1,0 +1,54 @@
+"""What became of each template's mail within a time: one look at all rows of that time, for many templates at once."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from service.store.database import Reader
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """Of `accepted` messages `sent` were taken by the next hop, of which `bounced`; of `promised` ones `late` late.
+
+    Tests are left out. Promised counts what was due by then, and was not called off.
+    """
+
+    template_key: str
+    accepted: int
+    sent: int
+    bounced: int
+    promised: int
+    late: int
+
+    @property
+    def bounce_share(self) -> float | None:
+        """Bounces and complaints per mail that was sent; None where there is none."""
+        return self.bounced / self.sent if self.sent else None
+
+    @property
+    def kept_share(self) -> float | None:
+        """How many promises were kept; None where none was due."""
+        return 1 - self.late / self.promised if self.promised else None
+
+
+_IS_DUE = "sla_due_at IS NOT NULL AND sla_due_at < :now AND status NOT IN ('cancelled', 'suppressed', 'rate_limited')"
+_IS_LATE = "(sent_at > sla_due_at OR (sent_at IS NULL AND status IN ('queued', 'sending', 'failed')))"
+
+
+def since(reader: Reader, *, since: datetime, now: datetime) -> list[Figure]:
+    """A figure for each template with mail accepted between `since` and now."""
+    rows = reader.read(
+        "SELECT template_key, COUNT(*) AS accepted,"
+        " SUM(CASE WHEN sent_at IS NOT NULL OR status IN ('delivered', 'bounced', 'complaint') THEN 1 ELSE 0 END)"
+        " AS sent,"
+        " SUM(CASE WHEN status IN ('bounced', 'complaint') THEN 1 ELSE 0 END) AS bounced,"
+        f" SUM(CASE WHEN {_IS_DUE} THEN 1 ELSE 0 END) AS promised,"
+        f" SUM(CASE WHEN {_IS_DUE} AND {_IS_LATE} THEN 1 ELSE 0 END) AS late"
+        " FROM email_messages WHERE created_at >= :since AND is_test = :is_test"
+        " GROUP BY template_key ORDER BY template_key",
+        {"since": since, "now": now, "is_test": False},
+    )
+    return [Figure(row["template_key"], *(int(row[name]) for name in _COUNTS)) for row in rows]
+
+
+_COUNTS = ("accepted", "sent", "bounced", "promised", "late")

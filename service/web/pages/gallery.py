@@ -1,0 +1,115 @@
+"""GET /admin/templates: every template as a live picture of its mail, with how its mail fares."""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+
+import anyio.to_thread
+from litestar import Controller, Request, Response, get
+from litestar.response import ServerSentEvent
+
+from service.services import Services, Workbench
+from service.web.auth import workbench_of
+from service.web.pages.page import show
+from service.web.pages.streams import Streams
+from service.web.pages.visit import may_look
+
+#: An open stream says nothing for so long at most, seconds; proxies close what is silent for a minute.
+_SILENCE_S = 25.0
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """One template in the gallery; `subject` and what follows are None where no revision of it works."""
+
+    key: str
+    subject: str | None
+    description: str | None
+    category: str | None
+    version: int | None
+    active: bool
+    errors: int
+    warnings: int
+
+
+class GalleryController(Controller):
+    """All templates, and the stream that says when one has changed."""
+
+    path = "/admin/templates"
+    guards = [may_look()]  # noqa: RUF012  # Litestar reads it from the class
+
+    @get("/")
+    async def gallery(self, request: Request[Any, Any, Any]) -> Response[str]:
+        """All of them, or those that hold each word of `q`."""
+        workbench, words = workbench_of(request), request.query_params.get("q", "").strip()
+        all_cards = cards(workbench)
+        counted = None
+        if isinstance(workbench, Services):
+            counted = await anyio.to_thread.run_sync(workbench.figures.look)
+        return show(
+            request,
+            "gallery.html",
+            cards=[card for card in all_cards if _holds(card, words)],
+            total=len(all_cards),
+            q=words,
+            has_service=isinstance(workbench, Services),
+            counted=counted,
+        )
+
+    @get("/live")
+    async def live(self, request: Request[Any, Any, Any]) -> ServerSentEvent:
+        """An event `changed` after each change of any template, or of the one named `key`."""
+        workbench, streams = workbench_of(request), _streams(request)
+        return streams.answer(_changes(workbench, streams, request.query_params.get("key")))
+
+
+def cards(workbench: Workbench) -> Sequence[Card]:
+    """A card for each template, by key."""
+    made = []
+    for entry in workbench.catalogue.current:
+        errors = sum(1 for finding in entry.findings if finding.severity == "error")
+        manifest = entry.template.manifest if entry.template else None
+        made.append(
+            Card(
+                entry.key,
+                manifest.subject if manifest else None,
+                manifest.description if manifest else None,
+                manifest.category if manifest else None,
+                manifest.version if manifest else None,
+                manifest.active if manifest else False,
+                errors,
+                len(entry.findings) - errors,
+            )
+        )
+    return made
+
+
+def _holds(card: Card, words: str) -> bool:
+    text = " ".join(filter(None, (card.key, card.subject, card.description, card.category))).casefold()
+    return all(word in text for word in words.casefold().split())
+
+
+def _streams(request: Request[Any, Any, Any]) -> Streams:
+    streams: Streams = request.app.state.streams
+    return streams
+
+
+async def _changes(workbench: Workbench, streams: Streams, key: str | None) -> AsyncIterator[tuple[str, str]]:
+    loop, woken = asyncio.get_running_loop(), asyncio.Event()
+
+    def wake() -> None:
+        with suppress(RuntimeError):  # the loop has ended, and so has who listened
+            loop.call_soon_threadsafe(woken.set)
+
+    with workbench.catalogue.listening(wake):
+        shown = workbench.previewer.state(key) if key else None
+        yield "listening", ""
+        while (what := await streams.next(woken, _SILENCE_S)) != "ending":
+            now = workbench.previewer.state(key) if key else None
+            if what == "woken" and (key is None or now != shown):
+                shown = now
+                yield "changed", key or ""
+            else:
+                yield "silence", ""

@@ -1,0 +1,155 @@
+"""GET /admin/templates/{key}: one mail as people will see it, and everything that makes it."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlencode
+
+import anyio.to_thread
+from litestar import Controller, Request, Response, get
+from litestar.params import FromPath
+
+from service.errors import Finding, InvalidRequest, NotFound, Problem, TemplateInvalid
+from service.preview import Preview
+from service.services import Services, Workbench
+from service.web.auth import workbench_of
+from service.web.pages import frame, variable_form
+from service.web.pages.page import show
+from service.web.pages.variable_form import PREFIX, Field
+from service.web.pages.visit import may_look
+
+VIEWS = ("mail", "text", "html", "headers", "source", "versions")
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """What the address asks for: which example, language and colours, and variables of one's own."""
+
+    example: str | None
+    locale: str | None
+    scheme: str
+    given: Mapping[str, str]
+
+    @classmethod
+    def of(cls, query: Mapping[str, str]) -> "Choice":
+        """What a query says; a name that comes twice counts once."""
+        given = {name: value for name, value in query.items() if name.startswith(PREFIX)}
+        scheme = "dark" if query.get("scheme") == "dark" else "light"
+        return cls(query.get("example") or None, query.get("locale") or None, scheme, given)
+
+    def query(self, **changes: str) -> str:
+        """The same choice as a query string, with some of it changed; "" leaves something out."""
+        mine = {"example": self.example or "", "locale": self.locale or "", "scheme": self.scheme, **self.given}
+        shown = {name: value for name, value in {**mine, **changes}.items() if value or name.startswith(PREFIX)}
+        return urlencode(shown)
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """A template filled in; `preview` is None where it can't be rendered, and `problems` says why."""
+
+    preview: Preview | None
+    fields: Sequence[Field]
+    problems: Sequence[Problem]
+
+
+class TemplatePageController(Controller):
+    """One template, and its mail in a frame."""
+
+    path = "/admin/templates/{key:str}"
+    guards = [may_look()]  # noqa: RUF012  # Litestar reads it from the class
+
+    @get("/")
+    async def template(self, request: Request[Any, Any, Any], key: FromPath[str]) -> Response[str]:
+        """The whole page, in one of VIEWS."""
+        workbench, choice = workbench_of(request), Choice.of(request.query_params)
+        view = request.query_params.get("view", VIEWS[0])
+        entry = workbench.catalogue.current.entries.get(key)
+        if entry is None:
+            raise NotFound(f"There is no template {key!r}.")
+
+        def work() -> tuple[Look | None, str]:
+            look = look_at(workbench, key, choice) if entry.template is not None else None
+            has_headers = view == "headers" and look is not None and look.preview is not None
+            return look, _headers(workbench, look.preview) if has_headers and look and look.preview else ""
+
+        look, headers = await anyio.to_thread.run_sync(work)
+        files = workbench.catalogue.current.folder(key)
+        return show(
+            request,
+            "template.html",
+            key=key,
+            entry=entry,
+            template=entry.template,
+            manifest=entry.template.manifest if entry.template else None,
+            view=view if view in VIEWS else VIEWS[0],
+            choice=choice,
+            look=look,
+            files=files,
+            headers=headers,
+            numbered={name: _numbered(f"{key}/{name}", files[name], entry.findings) for name in in_order(files)},
+            elsewhere=[one for one in entry.findings if one.file.removeprefix(f"{key}/") not in files],
+            has_service=isinstance(workbench, Services),
+            sent=request.query_params.get("sent"),
+        )
+
+    @get("/frame")
+    async def mail(self, request: Request[Any, Any, Any], key: FromPath[str]) -> Response[str]:
+        """The HTML part, for a frame."""
+        workbench, choice = workbench_of(request), Choice.of(request.query_params)
+
+        def work() -> Response[str]:
+            look = look_at(workbench, key, choice)
+            if look.preview is None:
+                raise InvalidRequest("The template can't be rendered with these variables.", look.problems)
+            return frame.framed(frame.emulated(look.preview.rendered.html, choice.scheme))
+
+        return await anyio.to_thread.run_sync(work)
+
+
+def look_at(workbench: Workbench, key: str, choice: Choice) -> Look:
+    """Raises NotFound for an unknown template or example, TemplateInvalid where no revision of it works."""
+    template = workbench.catalogue.current.entries.get(key)
+    if template is None:
+        raise NotFound(f"There is no template {key!r}.")
+    if template.template is None:
+        raise TemplateInvalid(template.findings)
+    return fill(workbench, template.template, choice, template.findings)
+
+
+def fill(workbench: Workbench, template: Any, choice: Choice, findings: Sequence[Finding]) -> Look:
+    """The template with the variables of the form, or with an example."""
+    schema = template.manifest.schema
+    before = workbench.previewer.example(template, choice.example)
+    shown = variable_form.fields(schema, before)
+    values, unread = variable_form.read(schema, choice.given, before) if choice.given else (before, {})
+    problems: Sequence[Problem] = []
+    preview = None
+    if not unread:
+        try:
+            preview = workbench.previewer.fill(template, values, locale=choice.locale, findings=findings)
+        except InvalidRequest as error:
+            problems = error.problems
+    if choice.given:
+        shown = variable_form.with_problems(shown, choice.given, unread, problems)
+    return Look(preview, shown, problems)
+
+
+def in_order(names: Iterable[str]) -> list[str]:
+    """The mail itself first, then its other parts, then the examples."""
+    return sorted(names, key=lambda name: ("/" in name, name != "template.mjml", name))
+
+
+def _headers(workbench: Workbench, preview: Preview) -> str:
+    """The head of the mail as it goes over the wire (RFC 5322)."""
+    mail = workbench.previewer.eml(preview, now=workbench.clock())
+    return mail.partition(b"\r\n\r\n")[0].decode("utf-8", "replace").replace("\r\n", "\n")
+
+
+def _numbered(path: str, text: str, findings: Sequence[Finding]) -> Sequence[tuple[int, str, Sequence[Finding]]]:
+    """Each line with its number and what is to be said about it."""
+    here = [finding for finding in findings if finding.file == path]
+    return [
+        (number, line, [finding for finding in here if finding.line == number])
+        for number, line in enumerate(text.split("\n"), start=1)
+    ]

@@ -1,0 +1,39 @@
+"""POST /admin/templates/{key}/test: a mail of this template to an address, to see it where mails are read."""
+
+from typing import Any
+from urllib.parse import parse_qsl
+
+import anyio.to_thread
+from litestar import Controller, Request, Response, post
+from litestar.params import FromPath
+from litestar.response import Redirect
+
+from service.errors import InvalidRequest
+from service.requests import SendRequest, parse, to_json
+from service.web.auth import caller_of, services_of
+from service.web.pages.template_page import Choice, look_at
+from service.web.pages.visit import form_of, signed_in
+
+
+class TemplateTrialController(Controller):
+    """Sends, marked as a test."""
+
+    path = "/admin/templates/{key:str}"
+    guards = [signed_in()]  # noqa: RUF012  # Litestar reads it from the class
+
+    @post("/test")
+    async def send(self, request: Request[Any, Any, Any], key: FromPath[str]) -> Response[Any]:
+        """With the variables that the page shows; then back to it."""
+        form, services, caller = await form_of(request), services_of(request), caller_of(request)
+        to = str(form.get("to", "")).strip()
+        choice = Choice.of(dict(parse_qsl(str(form.get("choice", "")), keep_blank_values=True)))
+
+        def work() -> None:
+            look = look_at(services, key, choice)
+            if look.preview is None:
+                raise InvalidRequest("The template can't be rendered with these variables.", look.problems)
+            asked = {"to": to, "template_key": key, "locale": choice.locale, "variables": look.preview.variables}
+            services.acceptor.send(parse(to_json(asked), SendRequest), caller, is_test=True)
+
+        await anyio.to_thread.run_sync(work)
+        return Redirect(f"/admin/templates/{key}?{choice.query(sent=to)}", status_code=303)
