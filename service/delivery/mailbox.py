@@ -1,5 +1,7 @@
 """The development mailbox: an SMTP server on this machine that keeps the last mails in memory. Mail goes nowhere else.
 
+Some addresses are refused or put off on purpose: `simulation`.
+
 What it is not: a mail server. No login, no encryption, no disk.
 """
 
@@ -15,6 +17,7 @@ from typing import Any
 
 from aiosmtpd.smtp import SMTP, Envelope, Session
 
+from service.delivery.simulation import Simulation
 from service.errors import ConfigurationError
 
 #: Room for the largest setting of EMAIL_MAX_ATTACHMENT_SIZE_MB, encoded, with its bodies.
@@ -49,6 +52,7 @@ class Mailbox:
         self._max_messages = max_messages
         self._max_total_bytes = max_total_bytes
         self._clock = clock
+        self._simulation = Simulation()
         self._changed = threading.Condition()
         self._mails: OrderedDict[str, tuple[MailboxItem, bytes]] = OrderedDict()  # oldest first
         self._total_bytes = 0
@@ -140,7 +144,7 @@ class Mailbox:
 
     def _session(self, loop: asyncio.AbstractEventLoop) -> Any:
         return SMTP(
-            _Reception(self),
+            _Reception(self, self._simulation),
             loop=loop,
             hostname="mailbox.localhost",
             ident="development mailbox",
@@ -152,8 +156,9 @@ class Mailbox:
 class _Reception:
     """What aiosmtpd calls; it finds these by their names."""
 
-    def __init__(self, mailbox: Mailbox) -> None:
+    def __init__(self, mailbox: Mailbox, simulation: Simulation) -> None:
         self._mailbox = mailbox
+        self._simulation = simulation
 
     async def handle_EHLO(  # noqa: N802
         self, _server: SMTP, session: Session, _envelope: Envelope, hostname: str, responses: list[str]
@@ -161,6 +166,16 @@ class _Reception:
         """Offers PIPELINING too: commands are read one after the other, however they arrive."""
         session.host_name = hostname
         return [*responses[:-1], "250-PIPELINING", "250-ENHANCEDSTATUSCODES", responses[-1]]
+
+    async def handle_RCPT(  # noqa: N802
+        self, _server: SMTP, _session: Session, envelope: Envelope, address: str, rcpt_options: list[str]
+    ) -> str:
+        """Takes the recipient, or says what was asked for by its address."""
+        reply = self._simulation.answer(address)
+        if reply.startswith("250"):
+            envelope.rcpt_tos.append(address)
+            envelope.rcpt_options.extend(rcpt_options)
+        return reply
 
     async def handle_DATA(self, _server: SMTP, _session: Session, envelope: Envelope) -> str:  # noqa: N802
         """Keeps the mail; the answer names it."""

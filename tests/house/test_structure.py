@@ -51,6 +51,7 @@ FLOORS = [
         "cancel",
         "check",
         "deliver",
+        "inspection",
         "examine",
         "observe",
         "figures",

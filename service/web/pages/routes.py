@@ -6,6 +6,7 @@ from litestar import Controller
 
 from service.web.pages.assets import AssetController
 from service.web.pages.gallery import GalleryController
+from service.web.pages.mailbox import MailboxPages
 from service.web.pages.messages import MessagePages
 from service.web.pages.overview import OverviewController
 from service.web.pages.recipients import RecipientPages, SuppressionPages
@@ -24,4 +25,5 @@ CONTROLLERS: Sequence[type[Controller]] = (
     GalleryController,
     TemplatePageController,
     TemplateTrialController,
+    MailboxPages,
 )

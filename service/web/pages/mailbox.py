@@ -1,0 +1,128 @@
+"""GET /admin/mailbox: the development mailbox, for people."""
+
+import base64
+import json
+from collections.abc import AsyncIterator
+from typing import Any
+
+import anyio.to_thread
+from litestar import Controller, Request, Response, get, post
+from litestar.params import FromPath
+from litestar.response import Redirect, ServerSentEvent
+
+from service import inspection
+from service.errors import NotFound
+from service.inspection import Inspection
+from service.web.auth import services_of
+from service.web.messages import as_file
+from service.web.pages.frame import framed, has_remote_images
+from service.web.pages.page import part, show
+from service.web.pages.streams import Streams
+from service.web.pages.visit import form_of, signed_in
+
+#: Mails on the page; `to` finds the others.
+SHOWN = 100
+#: How often an open list looks for new mail.
+EVERY_S = 0.5
+VIEWS = ("html", "text", "check", "links", "headers", "raw")
+
+
+class MailboxPages(Controller):
+    """What would have gone out."""
+
+    path = "/admin/mailbox"
+    guards = [signed_in()]  # noqa: RUF012  # Litestar reads it from the class
+
+    @get("/")
+    async def list_mails(self, request: Request[Any, Any, Any]) -> Response[str]:
+        """The newest first; `to` picks one recipient."""
+        return show(request, "mailbox.html", **_listed(request))
+
+    @get("/live")
+    async def live(self, request: Request[Any, Any, Any]) -> ServerSentEvent:
+        """The list, whenever it has changed."""
+        streams: Streams = request.app.state.streams
+
+        async def events() -> AsyncIterator[tuple[str, str]]:
+            seen = _listed(request)["mails"]
+            while not await streams.ends_within(EVERY_S):
+                listed = _listed(request)
+                if listed["mails"] != seen:
+                    seen = listed["mails"]
+                    yield "part", json.dumps({"id": "mails", "html": part(request, "mails.html", **listed)})
+
+        return streams.answer(events())
+
+    @get("/{mail_id:str}")
+    async def show_mail(self, request: Request[Any, Any, Any], mail_id: FromPath[str]) -> Response[str]:
+        """One mail, taken apart: `view` is one of html, text, check, links, headers, raw."""
+        raw = _raw(request, mail_id)
+        found = await anyio.to_thread.run_sync(inspection.inspect, raw)
+        item = next(item for item in services_of(request).inbox().list() if item.id == mail_id)
+        view = request.query_params.get("view", "html")
+        if view not in VIEWS or (view == "html" and found.html is None):
+            view = "html" if found.html is not None else "text"
+        return show(
+            request,
+            "mail.html",
+            item=item,
+            mail=found,
+            view=view,
+            views=VIEWS,
+            raw=raw.decode("utf-8", "replace") if view == "raw" else "",
+            has_images=view == "html" and has_remote_images(found.html or ""),
+            with_images=request.query_params.get("images") == "1",
+        )
+
+    @get("/{mail_id:str}/frame")
+    async def show_frame(self, request: Request[Any, Any, Any], mail_id: FromPath[str]) -> Response[str]:
+        """Its HTML, with the pictures that came along, for the frame."""
+        raw = _raw(request, mail_id)
+        found = await anyio.to_thread.run_sync(inspection.inspect, raw)
+        with_images = request.query_params.get("images") == "1"
+        return framed(found.html or "", with_images=with_images, inline=lambda cid: _data_url(raw, found, cid))
+
+    @get("/{mail_id:str}/raw")
+    async def download(self, request: Request[Any, Any, Any], mail_id: FromPath[str]) -> Response[bytes]:
+        """The mail as it was received, as a file."""
+        return as_file(_raw(request, mail_id), "message/rfc822", filename=f"mailbox-{mail_id}.eml")
+
+    @get("/{mail_id:str}/attachments/{n:int}")
+    async def attachment(
+        self, request: Request[Any, Any, Any], mail_id: FromPath[str], n: FromPath[int]
+    ) -> Response[bytes]:
+        """The nth file that came with it."""
+        found = await anyio.to_thread.run_sync(inspection.file, _raw(request, mail_id), n)
+        if found is None:
+            raise NotFound(f"This mail has no attachment {n}; they count from 0.")
+        # Never as what it says it is: a page of somebody else's must not run as one of ours.
+        return as_file(found[1], "application/octet-stream", filename=found[0].filename)
+
+    @post("/clear")
+    async def clear(self, request: Request[Any, Any, Any]) -> Redirect:
+        """Empties the mailbox."""
+        await form_of(request)
+        services_of(request).inbox().clear()
+        return Redirect("/admin/mailbox", status_code=303)
+
+
+def _listed(request: Request[Any, Any, Any]) -> dict[str, Any]:
+    to = (request.query_params.get("to") or "").strip()
+    mails = services_of(request).inbox().list(to or None)
+    return {"mails": mails[:SHOWN], "total": len(mails), "to": to}
+
+
+def _raw(request: Request[Any, Any, Any], mail_id: str) -> bytes:
+    raw = services_of(request).inbox().raw(mail_id)
+    if raw is None:
+        raise NotFound("There is no such mail in the mailbox.")
+    return raw
+
+
+def _data_url(raw: bytes, mail: Inspection, content_id: str) -> str | None:
+    """A picture that came along (RFC 2392); anything else is not shown in its place."""
+    for one in mail.parts:
+        if one.content_id == content_id and one.content_type.startswith("image/"):
+            found = inspection.file(raw, one.n)
+            return f"data:{one.content_type};base64,{base64.b64encode(found[1]).decode()}" if found else None
+    return None
