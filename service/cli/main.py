@@ -18,6 +18,7 @@ _COMMANDS = {
     "check": "authoring:check",
     "new": "authoring:new",
     "render": "templates:render",
+    "preview": "preview:preview",
     "send": "mail:send",
     "messages": "mail:messages",
     "suppressions": "suppressions:suppressions",

@@ -1,7 +1,6 @@
 """render: a template on the command line. Needs no settings, no data directory and no service."""
 
 import sys
-import webbrowser
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -23,7 +22,7 @@ from service.services import build_previewer
 @click.option("--html", "form", flag_value="html", default=True, help="The HTML part (the default).")
 @click.option("--text", "form", flag_value="text", help="The plain text part.")
 @click.option("--eml", "form", flag_value="eml", help="The whole mail (RFC 5322).")
-@click.option("--open", "in_browser", is_flag=True, help="Show the HTML part in a browser.")
+@click.option("--open", "in_browser", is_flag=True, help="Show its page in a browser, until Ctrl-C.")
 def render(
     key: str,
     templates: Path | None,
@@ -41,16 +40,15 @@ def render(
     Example:
       rgz-email render billing_invoice_monthly --set month=mars --text
     """
-    previewer = build_previewer(template_settings(templates))
+    settings = template_settings(templates)
     values: dict[str, Any] | None = dict(assignment(text) for text in assignments) or None
-    preview = previewer.render(key, variables=values, example=example, locale=locale)
     if in_browser:
-        file = Path(click.get_app_dir("rgz-email")) / f"{key}.html"
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(preview.rendered.html, encoding="utf-8")
-        webbrowser.open(file.as_uri())
-        click.echo(str(file))
+        from service.cli.preview import look_at  # a web server, which nothing else here needs
+
+        look_at(settings, key, values or {}, example=example, locale=locale)
         return
+    previewer = build_previewer(settings)
+    preview = previewer.render(key, variables=values, example=example, locale=locale)
     rendered = preview.rendered
     parts: dict[str, Callable[[], bytes]] = {
         "html": lambda: rendered.html.encode(),

@@ -1,6 +1,6 @@
 """The application: routes, limits and what happens to every answer."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 from litestar import Litestar, Response, Router
 from litestar.datastructures import State
 
-from service.services import Services
+from service.services import Services, Workbench
 from service.web import health, mailbox, messages, send, suppressions, templates, unsubscribe, webhook
 from service.web.pages import failures
 from service.web.pages.assets import Assets
@@ -55,6 +55,11 @@ def create_app(services: Services, *, lifespan: Lifespan | None = None) -> Lites
     if services.mailbox is not None:
         routes.append(mailbox.MailboxController)
     limit = int(services.settings.max_attachments_bytes * _BASE64_GROWTH) + _ROOM_BESIDE_ATTACHMENTS_BYTES
+    return application(services, routes, lifespan=lifespan or _nothing, max_body_bytes=limit)
+
+
+def application(services: Workbench, routes: Sequence[Any], *, lifespan: Lifespan, max_body_bytes: int) -> Litestar:
+    """An application of these routes, with what every page needs."""
     assets = Assets()
     state = {
         "services": services,
@@ -64,10 +69,10 @@ def create_app(services: Services, *, lifespan: Lifespan | None = None) -> Lites
         "streams": Streams(),
     }
     return Litestar(
-        route_handlers=routes,
+        route_handlers=list(routes),
         state=State(state),
-        lifespan=[lifespan or _nothing],
-        request_max_body_size=limit,
+        lifespan=[lifespan],
+        request_max_body_size=max_body_bytes,
         exception_handlers={Exception: failures.respond},
         after_request=_add_headers,
         openapi_config=None,

@@ -10,7 +10,7 @@ from service.web.pages.mailbox import MailboxPages
 from service.web.pages.messages import MessagePages
 from service.web.pages.overview import OverviewController
 from service.web.pages.recipients import RecipientPages, SuppressionPages
-from service.web.pages.sign_in import SignInController
+from service.web.pages.sign_in import LookController, SignInController
 from service.web.pages.template_page import TemplatePageController
 from service.web.pages.template_trial import TemplateTrialController
 
@@ -18,6 +18,7 @@ from service.web.pages.template_trial import TemplateTrialController
 CONTROLLERS: Sequence[type[Controller]] = (
     AssetController,
     SignInController,
+    LookController,
     OverviewController,
     MessagePages,
     RecipientPages,

@@ -7,7 +7,7 @@ from litestar import Controller, Request, Response, get, post
 from litestar.response import Redirect
 
 from service.errors import NotAllowed, NotAuthenticated, TooManyAttempts
-from service.web.auth import services_of
+from service.web.auth import services_of, workbench_of
 from service.web.pages.languages import LANGUAGES
 from service.web.pages.page import show
 from service.web.pages.visit import (
@@ -55,15 +55,21 @@ class SignInController(Controller):
         await form_of(request)
         return Redirect("/admin/sign-in", status_code=303, cookies=[session_cookie(services_of(request), None)])
 
+
+class LookController(Controller):
+    """Open: how the form of signing in looks is a matter of taste, too."""
+
+    path = "/admin"
+
     @post("/look", opt={"open": True})
     async def switch(self, request: Request[Any, Any, Any]) -> Response[Any]:
         """Keeps the language or the colours that were chosen, and leads back."""
-        form, services = await form_of(request), services_of(request)
+        form, workbench = await form_of(request), workbench_of(request)
         cookies = []
         if (language := str(form.get("language"))) in LANGUAGES:
-            cookies.append(switch_cookie(services, LANGUAGE_COOKIE, language))
+            cookies.append(switch_cookie(workbench, LANGUAGE_COOKIE, language))
         if (scheme := str(form.get("scheme"))) in SCHEMES:
-            cookies.append(switch_cookie(services, SCHEME_COOKIE, scheme))
+            cookies.append(switch_cookie(workbench, SCHEME_COOKIE, scheme))
         return Redirect(local_path(form.get("next")), status_code=303, cookies=cookies)
 
 

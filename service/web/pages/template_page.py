@@ -122,7 +122,12 @@ def fill(workbench: Workbench, template: Any, choice: Choice, findings: Sequence
     schema = template.manifest.schema
     before = workbench.previewer.example(template, choice.example)
     shown = variable_form.fields(schema, before)
-    values, unread = variable_form.read(schema, choice.given, before) if choice.given else (before, {})
+    values, unread = before, dict[str, str]()
+    if choice.given:
+        written, unread = variable_form.read(schema, choice.given, before)
+        asked = {name.removeprefix(PREFIX) for name in choice.given}
+        required = schema.get("required", ())
+        values = {name: before[name] for name in required if name in before and name not in asked} | written
     problems: Sequence[Problem] = []
     preview = None
     if not unread:

@@ -1,0 +1,47 @@
+"""The pages of templates alone, for whoever sits at this machine: no database, no sign-in, nothing can be changed."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from threading import Event, Thread
+from typing import Any
+
+import anyio.to_thread
+from litestar import Controller, Litestar, get
+from litestar.response import Redirect
+
+from service.services import Workbench
+from service.web.app import application
+from service.web.pages.assets import AssetController
+from service.web.pages.gallery import GalleryController
+from service.web.pages.sign_in import LookController
+from service.web.pages.template_page import TemplatePageController
+from service.web.pages.visit import may_look
+
+
+class DoorController(Controller):
+    """Where a browser comes in."""
+
+    guards = [may_look()]  # noqa: RUF012  # Litestar reads it from the class
+
+    @get(["/", "/admin"])
+    async def door(self) -> Redirect:
+        """Leads to the gallery."""
+        return Redirect("/admin/templates")
+
+
+def create_preview(workbench: Workbench) -> Litestar:
+    """The ASGI application of `rgz-email preview`; it watches the templates while it lives."""
+
+    @asynccontextmanager
+    async def lifespan(_: Litestar) -> AsyncIterator[None]:
+        stop = Event()
+        watch = Thread(target=workbench.catalogue.watch, args=(stop,), name="templates", daemon=True)
+        watch.start()
+        try:
+            yield
+        finally:
+            stop.set()
+            await anyio.to_thread.run_sync(watch.join)
+
+    routes: list[Any] = [DoorController, LookController, AssetController, GalleryController, TemplatePageController]
+    return application(workbench, routes, lifespan=lifespan, max_body_bytes=64 * 1024)
