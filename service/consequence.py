@@ -7,6 +7,7 @@ one is told.
 """
 
 import json
+from collections import Counter
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -36,6 +37,8 @@ _STATES = {
     ReportKind.COMPLAINT: Status.COMPLAINT,
     ReportKind.FAILED: Status.FAILED,
 }
+#: Fewer than this are done one by one.
+_FEW = 2
 _SEVERITY = {None: 0, "temporary": 1, "permanent": 2}
 #: Words of a bounce that say nothing.
 _VAGUE = frozenset({None, "General", "Undetermined"})
@@ -68,8 +71,34 @@ class Consequences:
         self._key = pseudonym_key
         self._soft = soft_bounces
 
-    def apply(self, tx: Transaction, report: Report) -> Effect:
-        """Does what one report means, once; keeps it where its message may become known later."""
+    def apply_all(self, tx: Transaction, reports: Sequence[Report]) -> list[Effect]:
+        """Does what reports mean, in this order, each once; keeps those whose messages may become known later.
+
+        What nearly all of them are, a mail's only report, which was `sent` and is `delivered`, shares its statements.
+        """
+        plain = self._plainly_delivered(tx, reports)
+        return [Effect.APPLIED if n in plain else self._apply(tx, report) for n, report in enumerate(reports)]
+
+    def _plainly_delivered(self, tx: Transaction, reports: Sequence[Report]) -> set[int]:
+        """Which reports were done here."""
+        if len(reports) < _FEW:
+            return set()
+        named = {n: one.provider_id for n, one in enumerate(reports) if one.provider_id and one.our_id is None}
+        times = Counter(named.values())
+        found = reported.find_named(tx, times)
+        events: dict[str, Event] = {}
+        places: dict[str, int] = {}
+        for n, name in named.items():
+            about = found.get(name, ())
+            if len(about) == 1 and times[name] == 1 and self._is_plain(reports[n], about[0]):
+                events[about[0].id], places[about[0].id] = _event(reports[n]), n
+        return {places[message_id] for message_id in timeline.deliver_all(tx, events)}
+
+    def _is_plain(self, report: Report, message: Reported) -> bool:
+        is_first = message.status is Status.SENT and message.delivered_at is None and message.bounce_type is None
+        return is_first and report.kind is ReportKind.DELIVERED and self._is_for(report, message)
+
+    def _apply(self, tx: Transaction, report: Report) -> Effect:
         found = reported.find(tx, our_id=report.our_id, provider_id=report.provider_id, message_id=report.message_id)
         if not found:
             if report.provider_id is None:
@@ -93,8 +122,7 @@ class Consequences:
         return self._apply_kept(tx, reported.take_matching(tx, since=since))
 
     def _apply_kept(self, tx: Transaction, kept: Sequence[reported.Early]) -> int:
-        for early in kept:
-            self.apply(tx, msgspec.convert(json.loads(early.report), Report))
+        self.apply_all(tx, [msgspec.convert(json.loads(early.report), Report) for early in kept])
         return len(kept)
 
     def _is_for(self, report: Report, message: Reported) -> bool:
@@ -115,7 +143,7 @@ class Consequences:
             # Anonymised: what is told from here on must not name the person again.
             report = replace(report, recipient=None, provider_id=None, diagnostic=None)
         event = _event(report)
-        if reported.is_told(tx, message.id, event):
+        if (message.id, event) in reported.told(tx, [message.id]):
             return Effect.KNOWN
         facts = _facts(message, report, event.detail or "")
         to = _STATES.get(report.kind)

@@ -3,6 +3,7 @@
 A message's content decides about no request of ours but which file of SNS's own certificates is fetched.
 """
 
+import asyncio
 from collections.abc import Callable, Collection, Sequence
 from datetime import datetime
 from functools import partial
@@ -12,9 +13,9 @@ import anyio
 import anyio.to_thread
 import structlog
 
-from service.errors import NotVerified, RequestRefused, TryLater
+from service.errors import NotVerified, RequestRefused, StoreBusy, TryLater
 from service.feedback import ses, sns, sns_places
-from service.feedback.report import Report
+from service.feedback.report import Notification, Report
 from service.feedback.sns import Envelope
 from service.feedback.sns_certificates import Certificates
 from service.feedback.sns_line import SnsLine
@@ -24,7 +25,13 @@ _SOURCE = "sns"
 _PATIENCE_S = 13.0
 _MAX_REASON_LENGTH = 200
 
+#: Some seconds of waiting where the database takes a thousand a second; more are told to come again.
+_MAX_WAITING = 2_000
+_MAX_AT_ONCE = 128
+_LINGER_S = 0.005
+
 T = TypeVar("T")
+_Waiting = tuple[Notification, asyncio.Future[None]]
 
 _log = structlog.get_logger("receive")
 
@@ -32,14 +39,14 @@ _log = structlog.get_logger("receive")
 class Receiver:
     """Takes in what is posted for these topics, and for no other; without a topic nothing is.
 
-    `record` is that of `Recorder`, `knows` tells whether it has had a notification. Both block.
+    `record_all` is that of `Recorder`, `knows` tells whether it has had a notification. Both block.
     """
 
     def __init__(
         self,
         topics: Collection[str],
         line: SnsLine,
-        record: Callable[[str, str, Sequence[Report]], object],
+        record_all: Callable[[Sequence[Notification]], object],
         knows: Callable[[str, str], bool],
         clock: Callable[[], datetime],
     ) -> None:
@@ -47,7 +54,7 @@ class Receiver:
         self._regions = frozenset(sns_places.region_of(topic) for topic in topics)
         self._line = line
         self._certificates = Certificates(line.fetch)
-        self._record = record
+        self._desk = _Desk(record_all)
         self._knows = knows
         self._clock = clock
 
@@ -78,8 +85,7 @@ class Receiver:
         sns.verify(envelope, await self._certificates.get(url))
 
     async def _notified(self, envelope: Envelope) -> None:
-        reports = _understand(envelope)
-        await _in_thread(partial(self._record, envelope.message_id, _SOURCE, reports))
+        await self._desk.record(Notification(envelope.message_id, _SOURCE, _understand(envelope)))
 
     async def _subscribed(self, envelope: Envelope) -> None:
         if await _in_thread(partial(self._knows, envelope.message_id, _SOURCE)):
@@ -91,7 +97,54 @@ class Receiver:
             _log.info("subscribed", topic=envelope.topic_arn)
         else:
             _log.warning("unsubscribed", topic=envelope.topic_arn)
-        await _in_thread(partial(self._record, envelope.message_id, _SOURCE, ()))
+        await self._desk.record(Notification(envelope.message_id, _SOURCE))
+
+
+class _Desk:
+    """Notifications that wait at the same moment are recorded in one transaction. For one event loop."""
+
+    def __init__(self, record_all: Callable[[Sequence[Notification]], object]) -> None:
+        self._record_all = record_all
+        self._waiting: list[_Waiting] = []
+        self._task: asyncio.Task[None] | None = None
+
+    async def record(self, notification: Notification) -> None:
+        """Returns once it is durable. Raises what `record_all` raises, and TryLater where too many wait."""
+        if len(self._waiting) >= _MAX_WAITING:
+            raise TryLater("Too many notifications wait to be recorded.")
+        done = asyncio.get_running_loop().create_future()
+        self._waiting.append((notification, done))
+        if self._task is None:
+            self._task = asyncio.create_task(self._run())
+        await done
+
+    async def _run(self) -> None:
+        try:
+            while self._waiting:
+                batch, self._waiting = self._waiting[:_MAX_AT_ONCE], self._waiting[_MAX_AT_ONCE:]
+                await self._write(batch)
+                if len(batch) > 1:  # where they come at once, the next ones are let come together, too
+                    await asyncio.sleep(_LINGER_S)
+        finally:
+            self._task = None
+
+    async def _write(self, batch: Sequence[_Waiting]) -> None:
+        try:
+            await _in_thread(partial(self._record_all, [notification for notification, _ in batch]))
+        except Exception as error:
+            if len(batch) > 1 and not isinstance(error, StoreBusy):
+                # One of them can't be recorded, and took the others with it.
+                for one in batch:
+                    await self._write([one])
+                return
+            for _, done in batch:
+                if not done.done():
+                    # Anew for each: whoever raises one writes its own way into it.
+                    done.set_exception(StoreBusy(*error.args) if isinstance(error, StoreBusy) else error)
+            return
+        for _, done in batch:
+            if not done.done():
+                done.set_result(None)
 
 
 def judge(body: bytes, certificate: bytes, *, at: datetime | None = None) -> str | None:

@@ -8,7 +8,7 @@ from datetime import datetime
 import structlog
 
 from service.consequence import Consequences, Effect
-from service.feedback.report import Report
+from service.feedback.report import Notification, Report
 from service.store import seen
 from service.store.database import Database, Transaction
 
@@ -48,25 +48,30 @@ class Recorder:
         `notification_id` is its own name within `source` (sns, inbox ...). A notification without reports is noted too.
         Raises StoreBusy: nothing was stored, and it should come again.
         """
+        return self.record_all([Notification(notification_id, source, reports)])[0]
 
-        def work(tx: Transaction) -> Recorded:
-            if not seen.first_time(tx, notification_id, source, now=self._clock()):
-                return Recorded(repeated=True)
-            effects = Counter(self._consequences.apply(tx, report) for report in reports)
-            return Recorded(
-                applied=effects[Effect.APPLIED],
-                known=effects[Effect.KNOWN],
-                kept=effects[Effect.KEPT],
-                ignored=effects[Effect.IGNORED],
+    def record_all(self, notifications: Sequence[Notification]) -> list[Recorded]:
+        """The same for several, all in one transaction: all of them or none."""
+        recorded = self._database.write(lambda tx: self._record_all(tx, notifications))
+        counts = Counter[str]()
+        for one in recorded:
+            counts += Counter(
+                repeated=one.repeated, applied=one.applied, known=one.known, kept=one.kept, ignored=one.ignored
             )
+        _log.info("recorded", notifications=len(notifications), **counts)
+        return recorded
 
-        recorded = self._database.write(work)
-        _log.info(
-            "repeated" if recorded.repeated else "recorded",
-            source=source,
-            applied=recorded.applied,
-            known=recorded.known,
-            kept=recorded.kept,
-            ignored=recorded.ignored,
-        )
+    def _record_all(self, tx: Transaction, notifications: Sequence[Notification]) -> list[Recorded]:
+        fresh = seen.first_times(tx, [(one.id, one.source) for one in notifications], now=self._clock())
+        reports = [report for n in fresh for report in notifications[n].reports]
+        effects = iter(self._consequences.apply_all(tx, reports))
+        recorded = [Recorded(repeated=True)] * len(notifications)
+        for n in fresh:
+            of_it = [next(effects) for _ in notifications[n].reports]
+            recorded[n] = Recorded(
+                applied=of_it.count(Effect.APPLIED),
+                known=of_it.count(Effect.KNOWN),
+                kept=of_it.count(Effect.KEPT),
+                ignored=of_it.count(Effect.IGNORED),
+            )
         return recorded

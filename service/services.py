@@ -210,7 +210,7 @@ def build(
         purger=Purger(database, settings, now),
         readiness=Readiness(database, catalogue, transport, now),
         recorder=recorder,
-        receiver=Receiver(settings.email_sns_topic_arns, _sns_line(settings), recorder.record, recorder.knows, now),
+        receiver=Receiver(settings.email_sns_topic_arns, _sns_line(settings), recorder.record_all, recorder.knows, now),
         resender=Resender(database, intake, now, settings.email_public_url, pseudonym_key),
         suppressor=Suppressor(database, pseudonym_key, now),
         unsubscriber=Unsubscriber(database, pseudonym_key, now),

@@ -41,7 +41,7 @@ def rows(options: Options) -> tuple[Row, ...]:
     with ExitStack() as stack:
         directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="rgz-bench-")))
         syncs_ms = _syncs_ms(directory)
-        empty = stack.enter_context(_empty_handler())
+        empty = stack.enter_context(empty_handler())
         service, key = stack.enter_context(_service(directory))
         tried = {
             "empty Litestar handler": (empty, _requests(_TOKEN, LINES)),
@@ -120,7 +120,7 @@ def _requests(token: str, lines: int) -> tuple[str, ...]:
 
 
 @dataclass(frozen=True)
-class _Server:
+class Server:
     port: int
     process_id: int
 
@@ -131,7 +131,7 @@ class _Server:
 
 
 @contextmanager
-def _service(directory: Path) -> Iterator[tuple[_Server, str]]:
+def _service(directory: Path) -> Iterator[tuple[Server, str]]:
     """`rgz-email api` with a database of its own: and a key that may send."""
     environment = {
         "EMAIL_DATA_DIR": str(directory / "state"),
@@ -145,7 +145,7 @@ def _service(directory: Path) -> Iterator[tuple[_Server, str]]:
         text=True,
         check=True,
     )
-    with _started([*_COMMAND, "api", "--port", "0"], environment) as server:
+    with started([*_COMMAND, "api", "--port", "0"], environment) as server:
         yield server, json.loads(key.stdout)["key"]
 
 
@@ -153,13 +153,13 @@ _COMMAND = (sys.executable, "-m", "service.cli")
 
 
 @contextmanager
-def _empty_handler() -> "Iterator[_Server]":
-    with _started([sys.executable, "-m", "benches.accept"], {}) as server:
+def empty_handler() -> "Iterator[Server]":
+    with started([sys.executable, "-m", "benches.accept"], {}) as server:
         yield server
 
 
 @contextmanager
-def _started(command: list[str], environment: Mapping[str, str]) -> Iterator[_Server]:
+def started(command: list[str], environment: Mapping[str, str]) -> Iterator[Server]:
     """A server in a process of its own, which says its port on standard error."""
     with tempfile.TemporaryFile("w+") as said:
         process = subprocess.Popen(command, env=environment_with(environment), stderr=said)
@@ -169,7 +169,7 @@ def _started(command: list[str], environment: Mapping[str, str]) -> Iterator[_Se
                 if process.poll() is not None or time.monotonic() > until:
                     raise Unmeasured(f"{' '.join(command)} did not start:\n{_all_of(said)}")
                 time.sleep(0.05)
-            yield _Server(int(found[1]), process.pid)
+            yield Server(int(found[1]), process.pid)
         finally:
             process.terminate()
             process.wait(20)
@@ -180,7 +180,7 @@ def _all_of(file: "tempfile._TemporaryFileWrapper[str]") -> str:
     return file.read()
 
 
-@post("/api/v1/email/send")
+@post(["/api/v1/email/send", "/api/v1/email/webhook"])
 async def empty() -> None:
     """Does nothing, and answers 201."""
 

@@ -21,23 +21,31 @@ from benches.report import Unmeasured
 _ROOTS = (Path(__file__).resolve().parents[1], Path(__file__).resolve().parents[2])
 _LENGTH = b"content-length: "
 _END = b"\r\n\r\n"
+#: For all of what is asked once.
+_PATIENCE_S = 600.0
 
 
 @dataclass(frozen=True)
 class Load:
-    """`requests` take turns, each all of an HTTP/1.1 request as Latin-1; what happens in `warm_up_s` does not count."""
+    """`requests` take turns, each all of an HTTP/1.1 request as Latin-1; what happens in `warm_up_s` does not count.
+
+    With `once` each is asked once, and it ends with the last answer. `good` is the status that they should be answered
+    with.
+    """
 
     port: int
     requests: tuple[str, ...]
     connections: int = 64
     warm_up_s: float = 1.0
     measured_s: float = 5.0
+    once: bool = False
+    good: int = 201
 
 
 @dataclass(frozen=True)
 class Answered:
     """What came back: the rate, times from the request's first byte to the answer's last one, how many in all, and how
-    many of them were not 201."""
+    many of them were not as they should be."""
 
     per_second: float
     p50_ms: float
@@ -100,17 +108,19 @@ class _Connection:
 
 def generate(load: Load) -> Answered:
     """Asks until the time is over."""
-    requests: Iterator[bytes] = cycle([request.encode("latin-1") for request in load.requests])
+    whole = [request.encode("latin-1") for request in load.requests]
+    requests: Iterator[bytes] = iter(whole) if load.once else cycle(whole)
+    good = f"HTTP/1.1 {load.good}".encode()
     selector = selectors.DefaultSelector()
     for _ in range(load.connections):
         connection = _Connection(load.port)
         selector.register(connection.socket, selectors.EVENT_READ, connection)
         connection.ask(next(requests))
     begin = time.perf_counter() + load.warm_up_s
-    end = begin + load.measured_s
+    end = begin + (_PATIENCE_S if load.once else load.measured_s)
     times: list[float] = []
     answered = refused = 0
-    while (now := time.perf_counter()) < end:
+    while (now := time.perf_counter()) < end and selector.get_map():
         for key, _ in selector.select(timeout=1):
             connection = key.data
             head = connection.answer()
@@ -120,13 +130,17 @@ def generate(load: Load) -> Answered:
             if now >= begin:
                 times.append(now - connection.begun_at)
             answered += 1
-            refused += not head.startswith(b"HTTP/1.1 201")
-            connection.ask(next(requests))
+            refused += not head.startswith(good)
+            if (request := next(requests, None)) is None:
+                selector.unregister(connection.socket)
+                connection.socket.close()
+            else:
+                connection.ask(request)
     if not times:
         raise Unmeasured("nothing was answered")
     times.sort()
     return Answered(
-        per_second=len(times) / load.measured_s,
+        per_second=len(times) / (now - begin if load.once else load.measured_s),
         p50_ms=times[len(times) // 2] * 1e3,
         p99_ms=times[len(times) * 99 // 100] * 1e3,
         answered=answered,

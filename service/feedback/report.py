@@ -1,5 +1,6 @@
 """What a provider or a mail server says became of one recipient's mail: the noun that all ways in share."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -38,3 +39,12 @@ class Report:
     status: str | None = None  # RFC 3463, such as 5.1.1
     diagnostic: str | None = None  # the server's words
     suppresses: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Notification:
+    """What came in one piece; `id` is its own name within `source` (sns, inbox ...), by which it counts once."""
+
+    id: str
+    source: str
+    reports: Sequence[Report] = ()

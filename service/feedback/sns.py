@@ -142,11 +142,15 @@ def _text(given: Mapping[str, Any], name: str) -> str | None:
         return None
     if not isinstance(value, str):
         raise NotVerified(f"{name} is missing, or not a text.")
-    if name != _OF_MANY_LINES and any(unicodedata.category(one) in ("Cc", "Cs", "Zl", "Zp") for one in value):
+    if name != _OF_MANY_LINES and not value.isprintable() and any(map(_is_control, value)):
         raise NotVerified(f"{name} has a line break or a control character in it.")
     if not value and name not in (_OF_MANY_LINES, _OPTIONAL):
         raise NotVerified(f"{name} is empty.")
     return value
+
+
+def _is_control(character: str) -> bool:
+    return unicodedata.category(character) in ("Cc", "Cs", "Zl", "Zp")
 
 
 def _canonical(kind: str, fields: Mapping[str, str | None]) -> bytes:

@@ -1,11 +1,12 @@
 """The message that a report is about, what is known of it beside its state, and reports that came before we knew it."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Container, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
 import uuid_utils
+from typing_extensions import override
 
 from service.models import Event, Status, Stream
 from service.store.database import Transaction, listed
@@ -55,14 +56,25 @@ def find(
     for column, value in (("id", our_id), ("provider_id", provider_id), ("message_id", message_id)):
         if value is None:
             continue
-        held = " FOR NO KEY UPDATE" if tx.dialect == "postgresql" else ""
         rows = tx.execute(
-            f"SELECT {_COLUMNS} FROM email_messages WHERE {column} = :value ORDER BY id{held}",
+            f"SELECT {_COLUMNS} FROM email_messages WHERE {column} = :value ORDER BY id{_held(tx)}",
             {"value": _findable(value)},
         )
         if rows:
             return [_reported(row) for row in rows]
     return []
+
+
+def find_named(tx: Transaction, provider_ids: Collection[str]) -> dict[str, list[Reported]]:
+    """The messages with these names at the provider, by name, held as by `find`; without names that nobody has."""
+    found: dict[str, list[Reported]] = {}
+    if provider_ids:
+        names, params = listed("name", sorted({_findable(name) for name in provider_ids}))
+        for row in tx.execute(
+            f"SELECT {_COLUMNS} FROM email_messages WHERE provider_id IN ({names}) ORDER BY id{_held(tx)}", params
+        ):
+            found.setdefault(row["provider_id"], []).append(_reported(row))
+    return found
 
 
 def note(tx: Transaction, message_id: str, facts: Mapping[str, Any]) -> None:
@@ -74,16 +86,33 @@ def note(tx: Transaction, message_id: str, facts: Mapping[str, Any]) -> None:
         tx.execute(f"UPDATE email_messages SET {columns} WHERE id = :id", {**legible(facts), "id": message_id})
 
 
-def is_told(tx: Transaction, message_id: str, event: Event) -> bool:
-    """Whether the timeline has this very event: of one type, moment, source and wording."""
-    params = {"id": message_id, "type": event.type, "happened_at": event.at, "source": event.source}
-    rows = tx.execute(
-        "SELECT detail FROM email_events"
-        " WHERE message_id = :id AND type = :type AND happened_at = :happened_at AND source = :source",
-        params,
+def told(tx: Transaction, message_ids: Collection[str]) -> Container[tuple[str, Event]]:
+    """What the timelines of these messages tell by feedback; an event is in it by type, moment, source and wording."""
+    if not message_ids:
+        return _Told([])
+    names, params = listed("id", sorted(message_ids))
+    return _Told(
+        tx.execute(
+            "SELECT message_id, type, happened_at, source, detail FROM email_events"
+            f" WHERE message_id IN ({names}) AND type IN ('delivered', 'bounced', 'complaint', 'delayed', 'failed')",
+            params,
+        )
     )
-    detail = legible({"detail": event.detail})["detail"]
-    return any(row["detail"] == detail for row in rows)
+
+
+class _Told(Container[tuple[str, Event]]):
+    def __init__(self, rows: Sequence[Row]) -> None:
+        self._events = {
+            (row["message_id"], row["type"], row["happened_at"], row["source"], row["detail"]) for row in rows
+        }
+
+    @override
+    def __contains__(self, asked: object) -> bool:
+        if not self._events or not isinstance(asked, tuple):
+            return False
+        message_id, event = asked
+        detail = legible({"detail": event.detail})["detail"]
+        return (message_id, event.type, event.at, event.source, detail) in self._events
 
 
 def temporary_bounces(tx: Transaction, recipient_hash: str, *, since: datetime, until: datetime) -> list[datetime]:
@@ -154,6 +183,10 @@ def _reported(row: Row) -> Reported:
         bounce_subtype=row["bounce_subtype"],
         error_message=row["error_message"],
     )
+
+
+def _held(tx: Transaction) -> str:
+    return " FOR NO KEY UPDATE" if tx.dialect == "postgresql" else ""
 
 
 def _findable(value: str) -> str:

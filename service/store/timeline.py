@@ -119,6 +119,34 @@ def _send_all(count: int) -> str:
     )
 
 
+def deliver_all(tx: Transaction, events: Mapping[str, Event]) -> set[str]:
+    """What `transition` to `delivered` does, for many that are plainly `sent`, by message; each with its event's time.
+
+    Returns which those are; nothing was done for the others.
+    """
+    happened: set[str] = set()
+    pairs = list(events.items())
+    done = 0
+    while done < len(pairs):
+        batch = pairs[done : done + min(1 << ((len(pairs) - done).bit_length() - 1), _MAX_AT_ONCE)]
+        done += len(batch)
+        params: dict[str, Any] = {}
+        for n, (message_id, event) in enumerate(batch):
+            params |= {f"id_{n}": message_id, f"delivered_at_{n}": event.at}
+        happened |= {row["id"] for row in tx.execute(_deliver_all(len(batch)), params)}
+    tx.execute_many(_APPEND_EVENT, [event_row(one, 0, event) for one, event in pairs if one in happened])
+    return happened
+
+
+def _deliver_all(count: int) -> str:
+    places = ", ".join(f"(:id_{n}, :delivered_at_{n})" for n in range(count))
+    return (
+        f"WITH new (message, delivered_at) AS (VALUES {places})"
+        " UPDATE email_messages SET status = 'delivered', delivered_at = new.delivered_at, error_message = NULL,"
+        " next_attempt_at = NULL FROM new WHERE id = new.message AND status = 'sent' RETURNING id"
+    )
+
+
 def note_sent(tx: Transaction, message_id: str, event: Event, changes: Mapping[str, Any]) -> bool:
     """Notes that a message was sent though feedback has overtaken this: once, with its event; its state stays.
 
