@@ -29,8 +29,8 @@ _PATIENCE_S = 600.0
 class Load:
     """`requests` take turns, each all of an HTTP/1.1 request as Latin-1; what happens in `warm_up_s` does not count.
 
-    With `once` each is asked once, and it ends with the last answer. `good` is the status that they should be answered
-    with.
+    With `once` each is asked once, and it ends with the last answer. `per_second`: no more are asked, however fast the
+    answers come. `good` is the status that they should be answered with.
     """
 
     port: int
@@ -39,6 +39,7 @@ class Load:
     warm_up_s: float = 1.0
     measured_s: float = 5.0
     once: bool = False
+    per_second: float | None = None
     good: int = 201
 
 
@@ -112,16 +113,28 @@ def generate(load: Load) -> Answered:
     requests: Iterator[bytes] = iter(whole) if load.once else cycle(whole)
     good = f"HTTP/1.1 {load.good}".encode()
     selector = selectors.DefaultSelector()
-    for _ in range(load.connections):
-        connection = _Connection(load.port)
+    idle = [_Connection(load.port) for _ in range(load.connections)]
+    for connection in idle:
         selector.register(connection.socket, selectors.EVENT_READ, connection)
-        connection.ask(next(requests))
-    begin = time.perf_counter() + load.warm_up_s
+    started = time.perf_counter()
+    begin = started + load.warm_up_s
     end = begin + (_PATIENCE_S if load.once else load.measured_s)
+    pause_s = 1 / load.per_second if load.per_second else 0.0
     times: list[float] = []
-    answered = refused = 0
-    while (now := time.perf_counter()) < end and selector.get_map():
-        for key, _ in selector.select(timeout=1):
+    asked = answered = refused = 0
+    while (now := time.perf_counter()) < end:
+        while idle and now >= started + asked * pause_s:
+            connection = idle.pop()
+            if (request := next(requests, None)) is None:
+                selector.unregister(connection.socket)
+                connection.socket.close()
+            else:
+                connection.ask(request)
+                asked += 1
+        if not selector.get_map():
+            break
+        wait_s = max(started + asked * pause_s - now, 0.0) if idle else 1.0
+        for key, _ in selector.select(timeout=min(wait_s, 1.0)):
             connection = key.data
             head = connection.answer()
             if head is None:
@@ -131,11 +144,7 @@ def generate(load: Load) -> Answered:
                 times.append(now - connection.begun_at)
             answered += 1
             refused += not head.startswith(good)
-            if (request := next(requests, None)) is None:
-                selector.unregister(connection.socket)
-                connection.socket.close()
-            else:
-                connection.ask(request)
+            idle.append(connection)
     if not times:
         raise Unmeasured("nothing was answered")
     times.sort()
