@@ -22,6 +22,7 @@
     ├── StoreError                the database refuses or lies
     │   ├── StoreBusy                 locked, full or away: nothing was stored, try again
     │   └── ArchiveCorrupt            stored bytes do not match their digest
+    ├── InboxUnreachable          the mailbox of returned mail can't be read now; the next look may
     └── GitError                  git is missing, too slow, or refuses
 
 Messages are for people: what, where, how to mend it. They hold no SQL, no stack, no path outside the
@@ -198,6 +199,10 @@ class StoreBusy(StoreError):
 
 class ArchiveCorrupt(StoreError):
     """Stored bytes do not match their digest."""
+
+
+class InboxUnreachable(EmailServiceError):
+    """The IMAP server is away, hangs, or refuses; the message says why in words that name nobody."""
 
 
 class GitError(EmailServiceError):

@@ -6,8 +6,9 @@ from contextlib import suppress
 import structlog
 from huey import crontab
 
+from service.collect import Collector
 from service.delivery.queue import Consumer
-from service.errors import StoreBusy
+from service.errors import InboxUnreachable, StoreBusy
 from service.observe import LEAVE_EVERY_S
 from service.services import Services
 
@@ -20,6 +21,10 @@ PURGE_AT_MINUTE = "17"
 #: A process ends within 10 s of SIGTERM: this long for mail on the wire, and then for noting that it was broken off.
 GRACE_S = 4.0
 ABORT_S = 2.0
+
+#: A mailbox that can't be read is asked again after growing pauses, and a look is broken off after so long.
+INBOX_PAUSE_MAX_S = 600.0
+INBOX_LOOK_MAX_S = 600.0
 
 _log = structlog.get_logger("worker")
 
@@ -43,6 +48,8 @@ class Worker:
         self._counts: threading.Thread | None = None
         if leaves_counts:
             self._counts = threading.Thread(target=self._leave_counts, name="counts", daemon=True)
+        collector, poll_s = services.collector, services.settings.email_inbox_poll_seconds
+        self._inbox = InboxWatch(collector, poll_s) if collector is not None else None
 
     def start(self) -> None:
         """Return at once; delivering goes on in threads of its own."""
@@ -51,12 +58,16 @@ class Worker:
         if self._counts is not None:
             self._counts.start()
         self._purging.start()
+        if self._inbox is not None:
+            self._inbox.start()
 
     def stop(self) -> None:
         """No new claims; what is on the wire ends, or is broken off after a while and its lease given back."""
         self._stop.set()
         self._wake.set()
         self._is_due.set()
+        if self._inbox is not None:
+            self._inbox.end()
         self._consumer.stop()
         self._thread.join(GRACE_S)
         if self._thread.is_alive():
@@ -81,6 +92,8 @@ class Worker:
             except Exception as error:
                 # What was not done is still due, and done next time.
                 _log.error("purge_broke", exc_info=error)
+        if self._inbox is not None:
+            self._inbox.join(ABORT_S)
 
     def _run(self) -> None:
         while not self._stop.is_set():
@@ -107,3 +120,53 @@ class Worker:
             self._stop.wait(LEAVE_EVERY_S)
         with suppress(OSError):
             observer.withdraw()
+
+
+class InboxWatch:
+    """Looks into the mailbox of returned mail every `poll_s` seconds, in a thread of its own."""
+
+    def __init__(self, collector: Collector, poll_s: float) -> None:
+        self._collector = collector
+        self._poll_s = poll_s
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="inbox", daemon=True)
+
+    def start(self) -> None:
+        """Returns at once."""
+        self._thread.start()
+
+    def end(self) -> None:
+        """Tells it to end; a line that hangs is broken off."""
+        self._stop.set()
+        self._collector.abort()
+
+    def join(self, timeout_s: float) -> None:
+        """Waits for its end; the rest (a name that is being resolved) ends with the process."""
+        self._thread.join(timeout_s)
+
+    def _run(self) -> None:
+        failures = 0
+        while not self._stop.is_set():
+            failures = 0 if self._look() else failures + 1
+            self._stop.wait(min(self._poll_s * 2 ** min(failures, 10), max(self._poll_s, INBOX_PAUSE_MAX_S)))
+
+    def _look(self) -> bool:
+        """Whether the look went well. One that takes too long is broken off: a server may answer a byte a minute."""
+        limit = threading.Timer(INBOX_LOOK_MAX_S, self._collector.interrupt)
+        limit.daemon = True
+        limit.start()
+        try:
+            outcomes = self._collector.collect(self._stop)
+        except (InboxUnreachable, StoreBusy) as error:
+            if not self._stop.is_set():
+                _log.warning("inbox_not_read", reason=str(error))
+            return False
+        except Exception as error:
+            # One mail can't end the watch; what it broke is tried again, and left behind after a few looks.
+            _log.error("inbox_broke", exc_info=error)
+            return False
+        finally:
+            limit.cancel()
+        if outcomes:
+            _log.info("inbox_read", **{outcome.name.lower(): count for outcome, count in outcomes.items()})
+        return True

@@ -10,6 +10,7 @@ from service import unsubscribe_link
 from service.enqueue import Intake, Letter, Parcel
 from service.errors import Gone, NotFound
 from service.models import Caller, NewMessage, Send, Status, Stream
+from service.settings import Settings
 from service.store import archive, history
 from service.store.database import Database
 from service.unsubscribe_link import Unsubscription
@@ -22,7 +23,7 @@ class Resender:
     database: Database
     intake: Intake
     clock: Callable[[], datetime]
-    public_url: str
+    settings: Settings
     signing_key: bytes
 
     def resend(self, message_id: str, caller: Caller) -> NewMessage:
@@ -55,7 +56,7 @@ class Resender:
         unsubscribe_url = None
         if old.stream is Stream.MARKETING:
             who = Unsubscription(old.recipient_hash, new_id)
-            unsubscribe_url = unsubscribe_link.url(self.public_url, who, key=self.signing_key)
+            unsubscribe_url = unsubscribe_link.url(self.settings.email_public_url, who, key=self.signing_key)
         copy = NewMessage(
             id=new_id,
             send_id=send.id,
@@ -66,7 +67,7 @@ class Resender:
             priority=old.priority,
             recipient=old.recipient,
             recipient_hash=old.recipient_hash,
-            envelope_from=old.envelope_from,
+            envelope_from=self.settings.envelope_from(new_id, key=self.signing_key),
             from_header=old.from_header,
             reply_to=old.reply_to,
             subject=old.subject,

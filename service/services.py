@@ -19,6 +19,7 @@ from service.access import Access
 from service.audit import Auditor
 from service.browse import Browser
 from service.cancel import Canceller
+from service.collect import Collector
 from service.consequence import Consequences, SoftBounces
 from service.deliver import Deliverer, boot_clock
 from service.delivery import queue
@@ -28,6 +29,7 @@ from service.delivery.queue import Huey
 from service.delivery.smtp import Server, SmtpTransport
 from service.enqueue import Intake
 from service.errors import ConfigurationError, NotFound
+from service.feedback.inbox import Inbox, InboxPlace
 from service.feedback.sns_line import SnsLine
 from service.figures import Figures
 from service.metrics import Metrics
@@ -93,6 +95,7 @@ class Services(Workbench):
     readiness: Readiness
     recorder: Recorder
     receiver: Receiver
+    collector: Collector | None
     resender: Resender
     suppressor: Suppressor
     unsubscriber: Unsubscriber
@@ -211,7 +214,8 @@ def build(
         readiness=Readiness(database, catalogue, transport, now),
         recorder=recorder,
         receiver=Receiver(settings.email_sns_topic_arns, _sns_line(settings), recorder.record_all, recorder.knows, now),
-        resender=Resender(database, intake, now, settings.email_public_url, pseudonym_key),
+        collector=_collector(settings, database, recorder, pseudonym_key, now),
+        resender=Resender(database, intake, now, settings, pseudonym_key),
         suppressor=Suppressor(database, pseudonym_key, now),
         unsubscriber=Unsubscriber(database, pseudonym_key, now),
         sign_in=SignIn(access.find, access.holder, signing_key(secret_key, admin_token), now),
@@ -284,6 +288,27 @@ def _sns_line(settings: Settings) -> SnsLine:
     if line.ca_file is not None:
         _ = line.context
     return line
+
+
+def _collector(
+    settings: Settings, database: Database, recorder: Recorder, signing_key: bytes, clock: Callable[[], datetime]
+) -> Collector | None:
+    """What reads the mailbox of returned mail, where there is one. Raises ConfigurationError like `_sns_line`."""
+    if settings.email_inbox_host is None:
+        return None
+    password = settings.email_inbox_password.get_secret_value() if settings.email_inbox_password else ""
+    place = InboxPlace(
+        host=settings.email_inbox_host,
+        port=settings.email_inbox_port,
+        user=settings.email_inbox_user or "",
+        password=password,
+        tls=settings.email_inbox_tls,
+        folder=settings.email_inbox_folder,
+        ca_file=settings.email_inbox_ca_file,
+        timeout_s=settings.email_inbox_timeout_seconds,
+    )
+    deletes = settings.email_inbox_delete
+    return Collector(Inbox(place), database, recorder.record, signing_key, clock, deletes=deletes)
 
 
 def _server(settings: Settings, mailbox: Mailbox | None, mailbox_port: int) -> Server:

@@ -10,8 +10,18 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo, available_timezones
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError, field_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
+from service import addresses, return_path
 from service.errors import ConfigurationError
 from service.models import Scope
 
@@ -111,6 +121,35 @@ class Settings(BaseModel):
     email_sns_host_override: str | None = Field(
         None, description="host:port that is connected to in place of any host of Amazon SNS, for tests"
     )
+    email_bounce_address: str | None = Field(
+        None,
+        description="Address that mail comes back to, NAME@DOMAIN; NAME+anything@DOMAIN must arrive in the same"
+        " mailbox. Without it mail comes back to SMTP_FROM_EMAIL, and what comes back is not read",
+    )
+    email_inbox_host: str | None = Field(
+        None, description="IMAP server with the mailbox of EMAIL_BOUNCE_ADDRESS; without it no mailbox is read"
+    )
+    email_inbox_port: int = Field(993, ge=1, le=65535, description="Port of the IMAP server")
+    email_inbox_user: str | None = Field(None, description="User of that mailbox")
+    email_inbox_password: SecretStr | None = Field(None, description="Password of that mailbox")
+    email_inbox_tls: Literal["implicit", "starttls", "none"] = Field(
+        "implicit", description="How the line to the IMAP server is encrypted: implicit, starttls or none"
+    )
+    email_inbox_ca_file: Path | None = Field(
+        None, description="PEM file of an additional certificate authority for the IMAP server"
+    )
+    email_inbox_folder: str = Field(
+        "INBOX", min_length=1, pattern=r"^[ -~]+$", description="Folder of that mailbox, as the server writes its name"
+    )
+    email_inbox_poll_seconds: float = Field(
+        60.0, ge=0.1, le=86400, description="Time between two looks into that mailbox, seconds"
+    )
+    email_inbox_timeout_seconds: float = Field(
+        20.0, gt=0, le=600, description="Time-out of each step of a look into that mailbox, seconds"
+    )
+    email_inbox_delete: bool = Field(
+        False, description="Delete mails from that folder once they are read; without it none is touched"
+    )
     email_timezone: str = Field("Africa/Porto-Novo", description="Time zone of a calendar day in limits")
 
     email_max_attachment_size_mb: int = Field(
@@ -173,6 +212,19 @@ class Settings(BaseModel):
             raise ValueError(f"only send and read may be given to everybody, not {', '.join(wrong)}")
         return value
 
+    @field_validator("email_bounce_address")
+    @classmethod
+    def _signable_address(cls, value: str | None) -> str | None:
+        if value is None:
+            return None
+        address = addresses.parse(value)  # AddressInvalid is a ValueError, and a sentence
+        if not address.local.isascii() or len(address.local) > return_path.MAX_NAME_LENGTH:
+            most = return_path.MAX_NAME_LENGTH
+            raise ValueError(
+                f"write a name of at most {most} ASCII characters before the @: a signature is added to it"
+            )
+        return address.wire
+
     @field_validator("email_sns_topic_arns")
     @classmethod
     def _known_topics(cls, value: tuple[str, ...]) -> tuple[str, ...]:
@@ -203,6 +255,21 @@ class Settings(BaseModel):
         if value is not None and not value.startswith(known):
             raise ValueError("write sqlite:///FILE, redis://HOST, valkey://HOST or postgresql://USER@HOST/NAME")
         return value
+
+    @model_validator(mode="after")
+    def _whole_inbox(self) -> "Settings":
+        if self.email_inbox_host is not None:
+            needed = ("email_bounce_address", "email_inbox_user", "email_inbox_password")
+            missing = [name.upper() for name in needed if getattr(self, name) is None]
+            if missing:
+                raise ValueError(f"EMAIL_INBOX_HOST is of no use without {' and '.join(missing)}")
+        return self
+
+    def envelope_from(self, message_id: str, *, key: bytes) -> str:
+        """The envelope sender of one message: its signed return path, where there is an address for that."""
+        if self.email_bounce_address is None:
+            return self.smtp_from_email
+        return return_path.signed(self.email_bounce_address, message_id, key=key)
 
     @property
     def tls_mode(self) -> Literal["starttls", "implicit", "none"]:
@@ -272,10 +339,14 @@ def weaknesses(settings: Settings) -> list[str]:
             warnings.append(f"{name.upper()} is shorter than {_GOOD_SECRET_LENGTH} characters and can be guessed")
     if settings.smtp_host is not None and settings.tls_mode == "none":
         warnings.append("SMTP is not encrypted: mail and password can be read on the way")
+    if settings.email_inbox_host is not None and settings.email_inbox_tls == "none":
+        warnings.append("The line to the IMAP server is not encrypted: mail and password can be read on the way")
     return warnings
 
 
 def _sentence(problem: Any) -> str:
-    name = str(problem["loc"][0]).upper() if problem["loc"] else "settings"
     message = str(problem["msg"]).removeprefix("Value error, ")
+    if not problem["loc"]:  # settings that don't go together
+        return message
+    name = str(problem["loc"][0]).upper()
     return f"{name}: {message[:1].lower()}{message[1:]} ({Settings.model_fields[name.lower()].description})"

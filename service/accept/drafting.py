@@ -222,7 +222,7 @@ class Drafter:
             priority=policy.priority,
             recipient=recipient.spelling,
             recipient_hash=recipient_hash,
-            envelope_from=settings.smtp_from_email,
+            envelope_from=settings.envelope_from(message_id, key=self.pseudonym_key),
             from_header=rendered.from_header or addresses.header(settings.smtp_from_name, settings.smtp_from_email),
             reply_to=order.reply_to or rendered.reply_to or settings.smtp_reply_to,
             subject=rendered.subject,

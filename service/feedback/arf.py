@@ -1,38 +1,41 @@
 """Complaints: the Abuse Reporting Format, RFC 5965."""
 
-from service.feedback.dsn import shorten
+from service.feedback.dsn import MAX_RECIPIENTS, shorten
 from service.feedback.mail_parts import Part, read_headers
 from service.feedback.mention import address_of, addresses_in
-from service.feedback.reading import MailKind, Statement
+from service.feedback.reading import MailKind, Reading, Statement
+from service.feedback.returned import message_id
 
 #: RFC 5965, 7.3 and RFC 6430: kinds of feedback that do not say "this was not wanted".
 NOT_A_COMPLAINT = frozenset({"not-spam", "auth-failure", "dmarc"})
 
 
-def read_complaint(mail: Part, returned: Part | None) -> list[Statement] | None:
+def read_complaint(mail: Part, returned: Part | None) -> Reading | None:
     """Who complains, as a feedback report and the mail returned with it tell; None where this is no such report.
 
-    Redacted addresses (RFC 6590) are left out. Feedback that is no complaint says nothing (`MailKind.NONE`) of whom
-    it names.
+    Redacted addresses (RFC 6590) are left out, so that a complaint may name nobody. Feedback that is no complaint says
+    nothing (`MailKind.NONE`) of whom it names.
     """
     reports = [part for part in mail.walk() if part.content_type == "message/feedback-report"]
     if not reports:
         return _unformatted(mail, returned)
     fields = read_headers(reports[0].text)
-    kind = fields.header("feedback-type").strip().lower()
+    feedback = fields.header("feedback-type").strip().lower()
     named = [address_of(value) for name in ("original-rcpt-to", "removal-recipient") for value in fields.every(name)]
     people = list(dict.fromkeys(address for address in named if address))
     if not people and returned is not None:
         for name in ("x-hmxmroriginalrecipient", "x-original-to", "delivered-to", "to"):
             people = people or [address for value in returned.every(name) for address in addresses_in(value)]
-    said = MailKind.NONE if kind in NOT_A_COMPLAINT else MailKind.COMPLAINT
-    words = shorten(f"{kind} {fields.header('user-agent')}") or None
-    return [Statement(said, address, subtype=kind or None, diagnostic=words) for address in people]
+    kind = MailKind.NONE if feedback in NOT_A_COMPLAINT else MailKind.COMPLAINT
+    words = shorten(f"{feedback} {fields.header('user-agent')}") or None
+    statements = [Statement(kind, address, subtype=feedback or None, diagnostic=words) for address in people]
+    return Reading(kind, tuple(statements[:MAX_RECIPIENTS]), message_id(returned))
 
 
-def _unformatted(mail: Part, returned: Part | None) -> list[Statement] | None:
+def _unformatted(mail: Part, returned: Part | None) -> Reading | None:
     """Microsoft's Junk Mail Reporting Program sends the mail alone, its recipient in a header of their own."""
     value = returned.header("x-hmxmroriginalrecipient") if returned is not None else ""
     if not value or mail.content_type == "multipart/report":
         return None
-    return [Statement(MailKind.COMPLAINT, address, subtype="abuse") for address in addresses_in(value)]
+    statements = [Statement(MailKind.COMPLAINT, address, subtype="abuse") for address in addresses_in(value)]
+    return Reading(MailKind.COMPLAINT, tuple(statements[:MAX_RECIPIENTS]), message_id(returned))

@@ -20,23 +20,21 @@ _log = structlog.get_logger("feedback")
 def read_bounce(raw: bytes) -> Reading:
     """What this mail says became of other mail."""
     try:
-        return _read(raw)
+        return read_mail(read(raw), raw)
     except Exception as error:  # anybody may send a mail; a fault of ours must not keep others from being read
         _log.error("mail_could_not_be_read", size_bytes=len(raw), exc_info=error)
         return Reading(MailKind.NONE)
 
 
-def _read(raw: bytes) -> Reading:
-    mail = read(raw)
+def read_mail(mail: Part, raw: bytes) -> Reading:
+    """The same of a mail whose parts are known already; a fault of ours is raised."""
     notification = read_notification(mail)
     if notification is not None:
         return notification
     returned = find_returned(mail)
-    complaints = arf.read_complaint(mail, returned)
-    if complaints is not None:
-        said_nothing = complaints and all(one.kind is MailKind.NONE for one in complaints)
-        kind = MailKind.NONE if said_nothing else MailKind.COMPLAINT
-        return Reading(kind, tuple(complaints), message_id(returned))
+    complaint = arf.read_complaint(mail, returned)
+    if complaint is not None:
+        return complaint
     if _is_receipt(mail):
         return Reading(MailKind.NONE, (), message_id(returned))
     statements = dsn.read_statuses(mail)

@@ -27,6 +27,7 @@ FLOORS = [
         "interpreter",
         "suppression_file",
         "unsubscribe_link",
+        "return_path",
     },
     {
         "templates",
@@ -50,6 +51,7 @@ FLOORS = [
         "browse",
         "cancel",
         "check",
+        "collect",
         "deliver",
         "inspection",
         "examine",
@@ -100,6 +102,7 @@ HOMES = {
     "zstandard": ["store.codec"],
     "flufl": ["feedback.mailman"],
     "prometheus_client": ["metrics", "observe"],
+    "imaplib": ["feedback.inbox"],
 }
 
 
