@@ -13,6 +13,17 @@ need_chromium() {
   find_chromium || fail "Chromium was installed, but none of its names is on PATH"
 }
 
+need_dovecot() {
+  find_dovecot && return
+  install_packages "Dovecot" "the tests of the mailbox that mail comes back to" dovecot-imapd
+  find_dovecot || fail "Dovecot was installed, but it is neither on PATH nor in /usr/sbin"
+}
+
+# It lies in /usr/sbin on Debian, which is on root's PATH alone.
+find_dovecot() {
+  command -v dovecot >/dev/null || [ -x /usr/sbin/dovecot ] || [ -x /usr/local/sbin/dovecot ]
+}
+
 find_chromium() {
   local name
   for name in chromium chromium-browser google-chrome; do

@@ -7,7 +7,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-pytest_plugins = ["servers"]
+pytest_plugins = ["servers", "dovecot"]
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -165,11 +165,10 @@ def _log_in(line: imaplib.IMAP4, place: InboxPlace) -> None:
         line.authenticate("PLAIN", lambda _: f"\0{place.user}\0{place.password}".encode())
     else:
         line.login(place.user, place.password)
-    line.capability()
     # The library asks once, before the login; what is offered after it may be more.
-    answered = line.untagged_responses.get("CAPABILITY")
-    if answered and isinstance(answered[-1], bytes):
-        line.capabilities = tuple(answered[-1].decode("ascii", "replace").upper().split())
+    offered = line.capability()[1][-1]
+    if isinstance(offered, bytes):
+        line.capabilities = tuple(offered.decode("ascii", "replace").upper().split())
 
 
 def _select(line: imaplib.IMAP4, folder: str, *, writable: bool) -> InboxLine:

@@ -77,7 +77,7 @@ class Checkout:
             "python-of-the-test",
             PYTHON.format(python=sys.executable, pip=pip, version=f"{sys.version_info.major}.{sys.version_info.minor}"),
         )
-        for name in ("chromium", "git"):
+        for name in ("chromium", "dovecot", "git"):
             self.program(name, "#!/bin/sh\n")
         self.elsewhere = folder
 
