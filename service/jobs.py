@@ -76,6 +76,8 @@ class Worker:
         if self._counts is not None:
             self._counts.join(ABORT_S)
         self._purging.join(ABORT_S)
+        if self._inbox is not None:
+            self._inbox.join(ABORT_S)
 
     def _purge(self) -> None:
         """A thread of its own, since rings must not wait for it; it ends between two steps."""
@@ -92,8 +94,6 @@ class Worker:
             except Exception as error:
                 # What was not done is still due, and done next time.
                 _log.error("purge_broke", exc_info=error)
-        if self._inbox is not None:
-            self._inbox.join(ABORT_S)
 
     def _run(self) -> None:
         while not self._stop.is_set():
