@@ -11,13 +11,17 @@ from service import addresses, letter
 from service.delivery.mime import Transfer
 from service.errors import Gone, InvalidRequest, NotFound, Problem
 from service.models import Attachment, AttachmentInfo, Body, Caller, Event, Message, Scope, Status
-from service.store import history, lateness, tallies
+from service.store import history, lateness, tallies, words
 from service.store.database import Database
 from service.store.history import MessageQuery, Page
 from service.store.tallies import Tally
 
 __all__ = ["Auditor", "Page", "Story", "Tally"]
 
+#: What is younger need not be in the index of words.
+NOT_BEHIND = timedelta(minutes=5)
+#: Words of one search.
+MAX_TERMS = 8
 #: How far back `late` looks.
 LATE_SINCE = timedelta(days=30)
 
@@ -48,11 +52,18 @@ class Auditor:
         source_endpoint: str | None = None,
         since: str | None = None,
         until: str | None = None,
+        text: str | None = None,
         limit: int = 50,
         cursor: str | None = None,
     ) -> Page:
-        """A page of messages, newest first. Raises InvalidRequest with every wrong parameter."""
+        """A page of messages, newest first; `text` is words that must all be there, `tech*` the beginning of one.
+
+        Raises InvalidRequest with every wrong parameter.
+        """
         problems: list[Problem] = []
+        terms = words.terms_of(text) if text is not None else []
+        if text is not None and not 1 <= len(terms) <= MAX_TERMS:
+            problems.append(Problem("", "text", f"text: write 1 to {MAX_TERMS} words of two characters or more"))
         query = MessageQuery(
             to_hash=self._hash(to, problems) if to is not None else None,
             status=_status(status, problems) if status is not None else None,
@@ -65,10 +76,19 @@ class Auditor:
             problems.append(Problem("", "limit", "limit: write a number from 1 to 1000"))
         if not problems:
             try:
+                if terms:
+                    return words.search(self.database, terms, query, limit=limit, cursor=cursor, now=self.clock())
                 return history.search(self.database, query, limit=limit, cursor=cursor, now=self.clock())
             except ValueError:
                 problems.append(Problem("", "cursor", "cursor: take it from `next` of the page before"))
         raise InvalidRequest("A parameter of this list is wrong.", problems)
+
+    def searchable_up_to(self) -> datetime | None:
+        """Where the index of words ends, while it is behind; None where it has everything."""
+        at = words.indexed_up_to(self.database)
+        newer = MessageQuery(since=at + timedelta(microseconds=1), until=self.clock() - NOT_BEHIND)
+        page = history.search(self.database, newer, limit=1, now=self.clock())
+        return at if page.total > words.MAX_LOOKED_THROUGH else None
 
     def tally(
         self,

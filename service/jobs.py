@@ -15,6 +15,9 @@ from service.services import Services
 #: Rings may be lost (a queue that is deleted, a task that dies with its worker): the rows are looked at this often.
 LOOK_EVERY_S = 1.0
 
+#: How often what was accepted is looked at for words to find it by.
+INDEX_EVERY_S = 5.0
+
 #: Looked at each hour: the daily purge has its hour, and one that was missed is made up for.
 PURGE_AT_MINUTE = "17"
 
@@ -30,7 +33,7 @@ _log = structlog.get_logger("worker")
 
 
 class Worker:
-    """Drains what is due whenever a ring comes, and once a second without one; purges once a day.
+    """Drains what is due whenever a ring comes, and once a second without one; purges once a day; indexes words.
 
     `leaves_counts`: it has a process of its own, which nobody asks for figures.
     """
@@ -42,6 +45,7 @@ class Worker:
         self._thread = threading.Thread(target=self._run, name="worker", daemon=True)
         self._is_due = threading.Event()
         self._purging = threading.Thread(target=self._purge, name="purge", daemon=True)
+        self._indexing = threading.Thread(target=self._index, name="index", daemon=True)
         services.queue.task(name="deliver_due")(self._wake.set)
         services.queue.periodic_task(crontab(minute=PURGE_AT_MINUTE), name="purge_due")(self._is_due.set)
         self._consumer = Consumer(services.queue)
@@ -60,6 +64,7 @@ class Worker:
         self._purging.start()
         if self._inbox is not None:
             self._inbox.start()
+        self._indexing.start()
 
     def stop(self) -> None:
         """No new claims; what is on the wire ends, or is broken off after a while and its lease given back."""
@@ -78,6 +83,7 @@ class Worker:
         self._purging.join(ABORT_S)
         if self._inbox is not None:
             self._inbox.join(ABORT_S)
+        self._indexing.join(ABORT_S)
 
     def _purge(self) -> None:
         """A thread of its own, since rings must not wait for it; it ends between two steps."""
@@ -94,6 +100,17 @@ class Worker:
             except Exception as error:
                 # What was not done is still due, and done next time.
                 _log.error("purge_broke", exc_info=error)
+
+    def _index(self) -> None:
+        """A thread of its own: words may wait, mail may not."""
+        while not self._stop.wait(INDEX_EVERY_S):
+            try:
+                self._services.indexer.catch_up(self._stop)
+            except StoreBusy as error:
+                _log.warning("store_busy", task="index", reason=str(error))
+            except Exception as error:
+                # The next look begins where this one ended.
+                _log.error("index_broke", exc_info=error)
 
     def _run(self) -> None:
         while not self._stop.is_set():

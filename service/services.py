@@ -32,6 +32,7 @@ from service.errors import ConfigurationError, NotFound
 from service.feedback.inbox import Inbox, InboxPlace
 from service.feedback.sns_line import SnsLine
 from service.figures import Figures
+from service.index import Indexer
 from service.metrics import Metrics
 from service.models import Scope
 from service.observe import Observer
@@ -81,6 +82,7 @@ class Services(Workbench):
     transport: Transport
     mailbox: Mailbox | None
     access: Access
+    indexer: Indexer
     intake: Intake
     acceptor: Acceptor
     deliverer: Deliverer
@@ -176,6 +178,7 @@ def build(
         transport=transport,
         mailbox=mailbox,
         access=access,
+        indexer=Indexer(database, now),
         intake=intake,
         acceptor=Acceptor(
             database,

@@ -1,12 +1,16 @@
 """Numbered SQL, only ever added to: `sql/NNNN_name.sql`, one text for both databases.
 
+Where one of them needs a word more, a comment says it for that one alone: `/*SQLite: WITHOUT ROWID */`.
+
 Each column has a comment that says what anonymising does to it; a test reads them.
 """
 
+import re
 from datetime import UTC, datetime
 from pathlib import Path
 
 from service.store.database import Database, Transaction
+from service.store.database.contract import Dialect
 from service.store.database.statements import split
 
 _SCRIPTS = Path(__file__).parent / "sql"
@@ -36,10 +40,15 @@ def _migrate(tx: Transaction) -> list[str]:
     applied = {row["name"] for row in tx.execute("SELECT name FROM schema_migrations")}
     missing = {name: script for name, script in scripts().items() if name not in applied}
     for name, script in missing.items():
-        for statement in split(script):
+        for statement in split(_for(tx.dialect, script)):
             tx.execute(statement)
         tx.execute(
             "INSERT INTO schema_migrations (name, applied_at) VALUES (:name, :applied_at)",
             {"name": name, "applied_at": datetime.now(UTC)},
         )
     return list(missing)
+
+
+def _for(dialect: Dialect, script: str) -> str:
+    name = {"sqlite": "SQLite", "postgresql": "PostgreSQL"}[dialect]
+    return re.sub(rf"/\*{name}: (.*?)\*/", r"\1", script)

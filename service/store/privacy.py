@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from typing import Literal
 
 from service.models import Event, EventType
+from service.store import words
 from service.store.database import Reader, Transaction, listed
 from service.store.messages import IDEMPOTENCY_WINDOW
 from service.store.timeline import add_event
@@ -26,6 +27,8 @@ TABLES = (
     "marketing_claims",
     "feedback_seen",
     "feedback_early",
+    "search_entries",
+    "search_words",
 )
 #: Nothing is left to try: the states in which a message may be anonymised or deleted.
 _ENDED = "status NOT IN ('queued', 'sending')"
@@ -249,6 +252,7 @@ def _forget_contents(tx: Transaction, message_ids: Collection[str]) -> None:
     names, params = listed("id", message_ids)
     tx.execute(f"DELETE FROM email_bodies WHERE message_id IN ({names})", params)
     tx.execute(f"DELETE FROM email_attachments WHERE message_id IN ({names})", params)
+    words.forget(tx, message_ids)
 
 
 def _forget_requests(tx: Transaction, send_ids: Collection[str], now: datetime) -> None:

@@ -13,7 +13,9 @@ from service.models import Event, Message, Scope
 from service.web.auth import caller_of, require, services_of
 from service.web.parameters import number, parameters
 
-_PARAMETERS = frozenset({"to", "status", "template_key", "source_endpoint", "since", "until", "limit", "cursor"})
+_PARAMETERS = frozenset(
+    {"to", "status", "template_key", "source_endpoint", "since", "until", "text", "limit", "cursor"}
+)
 
 #: A mail is somebody else's HTML: no script, no form, no request, and no access to our origin.
 _SANDBOX = "sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src data:; frame-ancestors 'none'"

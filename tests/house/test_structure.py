@@ -53,6 +53,7 @@ FLOORS = [
         "check",
         "collect",
         "deliver",
+        "index",
         "inspection",
         "examine",
         "observe",

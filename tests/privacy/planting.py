@@ -130,6 +130,7 @@ def let_pass(services: Services, clock: Clock, canaries: Canaries) -> None:
     )  # fmt: skip
     services.recorder.record("early", "sns", [early])
     clock.now += timedelta(days=2)
+    assert services.indexer.catch_up() > 0
 
 
 def found_in(files: Iterable[Path], words: Iterable[str]) -> set[str]:

@@ -50,6 +50,8 @@ def key_of(table: str, row: Row) -> tuple[Any, ...]:
         "attachment_blobs": ("sha256",),
         "archive_dictionaries": ("sha256",),
         "email_template_revisions": ("revision",),
+        "search_entries": ("n",),
+        "search_words": ("word", "n"),
     }
     return tuple(row[name] for name in names.get(table, ("id",)))
 

@@ -149,3 +149,13 @@ def test_the_overview_says_what_waits_and_comes_alive(service: Running, client: 
         lines = stream.iter_lines()
         assert next(line for line in lines if line.startswith("event:")) == "event: part"
         assert '"id": "standing"' in next(line for line in lines if line.startswith("data:"))
+
+
+def test_messages_are_found_by_their_words(service: Running, client: httpx.Client) -> None:
+    message_id = send(service, "words@verbatim.example", metadata={"ticket": "Réf-4711"})
+    for text in ("ref 4711", "VERBATIM", "bienv* 4711"):
+        assert message_id in client.get("/admin/messages", params={"text": text}).text
+    assert message_id not in client.get("/admin/messages", params={"text": "4711 absent"}).text
+    listed = service.admin.get("/api/v1/email/messages", params={"text": "4711"}).json()
+    assert [item["id"] for item in listed["items"]] == [message_id]
+    assert service.admin.get("/api/v1/email/messages", params={"text": "- ?"}).status_code == 422

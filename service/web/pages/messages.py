@@ -22,7 +22,7 @@ from service.web.pages.timeline import lines
 from service.web.pages.visit import form_of, signed_in, visit_of
 
 #: What the form may ask for; anything else in the address is ignored.
-FILTERS = ("to", "status", "template_key", "source_endpoint", "since", "until")
+FILTERS = ("to", "text", "status", "template_key", "source_endpoint", "since", "until")
 PAGE = 50
 #: Days of the chart.
 CHARTED_DAYS = 14
@@ -48,9 +48,11 @@ class MessagePages(Controller):
             page = services.auditor.search(limit=PAGE, cursor=cursor, **asked)
             return page, chart(services.auditor.tally(edges, **charted), language)
 
-        page, counts, problems = None, None, []
+        page, counts, problems, indexed_to = None, None, [], None
         try:
             page, counts = await anyio.to_thread.run_sync(look)
+            if "text" in asked:
+                indexed_to = await anyio.to_thread.run_sync(services.auditor.searchable_up_to)
         except InvalidRequest as error:
             problems = [problem.message for problem in error.problems]
         return show(
@@ -60,6 +62,7 @@ class MessagePages(Controller):
             page=page,
             chart=counts,
             problems=problems,
+            indexed_to=indexed_to,
             given=given,
             templates=sorted(services.catalogue.current.entries),
             states=list(Status),

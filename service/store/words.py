@@ -1,0 +1,280 @@
+"""Finding messages by words: taking words in, step by step and behind accepting; and finding.
+
+A word is a run of letters and digits, without case and accents, of 2 to 40 characters; it comes from the subject, the
+address, the variables' values and the caller's notes. What every mail of a template says is not in it: that is what the
+template's name finds. Messages that are not indexed yet are looked through one by one.
+"""
+
+import json
+import re
+import unicodedata
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from service.store.database import Reader, Transaction, listed
+from service.store.database.contract import Row
+from service.store.history import (
+    MAX_COUNTED,
+    MESSAGE_COLUMNS,
+    MessageQuery,
+    Page,
+    conditions_of,
+    make_cursor,
+    message_of,
+    parse_cursor,
+)
+
+#: Words of one message, the first ones; a mail with more is found by these.
+MAX_WORDS = 64
+MAX_WORD_LENGTH = 40
+#: Words that a beginning may stand for: `tech*`.
+MAX_EXPANDED = 20
+#: Messages after the index's end that a search looks through itself, the newest.
+MAX_LOOKED_THROUGH = 2_000
+_NOTHING_YET = (datetime(1970, 1, 1, tzinfo=UTC), "")
+_WORD = re.compile(r"[^\W_]{2,}")
+_TEXTS = "recipient_email, subject, variables, metadata"
+
+
+@dataclass(frozen=True, slots=True)
+class Term:
+    """A word that a message must hold, or with `is_beginning` the beginning of one."""
+
+    word: str
+    is_beginning: bool
+
+
+def terms_of(text: str) -> list[Term]:
+    """What a person typed: every word must be there; `tech*` is any word that begins so. [] where there is no word."""
+    terms: dict[Term, None] = {}
+    for piece in _folded(text).split():
+        found = [word[:MAX_WORD_LENGTH] for word in _WORD.findall(piece)]
+        for n, word in enumerate(found):
+            terms[Term(word, piece.endswith("*") and n == len(found) - 1)] = None
+    return list(terms)
+
+
+def index_step(tx: Transaction, *, before: datetime, limit: int) -> int:
+    """Takes in the next messages that were accepted before then; how many were looked at, 0 where nothing is left.
+
+    Anonymised ones have no words. Workers take turns, and with whoever anonymises a row meanwhile.
+    """
+    nothing_yet = {"at": _NOTHING_YET[0], "id": _NOTHING_YET[1]}
+    tx.execute(
+        "INSERT INTO search_progress (id, up_to_at, up_to_id) VALUES (1, :at, :id) ON CONFLICT (id) DO NOTHING",
+        nothing_yet,
+    )
+    lock = " FOR UPDATE" if tx.dialect == "postgresql" else ""
+    [progress] = tx.execute(f"SELECT up_to_at, up_to_id FROM search_progress WHERE id = 1{lock}")
+    share = " FOR SHARE" if tx.dialect == "postgresql" else ""
+    rows = tx.execute(
+        f"SELECT id, created_at, anonymised_at, {_TEXTS} FROM email_messages"
+        " WHERE (created_at, id) > (:at, :id) AND created_at < :before"
+        f" ORDER BY created_at, id LIMIT :limit{share}",
+        {"at": progress["up_to_at"], "id": progress["up_to_id"], "before": before, "limit": limit},
+    )
+    if not rows:
+        return 0
+    [last] = tx.execute("SELECT COALESCE(MAX(n), 0) AS n FROM search_entries")
+    entries: list[tuple[int, str]] = []
+    words: list[tuple[str, int]] = []
+    for row in rows:
+        if row["anonymised_at"] is None:
+            n = last["n"] + len(entries) + 1
+            entries.append((n, row["id"]))
+            words += [(word, n) for word in _words_of(row)]
+    tx.insert("search_entries", ("n", "of_message"), entries)
+    tx.insert("search_words", ("word", "n"), words)
+    tx.execute(
+        "UPDATE search_progress SET up_to_at = :at, up_to_id = :id WHERE id = 1",
+        {"at": rows[-1]["created_at"], "id": rows[-1]["id"]},
+    )
+    return len(rows)
+
+
+def forget(tx: Transaction, message_ids: Collection[str]) -> None:
+    """Takes these messages out of the index; deleting a message does so by itself."""
+    names, params = listed("id", message_ids)
+    tx.execute(f"DELETE FROM search_entries WHERE of_message IN ({names})", params)  # the words go by CASCADE
+
+
+def indexed_up_to(reader: Reader) -> datetime:
+    """When the last message of the index was accepted; 1970 where there is none."""
+    return _progress(reader)[0]
+
+
+def search(
+    reader: Reader, terms: Sequence[Term], query: MessageQuery, *, limit: int, cursor: str | None = None, now: datetime
+) -> Page:
+    """Messages that hold all terms, newest first; counts are capped. Raises ValueError for a bad cursor."""
+    place = parse_cursor(cursor) if cursor is not None else None
+    fresh = list(_looked_through(reader, terms, query, _progress(reader)))
+    total = len(fresh)
+    ids = [row["id"] for row in fresh if place is None or (row["created_at"], row["id"]) < place][: limit + 1]
+    if (source := _source(reader, terms)) is not None:
+        total += _count(reader, source, query)
+        if len(ids) <= limit:
+            ids += _indexed(reader, source, query, place=place, limit=limit + 1 - len(ids))
+    names, params = listed("id", ids)
+    rows = reader.read(
+        f"SELECT {MESSAGE_COLUMNS} FROM email_messages WHERE id IN ({names}) ORDER BY created_at DESC, id DESC", params
+    )
+    items = [message_of(row, now=now) for row in rows[:limit]]
+    more = len(rows) > limit and items
+    return Page(
+        items=items,
+        total=min(total, MAX_COUNTED),
+        total_capped=total > MAX_COUNTED,
+        next=make_cursor(items[-1].created_at, items[-1].id) if more else None,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Source:
+    """SQL for the numbers of the entries that hold all terms, and its parameters."""
+
+    sql: str
+    params: dict[str, Any]
+
+
+def _progress(reader: Reader) -> tuple[datetime, str]:
+    rows = reader.read("SELECT up_to_at, up_to_id FROM search_progress WHERE id = 1")
+    return (rows[0]["up_to_at"], rows[0]["up_to_id"]) if rows else _NOTHING_YET
+
+
+def _source(reader: Reader, terms: Sequence[Term]) -> _Source | None:
+    """The rarest term leads, each other one is looked up; None where a beginning stands for nothing."""
+    choices = [_expanded(reader, term) if term.is_beginning else [term.word] for term in terms]
+    if not all(choices):
+        return None
+    if len(choices) > 1:
+        choices.sort(key=lambda words: _how_many(reader, words))
+    params: dict[str, Any] = {}
+    parts = []
+    for t, words in enumerate(choices):
+        names, own = listed(f"word_{t}", words)
+        params |= own
+        if t > 0:
+            parts.append(f"EXISTS (SELECT 1 FROM search_words AS w{t} WHERE w{t}.word IN ({names}) AND w{t}.n = w0.n)")
+        elif len(words) == 1:  # in the order of the key: no sorting
+            lead = f"SELECT w0.n AS n FROM search_words AS w0 WHERE w0.word = {names}"
+        else:
+            several = f"SELECT DISTINCT n FROM search_words WHERE word IN ({names})"
+            lead = f"SELECT w0.n AS n FROM ({several}) AS w0 WHERE 1 = 1"
+    return _Source(" AND ".join([lead, *parts]), params)
+
+
+def _expanded(reader: Reader, term: Term) -> list[str]:
+    """Words that begin so, one look-up for each."""
+    words: list[str] = []
+    last = ""
+    while len(words) < MAX_EXPANDED:
+        rows = reader.read(
+            "SELECT MIN(word) AS word FROM search_words WHERE word >= :begin AND word > :last AND word < :end",
+            {"begin": term.word, "last": last, "end": f"{term.word}\U0010ffff"},
+        )
+        if rows[0]["word"] is None:
+            break
+        last = rows[0]["word"]
+        words.append(last)
+    return words
+
+
+def _how_many(reader: Reader, words: Sequence[str]) -> int:
+    names, params = listed("word", words)
+    rows = reader.read(
+        f"SELECT COUNT(*) AS total FROM (SELECT 1 FROM search_words WHERE word IN ({names}) LIMIT :most) AS counted",
+        {**params, "most": MAX_LOOKED_THROUGH},
+    )
+    return int(rows[0]["total"])
+
+
+def _indexed(
+    reader: Reader, source: _Source, query: MessageQuery, *, place: tuple[datetime, str] | None, limit: int
+) -> list[str]:
+    conditions, params = conditions_of(query)
+    if place is not None:
+        conditions.append("(created_at, id) < (:cursor_at, :cursor_id)")
+        params["cursor_at"], params["cursor_id"] = place
+        found = reader.read("SELECT n FROM search_entries WHERE of_message = :id", {"id": place[1]})
+        if found:  # everything that follows has a lower number
+            source = _Source(f"{source.sql} AND w0.n < :cursor_n", {**source.params, "cursor_n": found[0]["n"]})
+    rows = reader.read(
+        f"SELECT of_message FROM ({source.sql}) AS found JOIN search_entries ON search_entries.n = found.n"
+        f" JOIN email_messages ON email_messages.id = of_message{_where(conditions)}"
+        " ORDER BY found.n DESC LIMIT :limit",
+        {**source.params, **params, "limit": limit},
+    )
+    return [row["of_message"] for row in rows]
+
+
+def _count(reader: Reader, source: _Source, query: MessageQuery) -> int:
+    conditions, params = conditions_of(query)
+    joined = (
+        " JOIN search_entries ON search_entries.n = found.n"
+        f" JOIN email_messages ON email_messages.id = of_message{_where(conditions)}"
+    )
+    rows = reader.read(
+        f"SELECT COUNT(*) AS total FROM (SELECT 1 FROM ({source.sql}) AS found{joined if conditions else ''}"
+        " LIMIT :most) AS counted",
+        {**source.params, **params, "most": MAX_COUNTED + 1},
+    )
+    return int(rows[0]["total"])
+
+
+def _looked_through(
+    reader: Reader, terms: Sequence[Term], query: MessageQuery, after: tuple[datetime, str]
+) -> Iterator[Row]:
+    """What is not in the index yet and holds all terms, newest first."""
+    conditions, params = conditions_of(query)
+    conditions += ["(created_at, id) > (:after_at, :after_id)", "anonymised_at IS NULL"]
+    rows = reader.read(
+        f"SELECT id, created_at, {_TEXTS} FROM email_messages{_where(conditions)}"
+        " ORDER BY created_at DESC, id DESC LIMIT :most",
+        {**params, "after_at": after[0], "after_id": after[1], "most": MAX_LOOKED_THROUGH},
+    )
+    for row in rows:
+        words = _words_of(row)
+        if all(any(word.startswith(term.word) for word in words) if term.is_beginning else term.word in words
+               for term in terms):  # fmt: skip
+            yield row
+
+
+def _words_of(row: Row) -> dict[str, None]:
+    """The words of a message, each once, in the order in which they come."""
+    texts = [row["recipient_email"], row["subject"], *_values(row["variables"]), *_values(row["metadata"])]
+    words: dict[str, None] = {}
+    for text in texts:
+        for word in _WORD.findall(_folded(text)):
+            words[word[:MAX_WORD_LENGTH]] = None
+            if len(words) == MAX_WORDS:
+                return words
+    return words
+
+
+def _values(text: str) -> Iterator[str]:
+    """Texts and numbers of a JSON object, wherever they stand; names of fields are the template's, not the mail's."""
+    if text == "{}":
+        return
+    waiting: list[Any] = [json.loads(text)]
+    while waiting:
+        value = waiting.pop(0)
+        if isinstance(value, dict):
+            waiting = [*value.values(), *waiting]
+        elif isinstance(value, list):
+            waiting = [*value, *waiting]
+        elif isinstance(value, str | int | float) and not isinstance(value, bool):
+            yield str(value)
+
+
+def _folded(text: str) -> str:
+    if text.isascii():
+        return text.lower()
+    decomposed = unicodedata.normalize("NFKD", text)
+    return "".join(character for character in decomposed if not unicodedata.combining(character)).casefold()
+
+
+def _where(conditions: Sequence[str]) -> str:
+    return f" WHERE {' AND '.join(conditions)}" if conditions else ""
