@@ -48,6 +48,7 @@ class Purged:
     messages_deleted: int = 0
     suppressions_anonymised: int = 0
     rows_deleted: int = 0
+    keys_forgotten: int = 0
     files_deleted: int = 0
     is_finished: bool = False
     is_scrubbed: bool = False
@@ -111,20 +112,18 @@ class Purger:
         )
         work.repeat(lambda tx: privacy.delete_ended(tx, before=delete_before, limit=STEP_ROWS), "rows_deleted")
         work.repeat(lambda tx: reported.drop_early(tx, now=now, kept_for=KEPT_FOR), "rows_deleted")
-        work.repeat(lambda tx: archive.sweep_blobs(tx, now=now, limit=STEP_BLOBS), "files_deleted")
+        work.repeat(lambda tx: privacy.forget_keys(tx, now=now, limit=STEP_ROWS), "keys_forgotten")
+        work.sweep(now)
         return work.end(rewrites=rewrites)
 
     def scrub(self, *, rewrites: bool = False) -> bool:
         """Makes unreadable on the disk what purges have deleted; False where that must be tried again."""
-        began_at = self.clock()
+        now = self.clock()
         try:
-            is_scrubbed = self.database.scrub(privacy.TABLES, rewrites=rewrites)
+            return privacy.scrub(self.database, began_at=now, now=now, rewrites=rewrites)
         except StoreBusy as error:
             _log.warning("store_busy", task="scrub", reason=str(error))
             return False
-        if is_scrubbed:
-            self.database.write(lambda tx: privacy.end_purges(tx, began_until=began_at, now=self.clock()))
-        return is_scrubbed
 
     def _terms(self) -> tuple[datetime, datetime]:
         """What is older than the first is anonymised, what is older than the second is deleted."""
@@ -167,6 +166,13 @@ class _Work:
         while not self._stop.is_set() and self._write(step, counted):
             pass
 
+    def sweep(self, now: datetime) -> None:
+        """What attachments held that nothing refers to any more."""
+        orphans = archive.orphans(self._of.database, now=now)
+        while orphans and not self._stop.is_set():
+            batch, orphans = orphans[:STEP_BLOBS], orphans[STEP_BLOBS:]
+            self._write(lambda tx, batch=batch: archive.sweep_blobs(tx, batch, now=now), "files_deleted")  # type: ignore[misc]
+
     def end(self, *, rewrites: bool) -> Purged:
         done = replace(self._done, is_finished=not self._stop.is_set())
         if done.is_finished:
@@ -191,7 +197,7 @@ class _Work:
         def work(tx: Transaction) -> int:
             found = step(tx)
             if found:
-                is_anonymised = counted.endswith("anonymised")
+                is_anonymised = counted.endswith(("anonymised", "forgotten"))
                 privacy.count_purged(tx, self._id, "anonymised" if is_anonymised else "deleted", found)
             return found
 

@@ -36,6 +36,7 @@ from service.index import Indexer
 from service.metrics import Metrics
 from service.models import Scope
 from service.observe import Observer
+from service.person import Persons
 from service.preview import Previewer
 from service.publish import Publisher
 from service.purge import Purger
@@ -90,6 +91,7 @@ class Services(Workbench):
     auditor: Auditor
     browser: Browser
     canceller: Canceller
+    persons: Persons
     publisher: Publisher
     metrics: Metrics
     observer: Observer
@@ -200,6 +202,7 @@ def build(
         figures=Figures(database, now),
         browser=Browser(catalogue, database, budget(settings), authors),
         canceller=Canceller(database, now),
+        persons=Persons(database, pseudonym_key, now),
         previewer=Previewer(catalogue, settings),
         publisher=Publisher(
             settings.email_templates_dir,

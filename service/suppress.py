@@ -25,7 +25,7 @@ __all__ = ["Imported", "Suppression", "SuppressionPage", "Suppressor", "reason_o
 SuppressionScope = Literal["all", "marketing"]
 
 #: What `reason` may say after anonymising; other words are somebody's own, and go into `detail`.
-REASONS = frozenset({"bounce", "complaint", "unsubscribe", "manual"})
+REASONS = frozenset({"bounce", "complaint", "unsubscribe", "manual", "erasure"})
 MAX_PAGE = 1_000
 #: Lines of a file that share a transaction: others wait for the lock meanwhile.
 _LINES_AT_ONCE = 200

@@ -24,6 +24,7 @@ __all__ = [
     "forget_current",
     "is_kept",
     "latest_revision_of",
+    "orphans",
     "pack",
     "revision",
     "save_blobs",
@@ -79,17 +80,26 @@ def save_blobs(database: Database, attachments: Iterable[Attachment], *, now: da
     )
 
 
-def sweep_blobs(tx: Transaction, *, now: datetime, limit: int = 100) -> int:
-    """Deletes blobs that no message refers to and nobody has brought for an hour; returns how many."""
+def sweep_blobs(tx: Transaction, digests: Iterable[str], *, now: datetime) -> int:
+    """Deletes those of these blobs that no message refers to and nobody has brought for an hour; returns how many."""
+    names, params = listed("sha256", digests)
     return len(
         tx.execute(
-            "DELETE FROM attachment_blobs WHERE wanted_at < :before AND sha256 IN ("
-            " SELECT sha256 FROM attachment_blobs AS blob WHERE wanted_at < :before AND NOT EXISTS"
-            " (SELECT 1 FROM email_attachments AS used WHERE used.sha256 = blob.sha256)"
-            " ORDER BY wanted_at LIMIT :limit) RETURNING sha256",
-            {"before": now - ORPHAN_AGE, "limit": limit},
+            f"DELETE FROM attachment_blobs WHERE sha256 IN ({names}) AND wanted_at < :before AND NOT EXISTS"
+            " (SELECT 1 FROM email_attachments AS used WHERE used.sha256 = attachment_blobs.sha256) RETURNING sha256",
+            {**params, "before": now - ORPHAN_AGE},
         )
     )
+
+
+def orphans(reader: Reader, *, now: datetime) -> list[str]:
+    """What `sweep_blobs` would find; looking through all blobs must not hold the write lock."""
+    rows = reader.read(
+        "SELECT sha256 FROM attachment_blobs AS blob WHERE wanted_at < :before AND NOT EXISTS"
+        " (SELECT 1 FROM email_attachments AS used WHERE used.sha256 = blob.sha256)",
+        {"before": now - ORPHAN_AGE},
+    )
+    return [row["sha256"] for row in rows]
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,12 +6,12 @@ left alone: it can't be sent without its address.
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Literal
 
 from service.models import Event, EventType
 from service.store import words
-from service.store.database import Reader, Transaction, listed
+from service.store.database import Database, Reader, Transaction, listed
 from service.store.messages import IDEMPOTENCY_WINDOW
 from service.store.timeline import add_event
 
@@ -99,6 +99,18 @@ def anonymise(tx: Transaction, message_ids: Sequence[str], *, now: datetime, sou
     return done
 
 
+def forget_keys(tx: Transaction, *, now: datetime, limit: int) -> int:
+    """Empties idempotency keys that hold no more, with the digests of their requests; returns how many."""
+    return len(
+        tx.execute(
+            "UPDATE sends SET idempotency_key = NULL, request_digest = NULL WHERE id IN"
+            " (SELECT id FROM sends WHERE idempotency_key IS NOT NULL AND created_at < :over ORDER BY created_at"
+            " LIMIT :limit) RETURNING id",
+            {"over": now - IDEMPOTENCY_WINDOW, "limit": limit},
+        )
+    )
+
+
 def delete_older(tx: Transaction, *, before: datetime, limit: int, after: Place | None = None) -> Step:
     """Deletes the oldest messages that were to leave before then with all that hangs on them, and sends without any."""
     beyond = " AND (created_at, id) > (:after_at, :after_id)" if after is not None else ""
@@ -183,6 +195,17 @@ def end_purges(tx: Transaction, *, began_until: datetime, now: datetime) -> None
     )
 
 
+def scrub(database: Database, *, began_at: datetime, now: datetime, rewrites: bool = False) -> bool:
+    """Makes unreadable on the disk what purges that began until then have deleted; False: to be tried again.
+
+    `rewrites` also writes large tables anew: see `Database.scrub`. Raises StoreBusy.
+    """
+    if not database.scrub(TABLES, rewrites=rewrites):
+        return False
+    database.write(lambda tx: end_purges(tx, began_until=began_at, now=now))
+    return True
+
+
 def is_unscrubbed(reader: Reader) -> bool:
     """Whether a purge changed something that may still be read from the disk."""
     return bool(
@@ -205,6 +228,13 @@ def last_sign_of_life_at(reader: Reader) -> datetime | None:
         "SELECT MAX(began_at) AS seen_at FROM purges UNION ALL SELECT MAX(created_at) AS seen_at FROM email_messages"
     )
     return max((row["seen_at"] for row in rows if row["seen_at"] is not None), default=None)
+
+
+def files_of(reader: Reader, message_ids: Sequence[str]) -> list[str]:
+    """The digests of what is attached to these messages."""
+    names, params = listed("id", message_ids)
+    rows = reader.read(f"SELECT DISTINCT sha256 FROM email_attachments WHERE message_id IN ({names})", params)
+    return sorted(row["sha256"] for row in rows)
 
 
 @dataclass(frozen=True, slots=True)
@@ -261,7 +291,7 @@ def _forget_requests(tx: Transaction, send_ids: Collection[str], now: datetime) 
     tx.execute(
         f"UPDATE sends SET idempotency_key = NULL, request_digest = NULL WHERE id IN ({names}) AND (created_at < :over"
         " OR NOT EXISTS (SELECT 1 FROM email_messages WHERE send_id = sends.id AND anonymised_at IS NULL))",
-        {**params, "over": now - IDEMPOTENCY_WINDOW - timedelta(seconds=1)},
+        {**params, "over": now - IDEMPOTENCY_WINDOW},
     )
 
 

@@ -9,7 +9,7 @@ import uuid_utils
 from typing_extensions import override
 
 from service.models import Event, Status, Stream
-from service.store.database import Transaction, listed
+from service.store.database import Reader, Transaction, listed
 from service.store.database.contract import Row
 from service.store.timeline import legible
 
@@ -158,6 +158,17 @@ def take_matching(tx: Transaction, *, since: datetime | None, limit: int = 200) 
             {"since": since, "limit": limit},
         )
     )
+
+
+def early_reports(reader: Reader) -> list[Early]:
+    """All that is kept now, a day's at most."""
+    return _taken(reader.read("SELECT id, provider_id, report FROM feedback_early"))
+
+
+def forget_early(tx: Transaction, ids: Collection[str]) -> int:
+    """Ends the wait of these; returns how many."""
+    names, params = listed("id", sorted(ids))
+    return len(tx.execute(f"DELETE FROM feedback_early WHERE id IN ({names}) RETURNING id", params))
 
 
 def drop_early(tx: Transaction, *, now: datetime, kept_for: timedelta) -> int:

@@ -9,7 +9,7 @@ from litestar import Litestar, Response, Router
 from litestar.datastructures import State
 
 from service.services import Services, Workbench
-from service.web import health, mailbox, messages, send, suppressions, templates, unsubscribe, webhook
+from service.web import health, mailbox, messages, recipients, send, suppressions, templates, unsubscribe, webhook
 from service.web.pages import failures
 from service.web.pages.assets import Assets
 from service.web.pages.languages import Languages
@@ -48,6 +48,7 @@ def create_app(services: Services, *, lifespan: Lifespan | None = None) -> Lites
             templates.TemplateController,
             messages.MessageController,
             suppressions.SuppressionController,
+            recipients.RecipientController,
             unsubscribe.UnsubscribeController,
         ],
     )

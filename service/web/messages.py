@@ -44,7 +44,7 @@ class MessageController(Controller):
     async def show_message(self, request: Request[Any, Any, Any], message_id: FromPath[str]) -> dict[str, Any]:
         """One message with its timeline, for the admin and for the key that sent it."""
         auditor, caller = services_of(request).auditor, caller_of(request)
-        return _detail(await anyio.to_thread.run_sync(auditor.story, message_id, caller))
+        return as_detail(await anyio.to_thread.run_sync(auditor.story, message_id, caller))
 
     @get("/{message_id:str}/html", guards=[require(Scope.ADMIN)])
     async def show_html(self, request: Request[Any, Any, Any], message_id: FromPath[str]) -> Response[bytes]:
@@ -113,7 +113,7 @@ def _summary(message: Message) -> dict[str, Any]:
     }
 
 
-def _detail(story: Story) -> dict[str, Any]:
+def as_detail(story: Story) -> dict[str, Any]:
     message = story.message
     return _summary(message) | {
         "send_id": message.send_id,

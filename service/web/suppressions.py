@@ -28,7 +28,7 @@ class SuppressionController(Controller):
         limit, lifted = number(given.pop("limit", "50"), "limit"), truth(given.pop("lifted", "false"), "lifted")
         suppressor = services_of(request).suppressor
         page = await anyio.to_thread.run_sync(lambda: suppressor.search(limit=limit, lifted=lifted, **given))
-        return {"items": [_as_json(item) for item in page.items], "total": page.total, "next": page.next}
+        return {"items": [as_json(item) for item in page.items], "total": page.total, "next": page.next}
 
     @post("/", guards=[require(Scope.ADMIN)], status_code=201)
     async def suppress(self, request: Request[Any, Any, Any]) -> Response[dict[str, Any]]:
@@ -40,22 +40,22 @@ class SuppressionController(Controller):
 
         item, is_new = await anyio.to_thread.run_sync(work)
         headers = {"Location": f"/api/v1/email/suppressions/{item.id}"}
-        return Response(_as_json(item), status_code=201 if is_new else 200, headers=headers)
+        return Response(as_json(item), status_code=201 if is_new else 200, headers=headers)
 
     @get("/{suppression_id:str}", guards=[require(Scope.ADMIN)])
     async def show_suppression(self, request: Request[Any, Any, Any], suppression_id: FromPath[str]) -> dict[str, Any]:
         """One, lifted or not: who, when, why, and by which event."""
-        return _as_json(await anyio.to_thread.run_sync(services_of(request).suppressor.get, suppression_id))
+        return as_json(await anyio.to_thread.run_sync(services_of(request).suppressor.get, suppression_id))
 
     @delete("/{suppression_id:str}", guards=[require(Scope.ADMIN)], status_code=200)
     async def lift(self, request: Request[Any, Any, Any], suppression_id: FromPath[str]) -> dict[str, Any]:
         """Ends it, and keeps on record that it was, who ended it, when, and why (`reason`)."""
         reason = parameters(request, frozenset({"reason"})).get("reason")
         suppressor, caller = services_of(request).suppressor, caller_of(request)
-        return _as_json(await anyio.to_thread.run_sync(lambda: suppressor.lift(suppression_id, caller, reason=reason)))
+        return as_json(await anyio.to_thread.run_sync(lambda: suppressor.lift(suppression_id, caller, reason=reason)))
 
 
-def _as_json(item: Suppression) -> dict[str, Any]:
+def as_json(item: Suppression) -> dict[str, Any]:
     return {
         "id": item.id,
         "address": item.address,

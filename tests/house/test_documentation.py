@@ -9,7 +9,7 @@ from litestar.routes import HTTPRoute
 
 from service.cli.main import main
 from service.settings import Settings, load
-from service.web import health, mailbox, messages, send, suppressions, templates, unsubscribe, webhook
+from service.web import health, mailbox, messages, recipients, send, suppressions, templates, unsubscribe, webhook
 from service.web.pages.routes import CONTROLLERS
 
 ROOT = Path(__file__).parents[2]
@@ -65,6 +65,7 @@ def test_the_readme_lists_every_route() -> None:
         (templates.TemplateController, "/api/v1/email"),
         (messages.MessageController, "/api/v1/email"),
         (suppressions.SuppressionController, "/api/v1/email"),
+        (recipients.RecipientController, "/api/v1/email"),
         (unsubscribe.UnsubscribeController, "/api/v1/email"),
         (webhook.WebhookController, "/api/v1/email"),
         (health.HealthController, ""),

@@ -58,6 +58,7 @@ FLOORS = [
         "examine",
         "observe",
         "figures",
+        "person",
         "preview",
         "publish",
         "purge",

@@ -18,16 +18,6 @@ from verbs_support import Clock
 PLANTED = 1_000
 
 
-@pytest.fixture
-def canaries() -> Canaries:
-    return Canaries()
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
 def service(directory: Path, clock: Clock, canaries: Canaries, **changes: object) -> Services:
     templates = planting.write_templates(directory / "templates")
     settings = settings_for(directory, email_templates_dir=templates, **changes)

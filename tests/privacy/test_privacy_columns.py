@@ -1,39 +1,18 @@
 """Anonymising does to each column what the comment of that column says, on both databases."""
 
-from collections.abc import Iterator
-from contextlib import closing
-from pathlib import Path
 from typing import Any
 
 import planting
-import pytest
 from planting import Canaries
 
 from column_comments import said
-from running import settings_for
-from service.services import Services, build
+from service.services import Services
 from service.store.database import Database
 from service.store.database.contract import Row
 from verbs_support import Clock
 
 #: Tables that name no recipient, and so are not touched at all.
 UNTOUCHED = {"email_template_revisions", "email_templates", "archive_dictionaries", "api_keys"}
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-def services(request: pytest.FixtureRequest, tmp_path: Path, clock: Clock) -> Iterator[Services]:
-    changes: dict[str, Any] = {"email_templates_dir": planting.write_templates(tmp_path / "templates")}
-    if request.param == "postgresql":
-        changes["database_url"] = request.getfixturevalue("migrated_postgresql_url")
-    settings = settings_for(tmp_path, **changes)
-    transport = planting.transport_of(Canaries())
-    with closing(build(settings, transport=transport, clock=clock, boot=clock.boot)) as built:
-        yield built
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
 
 
 def tables(database: Database) -> dict[str, list[Row]]:

@@ -162,7 +162,8 @@ def test_blobs_are_kept_once_and_swept_when_nobody_wants_them(database: Database
     archive.save_blobs(database, [], now=letters.NOW)
 
     def sweep(tx: Transaction, minutes: int) -> int:
-        return archive.sweep_blobs(tx, now=letters.NOW + timedelta(minutes=minutes))
+        now = letters.NOW + timedelta(minutes=minutes)
+        return archive.sweep_blobs(tx, archive.orphans(tx, now=now), now=now)
 
     assert database.read("SELECT COUNT(*) AS n FROM attachment_blobs") == [{"n": 2}]
     assert database.write(partial(sweep, minutes=60)) == 0

@@ -13,6 +13,7 @@ from service.web.health import HealthController
 from service.web.mailbox import MailboxController
 from service.web.messages import MessageController
 from service.web.pages.routes import CONTROLLERS
+from service.web.recipients import RecipientController
 from service.web.send import BatchController, SendController
 from service.web.suppressions import SuppressionController
 from service.web.templates import TemplateController
@@ -40,6 +41,8 @@ SCOPES = {
     ("GET", "/messages/{message_id}/attachments/{n}"): Scope.ADMIN,
     ("POST", "/messages/{message_id}/resend"): Scope.ADMIN,
     ("POST", "/messages/{message_id}/cancel"): Scope.ADMIN,
+    ("GET", "/recipients/{address}"): Scope.ADMIN,
+    ("POST", "/recipients/{address}/erase"): Scope.ADMIN,
     ("GET", "/suppressions"): Scope.ADMIN,
     ("POST", "/suppressions"): Scope.ADMIN,
     ("GET", "/suppressions/{suppression_id}"): Scope.ADMIN,
@@ -68,6 +71,7 @@ def test_every_route_has_a_guard_with_its_scope() -> None:
         TemplateController,
         MessageController,
         SuppressionController,
+        RecipientController,
         UnsubscribeController,
         WebhookController,
         HealthController,

@@ -1,0 +1,132 @@
+"""person: everything about one person, or nothing any more."""
+
+import base64
+import json
+from dataclasses import asdict
+from typing import Any
+
+import click
+
+from service.cli.environment import read_settings
+from service.cli.mail import OPERATOR
+from service.models import Event
+from service.person import Erased, Known, Written
+from service.services import Services, build
+from service.suppress import reason_of
+
+_json = click.option("--json", "as_json", is_flag=True, help="For machines.")
+
+
+@click.group()
+def person() -> None:
+    """Tell or erase what is known about one person.
+
+    \b
+    Example:
+      rgz-email person export ada@example.com --json > ada.json
+    """
+
+
+@person.command()
+@click.argument("address")
+@click.option("--attachments", is_flag=True, help="With what the attachments hold (base64, in JSON only).")
+@_json
+def export(address: str, attachments: bool, as_json: bool) -> None:
+    """Print every message to this address, with timeline, content and variables, and every suppression.
+
+    \b
+    Example:
+      rgz-email person export ada@example.com --json --attachments > ada.json
+    """
+    services = build(read_settings(), delivers=False)
+    try:
+        known = services.persons.export(address)
+        rows = [_row(item) | {"attachments": _files(services, item, attachments)} for item in known.messages]
+    finally:
+        services.close()
+    if as_json:
+        suppressions = [asdict(item) | {"reason": reason_of(item)} for item in known.suppressions]
+        everything = {"address": address, "messages": rows, "suppressions": suppressions}
+        click.echo(json.dumps(everything, ensure_ascii=False, default=str))
+    else:
+        click.echo("\n".join(_told(known)))
+
+
+@person.command()
+@click.argument("address")
+@click.option("--dry-run", is_flag=True, help="Only count what would be done.")
+@click.option("--no-suppress", "suppresses", flag_value=False, default=True, help="Leave no suppression behind.")
+@_json
+def erase(address: str, dry_run: bool, suppresses: bool, as_json: bool) -> None:
+    """Take this person out of every message and suppression, now. What waits is cancelled.
+
+    A keyed hash of the address stays suppressed, so that nobody writes there again. Exits with 1 where a mail was on
+    its way just then, or bytes are left: then erase once more in a minute.
+
+    \b
+    Example:
+      rgz-email person erase ada@example.com --dry-run
+    """
+    services = build(read_settings(), delivers=False)
+    try:
+        persons = services.persons
+        done = persons.look(address) if dry_run else persons.erase(address, OPERATOR, suppresses=suppresses)
+    finally:
+        services.close()
+    if as_json:
+        click.echo(json.dumps({"dry_run": dry_run, **asdict(done)}))
+    else:
+        click.echo(_counted(done, dry_run))
+    raise SystemExit(0 if dry_run or (done.is_scrubbed and not done.messages_leaving) else 1)
+
+
+def _row(item: Written) -> dict[str, Any]:
+    return {
+        **asdict(item.message),
+        "variables": item.variables,
+        "html": item.body.html if item.body else None,
+        "text": item.body.text if item.body else None,
+        "events": [_event(event) for event in item.events],
+    }
+
+
+def _event(event: Event) -> dict[str, Any]:
+    return {**asdict(event), "at": event.at.isoformat()}
+
+
+def _files(services: Services, item: Written, with_content: bool) -> list[dict[str, Any]]:
+    rows = []
+    for info in item.attachments:
+        row = asdict(info)
+        if with_content:
+            data = services.auditor.attachment(item.message.id, info.n).data
+            row["data_base64"] = base64.b64encode(data).decode()
+        rows.append(row)
+    return rows
+
+
+def _told(known: Known) -> list[str]:
+    lines = [f"{known.address}: {len(known.messages)} messages, {len(known.suppressions)} suppressions"]
+    for item in known.messages:
+        message = item.message
+        lines.append(f"{message.created_at:%Y-%m-%d %H:%M}  {message.id}  {message.status:<12} {message.subject}")
+    for suppression in known.suppressions:
+        ended = ", lifted" if suppression.lifted_at else ""
+        lines.append(f"{suppression.since:%Y-%m-%d %H:%M}  {suppression.scope}: {reason_of(suppression)}{ended}")
+    return lines
+
+
+def _counted(done: Erased, dry_run: bool) -> str:
+    lines = [
+        f"{done.messages_anonymised} messages and {done.suppressions_anonymised} suppressions anonymised,"
+        f" {done.messages_cancelled} of the messages cancelled, {done.files_deleted} files of attachments deleted."
+    ]
+    if dry_run:
+        return f"It would be: {lines[0]}"
+    if done.files_waiting:
+        lines.append(f"{done.files_waiting} files came within the last hour; the next purge takes them.")
+    if done.messages_leaving:
+        lines.append(f"{done.messages_leaving} messages were on their way just now: erase once more in a minute.")
+    if not done.is_scrubbed:
+        lines.append("The last bytes are still on the disk: rgz-email purge --rewrite, at a quiet hour.")
+    return "\n".join(lines)

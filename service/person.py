@@ -1,0 +1,229 @@
+"""VERB: an address -> everything that is known about one person, or nothing any more.
+
+What a person may ask for (GDPR, articles 15, 17 and 20). Erasing is anonymising before its time; what stays is counted,
+and names nobody: so does the suppression that keeps the person from being written to again.
+"""
+
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+import structlog
+import uuid_utils
+
+from service import addresses
+from service.errors import InvalidRequest, Problem, StoreBusy
+from service.models import AttachmentInfo, Body, Caller, Event, EventType, Message, Status
+from service.store import archive, history, limits, privacy, reported, timeline
+from service.store.database import Database, Transaction
+from service.store.limits import Suppression
+
+#: Messages of one transaction.
+STEP_MESSAGES = 50
+#: Contents of files of one transaction, up to 10 MiB each.
+STEP_FILES = 4
+_MAX_SUPPRESSIONS = 1_000
+
+_log = structlog.get_logger("person")
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """A message to this person, with all that is kept of it; `body` is None once it is anonymised."""
+
+    message: Message
+    variables: Mapping[str, Any]
+    body: Body | None
+    events: Sequence[Event]
+    attachments: Sequence[AttachmentInfo]
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """Everything about one person: messages, oldest first, and suppressions, lifted ones too."""
+
+    address: str
+    messages: Sequence[Written]
+    suppressions: Sequence[Suppression]
+
+
+@dataclass(frozen=True, slots=True)
+class Erased:
+    """What an erasure did. `messages_leaving` were on the wire just then: erase once more in a minute.
+
+    `files_waiting` came within the last hour, and may be wanted by a mail that is being accepted: the next purge takes
+    them. `is_scrubbed`: what is gone can't be read from the disk any more.
+    """
+
+    messages_anonymised: int = 0
+    messages_cancelled: int = 0
+    messages_leaving: int = 0
+    suppressions_anonymised: int = 0
+    files_deleted: int = 0
+    files_waiting: int = 0
+    is_suppressed: bool = False
+    is_scrubbed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Persons:
+    """Answers and erases by address. `pseudonym_key` turns one into the hash by which rows are found."""
+
+    database: Database
+    pseudonym_key: bytes
+    clock: Callable[[], datetime]
+
+    def export(self, address: str) -> Known:
+        """Raises InvalidRequest for what is no address, ArchiveCorrupt."""
+        recipient_hash = self._hash(address)
+        return Known(address, list(self._written(recipient_hash)), self._suppressions(recipient_hash))
+
+    def look(self, address: str) -> Erased:
+        """What an erasure would do now; nothing is changed. Raises InvalidRequest."""
+        recipient_hash = self._hash(address)
+        found = list(self._messages(recipient_hash))
+        in_clear = [message for message in found if message.anonymised_at is None]
+        leaving = sum(message.status is Status.SENDING for message in in_clear)
+        return Erased(
+            messages_anonymised=len(in_clear) - leaving,
+            messages_cancelled=sum(message.status is Status.QUEUED for message in in_clear),
+            messages_leaving=leaving,
+            suppressions_anonymised=sum(_is_in_clear(item) for item in self._suppressions(recipient_hash)),
+        )
+
+    def erase(self, address: str, caller: Caller, *, suppresses: bool = True) -> Erased:
+        """Cancels what waits, takes the person out of every row, and leaves nothing of it on the disk.
+
+        With `suppresses` a suppression of the keyed hash stays behind, for all mail. What others wrote about this
+        person into mails to others is not found. Raises InvalidRequest, StoreBusy: what was done by then stays done.
+        """
+        recipient_hash = self._hash(address)
+        now = self.clock()
+        purge_id = str(uuid_utils.uuid7())
+        self.database.write(lambda tx: self._begin(tx, purge_id, recipient_hash, caller, now, suppresses=suppresses))
+        cancelled = anonymised = 0
+        files: set[str] = set()
+        ids = privacy.ids_of(self.database, recipient_hash)
+        for start in range(0, len(ids), STEP_MESSAGES):
+            batch = ids[start : start + STEP_MESSAGES]
+            files |= set(privacy.files_of(self.database, batch))
+            step = self.database.write(lambda tx, batch=batch: self._step(tx, purge_id, batch, now))  # type: ignore[misc]
+            cancelled, anonymised = cancelled + step[0], anonymised + step[1]
+        emptied = self.database.write(lambda tx: self._forget_words(tx, purge_id, recipient_hash))
+        deleted, waiting = self._sweep(purge_id, sorted(files), now)
+        leaving = sum(message.anonymised_at is None for message in self._messages(recipient_hash))
+        done = Erased(
+            messages_anonymised=anonymised,
+            messages_cancelled=cancelled,
+            messages_leaving=leaving,
+            suppressions_anonymised=emptied,
+            files_deleted=deleted,
+            files_waiting=waiting,
+            is_suppressed=limits.active(self.database, recipient_hash, "all") is not None,
+            is_scrubbed=self._scrub(),
+        )
+        _log.info("erased", by=caller.name, anonymised=anonymised, cancelled=cancelled, leaving=leaving, purge=purge_id)
+        return done
+
+    def _begin(
+        self, tx: Transaction, purge_id: str, recipient_hash: str, caller: Caller, now: datetime, *, suppresses: bool
+    ) -> None:
+        privacy.begin_purge(tx, purge_id, source="erasure", now=now)
+        if suppresses:
+            suppression = Suppression(
+                id=str(uuid_utils.uuid7()),
+                address=None,
+                recipient_hash=recipient_hash,
+                scope="all",
+                reason="erasure",
+                source="erasure",
+                since=now,
+                created_by=caller.name,
+            )
+            limits.add(tx, suppression)
+
+    def _step(self, tx: Transaction, purge_id: str, ids: Sequence[str], now: datetime) -> tuple[int, int]:
+        """How many were cancelled, and how many anonymised."""
+        cancelled = 0
+        for message_id in ids:
+            if timeline.transition(tx, message_id, Status.CANCELLED, Event(EventType.CANCELLED, now, "erasure")):
+                limits.release_slot(tx, message_id)
+                cancelled += 1
+        done = privacy.anonymise(tx, ids, now=now, source="erasure")
+        privacy.count_purged(tx, purge_id, "anonymised", len(done))
+        return cancelled, len(done)
+
+    def _forget_words(self, tx: Transaction, purge_id: str, recipient_hash: str) -> int:
+        """What suppressions and reports without a message say about this person; how many suppressions that were."""
+        early = [one.id for one in reported.early_reports(tx) if self._is_about(one.report, recipient_hash)]
+        reported.forget_early(tx, early)
+        emptied = privacy.empty_suppressions_of(tx, recipient_hash)
+        privacy.count_purged(tx, purge_id, "anonymised", emptied + len(early))
+        return emptied
+
+    def _sweep(self, purge_id: str, digests: Sequence[str], now: datetime) -> tuple[int, int]:
+        """How many contents of files went, and how many nobody refers to any more, but are too young to go."""
+        deleted = 0
+        for start in range(0, len(digests), STEP_FILES):
+            batch = digests[start : start + STEP_FILES]
+
+            def work(tx: Transaction, batch: Sequence[str] = batch) -> int:
+                found = archive.sweep_blobs(tx, batch, now=now)
+                privacy.count_purged(tx, purge_id, "deleted", found)
+                return found
+
+            deleted += self.database.write(work)
+        of_any_age = now + archive.ORPHAN_AGE + timedelta(seconds=1)
+        waiting = set(archive.orphans(self.database, now=of_any_age)) & set(digests)
+        return deleted, len(waiting)
+
+    def _is_about(self, report: str, recipient_hash: str) -> bool:
+        recipient = json.loads(report).get("recipient")
+        try:
+            return recipient is not None and self._hash(recipient) == recipient_hash
+        except InvalidRequest:
+            return False
+
+    def _scrub(self) -> bool:
+        now = self.clock()
+        try:
+            return privacy.scrub(self.database, began_at=now, now=now)
+        except StoreBusy as error:
+            _log.warning("store_busy", task="scrub", reason=str(error))
+            return False
+
+    def _written(self, recipient_hash: str) -> Iterator[Written]:
+        for message in self._messages(recipient_hash):
+            yield Written(
+                message=message,
+                variables=history.variables(self.database, message.id) or {},
+                body=history.body(self.database, message.id),
+                events=history.events(self.database, message.id),
+                attachments=history.attachments(self.database, message.id),
+            )
+
+    def _messages(self, recipient_hash: str) -> Iterator[Message]:
+        now = self.clock()
+        for message_id in privacy.ids_of(self.database, recipient_hash):
+            if message := history.get(self.database, message_id, now=now):
+                yield message
+
+    def _suppressions(self, recipient_hash: str) -> Sequence[Suppression]:
+        return limits.list_page(
+            self.database, limit=_MAX_SUPPRESSIONS, recipient_hash=recipient_hash, lifted=True
+        ).items
+
+    def _hash(self, address: str) -> str:
+        try:
+            # A "+" that the caller did not encode arrives as a space, and no address holds one.
+            normalised = addresses.parse(address.strip().replace(" ", "+")).normalised
+        except ValueError as error:
+            problem = Problem("", "address", f"address: {error}")
+            raise InvalidRequest("Nobody can be found by this.", [problem]) from None
+        return addresses.pseudonym(normalised, key=self.pseudonym_key)
+
+
+def _is_in_clear(item: Suppression) -> bool:
+    return item.address is not None or item.detail is not None or item.lift_reason is not None

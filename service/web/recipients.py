@@ -1,0 +1,59 @@
+"""GET /recipients/{address}, POST /recipients/{address}/erase: everything about one person, or nothing any more."""
+
+from dataclasses import asdict
+from typing import Any
+
+import anyio.to_thread
+from litestar import Controller, Request, get, post
+from litestar.params import FromPath
+
+from service.audit import Story
+from service.models import Scope
+from service.person import Erased, Known, Written
+from service.web.auth import caller_of, require, services_of
+from service.web.messages import as_detail
+from service.web.parameters import parameters, truth
+from service.web.suppressions import as_json
+
+
+class RecipientController(Controller):
+    """What a person may ask for."""
+
+    path = "/recipients"
+
+    @get("/{address:str}", guards=[require(Scope.ADMIN)])
+    async def export(self, request: Request[Any, Any, Any], address: FromPath[str]) -> dict[str, Any]:
+        """Every message with its timeline, content and variables, and every suppression."""
+        return _known(await anyio.to_thread.run_sync(services_of(request).persons.export, address))
+
+    @post("/{address:str}/erase", guards=[require(Scope.ADMIN)], status_code=200)
+    async def erase(self, request: Request[Any, Any, Any], address: FromPath[str]) -> dict[str, Any]:
+        """Takes the person out of every row; with `dry_run=true` only counts, with `suppress=false` without a trace."""
+        given = parameters(request, frozenset({"dry_run", "suppress"}))
+        suppresses = truth(given.get("suppress", "true"), "suppress")
+        persons, caller = services_of(request).persons, caller_of(request)
+        if truth(given.get("dry_run", "false"), "dry_run"):
+            return as_answer(await anyio.to_thread.run_sync(persons.look, address), is_dry=True)
+        done = await anyio.to_thread.run_sync(lambda: persons.erase(address, caller, suppresses=suppresses))
+        return as_answer(done, is_dry=False)
+
+
+def as_answer(erased: Erased, *, is_dry: bool) -> dict[str, Any]:
+    return {"dry_run": is_dry, **asdict(erased)}
+
+
+def _known(known: Known) -> dict[str, Any]:
+    return {
+        "address": known.address,
+        "messages": [_written(item) for item in known.messages],
+        "suppressions": [as_json(item) for item in known.suppressions],
+    }
+
+
+def _written(item: Written) -> dict[str, Any]:
+    story = Story(item.message, item.events, item.attachments)
+    return as_detail(story) | {
+        "variables": item.variables,
+        "html": item.body.html if item.body else None,
+        "text": item.body.text if item.body else None,
+    }
