@@ -57,6 +57,8 @@ OPEN = {
     ("GET", "/unsubscribe/{token}"),
     ("POST", "/unsubscribe/{token}"),
     ("GET", "/admin/assets/{digest}/{name}"),
+    ("GET", "/docs"),
+    ("GET", "/openapi.json"),
     ("GET", "/admin/sign-in"),
     ("POST", "/admin/sign-in"),
     ("POST", "/admin/sign-out"),

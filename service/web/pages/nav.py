@@ -12,6 +12,7 @@ _SECTIONS = (
     ("/admin/suppressions", "nav.suppressions"),
     ("/admin/templates", "nav.templates"),
     ("/admin/mailbox", "nav.mailbox"),
+    ("/docs", "nav.api"),
 )
 
 

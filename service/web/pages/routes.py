@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from litestar import Controller
 
 from service.web.pages.assets import AssetController
+from service.web.pages.docs import DocsController
 from service.web.pages.gallery import GalleryController
 from service.web.pages.mailbox import MailboxPages
 from service.web.pages.messages import MessagePages
@@ -27,4 +28,5 @@ CONTROLLERS: Sequence[type[Controller]] = (
     TemplatePageController,
     TemplateTrialController,
     MailboxPages,
+    DocsController,
 )

@@ -1,0 +1,127 @@
+"""GET /docs: the API for people who write against it, from its OpenAPI document alone. Open, as the README is."""
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from litestar import Controller, Request, Response, get
+
+from service.web import openapi
+from service.web.auth import services_of
+from service.web.pages.page import show
+
+_METHODS = ("get", "post", "put", "delete")
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """One thing that the API does, ready to be shown. `example` is a body as JSON, `curl` works as it is."""
+
+    id: str
+    method: str
+    path: str
+    summary: str
+    description: str
+    scope: str
+    parameters: list[Mapping[str, Any]]
+    fields: list[Mapping[str, Any]]
+    example: str
+    answer: str
+    status: str
+    curl: str
+
+
+class DocsController(Controller):
+    """The API, described."""
+
+    @get("/docs", opt={"open": True})
+    async def docs(self, request: Request[Any, Any, Any]) -> Response[str]:
+        """Every operation with its parameters and examples, and a form to try it with a key."""
+        described = _document(request)
+        groups: dict[str, list[Operation]] = {}
+        for operation, tag in _operations(described):
+            groups.setdefault(tag, []).append(operation)
+        return show(request, "docs.html", groups=groups, info=described["info"])
+
+    @get("/openapi.json", opt={"open": True}, media_type="application/json")
+    async def document(self, request: Request[Any, Any, Any]) -> dict[str, Any]:
+        """The document itself."""
+        return _document(request)
+
+
+def _document(request: Request[Any, Any, Any]) -> dict[str, Any]:
+    """Made at the first request: the routes do not change."""
+    state = request.app.state
+    if "openapi" not in state:
+        state["openapi"] = openapi.document(request.app, server=services_of(request).settings.email_public_url)
+    made: dict[str, Any] = state["openapi"]
+    return made
+
+
+def _operations(described: Mapping[str, Any]) -> Iterator[tuple[Operation, str]]:
+    server = described["servers"][0]["url"]
+    for path, methods in described["paths"].items():
+        for method in _METHODS:
+            if (one := methods.get(method)) is not None:
+                yield _operation(described, server, path, method, one), one["tags"][0]
+
+
+def _operation(described: Mapping[str, Any], server: str, path: str, method: str, one: Mapping[str, Any]) -> Operation:
+    body = one.get("requestBody", {}).get("content", {}).get("application/json", {})
+    status, answer = next(iter(one["responses"].items()))
+    example = _pretty(body.get("example"))
+    scopes = [scope for scheme in one["security"] for scope in scheme["key"]]
+    return Operation(
+        id=one["operationId"],
+        method=method.upper(),
+        path=path,
+        summary=one["summary"],
+        description=one.get("description", ""),
+        scope=scopes[0] if scopes else "",
+        parameters=one["parameters"],
+        fields=_fields(described, body.get("schema", {})),
+        example=example,
+        answer=_pretty(answer.get("content", {}).get("application/json", {}).get("example")),
+        status=status,
+        curl=_curl(server, path, method, one, example, needs_key=bool(scopes)),
+    )
+
+
+def _pretty(value: object) -> str:
+    return json.dumps(value, indent=2, ensure_ascii=False) if value is not None else ""
+
+
+def _fields(described: Mapping[str, Any], schema: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """The fields of a body: name, kind, whether it must be there."""
+    name = str(schema.get("$ref", "")).rpartition("/")[2]
+    found = described["components"]["schemas"].get(name, {})
+    required = set(found.get("required", ()))
+    return [
+        {"name": field, "kind": _kind(one), "required": field in required}
+        for field, one in found.get("properties", {}).items()
+    ]
+
+
+def _kind(schema: Mapping[str, Any]) -> str:
+    if "anyOf" in schema:
+        return " | ".join(dict.fromkeys(_kind(one) for one in schema["anyOf"]))
+    if "enum" in schema:
+        return " | ".join(map(str, schema["enum"]))
+    if "$ref" in schema:
+        return str(schema["$ref"]).rpartition("/")[2]
+    kind = str(schema.get("format") or schema.get("type", "any"))
+    return f"[{_kind(schema['items'])}]" if kind == "array" and "items" in schema else kind
+
+
+def _curl(server: str, path: str, method: str, one: Mapping[str, Any], example: str, *, needs_key: bool) -> str:
+    for parameter in one["parameters"]:
+        if parameter["in"] == "path":
+            path = path.replace(f"{{{parameter['name']}}}", str(parameter.get("example", parameter["name"].upper())))
+    parts = [f"curl -X {method.upper()} '{server}{path}'"]
+    if needs_key:
+        parts.append('-H "Authorization: Bearer $KEY"')
+    if example:
+        quoted = example.replace("'", "'\\''")
+        parts.append(f"-d '{quoted}'")
+    return " \\\n  ".join(parts)
