@@ -53,7 +53,8 @@ _RULES = ((_ON_LIST,), (_ALONE,), (_LABELLED,), (_IN_PHRASE,), (_IN_REPLY, _IN_C
 
 #: Behind these an address is somebody to ask, or the sender.
 _NOT_RECIPIENT = re.compile(
-    r"(?:contact|e-?mail us|assistance|send (?:mail|e-?mail) to|write to|mail from|from|sender|return-path"
+    r"(?:contact|e-?mail us|assistance|send (?:mail|e-?mail) to|write to|mail from"
+    r"|(?<!expanded )(?<!generated )from|sender|return-path"
     r"|reply-to|sent by|message-?id|forward\w*"
     r"|help|support|questions?|ご連絡|お問い合わせ|kontakt|postmaster at|mail the|report it to)[\s:=<\"']{0,4}$",
     re.IGNORECASE,
