@@ -24,7 +24,7 @@ class RecipientController(Controller):
     @get("/{address:str}", guards=[require(Scope.ADMIN)])
     async def export(self, request: Request[Any, Any, Any], address: FromPath[str]) -> dict[str, Any]:
         """Every message with its timeline, content and variables, and every suppression."""
-        return _known(await anyio.to_thread.run_sync(services_of(request).persons.export, address))
+        return as_known(await anyio.to_thread.run_sync(services_of(request).persons.export, address))
 
     @post("/{address:str}/erase", guards=[require(Scope.ADMIN)], status_code=200)
     async def erase(self, request: Request[Any, Any, Any], address: FromPath[str]) -> dict[str, Any]:
@@ -42,7 +42,7 @@ def as_answer(erased: Erased, *, is_dry: bool) -> dict[str, Any]:
     return {"dry_run": is_dry, **asdict(erased)}
 
 
-def _known(known: Known) -> dict[str, Any]:
+def as_known(known: Known) -> dict[str, Any]:
     return {
         "address": known.address,
         "messages": [_written(item) for item in known.messages],

@@ -1,8 +1,10 @@
 """The pages of the audit log: lists, one message, one person, the overview."""
 
+import csv
 import re
 from collections.abc import Iterator
 from datetime import timedelta
+from urllib.parse import quote
 
 import httpx
 import pytest
@@ -10,6 +12,7 @@ from test_messages import WELCOME, invoice
 from visiting import form_token, signed_in
 
 from running import Running
+from service.web.pages import sheet
 
 
 @pytest.fixture(scope="module")
@@ -159,3 +162,28 @@ def test_messages_are_found_by_their_words(service: Running, client: httpx.Clien
     listed = service.admin.get("/api/v1/email/messages", params={"text": "4711"}).json()
     assert [item["id"] for item in listed["items"]] == [message_id]
     assert service.admin.get("/api/v1/email/messages", params={"text": "- ?"}).status_code == 422
+
+
+def test_a_person_is_exported_without_formulas_and_erased(service: Running, client: httpx.Client) -> None:
+    address = "=cmd|x@example.com"
+    message_id = send(service, address, metadata={"note": "kept"})
+    service.until(message_id, "sent")
+    here = f"/admin/recipients/{quote(address, safe='')}"
+    exported = client.get(f"{here}/export/json")
+    assert "attachment" in exported.headers["content-disposition"]
+    assert [item["metadata"] for item in exported.json()["messages"]] == [{"note": "kept"}]
+    rows = list(csv.reader(client.get(f"{here}/export/csv").content.decode("utf-8-sig").splitlines()))
+    assert rows[1][0] == message_id
+    token = form_token(client.get(here))
+    assert client.post(f"{here}/erase", data={"form_token": token}).status_code == 422
+    assert client.post(f"{here}/erase", data={"form_token": token, "sure": "yes"}).status_code == 303
+    page = client.get(f"/admin/messages/{message_id}")
+    assert "cmd" not in page.text
+    assert "anonymised; its content is gone" in page.text
+    assert client.get(f"/admin/messages/{message_id}/frame").status_code == 410
+
+
+@pytest.mark.parametrize("cell", ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "  =1", "\r\n=1", "＝1"])
+def test_a_cell_of_an_export_is_never_a_formula(cell: str) -> None:
+    [_, [shown]] = list(csv.reader(sheet.write(["a"], [[cell]]).decode("utf-8-sig").splitlines(keepends=True)))
+    assert shown == f"'{cell}"

@@ -9,13 +9,17 @@ from litestar import Controller, Request, Response, get, post
 from litestar.params import FromPath
 from litestar.response import Redirect
 
-from service.errors import InvalidRequest
+from service.errors import InvalidRequest, NotFound
+from service.models import Message
 from service.requests import SuppressionRequest, parse
 from service.suppress import reason_of
 from service.web.auth import caller_of, services_of
+from service.web.messages import as_file, as_time
+from service.web.pages import sheet
 from service.web.pages.charts import chart, days_before
 from service.web.pages.page import show
 from service.web.pages.visit import form_of, local_path, signed_in, visit_of
+from service.web.recipients import as_known
 
 #: Messages on the page; the list of messages has the others.
 SHOWN = 50
@@ -50,6 +54,29 @@ class RecipientPages(Controller):
             done=request.query_params.get("done"),
             **found,
         )
+
+    @get("/{address:str}/export/{kind:str}")
+    async def export(
+        self, request: Request[Any, Any, Any], address: FromPath[str], kind: FromPath[str]
+    ) -> Response[bytes]:
+        """Everything as a file: `json` with contents and timelines, `csv` with a line for each message."""
+        if kind not in ("json", "csv"):
+            raise NotFound("There is an export as json and one as csv.")
+        known = await anyio.to_thread.run_sync(services_of(request).persons.export, address)
+        if kind == "json":
+            data = json.dumps(as_known(known), ensure_ascii=False, indent=2).encode("utf-8", "replace")
+            return as_file(data, "application/json", filename=f"{address}.json")
+        lines = (_line(item.message) for item in known.messages)
+        return as_file(sheet.write(_CSV_COLUMNS, lines), "text/csv; charset=utf-8", filename=f"{address}.csv")
+
+    @post("/{address:str}/erase")
+    async def erase(self, request: Request[Any, Any, Any], address: FromPath[str]) -> Redirect:
+        """Takes the person out of every row; `sure` must say so."""
+        form, services, caller = await form_of(request), services_of(request), caller_of(request)
+        if form.get("sure") != "yes":
+            raise InvalidRequest("Erasing can't be undone: tick the box.")
+        await anyio.to_thread.run_sync(lambda: services.persons.erase(address, caller))
+        return Redirect(f"/admin/recipients/{quote(address, safe='')}?done=erased", status_code=303)
 
 
 class SuppressionPages(Controller):
@@ -104,6 +131,20 @@ class SuppressionPages(Controller):
         await anyio.to_thread.run_sync(lambda: services.suppressor.lift(suppression_id, caller, reason=reason))
         back = local_path(form.get("next"), "/admin/suppressions")
         return Redirect(f"{back}{'&' if '?' in back else '?'}done=lifted", status_code=303)
+
+
+_CSV_COLUMNS = (
+    "id", "created_at", "status", "template_key", "template_version", "subject", "sent_at", "delivered_at",
+    "bounce_type", "error_message", "source_endpoint",
+)  # fmt: skip
+
+
+def _line(message: Message) -> tuple[object, ...]:
+    return (
+        message.id, as_time(message.created_at), message.status, message.template_key, message.template_version,
+        message.subject, as_time(message.sent_at), as_time(message.delivered_at), message.bounce_type,
+        message.error_message, message.source_endpoint,
+    )  # fmt: skip
 
 
 def _query(address: str) -> str:
