@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from enum import Enum, auto
+from enum import StrEnum
 from typing import Any, Literal
 
 import msgspec
@@ -37,6 +37,8 @@ _STATES = {
     ReportKind.COMPLAINT: Status.COMPLAINT,
     ReportKind.FAILED: Status.FAILED,
 }
+#: The spec's VARCHAR(50).
+_MAX_SUBTYPE_LENGTH = 50
 #: Fewer than this are done one by one.
 _FEW = 2
 _SEVERITY = {None: 0, "temporary": 1, "permanent": 2}
@@ -46,13 +48,13 @@ _VAGUE = frozenset({None, "General", "Undetermined"})
 _log = structlog.get_logger("feedback")
 
 
-class Effect(Enum):
+class Effect(StrEnum):
     """What a report came to."""
 
-    APPLIED = auto()
-    KNOWN = auto()  # it was in the timeline already
-    KEPT = auto()  # its message is not known yet
-    IGNORED = auto()  # it is about nothing and nobody of ours
+    APPLIED = "applied"
+    KNOWN = "known"  # it was in the timeline already
+    KEPT = "kept"  # its message is not known yet
+    IGNORED = "ignored"  # it is about nothing and nobody of ours
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +98,8 @@ class Consequences:
 
     def _is_plain(self, report: Report, message: Reported) -> bool:
         is_first = message.status is Status.SENT and message.delivered_at is None and message.bounce_type is None
-        return is_first and report.kind is ReportKind.DELIVERED and self._is_for(report, message)
+        is_in_clear = message.address is not None
+        return is_first and is_in_clear and report.kind is ReportKind.DELIVERED and self._is_for(report, message)
 
     def _apply(self, tx: Transaction, report: Report) -> Effect:
         found = reported.find(tx, our_id=report.our_id, provider_id=report.provider_id, message_id=report.message_id)
@@ -225,14 +228,11 @@ def _facts(message: Reported, report: Report, detail: str) -> dict[str, Any]:
     if report.kind is ReportKind.DELIVERED:
         return {"delivered_at": min(message.delivered_at or report.at, report.at)}
     if report.kind is ReportKind.BOUNCED:
-        new = _weight(report.bounce_type, report.bounce_subtype, detail)
+        subtype = clean(report.bounce_subtype)[:_MAX_SUBTYPE_LENGTH] if report.bounce_subtype else None
+        new = _weight(report.bounce_type, subtype, detail)
         old = _weight(message.bounce_type, message.bounce_subtype, message.error_message)
         if message.bounce_type is None or new > old:
-            return {
-                "bounce_type": report.bounce_type,
-                "bounce_subtype": report.bounce_subtype,
-                "error_message": detail,
-            }
+            return {"bounce_type": report.bounce_type, "bounce_subtype": subtype, "error_message": detail}
     if report.kind is ReportKind.FAILED:
         return {"error_message": detail}
     return {}

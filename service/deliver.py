@@ -148,14 +148,16 @@ class Deliverer:
         now = self.clock()
         # Every worker that lives has renewed since we began: what ends later was leased before the clock was set back.
         latest = now + timedelta(seconds=2 * LEASE_S) if boot_s - self._began_boot_s > LEASE_S else None
-        swept, expired = self.database.write(
-            lambda tx: (claims.sweep(tx, now=now, latest=latest), claims.expire(tx, now))
-        )
-        self.metrics.tidied(swept=swept, expired=expired)
-        # At its first look a worker takes all; what comes later and is missed lies but a moment back.
+        # At its first look a worker takes all reports; what comes later and is missed lies but a moment back.
         since = now - EARLY_SINCE if self._has_swept_early else None
-        self.database.write(lambda tx: self.consequences.sweep(tx, since=since))
+
+        def work(tx: Transaction) -> tuple[int, int]:
+            self.consequences.sweep(tx, since=since)
+            return claims.sweep(tx, now=now, latest=latest), claims.expire(tx, now)
+
+        swept, expired = self.database.write(work)
         self._has_swept_early = True
+        self.metrics.tidied(swept=swept, expired=expired)
 
     def _look_at_clocks(self, boot_s: float) -> None:
         """Set forward, the clock makes every lease look lapsed: their owners first get the time to renew them.

@@ -22,6 +22,12 @@ class Metrics:
         self._refused = self._counter("refused", "Requests that were told to come again (503), by reason.", "reason")
         self._attempts = self._counter("attempts", "Tries to hand a message over, by what they came to.", "outcome")
         self._retries = self._counter("retries", "Those of the tries that were not a message's first.")
+        self._reported = self._counter(
+            "reported",
+            "What came back, by what it says and what that came to.",
+            "kind",
+            "effect",
+        )
         self._swept = self._counter("leases_swept", "Leases of workers that stopped without a word, taken back.")
         self._expired = self._counter("expired", "Messages that could not be delivered in time.")
         self._paused = Gauge(
@@ -49,6 +55,11 @@ class Metrics:
     def took(self, seconds: float) -> None:
         """One conversation."""
         self._seconds.observe(seconds)
+
+    def reported(self, effects: Mapping[tuple[str, str], int]) -> None:
+        """So many reports by their kind and their effect."""
+        for (kind, effect), count in effects.items():
+            self._reported.labels(kind, effect).inc(count)
 
     def tidied(self, *, swept: int, expired: int) -> None:
         """What a look after dead workers and old mail found."""

@@ -9,6 +9,7 @@ import structlog
 
 from service.consequence import Consequences, Effect
 from service.feedback.report import Notification, Report
+from service.metrics import Metrics
 from service.store import seen
 from service.store.database import Database, Transaction
 
@@ -33,8 +34,11 @@ class Recorded:
 class Recorder:
     """Takes in what every way of feedback says."""
 
-    def __init__(self, database: Database, consequences: Consequences, clock: Callable[[], datetime]) -> None:
+    def __init__(
+        self, database: Database, consequences: Consequences, clock: Callable[[], datetime], metrics: Metrics
+    ) -> None:
         self._database = database
+        self._metrics = metrics
         self._consequences = consequences
         self._clock = clock
 
@@ -52,26 +56,29 @@ class Recorder:
 
     def record_all(self, notifications: Sequence[Notification]) -> list[Recorded]:
         """The same for several, all in one transaction: all of them or none."""
-        recorded = self._database.write(lambda tx: self._record_all(tx, notifications))
-        counts = Counter[str]()
-        for one in recorded:
-            counts += Counter(
-                repeated=one.repeated, applied=one.applied, known=one.known, kept=one.kept, ignored=one.ignored
-            )
-        _log.info("recorded", notifications=len(notifications), **counts)
-        return recorded
+        effects = self._database.write(lambda tx: self._apply(tx, notifications))
+        counts = Counter[tuple[str, str]]()
+        for n, of_it in effects.items():
+            counts.update((report.kind, effect) for report, effect in zip(notifications[n].reports, of_it, strict=True))
+        self._metrics.reported(counts)
+        told = Counter(effect.value for of_it in effects.values() for effect in of_it)
+        _log.info("recorded", notifications=len(notifications), repeated=len(notifications) - len(effects), **told)
+        return [_recorded(effects.get(n)) for n in range(len(notifications))]
 
-    def _record_all(self, tx: Transaction, notifications: Sequence[Notification]) -> list[Recorded]:
+    def _apply(self, tx: Transaction, notifications: Sequence[Notification]) -> dict[int, list[Effect]]:
+        """What each report came to, by the place of its notification; without those that were noted before."""
         fresh = seen.first_times(tx, [(one.id, one.source) for one in notifications], now=self._clock())
         reports = [report for n in fresh for report in notifications[n].reports]
         effects = iter(self._consequences.apply_all(tx, reports))
-        recorded = [Recorded(repeated=True)] * len(notifications)
-        for n in fresh:
-            of_it = [next(effects) for _ in notifications[n].reports]
-            recorded[n] = Recorded(
-                applied=of_it.count(Effect.APPLIED),
-                known=of_it.count(Effect.KNOWN),
-                kept=of_it.count(Effect.KEPT),
-                ignored=of_it.count(Effect.IGNORED),
-            )
-        return recorded
+        return {n: [next(effects) for _ in notifications[n].reports] for n in fresh}
+
+
+def _recorded(effects: Sequence[Effect] | None) -> Recorded:
+    if effects is None:
+        return Recorded(repeated=True)
+    return Recorded(
+        applied=effects.count(Effect.APPLIED),
+        known=effects.count(Effect.KNOWN),
+        kept=effects.count(Effect.KEPT),
+        ignored=effects.count(Effect.IGNORED),
+    )

@@ -141,6 +141,7 @@ def build(
     """
     now = clock or (lambda: datetime.now(UTC))
     data = _data_directory(settings)
+    line = _sns_line(settings)
     database = open_database(settings.database_url or f"sqlite:///{data / 'rgz-email.db'}")
     migrations = migrate(database)
     huey = queue.open_queue(settings.queue_url or f"sqlite:///{data / 'queue.db'}")
@@ -170,7 +171,7 @@ def build(
     intake = Intake(database, settings, ring, metrics)
     soft_bounces = SoftBounces(settings.email_soft_bounce_limit, settings.email_soft_bounce_days)
     consequences = Consequences(now, pseudonym_key, soft_bounces)
-    recorder = Recorder(database, consequences, now)
+    recorder = Recorder(database, consequences, now, metrics)
     owner = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
     return Services(
         settings=settings,
@@ -219,9 +220,9 @@ def build(
         purger=Purger(database, settings, now),
         readiness=Readiness(database, catalogue, transport, now),
         recorder=recorder,
-        receiver=Receiver(settings.email_sns_topic_arns, _sns_line(settings), recorder.record_all, recorder.knows, now),
         collector=_collector(settings, database, recorder, pseudonym_key, now),
         resender=Resender(database, intake, now, settings, pseudonym_key),
+        receiver=Receiver(settings.email_sns_topic_arns, line, recorder.record_all, recorder.knows, now),
         suppressor=Suppressor(database, pseudonym_key, now),
         unsubscriber=Unsubscriber(database, pseudonym_key, now),
         sign_in=SignIn(access.find, access.holder, signing_key(secret_key, admin_token), now),

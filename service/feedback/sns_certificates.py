@@ -4,7 +4,6 @@ import asyncio
 import time
 from collections import OrderedDict
 from collections.abc import Callable
-from typing import TypeVar
 
 import anyio
 import anyio.to_thread
@@ -18,14 +17,14 @@ from service.feedback.sns_places import CertificateUrl
 _MAX_KEPT = 16
 #: One that was taken back is not believed for longer than this.
 _KEPT_S = 24 * 3600.0
-#: What can't be had is not asked for again at once: whoever posts nonsense must not make us hammer SNS.
+#: What can't be had is not asked for again at once, and nothing new while so much fails: whoever posts nonsense must
+#: not make us hammer SNS.
 _FAILED_S = 5.0
 _MAX_FAILED = 64
 _MAX_UNDER_WAY = 16
 #: SNS gives up on us after 15 s.
 _PATIENCE_S = 9.0
 
-T = TypeVar("T")
 _Fetching = asyncio.Task[x509.Certificate]
 
 
@@ -52,13 +51,15 @@ class Certificates:
         if (kept := self._kept.get(url)) and kept[0] > now_s:
             self._kept.move_to_end(url)
             return kept[1]
-        if self._failed.get(url, now_s) > now_s:
+        while self._failed and next(iter(self._failed.values())) <= now_s:
+            self._failed.popitem(last=False)
+        if url in self._failed:
             raise TryLater("The certificate could not be had a moment ago.", retry_after_s=10)
         return await asyncio.shield(self._under_way.get(url) or self._begin(url))
 
     def _begin(self, url: CertificateUrl) -> _Fetching:
-        if len(self._under_way) >= _MAX_UNDER_WAY:
-            raise TryLater("Too many certificates are being fetched.", retry_after_s=10)
+        if len(self._under_way) >= _MAX_UNDER_WAY or len(self._failed) >= _MAX_FAILED:
+            raise TryLater("Too many certificates are being asked for.", retry_after_s=10)
         task = asyncio.create_task(self._load(url))
         self._under_way[url] = task
         task.add_done_callback(lambda done: self._ended(url, done))
@@ -75,14 +76,10 @@ class Certificates:
                 pem = await anyio.to_thread.run_sync(self._fetch, url, abandon_on_cancel=True)
             certificate = sns.read_certificate(pem)
         except Exception as error:
-            _keep(self._failed, url, self._clock_s() + _FAILED_S, _MAX_FAILED)
+            self._failed[url] = self._clock_s() + _FAILED_S
             raise TryLater("The certificate of Amazon SNS can't be had just now.", retry_after_s=10) from error
-        _keep(self._kept, url, (self._clock_s() + _KEPT_S, certificate), _MAX_KEPT)
+        self._kept[url] = (self._clock_s() + _KEPT_S, certificate)
+        self._kept.move_to_end(url)
+        while len(self._kept) > _MAX_KEPT:
+            self._kept.popitem(last=False)
         return certificate
-
-
-def _keep(place: OrderedDict[CertificateUrl, T], url: CertificateUrl, what: T, most: int) -> None:
-    place[url] = what
-    place.move_to_end(url)
-    while len(place) > most:
-        place.popitem(last=False)

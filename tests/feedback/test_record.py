@@ -17,7 +17,8 @@ from letters import NOW, after
 from service import addresses, settle
 from service.consequence import Consequences, SoftBounces
 from service.delivery.outcome import OutcomeKind
-from service.feedback.report import Report, ReportKind
+from service.feedback.report import Notification, Report, ReportKind
+from service.metrics import Metrics
 from service.models import Event, EventType, Message, Status, Stream
 from service.record import Recorded, Recorder
 from service.store import history, limits, timeline
@@ -33,7 +34,7 @@ def consequences_of(now: datetime = NOW, *, count: int = 3, days: int = 7) -> Co
 
 
 def recorder_of(database: Database, now: datetime = NOW) -> Recorder:
-    return Recorder(database, consequences_of(now), lambda: now)
+    return Recorder(database, consequences_of(now), lambda: now, Metrics())
 
 
 def hash_of(address: str) -> str:
@@ -330,13 +331,18 @@ def test_any_order_and_any_repeats_end_in_the_same_state(
     repeats = data.draw(st.lists(st.sampled_from(names), max_size=4))
     ways = [[-1, *names]]
     ways += [data.draw(st.permutations([-1, *names, *repeats])) for _ in range(2)]
-    ends = [_play(local, f"{letters.number()}-{n}", reports, way) for n, way in enumerate(ways)]
+    ends = [_play(local, f"{letters.number()}-{n}", reports, way, together=n == 2) for n, way in enumerate(ways)]
     assert ends[1] == ends[0]
     assert ends[2] == ends[0]
 
 
-def _play(database: Database, name: str, reports: Sequence[Report], way: Sequence[int]) -> tuple[object, ...]:
-    """The reports in this order (-1 is our own commit), each about a message and a person of its own."""
+def _play(
+    database: Database, name: str, reports: Sequence[Report], way: Sequence[int], *, together: bool
+) -> tuple[object, ...]:
+    """The reports in this order (-1 is our own commit), each about a message and a person of its own.
+
+    Those between two commits come together, or one by one.
+    """
     to = f"person{name}@example.org"
     provider_id = f"{name}-{SES_ID}"
     message_id = store(database, to)
@@ -345,15 +351,55 @@ def _play(database: Database, name: str, reports: Sequence[Report], way: Sequenc
         lambda tx: tx.execute("UPDATE email_messages SET status = 'queued' WHERE id = :id", {"id": message_id})
     )
     assert letters.claim(database) == [message_id]
+    recorder, waiting = recorder_of(database), list[Notification]()
     for number in way:
         if number < 0:
+            recorder.record_all(waiting)
+            waiting.clear()
             commit(database, message_id, provider_id=provider_id)
-        else:
-            told = replace(reports[number], provider_id=provider_id, recipient=to)
-            recorder_of(database).record(f"{name}:{number}", "sns", [told])
+            continue
+        told = replace(reports[number], provider_id=provider_id, recipient=to)
+        waiting.append(Notification(f"{name}:{number}", "sns", [told]))
+        if not together:
+            recorder.record_all(waiting)
+            waiting.clear()
+    recorder.record_all(waiting)
     ended = state(database, message_id)
     mine = {scope for address, scope in suppressions(database) if address == to}
     return *ended[:-1], mine
+
+
+def test_many_that_come_together_each_have_their_effect_once(database: Database) -> None:
+    names = [f"{n:03}-{SES_ID}" for n in range(150)]
+    people = [f"person{n}@example.org" for n in range(150)]
+    ids = [store(database, to) for to in people]
+    letters.claim(database, limit=150)
+    for message_id, name in zip(ids[:140], names, strict=False):
+        commit(database, message_id, provider_id=name)
+    told = [
+        Notification(name, "sns", [report(ReportKind.DELIVERED, after(n), provider_id=name, recipient=to)])
+        for n, (name, to) in enumerate(zip(names, people, strict=True))
+    ]
+    told[3] = replace(told[3], reports=[replace(told[3].reports[0], recipient="stranger@example.org")])
+    told[5] = replace(told[5], reports=[*told[5].reports, replace(told[5].reports[0], kind=ReportKind.DELAYED)])
+    told[7] = replace(told[7], reports=[])
+    done = recorder_of(database).record_all([*told, *told[:20], replace(told[0], source="other")])
+    counts = Counter(done)
+    assert counts == {
+        Recorded(applied=1): 137,
+        Recorded(applied=2): 1,
+        Recorded(ignored=1): 1,
+        Recorded(): 1,
+        Recorded(kept=1): 10,  # not yet sent
+        Recorded(repeated=True): 20,
+        Recorded(known=1): 1,
+    }
+    states = Counter(message_of(database, message_id).status for message_id in ids)
+    assert states == {Status.DELIVERED: 138, Status.SENT: 2, Status.SENDING: 10}
+    events = database.read("SELECT message_id FROM email_events WHERE type = 'delivered'")
+    assert len(events) == len({row["message_id"] for row in events}) == 138
+    assert recorder_of(database).record_all(told) == [Recorded(repeated=True)] * 150
+    assert recorder_of(database).record_all([]) == []
 
 
 def test_what_a_worker_gave_up_may_still_have_arrived(database: Database) -> None:
