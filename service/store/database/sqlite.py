@@ -35,8 +35,10 @@ _MAX_BATCH_S = 0.05
 _PATIENCE_S = 15.0
 _BUSY_TIMEOUT_S = 5.0
 _MAX_IDLE_READERS = 8
-#: Each waits up to the busy time-out for those who read.
-_SCRUB_TRIES = 3
+#: Emptying the log waits for those who read, and writers wait for it: a moment, and then again a little later.
+_SCRUB_WAIT_MS = 200
+_SCRUB_TRIES = 5
+_SCRUB_PAUSE_S = 0.5
 
 
 class SqliteDatabase(Database):
@@ -95,16 +97,22 @@ class SqliteDatabase(Database):
     def scrub(self, tables: Sequence[str], *, rewrites: bool = False) -> bool:
         self._refuse_nesting()
         del tables  # they are all in one file
-        # `secure_delete` overwrites what is deleted, but not the copies that balancing leaves in the gaps of pages.
-        # A connection and a turn of its own: neither VACUUM nor a checkpoint can be part of a transaction.
-        with named_errors(), closing(self._connect()) as connection, self._turn_of_its_own():
-            rewrites = rewrites or self._path.stat().st_size <= contract.REWRITE_UP_TO_BYTES
+        # A connection and turns of its own: neither VACUUM nor a checkpoint can be part of a transaction.
+        with named_errors(), closing(self._connect()) as connection:
+            connection.execute(f"PRAGMA busy_timeout={_SCRUB_WAIT_MS}").fetchall()
+            size = "SELECT page_count * page_size AS size_bytes FROM pragma_page_count, pragma_page_size"
+            ((size_bytes,),) = connection.execute(size).fetchall()
+            rewrites = rewrites or size_bytes <= contract.REWRITE_UP_TO_BYTES
             if rewrites:
-                connection.execute("VACUUM")
+                # `secure_delete` overwrites what is deleted, but not copies that balancing left in the gaps of pages.
+                with self._turn_of_its_own():
+                    connection.execute("VACUUM")
             for _ in range(_SCRUB_TRIES):
-                ((is_busy, _, _),) = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+                with self._turn_of_its_own():
+                    ((is_busy, _, _),) = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
                 if not is_busy:
                     return rewrites
+                time.sleep(_SCRUB_PAUSE_S)
         return False  # somebody reads all the time
 
     def close(self) -> None:

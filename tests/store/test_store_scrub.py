@@ -1,0 +1,105 @@
+"""What was deleted can't be read from the disk any more, and who reads or writes meanwhile hardly notices."""
+
+import secrets
+import sqlite3
+import threading
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from service.store.database import Database, Transaction, contract, open_database
+from service.store.database.sqlite import SqliteDatabase
+
+
+@pytest.fixture
+def words() -> list[str]:
+    return [f"canary{secrets.token_hex(16)}" for _ in range(400)]
+
+
+def fill(database: Database, words: list[str]) -> None:
+    """Rows that grow and go, so that their pages are split, and cells wander from page to page."""
+    database.write(lambda tx: tx.execute("CREATE TABLE notes (id INTEGER PRIMARY KEY, word TEXT, more TEXT)"))
+    database.write(lambda tx: tx.execute("CREATE INDEX notes_word ON notes (word)"))
+    rows = [{"id": n, "word": word} for n, word in enumerate(words)]
+    database.write(lambda tx: tx.execute_many("INSERT INTO notes VALUES (:id, :word, '')", rows))
+    longer = "UPDATE notes SET more = :word WHERE id = :id"
+    for row in rows[::-3]:
+        database.write(lambda tx, row=row: tx.execute(longer, {"id": row["id"], "word": row["word"] * 9}))  # type: ignore[misc]
+    database.write(lambda tx: tx.execute("UPDATE notes SET word = '', more = '' WHERE id % 2 = 0"))
+    database.write(lambda tx: tx.execute("DELETE FROM notes WHERE id % 2 = 1"))
+
+
+def left(directory: Path, words: list[str]) -> int:
+    data = b"".join(file.read_bytes() for file in directory.iterdir())
+    return sum(word.encode() in data for word in words)
+
+
+def test_nothing_is_left_of_what_was_deleted_or_overwritten(tmp_path: Path, words: list[str]) -> None:
+    with closing(open_database(f"sqlite:///{tmp_path / 'store.db'}")) as database:
+        fill(database, words)
+        assert left(tmp_path, words) > 0
+        assert database.scrub(["notes"])
+        assert left(tmp_path, words) == 0
+        assert database.read("SELECT COUNT(*) AS n FROM notes") == [{"n": 200}]
+
+
+def test_a_large_file_is_written_anew_only_where_that_is_asked_for(
+    tmp_path: Path, words: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(contract, "REWRITE_UP_TO_BYTES", 10_000)
+    with closing(open_database(f"sqlite:///{tmp_path / 'store.db'}")) as database:
+        fill(database, words)
+        assert not database.scrub(["notes"])  # some bytes may be left, and it says so
+        assert (tmp_path / "store.db-wal").stat().st_size == 0
+        assert left(tmp_path, words) < 20
+        assert database.scrub(["notes"], rewrites=True)
+        assert left(tmp_path, words) == 0
+
+
+def test_a_scrub_says_so_where_somebody_reads_all_the_time(
+    tmp_path: Path, words: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("service.store.database.sqlite._SCRUB_PAUSE_S", 0.0)
+    with closing(SqliteDatabase(tmp_path / "store.db")) as database:
+        fill(database, words)
+        reader = sqlite3.connect(tmp_path / "store.db", isolation_level=None)
+        reader.execute("BEGIN")
+        reader.execute("SELECT COUNT(*) FROM notes").fetchall()
+        assert not database.scrub(["notes"])
+        database.write(lambda tx: tx.execute("DELETE FROM notes WHERE id = 0"))  # nobody was locked out
+        reader.close()
+        assert database.scrub(["notes"])
+        assert left(tmp_path, words) == 0
+
+
+def test_writers_of_all_threads_wait_for_a_scrub_and_lose_nothing(tmp_path: Path, words: list[str]) -> None:
+    with closing(SqliteDatabase(tmp_path / "store.db")) as database:
+        fill(database, words)
+        stop = threading.Event()
+        written: list[int] = []
+
+        def write() -> None:
+            while not stop.is_set():
+                number = 10_000 + len(written)
+                database.write(lambda tx, n=number: _insert(tx, n))  # type: ignore[misc]
+                written.append(number)
+
+        thread = threading.Thread(target=write)
+        thread.start()
+        for _ in range(5):
+            database.scrub(["notes"])
+        stop.set()
+        thread.join(30)
+        rows = database.read("SELECT id FROM notes WHERE id >= 10000 ORDER BY id")
+        assert [row["id"] for row in rows] == written
+
+
+def test_a_scrub_inside_of_a_transaction_is_refused(database: Database) -> None:
+    with pytest.raises(RuntimeError):
+        database.write(lambda _: database.scrub(["suppressions"]))
+    assert database.scrub(["suppressions", "email_messages"])
+
+
+def _insert(tx: Transaction, number: int) -> None:
+    tx.execute("INSERT INTO notes VALUES (:id, '', '')", {"id": number})
