@@ -194,5 +194,8 @@ def _suppresses(said: Statement) -> bool:
         return True
     if said.kind is not MailKind.BOUNCE or said.bounce_type != "permanent" or said.status is None:
         return False
-    subject = said.status.split(".")[1]
-    return subject in _ABOUT_THE_MAILBOX and said.subtype in ("NoEmail", "General")
+    if said.status.split(".")[1] not in _ABOUT_THE_MAILBOX:
+        return False
+    # Where no code was told, only words that say so count: a reader of words may be mistaken.
+    is_told = said.smtp_code is not None or not said.status.endswith(".0.0")
+    return said.subtype == "NoEmail" or (said.subtype == "General" and is_told)

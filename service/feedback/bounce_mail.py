@@ -12,7 +12,7 @@ from service.feedback.mailman import read_with_flufl
 from service.feedback.reading import MailKind, Reading
 from service.feedback.returned import find_returned, message_id
 from service.feedback.ses_by_mail import read_notification
-from service.feedback.words import is_report
+from service.feedback.words import is_report, words_of
 
 _log = structlog.get_logger("feedback")
 
@@ -38,6 +38,8 @@ def read_mail(mail: Part, raw: bytes) -> Reading:
     if _is_receipt(mail):
         return Reading(MailKind.NONE, (), message_id(returned))
     statements = dsn.read_statuses(mail)
+    if statements and returned is None:
+        _, returned = words_of(mail)
     if not statements:
         answers = read_auto_reply(mail)
         if answers is not None:

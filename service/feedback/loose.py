@@ -13,7 +13,7 @@ from service.feedback.dsn import MAX_RECIPIENTS, read_fields, shorten, status_al
 from service.feedback.mail_parts import Part, decode_words
 from service.feedback.mention import ADDRESS, addresses_in, trim
 from service.feedback.reading import MailKind, Statement
-from service.feedback.reply_code import meant_status, settle_status, subtype_of
+from service.feedback.reply_code import find_reply, find_status, meant_status, settle_status, subtype_of
 from service.feedback.words import is_report, text_of, words_of
 
 _A = r"<?(?P<address>" + ADDRESS.pattern + r")>?"
@@ -59,6 +59,22 @@ _NOT_RECIPIENT = re.compile(
     r"|help|support|questions?|ご連絡|お問い合わせ|kontakt|postmaster at|mail the|report it to)[\s:=<\"']{0,4}$",
     re.IGNORECASE,
 )
+#: Without any of these a mail is no report of failure, whoever wrote it: a ticket system's thanks, a list's "wait".
+_SAYS_FAILURE = re.compile(
+    r"undeliver|deliver(?:y|ed)? (?:has |have )?fail|fail|could ?n[o']t|(?:not|never) (?:be |been )?(?:deliver"
+    r"|sent|reach)"
+    r"|not accept|did(?:n't| not) reach|unable to|wasn't able|were unable|error|reject|refus|denied|block(?:ed"
+    r"|list)"
+    r"|unknown|no such|not found|not listed|not recogni|does ?n[o']t (?:exist|have)|not exist|invalid|malformed"
+    r"|incorrect"
+    r"|no matches|not a member|duplicated|disabled|discontinued|inactive|suspend|full\b|quota|exceed"
+    r"|too (?:large|big|many)"
+    r"|gave up|giving up|given up|time[d ]?-?out|expired|delay|deferred|retr(?:y|ied)|returned|bounce|loop"
+    r"|problem|trouble"
+    r"|n'a pas pu|pas (?:été )?(?:remis|distribu|livr)|échec|introuvable|inexistant|unzustellbar|nicht zugestellt"
+    r"|fehlgeschlagen|no se (?:pudo|ha podido)|не может быть доставлен|エラー|送信でき|配信でき|存在し|失敗|一杯",
+    re.IGNORECASE,
+)
 _DELAYED = re.compile(
     r"warning message only|this is a warning only|do not need to resend|has been delayed|is delayed for"
     r"|will be retried|still being retried"
@@ -93,6 +109,9 @@ def read_words(mail: Part, returned: Part | None) -> tuple[list[Statement], Part
     statements = _in_fields(words) or _in_fields(text_of(mail))
     if statements or not is_report(mail):
         return statements, returned
+    subject = decode_words(mail.header("subject"))
+    if not (find_reply(words) or find_status(words) or _SAYS_FAILURE.search(words or subject)):
+        return [], returned
     strangers = _not_recipients(mail, returned)
     daemon = {address.lower() for address in addresses_in(mail.header("from"))}
     named = (
@@ -103,7 +122,6 @@ def read_words(mail: Part, returned: Part | None) -> tuple[list[Statement], Part
     )
     if not named and returned is not None:
         named = [_Named(address, 0) for address in _written_to(returned) if address.lower() not in strangers]
-    subject = decode_words(mail.header("subject"))
     found = _statements(named[:MAX_RECIPIENTS], words, subject)
     alone = status_alone(mail) if len(found) == 1 else None
     return [replace(found[0], status=alone)] if alone else found, returned

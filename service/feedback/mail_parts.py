@@ -80,8 +80,9 @@ def read(raw: bytes) -> Part:
 
 
 def read_headers(text: str) -> Part:
-    """The part that this text's headers are; what comes after them is its body."""
-    return _read_part(text.encode("utf-8", "surrogatepass"), MAX_DEPTH, [1])
+    """The part that this text's headers are, wrapped by others perhaps; what comes after a blank line is its body."""
+    headers, body = _split_head(text.encode("utf-8", "surrogatepass"), wrapped=True)
+    return Part(headers, *_content_type(headers), body)
 
 
 def decode(data: bytes, charset: str) -> str:
@@ -123,7 +124,7 @@ def _read_part(raw: bytes, depth: int, left: list[int]) -> Part:
     return Part(headers, content_type, parameters, body, children)
 
 
-def _split_head(raw: bytes) -> tuple[list[tuple[str, str]], bytes]:
+def _split_head(raw: bytes, *, wrapped: bool = False) -> tuple[list[tuple[str, str]], bytes]:
     headers: list[tuple[str, bytearray]] = []
     place, end = 0, min(len(raw), MAX_HEADER_BYTES)
     while place < end:
@@ -133,7 +134,7 @@ def _split_head(raw: bytes) -> tuple[list[tuple[str, str]], bytes]:
         if not line:
             place = stop + 1
             break
-        if line[:1] in b" \t":
+        if line[:1] in b" \t" or (wrapped and not _NAME.fullmatch(line)):
             if headers:
                 headers[-1][1].extend(b" " + line.strip())
         elif matched := _NAME.fullmatch(line):

@@ -752,4 +752,26 @@ CASES: dict[str, Case] = {
         {},
         None,
     ),
+    "ticket_system": Case(
+        plain(
+            "Bonjour,\n\nNous avons bien reçu votre message adressé à aide@there.example.\nVotre ticket: 550123.\n",
+            writer="Support <aide@there.example>",
+            subject="[Ticket 550123] Votre demande",
+            more="Auto-Submitted: auto-generated\n",
+        ),
+        "none",
+        {},
+        None,
+    ),
+    "list_that_waits_for_its_moderator": Case(
+        plain(
+            "Your mail to 'sales@there.example' with the subject\n\n    Facture\n\n"
+            "is being held until the list moderator can review it for approval.\n",
+            writer="sales-bounces@there.example",
+            subject="Your message to Sales awaits moderator approval",
+        ),
+        "none",
+        {},
+        None,
+    ),
 }
