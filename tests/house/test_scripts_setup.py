@@ -313,6 +313,19 @@ def test_test_says_what_to_install_when_chromium_is_missing_and_it_may_not(ready
     assert done.stdout == ""
 
 
+def test_test_says_what_to_install_when_dovecot_is_missing_and_it_may_not(ready: Checkout) -> None:
+    if any(Path(folder, "dovecot").exists() for folder in ("/usr/sbin", "/usr/local/sbin")):
+        # It is looked for there whatever PATH says, so a machine that has it shows that it is found.
+        (ready.programs / "dovecot").unlink()
+        assert ready.run("test").returncode == 0
+        return
+    (ready.programs / "dovecot").unlink()
+    ready.program("id", "#!/bin/sh\necho 1000\n")
+    done = ready.run("test")
+    assert done.returncode == 1
+    assert "sudo apt-get install dovecot-imapd" in done.stderr
+
+
 @pytest.mark.parametrize(("tests", "checks", "status"), [(0, 0, 0), (1, 0, 1), (0, 1, 1), (5, 2, 1)])
 def test_ci_runs_both_steps_and_fails_when_one_failed(tmp_path: Path, tests: int, checks: int, status: int) -> None:
     (tmp_path / ".ci").mkdir()
