@@ -3,8 +3,9 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from service.models import Priority
+from service.models import Priority, Status
 from service.store.database import Reader
+from service.store.history import status_is
 
 #: Where counting ends; that of one index goes further for the same time.
 MAX_COUNTED = 10_000
@@ -72,8 +73,8 @@ def sent_since(reader: Reader, since: datetime, *, accepted_since: datetime) -> 
 def ended_badly_since(reader: Reader, since: datetime) -> int:
     """How many messages accepted since then bounced, failed, or brought a complaint; up to MAX_COUNTED each."""
     each = " UNION ALL ".join(
-        f"SELECT COUNT(*) AS total FROM (SELECT 1 FROM email_messages WHERE status = '{status}'"
+        f"SELECT COUNT(*) AS total FROM (SELECT 1 FROM email_messages WHERE {' AND '.join(status_is(status))}"
         f" AND created_at >= :since LIMIT {MAX_COUNTED}) AS counted"
-        for status in ("bounced", "complaint", "failed")
+        for status in (Status.BOUNCED, Status.COMPLAINT, Status.FAILED)
     )
     return sum(row["total"] for row in reader.read(each, {"since": since}))

@@ -7,7 +7,7 @@ from itertools import pairwise
 
 from service.models import Status
 from service.store.database import Reader
-from service.store.history import MessageQuery, conditions_of
+from service.store.history import MessageQuery, conditions_of, status_is
 
 #: What did not reach somebody.
 TROUBLE = (Status.BOUNCED, Status.COMPLAINT, Status.FAILED)
@@ -32,7 +32,7 @@ def between(reader: Reader, query: MessageQuery, edges: Sequence[datetime]) -> l
         parts.append(f"SELECT {n} AS n, 'total' AS kind, COUNT(*) AS found FROM email_messages WHERE {_all(within)}")
         if query.status is None:
             for status in TROUBLE:  # one by one, so that the partial index serves
-                troubled = [*within, f"status = '{status.value}'"]
+                troubled = [*within, *status_is(status)]
                 parts.append(f"SELECT {n}, 'trouble', COUNT(*) FROM email_messages WHERE {_all(troubled)}")
     params |= {f"edge_{n}": edge for n, edge in enumerate(edges)}
     counts = dict.fromkeys(((n, kind) for n in range(len(edges) - 1) for kind in ("total", "trouble")), 0)

@@ -1,0 +1,17 @@
+"""The bench of the pages works; how long anything takes is nothing that a test can say."""
+
+from pathlib import Path
+
+import pytest
+
+SCRIPTS = Path(__file__).resolve().parents[2] / "scripts"
+
+
+def test_bench_measures_every_page(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(SCRIPTS))
+    from benches import pages
+    from benches.report import Options
+
+    report = pages.run(Options(effort=0.001))
+    assert len(report.rows) == 14
+    assert all(row.value > 0 and "kB" in row.note for row in report.rows)
