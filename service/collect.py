@@ -27,6 +27,8 @@ from service.store.database import Database
 _SOURCE = "inbox"
 #: So many mails at a time: their numbers are asked for at once, and a deletion is one command.
 _BATCH = 100
+#: A look takes in so many at most, and the next one goes on: each is short, however much has come.
+_LOOK = 2_000
 #: Looks after which a mail that breaks what is done with it is left behind.
 _TRIES = 3
 #: What may hold the address that a mail was delivered to, the surest first. `Received` says it in "for <address>".
@@ -76,7 +78,7 @@ class Collector:
         self._failures: dict[tuple[int, int], int] = {}
 
     def collect(self, stop: threading.Event) -> Counter[Outcome]:
-        """Takes in all that has come, until `stop` is set; how many mails came to what.
+        """Takes in what has come, until `stop` is set; how many mails came to what. The next look may find more.
 
         The position moves once a mail has had its effect: a database that is away loses none. A mail that breaks what
         is done with it is tried three times and left behind then. Raises InboxUnreachable, StoreBusy.
@@ -84,7 +86,7 @@ class Collector:
         outcomes: Counter[Outcome] = Counter()
         with self._inbox.open(writable=self._deletes) as line:
             last = inbox_positions.last_uid(self._database, self._inbox.place.name, line.uid_validity)
-            while not stop.is_set() and (uids := line.uids_after(last, limit=_BATCH)):
+            while not stop.is_set() and outcomes.total() < _LOOK and (uids := line.uids_after(last, limit=_BATCH)):
                 outcomes.update(self._take(line, uids, stop))
                 last = uids[-1]
         return outcomes

@@ -164,26 +164,35 @@ class InboxWatch:
     def _run(self) -> None:
         failures = 0
         while not self._stop.is_set():
-            failures = 0 if self._look() else failures + 1
-            self._stop.wait(min(self._poll_s * 2 ** min(failures, 10), max(self._poll_s, INBOX_PAUSE_MAX_S)))
+            pause_s = self._poll_s
+            try:
+                if self._look():
+                    pause_s = 0.0  # there may be more
+                failures = 0
+            except (InboxUnreachable, StoreBusy) as error:
+                failures += 1
+                if not self._stop.is_set():
+                    _log.warning("inbox_not_read", reason=str(error), failures=failures)
+            except Exception as error:
+                # One mail can't end the watch; what it broke is tried again, and left behind after a few looks.
+                failures += 1
+                _log.error("inbox_broke", exc_info=error)
+            self._stop.wait(self._longer(pause_s, failures))
 
     def _look(self) -> bool:
-        """Whether the look went well. One that takes too long is broken off: a server may answer a byte a minute."""
+        """Whether there were mails. A look that takes too long is broken off: a server may answer a byte a minute."""
         limit = threading.Timer(INBOX_LOOK_MAX_S, self._collector.interrupt)
         limit.daemon = True
         limit.start()
         try:
             outcomes = self._collector.collect(self._stop)
-        except (InboxUnreachable, StoreBusy) as error:
-            if not self._stop.is_set():
-                _log.warning("inbox_not_read", reason=str(error))
-            return False
-        except Exception as error:
-            # One mail can't end the watch; what it broke is tried again, and left behind after a few looks.
-            _log.error("inbox_broke", exc_info=error)
-            return False
         finally:
             limit.cancel()
         if outcomes:
             _log.info("inbox_read", **{outcome.name.lower(): count for outcome, count in outcomes.items()})
-        return True
+        return bool(outcomes)
+
+    @staticmethod
+    def _longer(pause_s: float, failures: int) -> float:
+        """After each failure in a row twice as long, up to ten minutes or the usual pause, whichever is longer."""
+        return float(min(pause_s * 2 ** min(failures, 20), max(pause_s, INBOX_PAUSE_MAX_S)))

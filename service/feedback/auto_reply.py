@@ -10,7 +10,7 @@ _SUBJECT = re.compile(
     r"^\s*(?:re: ?)?(?:\[?auto(?:matic|mated)?[- ]?(?:reply|response|respon\w*|answer)|auto:"
     r"|out of (?:the )?office|away from|i am away"
     r"|on vacation|vacation|absence|réponse automatique|absent|automatische antwort|abwesenheit|respuesta autom"
-    r"|risposta automatica|自動)",
+    r"|risposta automatica|automatyczna|自動)",
     re.IGNORECASE,
 )
 _AWAY = re.compile(r"^(?:away|absent|out of office|abwesend)\b", re.IGNORECASE)
@@ -20,7 +20,10 @@ _BY_A_SERVER = re.compile(r"mailer[-_ ]?daemon|post_?master|mail delivery|mail s
 def read_auto_reply(mail: Part) -> list[Statement] | None:
     """Who answers; None where this is no automatic reply (RFC 3834), or a server's report that calls itself one."""
     writer = decode_words(mail.header("from"))
-    if mail.content_type == "multipart/report" or mail.header("x-failed-recipients") or _BY_A_SERVER.search(writer):
+    people = addresses_in(writer)
+    if not people or mail.content_type == "multipart/report" or mail.header("x-failed-recipients"):
+        return None
+    if _BY_A_SERVER.search(writer):
         return None
     submitted = mail.header("auto-submitted").partition(";")[0].strip().lower()
     subject = decode_words(mail.header("subject"))
@@ -33,4 +36,4 @@ def read_auto_reply(mail: Part) -> list[Statement] | None:
     )
     if not answers:
         return None
-    return [Statement(MailKind.AUTO_REPLY, address) for address in addresses_in(writer)[:1]]
+    return [Statement(MailKind.AUTO_REPLY, address) for address in people[:1]]

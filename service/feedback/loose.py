@@ -67,7 +67,7 @@ _SAYS_FAILURE = re.compile(
     r"|list)"
     r"|unknown|no such|not found|not listed|not recogni|does ?n[o']t (?:exist|have)|not exist|invalid|malformed"
     r"|incorrect"
-    r"|no matches|not a member|duplicated|disabled|discontinued|inactive|suspend|full\b|quota|exceed"
+    r"|no matches|not a (?:member|valid)|duplicated|disabled|discontinued|inactive|suspend|full\b|quota|exceed"
     r"|too (?:large|big|many)"
     r"|gave up|giving up|given up|time[d ]?-?out|expired|delay|deferred|retr(?:y|ied)|returned|bounce|loop"
     r"|problem|trouble"

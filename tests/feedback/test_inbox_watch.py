@@ -1,0 +1,102 @@
+"""When the mailbox is looked into: again at once while there are mails, less often while it can't be read."""
+
+import threading
+from collections import Counter
+from collections.abc import Callable
+
+import pytest
+
+from service.collect import Outcome
+from service.errors import InboxUnreachable, StoreBusy
+from service.jobs import INBOX_PAUSE_MAX_S, InboxWatch
+
+
+class Collector:
+    """Does one step after another at each look, the last one for ever, and notes when it was asked to end."""
+
+    def __init__(self, *steps: Callable[[], Counter[Outcome]]) -> None:
+        self._steps = list(steps)
+        self.looks = 0
+        self.looked = threading.Semaphore(0)
+        self.aborted = threading.Event()
+
+    def collect(self, _stop: threading.Event) -> Counter[Outcome]:
+        step = self._steps.pop(0) if len(self._steps) > 1 else self._steps[0]
+        self.looks += 1
+        self.looked.release()
+        return step()
+
+    def abort(self) -> None:
+        self.aborted.set()
+
+    def interrupt(self) -> None:
+        """Nothing hangs here."""
+
+
+def nothing() -> Counter[Outcome]:
+    return Counter()
+
+
+def one_mail() -> Counter[Outcome]:
+    return Counter({Outcome.REPORTED: 1})
+
+
+def failing(error: Exception) -> Callable[[], Counter[Outcome]]:
+    def fail() -> Counter[Outcome]:
+        raise error
+
+    return fail
+
+
+def watch_of(collector: Collector, poll_s: float) -> InboxWatch:
+    return InboxWatch(collector, poll_s)  # type: ignore[arg-type]
+
+
+def end(watch: InboxWatch) -> None:
+    watch.end()
+    watch.join(10)
+    assert not watch._thread.is_alive()
+
+
+def test_a_watch_goes_on_at_once_while_there_are_mails_and_rests_then() -> None:
+    collector = Collector(one_mail, one_mail, one_mail, nothing)
+    watch = watch_of(collector, 3_600)
+    watch.start()
+    for _ in range(4):
+        assert collector.looked.acquire(timeout=10)
+    end(watch)
+    assert collector.looks == 4
+
+
+@pytest.mark.parametrize(
+    "error", [InboxUnreachable("it is away"), StoreBusy("locked"), ValueError("a fault of ours"), RecursionError()]
+)
+def test_a_watch_outlives_whatever_a_look_meets(error: Exception) -> None:
+    collector = Collector(failing(error), failing(error), nothing)
+    watch = watch_of(collector, 0.1)
+    watch.start()
+    for _ in range(3):
+        assert collector.looked.acquire(timeout=10)
+    end(watch)
+
+
+def test_a_watch_that_rests_ends_at_once_and_breaks_off_what_hangs() -> None:
+    release = threading.Event()
+
+    def hang() -> Counter[Outcome]:
+        assert release.wait(10)
+        raise InboxUnreachable("broken off")
+
+    collector = Collector(hang)
+    collector.abort = release.set  # type: ignore[method-assign]
+    watch = watch_of(collector, 3_600)
+    watch.start()
+    assert collector.looked.acquire(timeout=10)
+    end(watch)
+
+
+def test_pauses_grow_with_each_failure_up_to_a_bound() -> None:
+    assert [InboxWatch._longer(60.0, failures) for failures in (0, 1, 2, 3, 4, 50)] == [60, 120, 240, 480, 600, 600]
+    assert INBOX_PAUSE_MAX_S == 600
+    assert InboxWatch._longer(3_600.0, 5) == 3_600
+    assert InboxWatch._longer(0.0, 0) == 0
