@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from service.errors import Conflict, InvalidRequest, TemplateInvalid
+from service.errors import Conflict, InvalidRequest, Problem, TemplateInvalid
 from service.templates.compiler import compile_template
 from service.templates.folder import KEY, KEY_RULE, changed, example_file
 from service.templates.sandbox import Budget
@@ -101,6 +101,13 @@ def scaffold(root: Path, key: str, *, budget: Budget) -> Sequence[Path]:
             return [root / key / name for name in files]
     except OSError as error:
         raise Conflict(f"The folder {key!r} can't be made: {error.strerror}.") from error
+
+
+def begun(root: Path, key: str, *, budget: Budget) -> Mapping[str, str]:
+    """The files that `scaffold` would make, path -> text. Raises InvalidRequest for a key that is none."""
+    if not KEY.fullmatch(key):
+        raise InvalidRequest(f"{key!r} can't be a key: {KEY_RULE}.", [Problem("", "key", KEY_RULE)])
+    return {name: data.decode() for name, data in _that_pass(root, key, budget).items()}
 
 
 def _that_pass(root: Path, key: str, budget: Budget) -> Mapping[str, bytes]:

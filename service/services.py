@@ -27,6 +27,7 @@ from service.delivery.mailbox import Mailbox
 from service.delivery.outcome import Transport
 from service.delivery.queue import Huey
 from service.delivery.smtp import Server, SmtpTransport
+from service.draft import Drafts
 from service.enqueue import Intake
 from service.errors import ConfigurationError, NotFound
 from service.feedback.inbox import Inbox, InboxPlace
@@ -38,7 +39,7 @@ from service.models import Scope
 from service.observe import Observer
 from service.person import Persons
 from service.preview import Previewer
-from service.publish import Publisher
+from service.publish import Planner, Publisher
 from service.purge import Purger
 from service.readiness import Readiness
 from service.receive import Receiver
@@ -87,11 +88,13 @@ class Services(Workbench):
     intake: Intake
     acceptor: Acceptor
     deliverer: Deliverer
+    drafts: Drafts
     figures: Figures
     auditor: Auditor
     browser: Browser
     canceller: Canceller
     persons: Persons
+    planner: Planner
     publisher: Publisher
     metrics: Metrics
     observer: Observer
@@ -200,11 +203,13 @@ def build(
             boot=boot,
         ),
         auditor=Auditor(database, pseudonym_key, now),
+        drafts=Drafts(catalogue, budget(settings)),
         figures=Figures(database, now),
         browser=Browser(catalogue, database, budget(settings), authors),
         canceller=Canceller(database, now),
         persons=Persons(database, pseudonym_key, now),
         previewer=Previewer(catalogue, settings),
+        planner=Planner(settings.email_templates_dir, catalogue, budget(settings)),
         publisher=Publisher(
             settings.email_templates_dir,
             catalogue,

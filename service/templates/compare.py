@@ -44,6 +44,14 @@ class Base:
             return False  # a shallow or partial clone doesn't know
 
 
+@dataclass(frozen=True)
+class Saved:
+    """The templates as they are saved, outside of git or as its last commit has them; what was before is not known."""
+
+    files: Files
+    ref: str = "the saved one"
+
+
 def own_source(files: Files, key: str) -> OwnSource:
     """What the version stands for: the folder without its examples, with LF newlines. Shared parts are not in it."""
     return {
@@ -53,7 +61,7 @@ def own_source(files: Files, key: str) -> OwnSource:
     }
 
 
-def compare(base: Base, now: Files, key: str, report: Report, *, breaking: Severity) -> None:
+def compare(base: Base | Saved, now: Files, key: str, report: Report, *, breaking: Severity) -> None:
     """Reports what is wrong with the step from the base to now. A template that is new has no step."""
     path = f"{key}/template.mjml"
     if path not in base.files:
@@ -62,22 +70,22 @@ def compare(base: Base, now: Files, key: str, report: Report, *, breaking: Sever
         message = f"the template is gone; at {base.ref} it was there"
         report.warning(Place(path, 1, 1), "template-removed", message, "see that no caller sends it any more")
         return
-    document = _front_matter(now, path)
+    document = front_matter(now, path)
     if document is None:
         return  # compiling says what is wrong with it
     _compare_versions(base, now, key, document, report)
-    before = _front_matter(base.files, path)
+    before = front_matter(base.files, path)
     if before is not None:
         _compare_variables(before, document, report, breaking)
 
 
-def _compare_versions(base: Base, now: Files, key: str, document: Document, report: Report) -> None:
+def _compare_versions(base: Base | Saved, now: Files, key: str, document: Document, report: Report) -> None:
     own = own_source(now, key)
-    before = _front_matter(base.files, f"{key}/template.mjml")
+    before = front_matter(base.files, f"{key}/template.mjml")
     was, is_now = _version(before), _version(document)
     if was is None or is_now is None or is_now > was or own == own_source(base.files, key):
         return
-    if base.ever_held(key, own):
+    if isinstance(base, Base) and base.ever_held(key, own):
         return
     place = document.key_place(("version",))
     hint = f"write version: {was + 1}"
@@ -106,7 +114,8 @@ def _nearest(path: tuple[str, ...], keys: Iterable[tuple[str | int, ...]]) -> tu
     return path
 
 
-def _front_matter(files: Files, path: str) -> Document | None:
+def front_matter(files: Files, path: str) -> Document | None:
+    """The front matter of this file as far as it can be read; None where it can't be at all."""
     ignored = Report()
     try:
         text, place = split(Source(path, normalised(files.text(path))), ignored)

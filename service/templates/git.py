@@ -134,6 +134,13 @@ class WorkTree:
         """Whether the folder differs from the commit that is checked out, staged or not. Raises GitError."""
         return bool(git(self.root, "status", "--porcelain", "-z", "--untracked-files=all", "--no-renames", "--", key))
 
+    def branch(self) -> str:
+        """The branch that a commit would go to; "" where none is checked out."""
+        try:
+            return git(self.root, "symbolic-ref", "--short", "--quiet", "HEAD").decode("utf-8", "replace").strip()
+        except GitError:
+            return ""
+
     def commit(self, key: str, *, author: Author, message: str) -> str:
         """Commits the folder as it is, and nothing else: what is staged elsewhere stays staged. The commit's name.
 

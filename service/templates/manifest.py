@@ -18,6 +18,8 @@ from service.templates.variables import variables_schema
 from service.templates.yaml_places import Document, Path, read_yaml
 
 _SCHEMA = json.loads(files("service.templates").joinpath("front_matter.json").read_text("utf-8"))
+#: What may stand in the front matter.
+FIELDS: tuple[str, ...] = tuple(_SCHEMA["properties"])
 KNOWN_CATEGORIES = ("billing", "incident", "onboarding", "rma", "support", "sla")
 #: The parts of the front matter that are Jinja, and that another language may have of its own.
 JINJA_FIELDS = ("subject", "preheader", "from", "reply_to")

@@ -47,7 +47,7 @@ def test_a_preview_shows_the_page_and_follows_a_save_without_a_service(
         assert person.get("/admin").headers["location"] == "/admin/templates"
         for absent in ("/edit", "/versions", 'action="/admin/templates/onboarding_welcome/test"', "/admin/mailbox"):
             assert absent not in page.text
-        with person.stream("GET", "/admin/templates/live", params={"key": "onboarding_welcome"}) as stream:
+        with person.stream("GET", "/admin/templates/_live", params={"key": "onboarding_welcome"}) as stream:
             lines = (line for line in stream.iter_lines() if line.startswith("event:"))
             assert next(lines) == "event: listening"
             file = templates / "onboarding_welcome/template.mjml"

@@ -13,7 +13,15 @@ from types import ModuleType
 import pytest
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-COMMANDS = ("scripts/serve", "scripts/test", "scripts/check", "scripts/lock", "scripts/pre-commit", ".ci/run")
+COMMANDS = (
+    "scripts/serve",
+    "scripts/test",
+    "scripts/check",
+    "scripts/lock",
+    "scripts/bundle",
+    "scripts/pre-commit",
+    ".ci/run",
+)
 LOCKS = ("requirements.lock", "requirements-test.lock")
 #: One requirement of a lock file: name, version, an optional marker, then its hashes on the lines that follow.
 LOCKED = re.compile(r"^([a-z0-9-]+)==(\S+)( ; [^\n\\]+)?((?: \\\n    --hash=sha256:[0-9a-f]{64})+)\n", re.MULTILINE)

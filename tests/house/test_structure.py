@@ -54,6 +54,7 @@ FLOORS = [
         "collect",
         "deliver",
         "index",
+        "draft",
         "inspection",
         "examine",
         "observe",

@@ -143,8 +143,8 @@ def test_a_file_saved_on_disk_is_told_to_those_who_look_at_it(changing: Running,
     file = templates / "onboarding_welcome/template.mjml"
     with (
         signed_in(changing) as person,
-        person.stream("GET", "/admin/templates/live", params={"key": "sla_report_monthly"}) as other,
-        person.stream("GET", "/admin/templates/live", params={"key": "onboarding_welcome"}) as stream,
+        person.stream("GET", "/admin/templates/_live", params={"key": "sla_report_monthly"}) as other,
+        person.stream("GET", "/admin/templates/_live", params={"key": "onboarding_welcome"}) as stream,
     ):
         lines = (line for line in stream.iter_lines() if line.startswith("event:"))
         assert next(lines) == "event: listening"

@@ -58,7 +58,7 @@ class GalleryController(Controller):
             counted=counted,
         )
 
-    @get("/live")
+    @get("/_live")
     async def live(self, request: Request[Any, Any, Any]) -> ServerSentEvent:
         """An event `changed` after each change of any template, or of the one named `key`."""
         workbench, streams = workbench_of(request), _streams(request)

@@ -6,6 +6,7 @@ from litestar import Controller
 
 from service.web.pages.assets import AssetController
 from service.web.pages.docs import DocsController
+from service.web.pages.editor import EditorController
 from service.web.pages.gallery import GalleryController
 from service.web.pages.mailbox import MailboxPages
 from service.web.pages.messages import MessagePages
@@ -25,6 +26,7 @@ CONTROLLERS: Sequence[type[Controller]] = (
     RecipientPages,
     SuppressionPages,
     GalleryController,
+    EditorController,
     TemplatePageController,
     TemplateTrialController,
     MailboxPages,

@@ -14,7 +14,7 @@ from service.preview import Preview
 from service.services import Services, Workbench
 from service.web.auth import workbench_of
 from service.web.pages import frame, variable_form
-from service.web.pages.page import show
+from service.web.pages.page import part, show
 from service.web.pages.variable_form import PREFIX, Field
 from service.web.pages.visit import may_look
 
@@ -91,6 +91,7 @@ class TemplatePageController(Controller):
             elsewhere=[one for one in entry.findings if one.file.removeprefix(f"{key}/") not in files],
             has_service=isinstance(workbench, Services),
             sent=request.query_params.get("sent"),
+            saved="saved" in request.query_params,
         )
 
     @get("/frame")
@@ -98,13 +99,18 @@ class TemplatePageController(Controller):
         """The HTML part, for a frame."""
         workbench, choice = workbench_of(request), Choice.of(request.query_params)
 
-        def work() -> Response[str]:
-            look = look_at(workbench, key, choice)
-            if look.preview is None:
-                raise InvalidRequest("The template can't be rendered with these variables.", look.problems)
-            return frame.framed(frame.emulated(look.preview.rendered.html, choice.scheme))
+        def work() -> Preview | None:
+            try:
+                return look_at(workbench, key, choice).preview
+            except TemplateInvalid:
+                return None
 
-        return await anyio.to_thread.run_sync(work)
+        preview = await anyio.to_thread.run_sync(work)
+        if preview is None:  # said in the frame: a page of ours may stand in none
+            answer = frame.framed(part(request, "template_unshown.html"))
+            answer.status_code = 422
+            return answer
+        return frame.framed(frame.emulated(preview.rendered.html, choice.scheme))
 
 
 def look_at(workbench: Workbench, key: str, choice: Choice) -> Look:

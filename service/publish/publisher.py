@@ -1,11 +1,11 @@
-"""VERB: PUT, DELETE -> files, a commit, and at once what is served.
+"""PUT, DELETE -> files, a commit, and at once what is served.
 
 Everything is found out before anything is touched: the condition, uncommitted work of somebody else, mistakes in the
 new files. Then the folder is swapped as a whole and committed alone; where the commit fails, the folder is put back.
 """
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -15,7 +15,6 @@ import structlog
 
 from service.errors import (
     Conflict,
-    Finding,
     GitError,
     InvalidRequest,
     NotFound,
@@ -25,7 +24,8 @@ from service.errors import (
     TryLater,
 )
 from service.models import Caller
-from service.requests import PublishRequest, pointer
+from service.publish.request import changed_files, changes_of, problem_at
+from service.requests import PublishRequest
 from service.revisions import Revisions, state_of
 from service.store import archive
 from service.store.database import Database
@@ -96,19 +96,40 @@ class Publisher:
         PreconditionFailed, Conflict where it can't be written or committed, TryLater where somebody else is at it.
         Nothing has changed then.
         """
-        _check_key(key)
+        return self._change(
+            key, lambda files, entry: changes_of(key, request, files, entry), caller, condition, request.message
+        )
+
+    def put_files(
+        self, key: str, texts: Mapping[str, str | None], caller: Caller, condition: Condition, message: str | None
+    ) -> bool:
+        """The same with the files themselves: path in the folder -> text, None to take it away.
+
+        What is not named stays as it is. Raises as `put`, and InvalidRequest for a path that can't be one.
+        """
+        return self._change(key, lambda files, _: changed_files(key, texts, files), caller, condition, message)
+
+    def _change(
+        self,
+        key: str,
+        changes_in: Callable[[Files, Entry | None], Changes],
+        caller: Caller,
+        condition: Condition,
+        message: str | None,
+    ) -> bool:
+        check_key(key)
         with self.turns.take():
             snapshot = self.catalogue.refresh()
             entry = snapshot.entries.get(key)
             condition.hold(state_of(entry) if entry else None)
             tree = self._tree(key)
             files = read_files(self.root)
-            changes = _changes(key, request, files, entry)
+            changes = changes_in(files, entry)
             template = self._validated(key, files, changes)
             if changes:
                 with self._served(), _refusals(), folder.changed(self.root, key, changes):
                     self._remember(template.at(snapshot.commit, dirty=False), caller)
-                    self._commit(tree, key, caller, request.message or f"{key}: {'changed' if entry else 'created'}")
+                    self._commit(tree, key, caller, message or f"{key}: {'changed' if entry else 'created'}")
             return entry is None
 
     def delete(self, key: str, caller: Caller, condition: Condition) -> str | None:
@@ -116,7 +137,7 @@ class Publisher:
 
         Raises InvalidRequest for a bad key and where another template takes it in, NotFound, and what `put` raises.
         """
-        _check_key(key)
+        check_key(key)
         with self.turns.take():
             entry = self.catalogue.refresh().entries.get(key)
             if entry is None:
@@ -148,7 +169,7 @@ class Publisher:
         after = files.with_changes({f"{key}/{name}": data for name, data in changes.items()})
         compilation = compile_template(after, key, budget=self.budget)
         if compilation.template is None:
-            problems = [_problem(key, finding) for finding in compilation.findings if finding.severity == "error"]
+            problems = [problem_at(key, finding) for finding in compilation.findings if finding.severity == "error"]
             raise InvalidRequest("The template has mistakes; nothing was changed.", problems)
         self._check_others(key, files, after)
         return compilation.template
@@ -163,7 +184,7 @@ class Publisher:
             if other == key or not _works(before, other, self.budget):
                 continue
             found = compile_template(after, other, budget=self.budget).findings
-            problems += [_problem(key, finding) for finding in found if finding.severity == "error"]
+            problems += [problem_at(key, finding) for finding in found if finding.severity == "error"]
         if problems:
             raise InvalidRequest("Another template takes this one in, and would break; nothing was changed.", problems)
 
@@ -200,64 +221,10 @@ def _refusals() -> Iterator[None]:
         raise Conflict("git did not take the change, so nothing was changed; the log says why.") from error
 
 
-def _check_key(key: str) -> None:
+def check_key(key: str) -> None:
     if not KEY.fullmatch(key):
         raise InvalidRequest(f"{key!r} can't be a key: {KEY_RULE}.", [Problem("", "key", KEY_RULE)])
 
 
 def _works(files: Files, key: str, budget: Budget) -> bool:
     return compile_template(files, key, budget=budget).template is not None
-
-
-def _changes(key: str, request: PublishRequest, files: Files, entry: Entry | None) -> Changes:
-    """Path in the folder -> content, None to take it away; only what differs from the files as they are."""
-    given = request.model_fields_set
-    wanted: dict[str, bytes | None] = {"template.mjml": request.source.encode()}
-    there = [path.removeprefix(f"{key}/") for path in files.folder(key)]
-    if "text" in given:
-        wanted["template.txt"] = request.text.encode() if request.text is not None else None
-    if "locales" in given:
-        wanted |= dict.fromkeys(name for name in there if _locale_of(name) not in (None, *request.locales))
-        wanted |= {f"template.{locale}.mjml": text.encode() for locale, text in request.locales.items()}
-    if "locale_texts" in given:
-        texts = [name for name in there if name.endswith(".txt")]
-        wanted |= dict.fromkeys(name for name in texts if _locale_of(name) not in (None, *request.locale_texts))
-        wanted |= {f"template.{locale}.txt": text.encode() for locale, text in request.locale_texts.items()}
-    if "examples" in given:
-        wanted |= _examples(request.examples, there, entry)
-    now = {name: files.by_path[f"{key}/{name}"].data for name in there}
-    return {name: data for name, data in wanted.items() if data != now.get(name)}
-
-
-def _examples(examples: Mapping[str, Mapping[str, object]], there: Sequence[str], entry: Entry | None) -> Changes:
-    """An example that says the same as its file keeps its file, comments and all."""
-    files = {name[9:].rpartition(".")[0]: name for name in there if re.fullmatch(r"examples/[^/]+\.ya?ml", name)}
-    known = entry.template.examples if entry and entry.template and not entry.is_degraded else {}
-    wanted: dict[str, bytes | None] = {file: None for name, file in files.items() if name not in examples}
-    problems: list[Problem] = []
-    for name, values in examples.items():
-        if name in files and known.get(name) == values:
-            continue
-        try:
-            wanted[files.get(name, f"examples/{name}.yaml")] = folder.example_file(values)
-        except RecursionError:
-            problems.append(Problem(pointer("examples", name), "too_deep", "too many levels inside each other"))
-    if problems:
-        raise InvalidRequest("The request breaks rules of this endpoint.", problems)
-    return wanted
-
-
-def _locale_of(name: str) -> str | None:
-    found = re.fullmatch(r"template\.([A-Za-z0-9-]+)\.(?:mjml|txt)", name)
-    return found[1] if found else None
-
-
-def _problem(key: str, finding: Finding) -> Problem:
-    """The finding, at the part of the request that became its file."""
-    name = finding.file.removeprefix(f"{key}/")
-    place = {"template.mjml": "/source", "template.txt": "/text"}.get(name, "")
-    if locale := _locale_of(name):
-        place = pointer("locale_texts" if name.endswith(".txt") else "locales", locale)
-    elif example := re.fullmatch(r"examples/(.+)\.ya?ml", name):
-        place = pointer("examples", example[1])
-    return Problem(place if finding.file.startswith(f"{key}/") else "", finding.code, str(finding))

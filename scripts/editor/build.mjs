@@ -1,0 +1,40 @@
+// Puts the editor into one file, with the digest of what it was made of in its first line, and its licences beside it.
+import { createHash } from "node:crypto";
+import { readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { build } from "esbuild";
+
+const here = dirname(fileURLToPath(import.meta.url));
+const target = join(here, "../../service/web/pages/static");
+
+// Every file of this folder, by name: `tests/web/test_editor_bundle.py` computes the same.
+const sources = readdirSync(here).filter((name) => /\.(mjs|json)$/.test(name)).sort();
+const digest = createHash("sha256");
+for (const name of sources) digest.update(`${name}\0`).update(readFileSync(join(here, name))).update("\0");
+
+const made = await build({
+  absWorkingDir: here,
+  entryPoints: ["index.mjs"],
+  alias: { "@codemirror/lang-html": "./markup.mjs" },
+  bundle: true,
+  minify: true,
+  format: "iife",
+  target: "es2022",
+  charset: "utf8",
+  legalComments: "none",
+  metafile: true,
+  write: false,
+});
+const packages = [...new Set(Object.keys(made.metafile.outputs["<stdout>"]?.inputs ?? made.metafile.inputs)
+  .map((path) => /^node_modules\/((?:@[^/]+\/)?[^/]+)/.exec(path)?.[1]).filter(Boolean))].sort();
+const notices = packages.map((name) => {
+  const folder = join(here, "node_modules", name);
+  const { version } = JSON.parse(readFileSync(join(folder, "package.json"), "utf8"));
+  const file = readdirSync(folder).find((one) => /^licen[cs]e/i.test(one));
+  return `${name} ${version}\n\n${readFileSync(join(folder, file), "utf8").trim()}\n`;
+});
+const head = `/* The editor of rgz-email, made by scripts/bundle of sources ${digest.digest("hex")}. `
+  + `It holds CodeMirror 6 and others under the MIT licence: see editor.licences.txt. */\n`;
+writeFileSync(join(target, "editor.js"), head + made.outputFiles[0].text);
+writeFileSync(join(target, "editor.licences.txt"), notices.join(`\n${"-".repeat(72)}\n\n`));

@@ -1,0 +1,275 @@
+"""/admin/templates/{key}/edit: a template's files, what is wrong with them as they stand, and the mail they make.
+
+Everything works as a form: write, look at what would happen, save. The script only spares waiting.
+"""
+
+import json
+import secrets
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import anyio.to_thread
+from litestar import Controller, Request, Response, get, post
+from litestar.params import FromPath
+from litestar.response import Redirect
+
+from service.errors import Conflict, Finding, InvalidRequest, NotFound, PreconditionFailed, RequestRefused, TryLater
+from service.publish import Condition, Plan, raised
+from service.scaffold import begun
+from service.services import Services, budget
+from service.web.auth import caller_of, services_of
+from service.web.pages import frame
+from service.web.pages.differences import between
+from service.web.pages.editor_form import Written
+from service.web.pages.merging import Merged, merge
+from service.web.pages.page import POLICY, part, show
+from service.web.pages.template_page import Choice, fill, in_order
+from service.web.pages.visit import form_of, signed_in, visit_of
+
+#: What the editor's own panels and marks say: CodeMirror's phrases -> ours.
+_PHRASES = {
+    "Find": "editor.find",
+    "Replace": "editor.replacement",
+    "next": "editor.next",
+    "previous": "editor.previous",
+    "all": "editor.all",
+    "match case": "editor.match_case",
+    "regexp": "editor.regexp",
+    "by word": "editor.by_word",
+    "replace": "editor.replace",
+    "replace all": "editor.replace_all",
+    "close": "editor.close",
+    "Completions": "editor.completions",
+    "Diagnostics": "editor.findings",
+    "No diagnostics": "editor.no_findings",
+    "Fold line": "editor.fold",
+    "Unfold line": "editor.unfold",
+}
+
+
+class EditorController(Controller):
+    """Writes templates."""
+
+    path = "/admin/templates"
+    guards = [signed_in()]  # noqa: RUF012  # Litestar reads it from the class
+
+    @get("/_new")
+    async def begin(self, request: Request[Any, Any, Any]) -> Response[Any]:
+        """Asks for a key; with one, the editor with a mail that works, which is not saved yet."""
+        services, key = services_of(request), request.query_params.get("key", "").strip()
+        if not key:
+            return show(request, "template_new.html", key="", problem=None)
+        if key in services.catalogue.current.entries:
+            return Redirect(f"/admin/templates/{key}/edit")
+        try:
+            texts = await anyio.to_thread.run_sync(lambda: _begun(services, key))
+        except InvalidRequest as error:
+            return show(request, "template_new.html", status=422, key=key, problem=error.problems[0].message)
+        return _editor(request, key, Written("", texts, {}, None, None, None))
+
+    @get("/_vocabulary")
+    async def vocabulary(self, request: Request[Any, Any, Any]) -> Response[Mapping[str, Any]]:
+        """What may be written in a template, for completion."""
+        drafts = services_of(request).drafts
+        return Response(await anyio.to_thread.run_sync(lambda: drafts.vocabulary))
+
+    @get("/{key:str}/edit")
+    async def edit(self, request: Request[Any, Any, Any], key: FromPath[str]) -> Response[str]:
+        """The files as they are saved."""
+        services = services_of(request)
+        plan = await anyio.to_thread.run_sync(lambda: services.planner.plan(key, {}))
+        if plan.state is None:
+            raise NotFound(f"There is no template {key!r}.")
+        return _editor(request, key, Written(plan.state, plan.before, plan.before, None, None, None))
+
+    @post("/{key:str}/edit")
+    async def write(self, request: Request[Any, Any, Any], key: FromPath[str]) -> Response[Any]:
+        """By the button: back to writing, a look at what saving would do, or saving."""
+        form, services = await form_of(request), services_of(request)
+        written = Written.of(form)
+        match form.get("action"):
+            case "save":
+                return await self._save(request, key, written)
+            case "edit":
+                return _editor(request, key, written)
+            case "add":
+                return await self._add(request, key, written, str(form.get("added", "")).strip())
+        plan = await anyio.to_thread.run_sync(lambda: services.planner.plan(key, written.texts))
+        if (plan.state or "") != written.state:
+            return _conflict(request, key, written, plan)
+        if not plan.works:
+            return _editor(request, key, written, status=422, findings=plan.findings)
+        return show(
+            request,
+            "template_review.html",
+            key=key,
+            written=written,
+            plan=plan,
+            differences=between({**written.was}, {name: text for name, text in written.all_texts.items() if text}),
+            problem=None,
+        )
+
+    @post("/{key:str}/check")
+    async def check(self, request: Request[Any, Any, Any], key: FromPath[str]) -> Response[Mapping[str, Any]]:
+        """What is to be said about the files as they stand in the form."""
+        form, services = await form_of(request), services_of(request)
+        written = Written.of(form)
+        draft = await anyio.to_thread.run_sync(lambda: services.drafts.of(key, written.all_texts))
+        language = visit_of(request).language
+        errors = sum(1 for finding in draft.findings if finding.severity == "error")
+        summary = [language.say("gallery.errors", count=errors)] if errors else []
+        if warnings := len(draft.findings) - errors:
+            summary.append(language.say("gallery.warnings", count=warnings))
+        return Response(
+            {
+                "findings": [
+                    {
+                        "file": finding.file.removeprefix(f"{key}/"),
+                        "line": finding.line,
+                        "column": finding.column,
+                        "severity": finding.severity,
+                        "word": language.say(f"shown.severity_{finding.severity}"),
+                        "code": finding.code,
+                        "message": finding.message,
+                        "hint": finding.hint,
+                    }
+                    for finding in draft.findings
+                ],
+                "summary": ", ".join(summary) or language.say("gallery.sound"),
+                "variables": {name: _told(one) for name, one in draft.declared.items()},
+                "renders": draft.template is not None,
+            },
+            status_code=200,
+        )
+
+    @post("/{key:str}/draft", status_code=200)
+    async def draft(self, request: Request[Any, Any, Any], key: FromPath[str]) -> Response[str]:
+        """The mail that the files make as they stand in the form, for a frame."""
+        form, services = await form_of(request), services_of(request)
+        written = Written.of(form)
+        scheme = "dark" if form.get("scheme") == "dark" else "light"
+
+        def work() -> str | None:
+            draft = services.drafts.of(key, written.all_texts)
+            if draft.template is None:
+                return None
+            example = written.example if written.example in draft.template.examples else None
+            look = fill(services, draft.template, Choice(example, None, scheme, {}), draft.findings)
+            return look.preview.rendered.html if look.preview else None
+
+        html = await anyio.to_thread.run_sync(work)
+        if html is None:
+            return frame.framed(part(request, "template_unshown.html"))
+        return frame.framed(frame.emulated(html, scheme))
+
+    async def _add(self, request: Request[Any, Any, Any], key: str, written: Written, name: str) -> Response[str]:
+        """One more file, empty: what stays empty is not saved."""
+        try:
+            await anyio.to_thread.run_sync(lambda: services_of(request).planner.plan(key, {name: ""}))
+        except InvalidRequest as error:
+            return _editor(request, key, written, status=422, problem=str(error), mistakes=_messages(error))
+        return _editor(request, key, replace(written, now={name: "", **written.now}), opened=name)
+
+    async def _save(self, request: Request[Any, Any, Any], key: str, written: Written) -> Response[Any]:
+        services, caller = services_of(request), caller_of(request)
+        texts = dict(written.texts)
+        if written.raises_to is not None:
+            source = texts.get("template.mjml") or written.now.get("template.mjml", "")
+            texts["template.mjml"] = raised(source, written.raises_to)
+        condition = Condition(frozenset({written.state})) if written.state else Condition(creates=True)
+        try:
+            await anyio.to_thread.run_sync(
+                lambda: services.publisher.put_files(key, texts, caller, condition, written.message)
+            )
+        except PreconditionFailed:
+            plan = await anyio.to_thread.run_sync(lambda: services.planner.plan(key, written.texts))
+            return _conflict(request, key, written, plan)
+        except (InvalidRequest, Conflict) as error:
+            return _editor(request, key, written, status=422, problem=str(error), mistakes=_messages(error))
+        except TryLater as error:
+            return _editor(request, key, written, status=503, problem=str(error))
+        return Redirect(f"/admin/templates/{key}?saved=1", status_code=303)
+
+
+def _is_shown(services: Services, key: str) -> bool:
+    entry = services.catalogue.current.entries.get(key)
+    return entry is not None and entry.template is not None
+
+
+def _messages(error: RequestRefused) -> Sequence[str]:
+    return [problem.message for problem in error.problems]
+
+
+def _begun(services: Services, key: str) -> Mapping[str, str]:
+    return begun(services.settings.email_templates_dir, key, budget=budget(services.settings))
+
+
+def _told(one: Mapping[str, Any]) -> Mapping[str, Any]:
+    """A variable as completion tells it, and what is inside of it."""
+    kind = one.get("type", "")
+    told: dict[str, Any] = {
+        "type": kind if isinstance(kind, str) else " / ".join(kind),
+        "description": one.get("description", ""),
+    }
+    if "properties" in one:
+        told["properties"] = {name: _told(inner) for name, inner in one["properties"].items()}
+    items = one.get("items")
+    if isinstance(items, Mapping) and "properties" in items:
+        told["items"] = {name: _told(inner) for name, inner in items["properties"].items()}
+    return told
+
+
+def _conflict(request: Request[Any, Any, Any], key: str, written: Written, plan: Plan) -> Response[str]:
+    """Somebody else was faster: what they did, what we did, and both together to go on with."""
+    merged = merge(written.was, plan.before, {name: text for name, text in written.all_texts.items() if text})
+    ahead = replace(written, state=plan.state or "", now=merged.texts, was=plan.before)
+    return _editor(
+        request,
+        key,
+        ahead,
+        status=409,
+        merged=merged,
+        theirs=between(written.was, plan.before),
+        ours=between(written.was, {name: text for name, text in written.all_texts.items() if text}),
+    )
+
+
+def _editor(
+    request: Request[Any, Any, Any],
+    key: str,
+    written: Written,
+    *,
+    status: int = 200,
+    findings: Sequence[Finding] = (),
+    problem: str | None = None,
+    mistakes: Sequence[str] = (),
+    merged: Merged | None = None,
+    theirs: Sequence[Any] = (),
+    ours: Sequence[Any] = (),
+    opened: str = "template.mjml",
+) -> Response[str]:
+    language, nonce = visit_of(request).language, secrets.token_urlsafe(16)
+    examples = [name[9:].rpartition(".")[0] for name in in_order(written.now) if name.startswith("examples/")]
+    page = show(
+        request,
+        "template_edit.html",
+        status=status,
+        key=key,
+        written=written,
+        names=in_order(written.now),
+        is_shown=_is_shown(services_of(request), key),
+        examples=examples,
+        findings=findings,
+        problem=problem,
+        mistakes=mistakes,
+        merged=merged,
+        theirs=theirs,
+        ours=ours,
+        opened=opened,
+        nonce=nonce,
+        phrases=json.dumps({theirs: language.say(ours) for theirs, ours in _PHRASES.items()}),
+    )
+    # CodeMirror makes a style sheet of its own; the nonce lets that one in, and no other.
+    page.headers["Content-Security-Policy"] = POLICY.replace("style-src 'self'", f"style-src 'self' 'nonce-{nonce}'")
+    return page
