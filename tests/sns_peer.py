@@ -28,13 +28,13 @@ URL = f"https://{HOST}{PATH}"
 
 Key = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey
 
-_SIGNED = {
+SIGNED = {
     "Notification": ("Message", "MessageId", "Subject", "Timestamp", "TopicArn", "Type"),
     "SubscriptionConfirmation": (
         "Message", "MessageId", "SubscribeURL", "Timestamp", "Token", "TopicArn", "Type",
     ),
 }  # fmt: skip
-_SIGNED["UnsubscribeConfirmation"] = _SIGNED["SubscriptionConfirmation"]
+SIGNED["UnsubscribeConfirmation"] = SIGNED["SubscriptionConfirmation"]
 
 
 @cache
@@ -92,7 +92,7 @@ def envelope(type_: str = "Notification", *, at: datetime | None = None, **field
 
 
 def canonical(given: Mapping[str, Any]) -> bytes:
-    names = [name for name in _SIGNED[given["Type"]] if given.get(name) is not None]
+    names = [name for name in SIGNED[given["Type"]] if given.get(name) is not None]
     return "".join(f"{name}\n{given[name]}\n" for name in names).encode()
 
 

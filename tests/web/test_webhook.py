@@ -80,7 +80,7 @@ def _changed_fields() -> Iterator[tuple[str, dict[str, Any]]]:
     for version in ("1", "2"):
         for type_ in ("Notification", "SubscriptionConfirmation", "UnsubscribeConfirmation"):
             good = signed(type_, SignatureVersion=version, **({"Subject": "s"} if type_ == "Notification" else {}))
-            for name in sns_peer._SIGNED[type_]:
+            for name in sns_peer.SIGNED[type_]:
                 if name == "Type":
                     continue
                 yield f"{type_} {version} {name} longer", {**good, name: good[name] + "x"}
