@@ -153,3 +153,21 @@ def test_a_file_saved_on_disk_is_told_to_those_who_look_at_it(changing: Running,
         assert "Bienvenu sur RGZ" in person.get(PAGE).text
         others = (line for line in other.iter_lines() if line.startswith("event:"))
         assert [next(others), next(others)] == ["event: listening", "event: silence"]
+
+
+def test_two_versions_are_compared_by_source_and_by_sight(changing: Running, templates: Path) -> None:
+    file = templates / "onboarding_welcome/template.mjml"
+    changing.send("onboarding_welcome", "a@example.com", WELCOME).raise_for_status()
+    with signed_in(changing) as person:
+        assert "Only one revision is known" in person.get(f"{PAGE}/versions").text
+        file.write_text(file.read_text().replace("Bienvenue {{", "Salut {{").replace("version: 1", "version: 2"))
+        page = eventually(lambda: person.get(f"{PAGE}/versions").text, lambda text: "v2" in text)
+        assert '<span class="sign">−</span><span class="l">version: 1</span>' in page
+        assert '<span class="sign">+</span><span class="l">version: 2</span>' in page
+        before, after = re.findall(r'name="(?:before|after)" value="(\w+)"[^>]* checked', page)[::-1]
+        beside = person.get(f"{PAGE}/versions", params={"before": before, "after": after, "view": "beside"}).text
+        frames = re.findall(rf'src="({PAGE}/versions/\w+/frame)"', beside)
+        assert ["Bienvenue Tech" in person.get(frame).text for frame in frames] in ([True, False], [False, True])
+        assert 'class="drafts over"' in person.get(f"{PAGE}/versions", params={"view": "over"}).text
+        assert person.get(f"{PAGE}/versions", params={"before": "unknown"}).status_code == 404
+    assert changing.client.get(f"{PAGE}/versions/{before}/frame").status_code == 303

@@ -15,6 +15,7 @@ from service.web.pages.recipients import RecipientPages, SuppressionPages
 from service.web.pages.sign_in import LookController, SignInController
 from service.web.pages.template_page import TemplatePageController
 from service.web.pages.template_trial import TemplateTrialController
+from service.web.pages.template_versions import TemplateVersionsController
 
 #: A new page adds its controller here.
 CONTROLLERS: Sequence[type[Controller]] = (
@@ -29,6 +30,7 @@ CONTROLLERS: Sequence[type[Controller]] = (
     EditorController,
     TemplatePageController,
     TemplateTrialController,
+    TemplateVersionsController,
     MailboxPages,
     DocsController,
 )

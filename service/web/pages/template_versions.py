@@ -1,0 +1,79 @@
+"""/admin/templates/{key}/versions: every revision that ever sent, and what differs between two of them."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import anyio.to_thread
+from litestar import Controller, Request, Response, get
+from litestar.params import FromPath
+
+from service.errors import InvalidRequest, NotFound
+from service.services import Services
+from service.web.auth import services_of
+from service.web.pages import frame
+from service.web.pages.differences import Difference, between
+from service.web.pages.page import part, show
+from service.web.pages.template_page import Choice, fill
+from service.web.pages.visit import signed_in
+
+VIEWS = ("source", "beside", "over")
+
+
+class TemplateVersionsController(Controller):
+    """What a mail was, and what it is."""
+
+    path = "/admin/templates/{key:str}/versions"
+    guards = [signed_in()]  # noqa: RUF012  # Litestar reads it from the class
+
+    @get("/")
+    async def versions(self, request: Request[Any, Any, Any], key: FromPath[str]) -> Response[str]:
+        """All of them, and the difference between `before` and `after`: the last two without a word."""
+        services, query = services_of(request), request.query_params
+        view = query.get("view", VIEWS[0])
+
+        def work() -> tuple[Sequence[Mapping[str, Any]], str | None, str | None, Sequence[Difference]]:
+            items = services.browser.versions(key)
+            after = query.get("after") or next((one["revision"] for one in items if one["current"]), None)
+            after = after or items[0]["revision"]
+            others = [one["revision"] for one in items if one["revision"] != after]
+            before = query.get("before") or (others[0] if others else None)
+            if before is None:
+                return items, None, after, []
+            old, new = (_texts(services, key, name) for name in (before, after))
+            return items, before, after, between(old, new)
+
+        items, before, after, differences = await anyio.to_thread.run_sync(work)
+        return show(
+            request,
+            "template_versions.html",
+            key=key,
+            items=items,
+            before=before,
+            after=after,
+            differences=differences,
+            view=view if view in VIEWS else VIEWS[0],
+            is_here=key in services.catalogue.current.entries,
+        )
+
+    @get("/{revision:str}/frame")
+    async def mail(self, request: Request[Any, Any, Any], key: FromPath[str], revision: FromPath[str]) -> Response[str]:
+        """The HTML part that this revision makes of its own example, for a frame."""
+        services = services_of(request)
+        html = await anyio.to_thread.run_sync(lambda: _rendered(services, key, revision)[0])
+        return frame.framed(frame.emulated(html, "light") if html else part(request, "template_unshown.html"))
+
+
+def _texts(services: Services, key: str, revision: str) -> Mapping[str, str]:
+    """What people can compare of a revision: its source, and the plain text that it makes of its example."""
+    template = services.browser.revision(key, revision)
+    return {"template.mjml": template.source, "text": _rendered(services, key, revision)[1]}
+
+
+def _rendered(services: Services, key: str, revision: str) -> tuple[str, str]:
+    """HTML and text; empty where a revision refuses its own example."""
+    template = services.browser.revision(key, revision)
+    try:
+        preview = fill(services, template, Choice(None, None, "light", {}), ()).preview
+    except (InvalidRequest, NotFound):
+        preview = None
+    return (preview.rendered.html, preview.rendered.text) if preview else ("", "")
