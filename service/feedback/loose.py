@@ -31,7 +31,8 @@ _LABEL = (
     r"|mailbox|宛先|送信先"
 )
 _LABELLED = re.compile(
-    rf"^[\s*>\-•|\[(]{{0,12}}(?:{_LABEL})\s*(?:[:=：]|was|is)?\s*[\"'\[]?{_A}", re.IGNORECASE | re.MULTILINE
+    rf"^[\s*>\-•|\[(]{{0,12}}(?:{_LABEL})(?:\s*[:=：]|\s+(?:was|is)\b|\s|(?=<))\s*[\"'\[]?{_A}",
+    re.IGNORECASE | re.MULTILINE,
 )
 _PHRASES = (
     r"(?:deliver(?:ed|y|ing)?|sen[dt]|reach(?:ed)?|message|mail|failed|fail|failure|error|errors|attempts"
@@ -46,10 +47,20 @@ _IN_PHRASE = re.compile(
 _IN_REPLY = re.compile(rf"^[\s<>*|:]{{0,8}}[45]\d\d[ -](?:\d\.\d\.\d{{1,3}} )?[^\n@]{{0,60}}?{_A}", re.MULTILINE)
 _IN_COMMAND = re.compile(rf"RCPT TO:\s*{_A}", re.IGNORECASE)
 _ON_LIST = re.compile(rf"\bnot (?:a )?(?:member|subscribed?r?)\b[^\n@]{{0,60}}?{_A}", re.IGNORECASE)
+#: Exchange, for an address outside of its own directory.
+_DOMAIN_DEFINED = re.compile(rf"\bdda:SMTP={_A}", re.IGNORECASE)
 _GENERATED = re.compile(rf"generated (?:by|from) {_A}", re.IGNORECASE)
 _EXPANDED = re.compile(rf"expanded from:? {_A}", re.IGNORECASE)
 #: From the surest to the loosest; those of one group are tried together.
-_RULES = ((_ON_LIST,), (_ALONE,), (_LABELLED,), (_IN_PHRASE,), (_IN_REPLY, _IN_COMMAND), (_GENERATED,), (_EXPANDED,))
+_RULES = (
+    (_ON_LIST,),
+    (_ALONE, _DOMAIN_DEFINED),
+    (_LABELLED,),
+    (_IN_PHRASE,),
+    (_IN_REPLY, _IN_COMMAND),
+    (_GENERATED,),
+    (_EXPANDED,),
+)
 
 #: Behind these an address is somebody to ask, or the sender.
 _NOT_RECIPIENT = re.compile(

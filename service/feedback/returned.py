@@ -30,6 +30,8 @@ _PLAIN = re.compile(
     r"|(?:original )?message headers? follows?.{0,40}|message contents follow.{0,40})\s*",
     re.IGNORECASE,
 )
+#: Those that can't mean anything else, whatever stands below them.
+_CERTAIN = re.compile(r"\W{0,12}(?:below this line|this) is a copy of (?:the|your) message\b", re.IGNORECASE)
 _LONGEST_ANNOUNCEMENT = 500
 _MAX_HEADER_LINES = 1_000
 
@@ -74,7 +76,9 @@ def _beginning(text: str) -> int | None:
     headers = [(found.start(), found[1].lower()) for found in islice(_HEADER_LINE.finditer(text), _MAX_HEADER_LINES)]
     place = 0
     for line in text.split("\n"):
-        if _announces(line) and sum(place <= start < place + 4_000 for start, _ in headers) >= 2:
+        if _CERTAIN.match(line) or (
+            _announces(line) and sum(place <= start < place + 4_000 for start, _ in headers) >= 2
+        ):
             return place
         place += len(line) + 1
     for n, (place, _) in enumerate(headers):

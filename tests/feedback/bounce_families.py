@@ -394,7 +394,7 @@ CASES: dict[str, Case] = {
     ),
     "exchange_dda": Case(
         plain(
-            "did not reach the following recipient(s):\n"
+            "Your message\n\n  To:      list@rgz.example\n\ndid not reach the following recipient(s):\n"
             "\nc=US;a= ;p=X;dda:SMTP=u@there.example; on Fri, 20 Feb\n"
             "    The recipient name is not recognized\n",
             writer="System Administrator <postmaster@there.example>",

@@ -24,7 +24,8 @@ from service.consequence import Consequences, SoftBounces
 from service.errors import InboxUnreachable, StoreBusy
 from service.feedback.inbox import Inbox, InboxPlace
 from service.feedback.report import Report, ReportKind
-from service.models import Status
+from service.metrics import Metrics
+from service.models import EventType, Status
 from service.record import Recorder
 from service.store import history
 from service.store.database import Database
@@ -71,6 +72,10 @@ class Reader:
 
     def look(self) -> dict[Outcome, int]:
         return dict(self.collector.collect(GO_ON))
+
+
+def recorder_of(database: Database) -> Recorder:
+    return Recorder(database, Consequences(lambda: NOW, KEY, SoftBounces(1, 1)), lambda: NOW, Metrics())
 
 
 def test_a_report_is_about_the_message_whose_return_path_it_came_to(
@@ -148,8 +153,7 @@ def test_what_is_not_signed_changes_nothing(dovecot: Dovecot, place: InboxPlace,
     ]
     dovecot.put(place.user, *[report(path, message_id="mine@rgz.bj", name=str(n)) for n, path in enumerate(paths)])
     reader = Reader(place, database)
-    recorder = Recorder(database, Consequences(lambda: NOW, KEY, SoftBounces(1, 1)), lambda: NOW)
-    reader.record = recorder.record
+    reader.record = recorder_of(database).record
     assert reader.look() == {Outcome.IGNORED: len(paths) - 1, Outcome.REPORTED: 1}
     found = history.get(database, mine, now=NOW)
     assert found is not None
@@ -241,6 +245,24 @@ def test_no_mail_is_lost_while_the_database_is_away(dovecot: Dovecot, place: Inb
     reader.record = reader.keep
     assert reader.look() == {Outcome.REPORTED: 2}
     assert len(set(reader.names)) == len(reader.names) == 3
+
+
+def test_a_mail_whose_position_was_lost_has_its_effect_once(
+    dovecot: Dovecot, place: InboxPlace, database: Database
+) -> None:
+    """As if a process died between the two commits, or somebody emptied the table."""
+    mine = letters.store_one(database, id=ID, recipient="person@there.example")
+    dovecot.put(place.user, report(path_of(ID)))
+    reader = Reader(place, database)
+    reader.record = recorder_of(database).record
+    for _ in range(3):
+        assert reader.look() == {Outcome.REPORTED: 1}
+        database.write(lambda tx: tx.execute("DELETE FROM inbox_positions"))
+    found = history.get(database, mine, now=NOW)
+    assert found is not None
+    assert found.status is Status.BOUNCED
+    assert [event.type for event in history.events(database, mine)].count(EventType.BOUNCED) == 1
+    assert len(database.read("SELECT id FROM suppressions")) == 1
 
 
 def test_a_mail_that_breaks_what_is_done_with_it_is_left_behind_after_three_looks(

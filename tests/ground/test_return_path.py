@@ -56,6 +56,13 @@ def test_a_return_path_is_found_after_its_address_was_set_otherwise() -> None:
     assert return_path.find(["nobody@x.example", f"for <{old}>; Thu"], key=KEY) == ID
 
 
+@pytest.mark.parametrize("before", ["SRS0=x1Yz=Q7=x.example=", "prvs=1234ab56cd=", "SRS1+a+b.example++h+c+"])
+def test_a_return_path_is_found_behind_what_relays_add(before: str) -> None:
+    """Sender rewriting and bounce tags stand before the local part that they change."""
+    address = return_path.signed("bounces@mail.rgz.bj", ID, key=KEY)
+    assert return_path.find([f"<{before}{address}>"], key=KEY) == ID
+
+
 def test_the_first_return_path_counts() -> None:
     other = "01932f6e-7b1c-7c3a-9f00-ffffffffffff"
     paths = [return_path.signed("b@x.example", one, key=KEY) for one in (ID, other)]
