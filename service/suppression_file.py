@@ -23,6 +23,9 @@ MAX_PROBLEMS = 200
 
 _FORMULA = re.compile(r"'*[=+\-@\t\r]")
 _HASH = re.compile(r"[0-9a-f]{64}")
+#: These are kept when the address goes, so they must not be a place for a name.
+_SOURCE = re.compile(r"[a-z][a-z0-9 ._:-]{0,39}")
+_EVENT_ID = re.compile(r"[A-Za-z0-9._:/=+-]{1,200}")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f\x85\u2028\u2029]")
 
 
@@ -111,10 +114,13 @@ def _line(row: Mapping[str, str], place: str, problems: list[Problem]) -> Line |
     scope = row.get("scope", "").lower() or "all"
     if scope not in ("all", "marketing"):
         problems.append(Problem("", "scope", f"{place}: the scope is all or marketing"))
-    for name in ("reason", "source", "event_id"):
-        if len(row.get(name, "")) > MAX_CELL_LENGTH or _CONTROL.search(row.get(name, "")):
-            limit = f"one line of at most {MAX_CELL_LENGTH} characters"
-            problems.append(Problem("", name, f"{place}: {name} must be {limit}"))
+    if len(row.get("reason", "")) > MAX_CELL_LENGTH or _CONTROL.search(row.get("reason", "")):
+        problems.append(
+            Problem("", "reason", f"{place}: reason must be one line of at most {MAX_CELL_LENGTH} characters")
+        )
+    for name, allowed in (("source", _SOURCE), ("event_id", _EVENT_ID)):
+        if row.get(name) and not allowed.fullmatch(row[name]):
+            problems.append(Problem("", name, f"{place}: {name} must be a short name; it outlives the person"))
     since = _time(row.get("since", ""), place, problems)
     if len(problems) > known:
         return None

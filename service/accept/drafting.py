@@ -1,17 +1,19 @@
 """A request, checked and rendered: a parcel for the intake. Nothing but attachments is stored here."""
 
+import itertools
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from typing import Any
 
 import uuid_utils
 
-from service import addresses, admission, unsubscribe_link
-from service.addresses import Address
+from service import admission
+from service.accept.copies import LINK, Addressee, Copies, Draft, has_link
 from service.enqueue import Letter, Parcel
 from service.errors import Conflict, InvalidRequest, NotFound, Problem, TemplateInvalid, TooLarge, TryLater
-from service.models import Attachment, Caller, NewMessage, Rendered, Send, Status, Stream
+from service.models import Attachment, Caller, Rendered, Send
 from service.requests import MAX_BATCH, MAX_METADATA_BYTES, BatchRequest, LetterRequest, Order, digest_of, to_json
 from service.revisions import Revisions
 from service.settings import Settings
@@ -20,10 +22,7 @@ from service.store.database import Database
 from service.templates.catalogue import Catalogue
 from service.templates.sandbox import Budget
 from service.templates.template import Template
-from service.unsubscribe_link import Unsubscription
 
-#: How long a mail may wait where its template says nothing.
-DEFAULT_EXPIRY = timedelta(hours=24)
 MAX_SCHEDULE_AHEAD = timedelta(days=366)
 #: Rendering so long at a time keeps the interpreter from others; then they get this moment, seconds.
 _STRETCH_S = 0.001
@@ -34,11 +33,11 @@ _FILES_AT_ONCE_BYTES = 4 * 1024 * 1024
 
 @dataclass(frozen=True, slots=True)
 class _Checked:
-    """A letter in which no mistake was found."""
+    """A letter in which no mistake was found. One rendering for all, or one for each who has a link of their own."""
 
-    recipients: Sequence[Address]
+    addressees: Sequence[Addressee]
     attachments: Sequence[Attachment]
-    rendered: Rendered
+    rendered: Sequence[Rendered]
 
 
 class Costs:
@@ -82,7 +81,7 @@ class Drafter:
         letters = order.letters
         problems = self._shared_problems(order, now)
         checked = list(self._checked(letters, template, order.locale, problems, is_test=is_test))
-        copies_count = sum(len(one.recipients) for one in checked)
+        copies_count = sum(len(one.addressees) for one in checked)
         if isinstance(order, BatchRequest) and copies_count > MAX_BATCH:
             problems.append(Problem("/messages", "too_many", f"at most {MAX_BATCH:,} copies in one batch"))
         if problems:
@@ -100,12 +99,21 @@ class Drafter:
             is_test=is_test,
         )
         source = order.source_endpoint or self._source(caller, template)
-        drafted = [
-            Letter.of([self._message(send, template, one, to, order, letter, source) for to in one.recipients])
-            for one, (_, letter) in zip(checked, letters, strict=True)
-        ]
+        drafted: list[Letter] = []
+        for one, (_, letter) in zip(checked, letters, strict=True):
+            draft = Draft(send, template, order, letter, one.attachments, source)
+            copies = [
+                self._copies.message(draft, to, rendered)
+                for to, rendered in zip(one.addressees, itertools.cycle(one.rendered), strict=False)
+            ]
+            # Those that share a rendering share their body.
+            drafted += [Letter.of(copies)] if len(one.rendered) == 1 else [Letter.of([copy]) for copy in copies]
         self._save_files(checked, now)
         return Parcel(send, drafted, self.revisions.of(template, now))
+
+    @property
+    def _copies(self) -> Copies:
+        return Copies(self.settings, self.pseudonym_key, self.domain)
 
     def is_quick(self, order: Order, *, within_s: float) -> bool:
         """Whether this needs neither the database nor a first rendering, which compiles, nor more time than that."""
@@ -113,6 +121,8 @@ class Drafter:
         if entry is None or entry.template is None or any(letter.attachments for _, letter in order.letters):
             return False
         template = entry.template
+        if has_link(template):
+            return False
         cost_s = self.costs.of(template)
         return (
             order.template_version in (None, template.manifest.version)
@@ -185,65 +195,17 @@ class Drafter:
         problems: list[Problem] = []
         recipients = admission.check_recipients(letter.to, problems)
         files = admission.check_attachments(letter.attachments, template, self.settings, problems, required=not is_test)
-        problems += admission.check_variables(template, letter.variables, self.settings)
+        addressees = [self._copies.addressee(template, recipient) for recipient in recipients]
+        each: list[Mapping[str, Any]] = [letter.variables]
+        if has_link(template) and (is_test or LINK not in letter.variables):
+            each = [{**letter.variables, LINK: one.unsubscribe_url} for one in addressees] or each
+        problems += admission.check_variables(template, each[0], self.settings)
         if problems:
             raise InvalidRequest("The letter can't be sent as it is.", problems)
-        return _Checked(recipients, files, admission.render(template, letter.variables, locale))
+        return _Checked(addressees, files, [admission.render(template, variables, locale) for variables in each])
 
     def _source(self, caller: Caller, template: Template) -> str:
         return template.manifest.category if caller.id in ("anonymous", "admin") else caller.name
-
-    def _message(
-        self,
-        send: Send,
-        template: Template,
-        checked: _Checked,
-        recipient: Address,
-        order: Order,
-        letter: LetterRequest,
-        source: str,
-    ) -> NewMessage:
-        message_id = str(uuid_utils.uuid7())
-        rendered, policy, settings = checked.rendered, template.manifest.delivery, self.settings
-        send_at = max(send.created_at, order.send_at or send.created_at)
-        expires_after = timedelta(seconds=policy.expires_after_s) if policy.expires_after_s else DEFAULT_EXPIRY
-        recipient_hash = addresses.pseudonym(recipient.normalised, key=self.pseudonym_key)
-        unsubscribe_url = None
-        if template.manifest.stream is Stream.MARKETING:
-            who = Unsubscription(recipient_hash, message_id)
-            unsubscribe_url = unsubscribe_link.url(settings.email_public_url, who, key=self.pseudonym_key)
-        return NewMessage(
-            id=message_id,
-            send_id=send.id,
-            template_key=template.key,
-            template_version=template.manifest.version,
-            template_revision=template.revision,
-            stream=template.manifest.stream,
-            priority=policy.priority,
-            recipient=recipient.spelling,
-            recipient_hash=recipient_hash,
-            envelope_from=settings.envelope_from(message_id, key=self.pseudonym_key),
-            from_header=rendered.from_header or addresses.header(settings.smtp_from_name, settings.smtp_from_email),
-            reply_to=order.reply_to or rendered.reply_to or settings.smtp_reply_to,
-            subject=rendered.subject,
-            html=rendered.html,
-            text=rendered.text,
-            locale=rendered.locale,
-            status=Status.QUEUED,
-            created_at=send.created_at,
-            next_attempt_at=send_at,
-            expires_at=send_at + expires_after,
-            attempts_max=policy.attempts or settings.smtp_retry_max_attempts,
-            message_id=f"{message_id}@{self.domain}",
-            date_at=send_at.replace(microsecond=0),
-            source_endpoint=source,
-            variables=letter.variables,
-            metadata=order.metadata,
-            attachments=checked.attachments,
-            sla_s=policy.sla_s,
-            is_test=send.is_test,
-            unsubscribe_url=unsubscribe_url,
-        )
 
     def _save_files(self, checked: Sequence[_Checked], now: datetime) -> None:
         """Each content once, a few MiB in a transaction."""

@@ -53,20 +53,21 @@ def test_files_of_spreadsheets_are_read() -> None:
 
 def test_every_bad_line_is_named_by_its_number() -> None:
     text = (
-        "address,scope,since,reason\n"
+        "address,scope,since,reason,source\n"
         "a@example.com\n"
         "nobody\n"
         '"b@example.com",some,yesterday\n'
         'c@example.com,all,,"two\nlines"\n'
         ",all\n"
-        "d@example.com,all,,x,y,z\n"
+        "f@example.com,all,,x,Ada Lovelace\n"
+        "d@example.com,all,,x,y,z,1\n"
         "e@example.com,all,0001-01-01T00:00:00+14:00\n"
     )
     with pytest.raises(InvalidRequest) as refused:
         suppression_file.read(text)
     told = [problem.message for problem in refused.value.problems]
     assert [message.partition(":")[0] for message in told] == [
-        "line 3", "line 4", "line 4", "line 5", "line 7", "line 8", "line 9",
+        "line 3", "line 4", "line 4", "line 5", "line 7", "line 8", "line 9", "line 10",
     ]  # fmt: skip
 
 

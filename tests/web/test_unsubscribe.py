@@ -26,7 +26,11 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     templates = root / "templates"
     templates.mkdir()
     write_mail(templates)
-    write_mail(templates, "news", MAIL.replace("category: support", "category: news\nstream: marketing"))
+    news = MAIL.replace("category: support", "category: news\nstream: marketing")
+    write_mail(templates, "news", news)
+    declared = "variables:\n  unsubscribe_url: {type: string, format: uri, example: 'https://example.com/u'}"
+    link = '<a href="{{ unsubscribe_url }}">Se désabonner</a></mj-text>'
+    write_mail(templates, "letter", news.replace("variables:", declared).replace("</mj-text>", link))
     changes = {"email_templates_dir": templates, "email_public_url": "https://mail.example/rgz/"}
     with running(settings_for(root, **changes)) as started:
         yield started
@@ -52,6 +56,10 @@ def link(shop: Running, to: str) -> str:
 
 def listed(shop: Running, to: str) -> str:
     return re.sub(r"\s", "", str(mail_to(shop, to)["List-Unsubscribe"]))
+
+
+def listed_in(mail: Any) -> str:
+    return re.sub(r"[\s<>]", "", str(mail["List-Unsubscribe"]))
 
 
 def suppressions(shop: Running, to: str) -> list[dict[str, Any]]:
@@ -112,6 +120,33 @@ def test_one_click_ends_marketing_and_nothing_else(shop: Running, sends: str) ->
     assert news(shop, to)["status"] == "suppressed"
     assert shop.send("hello", to, {"name": "Zoé"}).json()["messages"][0]["status"] == "queued"
     assert "<button>" not in shop.client.get(path).text
+
+
+def test_each_copy_has_the_link_of_its_recipient_in_its_text(shop: Running) -> None:
+    people = [f"letter{n}@example.com" for n in range(3)]
+    accepted = shop.send("letter", ", ".join(people), {"name": "Zoé"})
+    assert accepted.status_code == 201, accepted.text
+    links = []
+    for to, message in zip(people, accepted.json()["messages"], strict=True):
+        mail = mail_to(shop, to)
+        header = listed_in(mail)
+        html, text = mail.get_body(("html",)).get_content(), mail.get_body(("plain",)).get_content()
+        assert f'href="{header}"' in html and header in text
+        assert shop.client.get(urlsplit(header).path.removeprefix("/rgz")).status_code == 200
+        assert shop.admin.get(f"/api/v1/email/messages/{message['id']}/html").text.count(header) == 1
+        links.append(header)
+    assert len(set(links)) == 3
+    # A caller with a page of its own says so.
+    own = shop.send("letter", "own@example.com", {"name": "Zoé", "unsubscribe_url": "https://shop.example/bye"})
+    assert own.status_code == 201
+    assert "https://shop.example/bye" in mail_to(shop, "own@example.com").get_body(("html",)).get_content()
+
+
+def test_a_test_mail_has_a_link_that_works_and_a_preview_the_example(shop: Running) -> None:
+    shown = shop.admin.post("/api/v1/email/templates/letter/test", json={"to": "tester@example.com"}).json()
+    assert "https://example.com/u" in shown["html"]
+    mail = mail_to(shop, "tester@example.com")
+    assert listed_in(mail) in mail.get_body(("html",)).get_content()
 
 
 def test_who_comes_back_can_leave_again_by_the_same_link(shop: Running) -> None:
