@@ -9,6 +9,7 @@ from huey import crontab
 from service.collect import Collector
 from service.delivery.queue import Consumer
 from service.errors import InboxUnreachable, StoreBusy
+from service.metrics import Metrics
 from service.observe import LEAVE_EVERY_S
 from service.services import Services
 
@@ -53,7 +54,7 @@ class Worker:
         if leaves_counts:
             self._counts = threading.Thread(target=self._leave_counts, name="counts", daemon=True)
         collector, poll_s = services.collector, services.settings.email_inbox_poll_seconds
-        self._inbox = InboxWatch(collector, poll_s) if collector is not None else None
+        self._inbox = InboxWatch(collector, services.metrics, poll_s) if collector is not None else None
 
     def start(self) -> None:
         """Return at once; delivering goes on in threads of its own."""
@@ -142,8 +143,9 @@ class Worker:
 class InboxWatch:
     """Looks into the mailbox of returned mail every `poll_s` seconds, in a thread of its own."""
 
-    def __init__(self, collector: Collector, poll_s: float) -> None:
+    def __init__(self, collector: Collector, metrics: Metrics, poll_s: float) -> None:
         self._collector = collector
+        self._metrics = metrics
         self._poll_s = poll_s
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="inbox", daemon=True)
@@ -171,11 +173,13 @@ class InboxWatch:
                 failures = 0
             except (InboxUnreachable, StoreBusy) as error:
                 failures += 1
+                self._metrics.inbox_failed()
                 if not self._stop.is_set():
                     _log.warning("inbox_not_read", reason=str(error), failures=failures)
             except Exception as error:
                 # One mail can't end the watch; what it broke is tried again, and left behind after a few looks.
                 failures += 1
+                self._metrics.inbox_failed()
                 _log.error("inbox_broke", exc_info=error)
             self._stop.wait(self._longer(pause_s, failures))
 
@@ -188,8 +192,10 @@ class InboxWatch:
             outcomes = self._collector.collect(self._stop)
         finally:
             limit.cancel()
-        if outcomes:
-            _log.info("inbox_read", **{outcome.name.lower(): count for outcome, count in outcomes.items()})
+        counts = {outcome.name.lower(): count for outcome, count in outcomes.items()}
+        self._metrics.inbox_read(counts)
+        if counts:
+            _log.info("inbox_read", **counts)
         return bool(outcomes)
 
     @staticmethod

@@ -28,6 +28,10 @@ class Metrics:
             "kind",
             "effect",
         )
+        self._inbox_mails = self._counter(
+            "inbox_mails", "Mails read from the mailbox of returned mail, by what they came to.", "outcome"
+        )
+        self._inbox_looks = self._counter("inbox_looks", "Looks into that mailbox: read, or failed.", "result")
         self._swept = self._counter("leases_swept", "Leases of workers that stopped without a word, taken back.")
         self._expired = self._counter("expired", "Messages that could not be delivered in time.")
         self._paused = Gauge(
@@ -60,6 +64,16 @@ class Metrics:
         """So many reports by their kind and their effect."""
         for (kind, effect), count in effects.items():
             self._reported.labels(kind, effect).inc(count)
+
+    def inbox_read(self, outcomes: Mapping[str, int]) -> None:
+        """A look into the mailbox of returned mail that went well; mails by what they came to."""
+        self._inbox_looks.labels("read").inc()
+        for outcome, count in outcomes.items():
+            self._inbox_mails.labels(outcome).inc(count)
+
+    def inbox_failed(self) -> None:
+        """A look that did not."""
+        self._inbox_looks.labels("failed").inc()
 
     def tidied(self, *, swept: int, expired: int) -> None:
         """What a look after dead workers and old mail found."""

@@ -9,6 +9,7 @@ import pytest
 from service.collect import Outcome
 from service.errors import InboxUnreachable, StoreBusy
 from service.jobs import INBOX_PAUSE_MAX_S, InboxWatch
+from service.metrics import Metrics
 
 
 class Collector:
@@ -49,7 +50,16 @@ def failing(error: Exception) -> Callable[[], Counter[Outcome]]:
 
 
 def watch_of(collector: Collector, poll_s: float) -> InboxWatch:
-    return InboxWatch(collector, poll_s)  # type: ignore[arg-type]
+    return InboxWatch(collector, Metrics(), poll_s)  # type: ignore[arg-type]
+
+
+def counts(watch: InboxWatch) -> dict[tuple[str, str], float]:
+    """What was counted for Prometheus of the mailbox."""
+    samples = [sample for family in watch._metrics.families() for sample in family.samples]
+    found = [
+        sample for sample in samples if sample.name in ("rgz_email_inbox_mails_total", "rgz_email_inbox_looks_total")
+    ]
+    return {(sample.name.split("_")[3], next(iter(sample.labels.values()))): sample.value for sample in found}
 
 
 def end(watch: InboxWatch) -> None:
@@ -66,6 +76,7 @@ def test_a_watch_goes_on_at_once_while_there_are_mails_and_rests_then() -> None:
         assert collector.looked.acquire(timeout=10)
     end(watch)
     assert collector.looks == 4
+    assert counts(watch) == {("mails", "reported"): 3, ("looks", "read"): 4}
 
 
 @pytest.mark.parametrize(
@@ -78,6 +89,7 @@ def test_a_watch_outlives_whatever_a_look_meets(error: Exception) -> None:
     for _ in range(3):
         assert collector.looked.acquire(timeout=10)
     end(watch)
+    assert counts(watch)["looks", "failed"] == 2
 
 
 def test_a_watch_that_rests_ends_at_once_and_breaks_off_what_hangs() -> None:
