@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from picture_pages import PAGES, page_pictures
 from playwright.sync_api import Browser, Route, ViewportSize, sync_playwright
 
 from service.errors import EmailServiceError
@@ -63,12 +64,23 @@ def main() -> int:
     snapshot = Catalogue(wanted.templates, budget=budget(Settings())).load()
     try:
         with chromium() as browser:
-            for file in readme_picture(snapshot, browser) if wanted.readme else pictures(snapshot, browser, wanted):
+            for file in taken(snapshot, browser, wanted):
                 print(file)
     except (EmailServiceError, Unseen) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     return 0
+
+
+def taken(snapshot: Snapshot, browser: Browser, wanted: argparse.Namespace) -> Iterator[Path]:
+    """What was asked for: the mails, the README's pictures, or the service's pages."""
+    if wanted.readme:
+        yield from readme_picture(snapshot, browser)
+        yield from page_pictures(browser, HOME / "scripts" / "pictures", README_PAGES)
+    elif wanted.pages:
+        yield from page_pictures(browser, wanted.out, PAGES)
+    else:
+        yield from pictures(snapshot, browser, wanted)
 
 
 def arguments() -> argparse.Namespace:
@@ -81,7 +93,8 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--example", help="only this example")
     parser.add_argument("--out", type=Path, default=HOME / "var" / "pictures", help="directory (default: var/pictures)")
     parser.add_argument("--templates", type=Path, default=HOME / "email_templates", help="directory of the templates")
-    parser.add_argument("--readme", action="store_true", help="make the README's picture instead")
+    parser.add_argument("--readme", action="store_true", help="make the README's pictures instead")
+    parser.add_argument("--pages", action="store_true", help="take the service's own pages instead")
     return parser.parse_args()
 
 
@@ -154,6 +167,7 @@ README_MAILS = (
     ("incident_alert_critical", View("phone-dark", 360, "dark")),
     ("cutover_reminder", View("phone", 360)),
 )
+README_PAGES = ("overview", "messages", "message", "mailbox")
 README_HEIGHT_PX = 790
 README_GAP_PX = 24
 

@@ -4,7 +4,7 @@ Reads only. A message that does not exist and one that this caller may not see l
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from service import addresses, letter
@@ -14,7 +14,7 @@ from service.models import Attachment, AttachmentInfo, Body, Caller, Event, Mess
 from service.store import history, lateness, tallies, words
 from service.store.database import Database
 from service.store.history import MessageQuery, Page
-from service.store.tallies import Tally
+from service.store.tallies import Memory, Tally
 
 __all__ = ["Auditor", "Page", "Story", "Tally"]
 
@@ -42,6 +42,7 @@ class Auditor:
     database: Database
     pseudonym_key: bytes
     clock: Callable[[], datetime]
+    memory: Memory = field(default_factory=Memory)
 
     def search(
         self,
@@ -109,7 +110,7 @@ class Auditor:
         )
         if problems:
             raise InvalidRequest("A parameter of this list is wrong.", problems)
-        return tallies.between(self.database, query, edges)
+        return tallies.between(self.database, query, edges, now=self.clock(), memory=self.memory)
 
     def late(self, *, limit: int = 50) -> list[Message]:
         """Messages of the last 30 days that broke their template's SLA, or are breaking it now; the newest first."""

@@ -169,16 +169,15 @@ def _source(reader: Reader, terms: Sequence[Term]) -> _Source | None:
 def _expanded(reader: Reader, term: Term) -> list[str]:
     """Words that begin so, one look-up for each."""
     words: list[str] = []
-    last = ""
+    params = {"from": term.word, "end": f"{term.word}\U0010ffff"}
     while len(words) < MAX_EXPANDED:
-        rows = reader.read(
-            "SELECT MIN(word) AS word FROM search_words WHERE word >= :begin AND word > :last AND word < :end",
-            {"begin": term.word, "last": last, "end": f"{term.word}\U0010ffff"},
-        )
-        if rows[0]["word"] is None:
+        beyond = ">" if words else ">="
+        sql = f"SELECT MIN(word) AS word FROM search_words WHERE word {beyond} :from AND word < :end"
+        found = reader.read(sql, params)[0]["word"]
+        if found is None:
             break
-        last = rows[0]["word"]
-        words.append(last)
+        words.append(found)
+        params["from"] = found
     return words
 
 
