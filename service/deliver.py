@@ -5,6 +5,7 @@ it, each on a connection of its own; what became of it is committed together wit
 leaves leases behind, which the next sweep takes back.
 """
 
+import logging
 import random
 import threading
 import time
@@ -25,7 +26,7 @@ from service.metrics import Metrics
 from service.models import Claimed, Priority, Stream
 from service.pace import Pace
 from service.settle import Result
-from service.store import claims
+from service.store import archive, claims
 from service.store.database import Database, Transaction
 
 #: A lease outlives the slowest step between two renewals three times.
@@ -105,6 +106,7 @@ class Deliverer:
         self.chance = chance or random.SystemRandom()
         self.commit_at = commit_at
         self.headings = letter.Headings()
+        self.unpackers = archive.Unpackers()
         self.pace = Pace(connections_max=connections_max, per_second_max=per_second_max)
         self._tidied_boot_s = float("-inf")
         self._has_swept_early = False
@@ -192,6 +194,7 @@ class _Drain:
         self._allowed = deliverer.pace.connections  # so many of them may send
         self._turn = 0
         self._looked_boot_s = deliverer.boot()
+        self._says_all = logging.getLogger("deliver").isEnabledFor(logging.DEBUG)
 
     def run(self) -> int:
         claimed, is_dry = 0, False
@@ -291,7 +294,9 @@ class _Drain:
             return
         now, boot_s = self._of.clock(), self._of.boot()
         try:
-            loaded = claims.load_claimed(self._of.database, ids, on_corrupt=self._fail_corrupt)
+            loaded = claims.load_claimed(
+                self._of.database, ids, on_corrupt=self._fail_corrupt, unpackers=self._of.unpackers
+            )
         except StoreBusy as error:
             # The drain goes on: what is on the wire now must be written down later.
             _log.warning("store_busy", unread=len(ids), reason=str(error))
@@ -366,8 +371,9 @@ class _Drain:
             before_dot=(lambda: self._note_data(held)) if message.stream is Stream.MARKETING else None,
         )
         # What went well is in its timeline, and counted in the log; a line for each would cost a third of sending it.
-        say = _log.debug if outcome.kind is OutcomeKind.SENT else _log.info
-        say("attempt", message=message.id, template=message.template_key, outcome=outcome.kind, code=outcome.code)
+        if outcome.kind is not OutcomeKind.SENT or self._says_all:
+            say = _log.debug if outcome.kind is OutcomeKind.SENT else _log.info
+            say("attempt", message=message.id, template=message.template_key, outcome=outcome.kind, code=outcome.code)
         return Result(message, outcome, began_at, self._of.clock())
 
     def _is_still_ours(self, held: _Held) -> bool:

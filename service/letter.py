@@ -6,12 +6,14 @@ Stands between the rooms and the verbs: delivering and showing the raw form must
 from collections.abc import Sequence
 
 from service.delivery.mime import Headings, Mail, Wire, build
-from service.models import Attachment, Body, Message, Priority
+from service.models import Attachment, Body, Message, Outgoing, Priority
 
 __all__ = ["Headings", "write"]
 
 
-def write(message: Message, body: Body, attachments: Sequence[Attachment], *, headings: Headings | None = None) -> Wire:
+def write(
+    message: Message | Outgoing, body: Body, attachments: Sequence[Attachment], *, headings: Headings | None = None
+) -> Wire:
     """The wire form; the same for the same message, whenever it is built. Who writes many keeps `headings`.
 
     `Auto-Submitted` keeps holiday notices away (RFC 3834); the importance of an alert is what mail programs of

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
+from typing import Any, NamedTuple
 
 
 class Scope(StrEnum):
@@ -37,7 +37,10 @@ class Priority(StrEnum):
     @property
     def rank(self) -> int:
         """0 leaves first."""
-        return list(Priority).index(self)
+        return _RANKS[self]
+
+
+_RANKS = {priority: rank for rank, priority in enumerate(Priority)}
 
 
 class Status(StrEnum):
@@ -284,6 +287,26 @@ class Message:
     anonymised_at: datetime | None
 
 
+class Outgoing(NamedTuple):
+    """What delivering a message needs to know of it, and no more: a worker reads thousands a second."""
+
+    id: str
+    template_key: str
+    stream: Stream
+    priority: Priority
+    recipient: str
+    envelope_from: str
+    from_header: str
+    reply_to: str | None
+    subject: str
+    attempts: int
+    attempts_max: int
+    message_id: str
+    date_at: datetime
+    is_test: bool
+    unsubscribe_url: str | None
+
+
 @dataclass(frozen=True, slots=True)
 class Body:
     """The two parts of a mail, as they were accepted: in UTF-8, as they are kept and sent, and as text."""
@@ -307,7 +330,7 @@ class Claimed:
     `lapsed_leases` counts how often a worker let it go without a word.
     """
 
-    message: Message
+    message: Outgoing
     body: Body
     attachments: Sequence[Attachment]
     lapsed_leases: int

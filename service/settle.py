@@ -11,7 +11,7 @@ from typing import Any
 
 from service.delivery.outcome import Outcome, OutcomeKind
 from service.delivery.pauses import backoff_s
-from service.models import Event, EventType, Message, Status, Stream
+from service.models import Event, EventType, Message, Outgoing, Status, Stream
 from service.store import claims, limits, timeline
 from service.store.database import Transaction
 
@@ -25,7 +25,7 @@ class Result:
     `is_perhaps_known`: it was written before, and nobody can say whether that was committed.
     """
 
-    message: Message
+    message: Message | Outgoing
     outcome: Outcome
     began_at: datetime
     ended_at: datetime
@@ -85,7 +85,7 @@ def _as_sent(result: Result) -> timeline.Sent:
     return timeline.Sent(message.id, changes, (_attempted(result), _event(EventType.SENT, now, outcome)))
 
 
-def _noted(message: Message, outcome: Outcome, *, counts: bool) -> dict[str, Any]:
+def _noted(message: Message | Outgoing, outcome: Outcome, *, counts: bool) -> dict[str, Any]:
     noted: dict[str, Any] = {"attempts": message.attempts + counts}
     if outcome.wire_sha256:
         noted |= {"transfer_encoding": outcome.transfer_encoding, "wire_sha256": outcome.wire_sha256}
@@ -101,7 +101,7 @@ def _attempted(result: Result) -> Event:
 
 
 def _sent(
-    tx: Transaction, message: Message, outcome: Outcome, noted: dict[str, Any], now: datetime, owner: str
+    tx: Transaction, message: Message | Outgoing, outcome: Outcome, noted: dict[str, Any], now: datetime, owner: str
 ) -> None:
     """Where feedback has overtaken us its state stands, and when we sent is noted all the same."""
     changes = noted | _said(outcome, now) | {"error_message": None}
@@ -112,7 +112,7 @@ def _sent(
 
 def _again(
     tx: Transaction,
-    message: Message,
+    message: Message | Outgoing,
     outcome: Outcome,
     noted: dict[str, Any],
     now: datetime,
@@ -138,7 +138,7 @@ def _again(
 
 def _end(
     tx: Transaction,
-    message: Message,
+    message: Message | Outgoing,
     status: Status,
     kind: EventType,
     outcome: Outcome,

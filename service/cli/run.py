@@ -78,6 +78,7 @@ def worker(smtp_port: int) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
     running = Worker(services, leaves_counts=True)
+    interpreter.settle()
     running.start()
     click.echo("\n".join(["The worker is up.", *_where_mail_goes(services)]), err=True)
     # A signal may reach the process through another thread; Python runs its handler when this one next wakes.

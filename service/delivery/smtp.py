@@ -18,6 +18,8 @@ __all__ = ["Outcome", "OutcomeKind", "Phase", "Server", "SmtpTransport", "Transp
 
 #: Servers hang up on the idle: Postfix after 300 s, under stress after 10 s. Beyond this we open a new one.
 _MAX_IDLE_S = 20.0
+#: What was used a moment ago is not looked at first: if it did die, MAIL tells, and a new one is opened.
+_SURELY_ALIVE_S = 0.5
 
 
 class SmtpTransport:
@@ -146,7 +148,7 @@ class SmtpTransport:
                 line = self._idle.pop() if self._idle else None
             for old in stale:
                 old.say_goodbye()
-            if line is None or line.is_alive():
+            if line is None or now - line.idle_since < _SURELY_ALIVE_S or line.is_alive():
                 return line
             line.close()
 

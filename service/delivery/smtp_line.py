@@ -10,6 +10,7 @@ import select
 import smtplib
 import socket
 import ssl
+import struct
 import time
 from collections.abc import Callable
 from typing import Any
@@ -20,6 +21,7 @@ from service.delivery.server import Server
 #: A reply longer than this is no reply.
 _MAX_REPLY_BYTES = 65_536
 _CHUNK_BYTES = 65_536
+_MAX_KNOWN = 32
 #: Linux has it.
 _QUICKACK: int | None = getattr(socket, "TCP_QUICKACK", None)
 
@@ -51,6 +53,9 @@ class Line(smtplib.SMTP):
         self._host = server.host
         self._broken_off = False
         self._allowed_s = 0.0
+        # The kernel waits this long at most, then the deadline is looked at: a step rarely needs another time-out.
+        self._longest_s = server.timeout_s * 0.9
+        self._known: dict[bytes, Reply] = {}
 
     def open(self) -> None:
         """Connect, encrypt and log in. Raises LineBroken."""
@@ -72,7 +77,8 @@ class Line(smtplib.SMTP):
         view = memoryview(data)
         while view:
             self._wait_until(deadline)
-            view = view[self.sock.send(view[:_CHUNK_BYTES]) :]
+            with contextlib.suppress(BlockingIOError, TimeoutError):  # whether there is time left is looked at next
+                view = view[self.sock.send(view[:_CHUNK_BYTES]) :]
         # A server that answers a pipelined envelope in three small packets waits for an acknowledgement between them
         # (Nagle), which the kernel would hold back for 40 ms. The kernel forgets this wish: it is told each time.
         if _QUICKACK is not None:
@@ -82,12 +88,22 @@ class Line(smtplib.SMTP):
         """The next reply, whole, within `timeout_s`. Raises OSError (smtplib's are such) where there is none."""
         code, lines = self._read_lines(self._clock() + timeout_s)
         if len(lines) == 1:
-            return Reply(code, clean(lines[0].decode("utf-8", "replace")))
+            return self._reply(code, lines[0])
         texts = [clean(line.decode("utf-8", "replace")) for line in lines]
         first = Reply(code, texts[0]).enhanced_code
         if first:  # RFC 2034 repeats the code on each line
             texts[1:] = [text.removeprefix(first).lstrip() for text in texts[1:]]
         return Reply(code, clean(" ".join(filter(None, texts))))
+
+    def _reply(self, code: int, text: bytes) -> Reply:
+        """A server says the same to each MAIL, RCPT and DATA: what it said first is read once."""
+        told = b"%d %b" % (code, text)
+        known = self._known.get(told)
+        if known is None:
+            known = Reply(code, clean(text.decode("utf-8", "replace")))
+            if len(self._known) < _MAX_KNOWN:
+                self._known[told] = known
+        return known
 
     def is_alive(self) -> bool:
         """Nothing to read on a line that waits for us: what a server says unasked is 421 or the end."""
@@ -162,8 +178,9 @@ class Line(smtplib.SMTP):
         ):
             self.sock, self._allowed_s = socket.socket(family, kind, protocol), 0.0
             try:
-                self._wait_until(self._clock() + self.server.timeout_s)
+                self.sock.settimeout(self.server.timeout_s)
                 self.sock.connect(address)
+                self.sock.settimeout(None)
                 self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                 self.local_hostname = _own_name(self.sock)
                 return
@@ -177,7 +194,7 @@ class Line(smtplib.SMTP):
             self.sock, server_hostname=self.server.host, do_handshake_on_connect=False
         )
         self._allowed_s = 0.0
-        self._wait_until(self._clock() + self.server.timeout_s)
+        self.sock.settimeout(self.server.timeout_s)
         self.sock.do_handshake()  # the time-out is for all of it
 
     def _greeting(self) -> None:
@@ -240,7 +257,10 @@ class Line(smtplib.SMTP):
             if len(self._buffer) > _MAX_REPLY_BYTES:
                 raise smtplib.SMTPException("it answered something that is not SMTP")
             self._wait_until(deadline)
-            received = self.sock.recv(_CHUNK_BYTES)
+            try:
+                received = self.sock.recv(_CHUNK_BYTES)
+            except (BlockingIOError, TimeoutError):
+                continue
             if not received:
                 raise smtplib.SMTPServerDisconnected("it closed the connection")
             self._buffer += received
@@ -255,10 +275,20 @@ class Line(smtplib.SMTP):
         left = deadline - self._clock()
         if left <= 0:
             raise TimeoutError
-        # A system call for each of them is saved where what the socket has been told is what is left, or 1 % more.
-        if not left <= self._allowed_s <= left * 1.01:
-            self.sock.settimeout(left)
-            self._allowed_s = left
+        wanted = min(left, self._longest_s)
+        # A system call for each of them is saved where what the socket has been told is what it is to be, or 1 % more.
+        if not wanted <= self._allowed_s <= wanted * 1.01:
+            self._allow(wanted)
+
+    def _allow(self, seconds: float) -> None:
+        """How long one read or write may take. Without TLS the kernel sees to it; Python would ask it before each."""
+        self._allowed_s = seconds
+        if isinstance(self.sock, ssl.SSLSocket):
+            self.sock.settimeout(seconds)
+            return
+        timeval = struct.pack("ll", int(seconds), max(int(seconds % 1 * 1_000_000), 1))
+        self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, timeval)
+        self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, timeval)
 
 
 def _own_name(connected: socket.socket) -> str:

@@ -20,6 +20,7 @@ __all__ = [
     "Packer",
     "PlainBody",
     "Revision",
+    "Unpackers",
     "current_authors",
     "forget_current",
     "is_kept",
@@ -42,17 +43,34 @@ ORPHAN_AGE = timedelta(hours=1)
 BODY_COLUMNS = "message_id, codec, dictionary_sha256, html_bytes, size_bytes, sha256, content"
 
 
-def unpack_rows(reader: Reader, rows: Iterable[Row]) -> dict[str, Body | ArchiveCorrupt]:
+class Unpackers:
+    """What reads the bodies of the last dictionaries, each made ready once. For one thread at a time."""
+
+    def __init__(self, at_most: int = 100) -> None:
+        self._at_most = at_most
+        self._made: dict[str | None, Unpacker] = {}
+
+    def of(self, reader: Reader, digests: set[str | None]) -> Mapping[str | None, Unpacker]:
+        """One for each; None is for bodies without a dictionary."""
+        missing = digests - self._made.keys()
+        if missing:
+            dictionaries = _dictionaries(reader, [digest for digest in missing if digest is not None])
+            if len(self._made) + len(missing) > self._at_most:
+                self._made = {digest: one for digest, one in self._made.items() if digest in digests}
+            self._made |= {digest: Unpacker(dictionaries.get(digest) if digest else None) for digest in missing}
+        return self._made
+
+
+def unpack_rows(
+    reader: Reader, rows: Sequence[Row], unpackers: Unpackers | None = None
+) -> dict[str, Body | ArchiveCorrupt]:
     """Bodies of rows with BODY_COLUMNS by message id; the error in the place of one that can't be read."""
-    rows = list(rows)
-    wanted = {row["dictionary_sha256"] for row in rows}
-    dictionaries = _dictionaries(reader, wanted - {None})
-    unpackers = {digest: Unpacker(dictionaries.get(digest)) for digest in wanted}
+    made = (unpackers or Unpackers()).of(reader, {row["dictionary_sha256"] for row in rows})
     bodies: dict[str, Body | ArchiveCorrupt] = {}
     for row in rows:
-        message_id, packed = row.pop("message_id"), PackedBody(**row)
+        message_id, codec, digest, html_bytes, size_bytes, sha256, content = row.values()
         try:
-            bodies[message_id] = unpackers[packed.dictionary_sha256].unpack(packed)
+            bodies[message_id] = made[digest].unpack(PackedBody(codec, digest, html_bytes, size_bytes, sha256, content))
         except ArchiveCorrupt as error:
             bodies[message_id] = error
     return bodies

@@ -5,12 +5,12 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from service.errors import ArchiveCorrupt
-from service.models import Claimed, Event, EventType, Priority, Status, Stream
+from service.models import Body, Claimed, Event, EventType, Outgoing, Priority, Status, Stream
 from service.store import limits
-from service.store.archive import BODY_COLUMNS, unpack_rows
+from service.store.archive import BODY_COLUMNS, Unpackers, unpack_rows
 from service.store.database import Reader, Transaction, listed
 from service.store.database.contract import Row
-from service.store.history import MESSAGE_COLUMNS, attachment_of, message_of
+from service.store.history import attachment_of
 from service.store.timeline import transition
 
 #: Rows that one call of `sweep` or `expire` takes at most, so that the write lock is never held for long.
@@ -52,22 +52,22 @@ def load_claimed(
     ids: Collection[str],
     *,
     on_corrupt: Callable[[str, ArchiveCorrupt], None] | None = None,
+    unpackers: Unpackers | None = None,
 ) -> list[Claimed]:
     """All that building these mails needs, in the order of `ids`; ids that are gone or anonymised are left out.
 
     One whose bytes do not match their digest is told to `on_corrupt` and left out; without it ArchiveCorrupt is raised.
+    Who loads many keeps `unpackers`.
     """
     if not ids:
         return []
     names, params = listed("id", ids)
-    rows = {
-        row["id"]: row
-        for row in reader.read(f"SELECT {MESSAGE_COLUMNS} FROM email_messages WHERE id IN ({names})", params)
-    }
+    read = reader.read(f"SELECT {_OUTGOING_COLUMNS} FROM email_messages WHERE id IN ({names})", params)
+    rows = {row["id"]: row for row in read}
     bodies = unpack_rows(
-        reader, reader.read(f"SELECT {BODY_COLUMNS} FROM email_bodies WHERE message_id IN ({names})", params)
+        reader, reader.read(f"SELECT {BODY_COLUMNS} FROM email_bodies WHERE message_id IN ({names})", params), unpackers
     )
-    attached = _attached(reader, [row["id"] for row in rows.values() if row["attachments_count"]])
+    attached = _attached(reader, [row["id"] for row in read if row["attachments_count"]])
     loaded = []
     for message_id in ids:
         if message_id not in rows or message_id not in bodies:
@@ -229,15 +229,21 @@ def _take_back(tx: Transaction, row: Row, now: datetime, lapses_max: int) -> Non
         transition(tx, message_id, Status.QUEUED, event, owner=owner, changes={"lapsed_leases": lapses})
 
 
-def _claimed(row: Row, body: Any, attached: Sequence[Row]) -> Claimed:
+#: In the order of Outgoing, and then what else a claim tells.
+_OUTGOING_COLUMNS = """
+    id, template_key, stream, priority_rank, recipient_email, envelope_from, from_header, reply_to, subject, attempts,
+    attempts_max, message_id, date_at, is_test, unsubscribe_url, lapsed_leases, attachments_count
+"""
+_STREAMS = {stream.value: stream for stream in Stream}
+_PRIORITIES = tuple(Priority)
+
+
+def _claimed(row: Row, body: Body | ArchiveCorrupt, attached: Sequence[Row]) -> Claimed:
     if isinstance(body, ArchiveCorrupt):
         raise body
-    return Claimed(
-        message=message_of(row),
-        body=body,
-        attachments=tuple(attachment_of(one) for one in attached),
-        lapsed_leases=row["lapsed_leases"],
-    )
+    id_, key, stream, rank, *plain, lapsed_leases, _ = row.values()
+    message = Outgoing(id_, key, _STREAMS[stream], _PRIORITIES[rank], *plain)
+    return Claimed(message, body, tuple(attachment_of(one) for one in attached) if attached else (), lapsed_leases)
 
 
 def _attached(reader: Reader, ids: Sequence[str]) -> dict[str, list[Row]]:

@@ -4,12 +4,12 @@ Every change of a state goes through `transition`, which takes the allowed ways 
 lease has ways of its own, in `claims`: queued to sending and, untouched, back.)
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from service.models import TRANSITIONS, Event, Status
-from service.store.database import Reader, Transaction
+from service.store.database import Reader, Transaction, listed
 
 #: What a transition may note beside the new status.
 CHANGEABLE = frozenset(
@@ -30,11 +30,11 @@ CHANGEABLE = frozenset(
     }
 )
 _NOTED_LATE = ("sent_at", "attempts", "provider_id", "smtp_reply", "transfer_encoding", "wire_sha256")
-_NOTHING: Mapping[str, Any] = dict.fromkeys(_NOTED_LATE)
-#: Messages in one statement of `send_all`: SQLite of 2020 takes 32,766 parameters, older ones 999.
-_MAX_AT_ONCE = 64
 
-_EVENT_COLUMNS = "(message_id, seq, type, happened_at, source, detail, smtp_code, smtp_reply, provider_id)"
+EVENT_COLUMNS = (
+    "message_id", "seq", "type", "happened_at", "source", "detail", "smtp_code", "smtp_reply", "provider_id",
+)  # fmt: skip
+_EVENT_COLUMNS = f"({', '.join(EVENT_COLUMNS)})"
 INSERT_EVENT = f"""
     INSERT INTO email_events {_EVENT_COLUMNS}
     VALUES (:message_id, :seq, :type, :happened_at, :source, :detail, :smtp_code, :smtp_reply, :provider_id)
@@ -92,31 +92,35 @@ def send_all(tx: Transaction, sent: Sequence[Sent], *, owner: str) -> set[str]:
 
     Returns which those are; nothing was done for the others. No message may be there twice.
     """
-    happened: set[str] = set()
-    done = 0
-    while done < len(sent):
-        # Sizes are powers of two, so that few statements are ever seen and each is prepared once.
-        batch = sent[done : done + min(1 << ((len(sent) - done).bit_length() - 1), _MAX_AT_ONCE)]
-        done += len(batch)
-        params: dict[str, Any] = {"owner": owner}
-        for n, one in enumerate(batch):
-            params[f"id_{n}"] = one.message_id
-            params |= {f"{name}_{n}": value for name, value in legible({**_NOTHING, **one.changes}).items()}
-        happened |= {row["id"] for row in tx.execute(_send_all(len(batch)), params)}
-    rows = [event_row(one.message_id, 0, event) for one in sent if one.message_id in happened for event in one.events]
-    tx.execute_many(_APPEND_EVENT, rows)
+    rows = [(one.message_id, owner, *(_as_legible(one.changes.get(column)) for column in _NOTED_LATE)) for one in sent]
+    happened = {row["id"] for row in tx.execute_values(_SEND_ALL, _SEND_ALL_COLUMNS, rows)}
+    if happened:
+        following = _following(tx, happened)
+        events = [
+            _event_values(one.message_id, following.get(one.message_id, 0) + n, event)
+            for one in sent
+            if one.message_id in happened
+            for n, event in enumerate(one.events)
+        ]
+        tx.insert("email_events", EVENT_COLUMNS, events)
     return happened
 
 
-def _send_all(count: int) -> str:
-    places = ", ".join(f"(:id_{n}, {', '.join(f':{column}_{n}' for column in _NOTED_LATE)})" for n in range(count))
-    return (
-        f"WITH new (message, {', '.join(_NOTED_LATE)}) AS (VALUES {places})"
-        " UPDATE email_messages SET status = 'sent', lease_owner = NULL, lease_until = NULL, next_attempt_at = NULL,"
-        f" error_message = NULL, {', '.join(f'{column} = new.{column}' for column in _NOTED_LATE)}"
-        f" FROM new WHERE id = new.message AND status IN ({_ways_to(Status.SENT)}) AND lease_owner = :owner"
-        " RETURNING id"
-    )
+_SEND_ALL_COLUMNS = ("message", "owner", *_NOTED_LATE)
+_WAYS_TO_SENT = ", ".join(f"'{status.value}'" for status, allowed in TRANSITIONS.items() if Status.SENT in allowed)
+_SEND_ALL = (
+    f"WITH new ({', '.join(_SEND_ALL_COLUMNS)}) AS (VALUES {{values}})"
+    " UPDATE email_messages SET status = 'sent', lease_owner = NULL, lease_until = NULL, next_attempt_at = NULL,"
+    f" error_message = NULL, {', '.join(f'{column} = new.{column}' for column in _NOTED_LATE)}"
+    f" FROM new WHERE id = new.message AND status IN ({_WAYS_TO_SENT}) AND lease_owner = new.owner RETURNING id"
+)
+
+
+def _following(reader: Reader, ids: Collection[str]) -> dict[str, int]:
+    """The number of the next event of each message that has any. For who holds the messages' rows."""
+    names, params = listed("id", sorted(ids))
+    sql = f"SELECT message_id, MAX(seq) + 1 AS following FROM email_events WHERE message_id IN ({names})"
+    return {row["message_id"]: row["following"] for row in reader.read(f"{sql} GROUP BY message_id", params)}
 
 
 def deliver_all(tx: Transaction, events: Mapping[str, Event]) -> set[str]:
@@ -124,27 +128,20 @@ def deliver_all(tx: Transaction, events: Mapping[str, Event]) -> set[str]:
 
     Returns which those are; nothing was done for the others.
     """
-    happened: set[str] = set()
-    pairs = list(events.items())
-    done = 0
-    while done < len(pairs):
-        batch = pairs[done : done + min(1 << ((len(pairs) - done).bit_length() - 1), _MAX_AT_ONCE)]
-        done += len(batch)
-        params: dict[str, Any] = {}
-        for n, (message_id, event) in enumerate(batch):
-            params |= {f"id_{n}": message_id, f"delivered_at_{n}": event.at}
-        happened |= {row["id"] for row in tx.execute(_deliver_all(len(batch)), params)}
-    tx.execute_many(_APPEND_EVENT, [event_row(one, 0, event) for one, event in pairs if one in happened])
+    rows = [(message_id, event.at) for message_id, event in events.items()]
+    happened = {row["id"] for row in tx.execute_values(_DELIVER_ALL, ("message", "delivered_at"), rows)}
+    if happened:
+        following = _following(tx, happened)
+        values = [_event_values(one, following.get(one, 0), event) for one, event in events.items() if one in happened]
+        tx.insert("email_events", EVENT_COLUMNS, values)
     return happened
 
 
-def _deliver_all(count: int) -> str:
-    places = ", ".join(f"(:id_{n}, :delivered_at_{n})" for n in range(count))
-    return (
-        f"WITH new (message, delivered_at) AS (VALUES {places})"
-        " UPDATE email_messages SET status = 'delivered', delivered_at = new.delivered_at, error_message = NULL,"
-        " next_attempt_at = NULL FROM new WHERE id = new.message AND status = 'sent' RETURNING id"
-    )
+_DELIVER_ALL = (
+    "WITH new (message, delivered_at) AS (VALUES {values})"
+    " UPDATE email_messages SET status = 'delivered', delivered_at = new.delivered_at, error_message = NULL,"
+    " next_attempt_at = NULL FROM new WHERE id = new.message AND status = 'sent' RETURNING id"
+)
 
 
 def note_sent(tx: Transaction, message_id: str, event: Event, changes: Mapping[str, Any]) -> bool:
@@ -208,6 +205,16 @@ def legible(row: Mapping[str, Any]) -> dict[str, Any]:
     return {
         name: value if type(value) is not str or value.isprintable() else _mended(value) for name, value in row.items()
     }
+
+
+def _event_values(message_id: str, seq: int, event: Event) -> tuple[Any, ...]:
+    """In the order of EVENT_COLUMNS."""
+    told = (event.detail, event.smtp_code, event.smtp_reply, event.provider_id)
+    return (message_id, seq, event.type, event.at, event.source, *map(_as_legible, told))
+
+
+def _as_legible(value: Any) -> Any:
+    return value if type(value) is not str or value.isprintable() else _mended(value)
 
 
 def _mended(text: str) -> str:

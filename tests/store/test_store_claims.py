@@ -9,7 +9,7 @@ import pytest
 
 import letters
 from service.errors import ArchiveCorrupt
-from service.models import Body, EventType, Priority, Status, Stream
+from service.models import Body, EventType, Outgoing, Priority, Status, Stream
 from service.store import claims, history, limits, timeline
 from service.store.database import Database, Transaction
 from service.store.limits import Suppression
@@ -112,7 +112,9 @@ def test_load_claimed_has_all_that_a_mail_is_made_of_in_the_order_asked_for(data
     assert [one.message.id for one in loaded] == [second, first]
     assert [one.body for one in loaded] == [Body(b"<p>2</p>", b""), Body(letters.HTML.encode(), letters.TEXT.encode())]
     assert [one.attachments for one in loaded] == [(), files]
-    assert loaded[0].message.status is Status.SENDING
+    stored = history.get(database, second, now=letters.NOW)
+    assert stored is not None
+    assert loaded[0].message == tuple(getattr(stored, field) for field in Outgoing._fields)
     assert claims.load_claimed(database, []) == []
 
 

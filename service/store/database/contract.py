@@ -10,7 +10,7 @@ asking for one finds nothing.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from enum import Enum
 from typing import Any, Literal, Protocol, TypeVar
@@ -72,15 +72,19 @@ class Transaction(ABC):
         Nothing where there are none. Raises like `execute`, and ValueError where a row is too short or too long.
         """
         with self._guard():
-            done = 0
-            while done < len(rows):
-                # Sizes are powers of two, so that few statements are ever seen and each is prepared once.
-                size = min(1 << ((len(rows) - done).bit_length() - 1), _MAX_ROWS_A_STATEMENT)
-                values: list[Any] = []
-                for row in rows[done : done + size]:
-                    values += _storable_values(columns, row)
+            for values, _ in _portions(columns, rows):
                 self._insert(table, columns, values)
-                done += size
+
+    def execute_values(self, sql: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> list[Row]:
+        """Runs a statement whose `{values}` stands for `rows`, by as few statements as can be; what all of them return.
+
+        It has no other parameters. `columns` name the values of a row. Raises like `insert`.
+        """
+        found: list[Row] = []
+        with self._guard():
+            for values, count in _portions(columns, rows):
+                found += self._execute_values(sql, count, values)
+        return found
 
     def check(self) -> None:
         """Raises what failed, so that work which swallowed it isn't committed by half."""
@@ -101,8 +105,24 @@ class Transaction(ABC):
     def _execute_many(self, sql: str, rows: Sequence[Parameters]) -> None: ...
 
     @abstractmethod
+    def _execute_values(self, sql: str, count: int, values: Sequence[Any]) -> list[Row]:
+        """`values` of `count` rows, one row after the other, storable."""
+
+    @abstractmethod
     def _insert(self, table: str, columns: Sequence[str], values: Sequence[Any]) -> None:
         """`values` of all rows, one row after the other, storable."""
+
+
+def _portions(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> Iterator[tuple[list[Any], int]]:
+    """The values of some rows at a time, and of how many: powers of two, so that few statements are ever seen."""
+    done = 0
+    while done < len(rows):
+        size = min(1 << ((len(rows) - done).bit_length() - 1), _MAX_ROWS_A_STATEMENT)
+        values: list[Any] = []
+        for row in rows[done : done + size]:
+            values += _storable_values(columns, row)
+        yield values, size
+        done += size
 
 
 class _Guard:

@@ -154,6 +154,11 @@ class _PostgresqlTransaction(Transaction):
         with _postgresql_errors(), self._connection.cursor() as cursor:
             cursor.executemany(self._translate(sql).encode(), values)
 
+    def _execute_values(self, sql: str, count: int, values: Sequence[Any]) -> list[Row]:
+        row = f"({', '.join(['%s'] * (len(values) // count))})"
+        with _postgresql_errors():
+            return _rows(self._connection.execute(sql.format(values=", ".join([row] * count)).encode(), values))
+
     def _insert(self, table: str, columns: Sequence[str], values: Sequence[Any]) -> None:
         row = f"({', '.join(['%s'] * len(columns))})"
         sql = f"INSERT INTO {table} ({', '.join(columns)}) VALUES {', '.join([row] * (len(values) // len(columns)))}"

@@ -285,6 +285,12 @@ class _SqliteTransaction(Transaction):
             self._require_transaction()
             self._connection.conn.executemany(sql, [bound(contract.storable(row)) for row in batch])
 
+    def _execute_values(self, sql: str, count: int, values: Sequence[Any]) -> list[Row]:
+        row = f"({', '.join('?' * (len(values) // count))})"
+        with named_errors():
+            self._require_transaction()
+            return rows(self._connection.conn.execute(sql.format(values=", ".join([row] * count)), as_text(values)))
+
     def _insert(self, table: str, columns: Sequence[str], values: Sequence[Any]) -> None:
         row = f"({', '.join('?' * len(columns))})"
         sql = f"INSERT INTO {table} ({', '.join(columns)}) VALUES {', '.join([row] * (len(values) // len(columns)))}"
