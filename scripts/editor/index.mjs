@@ -45,7 +45,7 @@ function edit(form) {
       extensions: [
         EditorView.cspNonce.of(words.nonce),
         EditorView.contentAttributes.of({
-          "aria-label": label ? label.textContent : name, "aria-describedby": "keys", spellcheck: "false", translate: "no",
+          "aria-label": label ? label.textContent : name, "aria-describedby": "keys", spellcheck: "false", tabindex: "0", translate: "no",
         }),
         lineNumbers(), foldGutter(), lintGutter(), history(), drawSelection(), indentOnInput(), bracketMatching(),
         closeBrackets(), highlightActiveLine(), highlightActiveLineGutter(), highlightSelectionMatches(), search({ top: true }),

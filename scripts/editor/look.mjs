@@ -7,7 +7,8 @@ export const theme = EditorView.theme({
   "&": { color: "var(--text)", backgroundColor: "var(--card)", border: "1px solid var(--control)", borderRadius: "6px", fontSize: ".875rem" },
   "&.cm-focused": { outline: "3px solid var(--link)", outlineOffset: "1px" },
   ".cm-scroller": { fontFamily: "ui-monospace, 'Liberation Mono', Menlo, Consolas, monospace", lineHeight: "1.5", maxHeight: "70vh", overflow: "auto" },
-  ".cm-content": { caretColor: "var(--text)" },
+  // The frame around says where the focus is; where colours are forced, this does.
+  ".cm-content": { caretColor: "var(--text)", outline: "1px solid transparent" },
   ".cm-cursor, .cm-dropCursor": { borderLeftColor: "var(--text)" },
   "&.cm-focused > .cm-scroller > .cm-selectionLayer .cm-selectionBackground, .cm-selectionBackground": { backgroundColor: "var(--selection)" },
   ".cm-gutters": { backgroundColor: "var(--sunk)", color: "var(--soft)", borderRight: "1px solid var(--line)" },
