@@ -16,7 +16,7 @@ import uuid_utils
 from service.consequence import KEPT_FOR
 from service.errors import StoreBusy
 from service.settings import Settings
-from service.store import archive, privacy, reported
+from service.store import archive, claims, privacy, reported
 from service.store.database import Database, Transaction
 from service.store.privacy import Due, Place, Step
 
@@ -96,6 +96,7 @@ class Purger:
         anonymise_before, delete_before = self._terms()
         now = self.clock()
         work.begin(now)
+        work.expire(now)
         work.walk(
             lambda tx, after: privacy.delete_older(tx, before=delete_before, limit=STEP_MESSAGES, after=after),
             "messages_deleted",
@@ -146,6 +147,11 @@ class _Work:
 
     def begin(self, now: datetime) -> None:
         self._of.database.write(lambda tx: privacy.begin_purge(tx, self._id, source="retention", now=now))
+
+    def expire(self, now: datetime) -> None:
+        """What waits, and may not leave any more: where no worker runs, nobody else has noticed."""
+        while not self._stop.is_set() and self._of.database.write(lambda tx: claims.expire(tx, now)):
+            self._of.rest(MAX_REST_S)
 
     def walk(self, step: Callable[[Transaction, Place | None], Step], counted: str) -> None:
         """Steps through the messages until none is left."""

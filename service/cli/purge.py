@@ -2,12 +2,13 @@
 
 import json
 import sys
+from collections.abc import Callable
 from dataclasses import asdict
 
 import click
 
 from service.cli.environment import read_settings
-from service.purge import Purged
+from service.purge import Due, Purged
 from service.services import build
 
 
@@ -31,7 +32,8 @@ def purge(dry_run: bool, rewrites: bool, as_json: bool) -> None:
             due = asdict(services.purger.due())
             click.echo(json.dumps({"dry_run": True, **due}) if as_json else _due(due))
             return
-        done = services.purger.purge(told=_progress if sys.stderr.isatty() else None, rewrites=rewrites)
+        told = _progress_of(services.purger.due()) if sys.stderr.isatty() else None
+        done = services.purger.purge(told=told, rewrites=rewrites)
     finally:
         services.close()
     if as_json:
@@ -40,8 +42,16 @@ def purge(dry_run: bool, rewrites: bool, as_json: bool) -> None:
         click.echo(_told(done))
 
 
-def _progress(done: Purged) -> None:
-    click.echo(f"\r{done.messages_deleted} deleted, {done.messages_anonymised} anonymised", nl=False, err=True)
+def _progress_of(due: Due) -> Callable[[Purged], None]:
+    """A line for people that grows older and is written over."""
+    total = due.messages_to_delete + due.messages_to_anonymise
+
+    def tell(done: Purged) -> None:
+        reached = done.messages_deleted + done.messages_anonymised
+        end = "\n" if done.is_finished else ""
+        click.echo(f"\r{reached:,} of {total:,} messages, {done.files_deleted:,} files{end}", nl=False, err=True)
+
+    return tell
 
 
 def _due(due: dict[str, int]) -> str:

@@ -26,6 +26,8 @@ _MAX_WAITING = 2_000
 #: How long a caller waits for a connection, and a statement for a lock, before StoreBusy.
 _PATIENCE_S = 10.0
 _CONNECT_TIMEOUT_S = 5
+#: Whoever comes after a VACUUM FULL that waits for its lock, waits too: it gives up soon, and comes another night.
+_SCRUB_PATIENCE_MS = 1_000
 
 
 class PostgresqlDatabase(Database):
@@ -82,9 +84,14 @@ class PostgresqlDatabase(Database):
         full = "FULL, " if rewrites else ""
         # The planner's statistics hold values of the columns: ANALYZE takes new ones, and the old ones are rows, too.
         # (Who may not vacuum the catalogue gets a warning from the server, not an error.)
-        for option, table in [*((f"{full}ANALYZE", name) for name in tables), (full[:-2], "pg_catalog.pg_statistic")]:
-            with _postgresql_errors(), self._begun(f"VACUUM {f'({option}) ' if option else ''}{table}", {}):
-                pass
+        wanted = [*((f"{full}ANALYZE", name) for name in tables), (full[:-2], "pg_catalog.pg_statistic")]
+        with _postgresql_errors(), self._begun(f"SET lock_timeout = {_SCRUB_PATIENCE_MS}", {}) as begun:
+            try:
+                for option, table in wanted:
+                    begun.connection.execute(f"VACUUM {f'({option}) ' if option else ''}{table}".encode())
+            finally:
+                with suppress(psycopg.OperationalError):  # a lost line takes its settings with it
+                    self._configure(begun.connection)
         return rewrites
 
     def close(self) -> None:
