@@ -20,6 +20,9 @@ from service.feedback.mail_parts import MAX_READ_BYTES
 
 #: One more than is ever read, so that a mail of that size is whole.
 _FETCHED_BYTES = MAX_READ_BYTES + 1
+#: Numbers that are asked for at once: all mails of a full window are named in one line, of which the library reads a
+#: million octets; a number has at most ten digits.
+_NARROW, _WIDE = 1_000, 80_000
 _UID = re.compile(rb"\bUID (\d+)")
 _DATE = re.compile(rb'INTERNALDATE "([^"]+)"')
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
@@ -115,17 +118,32 @@ class Inbox:
 class InboxLine:
     """A folder that is open. `uid_validity` changes when its numbers mean other mails (RFC 3501, 2.3.1.1)."""
 
-    def __init__(self, line: imaplib.IMAP4, uid_validity: int) -> None:
+    def __init__(self, line: imaplib.IMAP4, uid_validity: int, next_uid: int | None) -> None:
         self._line = line
+        self._next_uid = next_uid
         self.uid_validity = uid_validity
 
     def uids_after(self, uid: int, *, limit: int) -> list[int]:
-        """The numbers of the next mails behind `uid`, at most `limit`, in order."""
+        """The numbers of the next mails behind `uid`, at most `limit`, in order.
+
+        Mails that came after the folder was opened may be missing: the next conversation finds them.
+        """
+        first, width = uid + 1, _NARROW
+        if self._next_uid is None:
+            return self._search(first, "*")[:limit]
+        while first < self._next_uid:
+            last = min(first + width, self._next_uid) - 1
+            if numbers := self._search(first, str(last)):
+                return numbers[:limit]
+            first, width = last + 1, min(width * 4, _WIDE)
+        return []
+
+    def _search(self, first: int, last: str) -> list[int]:
         with _told():
-            data = _ok(self._line.uid("SEARCH", "UID", f"{uid + 1}:*"))
+            data = _ok(self._line.uid("SEARCH", "UID", f"{first}:{last}"))
         numbers = sorted(int(number) for number in b" ".join(item for item in data if item).split())
         # `n:*` always holds the last mail, also where its number is less than n (RFC 3501, 6.4.8).
-        return [number for number in numbers if number > uid][:limit]
+        return [number for number in numbers if number >= first]
 
     def fetch(self, uid: int) -> InboxMail | None:
         """The mail of this number, unread as it was; None where it is gone."""
@@ -174,11 +192,17 @@ def _log_in(line: imaplib.IMAP4, place: InboxPlace) -> None:
 def _select(line: imaplib.IMAP4, folder: str, *, writable: bool) -> InboxLine:
     quoted = '"' + folder.replace("\\", "\\\\").replace('"', '\\"') + '"'
     _ok(line.select(quoted, readonly=not writable))
-    _, validity = line.response("UIDVALIDITY")
-    number = validity[-1] if validity else None
-    if not isinstance(number, bytes) or not number.isdigit():
+    validity = _number(line, "UIDVALIDITY")
+    if validity is None:
         raise InboxUnreachable("the server does not say UIDVALIDITY")
-    return InboxLine(line, int(number))
+    return InboxLine(line, validity, _number(line, "UIDNEXT"))
+
+
+def _number(line: imaplib.IMAP4, name: str) -> int | None:
+    """What the server said of the folder under this name."""
+    said = line.response(name)[1]
+    number = said[-1] if said else None
+    return int(number) if isinstance(number, bytes) and number.isdigit() else None
 
 
 def _ok(answer: tuple[str, list[Any]]) -> list[Any]:

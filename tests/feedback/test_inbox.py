@@ -18,6 +18,7 @@ import letters
 from dovecot import Dovecot
 from letters import NOW
 from processes import Process
+from running import data_directory
 from service import return_path
 from service.collect import Collector, Outcome
 from service.consequence import Consequences, SoftBounces
@@ -27,7 +28,7 @@ from service.feedback.report import Report, ReportKind
 from service.metrics import Metrics
 from service.models import EventType, Status
 from service.record import Recorder
-from service.store import history
+from service.store import history, inbox_positions
 from service.store.database import Database
 
 KEY = b"key-of-the-tests"
@@ -213,6 +214,22 @@ def test_a_mailbox_that_was_made_anew_is_read_from_its_beginning(
     assert reader.reports[-1].our_id == OTHER
 
 
+def test_mails_behind_a_gap_of_numbers_are_found(dovecot: Dovecot, place: InboxPlace, database: Database) -> None:
+    reader = Reader(place, database)
+    for next_uid in (900, 1_003, 50_000, 2_000_000):
+        dovecot.put(place.user, report(path_of(ID), name=str(next_uid)))
+        dovecot.skip_numbers(place.user, next_uid)
+    dovecot.put(place.user, report(path_of(OTHER)))
+    assert reader.look() == {Outcome.REPORTED: 5}
+    assert inbox_positions.last_uid(database, place.name, uid_validity_of(place)) == 2_000_000
+    assert reader.look() == {}
+
+
+def uid_validity_of(place: InboxPlace) -> int:
+    with Inbox(place).open() as line:
+        return line.uid_validity
+
+
 def test_mails_are_deleted_only_when_asked_and_only_those_that_were_read(
     dovecot: Dovecot, place: InboxPlace, database: Database
 ) -> None:
@@ -367,11 +384,11 @@ def test_a_server_that_speaks_something_else_is_told_apart_from_a_fault_of_ours(
         Reader(replace(place, tls="none", port=port, host="127.0.0.1", timeout_s=0.5), database).look()
 
 
-@pytest.mark.parametrize(("tls", "greeting"), [("none", b"* OK here\r\n"), ("implicit", b""), ("none", b"")])
+@pytest.mark.parametrize(("tls", "greeting"), [("none", b"* OK here\r\n"), ("implicit", b"")])
 def test_a_worker_ends_within_10_s_while_the_imap_server_hangs(tmp_path: Path, tls: str, greeting: bytes) -> None:
     with silent_server(greeting) as (port, came):
         environment = {
-            "EMAIL_DATA_DIR": str(tmp_path),
+            "EMAIL_DATA_DIR": str(data_directory(tmp_path)),
             "EMAIL_BOUNCE_ADDRESS": "bounces@mail.rgz.bj",
             "EMAIL_INBOX_HOST": "127.0.0.1",
             "EMAIL_INBOX_PORT": str(port),
