@@ -4,7 +4,6 @@ What it is not: a look-up. Whether a domain exists is not asked; names for speci
 are taken, because a company's own network uses them and a test should not need a real domain.
 """
 
-import hashlib
 import hmac
 import re
 import unicodedata
@@ -126,7 +125,7 @@ def header(name: str, address: str) -> str:
 
 def pseudonym(normalised: str, *, key: bytes) -> str:
     """64 hex digits that stand for an address: HMAC-SHA256 (RFC 2104); only the key lets one try addresses."""
-    return hmac.new(key, normalised.encode("utf-8"), hashlib.sha256).hexdigest()
+    return hmac.digest(key, normalised.encode("utf-8"), "sha256").hex()
 
 
 def _validated(text: str) -> tuple[str, str, str]:

@@ -8,7 +8,6 @@ change the case of a local part; 42 characters, so that with a short name it sta
 
 import base64
 import binascii
-import hashlib
 import hmac
 import re
 from collections.abc import Iterable
@@ -61,7 +60,7 @@ def _read(code: str, key: bytes) -> str | None:
 
 
 def _tag(payload: bytes, key: bytes) -> bytes:
-    return hmac.new(key, _DOMAIN + payload, hashlib.sha256).digest()[:_TAG_BYTES]
+    return hmac.digest(key, _DOMAIN + payload, "sha256")[:_TAG_BYTES]
 
 
 def _base32(data: bytes) -> str:

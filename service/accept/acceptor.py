@@ -22,7 +22,7 @@ IDEMPOTENCY_WINDOW = timedelta(hours=24)
 #: Up to this a body is read, checked and rendered in the event loop: a thread would cost more than it spares.
 MAX_QUICK_BYTES = 64 * 1024
 #: And what has not rendered longer than this lately: everybody else waits meanwhile.
-MAX_QUICK_S = 0.002
+MAX_QUICK_S = 0.005
 #: Batches that are checked and rendered at a time, each in a thread: more would only take turns with each other, and
 #: with the event loop.
 MAX_BATCHES_AT_ONCE = 2
