@@ -3,9 +3,10 @@
 Reads only. A message that does not exist and one that this caller may not see look the same.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import Any
 
 from service import addresses, letter
 from service.delivery.mime import Transfer
@@ -123,6 +124,13 @@ class Auditor:
         if not caller.may(Scope.ADMIN) and message.caller_id != caller.id:
             raise _no_message()
         return Story(message, history.events(self.database, message_id), history.attachments(self.database, message_id))
+
+    def variables(self, message_id: str) -> Mapping[str, Any]:
+        """What the caller said; {} once it is anonymised. Raises NotFound."""
+        found = history.variables(self.database, message_id)
+        if found is None:
+            raise _no_message()
+        return found
 
     def body(self, message_id: str) -> Body:
         """The two parts as they were sent. Raises NotFound, Gone."""

@@ -18,7 +18,7 @@ from service.web.messages import as_file
 from service.web.pages.frame import framed, has_remote_images
 from service.web.pages.page import part, show
 from service.web.pages.streams import Streams
-from service.web.pages.visit import form_of, signed_in
+from service.web.pages.visit import form_of, is_still_signed_in, signed_in
 
 #: Mails on the page; `to` finds the others.
 SHOWN = 100
@@ -45,7 +45,7 @@ class MailboxPages(Controller):
 
         async def events() -> AsyncIterator[tuple[str, str]]:
             seen = _listed(request)["mails"]
-            while not await streams.ends_within(EVERY_S):
+            while not await streams.ends_within(EVERY_S) and await is_still_signed_in(request):
                 listed = _listed(request)
                 if listed["mails"] != seen:
                     seen = listed["mails"]

@@ -1,5 +1,6 @@
 """GET /admin/messages and what hangs below it: what was sent, and what became of it."""
 
+import json
 from datetime import datetime
 from typing import Any
 from urllib.parse import urlencode
@@ -87,6 +88,7 @@ class MessagePages(Controller):
             return story, body, raw
 
         story, body, raw = await anyio.to_thread.run_sync(look)
+        variables = await anyio.to_thread.run_sync(services.auditor.variables, message_id)
         return show(
             request,
             "message.html",
@@ -96,6 +98,7 @@ class MessagePages(Controller):
             body=body,
             raw=raw,
             view=view if view in ("html", "text", "raw") else "html",
+            variables=json.dumps(variables, indent=2, ensure_ascii=False) if variables else "",
             has_images=body is not None and view == "html" and has_remote_images(body.html),
             with_images=request.query_params.get("images") == "1",
             can_cancel=story.message.status is Status.QUEUED,

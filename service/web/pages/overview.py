@@ -12,7 +12,7 @@ from service.errors import StoreBusy
 from service.web.auth import services_of
 from service.web.pages.page import part, show
 from service.web.pages.streams import Streams
-from service.web.pages.visit import signed_in
+from service.web.pages.visit import is_still_signed_in, signed_in
 
 #: How often the open page is made anew.
 EVERY_S = 2.0
@@ -36,7 +36,7 @@ class OverviewController(Controller):
         standing, streams = services_of(request).standing, _streams(request)
 
         async def events() -> AsyncIterator[tuple[str, str]]:
-            while not await streams.ends_within(EVERY_S):
+            while not await streams.ends_within(EVERY_S) and await is_still_signed_in(request):
                 try:
                     look = await anyio.to_thread.run_sync(standing.look)
                 except StoreBusy:

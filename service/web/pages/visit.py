@@ -58,6 +58,15 @@ def signed_in() -> Guard:
     return guard
 
 
+async def is_still_signed_in(connection: Connection) -> bool:
+    """Whether this request would be let in once more: a stream outlives the moment of its guard."""
+    try:
+        caller = await _caller(connection)
+    except NotAuthenticated:
+        return False
+    return caller is not None and caller.may(Scope.ADMIN)
+
+
 def may_look() -> Guard:
     """A guard for pages that only show templates: who has signed in, or who sits before `rgz-email preview`."""
     admit = signed_in()
