@@ -8,7 +8,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 import structlog
 import uuid_utils
@@ -18,7 +18,7 @@ from service.errors import StoreBusy
 from service.settings import Settings
 from service.store import archive, claims, privacy, reported
 from service.store.database import Database, Transaction
-from service.store.privacy import Due, Place, Step
+from service.store.privacy import Due, Step
 
 __all__ = ["Due", "Purged", "Purger"]
 
@@ -36,6 +36,9 @@ MIN_PAUSE = timedelta(hours=20)
 MAX_PAUSE = timedelta(hours=26)
 #: Where nothing was accepted and nothing purged for so long, the clock may be wrong: it has a day to be mended.
 DOUBTFUL_SILENCE = timedelta(days=45)
+
+#: Before the first message.
+_BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
 
 _log = structlog.get_logger("purge")
 
@@ -98,12 +101,12 @@ class Purger:
         work.begin(now)
         work.expire(now)
         work.walk(
-            lambda tx, after: privacy.delete_older(tx, before=delete_before, limit=STEP_MESSAGES, after=after),
+            lambda tx, since: privacy.delete_older(tx, before=delete_before, limit=STEP_MESSAGES, since=since),
             "messages_deleted",
         )
         work.walk(
-            lambda tx, after: privacy.anonymise_older(
-                tx, before=anonymise_before, now=now, limit=STEP_MESSAGES, after=after
+            lambda tx, since: privacy.anonymise_older(
+                tx, before=anonymise_before, now=now, limit=STEP_MESSAGES, since=since
             ),
             "messages_anonymised",
         )
@@ -153,19 +156,18 @@ class _Work:
         while not self._stop.is_set() and self._of.database.write(lambda tx: claims.expire(tx, now)):
             self._of.rest(MAX_REST_S)
 
-    def walk(self, step: Callable[[Transaction, Place | None], Step], counted: str) -> None:
+    def walk(self, step: Callable[[Transaction, datetime], Step], counted: str) -> None:
         """Steps through the messages until none is left."""
-        place: Place | None = None
-        while not self._stop.is_set():
+        reached: datetime | None = _BEGINNING
+        while reached is not None and not self._stop.is_set():
             steps: list[Step] = []
 
-            def work(tx: Transaction, after: Place | None = place, steps: list[Step] = steps) -> int:
-                steps.append(step(tx, after))
+            def work(tx: Transaction, since: datetime = reached, steps: list[Step] = steps) -> int:
+                steps.append(step(tx, since))
                 return len(steps[-1].ids)
 
             self._write(work, counted)
-            if (place := steps[-1].next) is None:
-                return
+            reached = steps[-1].reached
 
     def repeat(self, step: Callable[[Transaction], int], counted: str) -> None:
         """The same step until it finds nothing."""

@@ -339,6 +339,9 @@ def weaknesses(settings: Settings) -> list[str]:
             warnings.append(f"{name.upper()} is shorter than {_GOOD_SECRET_LENGTH} characters and can be guessed")
     if settings.smtp_host is not None and settings.tls_mode == "none":
         warnings.append("SMTP is not encrypted: mail and password can be read on the way")
+    if settings.smtp_host is not None and not settings.email_public_url.startswith("https://"):
+        # RFC 8058, 3.1: one click needs an HTTPS link.
+        warnings.append("EMAIL_PUBLIC_URL is not https: mail programs offer no one-click unsubscribing of marketing")
     if settings.email_inbox_host is not None and settings.email_inbox_tls == "none":
         warnings.append("The line to the IMAP server is not encrypted: mail and password can be read on the way")
     return warnings

@@ -35,39 +35,31 @@ _ENDED = "status NOT IN ('queued', 'sending')"
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
-    """How far a walk through the messages has come, oldest first."""
-
-    created_at: datetime
-    id: str
-
-
-@dataclass(frozen=True, slots=True)
 class Step:
-    """What one step found and did; `next` is None where nothing comes after it."""
+    """What one step did it to, and how far the walk has come, oldest first; `reached` is None where nothing follows."""
 
     ids: Sequence[str]
-    next: Place | None
+    reached: datetime | None
 
 
-def anonymise_older(
-    tx: Transaction, *, before: datetime, now: datetime, limit: int, after: Place | None = None
-) -> Step:
-    """Takes the person out of the oldest messages that were to leave before then; `after` goes on from another step."""
-    beyond = " AND (created_at, id) > (:after_at, :after_id)" if after is not None else ""
-    rows = tx.execute(
-        f"SELECT id, created_at, send_at FROM email_messages WHERE anonymised_at IS NULL AND created_at < :before"
-        f" AND {_ENDED}{beyond} ORDER BY created_at, id LIMIT :limit{_skip_locked(tx)}",
-        {
-            "before": before,
-            "limit": limit,
-            "after_at": after.created_at if after else None,
-            "after_id": after.id if after else None,
-        },
-    )
-    ids = anonymise(tx, [row["id"] for row in rows if row["send_at"] < before], now=now, source="retention")
-    last = Place(rows[-1]["created_at"], rows[-1]["id"]) if len(rows) == limit else None
-    return Step(ids, last)
+#: The next messages whose time is over. In the order of an index that holds those in clear alone: the rows of a year
+#: must not be looked through, with the write lock held, for the few of a day.
+TO_ANONYMISE = (
+    "SELECT id, created_at FROM email_messages WHERE anonymised_at IS NULL AND created_at >= :since"
+    f" AND created_at < :before AND send_at < :before AND {_ENDED} ORDER BY created_at LIMIT :limit"
+)
+_TO_DELETE = (
+    "SELECT id, created_at, send_id FROM email_messages WHERE created_at >= :since"
+    f" AND created_at < :before AND send_at < :before AND {_ENDED} ORDER BY created_at, id LIMIT :limit"
+)
+
+
+def anonymise_older(tx: Transaction, *, before: datetime, now: datetime, limit: int, since: datetime) -> Step:
+    """Takes the person out of the oldest messages that were to leave before then; `since` is what a step reached."""
+    params = {"before": before, "since": since, "limit": limit}
+    rows = tx.execute(TO_ANONYMISE + _skip_locked(tx), params)
+    ids = anonymise(tx, [row["id"] for row in rows], now=now, source="retention")
+    return Step(ids, rows[-1]["created_at"] if len(rows) == limit else None)
 
 
 def anonymise(tx: Transaction, message_ids: Sequence[str], *, now: datetime, source: str) -> list[str]:
@@ -111,30 +103,18 @@ def forget_keys(tx: Transaction, *, now: datetime, limit: int) -> int:
     )
 
 
-def delete_older(tx: Transaction, *, before: datetime, limit: int, after: Place | None = None) -> Step:
+def delete_older(tx: Transaction, *, before: datetime, limit: int, since: datetime) -> Step:
     """Deletes the oldest messages that were to leave before then with all that hangs on them, and sends without any."""
-    beyond = " AND (created_at, id) > (:after_at, :after_id)" if after is not None else ""
-    rows = tx.execute(
-        f"SELECT id, created_at, send_id, send_at FROM email_messages WHERE created_at < :before AND {_ENDED}{beyond}"
-        f" ORDER BY created_at, id LIMIT :limit{_skip_locked(tx)}",
-        {
-            "before": before,
-            "limit": limit,
-            "after_at": after.created_at if after else None,
-            "after_id": after.id if after else None,
-        },
-    )
-    over = [row for row in rows if row["send_at"] < before]
-    names, params = listed("id", [row["id"] for row in over])
+    rows = tx.execute(_TO_DELETE + _skip_locked(tx), {"before": before, "since": since, "limit": limit})
+    names, params = listed("id", [row["id"] for row in rows])
     tx.execute(f"DELETE FROM email_messages WHERE id IN ({names})", params)  # the rest goes by ON DELETE CASCADE
-    names, params = listed("send", sorted({row["send_id"] for row in over}))
+    names, params = listed("send", sorted({row["send_id"] for row in rows}))
     tx.execute(
         f"DELETE FROM sends WHERE id IN ({names})"
         " AND NOT EXISTS (SELECT 1 FROM email_messages WHERE send_id = sends.id)",
         params,
     )
-    last = Place(rows[-1]["created_at"], rows[-1]["id"]) if len(rows) == limit else None
-    return Step([row["id"] for row in over], last)
+    return Step([row["id"] for row in rows], rows[-1]["created_at"] if len(rows) == limit else None)
 
 
 def empty_suppressions(tx: Transaction, *, before: datetime, limit: int) -> int:

@@ -259,3 +259,20 @@ def test_files_go_once_nobody_refers_to_them(services: Services, clock: Clock, c
     drain(services)
     services.purger.purge()
     assert services.database.read("SELECT sha256 FROM attachment_blobs") == []
+
+
+def test_a_purge_looks_through_what_is_in_clear_alone(services: Services, clock: Clock) -> None:
+    params = {"before": clock(), "since": clock() - timedelta(days=9), "limit": 50}
+    database = services.database
+    if database.dialect == "sqlite":
+        plan = database.write(lambda tx: tx.execute(f"EXPLAIN QUERY PLAN {privacy.TO_ANONYMISE}", params))
+        assert [row["detail"] for row in plan] == [
+            "SEARCH email_messages USING INDEX messages_in_clear (created_at>? AND created_at<?)"
+        ]
+    else:
+        off = ("SET LOCAL enable_seqscan = off", "SET LOCAL enable_sort = off")
+        plan = database.write(
+            lambda tx: ([tx.execute(one) for one in off], tx.execute(f"EXPLAIN {privacy.TO_ANONYMISE}", params))
+        )[1]
+        assert "messages_in_clear" in str(plan)
+        assert "Sort" not in str(plan)
