@@ -58,6 +58,8 @@ def test_a_mail_is_accepted_sent_found_and_sent_again(
         again = service.admin.post(f"/api/v1/email/messages/{message_id}/resend").json()
         service.until(again["id"], "sent")
         assert service.admin.get("/api/v1/email/messages", params={"to": "A@example.com"}).json()["total"] == 2
+        for page in ("", f"/messages/{message_id}", "/messages?text=tech*&status=sent", "/recipients/a@example.com"):
+            assert service.admin.get(f"/admin{page}").status_code == 200
         assert len(service.mails("a@example.com", wait_s=0)) == 2
         assert service.client.get("/readyz").json() == {"status": "ready"}
 
