@@ -111,8 +111,8 @@ def drain(services: Services, count: int, *, commit_at: int = COMMIT_AT, slow_di
         services.transport,
         services.clock,
         "bench",
-        services.deliverer.consequences,
-        services.deliverer.metrics,
+        services.deliverer.means.consequences,
+        services.deliverer.means.metrics,
         connections_max=services.settings.smtp_max_connections,
         commit_at=commit_at,
     )

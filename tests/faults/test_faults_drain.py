@@ -8,7 +8,6 @@ import pytest
 from fault_mails import accept, drain, kinds, status
 from fault_worker import NewWorker, TwoClocks
 
-from service import deliver
 from service.delivery.outcome import OutcomeKind
 from service.errors import StoreBusy
 from service.models import Status
@@ -46,7 +45,7 @@ def test_a_database_that_goes_away_between_claim_and_reading_costs_no_second_mai
             raise StoreBusy("away")
         return load(reader, wanted, **more)
 
-    monkeypatch.setattr(deliver.claims, "load_claimed", away_at_times)
+    monkeypatch.setattr(claims, "load_claimed", away_at_times)
     while drain(one):  # what was handed back last waits for the next drain
         pass
     assert reads > 1
@@ -71,7 +70,7 @@ def test_a_database_that_is_away_when_the_row_is_asked_for_costs_no_lapsed_lease
                 raise StoreBusy("away")
         return renew(tx, wanted, **more)
 
-    monkeypatch.setattr(deliver.claims, "renew", away_once)
+    monkeypatch.setattr(claims, "renew", away_once)
     drain(one)
     assert wire.sent == []
     drain(one)

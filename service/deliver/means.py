@@ -1,0 +1,46 @@
+"""What a drain works with: the database, the way out, the clocks, and what is kept from one drain to the next."""
+
+import random
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from service.consequence import Consequences
+from service.delivery.outcome import Transport
+from service.letter import Headings
+from service.metrics import Metrics
+from service.pace import Pace
+from service.store.archive import Unpackers
+from service.store.database import Database
+
+#: A lease outlives the slowest step between two renewals three times.
+LEASE_S = 30
+RENEW_EVERY_S = 10.0
+#: Outcomes that share a commit, unless the senders would wait for it.
+COMMIT_AT = 50
+#: A wall clock that moved so much more or less than the machine's own has been set, seconds.
+STEP_S = 1.0
+
+
+def boot_clock() -> float:
+    """Seconds since the machine started, suspended time included: what a lease's age is measured with."""
+    return time.clock_gettime(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
+
+
+@dataclass(frozen=True, slots=True)
+class Means:
+    """`owner` names this process in leases; at most `commit_at` outcomes share a commit."""
+
+    database: Database
+    transport: Transport
+    clock: Callable[[], datetime]
+    boot: Callable[[], float]
+    owner: str
+    consequences: Consequences
+    metrics: Metrics
+    pace: Pace
+    commit_at: int
+    chance: random.Random
+    headings: Headings = field(default_factory=Headings)
+    unpackers: Unpackers = field(default_factory=Unpackers)

@@ -1,0 +1,102 @@
+"""One claimed message: written as a mail, handed over, and what came of it."""
+
+import logging
+from dataclasses import dataclass
+from datetime import datetime
+
+import structlog
+
+from service import letter, settle
+from service.deliver.means import LEASE_S, RENEW_EVERY_S, STEP_S, Means
+from service.delivery.outcome import OutcomeKind
+from service.errors import ArchiveCorrupt, StoreBusy
+from service.models import Claimed, Stream
+from service.settle import Result
+from service.store import claims
+
+_log = structlog.get_logger("deliver")
+
+
+@dataclass(slots=True)
+class Held:
+    """A claimed message in this process's hands, when its lease was renewed by both clocks, whether that failed."""
+
+    claimed: Claimed
+    renewed_at: datetime
+    renewed_boot_s: float
+    rank: int
+    is_lost: bool = False
+
+    @property
+    def id(self) -> str:
+        return self.claimed.message.id
+
+    @property
+    def is_fresh(self) -> bool:
+        """Never tried: no feedback can have come, and nobody else can know of it."""
+        return self.claimed.message.attempts == 0 and self.claimed.lapsed_leases == 0
+
+
+class Sender:
+    """Thread-safe: what all senders of a drain share."""
+
+    def __init__(self, means: Means) -> None:
+        self._means = means
+        self._says_all = logging.getLogger("deliver").isEnabledFor(logging.DEBUG)
+
+    def send(self, held: Held) -> Result | None:
+        message = held.claimed.message
+        try:
+            wire = letter.write(message, held.claimed.body, held.claimed.attachments, headings=self._means.headings)
+        except ValueError as error:
+            self.fail(message.id, f"It can't be written as a mail: {error}")
+            return None
+        began_at = self._means.clock()
+        outcome = self._means.transport.deliver(
+            message.envelope_from,
+            message.recipient,
+            wire,
+            before_mail=lambda: self._is_still_ours(held),
+            before_dot=(lambda: self._note_data(held)) if message.stream is Stream.MARKETING else None,
+        )
+        # What went well is in its timeline, and counted in the log; a line for each would cost a third of sending it.
+        if outcome.kind is not OutcomeKind.SENT or self._says_all:
+            say = _log.debug if outcome.kind is OutcomeKind.SENT else _log.info
+            say("attempt", message=message.id, template=message.template_key, outcome=outcome.kind, code=outcome.code)
+        return Result(message, outcome, began_at, self._means.clock())
+
+    def _is_still_ours(self, held: Held) -> bool:
+        """Asked immediately before MAIL.
+
+        The lease of a message that was never tried can only be lost by lapsing, and no feedback can have come: while
+        it is young, and the clock was not set, the answer is known. In any other case the row itself is asked.
+        """
+        age_s = self._means.boot() - held.renewed_boot_s
+        was_set = abs((self._means.clock() - held.renewed_at).total_seconds() - age_s) > STEP_S
+        if held.is_lost:
+            return False
+        if held.is_fresh and age_s < 2 * RENEW_EVERY_S and not was_set:
+            return True
+        now = self._means.clock()
+        try:
+            return held.id in self._means.database.write(
+                lambda tx: claims.renew(tx, [held.id], owner=self._means.owner, now=now, lease_s=LEASE_S)
+            )
+        except StoreBusy as error:
+            # Nobody can say: it is handed back untried, and comes again.
+            _log.warning("store_busy", asked_for=held.id, reason=str(error))
+            return False
+
+    def _note_data(self, held: Held) -> None:
+        """For marketing a lost mail is better than a second one: the moment before the dot is committed first."""
+        now = self._means.clock()
+        self._means.database.write(lambda tx: claims.note_data_started(tx, held.id, owner=self._means.owner, now=now))
+
+    def fail_corrupt(self, message_id: str, error: ArchiveCorrupt) -> None:
+        """What can't be read back as it was accepted must not be sent."""
+        self.fail(message_id, str(error))
+
+    def fail(self, message_id: str, detail: str) -> None:
+        _log.error("can_not_be_sent", message=message_id)
+        now = self._means.clock()
+        self._means.database.write(lambda tx: settle.fail(tx, message_id, detail, owner=self._means.owner, now=now))
