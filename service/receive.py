@@ -9,7 +9,6 @@ from datetime import datetime
 from functools import partial
 from typing import TypeVar
 
-import anyio
 import anyio.to_thread
 import structlog
 
@@ -66,7 +65,7 @@ class Receiver:
         """
         envelope = sns.read(body)
         try:
-            with anyio.fail_after(_PATIENCE_S):
+            async with asyncio.timeout(_PATIENCE_S):
                 await self._verify(envelope)
                 await (self._notified if envelope.type == "Notification" else self._subscribed)(envelope)
         except NotVerified as error:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import msgspec
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
@@ -63,16 +64,23 @@ class Envelope:
     token: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Certificate:
+    """What counts of a certificate: whose it is, as a host's or a common name, since when, until when; its RSA key."""
+
+    names: frozenset[str]
+    valid_from: datetime
+    valid_until: datetime
+    key: rsa.RSAPublicKey | None
+
+
 def read(body: bytes) -> Envelope:
     """The envelope in a request's body.
 
     Raises MalformedRequest for what is not JSON, InvalidRequest for JSON that is no envelope (among it a raw
     delivery, which has no signature), NotVerified for an envelope in which anything is missing or odd.
     """
-    try:
-        given = json.loads(body.decode("utf-8"), parse_constant=_refuse_constant)
-    except (ValueError, RecursionError):
-        raise MalformedRequest("The body is not JSON.") from None
+    given = _decoded(body)
     kind = given.get("Type") if isinstance(given, dict) else None
     if not isinstance(kind, str) or kind not in _SIGNED:
         hint = "an SNS notification has a Type; raw message delivery must be off, as it has no signature"
@@ -100,35 +108,52 @@ def check_age(envelope: Envelope, *, now: datetime) -> None:
         raise NotVerified(f"Timestamp is more than {MAX_AHEAD.total_seconds() / 60:.0f} minutes ahead.")
 
 
-def verify(envelope: Envelope, certificate: x509.Certificate, *, at: datetime | None = None) -> None:
+def verify(envelope: Envelope, certificate: Certificate, *, at: datetime | None = None) -> None:
     """Raises NotVerified unless the owner of this certificate signed this envelope.
 
     The certificate bears the name of SNS and is valid at `at` (the envelope's own time without it). Who issued it is
     not asked: its trust comes from the TLS host that it was fetched from.
     """
-    if CERTIFICATE_NAME not in _names(certificate):
+    if CERTIFICATE_NAME not in certificate.names:
         raise NotVerified(f"The certificate is not that of {CERTIFICATE_NAME}.")
     moment = envelope.at if at is None else at
-    if not certificate.not_valid_before_utc <= moment <= certificate.not_valid_after_utc:
+    if not certificate.valid_from <= moment <= certificate.valid_until:
         raise NotVerified("The certificate is not valid at the time of the message.")
-    try:
-        key = certificate.public_key()
-    except (ValueError, UnsupportedAlgorithm):
-        key = None
-    if not isinstance(key, rsa.RSAPublicKey):
+    if certificate.key is None:
         raise NotVerified("The certificate has no RSA key.")
     algorithm = _HASHES.get(envelope.signature_version)
     if algorithm is None:
         raise NotVerified("SignatureVersion is neither 1 nor 2.")
     try:
-        key.verify(envelope.signature, envelope.canonical, padding.PKCS1v15(), algorithm())
+        certificate.key.verify(envelope.signature, envelope.canonical, padding.PKCS1v15(), algorithm())
     except InvalidSignature:
         raise NotVerified("The signature does not match.") from None
 
 
-def read_certificate(pem: bytes) -> x509.Certificate:
+def read_certificate(pem: bytes) -> Certificate:
     """The first certificate of a PEM file. Raises ValueError."""
-    return x509.load_pem_x509_certificate(pem)
+    found = x509.load_pem_x509_certificate(pem)
+    try:
+        key = found.public_key()
+    except (ValueError, UnsupportedAlgorithm):
+        key = None
+    return Certificate(
+        names=frozenset(_names(found)),
+        valid_from=found.not_valid_before_utc,
+        valid_until=found.not_valid_after_utc,
+        key=key if isinstance(key, rsa.RSAPublicKey) else None,
+    )
+
+
+def _decoded(body: bytes) -> Any:
+    """JSON; what only the patient parser takes (half of a surrogate pair, huge numbers) may still be an envelope."""
+    try:
+        return msgspec.json.decode(body)
+    except (msgspec.MsgspecError, RecursionError):
+        try:
+            return json.loads(body.decode("utf-8"), parse_constant=_refuse_constant)
+        except (ValueError, RecursionError):
+            raise MalformedRequest("The body is not JSON.") from None
 
 
 def _refuse_constant(name: str) -> None:

@@ -7,7 +7,6 @@ from collections.abc import Callable
 
 import anyio
 import anyio.to_thread
-from cryptography import x509
 
 from service.errors import TryLater
 from service.feedback import sns
@@ -25,7 +24,7 @@ _MAX_UNDER_WAY = 16
 #: SNS gives up on us after 15 s.
 _PATIENCE_S = 9.0
 
-_Fetching = asyncio.Task[x509.Certificate]
+_Fetching = asyncio.Task[sns.Certificate]
 
 
 class Certificates:
@@ -41,11 +40,11 @@ class Certificates:
         self._fetch = fetch
         self._clock_s = clock_s
         self._patience_s = patience_s
-        self._kept: OrderedDict[CertificateUrl, tuple[float, x509.Certificate]] = OrderedDict()
+        self._kept: OrderedDict[CertificateUrl, tuple[float, sns.Certificate]] = OrderedDict()
         self._failed: OrderedDict[CertificateUrl, float] = OrderedDict()
         self._under_way: dict[CertificateUrl, _Fetching] = {}
 
-    async def get(self, url: CertificateUrl) -> x509.Certificate:
+    async def get(self, url: CertificateUrl) -> sns.Certificate:
         """The certificate there. Raises TryLater for anything that stands between: SNS repeats what gets a 5xx."""
         now_s = self._clock_s()
         if (kept := self._kept.get(url)) and kept[0] > now_s:
@@ -70,7 +69,7 @@ class Certificates:
         if not done.cancelled():
             done.exception()  # whoever waited has it; nobody may be left
 
-    async def _load(self, url: CertificateUrl) -> x509.Certificate:
+    async def _load(self, url: CertificateUrl) -> sns.Certificate:
         try:
             with anyio.fail_after(self._patience_s):
                 pem = await anyio.to_thread.run_sync(self._fetch, url, abandon_on_cancel=True)
