@@ -1,0 +1,43 @@
+"""The nouns that every room shares, the states of a message and their transition table.
+
+Data only: nothing here reads a file, a clock or a database. All of it is frozen; a change is a copy.
+Times are aware UTC; sizes are bytes.
+"""
+
+from service.models.callers import Caller, Scope
+from service.models.mail import (
+    Attachment,
+    AttachmentInfo,
+    Body,
+    Claimed,
+    DeliveryPolicy,
+    Event,
+    Message,
+    NewMessage,
+    Outgoing,
+    Rendered,
+    Send,
+)
+from service.models.states import TRANSITIONS, EventType, Priority, Status, Stream, WaitingFor
+
+__all__ = [
+    "TRANSITIONS",
+    "Attachment",
+    "AttachmentInfo",
+    "Body",
+    "Caller",
+    "Claimed",
+    "DeliveryPolicy",
+    "Event",
+    "EventType",
+    "Message",
+    "NewMessage",
+    "Outgoing",
+    "Priority",
+    "Rendered",
+    "Scope",
+    "Send",
+    "Status",
+    "Stream",
+    "WaitingFor",
+]
