@@ -1,0 +1,27 @@
+"""Settings that work and should not be kept."""
+
+import pytest
+
+from service.settings import Settings, weaknesses
+
+
+@pytest.mark.parametrize(
+    ("changes", "warned"),
+    [
+        ({}, False),  # mail goes nowhere
+        ({"smtp_host": "mail.rgz.bj"}, True),
+        ({"smtp_host": "mail.rgz.bj", "email_public_url": "https://mail.rgz.bj"}, False),
+    ],
+    ids=str,
+)
+def test_a_link_that_mail_programs_do_not_click_is_warned_of(changes: dict[str, str], warned: bool) -> None:
+    told = weaknesses(Settings().with_changes(**changes))
+    assert any("EMAIL_PUBLIC_URL" in warning for warning in told) is warned
+
+
+@pytest.mark.parametrize(
+    "url", ["ftp://x", "https://x.example/a b", "https://x.example/?q=1", "https://é.example", "x"]
+)
+def test_a_public_url_is_one_that_fits_into_a_header(url: str) -> None:
+    with pytest.raises(ValueError):
+        Settings().with_changes(email_public_url=url)
