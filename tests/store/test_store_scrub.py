@@ -6,8 +6,10 @@ import threading
 from contextlib import closing
 from pathlib import Path
 
+import psycopg
 import pytest
 
+from service.errors import StoreBusy
 from service.store.database import Database, Transaction, contract, open_database
 from service.store.database.sqlite import SqliteDatabase
 
@@ -103,3 +105,15 @@ def test_a_scrub_inside_of_a_transaction_is_refused(database: Database) -> None:
 
 def _insert(tx: Transaction, number: int) -> None:
     tx.execute("INSERT INTO notes VALUES (:id, '', '')", {"id": number})
+
+
+def test_a_table_that_somebody_holds_is_given_up_soon(migrated_postgresql_url: str) -> None:
+    """Whoever comes after a VACUUM FULL that waits for its lock waits, too."""
+    with closing(open_database(migrated_postgresql_url)) as database:
+        usual = database.read("SELECT current_setting('lock_timeout') AS value")
+        with psycopg.connect(migrated_postgresql_url) as other:
+            other.execute("SELECT id FROM suppressions")  # a transaction that is not ended
+            with pytest.raises(StoreBusy):
+                database.scrub(["suppressions"])
+        assert database.read("SELECT current_setting('lock_timeout') AS value") == usual
+        assert database.scrub(["suppressions"])
