@@ -186,6 +186,6 @@ def test_no_secret_of_a_key_is_stored(database: Database) -> None:
 
 def test_a_notification_is_new_once_for_each_source(database: Database) -> None:
     def first_time(source: str) -> bool:
-        return database.write(lambda tx: seen.first_time(tx, "n1", source, now=letters.NOW))
+        return bool(database.write(lambda tx: seen.first_times(tx, [("n1", source)], now=letters.NOW)))
 
     assert [first_time("sns"), first_time("sns"), first_time("inbox")] == [True, False, True]
