@@ -78,7 +78,7 @@ class Standing:
         )
         today = figures.accepted_since(self.database, now - A_DAY)
         bad = figures.ended_badly_since(self.database, now - A_DAY)
-        bad_share = bad / today if today >= _ENOUGH else 0.0
+        bad_share = bad / today if today else 0.0
         waiting = figures.waiting(self.database, now=now)
         services = lateness.kept_since(self.database, now=now, since=now - A_DAY)
         paused_s = max(self.transport.paused_for_s(), 0.0)
@@ -100,7 +100,7 @@ class Standing:
                 *(Alarm("broken", key, 1) for key in broken),
                 *(alarm for one in waiting if (alarm := _waits(one, now)) is not None),
                 *(Alarm("late", one.template_key, one.late) for one in services if one.late),
-                *([Alarm("bad_share", "", bad_share)] if bad_share >= BAD_SHARE else []),
+                *([Alarm("bad_share", "", bad_share)] if today >= _ENOUGH and bad_share >= BAD_SHARE else []),
             ],
         )
 
