@@ -66,6 +66,8 @@ def record(tx: Transaction, result: Result, *, owner: str, chance: Random) -> No
         case OutcomeKind.BOUNCED:
             noted |= {"bounce_type": "permanent", "bounce_subtype": outcome.bounce_subtype}
             _end(tx, message, Status.BOUNCED, EventType.BOUNCED, outcome, noted, now, owner)
+            if outcome.bounce_subtype == "NoEmail":  # a full mailbox, or a block list, may be another's tomorrow
+                limits.suppress_recipient_of(tx, message.id, reason="bounce", source=_SOURCE, now=now)
         case OutcomeKind.FAILED:
             _end(tx, message, Status.FAILED, EventType.FAILED, outcome, noted, now, owner)
         case _:

@@ -170,7 +170,9 @@ def is_greylisting(phase: Phase, reply: Reply) -> bool:
 
 
 def bounce_subtype(reply: Reply) -> str:
-    """The subtype in the words of Amazon SES, by RFC 3463's code; where there is none, General."""
+    """The subtype in the words of Amazon SES, by RFC 3463's code; without one by what the server says, else General."""
+    if reply.enhanced_code is None and _NOBODY.search(reply.text):
+        return "NoEmail"
     return _SUBTYPES.get(reply.enhanced_code or "", "General")
 
 
@@ -199,6 +201,14 @@ _VERBS: Mapping[OutcomeKind, str] = {
 }
 _ENHANCED = re.compile(r"[245]\.\d{1,3}\.\d{1,3}(?=\s|$)")
 _GREY = re.compile(r"gr[ae]y[ -]?list|postgrey", re.IGNORECASE)
+
+#: How servers without enhanced codes say that an address leads to nobody. A plain 550 may as well be a block list.
+_NOBODY = re.compile(
+    r"(?:no such|unknown|invalid|nonexist\w*|non-exist\w*) (?:local )?(?:user|recipient|mailbox|address|account)"
+    r"|(?:user|recipient|mailbox|address|account)\b.{0,80}\b(?:unknown|not found|(?:does not|doesn't|not) exist)"
+    r"|no (?:mailbox|account) (?:here|by that name)",
+    re.IGNORECASE,
+)
 
 #: RFC 4954, 6: these are about the login, whatever was asked for.
 _LOGIN_CODES = frozenset({530, 534, 535, 538})

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Literal
 
+import uuid_utils
+
 from service.models import Stream
 from service.store.database import Reader, Transaction, listed
 from service.store.database.contract import Row
@@ -83,6 +85,27 @@ def add(tx: Transaction, suppression: Suppression) -> bool:
                 "detail": suppression.detail,
             },
         )
+    )
+
+
+def suppress_recipient_of(tx: Transaction, message_id: str, *, reason: str, source: str, now: datetime) -> bool:
+    """Whoever this message was for gets no mail any more; False where that is so already."""
+    rows = tx.read("SELECT recipient_email, recipient_hash FROM email_messages WHERE id = :id", {"id": message_id})
+    return any(
+        add(
+            tx,
+            Suppression(
+                id=str(uuid_utils.uuid7()),
+                address=row["recipient_email"],
+                recipient_hash=row["recipient_hash"],
+                scope="all",
+                reason=reason,
+                source=source,
+                since=now,
+                event_id=message_id,
+            ),
+        )
+        for row in rows
     )
 
 

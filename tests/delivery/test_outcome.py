@@ -60,6 +60,12 @@ def test_the_enhanced_code_is_one_of_the_replys_own_class(code: int, text: str, 
         ("5.2.1 x", "NoEmail"),
         ("5.2.2 x", "MailboxFull"),
         ("x", "General"),
+        ("No such user here", "NoEmail"),
+        ("<a@b.example>: Recipient address rejected: User unknown in local recipient table", "NoEmail"),
+        ("sorry, no mailbox here by that name", "NoEmail"),
+        ("mailbox unavailable", "General"),
+        ("Message rejected: your address is on a block list", "General"),
+        ("5.7.1 unknown user", "General"),
     ],
 )
 def test_the_subtype_of_a_bounce_follows_the_enhanced_code(text: str, subtype: str) -> None:

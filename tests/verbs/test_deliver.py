@@ -127,6 +127,23 @@ def test_a_refused_recipient_is_bounced_for_good(services: Services, transport: 
     message = story(services, accepted).message
     assert (message.status, message.bounce_type, message.bounce_subtype) == (Status.BOUNCED, "permanent", "NoEmail")
     assert message.error_message == "It was bounced."
+    assert story(services, accept(services)).message.status is Status.SUPPRESSED
+    [suppression] = services.database.read("SELECT * FROM suppressions")
+    assert (suppression["scope"], suppression["reason"], suppression["source"]) == ("all", "bounce", "worker")
+    assert (suppression["event_id"], suppression["address"]) == (message.id, message.recipient)
+
+
+@pytest.mark.parametrize("subtype", ["General", "MailboxFull"])
+def test_a_refusal_that_may_pass_does_not_suppress(
+    services: Services, transport: ScriptedTransport, subtype: str
+) -> None:
+    transport.outcomes = [
+        outcome(OutcomeKind.BOUNCED, phase=Phase.RCPT, code=550, reply="blocked", bounce_subtype=subtype)
+    ]
+    accepted = accept(services)
+    drain(services)
+    assert story(services, accepted).message.status is Status.BOUNCED
+    assert story(services, accept(services)).message.status is Status.QUEUED
 
 
 def test_a_server_that_can_not_be_asked_burns_no_attempt(
