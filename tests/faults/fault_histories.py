@@ -1,18 +1,18 @@
-"""A model of the state table, and the rules by which random histories hold the rows against it."""
+"""The rules by which random histories hold the rows against a model of the state table (fault_model)."""
 
 import random
 from collections.abc import Callable
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
+from fault_model import FEEDBACK, OVERTAKEN, Model, reachable
 from fault_rows import NOW, add_messages
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from service import settle
 from service.delivery.outcome import OutcomeKind, Phase
-from service.models import TRANSITIONS, Event, EventType, Priority, Status, Stream
+from service.models import Event, EventType, Priority, Status, Stream
 from service.store import claims, history, limits, timeline
 from service.store.database import Database, Transaction
 from service.store.limits import Suppression
@@ -23,39 +23,6 @@ _LAPSES_MAX = 3
 _EXPIRES = timedelta(minutes=20)
 _MOST = 6
 _OWNERS = ("one", "two")
-_FEEDBACK = {
-    Status.DELIVERED: EventType.DELIVERED,
-    Status.BOUNCED: EventType.BOUNCED,
-    Status.COMPLAINT: EventType.COMPLAINT,
-}
-#: Where a worker that comes late with its `sent` still notes it.
-_OVERTAKEN = frozenset({*_FEEDBACK, Status.FAILED})
-
-
-@dataclass
-class Model:
-    """What one row must be."""
-
-    stream: Stream
-    hash: str
-    status: Status
-    due_at: datetime
-    expires_at: datetime
-    attempts_max: int
-    attempts: int = 0
-    lapses: int = 0
-    owner: str | None = None
-    lease_until: datetime = NOW
-    data_started: bool = False
-    events: int = 1
-    was_sent: bool = False
-
-    def to(self, status: Status, *, events: int = 1) -> None:
-        self.status, self.owner, self.data_started = status, None, self.data_started and status is not Status.QUEUED
-        self.events += events
-
-    def may(self, status: Status) -> bool:
-        return status in TRANSITIONS[self.status]
 
 
 class Histories(RuleBasedStateMachine):
@@ -140,7 +107,7 @@ class Histories(RuleBasedStateMachine):
         self.write(lambda tx: settle.record_all(tx, [result], owner=owner, chance=random.Random(1)))
         if model.owner != owner:  # a worker that woke up too late
             was_taken = kind is OutcomeKind.SENT or (kind is OutcomeKind.AMBIGUOUS and model.stream is Stream.MARKETING)
-            if model.status in _OVERTAKEN and was_taken:
+            if model.status in OVERTAKEN and was_taken:
                 model.was_sent = True
             assert self.message(id_).status is model.status
             model.events = len(self.events(id_))
@@ -196,7 +163,7 @@ class Histories(RuleBasedStateMachine):
         self.claim(next(other for other in _OWNERS if other != owner), _MOST)
 
     @precondition(lambda self: any(self.hands.values()))
-    @rule(data=st.data(), says=st.sampled_from(sorted(_FEEDBACK)))
+    @rule(data=st.data(), says=st.sampled_from(sorted(FEEDBACK)))
     def overtake(self, data: st.DataObject, says: Status) -> None:
         """The provider tells before those who sent it, however many believe to hold it, have written it down."""
         owner = data.draw(st.sampled_from([owner for owner in _OWNERS if self.hands[owner]]))
@@ -219,7 +186,7 @@ class Histories(RuleBasedStateMachine):
                 model.to(Status.SENT, events=2)
                 model.was_sent = True
             else:
-                overtaken = model.status in _OVERTAKEN and not model.was_sent
+                overtaken = model.status in OVERTAKEN and not model.was_sent
                 model.was_sent = model.was_sent or overtaken
                 model.events += 1 + overtaken  # it was tried, whoever holds it now
 
@@ -256,13 +223,13 @@ class Histories(RuleBasedStateMachine):
             model.to(Status.FAILED)
 
     @precondition(lambda self: bool(self.models))
-    @rule(data=st.data(), says=st.sampled_from(sorted(_FEEDBACK)))
+    @rule(data=st.data(), says=st.sampled_from(sorted(FEEDBACK)))
     def hear_from_the_provider(self, data: st.DataObject, says: Status) -> None:
         self.hear(self.pick(data)[0], says)
 
     def hear(self, id_: str, says: Status) -> None:
         model = self.models[id_]
-        event = Event(_FEEDBACK[says], self.now, "ses")
+        event = Event(FEEDBACK[says], self.now, "ses")
         happened = self.write(lambda tx: timeline.transition(tx, id_, says, event))
         assert happened == model.may(says)
         if happened:
@@ -316,7 +283,7 @@ class Histories(RuleBasedStateMachine):
             assert row["lapsed_leases"] == model.lapses
             assert counts[id_] == (model.events, 0, model.events - 1), self.events(id_)
             before = self.seen.get(id_, status)
-            assert before is status or status in _reachable(before), f"{before} became {status}"
+            assert before is status or status in reachable(before), f"{before} became {status}"
             self.seen[id_] = status
             if status not in (Status.QUEUED, Status.SENDING):
                 assert row["next_attempt_at"] is None, "what is not queued is never due"
@@ -327,8 +294,3 @@ class Histories(RuleBasedStateMachine):
         assert not self.database.read(
             f"SELECT message_id FROM email_events WHERE type IN ({once}) GROUP BY message_id, type HAVING COUNT(*) > 1"
         )
-
-
-def _reachable(status: Status) -> frozenset[Status]:
-    """One rule may take a row two steps: claimed and suppressed, or claimed on the way."""
-    return TRANSITIONS[status] | frozenset(last for step in TRANSITIONS[status] for last in TRANSITIONS[step])
