@@ -11,7 +11,7 @@ from service.delivery.outcome import Transport
 from service.letter import Headings
 from service.metrics import Metrics
 from service.pace import Pace
-from service.store.archive import Unpackers
+from service.store.bodies import Unpackers
 from service.store.database import Database
 
 #: A lease outlives the slowest step between two renewals three times.

@@ -7,7 +7,7 @@ from typing import Any
 from service.errors import ArchiveCorrupt
 from service.models import Body, Claimed, Event, EventType, Outgoing, Priority, Status, Stream
 from service.store import limits
-from service.store.archive import BODY_COLUMNS, Unpackers, unpack_rows
+from service.store.bodies import BODY_COLUMNS, Unpackers, unpack_rows
 from service.store.database import Reader, Transaction, listed
 from service.store.database.contract import Row
 from service.store.history import attachment_of

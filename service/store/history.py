@@ -20,7 +20,7 @@ from service.models import (
     Stream,
     WaitingFor,
 )
-from service.store.archive import BODY_COLUMNS, unpack_rows
+from service.store.bodies import BODY_COLUMNS, unpack_rows
 from service.store.codec import verified
 from service.store.database import Reader
 from service.store.database.contract import Row

@@ -1,31 +1,27 @@
-"""Checked copies of a mail -> durable rows, with suppressions and limits decided in the same transaction.
-
-Stands between the rooms and the verbs: accepting and resending end the same way. The requests that wait at a moment
-share one transaction, and one statement for each table: a turn of the database costs more than a row.
-"""
+"""Who waits, who shares a transaction, and who is told what: one thread writes for all of them."""
 
 import asyncio
 import threading
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime, time, timedelta
 from functools import lru_cache
 from itertools import islice
 from queue import Empty, SimpleQueue
 from time import monotonic, sleep
 from typing import cast
 
+from service.enqueue.bell import Bell
+from service.enqueue.parcel import Parcel
+from service.enqueue.rows import store
 from service.errors import StoreBusy
 from service.metrics import Metrics
-from service.models import NewMessage, Send, Status, Stream
-from service.settings import Rate, Settings
-from service.store import archive, limits, messages
-from service.store.archive import PackedBody, Packer, PlainBody, Revision
-from service.store.database import Database, Transaction
-from service.store.limits import Suppression
+from service.models import NewMessage
+from service.settings import Settings
+from service.store import messages
+from service.store.archive import PackedBody, Packer, PlainBody
+from service.store.database import Database
 
 #: Mails that may wait for their commit, at 5,000 a second one second of waiting. While so many do, who comes is told to
 #: come again; a batch may overshoot it by its own length.
@@ -38,38 +34,6 @@ _LINGER_S = 0.005
 _MAX_PACKERS = 100
 #: A database that took so long to refuse is held by somebody: it would keep the next one waiting as long.
 _LONG_S = 0.1
-
-
-@dataclass(frozen=True, slots=True)
-class Letter:
-    """One rendering, and the copies of it, at least one: they share body and attachments."""
-
-    copies: Sequence[NewMessage]
-    body: PlainBody
-
-    @classmethod
-    def of(cls, copies: Sequence[NewMessage]) -> "Letter":
-        """Raises ValueError for lone surrogates."""
-        return cls(copies, PlainBody.of(copies[0].html, copies[0].text))
-
-
-@dataclass(frozen=True, slots=True)
-class Parcel:
-    """A send that is ready to be written: at least one letter."""
-
-    send: Send
-    letters: Sequence[Letter]
-    revision: Revision
-
-    @property
-    def copies(self) -> list[NewMessage]:
-        """Those of all its letters, in their order."""
-        return [copy for letter in self.letters for copy in letter.copies]
-
-    @property
-    def size(self) -> int:
-        """How many copies those are."""
-        return sum(len(letter.copies) for letter in self.letters)
 
 
 class _Waiting:
@@ -108,7 +72,7 @@ class Intake:
         self._queue: SimpleQueue[_Waiting | None] = SimpleQueue()
         self._gate = threading.Lock()  # guards _waits
         self._waits = 0  # copies, in all that is in the queue
-        self._bell = _Bell(ring)
+        self._bell = Bell(ring)
         self._was_shared = False
         self._thread = threading.Thread(target=self._run, name="intake", daemon=True)
         self._thread.start()
@@ -197,7 +161,7 @@ class Intake:
 
     def _write(self, batch: Sequence[_Waiting]) -> list[_Told]:
         parcels = list(zip([one.parcel for one in batch], self._packed(batch), strict=True))
-        stored = self._database.write(lambda tx: _store(tx, parcels, self._settings))
+        stored = self._database.write(lambda tx: store(tx, parcels, self._settings))
         self._bell.ring()
         self._metrics.accepted(Counter(copy.status.value for copies in stored.values() for copy in copies))
         return [(one, stored.get(one.parcel.send.id) or messages.taken()) for one in batch]
@@ -254,97 +218,8 @@ def _answer(told: Sequence[_Told]) -> None:
             waiting.answer.set_result(value)
 
 
-class _Bell:
-    """Rings from a thread of its own: a queue that hangs must not keep answers back. Rings coalesce."""
-
-    def __init__(self, ring: Callable[[], None]) -> None:
-        self._ring = ring
-        self._pulled = threading.Event()
-        self._is_closed = False
-        self._thread = threading.Thread(target=self._run, name="bell", daemon=True)
-        self._thread.start()
-
-    def ring(self) -> None:
-        self._pulled.set()
-
-    def close(self) -> None:
-        """Rings a last time where that is due."""
-        self._is_closed = True
-        self._pulled.set()
-        self._thread.join()
-
-    def _run(self) -> None:
-        while True:
-            self._pulled.wait()
-            self._pulled.clear()
-            ends = self._is_closed
-            self._ring()
-            if ends:
-                return
-
-
-def _store(
-    tx: Transaction, parcels: Sequence[tuple[Parcel, Sequence[PackedBody]]], settings: Settings
-) -> dict[str, list[NewMessage]]:
-    """The copies by the id of their send, as they were decided; without those whose idempotency key is taken."""
-    taken = messages.add_sends(tx, [parcel.send for parcel, _ in parcels])
-    fresh = [(parcel, bodies) for parcel, bodies in parcels if parcel.send.id not in taken]
-    for revision in {parcel.revision.revision: parcel.revision for parcel, _ in fresh}.values():
-        archive.save_revision(tx, revision)
-    copies = [copy for parcel, _ in fresh for copy in parcel.copies]
-    suppressed = {
-        stream: limits.find(tx, {copy.recipient_hash for copy in copies if copy.stream is stream}, stream)
-        for stream in {copy.stream for copy in copies}
-    }
-    # Slots are claimed in the order of the hashes, so that two transactions never wait for each other.
-    in_order = sorted(copies, key=lambda copy: copy.recipient_hash)
-    decided = {copy.id: _decide(tx, copy, suppressed[copy.stream], settings) for copy in in_order}
-    written = [
-        (
-            parcel.send,
-            [
-                (decided[copy.id], body)
-                for letter, body in zip(parcel.letters, bodies, strict=True)
-                for copy in letter.copies
-            ],
-        )
-        for parcel, bodies in fresh
-    ]
-    messages.add_messages(tx, written)
-    return {send.id: [copy for copy, _ in pairs] for send, pairs in written}
-
-
 def _anew(error: StoreBusy) -> StoreBusy:
     """What stopped all of them, anew for each: an exception belongs to one thread."""
     told = StoreBusy(*error.args)
     told.__cause__ = error
     return told
-
-
-def _decide(tx: Transaction, copy: NewMessage, suppressed: Mapping[str, Suppression], settings: Settings) -> NewMessage:
-    if found := suppressed.get(copy.recipient_hash):
-        reason = f"Suppressed since {found.since:%Y-%m-%d}: {found.reason}."
-        return replace(copy, status=Status.SUPPRESSED, status_reason=reason)
-    rate = _rate(copy, settings)
-    if rate.count is None:
-        return copy
-    start = period_start(copy.next_attempt_at, rate, settings)
-    if limits.claim_slot(tx, copy.recipient_hash, start, rate.count, copy.id, stream=copy.stream):
-        return copy
-    return replace(copy, status=Status.RATE_LIMITED, status_reason=f"Over the limit of {rate}.")
-
-
-def _rate(copy: NewMessage, settings: Settings) -> Rate:
-    if copy.is_test:
-        return Rate(count=None)
-    marketing = copy.stream is Stream.MARKETING
-    return settings.email_rate_limit_marketing if marketing else settings.email_rate_limit_transactional
-
-
-def period_start(at: datetime, rate: Rate, settings: Settings) -> datetime:
-    """When the period of a limit that holds `at` began: an hour, calendar day or ISO week in EMAIL_TIMEZONE; UTC."""
-    local = at.astimezone(settings.timezone)
-    if rate.period == "hour":
-        return local.replace(minute=0, second=0, microsecond=0).astimezone(UTC)
-    day = local.date() - timedelta(days=local.weekday() if rate.period == "week" else 0)
-    return datetime.combine(day, time(), settings.timezone).astimezone(UTC)

@@ -1,0 +1,33 @@
+"""Waking the workers, without waiting for the queue."""
+
+import threading
+from collections.abc import Callable
+
+
+class Bell:
+    """Rings from a thread of its own: a queue that hangs must not keep answers back. Rings coalesce."""
+
+    def __init__(self, ring: Callable[[], None]) -> None:
+        self._ring = ring
+        self._pulled = threading.Event()
+        self._is_closed = False
+        self._thread = threading.Thread(target=self._run, name="bell", daemon=True)
+        self._thread.start()
+
+    def ring(self) -> None:
+        self._pulled.set()
+
+    def close(self) -> None:
+        """Rings a last time where that is due."""
+        self._is_closed = True
+        self._pulled.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        while True:
+            self._pulled.wait()
+            self._pulled.clear()
+            ends = self._is_closed
+            self._ring()
+            if ends:
+                return

@@ -1,0 +1,73 @@
+"""Parcels -> rows, in one transaction, with suppressions and limits decided there."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime, time, timedelta
+
+from service.enqueue.parcel import Parcel
+from service.models import NewMessage, Status, Stream
+from service.settings import Rate, Settings
+from service.store import archive, limits, messages
+from service.store.archive import PackedBody
+from service.store.database import Transaction
+from service.store.limits import Suppression
+
+
+def store(
+    tx: Transaction, parcels: Sequence[tuple[Parcel, Sequence[PackedBody]]], settings: Settings
+) -> dict[str, list[NewMessage]]:
+    """The copies by the id of their send, as they were decided; without those whose idempotency key is taken."""
+    taken = messages.add_sends(tx, [parcel.send for parcel, _ in parcels])
+    fresh = [(parcel, bodies) for parcel, bodies in parcels if parcel.send.id not in taken]
+    for revision in {parcel.revision.revision: parcel.revision for parcel, _ in fresh}.values():
+        archive.save_revision(tx, revision)
+    copies = [copy for parcel, _ in fresh for copy in parcel.copies]
+    suppressed = {
+        stream: limits.find(tx, {copy.recipient_hash for copy in copies if copy.stream is stream}, stream)
+        for stream in {copy.stream for copy in copies}
+    }
+    # Slots are claimed in the order of the hashes, so that two transactions never wait for each other.
+    in_order = sorted(copies, key=lambda copy: copy.recipient_hash)
+    decided = {copy.id: _decide(tx, copy, suppressed[copy.stream], settings) for copy in in_order}
+    written = [
+        (
+            parcel.send,
+            [
+                (decided[copy.id], body)
+                for letter, body in zip(parcel.letters, bodies, strict=True)
+                for copy in letter.copies
+            ],
+        )
+        for parcel, bodies in fresh
+    ]
+    messages.add_messages(tx, written)
+    return {send.id: [copy for copy, _ in pairs] for send, pairs in written}
+
+
+def _decide(tx: Transaction, copy: NewMessage, suppressed: Mapping[str, Suppression], settings: Settings) -> NewMessage:
+    if found := suppressed.get(copy.recipient_hash):
+        reason = f"Suppressed since {found.since:%Y-%m-%d}: {found.reason}."
+        return replace(copy, status=Status.SUPPRESSED, status_reason=reason)
+    rate = _rate(copy, settings)
+    if rate.count is None:
+        return copy
+    start = period_start(copy.next_attempt_at, rate, settings)
+    if limits.claim_slot(tx, copy.recipient_hash, start, rate.count, copy.id, stream=copy.stream):
+        return copy
+    return replace(copy, status=Status.RATE_LIMITED, status_reason=f"Over the limit of {rate}.")
+
+
+def _rate(copy: NewMessage, settings: Settings) -> Rate:
+    if copy.is_test:
+        return Rate(count=None)
+    marketing = copy.stream is Stream.MARKETING
+    return settings.email_rate_limit_marketing if marketing else settings.email_rate_limit_transactional
+
+
+def period_start(at: datetime, rate: Rate, settings: Settings) -> datetime:
+    """When the period of a limit that holds `at` began: an hour, calendar day or ISO week in EMAIL_TIMEZONE; UTC."""
+    local = at.astimezone(settings.timezone)
+    if rate.period == "hour":
+        return local.replace(minute=0, second=0, microsecond=0).astimezone(UTC)
+    day = local.date() - timedelta(days=local.weekday() if rate.period == "week" else 0)
+    return datetime.combine(day, time(), settings.timezone).astimezone(UTC)
