@@ -1,6 +1,7 @@
 """DOOR: the worker. Huey's tasks ring, they hold nothing; the rows of the database are the truth."""
 
 import threading
+import time
 from contextlib import suppress
 
 import structlog
@@ -79,12 +80,11 @@ class Worker:
         if self._thread.is_alive():
             self._services.transport.abort()
             self._thread.join(ABORT_S)
-        if self._counts is not None:
-            self._counts.join(ABORT_S)
-        self._purging.join(ABORT_S)
-        if self._inbox is not None:
-            self._inbox.join(ABORT_S)
-        self._indexing.join(ABORT_S)
+        # The others were told at the same time, and have the rest of it together.
+        end_s = time.monotonic() + ABORT_S
+        for other in (self._counts, self._purging, self._inbox, self._indexing):
+            if other is not None:
+                other.join(max(0.0, end_s - time.monotonic()))
 
     def _purge(self) -> None:
         """A thread of its own, since rings must not wait for it; it ends between two steps."""

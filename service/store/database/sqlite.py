@@ -102,8 +102,11 @@ class SqliteDatabase(Database):
             connection.execute(f"PRAGMA busy_timeout={_SCRUB_WAIT_MS}").fetchall()
             size = "SELECT page_count * page_size AS size_bytes FROM pragma_page_count, pragma_page_size"
             ((size_bytes,),) = connection.execute(size).fetchall()
-            rewrites = rewrites or size_bytes <= contract.REWRITE_UP_TO_BYTES
+            is_large = size_bytes > contract.REWRITE_UP_TO_BYTES
+            rewrites = rewrites or not is_large
             if rewrites:
+                if is_large:  # its copy would not fit into memory
+                    connection.execute("PRAGMA temp_store=FILE")
                 # `secure_delete` overwrites what is deleted, but not copies that balancing left in the gaps of pages.
                 with self._turn_of_its_own():
                     connection.execute("VACUUM")
