@@ -62,3 +62,12 @@ def test_readme_picture_is_there_and_small() -> None:
     file = HOME / "scripts" / "pictures" / "mails.png"
     assert png_size(file)[0] > 1000
     assert file.stat().st_size < 150_000
+
+
+def test_pictures_of_the_pages_are_there_and_small() -> None:
+    files = sorted((HOME / "scripts" / "pictures").glob("pages-*.png"))
+    assert [file.stem for file in files] == ["pages-mailbox", "pages-message", "pages-messages", "pages-overview"]
+    for file in files:
+        assert png_size(file) == (1200, 750)
+        assert file.stat().st_size < 150_000
+        assert f"(scripts/pictures/{file.name})" in (HOME / "README.md").read_text(encoding="utf-8")

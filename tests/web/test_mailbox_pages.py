@@ -125,3 +125,15 @@ def test_the_mailbox_is_emptied(service: Running, client: httpx.Client) -> None:
     keep(service, foreign_mail())
     client.post("/admin/mailbox/clear", data={"form_token": token})
     assert "No mail yet." in client.get("/admin/mailbox").text
+
+
+def test_a_large_mail_is_shown_by_its_beginning(service: Running, client: httpx.Client) -> None:
+    mail = EmailMessage()
+    mail["Subject"] = "large"
+    mail.set_content("word " * 60_000)
+    here = f"/admin/mailbox/{keep(service, mail)}"
+    for view in ("text", "raw"):
+        page = client.get(here, params={"view": view})
+        assert "only the beginning" in page.text
+        assert len(page.content) < 120_000
+    assert len(client.get(f"{here}/raw").content) > 300_000

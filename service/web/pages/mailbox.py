@@ -16,7 +16,7 @@ from service.inspection import Inspection
 from service.web.auth import services_of
 from service.web.messages import as_file
 from service.web.pages.frame import framed, has_remote_images
-from service.web.pages.page import part, show
+from service.web.pages.page import part, shortened, show
 from service.web.pages.streams import Streams
 from service.web.pages.visit import form_of, is_still_signed_in, signed_in
 
@@ -57,8 +57,15 @@ class MailboxPages(Controller):
     async def show_mail(self, request: Request[Any, Any, Any], mail_id: FromPath[str]) -> Response[str]:
         """One mail, taken apart: `view` is one of html, text, check, links, headers, raw."""
         raw = _raw(request, mail_id)
-        found = await anyio.to_thread.run_sync(inspection.inspect, raw)
-        item = next(item for item in services_of(request).inbox().list() if item.id == mail_id)
+        item = next((item for item in services_of(request).inbox().list() if item.id == mail_id), None)
+        if item is None:
+            raise _no_mail()
+
+        def look() -> tuple[Inspection, bool]:
+            found = inspection.inspect(raw)
+            return found, has_remote_images(found.html or "")
+
+        found, has_images = await anyio.to_thread.run_sync(look)
         view = request.query_params.get("view", "html")
         if view not in VIEWS or (view == "html" and found.html is None):
             view = "html" if found.html is not None else "text"
@@ -69,18 +76,22 @@ class MailboxPages(Controller):
             mail=found,
             view=view,
             views=VIEWS,
-            raw=raw.decode("utf-8", "replace") if view == "raw" else "",
-            has_images=view == "html" and has_remote_images(found.html or ""),
+            raw=shortened(raw),
+            text=shortened(found.text.encode("utf-8", "replace")) if found.text is not None else None,
+            has_images=has_images,
             with_images=request.query_params.get("images") == "1",
         )
 
     @get("/{mail_id:str}/frame")
     async def show_frame(self, request: Request[Any, Any, Any], mail_id: FromPath[str]) -> Response[str]:
         """Its HTML, with the pictures that came along, for the frame."""
-        raw = _raw(request, mail_id)
-        found = await anyio.to_thread.run_sync(inspection.inspect, raw)
-        with_images = request.query_params.get("images") == "1"
-        return framed(found.html or "", with_images=with_images, inline=lambda cid: _data_url(raw, found, cid))
+        raw, with_images = _raw(request, mail_id), request.query_params.get("images") == "1"
+
+        def look() -> Response[str]:
+            found = inspection.inspect(raw)
+            return framed(found.html or "", with_images=with_images, inline=lambda cid: _data_url(raw, found, cid))
+
+        return await anyio.to_thread.run_sync(look)
 
     @get("/{mail_id:str}/raw")
     async def download(self, request: Request[Any, Any, Any], mail_id: FromPath[str]) -> Response[bytes]:
@@ -115,8 +126,12 @@ def _listed(request: Request[Any, Any, Any]) -> dict[str, Any]:
 def _raw(request: Request[Any, Any, Any], mail_id: str) -> bytes:
     raw = services_of(request).inbox().raw(mail_id)
     if raw is None:
-        raise NotFound("There is no such mail in the mailbox.")
+        raise _no_mail()
     return raw
+
+
+def _no_mail() -> NotFound:
+    return NotFound("There is no such mail in the mailbox.")
 
 
 def _data_url(raw: bytes, mail: Inspection, content_id: str) -> str | None:

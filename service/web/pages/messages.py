@@ -10,15 +10,14 @@ from litestar import Controller, Request, Response, get, post
 from litestar.params import FromPath
 from litestar.response import Redirect
 
-from service.audit import Story
 from service.errors import Gone, InvalidRequest
-from service.models import Body, Status
+from service.models import Status
 from service.web.auth import caller_of, services_of
 from service.web.messages import as_file
 from service.web.pages.charts import chart, days_before
 from service.web.pages.frame import framed, has_remote_images
 from service.web.pages.languages import Language
-from service.web.pages.page import show
+from service.web.pages.page import shortened, show
 from service.web.pages.timeline import lines
 from service.web.pages.visit import form_of, signed_in, visit_of
 
@@ -77,39 +76,45 @@ class MessagePages(Controller):
         """One message: its timeline in words, and the mail as it was sent."""
         services, language = services_of(request), visit_of(request).language
         view = request.query_params.get("view", "html")
+        view = view if view in ("html", "text", "raw") else "html"
 
-        def look() -> tuple[Story, Body | None, str | None]:
+        def look() -> dict[str, Any]:
             story = services.auditor.story(message_id, caller_of(request))
+            variables = services.auditor.variables(message_id)
+            found = {
+                "message": story.message,
+                "lines": lines(story.events, language),
+                "attachments": story.attachments,
+                "variables": json.dumps(variables, indent=2, ensure_ascii=False) if variables else "",
+                "can_cancel": story.message.status is Status.QUEUED,
+            }
             try:
                 body = services.auditor.body(message_id)
             except Gone:
-                return story, None, None
-            raw = services.auditor.raw(message_id).decode("utf-8", "replace") if view == "raw" else None
-            return story, body, raw
+                return found | {"body": None}
+            raw = services.auditor.raw(message_id) if view == "raw" else b""
+            return found | {
+                "body": body,
+                "text": shortened(body.text_utf8),
+                "raw": shortened(raw),
+                "has_images": view == "html" and has_remote_images(body.html),
+            }
 
-        story, body, raw = await anyio.to_thread.run_sync(look)
-        variables = await anyio.to_thread.run_sync(services.auditor.variables, message_id)
+        found = await anyio.to_thread.run_sync(look)
         return show(
             request,
             "message.html",
-            message=story.message,
-            lines=lines(story.events, language),
-            attachments=story.attachments,
-            body=body,
-            raw=raw,
-            view=view if view in ("html", "text", "raw") else "html",
-            variables=json.dumps(variables, indent=2, ensure_ascii=False) if variables else "",
-            has_images=body is not None and view == "html" and has_remote_images(body.html),
+            view=view,
             with_images=request.query_params.get("images") == "1",
-            can_cancel=story.message.status is Status.QUEUED,
+            **found,
             done=request.query_params.get("done"),
         )
 
     @get("/{message_id:str}/frame")
     async def show_frame(self, request: Request[Any, Any, Any], message_id: FromPath[str]) -> Response[str]:
         """The mail's HTML, for the frame."""
-        body = await anyio.to_thread.run_sync(services_of(request).auditor.body, message_id)
-        return framed(body.html, with_images=request.query_params.get("images") == "1")
+        auditor, with_images = services_of(request).auditor, request.query_params.get("images") == "1"
+        return await anyio.to_thread.run_sync(lambda: framed(auditor.body(message_id).html, with_images=with_images))
 
     @get("/{message_id:str}/raw")
     async def download(self, request: Request[Any, Any, Any], message_id: FromPath[str]) -> Response[bytes]:

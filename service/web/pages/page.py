@@ -1,5 +1,6 @@
 """Markup + values -> an answer: the one place where pages are rendered, and where their headers are set."""
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,8 @@ POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self';"
     " font-src 'self'; frame-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
 )
+#: Of a text or a whole mail; the file has the rest.
+MAX_SHOWN_BYTES = 100_000
 _MARKUP = Path(__file__).parent / "markup"
 
 
@@ -50,6 +53,19 @@ def show(request: Request[Any, Any, Any], name: str, /, *, status: int = 200, **
         headers={"Content-Security-Policy": POLICY, "Vary": "Accept-Language, Cookie"},
         cookies=[visitor_cookie(workbench, nonce)] if nonce else [],
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Excerpt:
+    """The beginning of something that may be long; `is_whole` where that is all of it."""
+
+    text: str
+    is_whole: bool
+
+
+def shortened(data: bytes) -> Excerpt:
+    """What a page shows of UTF-8 that may be megabytes."""
+    return Excerpt(data[:MAX_SHOWN_BYTES].decode("utf-8", "replace"), len(data) <= MAX_SHOWN_BYTES)
 
 
 def part(request: Request[Any, Any, Any], name: str, /, **values: Any) -> str:
