@@ -88,12 +88,10 @@ class Inbox:
                 opened = _select(line, self.place.folder, writable=writable)
             yield opened
         finally:
-            self._socket = None
             with suppress(OSError, imaplib.IMAP4.error):
                 if not self._is_aborted:
                     line.logout()
-            with suppress(OSError):
-                line.shutdown()
+            self._let_go(line)
 
     def _connect(self) -> imaplib.IMAP4:
         self._refuse_aborted()
@@ -103,12 +101,22 @@ class Inbox:
             line = imaplib.IMAP4_SSL(place.host, place.port, ssl_context=self._context, timeout=place.timeout_s)
         else:
             line = imaplib.IMAP4(place.host, place.port, timeout=place.timeout_s)
-        self._socket = line.socket()
-        if place.tls == "starttls":
-            line.starttls(ssl_context=self._context)
+        try:
             self._socket = line.socket()
-        self._refuse_aborted()
+            self._refuse_aborted()
+            if place.tls == "starttls":
+                line.starttls(ssl_context=self._context)
+                self._socket = line.socket()
+                self._refuse_aborted()
+        except BaseException:
+            self._let_go(line)
+            raise
         return line
+
+    def _let_go(self, line: imaplib.IMAP4) -> None:
+        self._socket = None
+        with suppress(OSError):
+            line.shutdown()
 
     def _refuse_aborted(self) -> None:
         if self._is_aborted:

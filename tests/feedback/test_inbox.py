@@ -1,6 +1,7 @@
 """The mailbox that mail comes back to, on a real IMAP server: read once, in order, and believed only where signed."""
 
 import hashlib
+import imaplib
 import os
 import signal
 import socket
@@ -374,6 +375,26 @@ def silent_server(greeting: bytes = b"") -> Iterator[tuple[int, threading.Event]
 def test_a_server_that_hangs_is_given_up_after_its_time(place: InboxPlace, database: Database) -> None:
     with silent_server() as (port, _), pytest.raises(InboxUnreachable):
         Reader(replace(place, tls="none", port=port, host="127.0.0.1", timeout_s=0.2), database).look()
+
+
+def test_a_look_that_is_ended_while_it_connects_lets_its_line_go(
+    place: InboxPlace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    inbox, lines = Inbox(place), []
+    connect = imaplib.IMAP4_SSL
+
+    def told_to_end_meanwhile(*where: Any, **how: Any) -> imaplib.IMAP4_SSL:
+        lines.append(connect(*where, **how))
+        inbox.abort()
+        return lines[0]
+
+    monkeypatch.setattr(imaplib, "IMAP4_SSL", told_to_end_meanwhile)
+    with pytest.raises(InboxUnreachable), inbox.open():
+        pass
+    assert lines[0].sock.fileno() == -1
+    with pytest.raises(InboxUnreachable), inbox.open():
+        pass
+    assert len(lines) == 1
 
 
 @pytest.mark.parametrize("said", [b"\0\xff\r\n", b"* BYE full\r\n", b"+OK POP3\r\n", b"* OK \r\n* {999999999}\r\n"])
