@@ -67,6 +67,10 @@ def _pages(filled: Filled) -> Mapping[str, Iterator[str]]:
         "a person": (f"/admin/recipients/{quote(one)}" for one in people),
         "suppressions": itertools.repeat("/admin/suppressions"),
         "templates": itertools.repeat("/admin/templates"),
+        "a template": itertools.repeat(f"/admin/templates/{KEY}"),
+        "a template's HTML": itertools.repeat(f"/admin/templates/{KEY}/frame"),
+        "a template's versions": itertools.repeat(f"/admin/templates/{KEY}/versions"),
+        "the editor": itertools.repeat(f"/admin/templates/{KEY}/edit"),
         "the API": itertools.repeat("/docs"),
     }
 
@@ -91,7 +95,9 @@ def _row(name: str, urls: Iterator[str], fetch: Fetch, rounds: int, count: int) 
 
 
 def _named_by(page: bytes) -> set[str]:
-    return set(re.findall(r'(?:href|src)="(/admin/assets/[^"]+)"', page.decode()))
+    """What a browser fetches with it, but for the editor's script, which only those who write wait for."""
+    named = re.findall(r'(?:href|src)="(/admin/assets/[^"]+)"', page.decode())
+    return {url for url in named if not url.endswith("/editor.js")}
 
 
 def _index(services: Services) -> None:
