@@ -45,6 +45,8 @@ def places(service: Running) -> list[str]:
         mailbox,
         f"{mailbox}?view=check",
         f"{mailbox}?view=headers",
+        "/admin/templates",
+        "/admin/templates/onboarding_welcome",
         "/docs#post_api_v1_email_send",
         "/admin/nothing",
     ]
