@@ -13,5 +13,5 @@ def test_bench_measures_every_page(monkeypatch: pytest.MonkeyPatch) -> None:
     from benches.report import Options
 
     report = pages.run(Options(effort=0.001))
-    assert len(report.rows) == 14
+    assert len(report.rows) == 18
     assert all(row.value > 0 and "kB" in row.note for row in report.rows)
