@@ -67,6 +67,16 @@ def test_a_form_from_another_site_is_refused(service: Running, headers: dict[str
         assert client.get("/admin").status_code == 200
 
 
+@pytest.mark.parametrize(
+    ("origin", "status"), [("https://evil.example", 403), ("null", 403), ("http://localhost:8000", 303)]
+)
+def test_a_browser_without_fetch_metadata_is_known_by_its_origin(service: Running, origin: str, status: int) -> None:
+    with browser(service) as client:
+        del client.headers["Sec-Fetch-Site"]
+        client.headers["Origin"] = origin
+        assert sign_in(client).status_code == status
+
+
 def test_a_form_without_the_token_of_its_session_is_refused(service: Running) -> None:
     with browser(service) as client, browser(service) as other:
         sign_in(client)

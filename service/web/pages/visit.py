@@ -177,7 +177,11 @@ def _is_of_this_origin(request: Request[Any, Any, Any]) -> bool:
     if site is not None:
         return site in ("same-origin", "none")
     origin = request.headers.get("origin")
-    return origin is None or urlsplit(origin).netloc == request.headers.get("host")
+    if origin is None:
+        return True
+    # A proxy may ask us under another name than people ask the proxy.
+    ours = {request.headers.get("host"), urlsplit(workbench_of(request).settings.email_public_url).netloc}
+    return urlsplit(origin).netloc in ours
 
 
 def _is_https(workbench: Workbench) -> bool:
