@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from service.delivery.outcome import Transport
 from service.errors import StoreBusy
-from service.store import claims, lateness
+from service.store import claims, lateness, privacy
 from service.store.database import Database
 from service.templates.catalogue import Catalogue
 
@@ -48,4 +48,9 @@ class Readiness:
             for item in lateness.kept_since(self.database, now=self.clock(), since=self.clock() - timedelta(days=1))
         }
         details["oldest_due_s"] = round(late_s, 1)
+        last = privacy.last_purge_at(self.database)
+        details["purge"] = {
+            "last_at": last.isoformat() if last else None,
+            "is_scrubbed": not privacy.is_unscrubbed(self.database),
+        }
         return Report("degraded" if broken or paused_s > 0 else "ready", details)

@@ -177,6 +177,7 @@ def test_a_purge_goes_in_small_steps_tells_of_each_and_can_be_stopped(
     assert (stopped.messages_anonymised, stopped.is_finished, stopped.is_scrubbed) == (6, False, False)
     assert told[:2] == [3, 6]
     assert privacy.is_unscrubbed(services.database)
+    assert services.readiness.report().details["purge"] == {"last_at": clock().isoformat(), "is_scrubbed": False}
     finished = services.purger.purge()
     assert (finished.messages_anonymised, finished.is_finished, finished.is_scrubbed) == (2, True, True)
     assert not privacy.is_unscrubbed(services.database)
