@@ -56,9 +56,14 @@ def run(options: Options) -> Report:
         api = stack.enter_context(started([*_COMMAND, "api", "--port", "0"], environment))
         empty = stack.enter_context(empty_handler())
         bare, still, busy, paced = [], [], [], []
+        cpu_us = {"empty": float("inf"), "api": float("inf")}
         for _ in range(rounds):
+            before = empty.cpu_s()
             bare.append(_post(empty.port, signer.deliveries([("name", "a@example.com")] * count), good=201))
+            cpu_us["empty"] = min(cpu_us["empty"], (empty.cpu_s() - before) / bare[-1].answered * 1e6)
+            before = api.cpu_s()
             still.append(taken(services, signer, api, count))
+            cpu_us["api"] = min(cpu_us["api"], (api.cpu_s() - before) / still[-1].answered * 1e6)
             busy.append(_while_sending(services, signer, api, environment, count))
             paced.append(_while_sending(services, signer, api, environment, count, per_second=TARGET_PER_SECOND))
         alone = max(_sending(services, environment, count) for _ in range(rounds))
@@ -67,9 +72,10 @@ def run(options: Options) -> Report:
     note = f"{CONNECTIONS} connections, p50 {best.p50_ms:.0f} ms, p99 {best.p99_ms:.0f} ms; each counted once"
     offered, mails_then = max(paced, key=lambda found: found[0].per_second * found[1])
     rows = (
-        Row("empty Litestar handler, same requests", per_second["bare"], "requests/s"),
+        Row("empty Litestar handler, same requests", per_second["bare"], "requests/s",
+            note=f"CPU {cpu_us['empty']:.0f} us a request"),
         Row("signed events taken in", per_second["still"], "events/s", per_second["still"] / per_second["bare"],
-            "empty handler", note="nothing is sent meanwhile; each counted once"),
+            "empty handler", note=f"nothing is sent meanwhile; CPU {cpu_us['api']:.0f} us an event; each counted once"),
         Row("signed events taken in while sending goes on", best.per_second, "events/s",
             best.per_second / per_second["bare"], "empty handler", f">= {TARGET_PER_SECOND:,.0f} a second",
             best.per_second >= TARGET_PER_SECOND, note),
