@@ -167,7 +167,7 @@ README_MAILS = (
     ("incident_alert_critical", View("phone-dark", 360, "dark")),
     ("cutover_reminder", View("phone", 360)),
 )
-README_PAGES = ("overview", "messages", "message", "mailbox")
+README_PAGES = ("overview", "messages", "message", "mailbox", "templates", "editor")
 README_HEIGHT_PX = 790
 README_GAP_PX = 24
 

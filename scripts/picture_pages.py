@@ -28,6 +28,8 @@ PAGES = {
     "messages": "/admin/messages",
     "message": "/admin/messages?to=compta@techconnect.bj&template_key=cutover_reminder",
     "templates": "/admin/templates",
+    "template": "/admin/templates/sla_report_monthly?scheme=dark",
+    "editor": "/admin/templates/billing_invoice_monthly/edit",
     "mailbox": "/admin/mailbox",
     "api": "/docs#post_api_v1_email_send",
 }

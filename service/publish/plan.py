@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from service.errors import Finding, GitError
+from service.errors import Finding, GitError, NotFound
 from service.publish.publisher import check_key
 from service.publish.request import changed_files
 from service.revisions import state_of
@@ -66,6 +66,14 @@ class Planner:
     root: Path
     catalogue: Catalogue
     budget: Budget
+
+    def found(self, key: str) -> tuple[str, Mapping[str, str]]:
+        """The state and the files that somebody begins to write with. Raises NotFound."""
+        snapshot = self.catalogue.current
+        entry = snapshot.entries.get(key)
+        if entry is None:
+            raise NotFound(f"There is no template {key!r}.")
+        return state_of(entry), snapshot.folder(key)
 
     def plan(self, key: str, texts: Mapping[str, str | None]) -> Plan:
         """Raises InvalidRequest for a key or a path that can't be one."""

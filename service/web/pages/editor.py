@@ -14,7 +14,7 @@ from litestar import Controller, Request, Response, get, post
 from litestar.params import FromPath
 from litestar.response import Redirect
 
-from service.errors import Conflict, Finding, InvalidRequest, NotFound, PreconditionFailed, RequestRefused, TryLater
+from service.errors import Conflict, Finding, InvalidRequest, PreconditionFailed, RequestRefused, TryLater
 from service.publish import Condition, Plan, raised
 from service.scaffold import begun
 from service.services import Services, budget
@@ -77,11 +77,8 @@ class EditorController(Controller):
     @get("/{key:str}/edit")
     async def edit(self, request: Request[Any, Any, Any], key: FromPath[str]) -> Response[str]:
         """The files as they are saved."""
-        services = services_of(request)
-        plan = await anyio.to_thread.run_sync(lambda: services.planner.plan(key, {}))
-        if plan.state is None:
-            raise NotFound(f"There is no template {key!r}.")
-        return _editor(request, key, Written(plan.state, plan.before, plan.before, None, None, None))
+        state, files = services_of(request).planner.found(key)
+        return _editor(request, key, Written(state, files, files, None, None, None))
 
     @post("/{key:str}/edit")
     async def write(self, request: Request[Any, Any, Any], key: FromPath[str]) -> Response[Any]:
