@@ -1,5 +1,6 @@
 """The next hop: where it is, how it is spoken to, and whose certificates it may show."""
 
+import socket
 import ssl
 from dataclasses import dataclass
 from pathlib import Path
@@ -46,3 +47,12 @@ def tls_context(server: Server) -> ssl.SSLContext:
             sentence = f"SMTP_CA_FILE: {server.ca_file} can't be read as PEM certificates ({error.strerror or error})"
             raise ConfigurationError([sentence]) from error
     return context
+
+
+def own_name(connected: socket.socket) -> str:
+    """What we call ourselves: our full name, else the address we speak from (RFC 5321, 4.1.3)."""
+    name = socket.gethostname()
+    if "." in name and name.isascii() and " " not in name:
+        return name
+    address = str(connected.getsockname()[0])
+    return f"[IPv6:{address}]" if ":" in address else f"[{address}]"

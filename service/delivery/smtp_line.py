@@ -16,7 +16,7 @@ from collections.abc import Callable
 from typing import Any
 
 from service.delivery.outcome import Phase, Reply, clean
-from service.delivery.server import Server
+from service.delivery.server import Server, own_name
 
 #: A reply longer than this is no reply.
 _MAX_REPLY_BYTES = 65_536
@@ -182,7 +182,7 @@ class Line(smtplib.SMTP):
                 self.sock.connect(address)
                 self.sock.settimeout(None)
                 self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-                self.local_hostname = _own_name(self.sock)
+                self.local_hostname = own_name(self.sock)
                 return
             except OSError as error:
                 failure = error
@@ -289,15 +289,6 @@ class Line(smtplib.SMTP):
         timeval = struct.pack("ll", int(seconds), max(int(seconds % 1 * 1_000_000), 1))
         self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, timeval)
         self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, timeval)
-
-
-def _own_name(connected: socket.socket) -> str:
-    """What we call ourselves: our full name, else the address we speak from (RFC 5321, 4.1.3)."""
-    name = socket.gethostname()
-    if "." in name and name.isascii() and " " not in name:
-        return name
-    address = str(connected.getsockname()[0])
-    return f"[IPv6:{address}]" if ":" in address else f"[{address}]"
 
 
 def _text(value: bytes | str) -> str:
