@@ -6,8 +6,9 @@ ends the search. What stands between one recipient and the next is said of the f
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 
 from service.feedback.dsn import MAX_RECIPIENTS, read_fields, shorten, status_alone
 from service.feedback.mail_parts import Part, decode_words
@@ -16,9 +17,26 @@ from service.feedback.reading import MailKind, Statement
 from service.feedback.reply_code import find_reply, find_status, meant_status, settle_status, subtype_of
 from service.feedback.words import is_report, text_of, words_of
 
+
+@dataclass(frozen=True, slots=True)
+class _Rule:
+    """A pattern that is compiled when it is first used: all of them take 0.1 s, and few processes ever need one."""
+
+    pattern: str
+    flags: int
+
+    def finditer(self, words: str) -> Iterator[re.Match[str]]:
+        return _compiled(self).finditer(words)
+
+
+@cache
+def _compiled(rule: _Rule) -> re.Pattern[str]:
+    return re.compile(rule.pattern, rule.flags)
+
+
 _A = r"<?(?P<address>" + ADDRESS.pattern + r")>?"
 #: Alone on its line, or followed by what servers put behind an address.
-_ALONE = re.compile(
+_ALONE = _Rule(
     rf"^[\s*>\-•|\"'(\[]{{0,12}}(?:{ADDRESS.pattern} (?=<))?{_A}[\"')\]]{{0,2}}\s*(?:$|:|;|,\s*$|\.{{3}}|\[|\("
     rf"|<|on \w{{3}}, |-{{1,3}}\s|=>|\|\s*$|\"|\t| {{2,}}|\s(?i:invalid|error|unknown|user|no such|is|was|has"
     rf"|not|mailbox|account|recipient|does|could|[45]\d\d|#)\b)",
@@ -30,7 +48,7 @@ _LABEL = (
     r"(?:[ -](?:address|name))?|to|address|user|(?:e-?mail|mail) address|unknown user|no such user|envelope to"
     r"|mailbox|宛先|送信先"
 )
-_LABELLED = re.compile(
+_LABELLED = _Rule(
     rf"^[\s*>\-•|\[(]{{0,12}}(?:{_LABEL})(?:\s*[:=：]|\s+(?:was|is)\b|\s|(?=<))\s*[\"'\[]?{_A}",
     re.IGNORECASE | re.MULTILINE,
 )
@@ -39,18 +57,18 @@ _PHRASES = (
     r"|rejected|returned|bounced|delayed|undeliverable"
     r"|送信|recipients?|addresse?s?|unknown user|full|not found|quota)"
 )
-_IN_PHRASE = re.compile(
+_IN_PHRASE = _Rule(
     rf"\b{_PHRASES}\b[^\n@<>]{{0,80}}?(?:\bto\b|\bfor\b|\brecipient\b|\baddress\b|\bmailbox\b|\buser\b|:"
     rf"|\bmember\b|\blist\b|\bin\b)[\s:]*[\"'\[(]?{_A}",
     re.IGNORECASE,
 )
-_IN_REPLY = re.compile(rf"^[\s<>*|:]{{0,8}}[45]\d\d[ -](?:\d\.\d\.\d{{1,3}} )?[^\n@]{{0,60}}?{_A}", re.MULTILINE)
-_IN_COMMAND = re.compile(rf"RCPT TO:\s*{_A}", re.IGNORECASE)
-_ON_LIST = re.compile(rf"\bnot (?:a )?(?:member|subscribed?r?)\b[^\n@]{{0,60}}?{_A}", re.IGNORECASE)
+_IN_REPLY = _Rule(rf"^[\s<>*|:]{{0,8}}[45]\d\d[ -](?:\d\.\d\.\d{{1,3}} )?[^\n@]{{0,60}}?{_A}", re.MULTILINE)
+_IN_COMMAND = _Rule(rf"RCPT TO:\s*{_A}", re.IGNORECASE)
+_ON_LIST = _Rule(rf"\bnot (?:a )?(?:member|subscribed?r?)\b[^\n@]{{0,60}}?{_A}", re.IGNORECASE)
 #: Exchange, for an address outside of its own directory.
-_DOMAIN_DEFINED = re.compile(rf"\bdda:SMTP={_A}", re.IGNORECASE)
-_GENERATED = re.compile(rf"generated (?:by|from) {_A}", re.IGNORECASE)
-_EXPANDED = re.compile(rf"expanded from:? {_A}", re.IGNORECASE)
+_DOMAIN_DEFINED = _Rule(rf"\bdda:SMTP={_A}", re.IGNORECASE)
+_GENERATED = _Rule(rf"generated (?:by|from) {_A}", re.IGNORECASE)
+_EXPANDED = _Rule(rf"expanded from:? {_A}", re.IGNORECASE)
 #: From the surest to the loosest; those of one group are tried together.
 _RULES = (
     (_ON_LIST,),
