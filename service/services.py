@@ -20,6 +20,7 @@ from service.audit import Auditor
 from service.browse import Browser
 from service.cancel import Canceller
 from service.collect import Collector
+from service.commits import Commits
 from service.consequence import Consequences, SoftBounces
 from service.deliver import Deliverer, boot_clock
 from service.delivery import queue
@@ -93,6 +94,7 @@ class Services(Workbench):
     auditor: Auditor
     browser: Browser
     canceller: Canceller
+    commits: Commits
     persons: Persons
     planner: Planner
     publisher: Publisher
@@ -207,6 +209,7 @@ def build(
         figures=Figures(database, now),
         browser=Browser(catalogue, database, budget(settings), authors),
         canceller=Canceller(database, now),
+        commits=Commits(settings.email_templates_dir, budget(settings)),
         persons=Persons(database, pseudonym_key, now),
         previewer=Previewer(catalogue, settings),
         planner=Planner(settings.email_templates_dir, catalogue, budget(settings)),

@@ -107,7 +107,9 @@ class Planner:
     def _target(self, key: str) -> Target:
         folder = self.root / key
         written = [self.root, folder] if folder.exists() else [self.root]
-        if folder.is_symlink() or not all(os.access(path, os.W_OK) for path in written):
+        if folder.is_symlink() or any(path.is_symlink() for path in folder.rglob("*")):
+            return Target("read_only")  # as mounted configuration comes
+        if not all(os.access(path, os.W_OK) for path in written):
             return Target("read_only")
         tree = WorkTree.around(self.root, key)
         if tree is None:

@@ -52,6 +52,7 @@ FLOORS = [
         "cancel",
         "check",
         "collect",
+        "commits",
         "deliver",
         "index",
         "draft",

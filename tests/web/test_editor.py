@@ -194,3 +194,32 @@ def test_a_folder_with_uncommitted_changes_is_left_alone(person: httpx.Client, t
     review = person.post(EDIT, data=form | {SOURCE: form[SOURCE] + "\n", "action": "review"})
     assert "has uncommitted changes in this folder" in review.text
     assert 'value="save"' not in review.text
+
+
+@pytest.mark.parametrize("templates", ["checkout"], indirect=True)
+def test_commits_are_compared_also_where_nothing_was_sent(person: httpx.Client, templates: Path) -> None:
+    versions = f"/admin/templates/{KEY}/versions"
+    source = templates / KEY / "template.mjml"
+    source.write_text(source.read_text().replace("Bienvenue {{", "Salut {{"))
+    page = eventually(lambda: person.get(versions).text, lambda text: "Salut {{" in text)  # with the last commit
+    assert '<span class="sign">−</span>' in page
+    Checkout(templates.parent, "email_templates").commit("Un salut")
+    page = person.get(versions).text
+    assert "Un salut" in page
+    names = re.findall(r'name="before" value="([0-9a-f]{40})"', page)
+    assert len(names) == 2
+    shown = [person.get(f"{versions}/{name}/frame").text for name in names]
+    assert ["Salut Tech" in text for text in shown] == [True, False]
+    assert person.get(f"{versions}/{'0' * 40}/frame").status_code == 404
+    assert person.get(f"{versions}/{names[0][:39]}g/frame").status_code == 404
+
+
+def test_a_folder_that_comes_through_links_is_not_saved(person: httpx.Client, templates: Path) -> None:
+    form = fields(person.get(EDIT))
+    text = templates / KEY / "template.txt"
+    text.rename(templates / "kept.txt")
+    text.symlink_to(templates / "kept.txt")
+    review = person.post(EDIT, data=form | {SOURCE: form[SOURCE] + "\n", "action": "review"})
+    assert "The service may not write its templates" in review.text
+    assert 'value="save"' not in review.text
+    assert person.post(EDIT, data=form | {SOURCE: form[SOURCE] + "\n", "action": "save"}).status_code == 422

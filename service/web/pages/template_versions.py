@@ -1,4 +1,4 @@
-"""/admin/templates/{key}/versions: every revision that ever sent, and what differs between two of them."""
+"""/admin/templates/{key}/versions: each revision that ever sent, the latest commits, and what differs between two."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -7,6 +7,7 @@ import anyio.to_thread
 from litestar import Controller, Request, Response, get
 from litestar.params import FromPath
 
+from service.commits import Commit
 from service.errors import InvalidRequest, NotFound
 from service.services import Services
 from service.web.auth import services_of
@@ -17,6 +18,8 @@ from service.web.pages.template_page import Choice, fill
 from service.web.pages.visit import signed_in
 
 VIEWS = ("source", "beside", "over")
+#: The name of a commit has 40 digits (SHA-1), that of a revision 64.
+_COMMIT_LENGTH = 40
 
 
 class TemplateVersionsController(Controller):
@@ -31,23 +34,23 @@ class TemplateVersionsController(Controller):
         services, query = services_of(request), request.query_params
         view = query.get("view", VIEWS[0])
 
-        def work() -> tuple[Sequence[Mapping[str, Any]], str | None, str | None, Sequence[Difference]]:
-            items = services.browser.versions(key)
-            after = query.get("after") or next((one["revision"] for one in items if one["current"]), None)
-            after = after or items[0]["revision"]
-            others = [one["revision"] for one in items if one["revision"] != after]
-            before = query.get("before") or (others[0] if others else None)
+        def work() -> tuple[Sequence[Mapping[str, Any]], Sequence[Commit], str | None, str, Sequence[Difference]]:
+            items, commits = services.browser.versions(key), services.commits.of(key)
+            current = next((one for one in items if one["current"]), items[0])
+            after = query.get("after") or current["revision"]
+            before = query.get("before") or _earlier(items, commits, current)
             if before is None:
-                return items, None, after, []
+                return items, commits, None, after, []
             old, new = (_texts(services, key, name) for name in (before, after))
-            return items, before, after, between(old, new)
+            return items, commits, before, after, between(old, new)
 
-        items, before, after, differences = await anyio.to_thread.run_sync(work)
+        items, commits, before, after, differences = await anyio.to_thread.run_sync(work)
         return show(
             request,
             "template_versions.html",
             key=key,
             items=items,
+            commits=commits,
             before=before,
             after=after,
             differences=differences,
@@ -63,15 +66,29 @@ class TemplateVersionsController(Controller):
         return frame.framed(frame.emulated(html, "light") if html else part(request, "template_unshown.html"))
 
 
+def _earlier(items: Sequence[Mapping[str, Any]], commits: Sequence[Commit], current: Mapping[str, Any]) -> str | None:
+    """What the current revision is compared with where nobody says: what last sent, else the commit before it."""
+    sent = [one["revision"] for one in items if one["revision"] != current["revision"]]
+    older = commits if current["dirty"] else commits[1:]
+    return sent[0] if sent else older[0].name if older else None
+
+
+def _template(services: Services, key: str, name: str) -> Any:
+    """By the name of a revision or of a commit. Raises NotFound."""
+    if len(name) == _COMMIT_LENGTH:
+        return services.commits.template(key, name)
+    return services.browser.revision(key, name)
+
+
 def _texts(services: Services, key: str, revision: str) -> Mapping[str, str]:
     """What people can compare of a revision: its source, and the plain text that it makes of its example."""
-    template = services.browser.revision(key, revision)
+    template = _template(services, key, revision)
     return {"template.mjml": template.source, "text": _rendered(services, key, revision)[1]}
 
 
 def _rendered(services: Services, key: str, revision: str) -> tuple[str, str]:
     """HTML and text; empty where a revision refuses its own example."""
-    template = services.browser.revision(key, revision)
+    template = _template(services, key, revision)
     try:
         preview = fill(services, template, Choice(None, None, "light", {}), ()).preview
     except (InvalidRequest, NotFound):
