@@ -8,6 +8,7 @@ template's name finds. Messages that are not indexed yet are looked through one 
 import json
 import re
 import unicodedata
+from collections import deque
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -26,8 +27,8 @@ from service.store.history import (
     parse_cursor,
 )
 
-#: Words of one message, the first ones; a mail with more is found by these.
-MAX_WORDS = 64
+#: Words of one message; a mail with more is found by the first: address, subject, then the highest in its variables.
+MAX_WORDS = 32
 MAX_WORD_LENGTH = 40
 #: Words that a beginning may stand for: `tech*`.
 MAX_EXPANDED = 20
@@ -254,16 +255,16 @@ def _words_of(row: Row) -> dict[str, None]:
 
 
 def _values(text: str) -> Iterator[str]:
-    """Texts and numbers of a JSON object, wherever they stand; names of fields are the template's, not the mail's."""
+    """Texts and numbers of a JSON object, the highest first; names of fields are the template's, not the mail's."""
     if text == "{}":
         return
-    waiting: list[Any] = [json.loads(text)]
+    waiting: deque[Any] = deque([json.loads(text)])
     while waiting:
-        value = waiting.pop(0)
+        value = waiting.popleft()
         if isinstance(value, dict):
-            waiting = [*value.values(), *waiting]
+            waiting.extend(value.values())
         elif isinstance(value, list):
-            waiting = [*value, *waiting]
+            waiting.extend(value)
         elif isinstance(value, str | int | float) and not isinstance(value, bool):
             yield str(value)
 
