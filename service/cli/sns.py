@@ -47,11 +47,13 @@ def verify(files: tuple[Path, ...], certificate: Path, at_text: str | None, as_j
 
 
 def _verified(file: Path, certificate: Path, at: datetime | None) -> dict[str, object]:
-    try:
-        pem = certificate.read_bytes()
-        body = file.read_bytes()
-    except (OSError, ValueError) as error:
-        return {"ok": False, "reason": f"A file can't be read: {getattr(error, 'strerror', None) or error}."}
+    read = []
+    for one in (certificate, file):
+        try:
+            read.append(one.read_bytes())
+        except (OSError, ValueError) as error:
+            return {"ok": False, "reason": f"{one} can't be read: {getattr(error, 'strerror', None) or error}."}
+    pem, body = read
     reason = judge(body, pem, at=at)
     return {"ok": reason is None, "reason": reason}
 

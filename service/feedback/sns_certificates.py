@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 import anyio
 import anyio.to_thread
+import structlog
 
 from service.errors import TryLater
 from service.feedback import sns
@@ -23,6 +24,8 @@ _MAX_FAILED = 64
 _MAX_UNDER_WAY = 16
 #: SNS gives up on us after 15 s.
 _PATIENCE_S = 9.0
+
+_log = structlog.get_logger("sns")
 
 _Fetching = asyncio.Task[sns.Certificate]
 
@@ -76,6 +79,7 @@ class Certificates:
             certificate = sns.read_certificate(pem)
         except Exception as error:
             self._failed[url] = self._clock_s() + _FAILED_S
+            _log.warning("certificate_not_had", host=url.host, reason=str(error.__cause__ or error))
             raise TryLater("The certificate of Amazon SNS can't be had just now.", retry_after_s=10) from error
         self._kept[url] = (self._clock_s() + _KEPT_S, certificate)
         self._kept.move_to_end(url)
