@@ -9,11 +9,11 @@ from service.store import words
 from service.store.database import Database, Transaction
 
 #: Some milliseconds of the writer.
-STEP_MESSAGES = 100
+STEP_MESSAGES = 50
 #: What was accepted within this time may still be on its way into the database; a search looks it through by itself.
 BEHIND = timedelta(seconds=60)
 #: Between two steps while there is something to do: others write meanwhile.
-REST_S = 0.1
+REST_S = 0.05
 
 
 @dataclass(frozen=True, slots=True)
