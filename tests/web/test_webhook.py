@@ -3,11 +3,13 @@
 import base64
 import json
 import socket
+import sqlite3
 import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -357,6 +359,24 @@ def test_one_notification_posted_twenty_times_at_once_counts_once(service: Runni
     assert (told["status"], [one["type"] for one in told["events"]].count("complaint")) == ("complaint", 1)
     stranger = service.send("onboarding_welcome", "boss@example.org", variables).json()
     assert stranger["messages"][0]["status"] == "queued"
+
+
+def test_what_a_held_database_can_not_take_comes_again_and_counts_once(service: Running) -> None:
+    variables = {"reseller_name": "Tech", "validation_link": "https://rgz.bj", "estimated_duration": "7 jours"}
+    message_id = service.send("onboarding_welcome", "held@example.org", variables).json()["messages"][0]["id"]
+    event = ses_events.delivery("held@example.org")
+    event["mail"]["commonHeaders"] = {"messageId": f"<{service.until(message_id, 'sent')['message_id']}>"}
+    given = sns_peer.notification(event)
+    post(service, signed())  # the certificate is known
+    with closing(sqlite3.connect(service.services.settings.email_data_dir / "rgz-email.db")) as other:
+        other.execute("BEGIN IMMEDIATE")
+        answers = [post(service, given)]
+        other.rollback()
+    answers += [post(service, given) for _ in range(2)]
+    assert [one.status_code for one in answers] == [503, 200, 200]
+    assert int(answers[0].headers["retry-after"]) > 0
+    told = service.message(message_id)
+    assert (told["status"], [one["type"] for one in told["events"]].count("delivered")) == ("delivered", 1)
 
 
 def test_without_an_allowed_topic_nobody_is_heard(tmp_path: Path) -> None:
