@@ -77,6 +77,12 @@ def test_a_page_allows_nothing_inline_and_nothing_from_elsewhere(service: Runnin
     assert "http" not in policy
 
 
+def test_forms_of_a_page_can_say_where_they_come_from(service: Running) -> None:
+    """Over plain HTTP a browser says no more than Origin, and with `no-referrer` that is null."""
+    assert service.client.get("/admin/sign-in").headers["referrer-policy"] == "same-origin"
+    assert service.client.get("/api/v1/email/templates").headers["referrer-policy"] == "no-referrer"
+
+
 def test_a_failure_is_a_page_for_a_browser_and_problem_details_for_a_program(service: Running) -> None:
     page = httpx.get(f"{service.url}/nothing", headers={"Accept": "text/html,*/*;q=0.8", "Accept-Language": "fr"})
     assert (page.status_code, page.headers["content-type"]) == (404, "text/html; charset=utf-8")

@@ -117,11 +117,16 @@ def test_a_file_saved_on_disk_is_seen_without_a_hand(service: Running, browser: 
                 page.goto(place)
             before = "Bienvenue Tech" if place == PAGE else "Bonjour Tech"
             after = "Bonjour" if place == PAGE else "Bonsoir"
+            if place != PAGE:  # what was searched for stays searched for
+                page.get_by_role("searchbox").press_sequentially("welcome")
+                expect(page.locator("li.shot")).to_have_count(1)
             expect(page.frame_locator(frame).locator("body")).to_contain_text(before)
             if place == PAGE:
                 page.get_by_label("estimated_duration").fill("7-12 jours et demi")
             source.write_text(source.read_text().replace(before.removesuffix(" Tech"), after))
             expect(page.frame_locator(frame).locator("body")).to_contain_text(f"{after} Tech")
+            if place != PAGE:
+                expect(page.locator("li.shot")).to_have_count(1)
             if place == PAGE:  # what was being written is still there, and so is the focus
                 expect(page.get_by_label("estimated_duration")).to_have_value("7-12 jours et demi")
                 expect(page.get_by_label("estimated_duration")).to_be_focused()

@@ -20,6 +20,9 @@ POLICY = (
 )
 #: Of a text or a whole mail; the file has the rest.
 MAX_SHOWN_BYTES = 100_000
+#: Not `no-referrer`: forms of such a page say `Origin: null`, and where browsers send no Fetch Metadata (plain HTTP to
+#: another name than localhost) nothing would tell them from a stranger's.
+_REFERRER_POLICY = "same-origin"
 _MARKUP = Path(__file__).parent / "markup"
 
 
@@ -50,7 +53,11 @@ def show(request: Request[Any, Any, Any], name: str, /, *, status: int = 200, **
         html,
         status_code=status,
         media_type="text/html",
-        headers={"Content-Security-Policy": POLICY, "Vary": "Accept-Language, Cookie"},
+        headers={
+            "Content-Security-Policy": POLICY,
+            "Referrer-Policy": _REFERRER_POLICY,
+            "Vary": "Accept-Language, Cookie",
+        },
         cookies=[visitor_cookie(workbench, nonce)] if nonce else [],
     )
 
