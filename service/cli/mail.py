@@ -13,7 +13,7 @@ from service.audit import Story
 from service.cli.environment import read_settings
 from service.errors import InvalidRequest, Problem
 from service.models import Caller, Message, Scope
-from service.requests import SendRequest, parse
+from service.requests import BatchRequest, SendRequest, parse
 from service.services import build
 
 #: Whoever runs commands on this machine can read the database file anyway.
@@ -22,13 +22,20 @@ OPERATOR = Caller(id="command-line", name="command line", scopes=frozenset({Scop
 
 @click.command()
 @click.argument("key")
-@click.option("--to", required=True, help="One address, or several separated by commas.")
+@click.option("--to", help="One address, or several separated by commas.")
 @click.option("--set", "assignments", multiple=True, metavar="NAME=VALUE", help="A variable; VALUE as JSON or as text.")
 @click.option("--variables", type=click.File("r"), help="A JSON file of variables; - is standard input.")
 @click.option("--attach", type=click.Path(exists=True, dir_okay=False, path_type=Path), multiple=True)
+@click.option("--batch", type=click.File("r"), help='Instead: a JSON array of up to 1,000 {"to", "variables"}.')
 @click.option("--json", "as_json", is_flag=True, help="For machines.")
 def send(
-    key: str, to: str, assignments: tuple[str, ...], variables: Any, attach: tuple[Path, ...], as_json: bool
+    key: str,
+    to: str | None,
+    assignments: tuple[str, ...],
+    variables: Any,
+    attach: tuple[Path, ...],
+    batch: Any,
+    as_json: bool,
 ) -> None:
     """Send a template to somebody, as the API would; a worker delivers it.
 
@@ -36,13 +43,14 @@ def send(
     Example:
       rgz-email send rma_confirmation --to ops@example.com --set rma_number=RMA-7 --set serial_number=SN-1 \\
         --set status=reçu --set link_tracking=https://example.com/rma/7
+      rgz-email send cutover_reminder --batch letters.json
     """
-    values = _json_object(variables.read()) if variables else {}
-    values |= dict(assignment(text) for text in assignments)
-    body = {"to": to, "template_key": key, "variables": values, "attachments": [_attachment(path) for path in attach]}
+    if (to is None) == (batch is None) or (batch and (assignments or variables or attach)):
+        raise click.UsageError("Either --to with its variables and files, or --batch, which holds them.")
     services = build(read_settings(), delivers=False)
     try:
-        accepted = services.acceptor.send(parse(json.dumps(body).encode(), SendRequest), OPERATOR)
+        order = _batch(key, batch.read()) if batch else _letter(key, to or "", assignments, variables, attach)
+        accepted = services.acceptor.send(order, OPERATOR)
     finally:
         services.close()
     rows = [{"id": item.id, "to": item.to, "status": item.status} for item in accepted.messages]
@@ -51,6 +59,22 @@ def send(
         return
     for row in rows:
         click.echo(f"{row['id']}  {row['to']}  {row['status']}")
+
+
+def _letter(key: str, to: str, assignments: tuple[str, ...], variables: Any, attach: tuple[Path, ...]) -> SendRequest:
+    values = _json_object(variables.read()) if variables else {}
+    values |= dict(assignment(text) for text in assignments)
+    body = {"to": to, "template_key": key, "variables": values, "attachments": [_attachment(path) for path in attach]}
+    return parse(json.dumps(body).encode(), SendRequest)
+
+
+def _batch(key: str, text: str) -> BatchRequest:
+    """All or none, as the API takes them."""
+    try:
+        letters = json.loads(text)
+    except ValueError as error:
+        raise click.BadParameter(f"not JSON: {error}", param_hint="--batch") from None
+    return parse(json.dumps({"template_key": key, "messages": letters}).encode(), BatchRequest)
 
 
 @click.group(invoke_without_command=True)

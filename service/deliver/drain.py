@@ -79,7 +79,8 @@ class Drain:
                 is_ending = self._stop.is_set() or self._means.transport.paused_for_s() > 0
                 woken, is_fair = self._wake.is_set(), is_fair_turn(self._turn)
                 claims_now = not is_ending and (woken or not is_dry)
-                at_hand, boot_s = len(self._ready), self._means.boot()
+                # What was sent and is not written yet is at hand as well: else more is claimed than is ever written.
+                at_hand, boot_s = len(self._ready) + len(self._results), self._means.boot()
                 room = self._means.pace.room(at_hand, boot_s, is_urgent=woken) if claims_now else 0
                 room = min(room, FAIR_CLAIM) if is_fair else room
                 if woken and not (is_fair and room):  # what is new is looked for from the urgent end

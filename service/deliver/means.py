@@ -17,8 +17,8 @@ from service.store.database import Database
 #: A lease outlives the slowest step between two renewals three times.
 LEASE_S = 30
 RENEW_EVERY_S = 10.0
-#: Outcomes that share a commit, unless the senders would wait for it.
-COMMIT_AT = 50
+#: Outcomes that share a commit, unless the senders would wait for it: 10 ms of the writer, and two statements' rows.
+COMMIT_AT = 128
 #: A wall clock that moved so much more or less than the machine's own has been set, seconds.
 STEP_S = 1.0
 

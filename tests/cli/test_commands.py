@@ -96,6 +96,20 @@ def test_send_names_every_mistake(environment: dict[str, str]) -> None:
     assert "/variables/reseller_name" in done.stderr
 
 
+def test_send_takes_a_batch_whole_or_not_at_all(environment: dict[str, str], tmp_path: Path) -> None:
+    said = {"reseller_name": "Tech", "validation_link": "https://rgz.bj", "estimated_duration": "7 j"}
+    letters = [{"to": f"{n}@example.com", "variables": said} for n in range(3)]
+    file = tmp_path / "letters.json"
+    file.write_text(json.dumps([*letters, {"to": "nobody", "variables": said}]), encoding="utf-8")
+    refused = run("send", "onboarding_welcome", "--batch", str(file), environment=environment)
+    assert refused.returncode != 0
+    assert "/messages/3/to" in refused.stderr
+    file.write_text(json.dumps(letters), encoding="utf-8")
+    sent = run("send", "onboarding_welcome", "--batch", str(file), "--json", environment=environment)
+    assert [item["to"] for item in json.loads(sent.stdout)["messages"]] == [one["to"] for one in letters]
+    assert run("send", "onboarding_welcome", environment=environment).returncode == 2
+
+
 def test_send_attaches_files(environment: dict[str, str], tmp_path: Path) -> None:
     file = tmp_path / "facture.pdf"
     file.write_bytes(b"%PDF-1.4\n1 0 obj<<>>endobj\ntrailer<<>>\n%%EOF\n")

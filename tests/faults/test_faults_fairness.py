@@ -9,6 +9,7 @@ import pytest
 from fault_rows import NOW, add_messages
 
 from running import settings_for
+from service.deliver import Deliverer
 from service.delivery.outcome import OutcomeKind, Phase
 from service.models import Priority
 from service.services import Services, build
@@ -91,6 +92,26 @@ def test_retries_move_while_new_mail_keeps_coming(services: Services, transport:
     order = drained(services, transport, 400)
     retried = [recipient for recipient in order if recipient not in new]
     assert len(order) / 20 <= len(retried) <= len(order) / 2
+
+
+def test_a_worker_holds_no_more_than_it_can_write_down(services: Services, transport: CountingTransport) -> None:
+    """Where few outcomes share a commit, sending is faster than writing: claims wait for what was sent."""
+    add_messages(services.database, 600, attempts_max=100)
+    held: list[int] = []
+
+    def look() -> None:
+        if len(transport.sent) % 50 == 0:
+            counted = "SELECT COUNT(*) AS n FROM email_messages WHERE status = 'sending'"
+            held.append(services.database.read(counted)[0]["n"])
+
+    transport.before_answer = look
+    transport.conversations = 10_000
+    means = services.deliverer.means
+    slow = Deliverer(
+        means.database, transport, means.clock, "slow", means.consequences, means.metrics, commit_at=2, boot=means.boot
+    )
+    assert slow.drain(transport.stop) == 600
+    assert max(held) < 100
 
 
 def test_bulk_moves_while_urgent_mail_keeps_coming(services: Services, transport: CountingTransport) -> None:
