@@ -3,17 +3,13 @@
 import os
 import secrets
 import socket
-import tempfile
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 
 import structlog
-from pydantic import SecretStr
 
-from service import addresses
+from service import addresses, outside
 from service.accept import Acceptor, Drafter
 from service.access import Access
 from service.audit import Auditor
@@ -30,9 +26,8 @@ from service.delivery.queue import Huey
 from service.delivery.smtp import Server, SmtpTransport
 from service.draft import Drafts
 from service.enqueue import Intake
-from service.errors import ConfigurationError, NotFound
-from service.feedback.inbox import Inbox, InboxPlace
-from service.feedback.sns_line import SnsLine
+from service.errors import NotFound
+from service.feedback.inbox import Inbox
 from service.figures import Figures
 from service.index import Indexer
 from service.metrics import Metrics
@@ -145,8 +140,8 @@ def build(
     Raises ConfigurationError where a directory, database or queue of the settings can't be used.
     """
     now = clock or (lambda: datetime.now(UTC))
-    data = _data_directory(settings)
-    line = _sns_line(settings)
+    data = outside.data_directory(settings)
+    line = outside.sns_line(settings)
     database = open_database(settings.database_url or f"sqlite:///{data / 'rgz-email.db'}")
     migrations = migrate(database)
     huey = queue.open_queue(settings.queue_url or f"sqlite:///{data / 'queue.db'}")
@@ -158,10 +153,11 @@ def build(
     if transport is None:
         if settings.smtp_host is None and delivers:
             mailbox = Mailbox(max_messages=MAILBOX_KEEPS)
-        transport = SmtpTransport(_server(settings, mailbox, mailbox_port))
-    secret_key = secret(settings.email_secret_key, data / "secret-key")
+        server = _mailbox_server(settings, mailbox, mailbox_port) if mailbox else outside.smtp_server(settings)
+        transport = SmtpTransport(server)
+    secret_key = outside.secret(settings.email_secret_key, data / "secret-key")
     pseudonym_key = secret_key.encode()
-    admin_token = secret(settings.email_admin_token, data / "admin-token")
+    admin_token = outside.secret(settings.email_admin_token, data / "admin-token")
     access = Access(database, admin_token, frozenset(Scope(scope) for scope in settings.email_anonymous_scopes))
 
     def ring() -> None:
@@ -271,73 +267,15 @@ def budget(settings: Settings) -> Budget:
     )
 
 
-def secret(given: SecretStr | None, file: Path) -> str:
-    """The secret of the settings, or what this file holds; made at the first start, readable by us alone.
-
-    Several processes may start at once: the file appears whole, and the first one wins.
-    """
-    if given is not None:
-        return given.get_secret_value()
-    if not file.exists():
-        descriptor, draft = tempfile.mkstemp(dir=file.parent)
-        with os.fdopen(descriptor, "w") as opened:
-            opened.write(secrets.token_urlsafe(32) + "\n")
-        with suppress(FileExistsError):
-            os.link(draft, file)
-        Path(draft).unlink()
-    return file.read_text().strip()
-
-
-def _data_directory(settings: Settings) -> Path:
-    try:
-        settings.email_data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-    except OSError as error:
-        hint = f"EMAIL_DATA_DIR: {settings.email_data_dir} can't be made ({error.strerror}); name a directory of yours"
-        raise ConfigurationError([hint]) from error
-    return settings.email_data_dir.resolve()
-
-
-def _sns_line(settings: Settings) -> SnsLine:
-    """Raises ConfigurationError where the additional authority can't be read."""
-    line = SnsLine(settings.email_sns_cert_ca_file, settings.sns_address)
-    if line.ca_file is not None:
-        _ = line.context
-    return line
-
-
 def _collector(
     settings: Settings, database: Database, recorder: Recorder, signing_key: bytes, clock: Callable[[], datetime]
 ) -> Collector | None:
-    """What reads the mailbox of returned mail, where there is one. Raises ConfigurationError like `_sns_line`."""
-    if settings.email_inbox_host is None:
+    place = outside.inbox_place(settings)
+    if place is None:
         return None
-    password = settings.email_inbox_password.get_secret_value() if settings.email_inbox_password else ""
-    place = InboxPlace(
-        host=settings.email_inbox_host,
-        port=settings.email_inbox_port,
-        user=settings.email_inbox_user or "",
-        password=password,
-        tls=settings.email_inbox_tls,
-        folder=settings.email_inbox_folder,
-        ca_file=settings.email_inbox_ca_file,
-        timeout_s=settings.email_inbox_timeout_seconds,
-    )
-    deletes = settings.email_inbox_delete
-    return Collector(Inbox(place), database, recorder.record, signing_key, clock, deletes=deletes)
+    return Collector(Inbox(place), database, recorder.record, signing_key, clock, deletes=settings.email_inbox_delete)
 
 
-def _server(settings: Settings, mailbox: Mailbox | None, mailbox_port: int) -> Server:
-    password = settings.smtp_password.get_secret_value() if settings.smtp_password else None
-    if mailbox is not None:
-        port = mailbox.start("127.0.0.1", mailbox_port)
-        return Server(host="127.0.0.1", port=port, tls_mode="none", timeout_s=settings.smtp_timeout_seconds)
-    return Server(
-        host=settings.smtp_host or "localhost",
-        port=settings.smtp_port,
-        tls_mode=settings.tls_mode,
-        user=settings.smtp_user,
-        password=password,
-        ca_file=settings.smtp_ca_file,
-        timeout_s=settings.smtp_timeout_seconds,
-        max_connections=settings.smtp_max_connections,
-    )
+def _mailbox_server(settings: Settings, mailbox: Mailbox, port: int) -> Server:
+    port = mailbox.start("127.0.0.1", port)
+    return Server(host="127.0.0.1", port=port, tls_mode="none", timeout_s=settings.smtp_timeout_seconds)

@@ -1,11 +1,6 @@
-"""One typed table of settings. The environment is read once, here, and never again.
+"""One typed table of settings. Each is named like its environment variable in lower case; `environment` reads them."""
 
-Each setting is named like its environment variable in lower case. `load` reports every mistake at once.
-"""
-
-import difflib
 import re
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo, available_timezones
@@ -16,21 +11,15 @@ from pydantic import (
     ConfigDict,
     Field,
     SecretStr,
-    ValidationError,
     field_validator,
     model_validator,
 )
 
 from service import addresses, return_path
-from service.errors import ConfigurationError
 from service.models import Scope
 
 #: The checkout that this package lies in, so that the commands work from any folder.
 _HOME = Path(__file__).resolve().parent.parent
-
-
-#: 128 bits, base64.
-_GOOD_SECRET_LENGTH = 22
 
 
 #: One topic of Amazon SNS, with its region; a wildcard is none.
@@ -303,53 +292,3 @@ class Settings(BaseModel):
     def with_changes(self, **changes: Any) -> "Settings":
         """A validated copy with these settings changed."""
         return Settings.model_validate({**{name: getattr(self, name) for name in type(self).model_fields}, **changes})
-
-
-def load(environment: Mapping[str, str]) -> Settings:
-    """The settings that this environment means; an empty variable counts as absent.
-
-    Raises ConfigurationError with one sentence for each mistake, a hint in each.
-    """
-    names = {name.upper(): name for name in Settings.model_fields}
-    given = {names[key]: value for key, value in environment.items() if key in names and value.strip()}
-    try:
-        return Settings.model_validate(given)
-    except ValidationError as error:
-        raise ConfigurationError([_sentence(problem) for problem in error.errors()]) from None
-
-
-def misspelt(environment: Mapping[str, str]) -> list[str]:
-    """Warnings for variables that look like ours and are not, each with the likely name."""
-    names = [name.upper() for name in Settings.model_fields]
-    warnings = []
-    for key in sorted(environment):
-        if key.startswith(("EMAIL_", "SMTP_")) and key not in names:
-            near = difflib.get_close_matches(key, names, 1)
-            hint = f"; did you mean {near[0]}?" if near else ""
-            warnings.append(f"{key} is not a setting{hint}")
-    return warnings
-
-
-def weaknesses(settings: Settings) -> list[str]:
-    """Warnings for settings that work and should not be kept."""
-    warnings = []
-    for name in ("email_admin_token", "email_secret_key"):
-        secret: SecretStr | None = getattr(settings, name)
-        if secret is not None and len(secret.get_secret_value()) < _GOOD_SECRET_LENGTH:
-            warnings.append(f"{name.upper()} is shorter than {_GOOD_SECRET_LENGTH} characters and can be guessed")
-    if settings.smtp_host is not None and settings.tls_mode == "none":
-        warnings.append("SMTP is not encrypted: mail and password can be read on the way")
-    if settings.smtp_host is not None and not settings.email_public_url.startswith("https://"):
-        # RFC 8058, 3.1: one click needs an HTTPS link.
-        warnings.append("EMAIL_PUBLIC_URL is not https: mail programs offer no one-click unsubscribing of marketing")
-    if settings.email_inbox_host is not None and settings.email_inbox_tls == "none":
-        warnings.append("The line to the IMAP server is not encrypted: mail and password can be read on the way")
-    return warnings
-
-
-def _sentence(problem: Any) -> str:
-    message = str(problem["msg"]).removeprefix("Value error, ")
-    if not problem["loc"]:  # settings that don't go together
-        return message
-    name = str(problem["loc"][0]).upper()
-    return f"{name}: {message[:1].lower()}{message[1:]} ({Settings.model_fields[name.lower()].description})"

@@ -6,21 +6,21 @@ from pathlib import Path
 
 import structlog
 
-from service import logs, settings
+from service import environment, logs
 from service.settings import Settings
 
 
 def read_settings() -> Settings:
     """The settings of this process's environment, with logging set up. Raises ConfigurationError."""
-    read = settings.load(os.environ)
+    read = environment.load(os.environ)
     logs.configure(read.email_log_level, for_people=sys.stderr.isatty())
     log = structlog.get_logger("settings")
-    for warning in settings.misspelt(os.environ) + settings.weaknesses(read):
+    for warning in environment.misspelt(os.environ) + environment.weaknesses(read):
         log.warning(warning)
     return read
 
 
 def template_settings(directory: Path | None) -> Settings:
     """The settings of the environment, with another template directory if one is named. Raises ConfigurationError."""
-    read = settings.load(os.environ)
+    read = environment.load(os.environ)
     return read.with_changes(email_templates_dir=directory) if directory else read

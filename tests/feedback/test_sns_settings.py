@@ -5,10 +5,10 @@ from pathlib import Path
 import pytest
 
 from running import settings_for
+from service.environment import load
 from service.errors import ConfigurationError
 from service.feedback.sns_line import SnsLine
 from service.services import build
-from service.settings import load
 
 TOPIC = "arn:aws:sns:eu-west-1:123456789012:ses-events"
 

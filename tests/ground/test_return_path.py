@@ -8,8 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from service import return_path
+from service.environment import load
 from service.errors import ConfigurationError
-from service.settings import Settings, load
+from service.settings import Settings
 
 KEY = b"key-of-the-tests"
 ID = "01932f6e-7b1c-7c3a-9f00-0123456789ab"

@@ -2,7 +2,8 @@
 
 import pytest
 
-from service.settings import Settings, weaknesses
+from service.environment import weaknesses
+from service.settings import Settings
 
 
 @pytest.mark.parametrize(

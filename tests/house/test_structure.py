@@ -18,6 +18,7 @@ FLOORS = [
         "models",
         "errors",
         "settings",
+        "environment",
         "addresses",
         "attachments",
         "requests",
@@ -43,6 +44,7 @@ FLOORS = [
         "revisions",
         "settle",
         "pace",
+        "outside",
     },
     {
         "accept",
