@@ -65,6 +65,8 @@ def problem_at(key: str, finding: Finding) -> Problem:
     return Problem(place if finding.file.startswith(f"{key}/") else "", finding.code, str(finding))
 
 
+#: The same bound as for a file that comes as JSON, characters.
+MAX_TEXT = 500_000
 #: A path in a template's folder: at most one folder deep, and nothing that a reader would leave out.
 _NAME = r"[A-Za-z0-9_-][A-Za-z0-9_.-]*"
 _PATH = re.compile(rf"(?:{_NAME}/)?{_NAME}\.(?:mjml|txt|ya?ml|html|css|j2|jinja|svg)")
@@ -76,6 +78,10 @@ def changed_files(key: str, texts: Mapping[str, str | None], files: Files) -> Ch
     if wrong:
         rule = "write such as template.en.mjml, template.txt or examples/long_name.yaml"
         raise InvalidRequest("A file can't have this name.", [Problem("", "file", f"{name}: {rule}") for name in wrong])
+    large = [name for name, text in texts.items() if text is not None and len(text) > MAX_TEXT]
+    if large:
+        rule = f"over {MAX_TEXT} characters"
+        raise InvalidRequest("A file is too large.", [Problem("", "file", f"{name}: {rule}") for name in large])
     there = {path.removeprefix(f"{key}/"): files.by_path[path].data for path in files.folder(key)}
     changes: dict[str, bytes | None] = {}
     for name, text in texts.items():

@@ -142,6 +142,13 @@ def test_a_file_outside_of_the_folder_is_refused(person: httpx.Client) -> None:
         assert "can&#39;t have this name" in answer.text
 
 
+def test_a_file_that_nobody_would_read_for_its_size_is_refused(person: httpx.Client) -> None:
+    form = fields(person.get(EDIT)) | {"f.template.txt": "x" * 500_001}
+    answer = person.post(EDIT, data=form | {"action": "save"})
+    assert answer.status_code == 422
+    assert "template.txt: over 500000 characters" in answer.text
+
+
 def test_a_new_template_begins_with_a_mail_that_works(person: httpx.Client, templates: Path) -> None:
     assert person.get("/admin/templates/_new", params={"key": "Not A Key"}).status_code == 422
     assert person.get("/admin/templates/_new", params={"key": KEY}).headers["location"] == EDIT

@@ -9,6 +9,7 @@ import httpx
 import pytest
 from visiting import form_token, signed_in
 
+from checkouts import write_mail
 from running import ROOT, Running, eventually, running, settings_for
 
 WELCOME = {"reseller_name": "Tech", "validation_link": "https://rgz.bj", "estimated_duration": "7 jours"}
@@ -171,3 +172,17 @@ def test_two_versions_are_compared_by_source_and_by_sight(changing: Running, tem
         assert 'class="drafts over"' in person.get(f"{PAGE}/versions", params={"view": "over"}).text
         assert person.get(f"{PAGE}/versions", params={"before": "unknown"}).status_code == 404
     assert changing.client.get(f"{PAGE}/versions/{before}/frame").status_code == 303
+
+
+def test_many_templates_stand_on_several_pages(tmp_path: Path) -> None:
+    for number in range(61):
+        write_mail(tmp_path / "mails", f"mail_{number:02}")
+    settings = settings_for(tmp_path, email_templates_dir=tmp_path / "mails")
+    with running(settings, works=False) as many, signed_in(many) as person:
+        first = person.get("/admin/templates").text
+        assert (first.count("<iframe"), "mail_60" in first, "61 templates" in first) == (60, False, True)
+        assert 'href="/admin/templates?q=&amp;from=60"' in first
+        assert person.get("/admin/templates", params={"from": "60"}).text.count("<iframe") == 1
+        for nowhere in ("61", "-1", "x", "9" * 30):
+            assert person.get("/admin/templates", params={"from": nowhere}).text.count("<iframe") == 60
+        assert person.get("/admin/templates", params={"q": "mail_60", "from": "60"}).text.count("<iframe") == 1

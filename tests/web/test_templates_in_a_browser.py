@@ -132,6 +132,27 @@ def test_a_file_saved_on_disk_is_seen_without_a_hand(service: Running, browser: 
                 expect(page.get_by_label("estimated_duration")).to_be_focused()
 
 
+#: A window that is put away and taken up again; no headless browser does that by itself.
+HIDE = """is_hidden => {
+  Object.defineProperty(document, "hidden", { value: is_hidden, configurable: true });
+  document.dispatchEvent(new Event("visibilitychange"));
+}"""
+
+
+def test_a_window_that_nobody_looks_at_holds_no_line_and_catches_up(
+    service: Running, browser: Browser, templates: Path
+) -> None:
+    source = templates / KEY / "template.mjml"
+    with window(browser, service.url) as page:
+        with page.expect_event("requestfailed", lambda request: "/_live" in request.url):
+            page.goto(PAGE)
+            page.evaluate(HIDE, True)
+        source.write_text(source.read_text().replace("Bienvenue {{", "Salut {{"))
+        eventually(lambda: service.services.previewer.render(KEY).rendered.html, lambda html: "Salut" in html)
+        page.evaluate(HIDE, False)
+        expect(page.frame_locator(".device.desktop iframe").locator("body")).to_contain_text("Salut Tech")
+
+
 def test_the_editor_saves_and_shows_the_mail_without_a_script(
     service: Running, browser: Browser, templates: Path
 ) -> None:

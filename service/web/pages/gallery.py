@@ -18,6 +18,8 @@ from service.web.pages.visit import may_look
 
 #: An open stream says nothing for so long at most, seconds; proxies close what is silent for a minute.
 _SILENCE_S = 25.0
+#: Cards on one page: more would be more than a page may weigh.
+PAGE_SIZE = 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,13 +47,18 @@ class GalleryController(Controller):
         """All of them, or those that hold each word of `q`."""
         workbench, words = workbench_of(request), request.query_params.get("q", "").strip()
         all_cards = cards(workbench)
+        found = [card for card in all_cards if _holds(card, words)]
+        start = _start(request.query_params.get("from", ""), len(found))
         counted = None
         if isinstance(workbench, Services):
             counted = await anyio.to_thread.run_sync(workbench.figures.look)
         return show(
             request,
             "gallery.html",
-            cards=[card for card in all_cards if _holds(card, words)],
+            cards=found[start : start + PAGE_SIZE],
+            found=len(found),
+            start=start,
+            page_size=PAGE_SIZE,
             total=len(all_cards),
             q=words,
             has_service=isinstance(workbench, Services),
@@ -84,6 +91,12 @@ def cards(workbench: Workbench) -> Sequence[Card]:
             )
         )
     return made
+
+
+def _start(text: str, total: int) -> int:
+    """Where a page of the gallery begins; the first where that is nowhere."""
+    start = int(text) if text.isascii() and text.isdigit() and len(text) < 9 else 0
+    return start if start < total else 0
 
 
 def _holds(card: Card, words: str) -> bool:
