@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from importlib.metadata import version
 
 from benches import accept, delivery_alerts, delivery_peers
-from benches.delivery_drain import Rate, archived, bare, drain, service, wires
+from benches.delivery_drain import Rate, archived, bare, drain, growth_bytes, service, wires
 from benches.delivery_rows import accept_invoices
 from benches.delivery_servers import line, smtp_sink
 from benches.invoice import ROWS
@@ -19,6 +19,8 @@ from service.store import history
 ROUNDS = 3
 MAILS = 3_000
 QUEUED = 50_000
+#: history.count_by_status counts no further.
+GROWN_OVER = 10_000
 #: Each way.
 LINE_MS = 50.0
 _BARE = "a bare smtplib loop"
@@ -59,6 +61,12 @@ def drains(options: Options) -> list[Row]:
         rows = [_row(name, rate, best[_BARE]) for name, rate in best.items()]
         if options.with_peers:
             rows += _peers(port, max(count // 6, 20), best["drain, committed in batches"].per_second)
+        grown_mib = growth_bytes(services, max(int(GROWN_OVER * options.effort), 200)) / 2**20
+        rows.append(
+            Row("a worker's growth in 100,000 mails, over the sink", grown_mib, "MiB",
+                target=f"< {TARGET_GROWTH_MIB:.0f} MiB", is_met=grown_mib < TARGET_GROWTH_MIB,
+                note="slope of the last four fifths of 10,000")
+        )  # fmt: skip
         rows += _far(port, mails, max(count // 3, 60))
         ids = accept_invoices(services, 40, ROWS)
         whole, kept = archived(services, ids)
@@ -84,8 +92,8 @@ def alert(options: Options) -> list[Row]:
     return [
         Row("alert, from HTTP request to 250, p50", found.p50_ms, "ms", note=note),
         Row("alert, p99", p99_ms, "ms", target=f"< {TARGET_ALERT_MS:.0f} ms", is_met=p99_ms < TARGET_ALERT_MS),
-        Row("a worker's growth in 100,000 mails", grown_mib, "MiB", target=f"< {TARGET_GROWTH_MIB:.0f} MiB",
-            is_met=grown_mib < TARGET_GROWTH_MIB, note="slope of the last four fifths of that queue"),
+        Row("a worker's growth in 100,000 mails, behind alerts", grown_mib, "MiB",
+            target=f"< {TARGET_GROWTH_MIB:.0f} MiB", is_met=grown_mib < TARGET_GROWTH_MIB, note="slope of the last four fifths of that queue"),
     ]  # fmt: skip
 
 

@@ -12,14 +12,14 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
 
-from benches.delivery_drain import resident_bytes
+from benches.delivery_drain import resident_bytes, slope
 from benches.delivery_rows import queue_invoices
 from benches.delivery_servers import telling_sink
 from benches.invoice import KEY, MAILS
@@ -113,15 +113,7 @@ def _post_and_wait(
     if len(posted) < 2:
         raise Unmeasured("the queue was empty before an alert could be posted; queue more")
     ms = tuple((taken[recipient] - at) * 1_000 for recipient, at in posted.items())
-    return Alerts(ms, per_second, _slope(sizes) * 100_000)
-
-
-def _slope(points: Sequence[tuple[int, int]]) -> float:
-    """Of the straight line that is nearest to all of them: single looks wander by some MiB."""
-    if len({x for x, _ in points}) < 2:
-        return 0.0
-    xs, ys = zip(*points, strict=True)
-    return statistics.linear_regression(xs, ys).slope
+    return Alerts(ms, per_second, slope(sizes) * 100_000)
 
 
 def _left(database: Database) -> int:
