@@ -93,7 +93,8 @@ def alert(options: Options) -> list[Row]:
         Row("alert, from HTTP request to 250, p50", found.p50_ms, "ms", note=note),
         Row("alert, p99", p99_ms, "ms", target=f"< {TARGET_ALERT_MS:.0f} ms", is_met=p99_ms < TARGET_ALERT_MS),
         Row("a worker's growth in 100,000 mails, behind alerts", grown_mib, "MiB",
-            target=f"< {TARGET_GROWTH_MIB:.0f} MiB", is_met=grown_mib < TARGET_GROWTH_MIB, note="slope of the last four fifths of that queue"),
+            target=f"< {TARGET_GROWTH_MIB:.0f} MiB", is_met=grown_mib < TARGET_GROWTH_MIB,
+            note="slope of the last four fifths of that queue"),
     ]  # fmt: skip
 
 
