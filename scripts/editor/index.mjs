@@ -150,18 +150,17 @@ function edit(form) {
     const shown = document.querySelector("iframe[data-draft]");
     const button = form.querySelector("[data-look]");
     const fresh = shown.cloneNode(false);
-    fresh.name = `draft-${++frames}`;
+    const number = ++frames;
+    fresh.name = `draft-${number}`;
+    fresh.dataset.draft = number;
     fresh.removeAttribute("src");
     fresh.classList.add("waiting");
     shown.after(fresh);
     button.formTarget = fresh.name;
-    let loads = 0;
     fresh.addEventListener("load", () => {
-      if (++loads < 2 && fresh.dataset.sent !== "1") return;
       fresh.classList.remove("waiting");
-      for (const old of document.querySelectorAll("iframe[data-draft]")) if (old !== fresh) old.remove();
+      for (const one of document.querySelectorAll("iframe[data-draft]")) if (Number(one.dataset.draft) < number) one.remove();
     });
-    fresh.dataset.sent = "1";
     form.requestSubmit(button);
   };
 
