@@ -41,7 +41,8 @@ def test_mail_is_sent_when_the_final_dot_is_answered_with_250(
     ("reply", "kind", "subtype"),
     [
         ("550 5.1.1 no such user", OutcomeKind.BOUNCED, "NoEmail"),
-        ("550 no such user", OutcomeKind.BOUNCED, "General"),
+        ("550 no such user", OutcomeKind.BOUNCED, "NoEmail"),
+        ("550 mailbox unavailable", OutcomeKind.BOUNCED, "General"),
         ("552 5.2.2 mailbox full", OutcomeKind.BOUNCED, "MailboxFull"),
         ("550 5.4.1 recipient address rejected", OutcomeKind.BOUNCED, "General"),
         ("552 5.3.4 message too big", OutcomeKind.FAILED, None),
