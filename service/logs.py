@@ -2,13 +2,16 @@
 
 import logging
 import sys
-from typing import Any
+from typing import Any, TextIO
 
 import structlog
 
 
-def configure(level: str, *, for_people: bool) -> None:
-    """Log to standard error from `level` up: one JSON object a line, or coloured lines for people at a terminal."""
+def configure(level: str, *, for_people: bool, to: TextIO | None = None) -> None:
+    """Log to standard error, or `to` another file, from `level` up.
+
+    One JSON object a line, or coloured lines for people at a terminal.
+    """
     shared: list[Any] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,
@@ -27,7 +30,7 @@ def configure(level: str, *, for_people: bool) -> None:
         wrapper_class=structlog.stdlib.BoundLogger,
         cache_logger_on_first_use=True,
     )
-    handler = logging.StreamHandler(sys.stderr)
+    handler = logging.StreamHandler(to or sys.stderr)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=shared,
