@@ -6,6 +6,7 @@ import json
 import random
 import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -40,19 +41,24 @@ class Ses:
 
 @contextmanager
 def ses_smtp() -> Iterator[tuple[Ses, int]]:
-    ses, loop = Ses(), asyncio.new_event_loop()
-    listening = loop.create_server(lambda: SMTP(ses, hostname="ses.test", loop=loop), "127.0.0.1", 0)
-    server = loop.run_until_complete(listening)
-    thread = threading.Thread(target=loop.run_forever, name="ses")
-    thread.start()
-    try:
-        yield ses, server.sockets[0].getsockname()[1]
-    finally:
-        loop.call_soon_threadsafe(server.close)
-        loop.call_soon_threadsafe(loop.stop)
-        thread.join()
+    """All of the loop's life is in a thread of its own: a browser in this process has a running loop in the main one."""
+    ses, loop, started = Ses(), asyncio.new_event_loop(), Future[asyncio.Server]()
+
+    def work() -> None:
+        listening = loop.create_server(lambda: SMTP(ses, hostname="ses.test", loop=loop), "127.0.0.1", 0)
+        started.set_result(loop.run_until_complete(listening))
+        loop.run_forever()
+        started.result().close()
         loop.run_until_complete(loop.shutdown_default_executor())
         loop.close()
+
+    thread = threading.Thread(target=work, name="ses")
+    thread.start()
+    try:
+        yield ses, started.result().sockets[0].getsockname()[1]
+    finally:
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join()
 
 
 @contextmanager

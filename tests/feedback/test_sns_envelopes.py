@@ -2,6 +2,8 @@
 
 import asyncio
 import json
+from collections.abc import Coroutine
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -21,6 +23,12 @@ _JSON = st.recursive(
     max_leaves=5,
 )
 _REFUSED = (MalformedRequest, InvalidRequest, NotVerified)
+
+
+def run(work: Coroutine[Any, Any, None]) -> None:
+    """In a thread of its own: while a browser is open in this process, the main thread has a running loop."""
+    with ThreadPoolExecutor(1) as apart:
+        apart.submit(asyncio.run, work).result()
 
 
 def encoded(what: Any) -> bytes:
@@ -102,7 +110,7 @@ def test_a_certificate_is_fetched_once_a_day_for_all_who_wait() -> None:
         assert await shelf.can_have(url)
         assert len(shelf.asked) == 2
 
-    asyncio.run(work())
+    run(work())
 
 
 def test_few_certificates_are_kept() -> None:
@@ -115,7 +123,7 @@ def test_few_certificates_are_kept() -> None:
         await shelf.can_have(urls(17)[0])  # the one that nobody has asked for the longest time
         assert len(shelf.asked) == 18
 
-    asyncio.run(work())
+    run(work())
 
 
 @pytest.mark.parametrize("file", [None, b"no PEM"])
@@ -129,7 +137,7 @@ def test_a_failure_is_remembered_for_a_moment(file: bytes | None) -> None:
         shelf.now_s = 5.0
         assert await shelf.can_have(url)
 
-    asyncio.run(work())
+    run(work())
 
 
 def test_whoever_posts_nonsense_does_not_make_us_ask_on_and_on() -> None:
@@ -141,7 +149,7 @@ def test_whoever_posts_nonsense_does_not_make_us_ask_on_and_on() -> None:
         shelf.file, shelf.now_s = sns_peer.certificate(), 5.0
         assert await shelf.can_have(urls(1)[0])
 
-    asyncio.run(work())
+    run(work())
 
 
 def test_what_was_fetched_goes_on_while_so_much_fails() -> None:
@@ -153,4 +161,4 @@ def test_what_was_fetched_goes_on_while_so_much_fails() -> None:
             await shelf.can_have(url)
         assert await shelf.can_have(good)
 
-    asyncio.run(work())
+    run(work())
