@@ -41,7 +41,7 @@ class Ses:
 
 @contextmanager
 def ses_smtp() -> Iterator[tuple[Ses, int]]:
-    """All of the loop's life is in a thread of its own: a browser in this process has a running loop in the main one."""
+    """In a thread of its own: while a browser is open in this process, the main thread has a running loop."""
     ses, loop, started = Ses(), asyncio.new_event_loop(), Future[asyncio.Server]()
 
     def work() -> None:
