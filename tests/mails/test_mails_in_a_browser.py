@@ -65,7 +65,7 @@ class Window:
         assert self._asked == []
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")  # not longer: a process has one open Playwright at a time
 def window() -> Iterator[Window]:
     program = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
     assert program, "these tests need a Chromium on PATH (Debian: apt-get install chromium)"
