@@ -4,6 +4,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
@@ -123,3 +124,22 @@ def running(settings: Settings, *, works: bool = True) -> Iterator[Running]:
         thread.join(20)
         listener.close()
         assert not thread.is_alive(), "the service did not end"
+
+
+@contextmanager
+def held(service: Running) -> Iterator[None]:
+    """The database's writer stands still meanwhile."""
+    begun, go = threading.Event(), threading.Event()
+
+    def work(_: object) -> None:
+        begun.set()
+        assert go.wait(30)
+
+    with ThreadPoolExecutor(1) as pool:
+        answer = pool.submit(service.services.database.write, work)
+        assert begun.wait(30)
+        try:
+            yield
+        finally:
+            go.set()
+        answer.result(30)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from service.errors import ConfigurationError
+from service.authorities import verifying_context
 
 #: RFC 5321, 4.5.3.2.6: how long a server may think about a message after the final dot.
 _DOT_TIMEOUT_S = 600.0
@@ -39,14 +39,7 @@ class Server:
 
 def tls_context(server: Server) -> ssl.SSLContext:
     """Verifies name and chain, always. Raises ConfigurationError where the additional authority can't be read."""
-    context = ssl.create_default_context()
-    if server.ca_file is not None:
-        try:
-            context.load_verify_locations(server.ca_file)
-        except OSError as error:  # ssl.SSLError is one
-            sentence = f"SMTP_CA_FILE: {server.ca_file} can't be read as PEM certificates ({error.strerror or error})"
-            raise ConfigurationError([sentence]) from error
-    return context
+    return verifying_context(server.ca_file, setting="SMTP_CA_FILE")
 
 
 def own_name(connected: socket.socket) -> str:

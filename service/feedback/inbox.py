@@ -15,7 +15,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Literal
 
-from service.errors import ConfigurationError, InboxUnreachable
+from service.authorities import verifying_context
+from service.errors import InboxUnreachable
 from service.feedback.mail_parts import MAX_READ_BYTES
 
 #: One more than is ever read, so that a mail of that size is whole.
@@ -62,7 +63,7 @@ class Inbox:
 
     def __init__(self, place: InboxPlace) -> None:
         self.place = place
-        self._context = _context(place)
+        self._context = verifying_context(place.ca_file, setting="EMAIL_INBOX_CA_FILE")
         self._socket: socket.socket | None = None
         self._is_aborted = False
 
@@ -172,18 +173,6 @@ class InboxLine:
             _ok(self._line.uid("STORE", numbers, "+FLAGS.SILENT", "(\\Deleted)"))
             if "UIDPLUS" in self._line.capabilities:
                 _ok(self._line.uid("EXPUNGE", numbers))
-
-
-def _context(place: InboxPlace) -> ssl.SSLContext:
-    context = ssl.create_default_context()
-    if place.ca_file is not None:
-        try:
-            context.load_verify_locations(place.ca_file)
-        except OSError as error:  # ssl.SSLError is one
-            reason = error.strerror or error
-            sentence = f"EMAIL_INBOX_CA_FILE: {place.ca_file} can't be read as PEM certificates ({reason})"
-            raise ConfigurationError([sentence]) from error
-    return context
 
 
 def _log_in(line: imaplib.IMAP4, place: InboxPlace) -> None:

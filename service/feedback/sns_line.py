@@ -16,7 +16,8 @@ from urllib.parse import urlencode
 
 from typing_extensions import override
 
-from service.errors import ConfigurationError, NotVerified, TryLater
+from service.authorities import verifying_context
+from service.errors import NotVerified, TryLater
 from service.feedback.sns_places import CertificateUrl
 
 #: Connecting, and then each answer. The door gives up on the whole sooner than SNS does (15 s).
@@ -39,15 +40,7 @@ class SnsLine:
     @cached_property
     def context(self) -> ssl.SSLContext:
         """Raises ConfigurationError where the additional authority can't be read."""
-        context = ssl.create_default_context()
-        if self.ca_file is not None:
-            try:
-                context.load_verify_locations(self.ca_file)
-            except OSError as error:  # ssl.SSLError is one
-                reason = error.strerror or error
-                sentence = f"EMAIL_SNS_CERT_CA_FILE: {self.ca_file} can't be read as PEM certificates ({reason})"
-                raise ConfigurationError([sentence]) from error
-        return context
+        return verifying_context(self.ca_file, setting="EMAIL_SNS_CERT_CA_FILE")
 
     def fetch(self, url: CertificateUrl) -> bytes:
         """What lies there. Raises TryLater where it can't be had just now, NotVerified where there is no such file."""

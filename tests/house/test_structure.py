@@ -20,6 +20,7 @@ FLOORS = [
         "settings",
         "environment",
         "addresses",
+        "authorities",
         "attachments",
         "requests",
         "logs",

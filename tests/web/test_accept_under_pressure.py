@@ -2,16 +2,14 @@
 
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
 import pytest
 
-from running import Running, data_directory, eventually, running, settings_for
+from running import Running, data_directory, eventually, held, running, settings_for
 from service.accept.acceptor import MAX_QUICK_S
 from service.requests import SendRequest
 
@@ -45,25 +43,6 @@ def assert_come_again(answer: httpx.Response) -> None:
 def assert_whole(service: Running, accepted: int) -> None:
     """So many sends are there, each with all that belongs to it."""
     assert set(rows(service).values()) == {accepted}
-
-
-@contextmanager
-def held(service: Running) -> Iterator[None]:
-    """The database's writer stands still meanwhile."""
-    begun, go = threading.Event(), threading.Event()
-
-    def work(_: object) -> None:
-        begun.set()
-        assert go.wait(30)
-
-    with ThreadPoolExecutor(1) as pool:
-        answer = pool.submit(service.services.database.write, work)
-        assert begun.wait(30)
-        try:
-            yield
-        finally:
-            go.set()
-        answer.result(30)
 
 
 def test_a_full_disk_is_answered_with_503_and_stores_nothing_half(api: Running) -> None:

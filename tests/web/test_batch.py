@@ -1,6 +1,5 @@
 """POST /send/batch: many letters of one template, all of them or none, on both databases."""
 
-import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -10,7 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
-from running import Running, eventually, running, settings_for
+from running import Running, eventually, held, running, settings_for
 from service import addresses
 from service.store import limits
 
@@ -205,22 +204,3 @@ def suppress(service: Running, address: str) -> None:
     hashed = addresses.pseudonym(addresses.parse(address).normalised, key=key)
     one = limits.Suppression("s", address, hashed, "all", "manual", "test", service.services.clock())
     assert service.services.database.write(lambda tx: limits.add(tx, one))
-
-
-@contextmanager
-def held(service: Running) -> Iterator[None]:
-    """The database's writer stands still meanwhile."""
-    begun, go = threading.Event(), threading.Event()
-
-    def work(_: object) -> None:
-        begun.set()
-        assert go.wait(30)
-
-    with ThreadPoolExecutor(1) as pool:
-        answer = pool.submit(service.services.database.write, work)
-        assert begun.wait(30)
-        try:
-            yield
-        finally:
-            go.set()
-        answer.result(30)

@@ -1,0 +1,16 @@
+"""What a process that serves tells its interpreter; asked in a process of its own, since it is for all of one."""
+
+import subprocess
+import sys
+
+_SCRIPT = """
+import gc, sys
+from service import interpreter
+interpreter.settle()
+print(gc.get_freeze_count() > 0, gc.get_threshold()[0], sys.getswitchinterval())
+"""
+
+
+def test_what_is_built_is_left_alone_and_threads_take_turns_soon() -> None:
+    told = subprocess.run([sys.executable, "-c", _SCRIPT], capture_output=True, text=True, check=True)
+    assert told.stdout.split() == ["True", "10000", "0.001"]
