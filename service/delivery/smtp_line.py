@@ -98,12 +98,12 @@ class Line(smtplib.SMTP):
     def _reply(self, code: int, text: bytes) -> Reply:
         """A server says the same to each MAIL, RCPT and DATA: what it said first is read once."""
         told = b"%d %b" % (code, text)
-        known = self._known.get(told)
-        if known is None:
-            known = Reply(code, clean(text.decode("utf-8", "replace")))
-            if len(self._known) < _MAX_KNOWN:
-                self._known[told] = known
-        return known
+        if told in self._known:
+            return self._known[told]
+        reply = Reply(code, clean(text.decode("utf-8", "replace")))
+        if len(self._known) < _MAX_KNOWN:
+            self._known[told] = reply
+        return reply
 
     def is_alive(self) -> bool:
         """Nothing to read on a line that waits for us: what a server says unasked is 421 or the end."""
@@ -121,9 +121,10 @@ class Line(smtplib.SMTP):
     def break_off(self) -> None:
         """From another thread: whatever this line waits for ends now, as if the server had hung up."""
         self._broken_off = True
-        with contextlib.suppress(OSError, AttributeError):
-            # Not SSLSocket's own shutdown: it would turn encryption off for the thread that uses the socket.
-            socket.socket.shutdown(self.sock, socket.SHUT_RDWR)
+        if (sock := self.sock) is not None:
+            with contextlib.suppress(OSError):
+                # Not SSLSocket's own shutdown: it would turn encryption off for the thread that uses the socket.
+                socket.socket.shutdown(sock, socket.SHUT_RDWR)
 
     def explain(self, error: Exception) -> str:
         """Why a step failed, for people, without the password."""
@@ -173,11 +174,11 @@ class Line(smtplib.SMTP):
     def _connect(self) -> None:
         """To the first of the name's addresses that answers; each has the time-out of a step."""
         failure = OSError("its name has no address")
-        for family, kind, protocol, _, address in socket.getaddrinfo(
-            self.server.host, self.server.port, type=socket.SOCK_STREAM
-        ):
+        places = socket.getaddrinfo(self.server.host, self.server.port, type=socket.SOCK_STREAM)
+        for family, kind, protocol, _, address in places:
             self.sock, self._allowed_s = socket.socket(family, kind, protocol), 0.0
             try:
+                self._require_open()
                 self.sock.settimeout(self.server.timeout_s)
                 self.sock.connect(address)
                 self.sock.settimeout(None)
@@ -194,6 +195,7 @@ class Line(smtplib.SMTP):
             self.sock, server_hostname=self.server.host, do_handshake_on_connect=False
         )
         self._allowed_s = 0.0
+        self._require_open()
         self.sock.settimeout(self.server.timeout_s)
         self.sock.do_handshake()  # the time-out is for all of it
 
@@ -270,8 +272,7 @@ class Line(smtplib.SMTP):
 
     def _wait_until(self, deadline: float) -> None:
         """The next read or write of the socket may take what is left."""
-        if self.sock is None or self._broken_off:
-            raise smtplib.SMTPServerDisconnected("the connection is closed")
+        self._require_open()
         left = deadline - self._clock()
         if left <= 0:
             raise TimeoutError
@@ -279,6 +280,11 @@ class Line(smtplib.SMTP):
         # A system call for each of them is saved where what the socket has been told is what it is to be, or 1 % more.
         if not wanted <= self._allowed_s <= wanted * 1.01:
             self._allow(wanted)
+
+    def _require_open(self) -> None:
+        """To be asked once a socket is in its place: `break_off` may have met the one before."""
+        if self.sock is None or self._broken_off:
+            raise smtplib.SMTPServerDisconnected("the connection is closed")
 
     def _allow(self, seconds: float) -> None:
         """How long one read or write may take. Without TLS the kernel sees to it; Python would ask it before each."""

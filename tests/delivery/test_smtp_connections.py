@@ -1,7 +1,10 @@
 """Connections that are kept, shared, given up and replaced; what goes in one write; the two hooks; the pause."""
 
+import socket
+import ssl
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
 from sample_mail import Connect
@@ -9,6 +12,8 @@ from smtp_peer import EXTENSIONS, Act, Peer
 
 from service.delivery.mime import Wire
 from service.delivery.outcome import OutcomeKind, Phase
+from service.delivery.server import Server
+from service.delivery.smtp_line import Line, LineBroken
 
 SENDER, RECIPIENT = "noreply@rgz.bj", "reseller@techconnect.bj"
 
@@ -253,6 +258,32 @@ def test_abort_reaches_a_handshake_too(connect: Connect, wire: Wire) -> None:
         assert peer.was_silent.wait(10)
         transport.abort()
         assert conversation.result(10).kind is OutcomeKind.PAUSED
+
+
+def test_a_line_that_is_broken_off_while_it_changes_to_tls_does_not_begin_a_handshake() -> None:
+    """The socket is a new one then, and whoever breaks off holds the old one."""
+
+    class Meanwhile(ssl.SSLContext):
+        def wrap_socket(self, sock: socket.socket, *arguments: Any, **named: Any) -> ssl.SSLSocket:
+            wrapped = super().wrap_socket(sock, *arguments, **named)
+            line.break_off()
+            return wrapped
+
+    with Peer({"greeting": Act.SILENCE}) as peer, ThreadPoolExecutor(1) as pool:
+        context = Meanwhile(ssl.PROTOCOL_TLS_CLIENT)
+        line = Line(Server("127.0.0.1", peer.port, "implicit", timeout_s=60.0), context)
+        opening = pool.submit(line.open)
+        with pytest.raises(LineBroken, match="broke off"):
+            opening.result(5)
+
+
+def test_a_line_that_is_broken_off_before_it_connects_asks_nobody() -> None:
+    with Peer() as peer:
+        line = Line(Server("127.0.0.1", peer.port, "none", timeout_s=60.0), ssl.create_default_context())
+        line.break_off()
+        with pytest.raises(LineBroken, match="broke off"):
+            line.open()
+        assert peer.connections == 0
 
 
 def test_a_refusal_of_a_message_does_not_pause_the_server(connect: Connect, wire: Wire) -> None:
