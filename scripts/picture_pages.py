@@ -12,7 +12,7 @@ from playwright.sync_api import Browser, Page
 
 from service.jobs import Worker
 from service.models import Caller, Scope, Status
-from service.requests import SendRequest
+from service.models.requests import SendRequest
 from service.services import Services, build
 from service.settings import Settings
 from service.web import server

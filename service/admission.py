@@ -11,7 +11,7 @@ from service import addresses, attachments
 from service.addresses import Address
 from service.errors import InvalidRequest, Problem, RenderError, TooLarge
 from service.models import Attachment, Rendered
-from service.requests import MAX_RECIPIENTS, AttachmentRequest, pointer, to_json
+from service.models.requests import MAX_RECIPIENTS, AttachmentRequest, pointer, to_json
 from service.settings import Settings
 from service.templates.template import Template
 

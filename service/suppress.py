@@ -14,7 +14,7 @@ import uuid_utils
 from service import addresses
 from service.errors import InvalidRequest, NotFound, Problem
 from service.models import Caller
-from service.requests import SuppressionRequest
+from service.models.requests import SuppressionRequest
 from service.store import limits
 from service.store.database import Database, Transaction
 from service.store.limits import Suppression, SuppressionPage

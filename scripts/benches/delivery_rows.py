@@ -14,7 +14,7 @@ import uuid_utils
 
 from benches.invoice import KEY, values
 from service.models import Caller, Priority, Scope
-from service.requests import SendRequest
+from service.models.requests import SendRequest
 from service.services import Services
 from service.store.database import Transaction, listed
 from service.store.database.contract import Row

@@ -13,7 +13,7 @@ from service.accept.drafting import Drafter
 from service.enqueue import Intake, Parcel
 from service.errors import Conflict, InvalidRequest, Problem
 from service.models import Caller, NewMessage, Status
-from service.requests import BatchRequest, Order, SendRequest, digest_of, parse
+from service.models.requests import BatchRequest, Order, SendRequest, digest_of, parse
 from service.store import messages
 from service.store.database import Database
 

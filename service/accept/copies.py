@@ -9,7 +9,7 @@ import uuid_utils
 from service import addresses, unsubscribe_link
 from service.addresses import Address
 from service.models import Attachment, NewMessage, Rendered, Send, Status, Stream
-from service.requests import LetterRequest, Order
+from service.models.requests import LetterRequest, Order
 from service.settings import Settings
 from service.templates.template import Template
 from service.unsubscribe_link import Unsubscription

@@ -14,7 +14,15 @@ from service.accept.copies import LINK, Addressee, Copies, Draft, has_link
 from service.enqueue import Letter, Parcel
 from service.errors import Conflict, InvalidRequest, NotFound, Problem, TemplateInvalid, TooLarge, TryLater
 from service.models import Attachment, Caller, Rendered, Send
-from service.requests import MAX_BATCH, MAX_METADATA_BYTES, BatchRequest, LetterRequest, Order, digest_of, to_json
+from service.models.requests import (
+    MAX_BATCH,
+    MAX_METADATA_BYTES,
+    BatchRequest,
+    LetterRequest,
+    Order,
+    digest_of,
+    to_json,
+)
 from service.revisions import Revisions
 from service.settings import Settings
 from service.store import archive

@@ -13,7 +13,7 @@ from service.audit import Story
 from service.cli.environment import read_settings
 from service.errors import InvalidRequest, Problem
 from service.models import Caller, Message, Scope
-from service.requests import BatchRequest, SendRequest, parse
+from service.models.requests import BatchRequest, SendRequest, parse
 from service.services import build
 
 #: Whoever runs commands on this machine can read the database file anyway.

@@ -10,7 +10,7 @@ from service import suppression_file
 from service.cli.environment import read_settings
 from service.cli.mail import OPERATOR
 from service.errors import InvalidRequest, Problem
-from service.requests import SuppressionRequest, parse
+from service.models.requests import SuppressionRequest, parse
 from service.services import Services, build
 from service.suppress import Suppression, reason_of
 

@@ -4,8 +4,8 @@ Data only: nothing here reads a file, a clock or a database. All of it is frozen
 Times are aware UTC; sizes are bytes.
 """
 
-from service.models.callers import Caller, Scope
-from service.models.mail import (
+from service.models.caller import Caller, Scope
+from service.models.message import (
     Attachment,
     AttachmentInfo,
     Body,
@@ -18,7 +18,7 @@ from service.models.mail import (
     Rendered,
     Send,
 )
-from service.models.states import TRANSITIONS, EventType, Priority, Status, Stream, WaitingFor
+from service.models.status import TRANSITIONS, EventType, Priority, Status, Stream, WaitingFor
 
 __all__ = [
     "TRANSITIONS",

@@ -24,8 +24,8 @@ from service.errors import (
     TryLater,
 )
 from service.models import Caller
+from service.models.requests import PublishRequest
 from service.publish.request import changed_files, changes_of, problem_at
-from service.requests import PublishRequest
 from service.revisions import Revisions, state_of
 from service.store import archive
 from service.store.database import Database

@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping, Sequence
 
 from service.errors import Finding, InvalidRequest, Problem
-from service.requests import PublishRequest, pointer
+from service.models.requests import PublishRequest, pointer
 from service.templates import folder
 from service.templates.catalogue import Entry
 from service.templates.folder import Changes

@@ -7,7 +7,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from service.models import Status
-from service.requests import BatchRequest, PublishRequest, SendRequest, SuppressionRequest, TestRequest
+from service.models.requests import BatchRequest, PublishRequest, SendRequest, SuppressionRequest, TestRequest
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from litestar import Controller, Request, Response, delete, get, post
 from litestar.params import FromPath
 
 from service.models import Scope
-from service.requests import SuppressionRequest, parse
+from service.models.requests import SuppressionRequest, parse
 from service.suppress import Suppression, reason_of
 from service.web.auth import caller_of, require, services_of
 from service.web.messages import as_time

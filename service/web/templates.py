@@ -11,9 +11,9 @@ from litestar.params import FromPath
 from service.accept import Accepted
 from service.browse import Shown
 from service.models import Scope
+from service.models.requests import PublishRequest, SendRequest, TestRequest, parse
 from service.preview import Preview
 from service.publish import Condition
-from service.requests import PublishRequest, SendRequest, TestRequest, parse
 from service.web import send
 from service.web.auth import caller_of, require, services_of
 from service.web.messages import as_time

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from service.models import Caller, Scope, Status
-from service.requests import SendRequest
+from service.models.requests import SendRequest
 from service.services import Services
 
 _ADMIN = Caller("admin", "admin", frozenset({Scope.ADMIN}))

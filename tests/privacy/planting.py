@@ -14,7 +14,7 @@ from service.delivery.mime import Wire
 from service.delivery.outcome import Outcome, OutcomeKind, Transport
 from service.feedback.report import Report, ReportKind
 from service.models import Caller, Scope
-from service.requests import AttachmentRequest, SendRequest, SuppressionRequest
+from service.models.requests import AttachmentRequest, SendRequest, SuppressionRequest
 from service.services import Services
 from verbs_support import Clock, ScriptedTransport, outcome
 

@@ -11,7 +11,7 @@ from planting import ADMIN, Canaries
 from service.errors import InvalidRequest
 from service.feedback.report import Report, ReportKind
 from service.models import Status
-from service.requests import AttachmentRequest, SendRequest, SuppressionRequest
+from service.models.requests import AttachmentRequest, SendRequest, SuppressionRequest
 from service.services import Services
 from verbs_support import Clock
 

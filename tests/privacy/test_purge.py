@@ -12,8 +12,8 @@ from service import addresses, purge, unsubscribe_link
 from service.errors import Gone
 from service.feedback.report import Report, ReportKind
 from service.models import Message, Status, Stream
+from service.models.requests import AttachmentRequest, SendRequest
 from service.purge import Due, Purger
-from service.requests import AttachmentRequest, SendRequest
 from service.services import Services
 from service.store import limits, privacy
 from service.unsubscribe_link import Unsubscription

@@ -9,7 +9,7 @@ from planting import ADMIN, Canaries
 
 from running import eventually, settings_for
 from service.jobs import PURGE_AT_MINUTE, Worker
-from service.requests import SendRequest
+from service.models.requests import SendRequest
 from service.services import Services, build
 from verbs_support import Clock
 

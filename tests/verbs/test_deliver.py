@@ -9,7 +9,7 @@ from service.accept import Accepted
 from service.audit import Story
 from service.delivery.outcome import OutcomeKind, Phase
 from service.models import Caller, Event, EventType, Scope, Status, WaitingFor
-from service.requests import SendRequest
+from service.models.requests import SendRequest
 from service.services import Services
 from service.store import claims, timeline
 from verbs_support import NOW, Clock, ScriptedTransport, outcome

@@ -3,7 +3,7 @@
 import threading
 
 from service.models import Caller, Scope
-from service.requests import SendRequest
+from service.models.requests import SendRequest
 from service.services import Services
 from verbs_support import Clock, ScriptedTransport
 

@@ -11,7 +11,7 @@ import pytest
 
 from running import Running, data_directory, eventually, held, running, settings_for
 from service.accept.acceptor import MAX_QUICK_S
-from service.requests import SendRequest
+from service.models.requests import SendRequest
 
 WELCOME = {"reseller_name": "Tech", "validation_link": "https://rgz.bj", "estimated_duration": "7 jours"}
 

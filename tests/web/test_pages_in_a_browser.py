@@ -11,7 +11,7 @@ from test_messages import WELCOME, invoice
 
 from running import ADMIN_TOKEN, Running
 from service.models import Caller, Scope
-from service.requests import SuppressionRequest
+from service.models.requests import SuppressionRequest
 
 
 @pytest.fixture(scope="module")

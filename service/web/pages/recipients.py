@@ -11,7 +11,7 @@ from litestar.response import Redirect
 
 from service.errors import InvalidRequest, NotFound
 from service.models import Message
-from service.requests import SuppressionRequest, parse
+from service.models.requests import SuppressionRequest, parse
 from service.suppress import reason_of
 from service.web.auth import caller_of, services_of
 from service.web.messages import as_file, as_time

@@ -9,7 +9,7 @@ from litestar.params import FromPath
 from litestar.response import Redirect
 
 from service.errors import InvalidRequest
-from service.requests import SendRequest, parse, to_json
+from service.models.requests import SendRequest, parse, to_json
 from service.web.auth import caller_of, services_of
 from service.web.pages.template_page import Choice, look_at
 from service.web.pages.visit import form_of, signed_in

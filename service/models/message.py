@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from service.models.states import EventType, Priority, Status, Stream, WaitingFor
+from service.models.status import EventType, Priority, Status, Stream, WaitingFor
 
 
 @dataclass(frozen=True, slots=True)
