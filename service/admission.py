@@ -7,9 +7,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from service import addresses, attachments
-from service.addresses import Address
 from service.errors import InvalidRequest, Problem, RenderError, TooLarge
+from service.mail import addresses, attachments
+from service.mail.addresses import Address
 from service.models import Attachment, Rendered
 from service.models.requests import MAX_RECIPIENTS, AttachmentRequest, pointer, to_json
 from service.settings import Settings

@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from service import addresses, letter
-from service.delivery.mime import Transfer
 from service.errors import Gone, InvalidRequest, NotFound, Problem
+from service.mail import addresses, message_builder
+from service.mail.mime import Transfer
 from service.models import Attachment, AttachmentInfo, Body, Caller, Event, Message, Scope, Status
 from service.store import history, lateness, tallies, words
 from service.store.database import Database
@@ -157,7 +157,7 @@ class Auditor:
         infos = history.attachments(self.database, message_id)
         files = [self.attachment(message_id, info.n) for info in infos]
         transfer: Transfer = "8bit" if message.transfer_encoding == "8bit" else "quoted-printable"
-        return letter.write(message, body, files).encode(transfer)
+        return message_builder.write(message, body, files).encode(transfer)
 
     def _get(self, message_id: str) -> Message:
         message = history.get(self.database, message_id, now=self.clock())

@@ -13,14 +13,14 @@ from enum import Enum, auto
 
 import structlog
 
-from service import return_path
 from service.errors import InboxUnreachable, StoreBusy
 from service.feedback.bounce_mail import read_mail
 from service.feedback.inbox import Inbox, InboxLine, InboxMail
-from service.feedback.mail_parts import Part, read
 from service.feedback.reading import MailKind, Reading, Statement
 from service.feedback.report import Report, ReportKind
 from service.feedback.returned import find_returned
+from service.mail import return_path
+from service.mail.parser import Part, read
 from service.store import inbox_positions
 from service.store.database import Database
 

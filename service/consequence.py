@@ -18,9 +18,9 @@ import msgspec
 import structlog
 import uuid_utils
 
-from service import addresses
 from service.delivery.outcome import clean
 from service.feedback.report import Report, ReportKind
+from service.mail import addresses
 from service.models import Event, EventType, Status, Stream
 from service.store import limits, reported, timeline
 from service.store.database import Transaction

@@ -13,8 +13,8 @@ from typing import Any
 import structlog
 import uuid_utils
 
-from service import addresses
 from service.errors import InvalidRequest, Problem, StoreBusy
+from service.mail import addresses
 from service.models import AttachmentInfo, Body, Caller, Event, EventType, Message, Status
 from service.store import archive, history, limits, privacy, reported, timeline
 from service.store.database import Database, Transaction

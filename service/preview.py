@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from service import addresses, admission
-from service.delivery.mime import Mail, build
+from service import admission
 from service.errors import Finding, InvalidRequest, NotFound, Problem
+from service.mail import addresses
+from service.mail.mime import Mail, build
 from service.models import Rendered
 from service.revisions import state_of
 from service.settings import Settings

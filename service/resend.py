@@ -6,14 +6,14 @@ from datetime import datetime
 
 import uuid_utils
 
-from service import unsubscribe_link
 from service.enqueue import Intake, Letter, Parcel
 from service.errors import Gone, NotFound
+from service.mail import unsubscribe_token
+from service.mail.unsubscribe_token import Unsubscription
 from service.models import Caller, NewMessage, Send, Status, Stream
 from service.settings import Settings
 from service.store import archive, history
 from service.store.database import Database
-from service.unsubscribe_link import Unsubscription
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +56,7 @@ class Resender:
         unsubscribe_url = None
         if old.stream is Stream.MARKETING:
             who = Unsubscription(old.recipient_hash, new_id)
-            unsubscribe_url = unsubscribe_link.url(self.settings.email_public_url, who, key=self.signing_key)
+            unsubscribe_url = unsubscribe_token.url(self.settings.email_public_url, who, key=self.signing_key)
         copy = NewMessage(
             id=new_id,
             send_id=send.id,

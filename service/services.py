@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 
 import structlog
 
-from service import addresses, outside
+from service import outside
 from service.accept import Acceptor, Drafter
 from service.access import Access
 from service.audit import Auditor
@@ -30,6 +30,7 @@ from service.errors import NotFound
 from service.feedback.inbox import Inbox
 from service.figures import Figures
 from service.index import Indexer
+from service.mail import addresses
 from service.metrics import Metrics
 from service.models import Scope
 from service.observe import Observer

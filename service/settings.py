@@ -15,7 +15,7 @@ from pydantic import (
     model_validator,
 )
 
-from service import addresses, return_path
+from service.mail import addresses, return_path
 from service.models import Scope
 
 #: The checkout that this package lies in, so that the commands work from any folder.

@@ -11,8 +11,8 @@ from typing import Literal, cast, get_args
 
 import uuid_utils
 
-from service import addresses
 from service.errors import InvalidRequest, NotFound, Problem
+from service.mail import addresses
 from service.models import Caller
 from service.models.requests import SuppressionRequest
 from service.store import limits

@@ -11,9 +11,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from service import addresses
-from service.addresses import Address
 from service.errors import InvalidRequest, Problem
+from service.mail import addresses
+from service.mail.addresses import Address
 
 COLUMNS = ("address", "scope", "reason", "since", "source", "event_id", "recipient_hash")
 #: What a row may say at most in one cell.

@@ -10,13 +10,13 @@ from typing import Literal
 
 import uuid_utils
 
-from service import unsubscribe_link
 from service.errors import NotFound
+from service.mail import unsubscribe_token
+from service.mail.unsubscribe_token import TokenForged, Unsubscription
 from service.models import Stream
 from service.store import history, limits
 from service.store.database import Database, Transaction
 from service.store.limits import Suppression
-from service.unsubscribe_link import TokenForged, Unsubscription
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +59,6 @@ class Unsubscriber:
 
     def _read(self, token: str) -> Unsubscription:
         try:
-            return unsubscribe_link.read(token, key=self.signing_key)
+            return unsubscribe_token.read(token, key=self.signing_key)
         except TokenForged as error:
             raise NotFound(str(error)) from None

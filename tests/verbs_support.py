@@ -4,8 +4,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
-from service.delivery.mime import Wire
 from service.delivery.outcome import Outcome, OutcomeKind, Phase
+from service.mail.mime import Wire
 
 NOW = datetime(2026, 2, 21, 14, 30, tzinfo=UTC)
 

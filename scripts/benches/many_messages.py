@@ -14,7 +14,7 @@ from typing import Any
 import uuid_utils
 
 from benches.delivery_rows import accept_invoices
-from service import addresses
+from service.mail import addresses
 from service.models import Status
 from service.services import Services
 from service.store.database import Transaction, listed

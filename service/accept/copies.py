@@ -6,13 +6,13 @@ from datetime import timedelta
 
 import uuid_utils
 
-from service import addresses, unsubscribe_link
-from service.addresses import Address
+from service.mail import addresses, unsubscribe_token
+from service.mail.addresses import Address
+from service.mail.unsubscribe_token import Unsubscription
 from service.models import Attachment, NewMessage, Rendered, Send, Status, Stream
 from service.models.requests import LetterRequest, Order
 from service.settings import Settings
 from service.templates.template import Template
-from service.unsubscribe_link import Unsubscription
 
 #: How long a mail may wait where its template says nothing.
 DEFAULT_EXPIRY = timedelta(hours=24)
@@ -57,7 +57,7 @@ class Copies:
         link = None
         if template.manifest.stream is Stream.MARKETING:
             who = Unsubscription(recipient_hash, message_id)
-            link = unsubscribe_link.url(self.settings.email_public_url, who, key=self.pseudonym_key)
+            link = unsubscribe_token.url(self.settings.email_public_url, who, key=self.pseudonym_key)
         return Addressee(recipient, message_id, recipient_hash, link)
 
     def message(self, draft: Draft, to: Addressee, rendered: Rendered) -> NewMessage:

@@ -6,7 +6,7 @@ from typing import TypedDict
 
 import click
 
-from service.addresses import AddressInvalid, parse
+from service.mail.addresses import AddressInvalid, parse
 
 
 class _Checked(TypedDict):

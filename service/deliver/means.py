@@ -8,7 +8,7 @@ from datetime import datetime
 
 from service.consequence import Consequences
 from service.delivery.outcome import Transport
-from service.letter import Headings
+from service.mail.message_builder import Headings
 from service.metrics import Metrics
 from service.pace import Pace
 from service.store.bodies import Unpackers

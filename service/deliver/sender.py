@@ -6,10 +6,11 @@ from datetime import datetime
 
 import structlog
 
-from service import letter, settle
+from service import settle
 from service.deliver.means import LEASE_S, RENEW_EVERY_S, STEP_S, Means
 from service.delivery.outcome import OutcomeKind
 from service.errors import ArchiveCorrupt, StoreBusy
+from service.mail import message_builder
 from service.models import Claimed, Stream
 from service.settle import Result
 from service.store import claims
@@ -47,7 +48,9 @@ class Sender:
     def send(self, held: Held) -> Result | None:
         message = held.claimed.message
         try:
-            wire = letter.write(message, held.claimed.body, held.claimed.attachments, headings=self._means.headings)
+            wire = message_builder.write(
+                message, held.claimed.body, held.claimed.attachments, headings=self._means.headings
+            )
         except ValueError as error:
             self.fail(message.id, f"It can't be written as a mail: {error}")
             return None

@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
 
-from service.delivery.mime import Transfer, Wire
+from service.mail.mime import Transfer, Wire
 
 #: Greylisting servers want a pause; RFC 6647, 5 advises them to let mail in after 1 to 5 minutes.
 GREYLIST_PAUSE_S = 300.0

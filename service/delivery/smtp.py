@@ -6,13 +6,13 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 
-from service.addresses import AddressInvalid
-from service.delivery.mime import Wire
 from service.delivery.outcome import Outcome, OutcomeKind, Phase, Transport
 from service.delivery.pauses import Circuit, backoff_s
 from service.delivery.server import Server, tls_context
 from service.delivery.smtp_line import Line, LineBroken
 from service.delivery.smtp_transaction import Envelope, envelope, transact
+from service.mail.addresses import AddressInvalid
+from service.mail.mime import Wire
 
 __all__ = ["Outcome", "OutcomeKind", "Phase", "Server", "SmtpTransport", "Transport", "backoff_s"]
 

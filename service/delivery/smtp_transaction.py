@@ -9,10 +9,10 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from service import addresses
-from service.delivery.mime import Transfer, Wire
 from service.delivery.outcome import Outcome, OutcomeKind, Phase, Reply, judge
 from service.delivery.smtp_line import Line, LineBroken
+from service.mail import addresses
+from service.mail.mime import Transfer, Wire
 
 #: The slowest line that we wait for while a message is written, bytes a second.
 _SLOWEST_BYTES_PER_S = 10_000

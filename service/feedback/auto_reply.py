@@ -2,9 +2,9 @@
 
 import re
 
-from service.feedback.mail_parts import Part, decode_words
 from service.feedback.mention import addresses_in
 from service.feedback.reading import MailKind, Statement
+from service.mail.parser import Part, decode_words
 
 _SUBJECT = re.compile(
     r"^\s*(?:re: ?)?(?:\[?auto(?:matic|mated)?[- ]?(?:reply|response|respon\w*|answer)|auto:"

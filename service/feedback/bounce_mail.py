@@ -7,12 +7,12 @@ import structlog
 
 from service.feedback import arf, dsn, loose
 from service.feedback.auto_reply import read_auto_reply
-from service.feedback.mail_parts import Part, read
 from service.feedback.mailman import read_with_flufl
 from service.feedback.reading import MailKind, Reading
 from service.feedback.returned import find_returned, message_id
 from service.feedback.ses_by_mail import read_notification
 from service.feedback.words import is_report, words_of
+from service.mail.parser import Part, read
 
 _log = structlog.get_logger("feedback")
 

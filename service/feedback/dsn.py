@@ -3,10 +3,10 @@
 import re
 from collections.abc import Iterator, Sequence
 
-from service.feedback.mail_parts import Part, decode_words
 from service.feedback.mention import address_of, without_xtext
 from service.feedback.reading import MailKind, Statement
-from service.feedback.reply_code import meant_status, settle_status, subtype_of
+from service.mail.parser import Part, decode_words
+from service.mail.smtp_status import meant_status, settle_status, subtype_of
 
 STATUS_TYPES = frozenset({"message/delivery-status", "message/global-delivery-status", "text/delivery-status"})
 MAX_RECIPIENTS = 1_000

@@ -17,7 +17,7 @@ from typing import Any, Literal
 
 from service.authorities import verifying_context
 from service.errors import InboxUnreachable
-from service.feedback.mail_parts import MAX_READ_BYTES
+from service.mail.parser import MAX_READ_BYTES
 
 #: One more than is ever read, so that a mail of that size is whole.
 _FETCHED_BYTES = MAX_READ_BYTES + 1

@@ -11,11 +11,11 @@ from dataclasses import dataclass, replace
 from functools import cache
 
 from service.feedback.dsn import MAX_RECIPIENTS, read_fields, shorten, status_alone
-from service.feedback.mail_parts import Part, decode_words
 from service.feedback.mention import ADDRESS, addresses_in, trim
 from service.feedback.reading import MailKind, Statement
-from service.feedback.reply_code import find_reply, find_status, meant_status, settle_status, subtype_of
 from service.feedback.words import is_report, text_of, words_of
+from service.mail.parser import Part, decode_words
+from service.mail.smtp_status import find_reply, find_status, meant_status, settle_status, subtype_of
 
 
 @dataclass(frozen=True, slots=True)

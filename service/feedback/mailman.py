@@ -6,9 +6,9 @@ import logging
 import structlog
 from flufl.bounce import all_failures
 
-from service.feedback.mail_parts import decode
 from service.feedback.mention import trim
 from service.feedback.reading import MailKind, Statement
+from service.mail.parser import decode
 
 #: Its patterns were written for mail of people's size; what they look for stands at the beginning.
 _MAX_BYTES = 24 * 1024

@@ -3,7 +3,7 @@
 import re
 from itertools import islice
 
-from service.feedback.mail_parts import RETURNED_TYPES, Part, read_headers
+from service.mail.parser import RETURNED_TYPES, Part, read_headers
 
 _ID = re.compile(r"<\s*([^<>\s]{1,998})\s*>")
 _HEADER_LINE = re.compile(

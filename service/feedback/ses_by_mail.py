@@ -10,9 +10,9 @@ from collections.abc import Iterator
 from typing import Any
 
 from service.feedback.dsn import shorten
-from service.feedback.mail_parts import Part
 from service.feedback.reading import MailKind, Reading, Statement
-from service.feedback.reply_code import settle_status
+from service.mail.parser import Part
+from service.mail.smtp_status import settle_status
 
 _BEGINS = re.compile(r"\A\s*\{")
 #: Old mail servers break a line of more than 990 octets with an exclamation mark.

@@ -3,8 +3,8 @@
 import html
 import re
 
-from service.feedback.mail_parts import RETURNED_TYPES, Part, decode_words
 from service.feedback.returned import split_words
+from service.mail.parser import RETURNED_TYPES, Part, decode_words
 
 #: What a browser does not show, and how each ends.
 _INVISIBLE = re.compile(r"<(style|script|head)\b|<!--", re.IGNORECASE)

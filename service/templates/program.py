@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 
 from jinja2.exceptions import SecurityError, UndefinedError
 
-from service.addresses import AddressInvalid
 from service.errors import Finding, RenderError
+from service.mail.addresses import AddressInvalid
 from service.templates.escapes import Unprintable
 from service.templates.restore import Restored
 from service.templates.sandbox import TooMuch

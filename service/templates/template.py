@@ -9,8 +9,8 @@ from typing import Any
 
 import jinja2
 
-from service.addresses import AddressInvalid, parse_header
 from service.errors import ArchiveCorrupt, Problem, RenderError
+from service.mail.addresses import AddressInvalid, parse_header
 from service.models import Rendered
 from service.templates.manifest import Manifest
 from service.templates.program import Program, explain

@@ -5,7 +5,7 @@ from typing import Any
 
 from jinja2 import TemplateSyntaxError
 
-from service.addresses import AddressInvalid, parse_header
+from service.mail.addresses import AddressInvalid, parse_header
 from service.templates.context import Compiling
 from service.templates.expression_check import Uses
 from service.templates.html_content import canonical_html, check_html

@@ -9,8 +9,8 @@ import trustme
 from sample_mail import MAIL, PATIENT_S, Connect
 from smtp_peer import Peer
 
-from service.delivery.mime import Wire, build
 from service.delivery.smtp import Server, SmtpTransport
+from service.mail.mime import Wire, build
 
 
 @pytest.fixture

@@ -3,8 +3,8 @@
 from collections.abc import Callable
 from datetime import UTC, datetime
 
-from service.delivery.mime import Mail
 from service.delivery.smtp import SmtpTransport
+from service.mail.mime import Mail
 
 MAIL = Mail(
     message_id="0192f3a4@rgz.bj",

@@ -9,10 +9,10 @@ import pytest
 from sample_mail import MAIL
 
 from service.delivery.mailbox import Mailbox
-from service.delivery.mime import Wire, build
 from service.delivery.outcome import OutcomeKind
 from service.delivery.smtp import Server, SmtpTransport
 from service.errors import ConfigurationError
+from service.mail.mime import Wire, build
 from service.models import Attachment
 
 NOW = datetime(2026, 2, 21, 14, 30, tzinfo=UTC)

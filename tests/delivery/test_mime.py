@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sample_mail import MAIL
 
-from service.delivery.mime import Mail, Transfer, Wire, build
+from service.mail.mime import Mail, Transfer, Wire, build
 from service.models import Attachment
 
 TRANSFERS: tuple[Transfer, ...] = ("8bit", "quoted-printable")

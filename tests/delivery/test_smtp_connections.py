@@ -10,10 +10,10 @@ import pytest
 from sample_mail import Connect
 from smtp_peer import EXTENSIONS, Act, Peer
 
-from service.delivery.mime import Wire
 from service.delivery.outcome import OutcomeKind, Phase
 from service.delivery.server import Server
 from service.delivery.smtp_line import Line, LineBroken
+from service.mail.mime import Wire
 
 SENDER, RECIPIENT = "noreply@rgz.bj", "reseller@techconnect.bj"
 

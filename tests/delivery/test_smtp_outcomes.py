@@ -8,8 +8,8 @@ import pytest
 from sample_mail import MAIL, Connect
 from smtp_peer import Act, Peer
 
-from service.delivery.mime import Wire, build
 from service.delivery.outcome import Outcome, OutcomeKind, Phase
+from service.mail.mime import Wire, build
 
 SENDER, RECIPIENT = "noreply@rgz.bj", "reseller@techconnect.bj"
 #: Where the answer never comes.

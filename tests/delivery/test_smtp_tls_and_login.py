@@ -9,10 +9,10 @@ import trustme
 from sample_mail import Connect
 from smtp_peer import EXTENSIONS, Peer
 
-from service.delivery.mime import Wire
 from service.delivery.outcome import OutcomeKind, Phase
 from service.delivery.smtp import Server, SmtpTransport
 from service.errors import ConfigurationError
+from service.mail.mime import Wire
 
 SENDER, RECIPIENT = "noreply@rgz.bj", "reseller@techconnect.bj"
 WITH_TLS = (*EXTENSIONS, "STARTTLS")

@@ -5,9 +5,9 @@ from hypothesis import strategies as st
 from sample_mail import MAIL
 from smtp_peer import Act, Peer, Step
 
-from service.delivery.mime import build
 from service.delivery.outcome import OutcomeKind
 from service.delivery.smtp import Server, SmtpTransport
+from service.mail.mime import build
 
 STEPS = ("greeting", "EHLO", "MAIL", "RCPT", "DATA", ".", "RSET")
 steps: st.SearchStrategy[Step] = st.one_of(

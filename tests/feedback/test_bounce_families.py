@@ -6,8 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from service.feedback.bounce_mail import read_bounce
-from service.feedback.mail_parts import MAX_READ_BYTES
-from service.feedback.reply_code import find_reply, find_status, settle_status, subtype_of
+from service.mail.parser import MAX_READ_BYTES
+from service.mail.smtp_status import find_reply, find_status, settle_status, subtype_of
 
 
 @pytest.mark.parametrize("case", CASES.values(), ids=CASES.keys())

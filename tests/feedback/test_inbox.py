@@ -20,12 +20,12 @@ from dovecot import Dovecot
 from letters import NOW
 from processes import Process
 from running import data_directory
-from service import return_path
 from service.collect import Collector, Outcome
 from service.consequence import Consequences, SoftBounces
 from service.errors import InboxUnreachable, StoreBusy
 from service.feedback.inbox import Inbox, InboxPlace
 from service.feedback.report import Report, ReportKind
+from service.mail import return_path
 from service.metrics import Metrics
 from service.models import EventType, Status
 from service.record import Recorder

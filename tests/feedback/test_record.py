@@ -14,10 +14,11 @@ from hypothesis import strategies as st
 
 import letters
 from letters import NOW, after
-from service import addresses, settle
+from service import settle
 from service.consequence import Consequences, SoftBounces
 from service.delivery.outcome import OutcomeKind
 from service.feedback.report import Notification, Report, ReportKind
+from service.mail import addresses
 from service.metrics import Metrics
 from service.models import Event, EventType, Message, Status, Stream
 from service.record import Recorded, Recorder

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from service import addresses
-from service.addresses import AddressInvalid
+from service.mail import addresses
+from service.mail.addresses import AddressInvalid
 
 
 @pytest.mark.parametrize(

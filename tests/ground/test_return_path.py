@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service import return_path
 from service.environment import load
 from service.errors import ConfigurationError
+from service.mail import return_path
 from service.settings import Settings
 
 KEY = b"key-of-the-tests"

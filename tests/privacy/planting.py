@@ -10,9 +10,9 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from service.delivery.mime import Wire
 from service.delivery.outcome import Outcome, OutcomeKind, Transport
 from service.feedback.report import Report, ReportKind
+from service.mail.mime import Wire
 from service.models import Caller, Scope
 from service.models.requests import AttachmentRequest, SendRequest, SuppressionRequest
 from service.services import Services

@@ -8,15 +8,16 @@ import planting
 import pytest
 from planting import ADMIN, Canaries
 
-from service import addresses, purge, unsubscribe_link
+from service import purge
 from service.errors import Gone
 from service.feedback.report import Report, ReportKind
+from service.mail import addresses, unsubscribe_token
+from service.mail.unsubscribe_token import Unsubscription
 from service.models import Message, Status, Stream
 from service.models.requests import AttachmentRequest, SendRequest
 from service.purge import Due, Purger
 from service.services import Services
 from service.store import limits, privacy
-from service.unsubscribe_link import Unsubscription
 from verbs_support import Clock
 
 ANN = "ann@example.com"
@@ -124,7 +125,7 @@ def test_a_link_in_an_old_mail_still_ends_marketing(services: Services, clock: C
     [item] = services.suppressor.search(address=ANN).items
     assert (item.address, item.scope, item.event_id) == (None, "marketing", message_id)
     assert limits.find(services.database, [item.recipient_hash], Stream.TRANSACTIONAL) == {}
-    assert unsubscribe_link.read(token, key=services.unsubscriber.signing_key) == Unsubscription(
+    assert unsubscribe_token.read(token, key=services.unsubscriber.signing_key) == Unsubscription(
         addresses.pseudonym(ANN, key=services.unsubscriber.signing_key), message_id
     )
 

@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from running import Running, eventually, held, running, settings_for
-from service import addresses
+from service.mail import addresses
 from service.store import limits
 
 ROUTE = "/api/v1/email/send/batch"

@@ -10,7 +10,7 @@ from test_messages import WELCOME
 from visiting import form_token, signed_in
 
 from running import Running
-from service import inspection
+from service.mail import inspection
 
 PIXEL = b"GIF89a\x01\x00\x01\x00\x80\x00\x00\x00\x00\x00\xff\xff\xff;"
 FOREIGN_HTML = """<html><head><style>div { display: flex; position: absolute }</style></head><body>

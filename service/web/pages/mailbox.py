@@ -10,9 +10,9 @@ from litestar import Controller, Request, Response, get, post
 from litestar.params import FromPath
 from litestar.response import Redirect, ServerSentEvent
 
-from service import inspection
 from service.errors import NotFound
-from service.inspection import Inspection
+from service.mail import inspection
+from service.mail.inspection import Inspection
 from service.web.auth import services_of
 from service.web.messages import as_file
 from service.web.pages.frame import framed, has_remote_images

@@ -5,7 +5,7 @@ Stands between the rooms and the verbs: delivering and showing the raw form must
 
 from collections.abc import Sequence
 
-from service.delivery.mime import Headings, Mail, Wire, build
+from service.mail.mime import Headings, Mail, Wire, build
 from service.models import Attachment, Body, Message, Outgoing, Priority
 
 __all__ = ["Headings", "write"]

@@ -15,8 +15,8 @@ from email.utils import format_datetime
 from functools import lru_cache
 from typing import Literal
 
-from service import addresses
-from service.delivery.header_text import file_name, named_address, plain, unstructured
+from service.mail import addresses
+from service.mail.headers import file_name, named_address, plain, unstructured
 from service.models import Attachment
 
 Transfer = Literal["8bit", "quoted-printable"]
