@@ -10,11 +10,11 @@ from pathlib import Path
 
 from playwright.sync_api import Browser, Page
 
+from service.config.settings import Settings
 from service.jobs import Worker
 from service.models import Caller, Scope, Status
 from service.models.requests import SendRequest
 from service.services import Services, build
-from service.settings import Settings
 from service.web import server
 from service.web.app import create_app
 

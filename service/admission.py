@@ -7,12 +7,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from service.config.settings import Settings
 from service.errors import InvalidRequest, Problem, RenderError, TooLarge
 from service.mail import addresses, attachments
 from service.mail.addresses import Address
 from service.models import Attachment, Rendered
 from service.models.requests import MAX_RECIPIENTS, AttachmentRequest, pointer, to_json
-from service.settings import Settings
 from service.templates.template import Template
 
 

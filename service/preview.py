@@ -10,12 +10,12 @@ from datetime import datetime
 from typing import Any
 
 from service import admission
+from service.config.settings import Settings
 from service.errors import Finding, InvalidRequest, NotFound, Problem
 from service.mail import addresses
 from service.mail.mime import Mail, build
 from service.models import Rendered
 from service.revisions import state_of
-from service.settings import Settings
 from service.templates.catalogue import Catalogue
 from service.templates.template import Template
 

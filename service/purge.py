@@ -13,9 +13,9 @@ from datetime import UTC, datetime, timedelta
 import structlog
 import uuid_utils
 
+from service.config.settings import Settings
 from service.consequence import KEPT_FOR
 from service.errors import StoreBusy
-from service.settings import Settings
 from service.store import archive, claims, privacy, reported
 from service.store.database import Database, Transaction
 from service.store.privacy import Due, Step

@@ -6,12 +6,12 @@ from datetime import datetime
 
 import uuid_utils
 
+from service.config.settings import Settings
 from service.enqueue import Intake, Letter, Parcel
 from service.errors import Gone, NotFound
 from service.mail import unsubscribe_token
 from service.mail.unsubscribe_token import Unsubscription
 from service.models import Caller, NewMessage, Send, Status, Stream
-from service.settings import Settings
 from service.store import archive, history
 from service.store.database import Database
 

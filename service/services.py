@@ -9,7 +9,6 @@ from datetime import UTC, datetime
 
 import structlog
 
-from service import outside
 from service.accept import Acceptor, Drafter
 from service.access import Access
 from service.audit import Auditor
@@ -17,6 +16,9 @@ from service.browse import Browser
 from service.cancel import Canceller
 from service.collect import Collector
 from service.commits import Commits
+from service.config import secrets as outside
+from service.config.file_lock import Turns
+from service.config.settings import Settings
 from service.consequence import Consequences, SoftBounces
 from service.deliver import Deliverer, boot_clock
 from service.delivery import queue
@@ -43,7 +45,6 @@ from service.receive import Receiver
 from service.record import Recorder
 from service.resend import Resender
 from service.revisions import Revisions
-from service.settings import Settings
 from service.signin import SignIn, signing_key
 from service.standing import Standing
 from service.store.database import Database, open_database
@@ -52,7 +53,6 @@ from service.suppress import Suppressor
 from service.templates.authors import Authors
 from service.templates.catalogue import Catalogue
 from service.templates.sandbox import Budget
-from service.turns import Turns
 from service.unsubscribe import Unsubscriber
 
 #: The mailbox is for development: what is older than this many mails goes.

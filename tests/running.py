@@ -13,9 +13,9 @@ from typing import Any
 import httpx
 
 from service.cli.run import beside
+from service.config.settings import Settings
 from service.jobs import Worker
 from service.services import Services, build
-from service.settings import Settings
 from service.web import server
 from service.web.app import create_app
 

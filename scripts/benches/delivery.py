@@ -15,7 +15,7 @@ from benches.delivery_rows import accept_invoices
 from benches.delivery_servers import line, smtp_sink
 from benches.invoice import ROWS
 from benches.report import Options, Report, Row
-from service import logs
+from service.config import logs
 from service.store import history
 
 ROUNDS = 3

@@ -17,10 +17,10 @@ import sqlite_utils
 from benches.delivery_rows import queue_invoices
 from benches.invoice import MAILS
 from benches.report import Unmeasured
+from service.config.settings import Settings
 from service.deliver import COMMIT_AT, Deliverer
 from service.models import Status
 from service.services import Services, build
-from service.settings import Settings
 from service.store import history
 from service.store.database import listed
 from service.store.database.sqlite import SqliteDatabase

@@ -9,7 +9,7 @@ from pathlib import Path
 from benches.invoice import BUDGET, KEY, MAILS, values
 from benches.many import key_of, said
 from benches.report import Unmeasured
-from service import interpreter
+from service.config import runtime
 from service.templates.catalogue import Catalogue
 
 _THREADS = 4
@@ -71,7 +71,7 @@ def measure(root: Path, cache: Path, *, count: int, saves: int, rate: float) -> 
     catalogue.load()
     for number in range(count):  # Jinja becomes Python at the first rendering, which is no reload
         catalogue.current.get(key_of(number)).render(values())
-    interpreter.settle()  # as `serve` and `api` do
+    runtime.settle()  # as `serve` and `api` do
     renders = _Renders(catalogue, count, rate)
     stop = threading.Event()
     threads = [threading.Thread(target=catalogue.watch, args=(stop,))]

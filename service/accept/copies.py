@@ -6,12 +6,12 @@ from datetime import timedelta
 
 import uuid_utils
 
+from service.config.settings import Settings
 from service.mail import addresses, unsubscribe_token
 from service.mail.addresses import Address
 from service.mail.unsubscribe_token import Unsubscription
 from service.models import Attachment, NewMessage, Rendered, Send, Status, Stream
 from service.models.requests import LetterRequest, Order
-from service.settings import Settings
 from service.templates.template import Template
 
 #: How long a mail may wait where its template says nothing.

@@ -11,6 +11,7 @@ import uuid_utils
 
 from service import admission
 from service.accept.copies import LINK, Addressee, Copies, Draft, has_link
+from service.config.settings import Settings
 from service.enqueue import Letter, Parcel
 from service.errors import Conflict, InvalidRequest, NotFound, Problem, TemplateInvalid, TooLarge, TryLater
 from service.models import Attachment, Caller, Rendered, Send
@@ -24,7 +25,6 @@ from service.models.requests import (
     to_json,
 )
 from service.revisions import Revisions
-from service.settings import Settings
 from service.store import archive
 from service.store.database import Database
 from service.templates.catalogue import Catalogue

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from service import logs
+from service.config import logs
 from service.examine import Examined, examine_bounce
 
 #: Beyond this a mail says nothing more about its own fate; a file may be of any size.

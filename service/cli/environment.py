@@ -6,8 +6,8 @@ from pathlib import Path
 
 import structlog
 
-from service import environment, logs
-from service.settings import Settings
+from service.config import environment, logs
+from service.config.settings import Settings
 
 
 def read_settings() -> Settings:

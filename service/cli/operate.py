@@ -5,8 +5,8 @@ import json
 import click
 
 from service.cli.environment import read_settings
+from service.config.settings import Settings
 from service.services import build
-from service.settings import Settings
 
 
 @click.command()

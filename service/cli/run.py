@@ -10,8 +10,9 @@ import anyio.to_thread
 import click
 from litestar import Litestar
 
-from service import __version__, interpreter
+from service import __version__
 from service.cli.environment import read_settings
+from service.config import runtime
 from service.jobs import Worker
 from service.services import Services, build
 from service.web import server
@@ -78,7 +79,7 @@ def worker(smtp_port: int) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
     running = Worker(services, leaves_counts=True)
-    interpreter.settle()
+    runtime.settle()
     running.start()
     click.echo("\n".join(["The worker is up.", *_where_mail_goes(services)]), err=True)
     # A signal may reach the process through another thread; Python runs its handler when this one next wakes.
@@ -92,7 +93,7 @@ def _serve(services: Services, host: str, port: int, running: Worker | None) -> 
     listener = server.bind(host, port)
     port = listener.getsockname()[1]
     app = create_app(services, lifespan=beside(services, running))
-    interpreter.settle()
+    runtime.settle()
     up = _banner(services, host, port)
     server.run(app, listener, on_ready=lambda: click.echo(up, err=True), on_end=app.state.streams.close)
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from service.authorities import verifying_context
+from service.config.tls import verifying_context
 
 #: RFC 5321, 4.5.3.2.6: how long a server may think about a message after the final dot.
 _DOT_TIMEOUT_S = 600.0

@@ -12,13 +12,13 @@ from queue import Empty, SimpleQueue
 from time import monotonic, sleep
 from typing import cast
 
+from service.config.settings import Settings
 from service.enqueue.bell import Bell
 from service.enqueue.parcel import Parcel
 from service.enqueue.rows import store
 from service.errors import StoreBusy
 from service.metrics import Metrics
 from service.models import NewMessage
-from service.settings import Settings
 from service.store import messages
 from service.store.archive import PackedBody, Packer, PlainBody
 from service.store.database import Database

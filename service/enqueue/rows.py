@@ -4,9 +4,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, time, timedelta
 
+from service.config.settings import Rate, Settings
 from service.enqueue.parcel import Parcel
 from service.models import NewMessage, Status, Stream
-from service.settings import Rate, Settings
 from service.store import archive, limits, messages
 from service.store.archive import PackedBody
 from service.store.database import Transaction

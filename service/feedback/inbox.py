@@ -15,7 +15,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Literal
 
-from service.authorities import verifying_context
+from service.config.tls import verifying_context
 from service.errors import InboxUnreachable
 from service.mail.parser import MAX_READ_BYTES
 

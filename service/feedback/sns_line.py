@@ -16,7 +16,7 @@ from urllib.parse import urlencode
 
 from typing_extensions import override
 
-from service.authorities import verifying_context
+from service.config.tls import verifying_context
 from service.errors import NotVerified, TryLater
 from service.feedback.sns_places import CertificateUrl
 

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import structlog
 
+from service.config.file_lock import Turns
 from service.errors import (
     Conflict,
     GitError,
@@ -37,7 +38,6 @@ from service.templates.git import Author, WorkTree
 from service.templates.sandbox import Budget
 from service.templates.source import Files, read_files
 from service.templates.template import Template
-from service.turns import Turns
 
 _log = structlog.get_logger("publish")
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from running import settings_for
-from service.environment import load
+from service.config.environment import load
 from service.errors import ConfigurationError
 from service.feedback.sns_line import SnsLine
 from service.services import build

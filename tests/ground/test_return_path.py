@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.environment import load
+from service.config.environment import load
+from service.config.settings import Settings
 from service.errors import ConfigurationError
 from service.mail import return_path
-from service.settings import Settings
 
 KEY = b"key-of-the-tests"
 ID = "01932f6e-7b1c-7c3a-9f00-0123456789ab"

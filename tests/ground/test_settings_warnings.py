@@ -2,8 +2,8 @@
 
 import pytest
 
-from service.environment import weaknesses
-from service.settings import Settings
+from service.config.environment import weaknesses
+from service.config.settings import Settings
 
 
 @pytest.mark.parametrize(

@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
+from service.config.file_lock import Turns
 from service.errors import TryLater
-from service.turns import Turns
 
 HOLD = """
 import sys
 from pathlib import Path
-from service.turns import Turns
+from service.config.file_lock import Turns
 with Turns(Path(sys.argv[1])).take():
     print("held", flush=True)
     sys.stdin.read()

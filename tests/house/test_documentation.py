@@ -8,8 +8,8 @@ import pytest
 from litestar.routes import HTTPRoute
 
 from service.cli.main import main
-from service.environment import load
-from service.settings import Settings
+from service.config.environment import load
+from service.config.settings import Settings
 from service.web import health, mailbox, messages, recipients, send, suppressions, templates, unsubscribe, webhook
 from service.web.pages.routes import CONTROLLERS
 

@@ -11,11 +11,11 @@ from pathlib import Path
 
 from pydantic import SecretStr
 
+from service.config.settings import Settings
 from service.delivery.smtp import Server
 from service.errors import ConfigurationError
 from service.feedback.inbox import InboxPlace
 from service.feedback.sns_line import SnsLine
-from service.settings import Settings
 
 
 def data_directory(settings: Settings) -> Path:

@@ -19,7 +19,7 @@ from service.mail import addresses, return_path
 from service.models import Scope
 
 #: The checkout that this package lies in, so that the commands work from any folder.
-_HOME = Path(__file__).resolve().parent.parent
+_HOME = Path(__file__).resolve().parents[2]
 
 
 #: One topic of Amazon SNS, with its region; a wildcard is none.

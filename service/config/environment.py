@@ -6,8 +6,8 @@ from typing import Any
 
 from pydantic import SecretStr, ValidationError
 
+from service.config.settings import Settings
 from service.errors import ConfigurationError
-from service.settings import Settings
 
 #: 128 bits, base64.
 _GOOD_SECRET_LENGTH = 22

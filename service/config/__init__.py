@@ -1,0 +1,1 @@
+"""Settings and what they configure: environment, logs, TLS, secrets, locks and the interpreter."""
