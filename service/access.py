@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from service.models import Caller, Scope
-from service.store import keys
+from service.store import api_keys
+from service.store.api_keys import ApiKey
 from service.store.database import Database
-from service.store.keys import ApiKey
 
 #: The identity of all callers without a key.
 ANONYMOUS_ID = "anonymous"
@@ -41,12 +41,12 @@ class Access:
 
     def key(self, token: str) -> Caller | None:
         """The caller whose key this is, None for a key that is unknown or revoked."""
-        found = keys.find(self.database, token)
+        found = api_keys.find(self.database, token)
         return Caller(id=found.id, name=found.name, scopes=found.scopes) if found else None
 
     def holder(self, key_id: str) -> Caller | None:
         """The caller with this identity, None where the key is unknown or revoked."""
-        found = keys.get(self.database, key_id)
+        found = api_keys.get(self.database, key_id)
         return Caller(id=found.id, name=found.name, scopes=found.scopes) if found else None
 
     def find(self, token: str) -> Caller | None:
@@ -55,12 +55,12 @@ class Access:
 
     def create(self, name: str, scopes: Iterable[Scope], now: datetime) -> tuple[ApiKey, str]:
         """A new key and its text, which is never seen again: the store keeps a digest."""
-        return self.database.write(lambda tx: keys.create(tx, name, frozenset(scopes), now))
+        return self.database.write(lambda tx: api_keys.create(tx, name, frozenset(scopes), now))
 
     def list_keys(self) -> Sequence[ApiKey]:
         """All keys, revoked ones too."""
-        return keys.list_keys(self.database)
+        return api_keys.list_keys(self.database)
 
     def revoke(self, key_id: str, now: datetime) -> bool:
         """End a key; False where there is no active one of this id."""
-        return self.database.write(lambda tx: keys.revoke(tx, key_id, now))
+        return self.database.write(lambda tx: api_keys.revoke(tx, key_id, now))

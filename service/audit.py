@@ -12,10 +12,10 @@ from service.errors import Gone, InvalidRequest, NotFound, Problem
 from service.mail import addresses, message_builder
 from service.mail.mime import Transfer
 from service.models import Attachment, AttachmentInfo, Body, Caller, Event, Message, Scope, Status
-from service.store import history, lateness, tallies, words
+from service.store import message_queries, search_index, sla, time_series
 from service.store.database import Database
-from service.store.history import MessageQuery, Page
-from service.store.tallies import Memory, Tally
+from service.store.message_queries import MessageQuery, Page
+from service.store.time_series import Memory, Tally
 
 __all__ = ["Auditor", "Page", "Story", "Tally"]
 
@@ -63,7 +63,7 @@ class Auditor:
         Raises InvalidRequest with every wrong parameter.
         """
         problems: list[Problem] = []
-        terms = words.terms_of(text) if text is not None else []
+        terms = search_index.terms_of(text) if text is not None else []
         if text is not None and not 1 <= len(terms) <= MAX_TERMS:
             problems.append(Problem("", "text", f"text: write 1 to {MAX_TERMS} words of two characters or more"))
         query = MessageQuery(
@@ -79,18 +79,20 @@ class Auditor:
         if not problems:
             try:
                 if terms:
-                    return words.search(self.database, terms, query, limit=limit, cursor=cursor, now=self.clock())
-                return history.search(self.database, query, limit=limit, cursor=cursor, now=self.clock())
+                    return search_index.search(
+                        self.database, terms, query, limit=limit, cursor=cursor, now=self.clock()
+                    )
+                return message_queries.search(self.database, query, limit=limit, cursor=cursor, now=self.clock())
             except ValueError:
                 problems.append(Problem("", "cursor", "cursor: take it from `next` of the page before"))
         raise InvalidRequest("A parameter of this list is wrong.", problems)
 
     def searchable_up_to(self) -> datetime | None:
         """Where the index of words ends, while it is behind; None where it has everything."""
-        at = words.indexed_up_to(self.database)
+        at = search_index.indexed_up_to(self.database)
         newer = MessageQuery(since=at + timedelta(microseconds=1), until=self.clock() - NOT_BEHIND)
-        page = history.search(self.database, newer, limit=1, now=self.clock())
-        return at if page.total > words.MAX_LOOKED_THROUGH else None
+        page = message_queries.search(self.database, newer, limit=1, now=self.clock())
+        return at if page.total > search_index.MAX_LOOKED_THROUGH else None
 
     def tally(
         self,
@@ -111,23 +113,27 @@ class Auditor:
         )
         if problems:
             raise InvalidRequest("A parameter of this list is wrong.", problems)
-        return tallies.between(self.database, query, edges, now=self.clock(), memory=self.memory)
+        return time_series.between(self.database, query, edges, now=self.clock(), memory=self.memory)
 
     def late(self, *, limit: int = 50) -> list[Message]:
         """Messages of the last 30 days that broke their template's SLA, or are breaking it now; the newest first."""
         now = self.clock()
-        return lateness.late(self.database, now=now, since=now - LATE_SINCE, limit=limit)
+        return sla.late(self.database, now=now, since=now - LATE_SINCE, limit=limit)
 
     def story(self, message_id: str, caller: Caller) -> Story:
         """Raises NotFound for a message that is not there, or not this caller's."""
         message = self._get(message_id)
         if not caller.may(Scope.ADMIN) and message.caller_id != caller.id:
             raise _no_message()
-        return Story(message, history.events(self.database, message_id), history.attachments(self.database, message_id))
+        return Story(
+            message,
+            message_queries.events(self.database, message_id),
+            message_queries.attachments(self.database, message_id),
+        )
 
     def variables(self, message_id: str) -> Mapping[str, Any]:
         """What the caller said; {} once it is anonymised. Raises NotFound."""
-        found = history.variables(self.database, message_id)
+        found = message_queries.variables(self.database, message_id)
         if found is None:
             raise _no_message()
         return found
@@ -135,7 +141,7 @@ class Auditor:
     def body(self, message_id: str) -> Body:
         """The two parts as they were sent. Raises NotFound, Gone."""
         self._get(message_id)
-        body = history.body(self.database, message_id)
+        body = message_queries.body(self.database, message_id)
         if body is None:
             raise Gone("This message has been anonymised; its content is gone.")
         return body
@@ -145,7 +151,7 @@ class Auditor:
         message = self._get(message_id)
         if message.anonymised_at is not None:
             raise Gone("This message has been anonymised; its attachments are gone.")
-        found = history.attachment(self.database, message_id, n)
+        found = message_queries.attachment(self.database, message_id, n)
         if found is None:
             raise NotFound(f"This message has no attachment {n}; they count from 0.")
         return found
@@ -154,13 +160,13 @@ class Auditor:
         """The bytes that went over the wire, or that would go (RFC 5322). Raises NotFound, Gone."""
         message = self._get(message_id)
         body = self.body(message_id)
-        infos = history.attachments(self.database, message_id)
+        infos = message_queries.attachments(self.database, message_id)
         files = [self.attachment(message_id, info.n) for info in infos]
         transfer: Transfer = "8bit" if message.transfer_encoding == "8bit" else "quoted-printable"
         return message_builder.write(message, body, files).encode(transfer)
 
     def _get(self, message_id: str) -> Message:
-        message = history.get(self.database, message_id, now=self.clock())
+        message = message_queries.get(self.database, message_id, now=self.clock())
         if message is None:
             raise _no_message()
         return message

@@ -6,9 +6,9 @@ from typing import Any
 
 from service.errors import NotFound
 from service.revisions import state_of
-from service.store import archive
-from service.store.archive import Revision
+from service.store import revisions
 from service.store.database import Database
+from service.store.revisions import Revision
 from service.templates.authors import Authors
 from service.templates.catalogue import Catalogue, Entry
 from service.templates.sandbox import Budget
@@ -58,7 +58,7 @@ class Browser:
         Raises NotFound for a key that neither is nor was.
         """
         current = self._current(key)
-        kept = archive.versions(self.database, key)
+        kept = revisions.versions(self.database, key)
         if current is None and not kept:
             raise NotFound(f"There is no template {key!r}, and no mail was ever sent with it.")
         items = [_kept(revision, current) for revision in kept]
@@ -70,9 +70,9 @@ class Browser:
         """The latest revision of a version: the current one, or what last sent with it. Raises NotFound."""
         current = self._current(key)
         if current is not None and current.manifest.version == number:
-            kept = archive.revision(self.database, current.revision)
+            kept = revisions.revision(self.database, current.revision)
             return (_kept(kept, current) if kept else _unsent(current)) | _described(current)
-        found = archive.latest_revision_of(self.database, key, number) if 0 < number <= MAX_VERSION else None
+        found = revisions.latest_revision_of(self.database, key, number) if 0 < number <= MAX_VERSION else None
         if found is None:
             raise NotFound(f"The template {key!r} has no version {number}, or no mail was ever sent with it.")
         return _kept(found, current) | _described(Template.from_archive(found.archive, budget=self.budget))
@@ -82,7 +82,7 @@ class Browser:
         current = self._current(key)
         if current is not None and current.revision == name:
             return current
-        found = archive.revision(self.database, name)
+        found = revisions.revision(self.database, name)
         if found is None or found.key != key:
             raise NotFound(f"The template {key!r} has no such revision, or no mail was ever sent with it.")
         return Template.from_archive(found.archive, budget=self.budget)
@@ -96,7 +96,7 @@ class Browser:
         known = self.authors.of(key, template.commit) if template else None
         if known is not None and known.updated_by is not None:
             return {"created_by": known.created_by, "updated_by": known.updated_by}
-        revision, created_by, updated_by = archive.current_authors(self.database, key) or (None, None, None)
+        revision, created_by, updated_by = revisions.current_authors(self.database, key) or (None, None, None)
         is_that = template is not None and template.revision == revision
         return {"created_by": created_by, "updated_by": updated_by if is_that else None}
 

@@ -6,7 +6,7 @@ from datetime import datetime
 
 from service.errors import Conflict, NotFound
 from service.models import Caller, Event, EventType, Message, Status
-from service.store import history, limits, timeline
+from service.store import message_queries, suppressions, transitions
 from service.store.database import Database, Transaction
 
 
@@ -26,9 +26,9 @@ class Canceller:
 
         def work(tx: Transaction) -> Message:
             event = Event(EventType.CANCELLED, now, "api", f"Cancelled by {caller.name}.")
-            if timeline.transition(tx, message_id, Status.CANCELLED, event):
-                limits.release_slot(tx, message_id)
-            message = history.get(tx, message_id, now=now)
+            if transitions.transition(tx, message_id, Status.CANCELLED, event):
+                suppressions.release_slot(tx, message_id)
+            message = message_queries.get(tx, message_id, now=now)
             if message is None:
                 raise NotFound("There is no such message.")
             if message.status is not Status.CANCELLED:

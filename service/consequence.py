@@ -22,10 +22,10 @@ from service.delivery.outcome import clean
 from service.feedback.report import Report, ReportKind
 from service.mail import addresses
 from service.models import Event, EventType, Status, Stream
-from service.store import limits, reported, timeline
+from service.store import feedback, suppressions, transitions
 from service.store.database import Transaction
-from service.store.limits import Suppression
-from service.store.reported import Reported
+from service.store.feedback import Reported
+from service.store.suppressions import Suppression
 
 #: How long a report waits for the commit that names its message. The commit follows the server's reply at once, but
 #: for a database that is away; a day outlasts that.
@@ -87,14 +87,14 @@ class Consequences:
             return set()
         named = {n: one.provider_id for n, one in enumerate(reports) if one.provider_id and one.our_id is None}
         times = Counter(named.values())
-        found = reported.find_named(tx, times)
+        found = feedback.find_named(tx, times)
         events: dict[str, Event] = {}
         places: dict[str, int] = {}
         for n, name in named.items():
             about = found.get(name, ())
             if len(about) == 1 and times[name] == 1 and self._is_plain(reports[n], about[0]):
                 events[about[0].id], places[about[0].id] = _event(reports[n]), n
-        return {places[message_id] for message_id in timeline.deliver_all(tx, events)}
+        return {places[message_id] for message_id in transitions.deliver_all(tx, events)}
 
     def _is_plain(self, report: Report, message: Reported) -> bool:
         is_first = message.status is Status.SENT and message.delivered_at is None and message.bounce_type is None
@@ -102,11 +102,11 @@ class Consequences:
         return is_first and is_in_clear and report.kind is ReportKind.DELIVERED and self._is_for(report, message)
 
     def _apply(self, tx: Transaction, report: Report) -> Effect:
-        found = reported.find(tx, our_id=report.our_id, provider_id=report.provider_id, message_id=report.message_id)
+        found = feedback.find(tx, our_id=report.our_id, provider_id=report.provider_id, message_id=report.message_id)
         if not found:
             if report.provider_id is None:
                 return Effect.IGNORED
-            reported.keep_early(tx, report.provider_id, _as_json(report), now=self._clock())
+            feedback.keep_early(tx, report.provider_id, _as_json(report), now=self._clock())
             return Effect.KEPT
         # A provider may list everybody at a domain, and a name may be taken twice: it is about whom we wrote to.
         about = found if report.our_id is not None else [one for one in found if self._is_for(report, one)]
@@ -114,17 +114,17 @@ class Consequences:
 
     def apply_early(self, tx: Transaction, provider_ids: Collection[str]) -> int:
         """Does what was said about these messages before we knew their names; how many reports that were."""
-        return self._apply_kept(tx, reported.take_early(tx, provider_ids))
+        return self._apply_kept(tx, feedback.take_early(tx, provider_ids))
 
     def sweep(self, tx: Transaction, *, since: datetime | None = None) -> int:
         """The same for whatever has come since then and has its message by now; and ends the wait of what is old.
 
         On PostgreSQL a report and the commit of its message may pass each other unseen.
         """
-        reported.drop_early(tx, now=self._clock(), kept_for=KEPT_FOR)
-        return self._apply_kept(tx, reported.take_matching(tx, since=since))
+        feedback.drop_early(tx, now=self._clock(), kept_for=KEPT_FOR)
+        return self._apply_kept(tx, feedback.take_matching(tx, since=since))
 
-    def _apply_kept(self, tx: Transaction, kept: Sequence[reported.Early]) -> int:
+    def _apply_kept(self, tx: Transaction, kept: Sequence[feedback.Early]) -> int:
         self.apply_all(tx, [msgspec.convert(json.loads(early.report), Report) for early in kept])
         return len(kept)
 
@@ -146,13 +146,13 @@ class Consequences:
             # Anonymised: what is told from here on must not name the person again.
             report = replace(report, recipient=None, provider_id=None, diagnostic=None)
         event = _event(report)
-        if (message.id, event) in reported.told(tx, [message.id]):
+        if (message.id, event) in feedback.told(tx, [message.id]):
             return Effect.KNOWN
         facts = _facts(message, report, event.detail or "")
         to = _STATES.get(report.kind)
-        if to is None or not timeline.transition(tx, message.id, to, event, changes=facts | _cleared(message, to)):
-            timeline.add_event(tx, message.id, event)
-            reported.note(tx, message.id, _lasting(message, facts, to))
+        if to is None or not transitions.transition(tx, message.id, to, event, changes=facts | _cleared(message, to)):
+            transitions.add_event(tx, message.id, event)
+            feedback.note(tx, message.id, _lasting(message, facts, to))
         self._suppress(tx, message, report)
         return Effect.APPLIED
 
@@ -179,7 +179,7 @@ class Consequences:
             event_id=message.id,
             detail=detail,
         )
-        if limits.add(tx, suppression):
+        if suppressions.add(tx, suppression):
             _log.info("suppressed", message=message.id, scope=scope, reason=reason, source=report.source)
 
     def _bounces_too_often(self, tx: Transaction, message: Reported, report: Report) -> bool:
@@ -187,7 +187,7 @@ class Consequences:
         if report.bounce_type != "temporary":
             return False
         span = timedelta(days=self._soft.days)
-        times = reported.temporary_bounces(tx, message.recipient_hash, since=report.at - span, until=report.at + span)
+        times = feedback.temporary_bounces(tx, message.recipient_hash, since=report.at - span, until=report.at + span)
         last = self._soft.count - 1
         return any(times[n + last] - times[n] < span for n in range(len(times) - last))
 

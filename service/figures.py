@@ -13,9 +13,9 @@ from datetime import datetime, timedelta
 import structlog
 
 from service.errors import EmailServiceError
-from service.store import template_figures
+from service.store import template_stats
 from service.store.database import Database
-from service.store.template_figures import Figure
+from service.store.template_stats import Figure
 
 PERIOD = timedelta(days=30)
 #: A count is good for this many times what it took.
@@ -69,7 +69,7 @@ class Figures:
     def _count(self) -> None:
         began, now = self._stopwatch(), self._clock()
         try:
-            found = template_figures.since(self._database, since=now - PERIOD, now=now)
+            found = template_stats.since(self._database, since=now - PERIOD, now=now)
         except EmailServiceError as error:
             _log.warning("figures_not_counted", exc_info=error)
         else:

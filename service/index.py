@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from service.store import words
+from service.store import search_index
 from service.store.database import Database, Transaction
 
 #: Some milliseconds of the writer.
@@ -38,4 +38,4 @@ class Indexer:
 
 
 def _step(tx: Transaction, before: datetime) -> int:
-    return words.index_step(tx, before=before, limit=STEP_MESSAGES)
+    return search_index.index_step(tx, before=before, limit=STEP_MESSAGES)

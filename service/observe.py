@@ -22,7 +22,7 @@ from prometheus_client.registry import Collector
 from service.delivery.outcome import Transport
 from service.errors import StoreBusy
 from service.metrics import Metrics
-from service.store import claims, figures, lateness
+from service.store import figures, leases, sla
 from service.store.database import Database
 from service.templates.catalogue import Catalogue
 
@@ -135,12 +135,12 @@ class Observer:
         }
         yield _gauge("queued", "Messages that wait, scheduled ones included.", waiting, "priority", "kind")
         yield _gauge("sending", "Messages that workers hold.", {(): figures.sending(self.database)})
-        due_at = claims.next_due_at(self.database)
+        due_at = leases.next_due_at(self.database)
         late_s = max((now - due_at).total_seconds(), 0.0) if due_at else 0.0
         yield _gauge("oldest_due_seconds", "How long the oldest message that is due waits.", {(): late_s})
         recent = {(status.value,): count for status, count in figures.recent(self.database, now=now).items()}
         yield _gauge("recent", "Messages accepted within the last hour, by what became of them.", recent, "status")
-        kept = lateness.kept_since(self.database, now=now, since=now - timedelta(days=1))
+        kept = sla.kept_since(self.database, now=now, since=now - timedelta(days=1))
         promised = {(one.template_key,): one.promised for one in kept}
         late = {(one.template_key,): one.late for one in kept}
         yield _gauge("sla_promised", "Messages with an SLA that were due in the last day.", promised, "template")

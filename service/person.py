@@ -16,9 +16,10 @@ import uuid_utils
 from service.errors import InvalidRequest, Problem, StoreBusy
 from service.mail import addresses
 from service.models import AttachmentInfo, Body, Caller, Event, EventType, Message, Status
-from service.store import archive, history, limits, privacy, reported, timeline
+from service.store import feedback, message_queries, retention, revisions, transitions
+from service.store import suppressions as limits
 from service.store.database import Database, Transaction
-from service.store.limits import Suppression
+from service.store.suppressions import Suppression
 
 #: Messages of one transaction.
 STEP_MESSAGES = 50
@@ -105,10 +106,10 @@ class Persons:
         self.database.write(lambda tx: self._begin(tx, purge_id, recipient_hash, caller, now, suppresses=suppresses))
         cancelled = anonymised = 0
         files: set[str] = set()
-        ids = privacy.ids_of(self.database, recipient_hash)
+        ids = retention.ids_of(self.database, recipient_hash)
         for start in range(0, len(ids), STEP_MESSAGES):
             batch = ids[start : start + STEP_MESSAGES]
-            files |= set(privacy.files_of(self.database, batch))
+            files |= set(retention.files_of(self.database, batch))
             step = self.database.write(lambda tx, batch=batch: self._step(tx, purge_id, batch, now))  # type: ignore[misc]
             cancelled, anonymised = cancelled + step[0], anonymised + step[1]
         emptied = self.database.write(lambda tx: self._forget_words(tx, purge_id, recipient_hash))
@@ -130,7 +131,7 @@ class Persons:
     def _begin(
         self, tx: Transaction, purge_id: str, recipient_hash: str, caller: Caller, now: datetime, *, suppresses: bool
     ) -> None:
-        privacy.begin_purge(tx, purge_id, source="erasure", now=now)
+        retention.begin_purge(tx, purge_id, source="erasure", now=now)
         if suppresses:
             suppression = Suppression(
                 id=str(uuid_utils.uuid7()),
@@ -148,19 +149,19 @@ class Persons:
         """How many were cancelled, and how many anonymised."""
         cancelled = 0
         for message_id in ids:
-            if timeline.transition(tx, message_id, Status.CANCELLED, Event(EventType.CANCELLED, now, "erasure")):
+            if transitions.transition(tx, message_id, Status.CANCELLED, Event(EventType.CANCELLED, now, "erasure")):
                 limits.release_slot(tx, message_id)
                 cancelled += 1
-        done = privacy.anonymise(tx, ids, now=now, source="erasure")
-        privacy.count_purged(tx, purge_id, "anonymised", len(done))
+        done = retention.anonymise(tx, ids, now=now, source="erasure")
+        retention.count_purged(tx, purge_id, "anonymised", len(done))
         return cancelled, len(done)
 
     def _forget_words(self, tx: Transaction, purge_id: str, recipient_hash: str) -> int:
         """What suppressions and reports without a message say about this person; how many suppressions that were."""
-        early = [one.id for one in reported.early_reports(tx) if self._is_about(one.report, recipient_hash)]
-        reported.forget_early(tx, early)
-        emptied = privacy.empty_suppressions_of(tx, recipient_hash)
-        privacy.count_purged(tx, purge_id, "anonymised", emptied + len(early))
+        early = [one.id for one in feedback.early_reports(tx) if self._is_about(one.report, recipient_hash)]
+        feedback.forget_early(tx, early)
+        emptied = retention.empty_suppressions_of(tx, recipient_hash)
+        retention.count_purged(tx, purge_id, "anonymised", emptied + len(early))
         return emptied
 
     def _sweep(self, purge_id: str, digests: Sequence[str], now: datetime) -> tuple[int, int]:
@@ -170,13 +171,13 @@ class Persons:
             batch = digests[start : start + STEP_FILES]
 
             def work(tx: Transaction, batch: Sequence[str] = batch) -> int:
-                found = archive.sweep_blobs(tx, batch, now=now)
-                privacy.count_purged(tx, purge_id, "deleted", found)
+                found = revisions.sweep_blobs(tx, batch, now=now)
+                retention.count_purged(tx, purge_id, "deleted", found)
                 return found
 
             deleted += self.database.write(work)
-        of_any_age = now + archive.ORPHAN_AGE + timedelta(seconds=1)
-        waiting = set(archive.orphans(self.database, now=of_any_age)) & set(digests)
+        of_any_age = now + revisions.ORPHAN_AGE + timedelta(seconds=1)
+        waiting = set(revisions.orphans(self.database, now=of_any_age)) & set(digests)
         return deleted, len(waiting)
 
     def _is_about(self, report: str, recipient_hash: str) -> bool:
@@ -189,7 +190,7 @@ class Persons:
     def _scrub(self) -> bool:
         now = self.clock()
         try:
-            return privacy.scrub(self.database, began_at=now, now=now)
+            return retention.scrub(self.database, began_at=now, now=now)
         except StoreBusy as error:
             _log.warning("store_busy", task="scrub", reason=str(error))
             return False
@@ -198,16 +199,16 @@ class Persons:
         for message in self._messages(recipient_hash):
             yield Written(
                 message=message,
-                variables=history.variables(self.database, message.id) or {},
-                body=history.body(self.database, message.id),
-                events=history.events(self.database, message.id),
-                attachments=history.attachments(self.database, message.id),
+                variables=message_queries.variables(self.database, message.id) or {},
+                body=message_queries.body(self.database, message.id),
+                events=message_queries.events(self.database, message.id),
+                attachments=message_queries.attachments(self.database, message.id),
             )
 
     def _messages(self, recipient_hash: str) -> Iterator[Message]:
         now = self.clock()
-        for message_id in privacy.ids_of(self.database, recipient_hash):
-            if message := history.get(self.database, message_id, now=now):
+        for message_id in retention.ids_of(self.database, recipient_hash):
+            if message := message_queries.get(self.database, message_id, now=now):
                 yield message
 
     def _suppressions(self, recipient_hash: str) -> Sequence[Suppression]:

@@ -16,9 +16,9 @@ import uuid_utils
 from service.config.settings import Settings
 from service.consequence import KEPT_FOR
 from service.errors import StoreBusy
-from service.store import archive, claims, privacy, reported
+from service.store import feedback, leases, retention, revisions
 from service.store.database import Database, Transaction
-from service.store.privacy import Due, Step
+from service.store.retention import Due, Step
 
 __all__ = ["Due", "Purged", "Purger"]
 
@@ -69,15 +69,15 @@ class Purger:
     def due(self) -> Due:
         """How much a purge would change now; nothing is changed."""
         anonymise_before, delete_before = self._terms()
-        return privacy.count_due(self.database, anonymise_before=anonymise_before, delete_before=delete_before)
+        return retention.count_due(self.database, anonymise_before=anonymise_before, delete_before=delete_before)
 
     def is_time(self) -> bool:
         """Whether the daily purge should begin now. A clock that leapt ahead must not empty the database: then no."""
         now = self.clock()
-        last, seen = privacy.last_purge_at(self.database), privacy.last_sign_of_life_at(self.database)
+        last, seen = retention.last_purge_at(self.database), retention.last_sign_of_life_at(self.database)
         if seen is not None and now - seen > DOUBTFUL_SILENCE:
             _log.warning("clock_may_be_wrong", silent_days=(now - seen).days)
-            self.database.write(lambda tx: privacy.begin_purge(tx, _new_id(), source="retention", now=now))
+            self.database.write(lambda tx: retention.begin_purge(tx, _new_id(), source="retention", now=now))
             return False
         pause = now - last if last is not None else MAX_PAUSE
         is_night = now.astimezone(self.settings.timezone).hour == NIGHT_HOUR
@@ -101,22 +101,22 @@ class Purger:
         work.begin(now)
         work.expire(now)
         work.walk(
-            lambda tx, since: privacy.delete_older(tx, before=delete_before, limit=STEP_MESSAGES, since=since),
+            lambda tx, since: retention.delete_older(tx, before=delete_before, limit=STEP_MESSAGES, since=since),
             "messages_deleted",
         )
         work.walk(
-            lambda tx, since: privacy.anonymise_older(
+            lambda tx, since: retention.anonymise_older(
                 tx, before=anonymise_before, now=now, limit=STEP_MESSAGES, since=since
             ),
             "messages_anonymised",
         )
         work.repeat(
-            lambda tx: privacy.empty_suppressions(tx, before=anonymise_before, limit=STEP_ROWS),
+            lambda tx: retention.empty_suppressions(tx, before=anonymise_before, limit=STEP_ROWS),
             "suppressions_anonymised",
         )
-        work.repeat(lambda tx: privacy.delete_ended(tx, before=delete_before, limit=STEP_ROWS), "rows_deleted")
-        work.repeat(lambda tx: reported.drop_early(tx, now=now, kept_for=KEPT_FOR), "rows_deleted")
-        work.repeat(lambda tx: privacy.forget_keys(tx, now=now, limit=STEP_ROWS), "keys_forgotten")
+        work.repeat(lambda tx: retention.delete_ended(tx, before=delete_before, limit=STEP_ROWS), "rows_deleted")
+        work.repeat(lambda tx: feedback.drop_early(tx, now=now, kept_for=KEPT_FOR), "rows_deleted")
+        work.repeat(lambda tx: retention.forget_keys(tx, now=now, limit=STEP_ROWS), "keys_forgotten")
         work.sweep(now)
         return work.end(rewrites=rewrites)
 
@@ -124,7 +124,7 @@ class Purger:
         """Makes unreadable on the disk what purges have deleted; False where that must be tried again."""
         now = self.clock()
         try:
-            return privacy.scrub(self.database, began_at=now, now=now, rewrites=rewrites)
+            return retention.scrub(self.database, began_at=now, now=now, rewrites=rewrites)
         except StoreBusy as error:
             _log.warning("store_busy", task="scrub", reason=str(error))
             return False
@@ -149,11 +149,11 @@ class _Work:
         self._done = Purged()
 
     def begin(self, now: datetime) -> None:
-        self._of.database.write(lambda tx: privacy.begin_purge(tx, self._id, source="retention", now=now))
+        self._of.database.write(lambda tx: retention.begin_purge(tx, self._id, source="retention", now=now))
 
     def expire(self, now: datetime) -> None:
         """What waits, and may not leave any more: where no worker runs, nobody else has noticed."""
-        while not self._stop.is_set() and self._of.database.write(lambda tx: claims.expire(tx, now)):
+        while not self._stop.is_set() and self._of.database.write(lambda tx: leases.expire(tx, now)):
             self._of.rest(MAX_REST_S)
 
     def walk(self, step: Callable[[Transaction, datetime], Step], counted: str) -> None:
@@ -176,16 +176,16 @@ class _Work:
 
     def sweep(self, now: datetime) -> None:
         """What attachments held that nothing refers to any more."""
-        orphans = archive.orphans(self._of.database, now=now)
+        orphans = revisions.orphans(self._of.database, now=now)
         while orphans and not self._stop.is_set():
             batch, orphans = orphans[:STEP_BLOBS], orphans[STEP_BLOBS:]
-            self._write(lambda tx, batch=batch: archive.sweep_blobs(tx, batch, now=now), "files_deleted")  # type: ignore[misc]
+            self._write(lambda tx, batch=batch: revisions.sweep_blobs(tx, batch, now=now), "files_deleted")  # type: ignore[misc]
 
     def end(self, *, rewrites: bool) -> Purged:
         done = replace(self._done, is_finished=not self._stop.is_set())
         if done.is_finished:
             # Also what an earlier purge had no time for, or what was too large for it.
-            is_needed = rewrites or privacy.is_unscrubbed(self._of.database) or done != Purged(is_finished=True)
+            is_needed = rewrites or retention.is_unscrubbed(self._of.database) or done != Purged(is_finished=True)
             done = replace(done, is_scrubbed=self._of.scrub(rewrites=rewrites) if is_needed else True)
         _log.info(
             "purged",
@@ -206,7 +206,7 @@ class _Work:
             found = step(tx)
             if found:
                 is_anonymised = counted.endswith(("anonymised", "forgotten"))
-                privacy.count_purged(tx, self._id, "anonymised" if is_anonymised else "deleted", found)
+                retention.count_purged(tx, self._id, "anonymised" if is_anonymised else "deleted", found)
             return found
 
         began_s = time.perf_counter()

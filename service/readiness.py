@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from service.delivery.outcome import Transport
 from service.errors import StoreBusy
-from service.store import claims, lateness, privacy
+from service.store import leases, retention, sla
 from service.store.database import Database
 from service.templates.catalogue import Catalogue
 
@@ -39,18 +39,18 @@ class Readiness:
         paused_s = self.transport.paused_for_s()
         details: dict[str, Any] = {"broken_templates": broken, "smtp_paused_s": round(max(paused_s, 0), 1)}
         try:
-            due_at = claims.next_due_at(self.database)
+            due_at = leases.next_due_at(self.database)
         except StoreBusy as error:
             return Report("unavailable", details | {"database": str(error)})
         late_s = max((self.clock() - due_at).total_seconds(), 0) if due_at else 0
         details["sla_24h"] = {
             item.template_key: {"promised": item.promised, "late": item.late}
-            for item in lateness.kept_since(self.database, now=self.clock(), since=self.clock() - timedelta(days=1))
+            for item in sla.kept_since(self.database, now=self.clock(), since=self.clock() - timedelta(days=1))
         }
         details["oldest_due_s"] = round(late_s, 1)
-        last = privacy.last_purge_at(self.database)
+        last = retention.last_purge_at(self.database)
         details["purge"] = {
             "last_at": last.isoformat() if last else None,
-            "is_scrubbed": not privacy.is_unscrubbed(self.database),
+            "is_scrubbed": not retention.is_unscrubbed(self.database),
         }
         return Report("degraded" if broken or paused_s > 0 else "ready", details)

@@ -12,7 +12,7 @@ from service.errors import Gone, NotFound
 from service.mail import unsubscribe_token
 from service.mail.unsubscribe_token import Unsubscription
 from service.models import Caller, NewMessage, Send, Status, Stream
-from service.store import archive, history
+from service.store import message_queries, revisions
 from service.store.database import Database
 
 
@@ -33,15 +33,15 @@ class Resender:
         Raises NotFound, Gone for an anonymised message, StoreBusy.
         """
         now = self.clock()
-        old = history.get(self.database, message_id, now=now)
+        old = message_queries.get(self.database, message_id, now=now)
         if old is None:
             raise NotFound("There is no such message.")
-        body = history.body(self.database, message_id)
-        revision = archive.revision(self.database, old.template_revision)
+        body = message_queries.body(self.database, message_id)
+        revision = revisions.revision(self.database, old.template_revision)
         if old.anonymised_at is not None or body is None or revision is None:
             raise Gone("This message has been anonymised; there is nothing left to send again.")
-        infos = history.attachments(self.database, message_id)
-        files = [history.attachment(self.database, message_id, info.n) for info in infos]
+        infos = message_queries.attachments(self.database, message_id)
+        files = [message_queries.attachment(self.database, message_id, info.n) for info in infos]
         send = Send(
             id=str(uuid_utils.uuid7()),
             caller_id=caller.id,

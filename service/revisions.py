@@ -7,7 +7,7 @@ import hashlib
 import threading
 from datetime import datetime
 
-from service.store.archive import CurrentTemplate, Revision
+from service.store.revisions import CurrentTemplate, Revision
 from service.templates.authors import Authors, Authorship
 from service.templates.catalogue import Entry
 from service.templates.template import Template

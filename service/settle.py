@@ -12,7 +12,7 @@ from typing import Any
 from service.delivery.outcome import Outcome, OutcomeKind
 from service.delivery.pauses import backoff_s
 from service.models import Event, EventType, Message, Outgoing, Status, Stream
-from service.store import claims, limits, timeline
+from service.store import leases, suppressions, transitions
 from service.store.database import Transaction
 
 _SOURCE = "worker"
@@ -38,7 +38,7 @@ def record_all(tx: Transaction, results: Sequence[Result], *, owner: str, chance
     for result in results:
         if result.outcome.kind is OutcomeKind.SENT and result.outcome.tried and result.outcome.wire_sha256:
             plain.setdefault(result.message.id, result)
-    done = timeline.send_all(tx, [_as_sent(result) for result in plain.values()], owner=owner)
+    done = transitions.send_all(tx, [_as_sent(result) for result in plain.values()], owner=owner)
     for result in results:
         if result.message.id not in done or plain[result.message.id] is not result:
             record(tx, result, owner=owner, chance=chance)
@@ -48,16 +48,16 @@ def record(tx: Transaction, result: Result, *, owner: str, chance: Random) -> No
     """Write what a try came to. The state of a row that this owner holds no more stays as it is."""
     message, outcome, now = result.message, result.outcome, result.ended_at
     if not outcome.tried:
-        claims.hand_back(tx, message.id, owner=owner)
+        leases.hand_back(tx, message.id, owner=owner)
         return
-    if result.is_perhaps_known and timeline.knows(tx, message.id, _attempted(result)):
+    if result.is_perhaps_known and transitions.knows(tx, message.id, _attempted(result)):
         return
-    timeline.add_event(tx, message.id, _attempted(result))
+    transitions.add_event(tx, message.id, _attempted(result))
     # An ambiguous end counts too: a server that never answers the dot would else get the same mail for ever.
     counts = outcome.answered or outcome.kind is OutcomeKind.AMBIGUOUS
     noted = _noted(message, outcome, counts=counts)
     if outcome.kind is OutcomeKind.AMBIGUOUS:
-        timeline.add_event(tx, message.id, _event(EventType.AMBIGUOUS, now, outcome))
+        transitions.add_event(tx, message.id, _event(EventType.AMBIGUOUS, now, outcome))
     match outcome.kind:
         case OutcomeKind.SENT:
             _sent(tx, message, outcome, noted, now, owner)
@@ -67,7 +67,7 @@ def record(tx: Transaction, result: Result, *, owner: str, chance: Random) -> No
             noted |= {"bounce_type": "permanent", "bounce_subtype": outcome.bounce_subtype}
             _end(tx, message, Status.BOUNCED, EventType.BOUNCED, outcome, noted, now, owner)
             if outcome.bounce_subtype == "NoEmail":  # a full mailbox, or a block list, may be another's tomorrow
-                limits.suppress_recipient_of(tx, message.id, reason="bounce", source=_SOURCE, now=now)
+                suppressions.suppress_recipient_of(tx, message.id, reason="bounce", source=_SOURCE, now=now)
         case OutcomeKind.FAILED:
             _end(tx, message, Status.FAILED, EventType.FAILED, outcome, noted, now, owner)
         case _:
@@ -77,14 +77,14 @@ def record(tx: Transaction, result: Result, *, owner: str, chance: Random) -> No
 def fail(tx: Transaction, message_id: str, detail: str, *, owner: str, now: datetime) -> None:
     """End a message that no try can help."""
     event = Event(EventType.FAILED, now, _SOURCE, detail)
-    if timeline.transition(tx, message_id, Status.FAILED, event, owner=owner, changes={"error_message": detail}):
-        limits.release_slot(tx, message_id)
+    if transitions.transition(tx, message_id, Status.FAILED, event, owner=owner, changes={"error_message": detail}):
+        suppressions.release_slot(tx, message_id)
 
 
-def _as_sent(result: Result) -> timeline.Sent:
+def _as_sent(result: Result) -> transitions.Sent:
     message, outcome, now = result.message, result.outcome, result.ended_at
     changes = _noted(message, outcome, counts=outcome.answered) | _said(outcome, now)
-    return timeline.Sent(message.id, changes, (_attempted(result), _event(EventType.SENT, now, outcome)))
+    return transitions.Sent(message.id, changes, (_attempted(result), _event(EventType.SENT, now, outcome)))
 
 
 def _noted(message: Message | Outgoing, outcome: Outcome, *, counts: bool) -> dict[str, Any]:
@@ -108,8 +108,8 @@ def _sent(
     """Where feedback has overtaken us its state stands, and when we sent is noted all the same."""
     changes = noted | _said(outcome, now) | {"error_message": None}
     event = _event(EventType.SENT, now, outcome)
-    if not timeline.transition(tx, message.id, Status.SENT, event, owner=owner, changes=changes):
-        timeline.note_sent(tx, message.id, event, changes)
+    if not transitions.transition(tx, message.id, Status.SENT, event, owner=owner, changes=changes):
+        transitions.note_sent(tx, message.id, event, changes)
 
 
 def _again(
@@ -135,7 +135,7 @@ def _again(
     next_at = now + timedelta(seconds=pause_s)
     changes = noted | {"next_attempt_at": next_at, "error_message": outcome.detail, "smtp_reply": outcome.reply}
     event = _event(EventType.DEFERRED, now, outcome, f"{outcome.detail} Next try at {next_at:%Y-%m-%d %H:%M:%S} UTC.")
-    timeline.transition(tx, message.id, Status.QUEUED, event, owner=owner, changes=changes)
+    transitions.transition(tx, message.id, Status.QUEUED, event, owner=owner, changes=changes)
 
 
 def _end(
@@ -150,8 +150,8 @@ def _end(
 ) -> None:
     """A final state without acceptance gives the recipient's slot back."""
     changes = noted | {"error_message": outcome.detail, "smtp_reply": outcome.reply}
-    if timeline.transition(tx, message.id, status, _event(kind, now, outcome), owner=owner, changes=changes):
-        limits.release_slot(tx, message.id)
+    if transitions.transition(tx, message.id, status, _event(kind, now, outcome), owner=owner, changes=changes):
+        suppressions.release_slot(tx, message.id)
 
 
 def _event(kind: EventType, at: datetime, outcome: Outcome, detail: str | None = None) -> Event:

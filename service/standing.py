@@ -7,11 +7,11 @@ from typing import Literal
 
 from service.delivery.outcome import Transport
 from service.models import Message, Priority
-from service.store import lateness
-from service.store import standing as figures
+from service.store import queue_stats as figures
+from service.store import sla
 from service.store.database import Database
-from service.store.lateness import Service
-from service.store.standing import Waiting
+from service.store.queue_stats import Waiting
+from service.store.sla import Service
 from service.templates.catalogue import Catalogue
 
 __all__ = ["Alarm", "Look", "Service", "Standing", "Waiting"]
@@ -80,7 +80,7 @@ class Standing:
         bad = figures.ended_badly_since(self.database, now - A_DAY)
         bad_share = bad / today if today else 0.0
         waiting = figures.waiting(self.database, now=now)
-        services = lateness.kept_since(self.database, now=now, since=now - A_DAY)
+        services = sla.kept_since(self.database, now=now, since=now - A_DAY)
         paused_s = max(self.transport.paused_for_s(), 0.0)
         return Look(
             at=now,
@@ -91,7 +91,7 @@ class Standing:
             is_today_capped=today >= figures.MAX_RECENT,
             bad_share=bad_share,
             services=services,
-            late=lateness.late(self.database, now=now, since=now - A_DAY, limit=_SHOWN_LATE),
+            late=sla.late(self.database, now=now, since=now - A_DAY, limit=_SHOWN_LATE),
             paused_s=paused_s,
             broken=broken,
             templates=len(entries),

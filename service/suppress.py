@@ -15,9 +15,9 @@ from service.errors import InvalidRequest, NotFound, Problem
 from service.mail import addresses
 from service.models import Caller
 from service.models.requests import SuppressionRequest
-from service.store import limits
+from service.store import suppressions
 from service.store.database import Database, Transaction
-from service.store.limits import Suppression, SuppressionPage
+from service.store.suppressions import Suppression, SuppressionPage
 from service.suppression_file import Line
 
 __all__ = ["Imported", "Suppression", "SuppressionPage", "Suppressor", "reason_of"]
@@ -70,9 +70,9 @@ class Suppressor:
         )
 
         def work(tx: Transaction) -> tuple[Suppression, bool]:
-            if limits.add(tx, wanted):
+            if suppressions.add(tx, wanted):
                 return wanted, True
-            found = limits.active(tx, wanted.recipient_hash, wanted.scope)
+            found = suppressions.active(tx, wanted.recipient_hash, wanted.scope)
             return found or wanted, False
 
         return self.database.write(work)
@@ -82,8 +82,8 @@ class Suppressor:
         now = self.clock()
 
         def work(tx: Transaction) -> Suppression:
-            limits.lift(tx, suppression_id, by=caller.name, now=now, reason=reason)
-            found = limits.get(tx, suppression_id)
+            suppressions.lift(tx, suppression_id, by=caller.name, now=now, reason=reason)
+            found = suppressions.get(tx, suppression_id)
             if found is None:
                 raise NotFound("There is no such suppression.")
             return found
@@ -99,7 +99,7 @@ class Suppressor:
 
     def get(self, suppression_id: str) -> Suppression:
         """One, lifted or not. Raises NotFound."""
-        found = limits.get(self.database, suppression_id)
+        found = suppressions.get(self.database, suppression_id)
         if found is None:
             raise NotFound("There is no such suppression.")
         return found
@@ -128,7 +128,7 @@ class Suppressor:
             problems.append(Problem("", "limit", f"limit: write a number from 1 to {MAX_PAGE}"))
         if not problems:
             try:
-                return limits.list_page(
+                return suppressions.list_page(
                     self.database, limit=limit, cursor=cursor, recipient_hash=recipient_hash, scope=scope, lifted=lifted
                 )
             except ValueError:
@@ -139,7 +139,7 @@ class Suppressor:
         """All that holds now, newest first."""
         cursor = None
         while True:
-            page = limits.list_page(self.database, limit=MAX_PAGE, cursor=cursor)
+            page = suppressions.list_page(self.database, limit=MAX_PAGE, cursor=cursor)
             yield from page.items
             if (cursor := page.next) is None:
                 return
@@ -150,7 +150,7 @@ class Suppressor:
         added = 0
         for start in range(0, len(lines), _LINES_AT_ONCE):
             batch = [self._of_line(line, caller, source, now) for line in lines[start : start + _LINES_AT_ONCE]]
-            added += self.database.write(lambda tx, batch=batch: sum(limits.add(tx, one) for one in batch))  # type: ignore[misc]
+            added += self.database.write(lambda tx, batch=batch: sum(suppressions.add(tx, one) for one in batch))  # type: ignore[misc]
         return Imported(added, len(lines) - added)
 
     def _of_line(self, line: Line, caller: Caller, source: str, now: datetime) -> Suppression:

@@ -14,9 +14,9 @@ from service.errors import NotFound
 from service.mail import unsubscribe_token
 from service.mail.unsubscribe_token import TokenForged, Unsubscription
 from service.models import Stream
-from service.store import history, limits
+from service.store import message_queries, suppressions
 from service.store.database import Database, Transaction
-from service.store.limits import Suppression
+from service.store.suppressions import Suppression
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +30,7 @@ class Unsubscriber:
     def state(self, token: str) -> Literal["subscribed", "unsubscribed"]:
         """Whether marketing still goes to whom this link was sent. Raises NotFound for a link that is not ours."""
         who = self._read(token)
-        found = limits.find(self.database, [who.recipient_hash], Stream.MARKETING)
+        found = suppressions.find(self.database, [who.recipient_hash], Stream.MARKETING)
         return "unsubscribed" if found else "subscribed"
 
     def unsubscribe(self, token: str) -> None:
@@ -41,7 +41,7 @@ class Unsubscriber:
         who, now = self._read(token), self.clock()
 
         def work(tx: Transaction) -> None:
-            message = history.get(tx, who.message_id, now=now)
+            message = message_queries.get(tx, who.message_id, now=now)
             knows = message is not None and message.anonymised_at is None
             suppression = Suppression(
                 id=str(uuid_utils.uuid7()),
@@ -53,7 +53,7 @@ class Unsubscriber:
                 since=now,
                 event_id=who.message_id,
             )
-            limits.add(tx, suppression)
+            suppressions.add(tx, suppression)
 
         self.database.write(work)
 

@@ -8,9 +8,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from service.models import Attachment, Event, EventType, NewMessage, Priority, Send, Status, Stream
-from service.store import archive, claims, history, messages
-from service.store.archive import Revision
+from service.store import leases, message_queries, messages, revisions
 from service.store.database import Database
+from service.store.revisions import Revision
 
 NOW = datetime(2026, 2, 21, 14, 30, 0, 123456, tzinfo=UTC)
 HTML = "<p>Votre facture n° 42 est prête ✓ 😀</p>" * 50
@@ -83,9 +83,9 @@ def attachment(data: bytes = b"%PDF-1.4 ...", filename: str = "invoice.pdf") -> 
 
 def store(database: Database, *copies: NewMessage, send: Send) -> list[str]:
     """Stores as the verbs do: blobs first, then revision, send and messages in one transaction."""
-    packed = [(copy, archive.pack(copy.html, copy.text, dictionary=DICTIONARY)) for copy in copies]
-    archive.save_blobs(database, [file for copy in copies for file in copy.attachments], now=NOW)
-    database.write(lambda tx: (archive.save_revision(tx, REVISION), messages.add(tx, send, packed)))
+    packed = [(copy, revisions.pack(copy.html, copy.text, dictionary=DICTIONARY)) for copy in copies]
+    revisions.save_blobs(database, [file for copy in copies for file in copy.attachments], now=NOW)
+    database.write(lambda tx: (revisions.save_revision(tx, REVISION), messages.add(tx, send, packed)))
     return [copy.id for copy in copies]
 
 
@@ -96,14 +96,14 @@ def store_one(database: Database, **fields: Any) -> str:
 
 
 def claim(database: Database, *, owner: str = "worker", now: datetime = NOW, limit: int = 50) -> list[str]:
-    return database.write(lambda tx: claims.claim(tx, owner=owner, now=now, lease_s=30, limit=limit))
+    return database.write(lambda tx: leases.claim(tx, owner=owner, now=now, lease_s=30, limit=limit))
 
 
 def status(database: Database, message_id: str) -> Status:
-    found = history.get(database, message_id, now=NOW)
+    found = message_queries.get(database, message_id, now=NOW)
     assert found is not None
     return found.status
 
 
 def timeline(database: Database, message_id: str) -> list[str]:
-    return [event.type.value for event in history.events(database, message_id)]
+    return [event.type.value for event in message_queries.events(database, message_id)]

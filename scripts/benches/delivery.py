@@ -16,7 +16,7 @@ from benches.delivery_servers import line, smtp_sink
 from benches.invoice import ROWS
 from benches.report import Options, Report, Row
 from service.config import logs
-from service.store import history
+from service.store import message_queries
 
 ROUNDS = 3
 MAILS = 3_000
@@ -122,7 +122,7 @@ def _peers(port: int, count: int, ours: float) -> list[Row]:
     mail = {"subject": "Facture INV-2026-0001", "html": "", "text": ""}
     with service(port) as services:
         (one,) = accept_invoices(services, 1)
-        body = history.body(services.database, one)
+        body = message_queries.body(services.database, one)
         if body is not None:
             mail |= {"html": body.html, "text": body.text}
     return [

@@ -21,7 +21,7 @@ from service.config.settings import Settings
 from service.deliver import COMMIT_AT, Deliverer
 from service.models import Status
 from service.services import Services, build
-from service.store import history
+from service.store import message_queries
 from service.store.database import listed
 from service.store.database.sqlite import SqliteDatabase
 
@@ -124,7 +124,7 @@ def drain(services: Services, count: int, *, commit_at: int = COMMIT_AT, slow_di
     rate = _rate(count, began_s, began_cpu_s)
     if database is not services.database:
         database.close()
-    waiting = history.count_by_status(services.database)
+    waiting = message_queries.count_by_status(services.database)
     if waiting[Status.QUEUED] or waiting[Status.SENDING]:
         raise Unmeasured(f"not everything was sent: {waiting}")
     return rate
@@ -137,7 +137,7 @@ def growth_bytes(services: Services, count: int) -> float:
 
     def look() -> None:
         while not ended.wait(0.5):
-            left = history.count_by_status(services.database)
+            left = message_queries.count_by_status(services.database)
             done = count - min(left[Status.QUEUED] + left[Status.SENDING], count)
             if done > count * 0.2:
                 looks.append((done, resident_bytes(os.getpid())))

@@ -22,7 +22,7 @@ from benches.invoice import KEY
 from benches.many_messages import Filled, fill
 from benches.report import Options, Report, Row
 from service.services import Services
-from service.store import words
+from service.store import search_index
 from service.store.database import Transaction
 from service.web import server
 from service.web.app import create_app
@@ -110,7 +110,7 @@ def _index(services: Services) -> None:
     """
     now = services.clock()
     services.database.write(_begin_at_the_newest)
-    while services.database.write(lambda tx: words.index_step(tx, before=now, limit=_STEP)):
+    while services.database.write(lambda tx: search_index.index_step(tx, before=now, limit=_STEP)):
         pass
 
 

@@ -19,7 +19,7 @@ from benches.report import Options, Report, Row
 from benches.timing import Contest, timed
 from service.models import Caller, Scope
 from service.services import Services
-from service.store import claims
+from service.store import leases
 
 FEW, MANY = 1_000, 1_000_000
 #: "As fast" allows for the levels that a larger tree has: two more, of some microseconds each.
@@ -79,7 +79,7 @@ def _pass(services: Services, number: int) -> None:
     """Through the indexes of what is due, beside all that has left."""
     accept_invoices(services, 1)
     now = services.clock()
-    services.database.write(lambda tx: claims.claim(tx, owner=f"bench{number}", now=now, lease_s=30, limit=50))
+    services.database.write(lambda tx: leases.claim(tx, owner=f"bench{number}", now=now, lease_s=30, limit=50))
 
 
 def _row(name: str, few_s: float, many_s: float, many: int) -> Row:

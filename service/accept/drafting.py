@@ -25,7 +25,7 @@ from service.models.requests import (
     to_json,
 )
 from service.revisions import Revisions
-from service.store import archive
+from service.store import revisions as archive
 from service.store.database import Database
 from service.templates.catalogue import Catalogue
 from service.templates.sandbox import Budget

@@ -13,7 +13,7 @@ from service.deliver.means import COMMIT_AT, LEASE_S, STEP_S, Means, boot_clock
 from service.delivery.outcome import Transport
 from service.metrics import Metrics
 from service.pace import Pace
-from service.store import claims
+from service.store import leases
 from service.store.database import Database, Transaction
 
 #: A look for what dead workers left, and for what has waited too long.
@@ -69,7 +69,7 @@ class Deliverer:
         self.tidy()
         if self.means.transport.paused_for_s() > 0:
             return 0
-        due_at = claims.next_due_at(self.means.database)
+        due_at = leases.next_due_at(self.means.database)
         if due_at is None or due_at > self.means.clock():
             return 0
         return Drain(self.means, self.tidy, stop, wake or threading.Event()).run()
@@ -89,7 +89,7 @@ class Deliverer:
 
         def work(tx: Transaction) -> tuple[int, int]:
             self.means.consequences.sweep(tx, since=since)
-            return claims.sweep(tx, now=now, latest=latest), claims.expire(tx, now)
+            return leases.sweep(tx, now=now, latest=latest), leases.expire(tx, now)
 
         swept, expired = self.means.database.write(work)
         self._has_swept_early = True

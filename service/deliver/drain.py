@@ -16,7 +16,7 @@ from service.deliver.sender import Held, Sender
 from service.errors import StoreBusy
 from service.models import Priority
 from service.settle import Result
-from service.store import claims
+from service.store import leases
 from service.store.database import Transaction
 
 #: How often a drain looks for leases that want renewing.
@@ -125,11 +125,11 @@ class Drain:
             settle.record_all(tx, results, owner=owner, chance=self._means.chance)
             self._means.consequences.apply_early(tx, named)
             for message_id in back_ids:
-                claims.hand_back(tx, message_id, owner=owner)
-            renewed = claims.renew(tx, [held.id for held in old], owner=owner, now=now, lease_s=LEASE_S)
+                leases.hand_back(tx, message_id, owner=owner)
+            renewed = leases.renew(tx, [held.id for held in old], owner=owner, now=now, lease_s=LEASE_S)
             if room <= 0:
                 return renewed, []
-            return renewed, claims.claim(
+            return renewed, leases.claim(
                 tx, owner=owner, now=now, lease_s=LEASE_S, limit=room, order=order, tried_first=tried_first
             )
 
@@ -169,7 +169,7 @@ class Drain:
             return
         now, boot_s = self._means.clock(), self._means.boot()
         try:
-            loaded = claims.load_claimed(
+            loaded = leases.load_claimed(
                 self._means.database, ids, on_corrupt=self._sender.fail_corrupt, unpackers=self._means.unpackers
             )
         except StoreBusy as error:

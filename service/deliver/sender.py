@@ -13,7 +13,7 @@ from service.errors import ArchiveCorrupt, StoreBusy
 from service.mail import message_builder
 from service.models import Claimed, Stream
 from service.settle import Result
-from service.store import claims
+from service.store import leases
 
 _log = structlog.get_logger("deliver")
 
@@ -83,7 +83,7 @@ class Sender:
         now = self._means.clock()
         try:
             return held.id in self._means.database.write(
-                lambda tx: claims.renew(tx, [held.id], owner=self._means.owner, now=now, lease_s=LEASE_S)
+                lambda tx: leases.renew(tx, [held.id], owner=self._means.owner, now=now, lease_s=LEASE_S)
             )
         except StoreBusy as error:
             # Nobody can say: it is handed back untried, and comes again.
@@ -93,7 +93,7 @@ class Sender:
     def _note_data(self, held: Held) -> None:
         """For marketing a lost mail is better than a second one: the moment before the dot is committed first."""
         now = self._means.clock()
-        self._means.database.write(lambda tx: claims.note_data_started(tx, held.id, owner=self._means.owner, now=now))
+        self._means.database.write(lambda tx: leases.note_data_started(tx, held.id, owner=self._means.owner, now=now))
 
     def fail_corrupt(self, message_id: str, error: ArchiveCorrupt) -> None:
         """What can't be read back as it was accepted must not be sent."""

@@ -20,8 +20,8 @@ from service.errors import StoreBusy
 from service.metrics import Metrics
 from service.models import NewMessage
 from service.store import messages
-from service.store.archive import PackedBody, Packer, PlainBody
 from service.store.database import Database
+from service.store.revisions import PackedBody, Packer, PlainBody
 
 #: Mails that may wait for their commit, at 5,000 a second one second of waiting. While so many do, who comes is told to
 #: come again; a batch may overshoot it by its own length.

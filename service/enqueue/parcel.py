@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from service.models import NewMessage, Send
-from service.store.archive import PlainBody, Revision
+from service.store.revisions import PlainBody, Revision
 
 
 @dataclass(frozen=True, slots=True)

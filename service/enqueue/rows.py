@@ -7,10 +7,10 @@ from datetime import UTC, datetime, time, timedelta
 from service.config.settings import Rate, Settings
 from service.enqueue.parcel import Parcel
 from service.models import NewMessage, Status, Stream
-from service.store import archive, limits, messages
-from service.store.archive import PackedBody
+from service.store import messages, revisions, suppressions
 from service.store.database import Transaction
-from service.store.limits import Suppression
+from service.store.revisions import PackedBody
+from service.store.suppressions import Suppression
 
 
 def store(
@@ -20,10 +20,10 @@ def store(
     taken = messages.add_sends(tx, [parcel.send for parcel, _ in parcels])
     fresh = [(parcel, bodies) for parcel, bodies in parcels if parcel.send.id not in taken]
     for revision in {parcel.revision.revision: parcel.revision for parcel, _ in fresh}.values():
-        archive.save_revision(tx, revision)
+        revisions.save_revision(tx, revision)
     copies = [copy for parcel, _ in fresh for copy in parcel.copies]
     suppressed = {
-        stream: limits.find(tx, {copy.recipient_hash for copy in copies if copy.stream is stream}, stream)
+        stream: suppressions.find(tx, {copy.recipient_hash for copy in copies if copy.stream is stream}, stream)
         for stream in {copy.stream for copy in copies}
     }
     # Slots are claimed in the order of the hashes, so that two transactions never wait for each other.
@@ -52,7 +52,7 @@ def _decide(tx: Transaction, copy: NewMessage, suppressed: Mapping[str, Suppress
     if rate.count is None:
         return copy
     start = period_start(copy.next_attempt_at, rate, settings)
-    if limits.claim_slot(tx, copy.recipient_hash, start, rate.count, copy.id, stream=copy.stream):
+    if suppressions.claim_slot(tx, copy.recipient_hash, start, rate.count, copy.id, stream=copy.stream):
         return copy
     return replace(copy, status=Status.RATE_LIMITED, status_reason=f"Over the limit of {rate}.")
 

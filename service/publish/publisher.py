@@ -28,7 +28,7 @@ from service.models import Caller
 from service.models.requests import PublishRequest
 from service.publish.request import changed_files, changes_of, problem_at
 from service.revisions import Revisions, state_of
-from service.store import archive
+from service.store import revisions as archive
 from service.store.database import Database
 from service.templates import folder
 from service.templates.catalogue import Catalogue, Entry

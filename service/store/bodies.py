@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from service.errors import ArchiveCorrupt
 from service.models import Body
-from service.store.codec import PackedBody, Unpacker
+from service.store.body_codec import PackedBody, Unpacker
 from service.store.database import Reader, listed
 from service.store.database.contract import Row
 

@@ -13,9 +13,9 @@ import msgspec
 
 from service.errors import StoreError
 from service.models import Event, EventType, NewMessage, Priority, Send, Status
-from service.store.archive import PackedBody
 from service.store.database import Reader, Transaction
-from service.store.timeline import event_row
+from service.store.revisions import PackedBody
+from service.store.transitions import event_row
 
 #: How long an idempotency key holds; after that it may be used anew.
 IDEMPOTENCY_WINDOW = timedelta(hours=24)

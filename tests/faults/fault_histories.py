@@ -13,9 +13,9 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from service import settle
 from service.delivery.outcome import OutcomeKind, Phase
 from service.models import Event, EventType, Priority, Status, Stream
-from service.store import claims, history, limits, timeline
+from service.store import leases, message_queries, suppressions, transitions
 from service.store.database import Database, Transaction
-from service.store.limits import Suppression
+from service.store.suppressions import Suppression
 from verbs_support import outcome
 
 _LEASE_S = 30
@@ -51,7 +51,7 @@ class Histories(RuleBasedStateMachine):
         return id_, self.models[id_]
 
     def message(self, id_: str) -> Any:
-        found = history.get(self.database, id_, now=self.now)
+        found = message_queries.get(self.database, id_, now=self.now)
         assert found is not None
         return found
 
@@ -73,7 +73,7 @@ class Histories(RuleBasedStateMachine):
 
     @rule(owner=st.sampled_from(_OWNERS), limit=st.integers(1, _MOST))
     def claim(self, owner: str, limit: int) -> None:
-        got = self.write(lambda tx: claims.claim(tx, owner=owner, now=self.now, lease_s=_LEASE_S, limit=limit))
+        got = self.write(lambda tx: leases.claim(tx, owner=owner, now=self.now, lease_s=_LEASE_S, limit=limit))
         assert len(got) == len(set(got)) <= limit
         due = {id_ for id_, model in self.models.items() if self.is_due(model)}
         wanted = {id_ for id_ in due if self.models[id_].hash not in self.suppressed}
@@ -139,7 +139,7 @@ class Histories(RuleBasedStateMachine):
     def renew(self, data: st.DataObject) -> None:
         owner = data.draw(st.sampled_from([owner for owner in _OWNERS if self.hands[owner]]))
         hand = self.hands[owner]
-        kept = self.write(lambda tx: claims.renew(tx, hand, owner=owner, now=self.now, lease_s=_LEASE_S))
+        kept = self.write(lambda tx: leases.renew(tx, hand, owner=owner, now=self.now, lease_s=_LEASE_S))
         assert kept == {id_ for id_ in hand if self.models[id_].owner == owner}
         for id_ in kept:
             self.models[id_].lease_until = self.now + timedelta(seconds=_LEASE_S)
@@ -149,7 +149,7 @@ class Histories(RuleBasedStateMachine):
     def come_to_the_dot(self, data: st.DataObject) -> None:
         owner = data.draw(st.sampled_from([owner for owner in _OWNERS if self.hands[owner]]))
         id_, model = self.pick(data, self.hands[owner])
-        noted = self.write(lambda tx: claims.note_data_started(tx, id_, owner=owner, now=self.now))
+        noted = self.write(lambda tx: leases.note_data_started(tx, id_, owner=owner, now=self.now))
         assert noted == (model.owner == owner)
         model.data_started = model.data_started or noted
 
@@ -206,7 +206,7 @@ class Histories(RuleBasedStateMachine):
             for id_, model in self.models.items()
             if model.status is Status.SENDING and model.lease_until < self.now
         }
-        assert self.write(lambda tx: claims.sweep(tx, now=self.now, lapses_max=_LAPSES_MAX)) == len(lapsed)
+        assert self.write(lambda tx: leases.sweep(tx, now=self.now, lapses_max=_LAPSES_MAX)) == len(lapsed)
         for model in lapsed.values():
             if model.stream is Stream.MARKETING and model.data_started:
                 model.to(Status.SENT)
@@ -218,7 +218,7 @@ class Histories(RuleBasedStateMachine):
     @rule()
     def expire(self) -> None:
         late = [one for one in self.models.values() if one.status is Status.QUEUED and one.expires_at <= self.now]
-        assert self.write(lambda tx: claims.expire(tx, self.now)) == len(late)
+        assert self.write(lambda tx: leases.expire(tx, self.now)) == len(late)
         for model in late:
             model.to(Status.FAILED)
 
@@ -230,7 +230,7 @@ class Histories(RuleBasedStateMachine):
     def hear(self, id_: str, says: Status) -> None:
         model = self.models[id_]
         event = Event(FEEDBACK[says], self.now, "ses")
-        happened = self.write(lambda tx: timeline.transition(tx, id_, says, event))
+        happened = self.write(lambda tx: transitions.transition(tx, id_, says, event))
         assert happened == model.may(says)
         if happened:
             model.to(says)
@@ -240,7 +240,7 @@ class Histories(RuleBasedStateMachine):
     def cancel(self, data: st.DataObject) -> None:
         id_, model = self.pick(data)
         event = Event(EventType.CANCELLED, self.now, "admin")
-        happened = self.write(lambda tx: timeline.transition(tx, id_, Status.CANCELLED, event))
+        happened = self.write(lambda tx: transitions.transition(tx, id_, Status.CANCELLED, event))
         assert happened == (model.status is Status.QUEUED)
         if happened:
             model.to(Status.CANCELLED)
@@ -250,7 +250,7 @@ class Histories(RuleBasedStateMachine):
     def suppress(self, data: st.DataObject) -> None:
         _, model = self.pick(data)
         entry = Suppression(f"s-{model.hash}", None, model.hash, "all", "hard bounce", "test", self.now)
-        assert self.write(lambda tx: limits.add(tx, entry)) == (model.hash not in self.suppressed)
+        assert self.write(lambda tx: suppressions.add(tx, entry)) == (model.hash not in self.suppressed)
         self.suppressed.add(model.hash)
 
     @rule(seconds=st.sampled_from([1, 29, 31, 310, 1_250]))
@@ -261,7 +261,7 @@ class Histories(RuleBasedStateMachine):
         return model.status is Status.QUEUED and model.due_at <= self.now < model.expires_at
 
     def events(self, id_: str) -> list[str]:
-        return [event.type.value for event in history.events(self.database, id_)]
+        return [event.type.value for event in message_queries.events(self.database, id_)]
 
     @invariant()
     def rows_are_what_the_model_says(self) -> None:

@@ -7,9 +7,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from service.models import NewMessage, Priority, Send, Status, Stream
-from service.store import archive, codec, messages
-from service.store.archive import Revision
+from service.store import body_codec, messages, revisions
 from service.store.database import Database, listed
+from service.store.revisions import Revision
 
 NOW = datetime(2026, 2, 21, 14, 30, tzinfo=UTC)
 _REVISION = Revision("f" * 64, "onboarding_welcome", 1, None, False, b"{}", None, NOW)
@@ -22,10 +22,10 @@ def add_messages(database: Database, count: int, **fields: Any) -> list[str]:
     at = fields.get("created_at", NOW)
     send = Send(f"send-{n:06}", "caller", "Caller", _REVISION.key, 1, _REVISION.revision, at)
     copies = [replace(_message(send, n, position), **fields) for position in range(count)]
-    packed = codec.pack("<p>html</p>", "text", dictionary=None)
+    packed = body_codec.pack("<p>html</p>", "text", dictionary=None)
 
     def work(tx: Any) -> None:
-        archive.save_revision(tx, _REVISION)
+        revisions.save_revision(tx, _REVISION)
         messages.add(tx, send, [(copy, packed) for copy in copies])
 
     database.write(work)

@@ -12,7 +12,7 @@ from typing import TypeVar
 import pytest
 from fault_rows import NOW, add_messages, statuses
 
-from service.store import claims
+from service.store import leases
 from service.store.database import Database, open_database
 from service.store.migrations import migrate
 
@@ -52,7 +52,7 @@ def test_no_row_is_claimed_twice_by_many_workers(databases: list[Database]) -> N
 
     def claim_all(n: int, database: Database) -> list[str]:
         mine: list[str] = []
-        while got := database.write(lambda tx: claims.claim(tx, owner=f"worker-{n}", now=NOW, lease_s=30, limit=7)):
+        while got := database.write(lambda tx: leases.claim(tx, owner=f"worker-{n}", now=NOW, lease_s=30, limit=7)):
             mine += got
         return mine
 
@@ -62,11 +62,11 @@ def test_no_row_is_claimed_twice_by_many_workers(databases: list[Database]) -> N
 
 def test_two_sweeps_at_once_take_each_row_back_once(databases: list[Database]) -> None:
     ids = add_messages(databases[0], 300)
-    databases[0].write(lambda tx: claims.claim(tx, owner="dead", now=NOW, lease_s=30, limit=1_000))
+    databases[0].write(lambda tx: leases.claim(tx, owner="dead", now=NOW, lease_s=30, limit=1_000))
 
     def sweep_all(_: int, database: Database) -> int:
         swept = 0
-        while taken := database.write(lambda tx: claims.sweep(tx, now=_LATER)):
+        while taken := database.write(lambda tx: leases.sweep(tx, now=_LATER)):
             swept += taken
         return swept
 
@@ -79,16 +79,16 @@ def test_two_sweeps_at_once_take_each_row_back_once(databases: list[Database]) -
 
 def test_sweeps_claims_and_renewals_at_once_leave_each_row_with_one_owner(databases: list[Database]) -> None:
     ids = add_messages(databases[0], 200)
-    databases[0].write(lambda tx: claims.claim(tx, owner="dead", now=NOW, lease_s=30, limit=1_000))
+    databases[0].write(lambda tx: leases.claim(tx, owner="dead", now=NOW, lease_s=30, limit=1_000))
 
     def work(n: int, database: Database) -> set[str]:
         if n == 0:  # the one that seemed dead wakes up
-            return database.write(lambda tx: claims.renew(tx, ids, owner="dead", now=_LATER, lease_s=30))
+            return database.write(lambda tx: leases.renew(tx, ids, owner="dead", now=_LATER, lease_s=30))
         mine: set[str] = set()
         for _ in range(10):
-            database.write(lambda tx: claims.sweep(tx, now=_LATER))
+            database.write(lambda tx: leases.sweep(tx, now=_LATER))
             mine |= set(
-                database.write(lambda tx: claims.claim(tx, owner=f"worker-{n}", now=_LATER, lease_s=30, limit=20))
+                database.write(lambda tx: leases.claim(tx, owner=f"worker-{n}", now=_LATER, lease_s=30, limit=20))
             )
         return mine
 

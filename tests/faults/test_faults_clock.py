@@ -10,7 +10,7 @@ from fault_worker import NewWorker, TwoClocks
 
 from service.models import Status
 from service.services import Services
-from service.store import claims
+from service.store import leases
 from verbs_support import ScriptedTransport
 
 HOUR = 3_600.0
@@ -74,7 +74,7 @@ def test_what_a_worker_held_that_died_before_the_clock_was_set_comes_back(
     two, wire = new_worker()
     [message_id] = accept(one, "a@example.com")
     drain_until = clocks()
-    one.database.write(lambda tx: claims.claim(tx, owner="dead", now=drain_until, lease_s=30, limit=10))
+    one.database.write(lambda tx: leases.claim(tx, owner="dead", now=drain_until, lease_s=30, limit=10))
     drain(two)
     clocks.set(seconds=set_by_s)
     drain(two)

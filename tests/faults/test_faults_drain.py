@@ -11,7 +11,7 @@ from fault_worker import NewWorker, TwoClocks
 from service.delivery.outcome import OutcomeKind
 from service.errors import StoreBusy
 from service.models import Status
-from service.store import claims
+from service.store import leases
 from verbs_support import outcome
 
 
@@ -19,7 +19,7 @@ def test_a_drain_that_never_ends_takes_back_what_died_beside_it(new_worker: NewW
     one, wire = new_worker()
     drain(one)
     [orphan] = accept(one, "orphan@example.com")
-    one.database.write(lambda tx: claims.claim(tx, owner="dead", now=clocks(), lease_s=30, limit=10))
+    one.database.write(lambda tx: leases.claim(tx, owner="dead", now=clocks(), lease_s=30, limit=10))
     backlog = [f"b{n}@example.com" for n in range(120)]
     accept(one, *backlog)
     wire.before_answer = lambda: clocks.passes(0.7)
@@ -35,7 +35,7 @@ def test_a_database_that_goes_away_between_claim_and_reading_costs_no_second_mai
 ) -> None:
     one, wire = new_worker()
     ids = accept(one, *[f"m{n}@example.com" for n in range(60)])
-    load: Callable[..., list[Any]] = claims.load_claimed
+    load: Callable[..., list[Any]] = leases.load_claimed
     reads = 0
 
     def away_at_times(reader: Any, wanted: Collection[str], **more: Any) -> list[Any]:
@@ -45,7 +45,7 @@ def test_a_database_that_goes_away_between_claim_and_reading_costs_no_second_mai
             raise StoreBusy("away")
         return load(reader, wanted, **more)
 
-    monkeypatch.setattr(claims, "load_claimed", away_at_times)
+    monkeypatch.setattr(leases, "load_claimed", away_at_times)
     while drain(one):  # what was handed back last waits for the next drain
         pass
     assert reads > 1
@@ -59,7 +59,7 @@ def test_a_database_that_is_away_when_the_row_is_asked_for_costs_no_lapsed_lease
     one, wire = new_worker()
     [message_id] = accept(one, "a@example.com")
     wire.before_conversation = lambda: clocks.passes(21)  # the row itself is asked
-    renew: Callable[..., set[str]] = claims.renew
+    renew: Callable[..., set[str]] = leases.renew
     asked = 0
 
     def away_once(tx: Any, wanted: Collection[str], **more: Any) -> set[str]:
@@ -70,7 +70,7 @@ def test_a_database_that_is_away_when_the_row_is_asked_for_costs_no_lapsed_lease
                 raise StoreBusy("away")
         return renew(tx, wanted, **more)
 
-    monkeypatch.setattr(claims, "renew", away_once)
+    monkeypatch.setattr(leases, "renew", away_once)
     drain(one)
     assert wire.sent == []
     drain(one)

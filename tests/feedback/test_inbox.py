@@ -29,7 +29,7 @@ from service.mail import return_path
 from service.metrics import Metrics
 from service.models import EventType, Status
 from service.record import Recorder
-from service.store import history, inbox_positions
+from service.store import inbox_positions, message_queries
 from service.store.database import Database
 
 KEY = b"key-of-the-tests"
@@ -157,7 +157,7 @@ def test_what_is_not_signed_changes_nothing(dovecot: Dovecot, place: InboxPlace,
     reader = Reader(place, database)
     reader.record = recorder_of(database).record
     assert reader.look() == {Outcome.IGNORED: len(paths) - 1, Outcome.REPORTED: 1}
-    found = history.get(database, mine, now=NOW)
+    found = message_queries.get(database, mine, now=NOW)
     assert found is not None
     assert (found.status, found.bounce_type) == (Status.QUEUED, None)
     assert database.read("SELECT id FROM suppressions") == []
@@ -276,10 +276,10 @@ def test_a_mail_whose_position_was_lost_has_its_effect_once(
     for _ in range(3):
         assert reader.look() == {Outcome.REPORTED: 1}
         database.write(lambda tx: tx.execute("DELETE FROM inbox_positions"))
-    found = history.get(database, mine, now=NOW)
+    found = message_queries.get(database, mine, now=NOW)
     assert found is not None
     assert found.status is Status.BOUNCED
-    assert [event.type for event in history.events(database, mine)].count(EventType.BOUNCED) == 1
+    assert [event.type for event in message_queries.events(database, mine)].count(EventType.BOUNCED) == 1
     assert len(database.read("SELECT id FROM suppressions")) == 1
 
 

@@ -22,7 +22,8 @@ from service.mail import addresses
 from service.metrics import Metrics
 from service.models import Event, EventType, Message, Status, Stream
 from service.record import Recorded, Recorder
-from service.store import history, limits, timeline
+from service.store import message_queries, transitions
+from service.store import suppressions as limits
 from service.store.database import Database
 from verbs_support import outcome
 
@@ -66,7 +67,7 @@ def commit(database: Database, message_id: str, *, provider_id: str = SES_ID, at
 
 
 def message_of(database: Database, message_id: str) -> Message:
-    found = history.get(database, message_id, now=NOW)
+    found = message_queries.get(database, message_id, now=NOW)
     assert found is not None
     return found
 
@@ -88,7 +89,7 @@ def suppressions(database: Database) -> set[tuple[str | None, str]]:
 def state(database: Database, message_id: str) -> tuple[object, ...]:
     """All that may depend on what was said."""
     message = message_of(database, message_id)
-    events = Counter((event.type, event.at, event.detail) for event in history.events(database, message_id))
+    events = Counter((event.type, event.at, event.detail) for event in message_queries.events(database, message_id))
     noted = (message.sent_at, message.delivered_at, message.bounce_type, message.bounce_subtype)
     early = len(database.read("SELECT id FROM feedback_early"))
     return message.status, *noted, message.error_message, events, early, suppressions(database)
@@ -407,7 +408,9 @@ def test_what_a_worker_gave_up_may_still_have_arrived(database: Database) -> Non
     message_id = store(database, message_id="1@rgz.bj")
     failed = Event(EventType.FAILED, NOW, "worker", "No answer.")
     database.write(
-        lambda tx: timeline.transition(tx, message_id, Status.FAILED, failed, changes={"error_message": "No answer."})
+        lambda tx: transitions.transition(
+            tx, message_id, Status.FAILED, failed, changes={"error_message": "No answer."}
+        )
     )
     recorder_of(database).record("n1", "sns", [report(ReportKind.DELIVERED, after(9), message_id="1@rgz.bj")])
     told = message_of(database, message_id)

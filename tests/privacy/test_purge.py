@@ -17,7 +17,7 @@ from service.models import Message, Status, Stream
 from service.models.requests import AttachmentRequest, SendRequest
 from service.purge import Due, Purger
 from service.services import Services
-from service.store import limits, privacy
+from service.store import retention, suppressions
 from verbs_support import Clock
 
 ANN = "ann@example.com"
@@ -124,7 +124,7 @@ def test_a_link_in_an_old_mail_still_ends_marketing(services: Services, clock: C
     services.unsubscriber.unsubscribe(token)
     [item] = services.suppressor.search(address=ANN).items
     assert (item.address, item.scope, item.event_id) == (None, "marketing", message_id)
-    assert limits.find(services.database, [item.recipient_hash], Stream.TRANSACTIONAL) == {}
+    assert suppressions.find(services.database, [item.recipient_hash], Stream.TRANSACTIONAL) == {}
     assert unsubscribe_token.read(token, key=services.unsubscriber.signing_key) == Unsubscription(
         addresses.pseudonym(ANN, key=services.unsubscriber.signing_key), message_id
     )
@@ -177,11 +177,11 @@ def test_a_purge_goes_in_small_steps_tells_of_each_and_can_be_stopped(
     stopped = services.purger.purge(stop=stop, told=listen)
     assert (stopped.messages_anonymised, stopped.is_finished, stopped.is_scrubbed) == (6, False, False)
     assert told[:2] == [3, 6]
-    assert privacy.is_unscrubbed(services.database)
+    assert retention.is_unscrubbed(services.database)
     assert services.readiness.report().details["purge"] == {"last_at": clock().isoformat(), "is_scrubbed": False}
     finished = services.purger.purge()
     assert (finished.messages_anonymised, finished.is_finished, finished.is_scrubbed) == (2, True, True)
-    assert not privacy.is_unscrubbed(services.database)
+    assert not retention.is_unscrubbed(services.database)
 
 
 def test_sending_and_accepting_go_on_while_a_purge_does(
@@ -267,14 +267,14 @@ def test_a_purge_looks_through_what_is_in_clear_alone(services: Services, clock:
     params = {"before": clock(), "since": clock() - timedelta(days=9), "limit": 50}
     database = services.database
     if database.dialect == "sqlite":
-        plan = database.write(lambda tx: tx.execute(f"EXPLAIN QUERY PLAN {privacy.TO_ANONYMISE}", params))
+        plan = database.write(lambda tx: tx.execute(f"EXPLAIN QUERY PLAN {retention.TO_ANONYMISE}", params))
         assert [row["detail"] for row in plan] == [
             "SEARCH email_messages USING INDEX messages_in_clear (created_at>? AND created_at<?)"
         ]
     else:
         off = ("SET LOCAL enable_seqscan = off", "SET LOCAL enable_sort = off")
         plan = database.write(
-            lambda tx: ([tx.execute(one) for one in off], tx.execute(f"EXPLAIN {privacy.TO_ANONYMISE}", params))
+            lambda tx: ([tx.execute(one) for one in off], tx.execute(f"EXPLAIN {retention.TO_ANONYMISE}", params))
         )[1]
         assert "messages_in_clear" in str(plan)
         assert "Sort" not in str(plan)

@@ -10,9 +10,9 @@ import pytest
 import letters
 from service.errors import ArchiveCorrupt
 from service.models import Body
-from service.store import archive, codec, history, messages
-from service.store.archive import CurrentTemplate, Revision
+from service.store import body_codec, message_queries, messages, revisions
 from service.store.database import ConstraintBroken, Database, Transaction
+from service.store.revisions import CurrentTemplate, Revision
 
 
 @pytest.mark.parametrize("dictionary", [None, b"", b"x", letters.DICTIONARY])
@@ -21,23 +21,23 @@ from service.store.database import ConstraintBroken, Database, Transaction
     [("", ""), ("a", ""), ("", "b"), (letters.HTML, letters.TEXT), ("é\x00\r\n😀", "\u2028"), ("x" * 2_000_000, "")],
 )
 def test_pack_gives_back_the_exact_parts(html: str, text: str, dictionary: bytes | None) -> None:
-    packed = archive.pack(html, text, dictionary=dictionary)
-    assert codec.unpack(packed, dictionary) == Body(html.encode(), text.encode())
+    packed = revisions.pack(html, text, dictionary=dictionary)
+    assert body_codec.unpack(packed, dictionary) == Body(html.encode(), text.encode())
 
 
 def test_pack_is_small_with_the_example_as_dictionary() -> None:
-    with_dictionary = archive.pack(letters.HTML, letters.TEXT, dictionary=letters.DICTIONARY)
+    with_dictionary = revisions.pack(letters.HTML, letters.TEXT, dictionary=letters.DICTIONARY)
     assert len(with_dictionary.content) < 100 < len(letters.HTML)
-    assert len(with_dictionary.content) < len(archive.pack(letters.HTML, letters.TEXT, dictionary=None).content)
+    assert len(with_dictionary.content) < len(revisions.pack(letters.HTML, letters.TEXT, dictionary=None).content)
 
 
 def test_pack_refuses_lone_surrogates() -> None:
     with pytest.raises(ValueError, match="surrogate"):
-        archive.pack("\ud800", "", dictionary=None)
+        revisions.pack("\ud800", "", dictionary=None)
 
 
 def test_unpack_never_gives_back_other_bytes() -> None:
-    packed = archive.pack(letters.HTML, letters.TEXT, dictionary=letters.DICTIONARY)
+    packed = revisions.pack(letters.HTML, letters.TEXT, dictionary=letters.DICTIONARY)
     content = packed.content
     broken = [
         replace(packed, content=content[:n] + bytes([content[n] ^ 1]) + content[n + 1 :]) for n in range(len(content))
@@ -47,34 +47,34 @@ def test_unpack_never_gives_back_other_bytes() -> None:
     for one in broken:
         # Some bits carry nothing; then the bytes are the same, and that is all that is asked.
         try:
-            assert codec.unpack(one, letters.DICTIONARY) == Body(letters.HTML.encode(), letters.TEXT.encode())
+            assert body_codec.unpack(one, letters.DICTIONARY) == Body(letters.HTML.encode(), letters.TEXT.encode())
         except ArchiveCorrupt:
             continue
     for dictionary in (None, b"another"):
         with pytest.raises(ArchiveCorrupt):
-            codec.unpack(packed, dictionary)
+            body_codec.unpack(packed, dictionary)
     with pytest.raises(ArchiveCorrupt):
-        codec.unpack(replace(broken[-3], size_bytes=packed.size_bytes), letters.DICTIONARY)
+        body_codec.unpack(replace(broken[-3], size_bytes=packed.size_bytes), letters.DICTIONARY)
 
 
 def test_body_is_corrupt_when_the_row_was_changed(database: Database) -> None:
     message_id = letters.store_one(database)
-    packed = archive.pack("<p>forged</p>", "", dictionary=None)
+    packed = revisions.pack("<p>forged</p>", "", dictionary=None)
     database.write(lambda tx: tx.execute("UPDATE email_bodies SET content = :content", {"content": packed.content}))
     with pytest.raises(ArchiveCorrupt):
-        history.body(database, message_id)
+        message_queries.body(database, message_id)
 
 
 def test_body_is_none_once_its_row_is_gone(database: Database) -> None:
     message_id = letters.store_one(database)
     database.write(lambda tx: tx.execute("DELETE FROM email_bodies"))
-    assert history.body(database, message_id) is None
+    assert message_queries.body(database, message_id) is None
 
 
 def test_add_refuses_a_body_whose_dictionary_is_not_kept(database: Database) -> None:
     send = letters.new_send()
     new = letters.new_message(send)
-    packed = archive.pack(new.html, new.text, dictionary=b"nobody has this")
+    packed = revisions.pack(new.html, new.text, dictionary=b"nobody has this")
     with pytest.raises(ConstraintBroken):
         database.write(lambda tx: messages.add(tx, send, [(new, packed)]))
 
@@ -83,19 +83,19 @@ def test_attachment_is_corrupt_when_its_bytes_were_changed(database: Database) -
     message_id = letters.store_one(database, attachments=(letters.attachment(),))
     database.write(lambda tx: tx.execute("UPDATE attachment_blobs SET data = :data", {"data": b"forged"}))
     with pytest.raises(ArchiveCorrupt):
-        history.attachment(database, message_id, 0)
+        message_queries.attachment(database, message_id, 0)
 
 
 def test_revisions_are_kept_once_with_each_dictionary_that_packed_for_them(database: Database) -> None:
     first = replace(letters.REVISION, commit="c1", dirty=True)
-    database.write(partial(archive.save_revision, revision=first))
+    database.write(partial(revisions.save_revision, revision=first))
     other = replace(first, commit="c2", dictionary=b"as another process renders the example")
-    database.write(partial(archive.save_revision, revision=other))
+    database.write(partial(revisions.save_revision, revision=other))
 
-    assert not archive.is_kept(database, replace(first, dictionary=b"a third"))
-    assert archive.is_kept(database, other)
-    assert archive.revision(database, first.revision) == first
-    assert archive.revision(database, "unknown") is None
+    assert not revisions.is_kept(database, replace(first, dictionary=b"a third"))
+    assert revisions.is_kept(database, other)
+    assert revisions.revision(database, first.revision) == first
+    assert revisions.revision(database, "unknown") is None
     assert database.read("SELECT COUNT(*) AS n FROM archive_dictionaries") == [{"n": 2}]
 
 
@@ -107,29 +107,29 @@ def test_latest_revision_of_a_version_is_the_one_first_used_last(database: Datab
 
     one, two, three = revision("1", 1, 0), revision("2", 1, 10), revision("3", 2, 5)
     for kept in (two, three, one):
-        database.write(partial(archive.save_revision, revision=kept))
+        database.write(partial(revisions.save_revision, revision=kept))
 
     key = letters.REVISION.key
-    assert archive.latest_revision_of(database, key, 1) == two
-    assert archive.latest_revision_of(database, key, 2) == three
-    assert archive.latest_revision_of(database, key, 3) is None
-    assert [kept.revision[0] for kept in archive.versions(database, key)] == ["2", "3", "1"]
-    assert archive.versions(database, "unknown") == []
+    assert revisions.latest_revision_of(database, key, 1) == two
+    assert revisions.latest_revision_of(database, key, 2) == three
+    assert revisions.latest_revision_of(database, key, 3) is None
+    assert [kept.revision[0] for kept in revisions.versions(database, key)] == ["2", "3", "1"]
+    assert revisions.versions(database, "unknown") == []
 
 
 def test_revision_is_corrupt_when_its_archive_was_changed(database: Database) -> None:
-    database.write(partial(archive.save_revision, revision=letters.REVISION))
-    for junk in (b"junk", codec.compress(b"forged")):
+    database.write(partial(revisions.save_revision, revision=letters.REVISION))
+    for junk in (b"junk", body_codec.compress(b"forged")):
         database.write(
             lambda tx, junk=junk: tx.execute("UPDATE email_template_revisions SET archive = :junk", {"junk": junk})
         )
         with pytest.raises(ArchiveCorrupt):
-            archive.revision(database, letters.REVISION.revision)
+            revisions.revision(database, letters.REVISION.revision)
 
 
 def test_the_current_row_of_a_key_follows_its_revision(database: Database) -> None:
     current = CurrentTemplate("Facture {{ month }}", "<p>", "text", "billing", ("month",), True, True, "Ada")
-    database.write(partial(archive.save_revision, revision=replace(letters.REVISION, current=current)))
+    database.write(partial(revisions.save_revision, revision=replace(letters.REVISION, current=current)))
     later = replace(
         letters.REVISION,
         revision="b" * 64,
@@ -137,7 +137,7 @@ def test_the_current_row_of_a_key_follows_its_revision(database: Database) -> No
         created_at=letters.after(60),
         current=replace(current, is_active=False, author="Grace"),
     )
-    database.write(partial(archive.save_revision, revision=later))
+    database.write(partial(revisions.save_revision, revision=later))
 
     (row,) = database.read("SELECT * FROM email_templates")
     assert (row["key"], row["revision"], row["version"], row["is_active"]) == (later.key, "b" * 64, 2, False)
@@ -146,10 +146,10 @@ def test_the_current_row_of_a_key_follows_its_revision(database: Database) -> No
     assert (row["required_variables"], row["attachments_allowed"]) == ('["month"]', True)
 
     reverted = replace(letters.REVISION, created_at=letters.after(90), current=current)
-    assert archive.is_kept(database, later)
-    assert not archive.is_kept(database, reverted)
-    database.write(partial(archive.save_revision, revision=reverted))
-    assert archive.is_kept(database, reverted)
+    assert revisions.is_kept(database, later)
+    assert not revisions.is_kept(database, reverted)
+    database.write(partial(revisions.save_revision, revision=reverted))
+    assert revisions.is_kept(database, reverted)
     (row,) = database.read("SELECT revision, is_active FROM email_templates")
     assert (row["revision"], row["is_active"]) == (letters.REVISION.revision, True)
 
@@ -158,16 +158,16 @@ def test_blobs_are_kept_once_and_swept_when_nobody_wants_them(database: Database
     used, orphan = letters.attachment(b"used"), letters.attachment(b"orphan")
     letters.store_one(database, attachments=(used, replace(used, filename="again.pdf")))
     letters.store_one(database, attachments=(used,))
-    archive.save_blobs(database, [orphan, orphan], now=letters.NOW)
-    archive.save_blobs(database, [], now=letters.NOW)
+    revisions.save_blobs(database, [orphan, orphan], now=letters.NOW)
+    revisions.save_blobs(database, [], now=letters.NOW)
 
     def sweep(tx: Transaction, minutes: int) -> int:
         now = letters.NOW + timedelta(minutes=minutes)
-        return archive.sweep_blobs(tx, archive.orphans(tx, now=now), now=now)
+        return revisions.sweep_blobs(tx, revisions.orphans(tx, now=now), now=now)
 
     assert database.read("SELECT COUNT(*) AS n FROM attachment_blobs") == [{"n": 2}]
     assert database.write(partial(sweep, minutes=60)) == 0
-    archive.save_blobs(database, [orphan], now=letters.NOW + timedelta(minutes=30))  # wanted again
+    revisions.save_blobs(database, [orphan], now=letters.NOW + timedelta(minutes=30))  # wanted again
     assert database.write(partial(sweep, minutes=61)) == 0
     assert database.write(partial(sweep, minutes=91)) == 1
     assert database.read("SELECT sha256 FROM attachment_blobs") == [{"sha256": used.sha256}]
@@ -176,7 +176,7 @@ def test_blobs_are_kept_once_and_swept_when_nobody_wants_them(database: Database
 def test_store_refuses_a_message_whose_blob_is_missing(database: Database) -> None:
     send = letters.new_send()
     new = letters.new_message(send, attachments=(letters.attachment(),))
-    packed = archive.pack(new.html, new.text, dictionary=None)
+    packed = revisions.pack(new.html, new.text, dictionary=None)
     with pytest.raises(ConstraintBroken):
         database.write(lambda tx: messages.add(tx, send, [(new, packed)]))
     assert database.read("SELECT id FROM email_messages") == []

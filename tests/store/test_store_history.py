@@ -6,13 +6,13 @@ import pytest
 
 import letters
 from service.models import Status
-from service.store import history
+from service.store import message_queries
 from service.store.database import Database
-from service.store.history import MessageQuery
+from service.store.message_queries import MessageQuery
 
 
 def _ids(database: Database, *, limit: int = 100, **wanted: object) -> list[str]:
-    page = history.search(database, MessageQuery(**wanted), limit=limit, now=letters.NOW)  # type: ignore[arg-type]
+    page = message_queries.search(database, MessageQuery(**wanted), limit=limit, now=letters.NOW)  # type: ignore[arg-type]
     return [message.id for message in page.items]
 
 
@@ -22,7 +22,7 @@ def test_search_pages_without_gaps_or_repeats_while_new_mail_comes(database: Dat
     seen: list[str] = []
     cursor, pages = None, 0
     while pages == 0 or cursor:
-        page = history.search(database, MessageQuery(), limit=4, cursor=cursor, now=letters.NOW)
+        page = message_queries.search(database, MessageQuery(), limit=4, cursor=cursor, now=letters.NOW)
         seen += [message.id for message in page.items]
         cursor, pages = page.next, pages + 1
         letters.store_one(database, created_at=letters.after(1_000 + pages))
@@ -34,8 +34,8 @@ def test_search_pages_without_gaps_or_repeats_while_new_mail_comes(database: Dat
 def test_search_ends_without_a_cursor_when_the_last_page_is_full(database: Database) -> None:
     for _ in range(4):
         letters.store_one(database)
-    first = history.search(database, MessageQuery(), limit=2, now=letters.NOW)
-    second = history.search(database, MessageQuery(), limit=2, cursor=first.next, now=letters.NOW)
+    first = message_queries.search(database, MessageQuery(), limit=2, now=letters.NOW)
+    second = message_queries.search(database, MessageQuery(), limit=2, cursor=first.next, now=letters.NOW)
     assert (len(second.items), second.next, second.total, second.total_capped) == (2, None, 4, False)
 
 
@@ -62,13 +62,13 @@ def test_search_narrows_by_everything_that_is_asked(database: Database) -> None:
 def test_search_counts_exactly_for_one_recipient_and_up_to_a_cap_otherwise(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(history, "MAX_COUNTED", 5)
+    monkeypatch.setattr(message_queries, "MAX_COUNTED", 5)
     for n in range(7):
         letters.store_one(database, recipient_hash="h", source_endpoint=f"endpoint{n % 2}")
 
-    everything = history.search(database, MessageQuery(), limit=1, now=letters.NOW)
-    one_person = history.search(database, MessageQuery(to_hash="h"), limit=1, now=letters.NOW)
-    few = history.search(database, MessageQuery(source_endpoint="endpoint1"), limit=1, now=letters.NOW)
+    everything = message_queries.search(database, MessageQuery(), limit=1, now=letters.NOW)
+    one_person = message_queries.search(database, MessageQuery(to_hash="h"), limit=1, now=letters.NOW)
+    few = message_queries.search(database, MessageQuery(source_endpoint="endpoint1"), limit=1, now=letters.NOW)
 
     assert (everything.total, everything.total_capped) == (5, True)
     assert (one_person.total, one_person.total_capped) == (7, False)
@@ -80,17 +80,17 @@ def test_search_counts_exactly_for_one_recipient_and_up_to_a_cap_otherwise(
 )
 def test_search_refuses_a_cursor_that_it_never_gave(database: Database, cursor: str) -> None:
     with pytest.raises(ValueError, match="cursor"):
-        history.search(database, MessageQuery(), limit=1, cursor=cursor, now=letters.NOW)
+        message_queries.search(database, MessageQuery(), limit=1, cursor=cursor, now=letters.NOW)
 
 
 def test_cursors_keep_the_microsecond() -> None:
     at = letters.NOW + timedelta(microseconds=1)
-    assert history.parse_cursor(history.make_cursor(at, "id é")) == (at, "id é")
+    assert message_queries.parse_cursor(message_queries.make_cursor(at, "id é")) == (at, "id é")
 
 
 def test_count_by_status_names_every_state(database: Database) -> None:
     letters.store_one(database)
     letters.store_one(database, status=Status.SUPPRESSED)
     letters.store_one(database, status=Status.SUPPRESSED)
-    counts = history.count_by_status(database)
+    counts = message_queries.count_by_status(database)
     assert counts == {status: {Status.QUEUED: 1, Status.SUPPRESSED: 2}.get(status, 0) for status in Status}

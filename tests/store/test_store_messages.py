@@ -8,7 +8,7 @@ import pytest
 
 import letters
 from service.models import TRANSITIONS, Body, EventType, Priority, Status, Stream, WaitingFor
-from service.store import history, messages, timeline
+from service.store import message_queries, messages, transitions
 from service.store.database import ConstraintBroken, Database, Transaction
 from service.store.messages import IdempotencyTaken
 
@@ -30,7 +30,7 @@ def test_add_gives_back_what_was_stored(database: Database) -> None:
     )
     letters.store(database, new, send=send)
 
-    stored = history.get(database, new.id, now=letters.NOW)
+    stored = message_queries.get(database, new.id, now=letters.NOW)
 
     assert stored is not None
     same = (
@@ -41,10 +41,10 @@ def test_add_gives_back_what_was_stored(database: Database) -> None:
     assert [getattr(stored, name) for name in same.split()] == [getattr(new, name) for name in same.split()]
     assert (stored.caller_id, stored.attempts, stored.attachments_count) == ("billing", 0, 2)
     assert (stored.sent_at, stored.delivered_at, stored.error_message, stored.anonymised_at) == (None,) * 4
-    assert history.body(database, new.id) == Body(new.html.encode(), new.text.encode())
-    assert history.variables(database, new.id) == {"amount": 450000}
-    assert [history.attachment(database, new.id, n) for n in range(3)] == [*files, None]
-    assert [(one.n, one.filename) for one in history.attachments(database, new.id)] == [
+    assert message_queries.body(database, new.id) == Body(new.html.encode(), new.text.encode())
+    assert message_queries.variables(database, new.id) == {"amount": 450000}
+    assert [message_queries.attachment(database, new.id, n) for n in range(3)] == [*files, None]
+    assert [(one.n, one.filename) for one in message_queries.attachments(database, new.id)] == [
         (0, "invoice.pdf"),
         (1, "détail.csv"),
     ]
@@ -55,7 +55,7 @@ def test_add_gives_back_what_was_stored(database: Database) -> None:
 def test_add_says_why_when_a_message_is_not_to_be_sent(database: Database, status: Status) -> None:
     message_id = letters.store_one(database, status=status, status_reason="bounced on Monday")
 
-    stored = history.get(database, message_id, now=letters.NOW)
+    stored = message_queries.get(database, message_id, now=letters.NOW)
 
     assert stored is not None
     assert (stored.status, stored.error_message, stored.next_attempt_at) == (status, "bounced on Monday", None)
@@ -72,9 +72,9 @@ def test_add_refuses_nul_and_stores_nothing(database: Database) -> None:
 
 def test_get_finds_nothing_for_unknown_or_impossible_ids(database: Database) -> None:
     for odd in ("", "unknown", "\x00", "\ud800", "x" * 10_000):
-        assert history.get(database, odd, now=letters.NOW) is None
-        assert history.body(database, odd) is None
-        assert history.events(database, odd) == []
+        assert message_queries.get(database, odd, now=letters.NOW) is None
+        assert message_queries.body(database, odd) is None
+        assert message_queries.events(database, odd) == []
 
 
 def test_find_send_repeats_the_first_answer_in_its_order(database: Database) -> None:
@@ -136,7 +136,7 @@ def test_transition_to_sending_is_refused_because_only_claims_lead_there(databas
     message_id = letters.store_one(database)
     with pytest.raises(ValueError, match="claimed"):
         database.write(
-            lambda tx: timeline.transition(tx, message_id, Status.SENDING, letters.event(EventType.ATTEMPTED))
+            lambda tx: transitions.transition(tx, message_id, Status.SENDING, letters.event(EventType.ATTEMPTED))
         )
 
 
@@ -147,13 +147,13 @@ def test_transition_holds_for_the_owner_of_the_lease_only(database: Database) ->
     changes = {"sent_at": letters.after(2), "provider_id": "p1", "attempts": 1, "smtp_reply": "250 ok \x00\udcff"}
 
     assert not database.write(
-        lambda tx: timeline.transition(tx, message_id, Status.SENT, sent, owner="other", changes=changes)
+        lambda tx: transitions.transition(tx, message_id, Status.SENT, sent, owner="other", changes=changes)
     )
     assert database.write(
-        lambda tx: timeline.transition(tx, message_id, Status.SENT, sent, owner="mine", changes=changes)
+        lambda tx: transitions.transition(tx, message_id, Status.SENT, sent, owner="mine", changes=changes)
     )
 
-    stored = history.get(database, message_id, now=letters.NOW)
+    stored = message_queries.get(database, message_id, now=letters.NOW)
     assert stored is not None
     assert (stored.status, stored.sent_at, stored.attempts, stored.next_attempt_at) == (
         Status.SENT,
@@ -161,7 +161,7 @@ def test_transition_holds_for_the_owner_of_the_lease_only(database: Database) ->
         1,
         None,
     )
-    assert history.events(database, message_id)[-1].smtp_reply == "250 ok \ufffd?"
+    assert message_queries.events(database, message_id)[-1].smtp_reply == "250 ok \ufffd?"
     assert database.read("SELECT lease_owner, lease_until FROM email_messages") == [
         {"lease_owner": None, "lease_until": None}
     ]
@@ -171,7 +171,7 @@ def test_transition_refuses_columns_that_are_not_its_own(database: Database) -> 
     message_id = letters.store_one(database)
     with pytest.raises(ValueError, match="recipient_email"):
         database.write(
-            lambda tx: timeline.transition(
+            lambda tx: transitions.transition(
                 tx,
                 message_id,
                 Status.CANCELLED,
@@ -186,7 +186,7 @@ def test_transition_refuses_words_that_the_table_does_not_know(database: Databas
     message_id = letters.store_one(database)
     with pytest.raises(ConstraintBroken):
         database.write(
-            lambda tx: timeline.transition(
+            lambda tx: transitions.transition(
                 tx, message_id, Status.BOUNCED, letters.event(EventType.BOUNCED), changes={"bounce_type": "odd"}
             )
         )
@@ -199,15 +199,15 @@ def test_late_sent_never_overwrites_feedback_but_is_noted_once(database: Databas
     delivered = letters.event(EventType.DELIVERED)
     sent = letters.event(EventType.SENT, letters.after(3))
     changes = {"provider_id": "p1", "attempts": 1, "next_attempt_at": None}
-    assert database.write(lambda tx: timeline.transition(tx, message_id, Status.DELIVERED, delivered))
+    assert database.write(lambda tx: transitions.transition(tx, message_id, Status.DELIVERED, delivered))
 
     assert not database.write(
-        lambda tx: timeline.transition(tx, message_id, Status.SENT, sent, owner="worker", changes=changes)
+        lambda tx: transitions.transition(tx, message_id, Status.SENT, sent, owner="worker", changes=changes)
     )
-    assert database.write(lambda tx: timeline.note_sent(tx, message_id, sent, changes))
-    assert not database.write(lambda tx: timeline.note_sent(tx, message_id, sent, changes))
+    assert database.write(lambda tx: transitions.note_sent(tx, message_id, sent, changes))
+    assert not database.write(lambda tx: transitions.note_sent(tx, message_id, sent, changes))
 
-    stored = history.get(database, message_id, now=letters.NOW)
+    stored = message_queries.get(database, message_id, now=letters.NOW)
     assert stored is not None
     assert (stored.status, stored.sent_at, stored.attempts) == (Status.DELIVERED, letters.after(3), 1)
     assert letters.timeline(database, message_id) == ["accepted", "delivered", "sent"]
@@ -216,20 +216,20 @@ def test_late_sent_never_overwrites_feedback_but_is_noted_once(database: Databas
 
 def test_note_sent_leaves_a_message_alone_that_will_be_sent_again(database: Database) -> None:
     message_id = letters.store_one(database)
-    assert not database.write(lambda tx: timeline.note_sent(tx, message_id, letters.event(EventType.SENT), {}))
+    assert not database.write(lambda tx: transitions.note_sent(tx, message_id, letters.event(EventType.SENT), {}))
     assert letters.timeline(database, message_id) == ["accepted"]
 
 
 def test_add_event_refuses_an_unknown_message(database: Database) -> None:
     with pytest.raises(ConstraintBroken):
-        database.write(lambda tx: timeline.add_event(tx, "unknown", letters.event(EventType.DELAYED)))
+        database.write(lambda tx: transitions.add_event(tx, "unknown", letters.event(EventType.DELAYED)))
 
 
 def test_waiting_for_tells_schedule_slot_and_retry_apart(database: Database) -> None:
     scheduled = letters.store_one(database, next_attempt_at=letters.after(60))
 
     def waits(now: float) -> WaitingFor | None:
-        found = history.get(database, scheduled, now=letters.after(now))
+        found = message_queries.get(database, scheduled, now=letters.after(now))
         assert found is not None
         return found.waiting_for
 
@@ -237,7 +237,7 @@ def test_waiting_for_tells_schedule_slot_and_retry_apart(database: Database) -> 
     letters.claim(database, now=letters.after(60))
     assert waits(60) is None
     database.write(
-        lambda tx: timeline.transition(
+        lambda tx: transitions.transition(
             tx,
             scheduled,
             Status.QUEUED,
@@ -249,7 +249,7 @@ def test_waiting_for_tells_schedule_slot_and_retry_apart(database: Database) -> 
 
 
 def _move(tx: Transaction, *, message_id: str, to: Status) -> bool:
-    return timeline.transition(tx, message_id, to, letters.event(EventType.DELAYED))
+    return transitions.transition(tx, message_id, to, letters.event(EventType.DELAYED))
 
 
 def _execute(tx: Transaction, *, sql: str, params: dict[str, Any]) -> None:

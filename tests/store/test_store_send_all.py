@@ -6,7 +6,7 @@ import pytest
 
 import letters
 from service.models import Event, EventType, Status
-from service.store import history, timeline
+from service.store import message_queries, transitions
 from service.store.database import Database
 
 _EVENTS = (
@@ -27,8 +27,8 @@ def _changes(**more: Any) -> dict[str, Any]:
     }
 
 
-def _send(database: Database, *sent: timeline.Sent, owner: str = "worker") -> set[str]:
-    return database.write(lambda tx: timeline.send_all(tx, sent, owner=owner))
+def _send(database: Database, *sent: transitions.Sent, owner: str = "worker") -> set[str]:
+    return database.write(lambda tx: transitions.send_all(tx, sent, owner=owner))
 
 
 def _row(database: Database, message_id: str) -> dict[str, Any]:
@@ -38,18 +38,18 @@ def _row(database: Database, message_id: str) -> dict[str, Any]:
 
 
 def _events(database: Database, message_id: str) -> list[Event]:
-    return history.events(database, message_id)
+    return message_queries.events(database, message_id)
 
 
 def test_together_is_the_same_as_one_by_one(database: Database) -> None:
     together, alone = letters.store_one(database), letters.store_one(database)
     letters.claim(database)
-    assert _send(database, timeline.Sent(together, _changes(), _EVENTS)) == {together}
+    assert _send(database, transitions.Sent(together, _changes(), _EVENTS)) == {together}
 
     def one_by_one(tx: Any) -> None:
-        timeline.add_event(tx, alone, _EVENTS[0])
+        transitions.add_event(tx, alone, _EVENTS[0])
         changes = _changes(error_message=None)
-        assert timeline.transition(tx, alone, Status.SENT, _EVENTS[1], owner="worker", changes=changes)
+        assert transitions.transition(tx, alone, Status.SENT, _EVENTS[1], owner="worker", changes=changes)
 
     database.write(one_by_one)
     assert _row(database, together) == _row(database, alone)
@@ -61,7 +61,7 @@ def test_more_than_one_statement_takes_are_all_written(database: Database) -> No
     send = letters.new_send()
     ids = letters.store(database, *(letters.new_message(send) for _ in range(230)), send=send)
     letters.claim(database, limit=300)
-    assert _send(database, *(timeline.Sent(one, _changes(), _EVENTS) for one in ids)) == set(ids)
+    assert _send(database, *(transitions.Sent(one, _changes(), _EVENTS) for one in ids)) == set(ids)
     assert {letters.status(database, one) for one in ids} == {Status.SENT}
     (counted,) = database.read("SELECT COUNT(*) AS total FROM email_events WHERE type = 'sent'")
     assert counted["total"] == len(ids)
@@ -71,13 +71,13 @@ def test_nothing_happens_to_what_another_holds_or_feedback_has_reached(database:
     overtaken, lost, ours = (letters.store_one(database) for _ in range(3))
     letters.claim(database)
     bounced = letters.event(EventType.BOUNCED)
-    database.write(lambda tx: timeline.transition(tx, overtaken, Status.BOUNCED, bounced))
+    database.write(lambda tx: transitions.transition(tx, overtaken, Status.BOUNCED, bounced))
     database.write(
         lambda tx: tx.execute("UPDATE email_messages SET lease_owner = 'another' WHERE id = :id", {"id": lost})
     )
     before = {one: (_row(database, one), _events(database, one)) for one in (overtaken, lost)}
 
-    sent = [timeline.Sent(one, _changes(), _EVENTS) for one in (overtaken, lost, ours)]
+    sent = [transitions.Sent(one, _changes(), _EVENTS) for one in (overtaken, lost, ours)]
     assert _send(database, *sent) == {ours}
     assert {one: (_row(database, one), _events(database, one)) for one in (overtaken, lost)} == before
 
@@ -92,7 +92,7 @@ def test_a_servers_words_are_kept_as_far_as_a_text_can_hold_them(database: Datab
     letters.claim(database)
     changes = _changes(smtp_reply=reply, provider_id=None)
     event = letters.event(EventType.SENT, smtp_reply=reply)
-    assert _send(database, timeline.Sent(one, changes, (event,))) == {one}
+    assert _send(database, transitions.Sent(one, changes, (event,))) == {one}
     kept = _row(database, one)["smtp_reply"]
     assert kept == _events(database, one)[-1].smtp_reply
     assert kept.startswith("250 ")

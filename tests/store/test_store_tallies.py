@@ -4,17 +4,17 @@ from datetime import timedelta
 
 import letters
 from service.models import Status
-from service.store import tallies
+from service.store import time_series
 from service.store.database import Database
-from service.store.history import MessageQuery
-from service.store.tallies import Memory
+from service.store.message_queries import MessageQuery
+from service.store.time_series import Memory
 
 EDGES = [letters.after(seconds) for seconds in (0, 100, 200, 300)]
 
 
 def counted(database: Database, memory: Memory, now_s: float, **wanted: object) -> list[tuple[int, int]]:
     query = MessageQuery(**wanted)  # type: ignore[arg-type]
-    found = tallies.between(database, query, EDGES, now=letters.after(now_s), memory=memory)
+    found = time_series.between(database, query, EDGES, now=letters.after(now_s), memory=memory)
     return [(tally.total, tally.trouble) for tally in found]
 
 

@@ -6,9 +6,9 @@ from datetime import timedelta
 import letters
 from service.figures import Figures
 from service.models import Status
-from service.store import template_figures
+from service.store import template_stats
 from service.store.database import Database
-from service.store.template_figures import Figure
+from service.store.template_stats import Figure
 
 
 def test_figures_count_by_template_what_was_sent_bounced_and_late(database: Database) -> None:
@@ -32,11 +32,11 @@ def test_figures_count_by_template_what_was_sent_bounced_and_late(database: Data
     letters.store_one(database, template_key="a", is_test=True)
     letters.store_one(database, template_key="a", created_at=letters.NOW - timedelta(days=31))
 
-    found = template_figures.since(database, since=letters.NOW - timedelta(days=30), now=until)
+    found = template_stats.since(database, since=letters.NOW - timedelta(days=30), now=until)
     assert found == [Figure("a", 5, 3, 1, 4, 2), Figure("b", 1, 0, 0, 1, 1)]
     assert (found[0].bounce_share, found[0].kept_share) == (1 / 3, 0.5)
     assert (found[1].bounce_share, found[1].kept_share) == (None, 0.0)
-    assert template_figures.since(database, since=letters.after(1), now=until) == []
+    assert template_stats.since(database, since=letters.after(1), now=until) == []
 
 
 def test_figures_are_kept_for_twenty_times_what_counting_took(database: Database) -> None:

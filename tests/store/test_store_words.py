@@ -6,21 +6,21 @@ import pytest
 
 import letters
 from service.models import Status
-from service.store import privacy, words
+from service.store import retention, search_index
 from service.store.database import Database
-from service.store.history import MessageQuery
-from service.store.words import Term
+from service.store.message_queries import MessageQuery
+from service.store.search_index import Term
 
 LATER = letters.NOW + timedelta(days=1)
 
 
 def index(database: Database, *, limit: int = 100) -> int:
-    return database.write(lambda tx: words.index_step(tx, before=LATER, limit=limit))
+    return database.write(lambda tx: search_index.index_step(tx, before=LATER, limit=limit))
 
 
 def found(database: Database, text: str, **wanted: object) -> list[str]:
     query = MessageQuery(**wanted)  # type: ignore[arg-type]
-    page = words.search(database, words.terms_of(text), query, limit=100, now=letters.NOW)
+    page = search_index.search(database, search_index.terms_of(text), query, limit=100, now=letters.NOW)
     assert page.total == len(page.items)
     return [message.id for message in page.items]
 
@@ -79,7 +79,7 @@ def test_a_search_pages_over_the_end_of_the_index(database: Database) -> None:
     seen: list[str] = []
     cursor, pages = None, 0
     while pages == 0 or cursor:
-        page = words.search(
+        page = search_index.search(
             database, [Term("same", False), Term("wo", True)], MessageQuery(), limit=5, cursor=cursor, now=letters.NOW
         )
         assert page.total == 12
@@ -90,18 +90,18 @@ def test_a_search_pages_over_the_end_of_the_index(database: Database) -> None:
 
 
 def test_a_search_of_nothing_has_no_terms() -> None:
-    assert words.terms_of(" - ? a *") == []
-    assert words.terms_of("Tech* TECH*") == [Term("tech", True)]
-    assert words.terms_of("x" * 99) == [Term("x" * 40, False)]
+    assert search_index.terms_of(" - ? a *") == []
+    assert search_index.terms_of("Tech* TECH*") == [Term("tech", True)]
+    assert search_index.terms_of("x" * 99) == [Term("x" * 40, False)]
 
 
 def test_what_is_anonymised_or_deleted_leaves_no_word(database: Database, three: list[str]) -> None:
     index(database, limit=2)
     database.write(lambda tx: tx.execute("UPDATE email_messages SET status = 'failed'"))
-    database.write(lambda tx: privacy.anonymise(tx, three[1:], now=LATER, source="test"))
+    database.write(lambda tx: retention.anonymise(tx, three[1:], now=LATER, source="test"))
     index(database)
     assert found(database, "john") == found(database, "facture") == [three[0]]
     assert {row["word"] for row in database.read("SELECT word FROM search_words")}.isdisjoint({"zoe", "eleonore", "77"})
-    database.write(lambda tx: privacy.delete_older(tx, before=LATER, since=letters.after(-1), limit=10))
+    database.write(lambda tx: retention.delete_older(tx, before=LATER, since=letters.after(-1), limit=10))
     assert database.read("SELECT * FROM search_words") == []
     assert database.read("SELECT * FROM search_entries") == []

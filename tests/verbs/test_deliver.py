@@ -11,7 +11,7 @@ from service.delivery.outcome import OutcomeKind, Phase
 from service.models import Caller, Event, EventType, Scope, Status, WaitingFor
 from service.models.requests import SendRequest
 from service.services import Services
-from service.store import claims, timeline
+from service.store import leases, transitions
 from verbs_support import NOW, Clock, ScriptedTransport, outcome
 
 ADMIN = Caller("admin", "admin", frozenset({Scope.ADMIN}))
@@ -200,7 +200,7 @@ def test_feedback_that_overtakes_us_stands(services: Services, transport: Script
     event = Event(EventType(feedback.value), NOW, "ses")
 
     def overtake() -> None:
-        assert services.database.write(lambda tx: timeline.transition(tx, message_id, feedback, event))
+        assert services.database.write(lambda tx: transitions.transition(tx, message_id, feedback, event))
 
     transport.before_answer = overtake
     drain(services)
@@ -218,7 +218,7 @@ def test_a_lost_lease_is_noticed_before_mail_is_said(
     def another_worker_sweeps() -> None:
         transport.before_conversation = None
         clock.forward(seconds=31)
-        services.database.write(lambda tx: claims.sweep(tx, now=clock()))
+        services.database.write(lambda tx: leases.sweep(tx, now=clock()))
 
     transport.before_conversation = another_worker_sweeps
     drain(services)

@@ -11,7 +11,7 @@ import pytest
 
 from running import Running, eventually, held, running, settings_for
 from service.mail import addresses
-from service.store import limits
+from service.store import suppressions
 
 ROUTE = "/api/v1/email/send/batch"
 WELCOME = {"reseller_name": "Tech", "validation_link": "https://rgz.bj", "estimated_duration": "7 jours"}
@@ -202,5 +202,5 @@ def settings_changed(service: Running, **changes: Any) -> Iterator[None]:
 def suppress(service: Running, address: str) -> None:
     key = service.services.acceptor.drafter.pseudonym_key
     hashed = addresses.pseudonym(addresses.parse(address).normalised, key=key)
-    one = limits.Suppression("s", address, hashed, "all", "manual", "test", service.services.clock())
-    assert service.services.database.write(lambda tx: limits.add(tx, one))
+    one = suppressions.Suppression("s", address, hashed, "all", "manual", "test", service.services.clock())
+    assert service.services.database.write(lambda tx: suppressions.add(tx, one))

@@ -14,7 +14,7 @@ from checkouts import MAIL, Checkout, write_mail
 from publishing import CREATE, SECOND, URL, etag, put
 from running import Running, running, settings_for
 from service.services import budget
-from service.store import archive
+from service.store import revisions
 from service.templates.template import Template
 
 NAME = {"name": "Zoé <b>&\"'"}
@@ -147,7 +147,7 @@ def _never(*_: object, **__: object) -> None:
 
 def test_an_archived_revision_renders_in_a_process_that_can_not_compile(service: Running, tmp_path: Path) -> None:
     revision = sent(service)["template"]["revision"]
-    kept = archive.revision(service.services.database, revision)
+    kept = revisions.revision(service.services.database, revision)
     assert kept is not None
     here = Template.from_archive(kept.archive, budget=budget(service.services.settings)).render(NAME)
     (tmp_path / "archive").write_bytes(kept.archive)

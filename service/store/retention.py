@@ -10,10 +10,10 @@ from datetime import datetime
 from typing import Literal
 
 from service.models import Event, EventType
-from service.store import words
+from service.store import search_index
 from service.store.database import Database, Reader, Transaction, listed
 from service.store.messages import IDEMPOTENCY_WINDOW
-from service.store.timeline import add_event
+from service.store.transitions import add_event
 
 #: The tables from which rows or words go.
 TABLES = (
@@ -262,7 +262,7 @@ def _forget_contents(tx: Transaction, message_ids: Collection[str]) -> None:
     names, params = listed("id", message_ids)
     tx.execute(f"DELETE FROM email_bodies WHERE message_id IN ({names})", params)
     tx.execute(f"DELETE FROM email_attachments WHERE message_id IN ({names})", params)
-    words.forget(tx, message_ids)
+    search_index.forget(tx, message_ids)
 
 
 def _forget_requests(tx: Transaction, send_ids: Collection[str], now: datetime) -> None:

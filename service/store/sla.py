@@ -5,7 +5,7 @@ from datetime import datetime
 
 from service.models import Message
 from service.store.database import Reader
-from service.store.history import MESSAGE_COLUMNS, message_of
+from service.store.message_queries import MESSAGE_COLUMNS, message_of
 
 _IS_LATE = (
     "sla_due_at IS NOT NULL AND sla_due_at < :now AND ("

@@ -5,7 +5,7 @@ from datetime import datetime
 
 from service.models import Priority, Status
 from service.store.database import Reader
-from service.store.history import status_is
+from service.store.message_queries import status_is
 
 #: Where counting ends; that of one index goes further for the same time.
 MAX_COUNTED = 10_000

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from service.models import Attachment
-from service.store.codec import PackedBody, Packer, PlainBody, compress, decompress, digest_of, pack
+from service.store.body_codec import PackedBody, Packer, PlainBody, compress, decompress, digest_of, pack
 from service.store.database import Database, Reader, Transaction, listed
 from service.store.database.contract import Row
 

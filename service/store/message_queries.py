@@ -21,7 +21,7 @@ from service.models import (
     WaitingFor,
 )
 from service.store.bodies import BODY_COLUMNS, unpack_rows
-from service.store.codec import verified
+from service.store.body_codec import verified
 from service.store.database import Reader
 from service.store.database.contract import Row
 

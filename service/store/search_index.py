@@ -16,7 +16,7 @@ from typing import Any
 
 from service.store.database import Reader, Transaction, listed
 from service.store.database.contract import Row
-from service.store.history import (
+from service.store.message_queries import (
     MAX_COUNTED,
     MESSAGE_COLUMNS,
     MessageQuery,

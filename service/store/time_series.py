@@ -9,7 +9,7 @@ from itertools import pairwise
 
 from service.models import Status
 from service.store.database import Reader
-from service.store.history import MessageQuery, conditions_of, status_is, those_in
+from service.store.message_queries import MessageQuery, conditions_of, status_is, those_in
 
 #: What did not reach somebody.
 TROUBLE = (Status.BOUNCED, Status.COMPLAINT, Status.FAILED)

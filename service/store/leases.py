@@ -6,12 +6,12 @@ from typing import Any
 
 from service.errors import ArchiveCorrupt
 from service.models import Body, Claimed, Event, EventType, Outgoing, Priority, Status, Stream
-from service.store import limits
+from service.store import suppressions
 from service.store.bodies import BODY_COLUMNS, Unpackers, unpack_rows
 from service.store.database import Reader, Transaction, listed
 from service.store.database.contract import Row
-from service.store.history import attachment_of
-from service.store.timeline import transition
+from service.store.message_queries import attachment_of
+from service.store.transitions import transition
 
 #: Rows that one call of `sweep` or `expire` takes at most, so that the write lock is never held for long.
 _MAX_SWEPT = 500
@@ -138,7 +138,7 @@ def expire(tx: Transaction, now: datetime) -> int:
         detail = f"It could not be delivered in time ({row['attempts']} attempts were answered)."
         failed = Event(EventType.FAILED, now, "expiry", detail)
         transition(tx, row["id"], Status.FAILED, failed, changes={"error_message": detail})
-        limits.release_slot(tx, row["id"])
+        suppressions.release_slot(tx, row["id"])
     return len(rows)
 
 
@@ -171,13 +171,13 @@ def _suppress(tx: Transaction, due: Sequence[Row], now: datetime) -> set[str]:
     suppressed = set()
     for stream in Stream:
         rows = [row for row in due if row["stream"] == stream]
-        found = limits.find(tx, {row["recipient_hash"] for row in rows}, stream)
+        found = suppressions.find(tx, {row["recipient_hash"] for row in rows}, stream)
         for row in rows:
             if suppression := found.get(row["recipient_hash"]):
                 detail = f"The address is suppressed ({suppression.reason})."
                 event = Event(EventType.SUPPRESSED, now, "claim", detail)
                 transition(tx, row["id"], Status.SUPPRESSED, event, changes={"error_message": detail})
-                limits.release_slot(tx, row["id"])
+                suppressions.release_slot(tx, row["id"])
                 suppressed.add(row["id"])
     return suppressed
 
@@ -222,7 +222,7 @@ def _take_back(tx: Transaction, row: Row, now: datetime, lapses_max: int) -> Non
         event = Event(EventType.FAILED, now, "sweep", detail)
         changes = {"lapsed_leases": lapses, "error_message": detail}
         transition(tx, message_id, Status.FAILED, event, owner=owner, changes=changes)
-        limits.release_slot(tx, message_id)
+        suppressions.release_slot(tx, message_id)
     else:
         detail = f"The worker stopped without a word ({lapses} of {lapses_max}); it is queued again."
         event = Event(EventType.DEFERRED, now, "sweep", detail)

@@ -11,7 +11,7 @@ from typing_extensions import override
 from service.models import Event, Status, Stream
 from service.store.database import Reader, Transaction, listed
 from service.store.database.contract import Row
-from service.store.timeline import legible
+from service.store.transitions import legible
 
 #: What a report may add to a message whose state it does not change.
 NOTABLE = frozenset({"delivered_at", "bounce_type", "bounce_subtype", "error_message"})
