@@ -10,8 +10,9 @@ from datetime import UTC, datetime
 import structlog
 
 from service.accept import Acceptor, Drafter
-from service.access import Access
 from service.audit import Auditor
+from service.auth.api_keys import Access
+from service.auth.sessions import SignIn, signing_key
 from service.browse import Browser
 from service.cancel import Canceller
 from service.collect import Collector
@@ -45,7 +46,6 @@ from service.receive import Receiver
 from service.record import Recorder
 from service.resend import Resender
 from service.revisions import Revisions
-from service.signin import SignIn, signing_key
 from service.standing import Standing
 from service.store.database import Database, open_database
 from service.store.migrations import migrate

@@ -14,7 +14,7 @@ from litestar import Request
 from litestar.connection import ASGIConnection
 from litestar.handlers import BaseRouteHandler
 
-from service.access import ANONYMOUS_ID
+from service.auth.api_keys import ANONYMOUS_ID
 from service.errors import NotAllowed, NotAuthenticated, NotFound
 from service.models import Caller, Scope
 from service.services import Services, Workbench

@@ -7,8 +7,8 @@ import httpx
 from visiting import browser, form_token, sign_in, signed_in
 
 from running import Running, eventually, running, settings_for
+from service.auth.sessions import MAX_ATTEMPTS
 from service.models import Scope
-from service.signin import MAX_ATTEMPTS
 
 
 def test_an_open_page_does_not_keep_the_service_from_ending(tmp_path: Path) -> None:

@@ -7,9 +7,9 @@ import pytest
 from visiting import browser, form_token, sign_in
 
 from running import ADMIN_TOKEN, Running
+from service.auth.sessions import MAX_ATTEMPTS, SESSION_LASTS, SignIn, signing_key
 from service.errors import NotAuthenticated, TooManyAttempts
 from service.models import Caller, Scope
-from service.signin import MAX_ATTEMPTS, SESSION_LASTS, SignIn, signing_key
 from service.web.pages.visit import local_path
 
 
