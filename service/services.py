@@ -13,10 +13,8 @@ from service.accept import Acceptor, Drafter
 from service.audit import Auditor
 from service.auth.api_keys import Access
 from service.auth.sessions import SignIn, signing_key
-from service.browse import Browser
 from service.cancel import Canceller
 from service.collect import Collector
-from service.commits import Commits
 from service.config import secrets as outside
 from service.config.file_lock import Turns
 from service.config.settings import Settings
@@ -27,7 +25,6 @@ from service.delivery.mailbox import Mailbox
 from service.delivery.outcome import Transport
 from service.delivery.queue import Huey
 from service.delivery.smtp import Server, SmtpTransport
-from service.draft import Drafts
 from service.enqueue import Intake
 from service.errors import NotFound
 from service.feedback.inbox import Inbox
@@ -38,21 +35,24 @@ from service.metrics import Metrics
 from service.models import Scope
 from service.observe import Observer
 from service.person import Persons
-from service.preview import Previewer
-from service.publish import Planner, Publisher
 from service.purge import Purger
 from service.readiness import Readiness
 from service.receive import Receiver
 from service.record import Recorder
 from service.resend import Resender
-from service.revisions import Revisions
 from service.standing import Standing
 from service.store.database import Database, open_database
 from service.store.migrations import migrate
 from service.suppress import Suppressor
-from service.templates.authors import Authors
+from service.templates.authoring import Planner, Publisher
+from service.templates.authoring.draft import Drafts
+from service.templates.authoring.history import Commits
 from service.templates.catalogue import Catalogue
-from service.templates.sandbox import Budget
+from service.templates.descriptions import Browser
+from service.templates.preview import Previewer
+from service.templates.revisions import Revisions
+from service.templates.runtime.sandbox import Budget
+from service.templates.source.authors import Authors
 from service.unsubscribe import Unsubscriber
 
 #: The mailbox is for development: what is older than this many mails goes.

@@ -12,9 +12,9 @@ from typing import Any
 
 from benches.report import Unmeasured
 from service.templates.compiler import compile_template
-from service.templates.restore import BLOCK_BEGIN, BLOCK_END, EXPRESSION_BEGIN, EXPRESSION_END
-from service.templates.sandbox import Budget
-from service.templates.source import read_files
+from service.templates.jinja.restore import BLOCK_BEGIN, BLOCK_END, EXPRESSION_BEGIN, EXPRESSION_END
+from service.templates.runtime.sandbox import Budget
+from service.templates.source.files import read_files
 from service.templates.template import Template
 
 MAILS = Path(__file__).resolve().parent / "mails"

@@ -20,8 +20,8 @@ from benches.node import peers
 from benches.report import Options, Report, Row, Unmeasured
 from benches.timing import Contest, timed
 from service.templates.compiler import compile_template
-from service.templates.sandbox import sandbox_without_modules
-from service.templates.source import read_files
+from service.templates.runtime.sandbox import sandbox_without_modules
+from service.templates.source.files import read_files
 
 COUNT = 500
 _RENDERS_A_SECOND = 1_000.0

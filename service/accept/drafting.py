@@ -24,11 +24,11 @@ from service.models.requests import (
     digest_of,
     to_json,
 )
-from service.revisions import Revisions
 from service.store import revisions as archive
 from service.store.database import Database
 from service.templates.catalogue import Catalogue
-from service.templates.sandbox import Budget
+from service.templates.revisions import Revisions
+from service.templates.runtime.sandbox import Budget
 from service.templates.template import Template
 
 MAX_SCHEDULE_AHEAD = timedelta(days=366)

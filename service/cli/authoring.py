@@ -7,12 +7,12 @@ from typing import NoReturn
 
 import click
 
-from service.check import Checked
-from service.check import check as find
 from service.cli.environment import template_settings
 from service.errors import Conflict, GitError, InvalidRequest, NotFound
-from service.scaffold import scaffold
 from service.services import budget
+from service.templates.authoring.check import Checked
+from service.templates.authoring.check import check as find
+from service.templates.authoring.scaffold import scaffold
 
 _templates = click.option(
     "--templates",

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from service.errors import ArchiveCorrupt, Finding
 from service.templates.compiler import COMPILER_VERSION, Compilation, library_versions
-from service.templates.sandbox import Budget
-from service.templates.source import Files
+from service.templates.runtime.sandbox import Budget
+from service.templates.source.files import Files
 from service.templates.template import Template
 
 _DIGEST_BYTES = 32

@@ -12,10 +12,10 @@ from types import MappingProxyType
 from service.errors import Finding, TemplateInvalid
 from service.templates.cache import CompilationCache
 from service.templates.compiler import Compilation, compile_template
-from service.templates.sandbox import Budget
-from service.templates.source import Checkout, Files, read_checkout, read_files
+from service.templates.runtime.sandbox import Budget
+from service.templates.source.files import Checkout, Files, read_checkout, read_files
+from service.templates.source.watch import changes
 from service.templates.template import Template
-from service.templates.watch import changes
 
 #: A file that is gone for less than this was only being replaced, seconds.
 REMOVAL_GRACE_S = 2.0

@@ -9,18 +9,18 @@ from importlib.metadata import version
 from typing import Any
 
 from service.errors import Finding, RenderError
-from service.templates.context import Compiling, without_front_matter
-from service.templates.examples import read_examples
-from service.templates.expression_check import Uses
-from service.templates.filters import FILTERS_VERSION
-from service.templates.manifest import FrontMatter, read_front_matter, read_overrides
-from service.templates.places import Place, Source
-from service.templates.report import Refused, Report
-from service.templates.sandbox import Budget, author_environment
-from service.templates.source import Files
+from service.templates.compile_variant import compile_variant
+from service.templates.findings import Refused, Report
+from service.templates.front_matter.examples import read_examples
+from service.templates.front_matter.manifest import FrontMatter, read_front_matter, read_overrides
+from service.templates.front_matter.variables import VariablesCheck
+from service.templates.jinja.expressions import Uses
+from service.templates.jinja.loader import Compiling, without_front_matter
+from service.templates.positions import Place, Source
+from service.templates.runtime.filters import FILTERS_VERSION
+from service.templates.runtime.sandbox import Budget, author_environment
+from service.templates.source.files import Files
 from service.templates.template import Template, Variant
-from service.templates.variables import VariablesCheck
-from service.templates.variant import compile_variant
 
 #: Raise it with any change that changes what a template prints.
 COMPILER_VERSION = 1

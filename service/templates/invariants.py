@@ -2,14 +2,14 @@
 
 from collections.abc import Iterator, Sequence
 
-from service.templates.components import TEXT_CONTENT
-from service.templates.html_scan import parts
-from service.templates.mjml_parse import Element, Node
-from service.templates.places import Place
-from service.templates.report import Refused, Report
-from service.templates.restore import Restored
-from service.templates.text_part import texts_of
-from service.templates.tokens import Token, Tokens
+from service.templates.findings import Refused, Report
+from service.templates.jinja.html_scanner import parts
+from service.templates.jinja.restore import Restored
+from service.templates.jinja.tokens import Token, Tokens
+from service.templates.mjml.components import TEXT_CONTENT
+from service.templates.mjml.parse import Element, Node
+from service.templates.plain_text import texts_of
+from service.templates.positions import Place
 
 
 def check_control_tokens(

@@ -12,11 +12,11 @@ import jinja2
 from service.errors import ArchiveCorrupt, Problem, RenderError
 from service.mail.addresses import AddressInvalid, parse_header
 from service.models import Rendered
-from service.templates.manifest import Manifest
-from service.templates.program import Program, explain
-from service.templates.sandbox import Budget, Sandbox, sandbox_without_modules
-from service.templates.text_part import finished
-from service.templates.variables import VariablesCheck, filler_for
+from service.templates.front_matter.manifest import Manifest
+from service.templates.front_matter.variables import VariablesCheck, filler_for
+from service.templates.plain_text import finished
+from service.templates.runtime.program import Program, explain
+from service.templates.runtime.sandbox import Budget, Sandbox, sandbox_without_modules
 
 ARCHIVE_FORMAT = 1
 #: Controls, line and paragraph separators, and the characters that turn the direction of text around (UAX #9).

@@ -9,11 +9,11 @@ from litestar import Controller, Request, Response, delete, get, post, put
 from litestar.params import FromPath
 
 from service.accept import Accepted
-from service.browse import Shown
 from service.models import Scope
 from service.models.requests import PublishRequest, SendRequest, TestRequest, parse
-from service.preview import Preview
-from service.publish import Condition
+from service.templates.authoring import Condition
+from service.templates.descriptions import Shown
+from service.templates.preview import Preview
 from service.web import send
 from service.web.auth import caller_of, require, services_of
 from service.web.messages import as_time

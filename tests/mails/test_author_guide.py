@@ -7,14 +7,14 @@ from importlib.resources import files
 import pytest
 from every_mail import HOME, TEMPLATES
 
-from service.templates.filters import filters_for
-from service.templates.jinja_builtins import allowed_filters
+from service.templates.runtime.builtins import allowed_filters
+from service.templates.runtime.filters import filters_for
 
 GUIDE = (TEMPLATES / "README.md").read_text("utf-8")
 
 
 def front_matter_fields() -> list[str]:
-    schema = json.loads(files("service.templates").joinpath("front_matter.json").read_text("utf-8"))
+    schema = json.loads(files("service.templates.front_matter").joinpath("front_matter.json").read_text("utf-8"))
     nested = [field for name in ("attachments", "delivery") for field in schema["properties"][name]["properties"]]
     return sorted({*schema["properties"], *nested} - {"examples"})
 

@@ -5,8 +5,8 @@ from typing import Any
 
 from service.errors import Finding
 from service.templates.compiler import Compilation, compile_template
-from service.templates.sandbox import Budget
-from service.templates.source import Files
+from service.templates.runtime.sandbox import Budget
+from service.templates.source.files import Files
 from service.templates.template import Template
 
 BUDGET = Budget(max_output_bytes=2_000_000, max_steps=100_000)

@@ -43,7 +43,7 @@ def codes_of(file: Path) -> Iterator[str]:
 
 
 def codes() -> set[str]:
-    return {code for file in (HOUSE / "templates").glob("*.py") for code in codes_of(file)}
+    return {code for file in (HOUSE / "templates").rglob("*.py") for code in codes_of(file)}
 
 
 def test_this_test_reads_the_codes() -> None:

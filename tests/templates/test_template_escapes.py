@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from template_kit import VALUES, column, document, front_matter, html, template, text
 
 from service.errors import RenderError
-from service.templates.inline import tag_sequence
+from service.templates.mjml.inline_css import tag_sequence
 
 WILD = [
     "<script>alert(1)</script>",

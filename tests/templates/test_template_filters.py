@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from service.templates.escapes import Unprintable
-from service.templates.filters import filters_for
+from service.templates.runtime.escapes import Unprintable
+from service.templates.runtime.filters import filters_for
 
 FRENCH, ENGLISH = filters_for("fr"), filters_for("en")
 

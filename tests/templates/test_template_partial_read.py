@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 from template_kit import BUDGET
 
-from service.templates.sandbox import sandbox_without_modules
-from service.templates.source import Files, read_files
-from service.templates.watch import changes
+from service.templates.runtime.sandbox import sandbox_without_modules
+from service.templates.source.files import Files, read_files
+from service.templates.source.watch import changes
 
 
 @pytest.fixture

@@ -9,8 +9,8 @@ from markupsafe import Markup
 from template_kit import BUDGET, VALUES, html, plain, template, text
 
 from service.errors import RenderError
-from service.templates.escapes import ESCAPES
-from service.templates.sandbox import Budget, Sandbox
+from service.templates.runtime.escapes import ESCAPES
+from service.templates.runtime.sandbox import Budget, Sandbox
 
 #: A call, which prints nothing: what stands beside it is printed in the careful way.
 CALL = "\x02{ range(0)|join }\x03"

@@ -6,7 +6,7 @@ import pytest
 from template_kit import VALUES, column, compiled, document, errors, front_matter, template, text
 
 from service.errors import RenderError
-from service.templates.sandbox import Budget
+from service.templates.runtime.sandbox import Budget
 
 SMALL = Budget(max_output_bytes=50_000, max_steps=1_000)
 

@@ -6,7 +6,7 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from service.templates.variables import VariablesCheck
+from service.templates.front_matter.variables import VariablesCheck
 
 _ANYTHING = {"type": "object", "properties": {}, "additionalProperties": True}
 

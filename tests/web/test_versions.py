@@ -161,11 +161,11 @@ def test_an_archived_revision_renders_in_a_process_that_can_not_compile(service:
                     raise AssertionError(f"{self.__name__}.{name} was called")
                 return never
 
-        for name in ("service.templates.compiler", "service.templates.variant"):
+        for name in ("service.templates.compiler", "service.templates.compile_variant"):
             sys.modules[name] = None
         for name in ("mjml", "premailer"):
             sys.modules[name] = Poison(name)
-        from service.templates.sandbox import Budget
+        from service.templates.runtime.sandbox import Budget
         from service.templates.template import Template
 
         template = Template.from_archive(Path(sys.argv[1]).read_bytes(), budget=Budget(2_000_000, 100_000))

@@ -15,9 +15,9 @@ from litestar.params import FromPath
 from litestar.response import Redirect
 
 from service.errors import Conflict, Finding, InvalidRequest, PreconditionFailed, RequestRefused, TryLater
-from service.publish import Condition, Plan, raised
-from service.scaffold import begun
 from service.services import Services, budget
+from service.templates.authoring import Condition, Plan, raised
+from service.templates.authoring.scaffold import begun
 from service.web.auth import caller_of, services_of
 from service.web.pages import frame
 from service.web.pages.differences import between

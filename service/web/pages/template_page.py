@@ -10,8 +10,8 @@ from litestar import Controller, Request, Response, get
 from litestar.params import FromPath
 
 from service.errors import Finding, InvalidRequest, NotFound, Problem, TemplateInvalid
-from service.preview import Preview
 from service.services import Services, Workbench
+from service.templates.preview import Preview
 from service.web.auth import workbench_of
 from service.web.pages import frame, variable_form
 from service.web.pages.page import part, show

@@ -7,9 +7,9 @@ import anyio.to_thread
 from litestar import Controller, Request, Response, get
 from litestar.params import FromPath
 
-from service.commits import Commit
 from service.errors import InvalidRequest, NotFound
 from service.services import Services
+from service.templates.authoring.history import Commit
 from service.web.auth import services_of
 from service.web.pages import frame
 from service.web.pages.differences import Difference, between

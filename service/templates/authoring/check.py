@@ -1,0 +1,56 @@
+"""VERB: files -> findings, of the templates as they are and of their step from a commit."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from service.errors import Finding, NotFound
+from service.templates.compiler import compile_template
+from service.templates.findings import Report
+from service.templates.front_matter.version_rule import Base, compare
+from service.templates.runtime.sandbox import Budget
+from service.templates.source.files import read_files
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """Every finding once, in the order of files and lines; how many templates were looked at."""
+
+    findings: Sequence[Finding]
+    templates: int
+
+    @property
+    def errors(self) -> int:
+        return sum(1 for finding in self.findings if finding.severity == "error")
+
+    @property
+    def warnings(self) -> int:
+        return len(self.findings) - self.errors
+
+
+def check(
+    root: Path, keys: Sequence[str] = (), *, budget: Budget, ref: str | None = None, allow_breaking: bool = False
+) -> Checked:
+    """Compiles the templates of these keys (none: of all) and compares them with those at the commit `ref`.
+
+    `allow_breaking` makes a warning of what breaks callers. Raises NotFound for a key that is neither here nor at
+    `ref`, GitError where there is no such commit to compare with.
+    """
+    files = read_files(root)
+    base = Base(root, ref) if ref is not None else None
+    here, there = files.template_keys(), base.files.template_keys() if base else ()
+    known = sorted({*here, *there})
+    if unknown := [key for key in keys if key not in known]:
+        there_are = ", ".join(known) or "none"
+        raise NotFound(f"There is no template {', '.join(map(repr, unknown))}; there are: {there_are}.")
+    wanted = [key for key in known if not keys or key in keys]
+    findings: set[Finding] = set()
+    for key in wanted:
+        if key in here:
+            findings.update(compile_template(files, key, budget=budget).findings)
+        if base is not None:
+            report = Report()
+            compare(base, files, key, report, breaking="warning" if allow_breaking else "error")
+            findings.update(report.findings)
+    ordered = sorted(findings, key=lambda one: (one.file, one.line, one.column, one.severity, one.code, one.message))
+    return Checked(ordered, sum(1 for key in wanted if key in here))

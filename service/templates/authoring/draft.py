@@ -1,0 +1,108 @@
+"""VERB: files that nobody has saved -> what is to be said about them, a template to look at, what may be written there.
+
+The same compiler that serves, so that an editor cannot lie. Nothing is stored.
+"""
+
+import inspect
+import threading
+from collections import OrderedDict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+from service.errors import Finding
+from service.templates.catalogue import Catalogue
+from service.templates.compiler import DEFAULT_LANGUAGE, Compilation, compile_template
+from service.templates.findings import Report
+from service.templates.front_matter.manifest import FIELDS
+from service.templates.front_matter.variables import variables_schema
+from service.templates.front_matter.version_rule import front_matter
+from service.templates.mjml.components import ATTRIBUTES, CHILDREN, COMMON_ATTRIBUTES, CONTENT, TEXT_CONTENT, expected
+from service.templates.runtime.sandbox import Budget, sandbox_without_modules
+from service.templates.source.files import Files
+from service.templates.template import Template
+
+#: An editor asks twice for the same files: for the findings, and for the mail.
+_REMEMBERED = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A template as it would be. `template` is None where an error is among the findings.
+
+    `declared` is the JSON Schema of each variable by its name, also of a draft that does not compile.
+    """
+
+    template: Template | None
+    findings: Sequence[Finding]
+    declared: Mapping[str, Mapping[str, Any]]
+
+
+@dataclass(frozen=True)
+class Drafts:
+    """Compiles what is not on disk, beside all that is. Thread-safe."""
+
+    catalogue: Catalogue
+    budget: Budget
+    _made: OrderedDict[tuple[str, ...], Compilation] = field(default_factory=OrderedDict, repr=False, compare=False)
+    _gate: threading.Lock = field(default_factory=threading.Lock, repr=False, compare=False)
+
+    def of(self, key: str, texts: Mapping[str, str | None]) -> Draft:
+        """The template with these files (path in its folder -> text, None: without it)."""
+        saved = self.catalogue.current.files
+        files = saved.with_changes({f"{key}/{name}": text for name, text in texts.items()})
+        compilation = self._compiled(key, files)
+        document = front_matter(files, f"{key}/template.mjml")
+        schema = variables_schema(document, Report()) if document else {"properties": {}}
+        return Draft(compilation.template, compilation.findings, schema["properties"])
+
+    def _compiled(self, key: str, files: Files) -> Compilation:
+        shared = [path for path in files.by_path if path.startswith(("_", f"{key}/"))]
+        name = (key, *(f"{path} {files.digest(path)}" for path in sorted(shared)))
+        with self._gate:
+            known = self._made.get(name)
+        if known is not None and all(files.digest(path) == digest for path, digest in known.dependencies.items()):
+            return known
+        compilation = compile_template(files, key, budget=self.budget)
+        with self._gate:
+            self._made[name] = compilation
+            while len(self._made) > _REMEMBERED:
+                self._made.popitem(last=False)
+        return compilation
+
+    @cached_property
+    def vocabulary(self) -> Mapping[str, Any]:
+        """What may be written in a template, as plain values: components, filters, fields of the front matter."""
+        filters = sandbox_without_modules(self.budget, DEFAULT_LANGUAGE).html.filters
+        return {
+            "components": {name: _component(name) for name in sorted(ATTRIBUTES)},
+            "filters": [
+                {"name": name, "about": _first_line(inspect.getdoc(filters[name]))}
+                for name in sorted(filters)
+                if not name.startswith("_")
+            ],
+            "fields": list(FIELDS),
+        }
+
+
+def _component(name: str) -> Mapping[str, Any]:
+    common = dict.fromkeys(COMMON_ATTRIBUTES, "string") if name.startswith("mj-") else {}
+    return {
+        "attributes": {
+            attribute: {"expected": expected(kind), "options": _options(kind)}
+            for attribute, kind in sorted({**ATTRIBUTES[name], **common}.items())
+        },
+        "children": sorted(CHILDREN.get(name, ())),
+        "takes_html": name in CONTENT and name not in TEXT_CONTENT,
+    }
+
+
+def _options(kind: str) -> Sequence[str]:
+    if kind.startswith("enum"):
+        return [option for option in kind[5:-1].split(",") if option]
+    return ["true", "false"] if kind == "boolean" else []
+
+
+def _first_line(text: str | None) -> str:
+    return (text or "").strip().partition("\n")[0][:120]

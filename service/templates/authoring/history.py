@@ -1,0 +1,88 @@
+"""VERB: the commits that changed a template -> what it was then."""
+
+import re
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TypeVar
+
+from service.errors import GitError, NotFound
+from service.templates.compiler import compile_template
+from service.templates.runtime.sandbox import Budget
+from service.templates.source.files import files_at
+from service.templates.source.git import git
+from service.templates.template import Template
+
+#: Of this many people choose one; who goes back further asks git.
+MAX_COMMITS = 20
+#: Both what was listed and what was made.
+_REMEMBERED = 32
+_NAME = re.compile(r"[0-9a-f]{40}")
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Commit:
+    """One change of a template's folder."""
+
+    name: str
+    at: datetime
+    author: str
+    subject: str
+
+
+class Commits:
+    """Reads the history of the checkout in which the templates lie; outside of git there is none. Thread-safe."""
+
+    def __init__(self, root: Path, budget: Budget) -> None:
+        self._root = root
+        self._budget = budget
+        self._gate = threading.Lock()
+        # What a commit holds never changes, nor what was before it.
+        self._listed: OrderedDict[tuple[str, str], Sequence[Commit]] = OrderedDict()
+        self._made: OrderedDict[tuple[str, str], Template] = OrderedDict()
+
+    def of(self, key: str) -> Sequence[Commit]:
+        """The latest, newest first; empty where git knows none."""
+        try:
+            head = git(self._root, "rev-parse", "--verify", "--quiet", "HEAD").decode().strip()
+            return self._remembered(self._listed, (key, head), lambda: self._read(key, head))
+        except GitError:
+            return []
+
+    def template(self, key: str, name: str) -> Template:
+        """The template as it was at a commit, made by today's compiler. Raises NotFound."""
+        if not _NAME.fullmatch(name):
+            raise NotFound("That is no name of a commit.")
+        return self._remembered(self._made, (key, name), lambda: self._compiled(key, name))
+
+    def _read(self, key: str, head: str) -> Sequence[Commit]:
+        options = (f"--max-count={MAX_COMMITS}", "-z", "--format=%H%n%ct%n%aN%n%s")
+        told = git(self._root, "log", *options, "--end-of-options", head, "--", key).decode("utf-8", "replace")
+        found = [line.split("\n", 3) for line in told.split("\0") if line.count("\n") >= 3]
+        return [Commit(name, datetime.fromtimestamp(int(at), UTC), author, said) for name, at, author, said in found]
+
+    def _compiled(self, key: str, name: str) -> Template:
+        try:
+            files = files_at(self._root, name)
+        except GitError:
+            raise NotFound("There is no such commit in this checkout.") from None
+        template = compile_template(files, key, budget=self._budget).template
+        if template is None:
+            raise NotFound(f"At this commit there was no template {key!r}, or none that today's compiler takes.")
+        return template
+
+    def _remembered(self, memory: OrderedDict[tuple[str, str], T], name: tuple[str, str], make: Callable[[], T]) -> T:
+        with self._gate:
+            known = memory.get(name)
+        if known is None:
+            known = make()
+            with self._gate:
+                memory[name] = known
+                while len(memory) > _REMEMBERED:
+                    memory.popitem(last=False)
+        return known

@@ -1,0 +1,133 @@
+"""What saving would do, found out without touching anything: for an editor to show before it asks."""
+
+import os
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from service.errors import Finding, GitError, NotFound
+from service.templates.authoring.publish_changes import changed_files
+from service.templates.authoring.publisher import check_key
+from service.templates.catalogue import Catalogue
+from service.templates.compiler import compile_template
+from service.templates.findings import Report
+from service.templates.front_matter.version_rule import Base, Saved, compare
+from service.templates.revisions import state_of
+from service.templates.runtime.sandbox import Budget
+from service.templates.source.files import Files, read_files
+from service.templates.source.git import WorkTree
+
+_VERSION = re.compile(r"^version:[ \t]*(\d+)", re.MULTILINE)
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Where a change would go: a commit on a `branch` ("" where no branch is checked out), plain files, or nowhere.
+
+    Why nowhere: `uncommitted` changes of somebody in the checkout, or a folder that is `read_only`.
+    """
+
+    kind: Literal["commit", "files", "uncommitted", "read_only"]
+    branch: str = ""
+
+    @property
+    def is_open(self) -> bool:
+        return self.kind in ("commit", "files")
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """`state` is the one there is now, None for a template that is new, and `before` its files.
+
+    `changes` are the files that would change, None for one that would go. `findings` are of the new files;
+    `version_wanted` is set where they keep a version that stands for something else; `breaking` is what callers
+    would stumble over.
+    """
+
+    state: str | None
+    before: Mapping[str, str]
+    changes: Mapping[str, str | None]
+    findings: Sequence[Finding]
+    version_wanted: int | None
+    breaking: Sequence[Finding]
+    target: Target
+
+    @property
+    def works(self) -> bool:
+        return not any(finding.severity == "error" for finding in self.findings)
+
+
+@dataclass(frozen=True, slots=True)
+class Planner:
+    """Asks the files, the compiler and git."""
+
+    root: Path
+    catalogue: Catalogue
+    budget: Budget
+
+    def found(self, key: str) -> tuple[str, Mapping[str, str]]:
+        """The state and the files that somebody begins to write with. Raises NotFound."""
+        snapshot = self.catalogue.current
+        entry = snapshot.entries.get(key)
+        if entry is None:
+            raise NotFound(f"There is no template {key!r}.")
+        return state_of(entry), snapshot.folder(key)
+
+    def plan(self, key: str, texts: Mapping[str, str | None]) -> Plan:
+        """Raises InvalidRequest for a key or a path that can't be one."""
+        check_key(key)
+        snapshot = self.catalogue.refresh()
+        entry = snapshot.entries.get(key)
+        files = read_files(self.root)
+        changes = changed_files(key, texts, files)
+        after = files.with_changes({f"{key}/{name}": data for name, data in changes.items()})
+        report = Report()
+        compare(self._base(files, key), after, key, report, breaking="warning")
+        return Plan(
+            state=state_of(entry) if entry else None,
+            before=snapshot.folder(key),
+            changes={name: data.decode() if data is not None else None for name, data in changes.items()},
+            findings=compile_template(after, key, budget=self.budget).findings,
+            version_wanted=_wanted(report.findings),
+            breaking=[finding for finding in report.findings if finding.code == "breaking-variable"],
+            target=self._target(key),
+        )
+
+    def _base(self, files: Files, key: str) -> Base | Saved:
+        """The last commit where the folder is in one, because a way back to what was once committed is fine."""
+        try:
+            if WorkTree.around(self.root, key) is not None:
+                return Base(self.root, "HEAD")
+        except GitError:
+            pass  # no commit yet
+        return Saved(files)
+
+    def _target(self, key: str) -> Target:
+        folder = self.root / key
+        written = [self.root, folder] if folder.exists() else [self.root]
+        if folder.is_symlink() or any(path.is_symlink() for path in folder.rglob("*")):
+            return Target("read_only")  # as mounted configuration comes
+        if not all(os.access(path, os.W_OK) for path in written):
+            return Target("read_only")
+        tree = WorkTree.around(self.root, key)
+        if tree is None:
+            return Target("files")
+        try:
+            return Target("uncommitted") if tree.has_changes(key) else Target("commit", tree.branch())
+        except GitError:
+            return Target("files")
+
+
+def raised(source: str, version: int) -> str:
+    """The source of a template with this version in its front matter; unchanged where there is none."""
+    return _VERSION.sub(f"version: {version}", source, count=1)
+
+
+def _wanted(findings: Sequence[Finding]) -> int | None:
+    for finding in findings:
+        if finding.code in ("version-not-raised", "version-went-down"):
+            found = re.search(r"\d+", finding.hint)
+            return int(found[0]) if found else None
+    return None

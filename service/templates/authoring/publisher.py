@@ -1,0 +1,230 @@
+"""PUT, DELETE -> files, a commit, and at once what is served.
+
+Everything is found out before anything is touched: the condition, uncommitted work of somebody else, mistakes in the
+new files. Then the folder is swapped as a whole and committed alone; where the commit fails, the folder is put back.
+"""
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import datetime
+from pathlib import Path
+
+import structlog
+
+from service.config.file_lock import Turns
+from service.errors import (
+    Conflict,
+    GitError,
+    InvalidRequest,
+    NotFound,
+    PreconditionFailed,
+    PreconditionRequired,
+    Problem,
+    TryLater,
+)
+from service.models import Caller
+from service.models.requests import PublishRequest
+from service.store import revisions as archive
+from service.store.database import Database
+from service.templates.authoring.publish_changes import changed_files, changes_of, problem_at
+from service.templates.catalogue import Catalogue, Entry
+from service.templates.compiler import compile_template
+from service.templates.revisions import Revisions, state_of
+from service.templates.runtime.sandbox import Budget
+from service.templates.source import atomic_write
+from service.templates.source.atomic_write import KEY, KEY_RULE, Changes
+from service.templates.source.files import Files, read_files
+from service.templates.source.git import Author, WorkTree
+from service.templates.template import Template
+
+_log = structlog.get_logger("publish")
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """What must be so before a change (RFC 9110, 13.1): one of these states ("*": any), or nothing there yet."""
+
+    states: frozenset[str] | None = None
+    creates: bool = False
+
+    @classmethod
+    def of(cls, if_match: str, if_none_match: str) -> "Condition":
+        """From the two headers, "" where there is none."""
+        # A weak tag (W/"…") never matches here: If-Match compares strongly.
+        tags = [tag.strip() for tag in if_match.split(",") if tag.strip()]
+        states = frozenset(tag.strip('"') for tag in tags if not tag.startswith("W/"))
+        return cls(states if tags else None, if_none_match.strip() == "*")
+
+    def hold(self, state: str | None) -> None:
+        """Raises PreconditionRequired where nothing was asked for, PreconditionFailed where it is not so.
+
+        `state` None: nothing is there.
+        """
+        if self.states is None and not self.creates:
+            raise PreconditionRequired(
+                "Say which state is to change: If-Match with the ETag that you read, or If-None-Match: * to create."
+            )
+        if self.creates and state is not None:
+            raise PreconditionFailed("There is such a template already; read it, and write If-Match with its ETag.")
+        if self.states is None:
+            return
+        if state is None:
+            raise PreconditionFailed("There is no such template; write If-None-Match: * to create it.")
+        if state not in self.states and "*" not in self.states:
+            raise PreconditionFailed(f'It is "{state}" by now, changed by somebody else; read it again.')
+
+
+@dataclass(frozen=True, slots=True)
+class Publisher:
+    """Writes templates. `turns` lets one change at a time through, over all processes."""
+
+    root: Path
+    catalogue: Catalogue
+    database: Database
+    budget: Budget
+    revisions: Revisions
+    turns: Turns
+    mail_domain: str
+    clock: Callable[[], datetime]
+
+    def put(self, key: str, request: PublishRequest, caller: Caller, condition: Condition) -> bool:
+        """Creates (True) or changes a template, and serves it.
+
+        Raises InvalidRequest for a bad key and with every mistake of the new files, PreconditionRequired and
+        PreconditionFailed, Conflict where it can't be written or committed, TryLater where somebody else is at it.
+        Nothing has changed then.
+        """
+        return self._change(
+            key, lambda files, entry: changes_of(key, request, files, entry), caller, condition, request.message
+        )
+
+    def put_files(
+        self, key: str, texts: Mapping[str, str | None], caller: Caller, condition: Condition, message: str | None
+    ) -> bool:
+        """The same with the files themselves: path in the folder -> text, None to take it away.
+
+        What is not named stays as it is. Raises as `put`, and InvalidRequest for a path that can't be one.
+        """
+        return self._change(key, lambda files, _: changed_files(key, texts, files), caller, condition, message)
+
+    def _change(
+        self,
+        key: str,
+        changes_in: Callable[[Files, Entry | None], Changes],
+        caller: Caller,
+        condition: Condition,
+        message: str | None,
+    ) -> bool:
+        check_key(key)
+        with self.turns.take():
+            snapshot = self.catalogue.refresh()
+            entry = snapshot.entries.get(key)
+            condition.hold(state_of(entry) if entry else None)
+            tree = self._tree(key)
+            files = read_files(self.root)
+            changes = changes_in(files, entry)
+            template = self._validated(key, files, changes)
+            if changes:
+                with self._served(), _refusals(), atomic_write.changed(self.root, key, changes):
+                    self._remember(template.at(snapshot.commit, dirty=False), caller)
+                    self._commit(tree, key, caller, message or f"{key}: {'changed' if entry else 'created'}")
+            return entry is None
+
+    def delete(self, key: str, caller: Caller, condition: Condition) -> str | None:
+        """Takes a template away, with all of its folder; its revisions stay. Returns the commit, None outside of git.
+
+        Raises InvalidRequest for a bad key and where another template takes it in, NotFound, and what `put` raises.
+        """
+        check_key(key)
+        with self.turns.take():
+            entry = self.catalogue.refresh().entries.get(key)
+            if entry is None:
+                raise NotFound(f"There is no template {key!r}.")
+            condition.hold(state_of(entry))
+            tree = self._tree(key)
+            files = read_files(self.root)
+            self._check_others(key, files, files.with_changes(dict.fromkeys(files.folder(key))))
+            with self._served(), _refusals(), atomic_write.removed(self.root, key):
+                self.database.write(lambda tx: archive.forget_current(tx, key))
+                return self._commit(tree, key, caller, f"{key}: deleted")
+
+    @contextmanager
+    def _served(self) -> Iterator[None]:
+        """What is on disk afterwards is what is served, also where the watch has seen files that were put back."""
+        try:
+            yield
+        finally:
+            self.catalogue.refresh()
+
+    def _tree(self, key: str) -> WorkTree | None:
+        tree = WorkTree.around(self.root, key)
+        with _refusals():
+            if tree is not None and tree.has_changes(key):
+                raise Conflict(f"The checkout has uncommitted changes in {key!r}; commit them or take them back first.")
+        return tree
+
+    def _validated(self, key: str, files: Files, changes: Changes) -> Template:
+        after = files.with_changes({f"{key}/{name}": data for name, data in changes.items()})
+        compilation = compile_template(after, key, budget=self.budget)
+        if compilation.template is None:
+            problems = [problem_at(key, finding) for finding in compilation.findings if finding.severity == "error"]
+            raise InvalidRequest("The template has mistakes; nothing was changed.", problems)
+        self._check_others(key, files, after)
+        return compilation.template
+
+    def _check_others(self, key: str, before: Files, after: Files) -> None:
+        """Another template may take in parts of this one; hardly one does, so a look at the text saves compiling."""
+        mention = f"/{key}/".encode()
+        if not any(mention in file.data for path, file in before.by_path.items() if not path.startswith(f"{key}/")):
+            return
+        problems: list[Problem] = []
+        for other in after.template_keys():
+            if other == key or not _works(before, other, self.budget):
+                continue
+            found = compile_template(after, other, budget=self.budget).findings
+            problems += [problem_at(key, finding) for finding in found if finding.severity == "error"]
+        if problems:
+            raise InvalidRequest("Another template takes this one in, and would break; nothing was changed.", problems)
+
+    def _remember(self, template: Template, caller: Caller) -> None:
+        """The current row says who it was, also where there is no git to tell."""
+        revision = self.revisions.drawn_up(template, self.clock())
+        if revision.current is not None:
+            told = replace(revision.current, author=caller.name)
+            self.database.write(lambda tx: archive.save_current(tx, revision, told))
+
+    def _commit(self, tree: WorkTree | None, key: str, caller: Caller, message: str) -> str | None:
+        commit = tree.commit(key, author=self._author(caller), message=message) if tree is not None else None
+        _log.info("template_changed", key=key, caller_id=caller.id, commit=commit)
+        return commit
+
+    def _author(self, caller: Caller) -> Author:
+        name = re.sub(r"[\s\x00-\x1f\x7f<>]+", " ", caller.name).strip(" .,:;\"'") or caller.id
+        local = re.sub(r"[^a-z0-9._-]+", "-", name.lower()).strip("-.") or "caller"
+        return Author(name, f"{local}@noreply.{self.mail_domain}")
+
+
+@contextmanager
+def _refusals() -> Iterator[None]:
+    """What the file system and git refuse, as sentences for the caller; what they said is for the log."""
+    try:
+        yield
+    except OSError as error:
+        _log.warning("templates_not_writable", reason=str(error))
+        raise Conflict(f"The template can't be written here ({error.strerror}); nothing was changed.") from error
+    except GitError as error:
+        _log.warning("git_refused", reason=str(error), reply=error.reply)
+        if "index.lock" in error.reply or not error.reply:
+            raise TryLater("git is busy or out of reach; nothing was changed. Send the same request again.") from error
+        raise Conflict("git did not take the change, so nothing was changed; the log says why.") from error
+
+
+def check_key(key: str) -> None:
+    if not KEY.fullmatch(key):
+        raise InvalidRequest(f"{key!r} can't be a key: {KEY_RULE}.", [Problem("", "key", KEY_RULE)])
+
+
+def _works(files: Files, key: str, budget: Budget) -> bool:
+    return compile_template(files, key, budget=budget).template is not None

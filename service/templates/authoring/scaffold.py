@@ -1,0 +1,126 @@
+"""VERB: a key -> a folder with a template that passes the check."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from service.errors import Conflict, InvalidRequest, Problem, TemplateInvalid
+from service.templates.compiler import compile_template
+from service.templates.runtime.sandbox import Budget
+from service.templates.source.atomic_write import KEY, KEY_RULE, changed, example_file
+from service.templates.source.files import read_files
+
+#: What is taken in where it is there, by its place in the document.
+_THEME, _HEADER, _FOOTER = "_shared/theme.mjml", "_shared/header.mjml", "_shared/footer.mjml"
+
+_FRONT_MATTER = """\
+---
+subject: "Bonjour {{ name }}"
+description: Say in one sentence who gets this mail, and when.
+category: support
+stream: transactional
+version: 1
+active: true
+variables:
+  name:
+    type: string
+    minLength: 1
+    description: The reader's name.
+    example: Zoé d’Almeida
+  link:
+    type: string
+    format: uri
+    description: Page that the button opens.
+    example: https://example.com/a?b=1&c=2
+attachments:
+  allowed: false
+delivery:
+  priority: normal
+---
+"""
+
+_WITH_SHARED_PARTS = """\
+<mjml lang="fr">
+  <mj-head>
+    <mj-title>Bonjour {{ name }}</mj-title>
+    <mj-preview>La ligne qui suit l’objet dans la boîte de réception.</mj-preview>
+    <mj-include path="../_shared/theme.mjml" />
+  </mj-head>
+  <mj-body background-color="#ebeee9">
+    <mj-include path="../_shared/header.mjml" />
+    <mj-wrapper mj-class="card" css-class="card">
+      <mj-section css-class="pad">
+        <mj-column>
+          <mj-text mj-class="title" css-class="title">Bonjour {{ name }},</mj-text>
+          <mj-text css-class="text">Écrivez ici ce que le lecteur doit savoir.</mj-text>
+          <mj-button mj-class="call" css-class="call" href="{{ link }}">Ouvrir la page</mj-button>
+        </mj-column>
+      </mj-section>
+    </mj-wrapper>
+    <mj-include path="../_shared/footer.mjml" />
+  </mj-body>
+</mjml>
+"""
+
+_SELF_CONTAINED = """\
+<mjml lang="fr">
+  <mj-head>
+    <mj-title>Bonjour {{ name }}</mj-title>
+    <mj-preview>La ligne qui suit l’objet dans la boîte de réception.</mj-preview>
+    <mj-attributes>
+      <mj-all font-family="Arial, sans-serif" />
+      <mj-text font-size="16px" line-height="26px" color="#34433b" />
+    </mj-attributes>
+  </mj-head>
+  <mj-body background-color="#ebeee9">
+    <mj-section background-color="#ffffff">
+      <mj-column>
+        <mj-text font-size="24px" line-height="32px">Bonjour {{ name }},</mj-text>
+        <mj-text>Écrivez ici ce que le lecteur doit savoir.</mj-text>
+        <mj-button background-color="#00613f" color="#ffffff" href="{{ link }}">Ouvrir la page</mj-button>
+      </mj-column>
+    </mj-section>
+  </mj-body>
+</mjml>
+"""
+
+_EXAMPLE = {"name": "Zoé d’Almeida", "link": "https://example.com/a?b=1&c=2"}
+
+
+def scaffold(root: Path, key: str, *, budget: Budget) -> Sequence[Path]:
+    """Makes the folder `key` and returns its files.
+
+    Raises InvalidRequest for a key that is none, Conflict where there is such a folder or it can't be written.
+    """
+    if not KEY.fullmatch(key):
+        raise InvalidRequest(f"{key!r} can't be a key: {KEY_RULE}.")
+    if (root / key).exists():
+        raise Conflict(f"There is a folder {key!r} already; choose another key, or edit what is there.")
+    files = _that_pass(root, key, budget)
+    try:
+        with changed(root, key, files):
+            return [root / key / name for name in files]
+    except OSError as error:
+        raise Conflict(f"The folder {key!r} can't be made: {error.strerror}.") from error
+
+
+def begun(root: Path, key: str, *, budget: Budget) -> Mapping[str, str]:
+    """The files that `scaffold` would make, path -> text. Raises InvalidRequest for a key that is none."""
+    if not KEY.fullmatch(key):
+        raise InvalidRequest(f"{key!r} can't be a key: {KEY_RULE}.", [Problem("", "key", KEY_RULE)])
+    return {name: data.decode() for name, data in _that_pass(root, key, budget).items()}
+
+
+def _that_pass(root: Path, key: str, budget: Budget) -> Mapping[str, bytes]:
+    """With the shared parts, where they are there and are like ours; by itself otherwise."""
+    there = read_files(root)
+    bodies = [_SELF_CONTAINED]
+    if all(part in there for part in (_THEME, _HEADER, _FOOTER)):
+        bodies.insert(0, _WITH_SHARED_PARTS)
+    for body in bodies:
+        files = {"template.mjml": (_FRONT_MATTER + body).encode(), "examples/default.yaml": example_file(_EXAMPLE)}
+        tried = compile_template(
+            there.with_changes({f"{key}/{name}": data for name, data in files.items()}), key, budget=budget
+        )
+        if not tried.findings:
+            return files
+    raise TemplateInvalid(tried.findings)

@@ -1,0 +1,220 @@
+"""One language of a template, from its MJML to what runs: the chain of the steps, each by its name."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from jinja2 import TemplateSyntaxError
+
+from service.mail.addresses import AddressInvalid, parse_header
+from service.templates.findings import Refused, Report
+from service.templates.invariants import check_control_tokens, check_tag_sequence
+from service.templates.jinja.expressions import Uses
+from service.templates.jinja.html_content import canonical_html, check_html
+from service.templates.jinja.loader import Compiling
+from service.templates.jinja.restore import restore_html, restore_text
+from service.templates.jinja.statements import check_jinja
+from service.templates.jinja.tokens import Token, assemble
+from service.templates.mjml.emit import emit
+from service.templates.mjml.include import expand_includes, head_of
+from service.templates.mjml.inline_css import inline_css, mjml_to_html, tag_sequence
+from service.templates.mjml.parse import Attribute, Element, Node, Slice, parse
+from service.templates.mjml.validate import validate
+from service.templates.plain_text import derive_text, html_to_text, texts_of
+from service.templates.positions import Place, Source
+from service.templates.runtime.program import Program
+from service.templates.runtime.sandbox import Budget, Sandbox, sandbox_without_modules
+from service.templates.template import Variant
+
+_NO_VARIABLES: Mapping[str, Any] = {"properties": {}}
+
+
+def compile_variant(
+    compiling: Compiling,
+    body: Source,
+    texts: Mapping[str, Source],
+    text_path: str,
+    language: str,
+    schema: Mapping[str, Any] | None,
+    uses: Uses,
+    budget: Budget,
+) -> Variant:
+    """`texts` are the front matter's Jinja fields, `text_path` the hand-written text part, should it exist.
+
+    `schema` is None where the front matter can't be read: then names can't be checked. Refused: reported.
+    """
+    sandbox = sandbox_without_modules(budget, language)
+    maker = _Maker(compiling, language, schema, uses, sandbox)
+    programs: dict[str, Program] = {}
+    failed = False
+    for name in ("subject", "from", "reply_to"):
+        if name in texts:
+            try:
+                programs[name] = maker.text_program(texts[name])
+            except Refused:
+                failed = True
+                continue
+            if name != "subject" and programs[name].is_constant:
+                _check_sender(programs[name].source, texts[name], compiling.report)
+    own_text = compiling.read(text_path)
+    if own_text is not None:
+        try:
+            programs["text"] = maker.text_program(Source(text_path, own_text))
+        except Refused:
+            failed = True
+    programs |= maker.html_programs(body, texts.get("preheader"), derive="text" not in programs)
+    html_modules, text_modules = maker.modules()
+    if failed or compiling.report.has_errors:
+        raise Refused
+    return Variant(language, programs, html_modules, text_modules)
+
+
+def _check_sender(written: str, source: Source, report: Report) -> None:
+    """A `from` or `reply_to` that holds no value; one that does is looked at when it renders."""
+    try:
+        parse_header(written)
+    except AddressInvalid as error:
+        report.error(source.place(0), "bad-address", str(error), 'write name@example.com or "Name <name@example.com>"')
+
+
+class _Maker:
+    def __init__(
+        self, compiling: Compiling, language: str, schema: Mapping[str, Any] | None, uses: Uses, sandbox: Sandbox
+    ) -> None:
+        self._compiling = compiling
+        self._tokens = compiling.tokens
+        self._report = compiling.report
+        self._language = language
+        self._schema = schema
+        self._uses = uses
+        self._sandbox = sandbox
+
+    def text_program(self, source: Source) -> Program:
+        """A subject, a header or a text part: Jinja without HTML."""
+        mapped = self._compiling.flat(source)
+        if not self._compiling.is_jinja:
+            raise Refused
+        found = self._tokens.within(mapped.text)
+        self._check(found)
+        program = Program.of(restore_text(mapped.text, self._tokens), self._tokens, self._uses.blame)
+        self._parse(program, found, is_html=False)
+        return program
+
+    def html_programs(self, body: Source, preheader: Source | None, *, derive: bool) -> dict[str, Program]:
+        """The HTML part, and with `derive` the text part that follows from it."""
+        mapped = self._compiling.flat(body)
+        nodes = expand_includes(parse(mapped, self._tokens, self._report), self._compiling, stack=(body.path,))
+        root = validate(nodes, self._tokens, self._report, file=Place(body.path, 1, 1))
+        if root is not None:
+            self._add_preheader(root, preheader)
+            self._set_language(root)
+        if not self._compiling.is_jinja:
+            raise Refused
+        self._check([token for text in texts_of(nodes) for token in self._tokens.opened(text.text)])
+        if root is None or self._report.has_errors:
+            raise Refused
+        programs = {"html": self._html(nodes, root)}
+        if derive:
+            text = derive_text(root, self._tokens, self._report)
+            prologue = "".join(found.placeholder for found in self._definitions(nodes, root))
+            programs["text"] = Program.of(restore_text(prologue + text, self._tokens), self._tokens, self._uses.blame)
+            self._parse(programs["text"], [], is_html=False)
+        return programs
+
+    def _html(self, nodes: list[Node], root: Element) -> Program:
+        emitted = emit(nodes, root, self._tokens, self._report)
+        try:
+            before = mjml_to_html(emitted.mjml)
+            after = inline_css(before, emitted, self._tokens, self._report)
+        except ValueError as error:
+            message = str(error).split("\n", 1)[0]
+            self._report.error(root.place, "mjml-refused", f"the MJML can't be compiled: {message}")
+            raise Refused from None
+        check_tag_sequence(tag_sequence(before), tag_sequence(after), root.place, self._report)
+        restored = restore_html(emitted.prologue + after, self._tokens, self._report)
+        check_control_tokens(nodes, restored, emitted.soft, self._tokens, self._report)
+        program = Program.of(restored, self._tokens, self._uses.blame)
+        self._parse(program, [], is_html=True)
+        return program
+
+    def _definitions(self, nodes: list[Node], root: Element) -> list[Token]:
+        """Tags of the head and around the document that define something; the text part needs them too."""
+        head = next((element for element in root.elements() if element.tag == "mj-head"), None)
+        around = [node for node in nodes if node is not root]
+        inside = [node for node in head.children if isinstance(node, Slice) or node.tag == "mj-raw"] if head else []
+        level = [node for node in root.children if isinstance(node, Slice)]
+        found: list[Token] = []
+        for text in texts_of([*around, *level, *inside]):
+            tokens = self._tokens.within(text.text)
+            if tokens and tokens[0].word in ("set", "import", "from", "macro"):
+                found += tokens
+        return found
+
+    def _add_preheader(self, root: Element, preheader: Source | None) -> None:
+        if preheader is None:
+            return
+        head = head_of(root)
+        if any(element.tag == "mj-preview" for element in head.elements()):
+            self._report.error(
+                preheader.place(0),
+                "two-preheaders",
+                "there is a preheader here and an <mj-preview> in the head",
+                "delete one",
+            )
+            return
+        mapped = self._compiling.flat(preheader)
+        text = mapped.text.replace("&", "&amp;").replace("<", "&lt;")
+        head.children.append(Element("mj-preview", preheader.place(0), content=Slice(text, mapped, 0)))
+
+    def _set_language(self, root: Element) -> None:
+        attribute = root.attribute("lang")
+        if attribute is not None:
+            root.attributes.remove(attribute)
+        mapped = assemble([])
+        root.attributes.append(Attribute("lang", Slice(self._language, mapped, 0), root.place))
+
+    def modules(self) -> tuple[dict[str, Program], dict[str, Program]]:
+        """The files that are imported, and those that they import."""
+        html: dict[str, Program] = {}
+        text: dict[str, Program] = {}
+        imports = self._compiling.flattener.imports
+        while pending := [path for path in imports if path not in html]:
+            path = pending[0]
+            source = self._compiling.read(path)
+            if source is None:
+                self._report.error(
+                    imports[path],
+                    "file-not-found",
+                    f"there is no file {path}",
+                    "paths count from the file that imports",
+                )
+                raise Refused
+            mapped = self._compiling.flat(Source(path, source))
+            content = Slice(mapped.text, mapped, 0)
+            check_html(content, self._tokens, self._report)
+            found = self._tokens.opened(mapped.text)
+            self._check(found, _NO_VARIABLES, " in an imported file, which sees only a macro's arguments")
+            canonical = canonical_html(content, self._tokens, self._report)
+            html[path] = Program.of(restore_html(canonical, self._tokens, self._report), self._tokens, self._uses.blame)
+            plain = html_to_text(canonical, self._tokens)
+            text[path] = Program.of(restore_text(plain, self._tokens), self._tokens, self._uses.blame)
+        return html, text
+
+    def _check(self, found: list[Token], schema: Mapping[str, Any] | None = None, where: str = "") -> None:
+        if found and self._schema is not None:
+            check_jinja(found, schema or self._schema, self._sandbox.html, self._report, self._uses, where=where)
+
+    def _parse(self, program: Program, found: list[Token], *, is_html: bool) -> None:
+        """The last word: what is put together must be Jinja again."""
+        try:
+            environment = self._sandbox.html if is_html else self._sandbox.text
+            if self._report.has_errors or self._compiling.flattener.imports:
+                environment.parse(program.source)  # will not run, or not in this sandbox
+            else:
+                environment.compiled(program.source)
+        except TemplateSyntaxError as error:
+            spot = program.spot(error.lineno)
+            place = Place(spot.file, spot.line, spot.column) if spot else found[0].place if found else Place("", 1, 1)
+            self._report.error(
+                place, "jinja-syntax", f"Jinja: {error.message}", "a block opens and closes in one element"
+            )
+            raise Refused from None

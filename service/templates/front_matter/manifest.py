@@ -1,0 +1,211 @@
+"""The front matter: what a template says of itself, checked against its own JSON Schema, mistakes with their place."""
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from importlib.resources import files
+from typing import Any
+
+import jsonschema_rs
+
+from service.models import DeliveryPolicy, Priority, Stream
+from service.templates.findings import Refused, Report, did_you_mean
+from service.templates.front_matter.schema_errors import problems_of
+from service.templates.front_matter.variables import variables_schema
+from service.templates.front_matter.yaml_positions import Document, Path, read_yaml
+from service.templates.jinja.loader import front_matter_end
+from service.templates.positions import Place, Source
+
+_SCHEMA = json.loads(files("service.templates.front_matter").joinpath("front_matter.json").read_text("utf-8"))
+#: What may stand in the front matter.
+FIELDS: tuple[str, ...] = tuple(_SCHEMA["properties"])
+KNOWN_CATEGORIES = ("billing", "incident", "onboarding", "rma", "support", "sla")
+#: The parts of the front matter that are Jinja, and that another language may have of its own.
+JINJA_FIELDS = ("subject", "preheader", "from", "reply_to")
+_SECONDS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
+
+
+@dataclass(frozen=True, slots=True)
+class AttachmentPolicy:
+    """Whether files may go with the mail. `types` are file name endings, () is what the settings allow.
+
+    `required` is True where some file must be there, or the endings of which each must be there.
+    """
+
+    allowed: bool = False
+    types: tuple[str, ...] = ()
+    required: bool | tuple[str, ...] = False
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """What a template says of itself. `schema` is the JSON Schema (2020-12) of the variables together."""
+
+    subject: str
+    description: str
+    category: str
+    stream: Stream
+    version: int
+    active: bool
+    schema: Mapping[str, Any]
+    attachments: AttachmentPolicy
+    delivery: DeliveryPolicy
+    preheader: str | None = None
+    from_header: str | None = None
+    reply_to: str | None = None
+
+    def as_json(self) -> dict[str, Any]:
+        """Everything, as JSON has it."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> "Manifest":
+        attachments, delivery = data["attachments"], data["delivery"]
+        required = attachments["required"]
+        return cls(
+            **{
+                **data,
+                "stream": Stream(data["stream"]),
+                "attachments": AttachmentPolicy(
+                    attachments["allowed"],
+                    tuple(attachments["types"]),
+                    required if isinstance(required, bool) else tuple(required),
+                ),
+                "delivery": DeliveryPolicy(**{**delivery, "priority": Priority(delivery["priority"])}),
+            }
+        )
+
+
+@dataclass(frozen=True)
+class FrontMatter:
+    """The manifest, the texts with Jinja in them (with their places), and the examples that stand beside them."""
+
+    manifest: Manifest
+    texts: Mapping[str, Source]
+    examples: Mapping[str, Mapping[str, Any]]
+    document: Document
+
+
+def split(source: Source, report: Report) -> tuple[str, Place]:
+    """The YAML between the two lines `---`. Refused: there is none, or it is never closed."""
+    start = source.place(0)
+    end = front_matter_end(source.text)
+    if end is None:
+        report.error(
+            start, "no-front-matter", "the template has no front matter", 'begin with a line "---", then subject: …'
+        )
+        raise Refused
+    if end < 0:
+        report.error(start, "no-front-matter", "the front matter is never closed", 'close it with a line "---"')
+        raise Refused
+    return source.text[4 : source.text.rindex("---", 0, end)], Place(source.path, 2, 1)
+
+
+def read_front_matter(source: Source, report: Report) -> FrontMatter:
+    """Refused: something in it is wrong; all of it has been reported."""
+    text, place = split(source, report)
+    document = read_yaml(text, source.path, report, first_line=place.line)
+    if not isinstance(document.data, dict):
+        report.error(place, "bad-front-matter", "the front matter must be a mapping", "write subject: …")
+        raise Refused
+    wrong = _check(document, report, _SCHEMA)
+    schema = variables_schema(document, report)
+    if wrong:
+        raise Refused
+    data = document.data
+    if data["category"] not in KNOWN_CATEGORIES and (hint := did_you_mean(data["category"], KNOWN_CATEGORIES)):
+        report.warning(
+            document.place(("category",)), "unusual-category", f'unusual category "{data["category"]}"', hint
+        )
+    manifest = Manifest(
+        subject=data["subject"],
+        description=data["description"],
+        category=data["category"],
+        stream=Stream(data.get("stream", Stream.TRANSACTIONAL)),
+        version=data["version"],
+        active=data.get("active", True),
+        schema=schema,
+        attachments=_attachments(data.get("attachments"), document, report),
+        delivery=_delivery(data.get("delivery") or {}),
+        preheader=data.get("preheader"),
+        from_header=data.get("from"),
+        reply_to=data.get("reply_to"),
+    )
+    return FrontMatter(manifest, _texts(document), data.get("examples") or {}, document)
+
+
+def read_overrides(source: Source, report: Report) -> Mapping[str, Source]:
+    """The texts of another language; without front matter there are none. Refused: it says more than it may."""
+    if front_matter_end(source.text) is None:
+        return {}
+    text, place = split(source, report)
+    document = read_yaml(text, source.path, report, first_line=place.line)
+    properties = {name: _SCHEMA["properties"][name] for name in JINJA_FIELDS}
+    schema = {"type": "object", "additionalProperties": False, "properties": properties}
+    if document.data is not None and _check(document, report, schema):
+        raise Refused
+    return _texts(document)
+
+
+def _check(document: Document, report: Report, schema: Mapping[str, Any]) -> bool:
+    validator = jsonschema_rs.Draft202012Validator(dict(schema))
+    wrong = False
+    for path, problem in problems_of(validator.iter_errors(document.data), schema, unknown="field"):
+        wrong = True
+        message, _, hint = problem.message.partition("; ")
+        report.error(
+            _place(document, path, problem.code), "bad-front-matter", message, hint or _hint(path, problem.code)
+        )
+    return wrong
+
+
+def _place(document: Document, path: Path, code: str) -> Place:
+    return document.key_place(path) if code == "unknown" else document.place(path)
+
+
+def _hint(path: Path, code: str) -> str:
+    if path[-1:] == ("expires_after",):
+        return "write seconds, or 30m, 24h, 7d"
+    if path[:1] == ("category",):
+        return "one word in lower case, such as " + ", ".join(KNOWN_CATEGORIES)
+    return f"add {path[-1]}: …" if code == "required" else ""
+
+
+def _texts(document: Document) -> dict[str, Source]:
+    return {name: document.sources[(name,)] for name in JINJA_FIELDS if (name,) in document.sources}
+
+
+def _attachments(declared: Any, document: Document, report: Report) -> AttachmentPolicy:
+    if not declared:
+        return AttachmentPolicy()
+    required = declared.get("required", False)
+    allowed = declared.get("allowed", True)
+    types = tuple(declared.get("types", ()))
+    if required and not allowed:
+        report.error(
+            document.place(("attachments", "required")),
+            "bad-front-matter",
+            "required, and not allowed",
+            "write allowed: true",
+        )
+    if isinstance(required, list) and types and (other := [one for one in required if one not in types]):
+        report.error(
+            document.place(("attachments", "required")),
+            "bad-front-matter",
+            f"{', '.join(other)} is required, and not in types",
+            "add it to types",
+        )
+    return AttachmentPolicy(allowed, types, required if isinstance(required, bool) else tuple(required))
+
+
+def _delivery(declared: Mapping[str, Any]) -> DeliveryPolicy:
+    expires = declared.get("expires_after")
+    if isinstance(expires, str) and (found := re.fullmatch(r"(\d+)([smhd])", expires)):
+        expires = int(found[1]) * _SECONDS[found[2]]
+    return DeliveryPolicy(
+        priority=Priority(declared.get("priority", Priority.NORMAL)),
+        attempts=declared.get("attempts"),
+        sla_s=declared.get("sla_seconds"),
+        expires_after_s=expires,
+    )

@@ -1,0 +1,130 @@
+"""A template as it was and as it is: whether its version says that it changed, and whether its callers still work."""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from service.errors import GitError
+from service.templates.findings import Refused, Report
+from service.templates.front_matter.manifest import split
+from service.templates.front_matter.schema_breaks import breaks
+from service.templates.front_matter.variables import variables_schema
+from service.templates.front_matter.yaml_positions import Document, read_yaml
+from service.templates.positions import Place, Source, normalised
+from service.templates.source.files import Files, files_at
+from service.templates.source.git import commit_of, git
+
+#: How many earlier states of a folder are looked at; who goes back further raises the version.
+MAX_STATES = 200
+
+OwnSource = Mapping[str, bytes]
+Severity = Literal["error", "warning"]
+
+
+@dataclass
+class Base:
+    """The templates at a commit. GitError when it is made: no git, no checkout, or no such commit."""
+
+    root: Path
+    ref: str
+    commit: str = field(init=False)
+    files: Files = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.commit = commit_of(self.root, self.ref)
+        self.files = files_at(self.root, self.commit)
+
+    def ever_held(self, key: str, source: OwnSource) -> bool:
+        """Whether an ancestor of the commit held exactly this source, and so this version: then it is a way back."""
+        try:
+            commits = git(self.root, "rev-list", f"--max-count={MAX_STATES}", self.commit, "--", key).decode().split()
+            return any(own_source(files_at(self.root, commit, key), key) == source for commit in commits)
+        except GitError:
+            return False  # a shallow or partial clone doesn't know
+
+
+@dataclass(frozen=True)
+class Saved:
+    """The templates as they are saved, outside of git or as its last commit has them; what was before is not known."""
+
+    files: Files
+    ref: str = "the saved one"
+
+
+def own_source(files: Files, key: str) -> OwnSource:
+    """What the version stands for: the folder without its examples, with LF newlines. Shared parts are not in it."""
+    return {
+        path: files.by_path[path].data.replace(b"\r\n", b"\n")
+        for path in files.folder(key)
+        if not path.startswith(f"{key}/examples/")
+    }
+
+
+def compare(base: Base | Saved, now: Files, key: str, report: Report, *, breaking: Severity) -> None:
+    """Reports what is wrong with the step from the base to now. A template that is new has no step."""
+    path = f"{key}/template.mjml"
+    if path not in base.files:
+        return
+    if path not in now:
+        message = f"the template is gone; at {base.ref} it was there"
+        report.warning(Place(path, 1, 1), "template-removed", message, "see that no caller sends it any more")
+        return
+    document = front_matter(now, path)
+    if document is None:
+        return  # compiling says what is wrong with it
+    _compare_versions(base, now, key, document, report)
+    before = front_matter(base.files, path)
+    if before is not None:
+        _compare_variables(before, document, report, breaking)
+
+
+def _compare_versions(base: Base | Saved, now: Files, key: str, document: Document, report: Report) -> None:
+    own = own_source(now, key)
+    before = front_matter(base.files, f"{key}/template.mjml")
+    was, is_now = _version(before), _version(document)
+    if was is None or is_now is None or is_now > was or own == own_source(base.files, key):
+        return
+    if isinstance(base, Base) and base.ever_held(key, own):
+        return
+    place = document.key_place(("version",))
+    hint = f"write version: {was + 1}"
+    if is_now < was:
+        message = f"the version went down: it is {was} at {base.ref}, and {is_now} here"
+        report.error(place, "version-went-down", message, hint)
+    else:
+        message = f"the template has changed since {base.ref}, and its version is still {was}"
+        report.error(place, "version-not-raised", message, hint)
+
+
+def _compare_variables(before: Document, now: Document, report: Report, severity: Severity) -> None:
+    ignored = Report()
+    report_it: Callable[..., None] = report.error if severity == "error" else report.warning
+    for one in breaks(variables_schema(before, ignored), variables_schema(now, ignored)):
+        message = f'variable "{one.variable}" {one.clause}'
+        place = now.key_place(_nearest(one.path, now.keys))
+        report_it(place, "breaking-variable", message, "callers break: keep taking what they send, or use a new key")
+
+
+def _nearest(path: tuple[str, ...], keys: Iterable[tuple[str | int, ...]]) -> tuple[str, ...]:
+    """The path itself, or the innermost around it that is written down."""
+    known = set(keys)
+    while len(path) > 1 and path not in known:
+        path = path[:-1]
+    return path
+
+
+def front_matter(files: Files, path: str) -> Document | None:
+    """The front matter of this file as far as it can be read; None where it can't be at all."""
+    ignored = Report()
+    try:
+        text, place = split(Source(path, normalised(files.text(path))), ignored)
+        document = read_yaml(text, path, ignored, first_line=place.line)
+    except (Refused, UnicodeDecodeError):
+        return None
+    return document if isinstance(document.data, dict) else None
+
+
+def _version(document: Document | None) -> int | None:
+    version = document.data.get("version") if document else None
+    return version if isinstance(version, int) and not isinstance(version, bool) else None

@@ -1,0 +1,149 @@
+"""YAML that remembers where each value stands. Data as in JSON: no dates, no "yes", no octal numbers, no aliases."""
+
+import re
+from dataclasses import dataclass, field
+from typing import Any
+
+import yaml
+
+from service.templates.findings import Refused, Report
+from service.templates.positions import Place, Source
+
+Path = tuple[str | int, ...]
+MAX_NODES = 20_000
+
+
+class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
+    """SafeLoader with JSON's types: a plain 2026-02-21 stays a text, so does 0123, and so does yes."""
+
+
+_Loader.yaml_implicit_resolvers = {}
+
+_Loader.add_implicit_resolver("tag:yaml.org,2002:null", re.compile(r"^(?:~|null|Null|NULL|)$"), ["~", "n", "N", ""])
+_Loader.add_implicit_resolver("tag:yaml.org,2002:bool", re.compile(r"^(?:true|True|false|False)$"), list("tTfF"))
+_Loader.add_implicit_resolver("tag:yaml.org,2002:int", re.compile(r"^-?(?:0|[1-9]\d*)$"), list("-0123456789"))
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float", re.compile(r"^-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][-+]?\d+)?$"), list("-0123456789")
+)
+
+
+@dataclass
+class Document:
+    """`data` as JSON would have it; `places` of each value, `keys` of each key, `sources` of each text."""
+
+    data: Any = None
+    places: dict[Path, Place] = field(default_factory=dict)
+    keys: dict[Path, Place] = field(default_factory=dict)
+    sources: dict[Path, Source] = field(default_factory=dict)
+
+    def place(self, path: Path) -> Place:
+        """The value at `path`, or the nearest that is there."""
+        while path and path not in self.places:
+            path = path[:-1]
+        return self.places[path]
+
+    def key_place(self, path: Path) -> Place:
+        """The key of a value; its value's place where it has none (an element of a list)."""
+        return self.keys.get(path) or self.place(path)
+
+
+def read_yaml(text: str, file: str, report: Report, *, first_line: int = 1) -> Document:
+    """Refused: it is no YAML, has a key twice, or an alias; reported with its place."""
+    try:
+        node = yaml.compose(text, Loader=_Loader)
+    except yaml.MarkedYAMLError as error:
+        # At the end of the text the mistake is where the thing began that never ends.
+        is_at_end = "end of stream" in (error.problem or "") and error.context_mark is not None
+        mark = error.context_mark if is_at_end else error.problem_mark or error.context_mark
+        place = Place(file, first_line + (mark.line if mark else 0), (mark.column if mark else 0) + 1)
+        report.error(place, "yaml-syntax", f"YAML: {error.problem or error.context}", _hint(error))
+        raise Refused from None
+    except (yaml.YAMLError, RecursionError) as error:
+        message = str(error).split("\n", 1)[0]
+        report.error(Place(file, first_line, 1), "yaml-syntax", f"YAML: {message}", "save the file as plain text")
+        raise Refused from None
+    return _Reader(text, file, first_line, report).document(node)
+
+
+def _hint(error: yaml.MarkedYAMLError) -> str:
+    if "mapping values are not allowed" in (error.problem or "") or "expected <block end>" in (error.problem or ""):
+        return 'put a text that holds ": " or begins with {, [, *, &, !, % or @ into quotes'
+    if "tab" in (error.problem or "") or "\\t" in (error.problem or ""):
+        return "indent with spaces"
+    if "cannot start any token" in (error.problem or "") or "flow mapping" in (error.context or ""):
+        return 'put a text that begins with {, [, *, &, !, % or @ into quotes: "{{ … }}"'
+    return ""
+
+
+class _Reader:
+    def __init__(self, text: str, file: str, first_line: int, report: Report) -> None:
+        self._text = text
+        self._file = file
+        self._first_line = first_line
+        self._report = report
+        self._constructor = yaml.constructor.SafeConstructor()
+        self._document = Document(places={(): Place(file, first_line, 1)})
+        self._seen: set[int] = set()
+
+    def document(self, node: yaml.Node | None) -> Document:
+        if node is not None:
+            self._document.data = self._value(node, ())
+        return self._document
+
+    def _place(self, mark: yaml.Mark) -> Place:
+        return Place(self._file, self._first_line + mark.line, mark.column + 1)
+
+    def _value(self, node: yaml.Node, path: Path) -> Any:
+        place = self._place(node.start_mark)
+        if id(node) in self._seen or len(self._seen) > MAX_NODES or len(path) > 40:
+            self._report.error(place, "yaml-alias", "aliases are not supported here", "write the value again")
+            raise Refused
+        self._seen.add(id(node))
+        self._document.places[path] = place
+        if isinstance(node, yaml.MappingNode):
+            return self._mapping(node, path)
+        if isinstance(node, yaml.SequenceNode):
+            return [self._value(child, (*path, index)) for index, child in enumerate(node.value)]
+        if not node.tag.startswith("tag:yaml.org,2002:"):
+            self._report.error(place, "yaml-syntax", f"YAML: the tag {node.tag} is not supported", "delete it")
+            raise Refused
+        if not isinstance(node, yaml.ScalarNode):
+            raise TypeError(node)
+        return self._scalar(node, path, place)
+
+    def _mapping(self, node: yaml.MappingNode, path: Path) -> dict[str, Any]:
+        found: dict[str, Any] = {}
+        for key_node, value_node in node.value:
+            place = self._place(key_node.start_mark)
+            key = key_node.value if isinstance(key_node, yaml.ScalarNode) else None
+            if key is None or key == "<<":
+                self._report.error(
+                    place,
+                    "yaml-syntax",
+                    "YAML: a key must be a plain word",
+                    'put a text that begins with {{ into quotes: "{{ … }}"',
+                )
+                raise Refused
+            if key in found:
+                self._report.error(place, "duplicate-key", f'"{key}" is given twice', "delete one")
+            self._document.keys[(*path, key)] = place
+            found[key] = self._value(value_node, (*path, key))
+        return found
+
+    def _scalar(self, node: yaml.ScalarNode, path: Path, place: Place) -> Any:
+        try:
+            value = self._constructor.construct_object(node)
+        except (yaml.YAMLError, ValueError):
+            value = node.value
+        if isinstance(value, str):
+            self._document.sources[path] = self._source(node, value, place)
+        return value
+
+    def _source(self, node: yaml.ScalarNode, value: str, place: Place) -> Source:
+        """Where the text itself begins: behind the quote, or on the line below `|`."""
+        if node.style in ("|", ">"):
+            below = self._text[node.start_mark.index :].split("\n", 2)[1:2]
+            indent = len(below[0]) - len(below[0].lstrip()) if below else 0
+            return Source(self._file, value, place.line + 1, indent + 1, indent)
+        quoted = node.style in ("'", '"')
+        return Source(self._file, value, place.line, place.column + quoted)

@@ -1,0 +1,89 @@
+"""Values with Jinja in them become one placeholder each, so that nobody splits or reorders what is inside."""
+
+import re
+
+from service.templates.findings import Refused, Report
+from service.templates.jinja.tokens import PLACEHOLDER, Token, Tokens
+from service.templates.positions import Place
+
+_IMPORTANT = re.compile(r"\s*!\s*important\s*$", re.I)
+_ALONE = re.compile(r"\s*zqj\d{5}x\s*")
+
+
+def check_blocks(found: list[Token], report: Report, where: str) -> None:
+    """Refused: a block that opens here does not close here, or the other way round; reported."""
+    stack: list[Token] = []
+    for token in found:
+        if token.opens:
+            stack.append(token)
+        elif token.closes or token.continues:
+            if not stack:
+                report.error(
+                    token.place, "block-crosses", f"{token} belongs to a block that began outside of {where}", _HINT
+                )
+                raise Refused
+            if token.closes:
+                stack.pop()
+    if stack:
+        report.error(stack[-1].place, "block-crosses", f"{stack[-1]} is not closed inside {where}", _HINT)
+        raise Refused
+
+
+_HINT = "a block opens and closes in the same element, attribute or style"
+
+
+def composite(value: str, place: Place, tokens: Tokens, report: Report, where: str) -> str:
+    """An attribute's value; with control tags in it, it becomes one placeholder."""
+    found = tokens.within(value)
+    if not any(token.kind == "control" for token in found):
+        return value
+    check_blocks(found, report, where)
+    return tokens.new("composite", value, place).placeholder
+
+
+def composite_css(declarations: str, place: Place, tokens: Tokens, report: Report) -> str:
+    """CSS declarations; the value of each that holds Jinja becomes one placeholder.
+
+    With control tags in it the whole is one, in a form that is a declaration: cssutils would drop anything else.
+    """
+    found = tokens.within(declarations)
+    if not found:
+        return declarations
+    if any(token.kind == "control" for token in found):
+        check_blocks(found, report, "the style")
+        return tokens.new("composite", declarations, place).placeholder + ":0"
+    return ";".join(_declaration(one, place, tokens, report) for one in split_declarations(declarations))
+
+
+def _declaration(text: str, place: Place, tokens: Tokens, report: Report) -> str:
+    if not PLACEHOLDER.search(text):
+        return text
+    name, _, value = text.partition(":")
+    if found := tokens.first(name):
+        report.error(
+            found.place, "jinja-in-css-name", "Jinja can't stand in place of a CSS property", "write property: {{ … }}"
+        )
+        raise Refused
+    important = _IMPORTANT.search(value)
+    base = value[: important.start()] if important else value
+    if not _ALONE.fullmatch(base):
+        base = tokens.new("composite", base.strip(), place).placeholder
+    return f"{name}:{base}{important[0] if important else ''}"
+
+
+def split_declarations(text: str) -> list[str]:
+    """At the semicolons that are not inside brackets or quotes, as in url(data:image/png;base64,…)."""
+    parts: list[str] = []
+    depth, start, quote = 0, 0, ""
+    for index, character in enumerate(text):
+        if quote:
+            quote = "" if character == quote else quote
+        elif character in "\"'":
+            quote = character
+        elif character in "()":
+            depth += 1 if character == "(" else -1
+        elif character == ";" and depth <= 0:
+            parts.append(text[start:index])
+            start = index + 1
+    parts.append(text[start:])
+    return parts

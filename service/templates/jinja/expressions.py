@@ -1,0 +1,198 @@
+"""Expressions of a template's Jinja: names, filters, tests, calls, and what reaches into the data."""
+
+import inspect
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from jinja2 import Environment, nodes
+
+from service.templates.findings import Report, did_you_mean
+from service.templates.jinja.tokens import Token
+
+_LOOP_CALLS = ("cycle", "changed")
+
+
+@dataclass(frozen=True, slots=True)
+class Binding:
+    """What a name stands for: the variable that it comes from, its schema, and whether it may be called."""
+
+    variable: str | None = None
+    schema: Mapping[str, Any] | None = None
+    is_callable: bool = False
+    is_module: bool = False
+    is_loop: bool = False
+
+
+@dataclass
+class Uses:
+    """`variables` are the declared ones that are used; `blame` has the variable that each token's value comes from."""
+
+    variables: set[str] = field(default_factory=set)
+    blame: dict[int, str] = field(default_factory=dict)
+
+
+Scope = dict[str, Binding]
+
+
+class ExpressionCheck:
+    """Reports what is wrong in expressions, at the word where it is; `lines` says which tag a line belongs to."""
+
+    def __init__(
+        self,
+        lines: Mapping[int, Token],
+        schema: Mapping[str, Any],
+        environment: Environment,
+        report: Report,
+        uses: Uses,
+        where: str,
+    ) -> None:
+        self._lines = lines
+        self._first_lines: dict[int, int] = {}
+        for line, token in lines.items():
+            self._first_lines.setdefault(token.index, line)
+        self._variables: Mapping[str, Any] = schema.get("properties", {})
+        self._environment = environment
+        self._report = report
+        self._uses = uses
+        self._where = where
+
+    def expression(self, node: nodes.Node, scope: Scope) -> None:
+        if isinstance(node, nodes.Name):
+            self._name(node, scope)
+            return
+        if isinstance(node, nodes.Call):
+            self._call(node, scope)
+            return
+        if isinstance(node, nodes.Filter):
+            self._filter(node)
+        elif isinstance(node, nodes.Test) and node.name not in self._environment.tests:
+            hint = did_you_mean(node.name, self._environment.tests)
+            self.error(node, "unknown-test", f'unknown test "{node.name}"', hint, word=node.name)
+        elif isinstance(node, (nodes.Getattr, nodes.Getitem)):
+            self._property(node, scope)
+        for child in node.iter_child_nodes():
+            self.expression(child, scope)
+
+    def _filter(self, node: nodes.Filter) -> None:
+        filter_ = self._environment.filters.get(node.name)
+        if filter_ is None or node.name.startswith("_"):
+            known = [name for name in self._environment.filters if not name.startswith("_")]
+            hint = did_you_mean(node.name, known)
+            self.error(node, "unknown-filter", f'unknown filter "{node.name}"', hint, word=node.name)
+            return
+        is_ours = filter_.__module__.startswith("service.")
+        if not is_ours or node.dyn_args is not None or node.dyn_kwargs is not None:
+            return
+        passed = 1 + hasattr(filter_, "jinja_pass_arg")
+        try:
+            named = {str(keyword.key): None for keyword in node.kwargs}
+            inspect.signature(filter_).bind(*[None] * (passed + len(node.args)), **named)
+        except TypeError as error:
+            self.error(
+                node, "filter-arguments", f"|{node.name}: {error}", _usage(filter_, node.name, passed), word=node.name
+            )
+
+    def _name(self, node: nodes.Name, scope: Scope) -> None:
+        if binding := scope.get(node.name):
+            self._blame(node, binding.variable)
+        elif node.name in self._variables:
+            self._uses.variables.add(node.name)
+            self._blame(node, node.name)
+        elif node.name not in self._environment.globals:
+            self.undeclared(node, node.name, scope)
+
+    def undeclared(self, node: nodes.Node, name: str, scope: Scope) -> None:
+        hint = did_you_mean(name, [*self._variables, *scope])
+        self.error(
+            node,
+            "undeclared-variable",
+            f'variable "{name}" is not declared{self._where}',
+            hint or "declare it in the front matter, under variables",
+            word=name,
+        )
+
+    def _call(self, node: nodes.Call, scope: Scope) -> None:
+        called = node.node
+        if isinstance(called, nodes.Name):
+            binding = scope.get(called.name)
+            if not (binding and binding.is_callable) and called.name not in self._environment.globals:
+                self.error(
+                    node,
+                    "unknown-function",
+                    f'there is no function "{called.name}"',
+                    did_you_mean(
+                        called.name, [*self._environment.globals, *(n for n, b in scope.items() if b.is_callable)]
+                    )
+                    or "macros are defined with {% macro %} or imported",
+                    word=called.name,
+                )
+        elif isinstance(called, nodes.Getattr) and isinstance(called.node, nodes.Name):
+            binding = scope.get(called.node.name, Binding())
+            if not (binding.is_module or (binding.is_loop and called.attr in _LOOP_CALLS)):
+                self._method(node, called.attr)
+                self.expression(called.node, scope)
+        elif isinstance(called, nodes.Getattr):
+            self._method(node, called.attr)
+            self.expression(called.node, scope)
+        else:
+            self.error(node, "method-call", "only macros can be called", "use a filter")
+        for child in (*node.args, *(keyword.value for keyword in node.kwargs)):
+            self.expression(child, scope)
+
+    def _method(self, node: nodes.Node, name: str) -> None:
+        hint = f"write |{name}" if name in self._environment.filters else "use a filter"
+        self.error(node, "method-call", f".{name}() can't be called: a dot reaches into the data", hint, word=name)
+
+    def _property(self, node: nodes.Getattr | nodes.Getitem, scope: Scope) -> None:
+        key = node.attr if isinstance(node, nodes.Getattr) else getattr(node.arg, "value", None)
+        schema = self.binding(node.node, scope).schema
+        if not isinstance(key, str) or not schema:
+            return
+        known = schema.get("properties")
+        kind = schema.get("type")
+        if known is not None and key not in known and not schema.get("additionalProperties"):
+            hint = did_you_mean(key, known)
+            self.error(node, "undeclared-property", f'"{key}" is not declared as a property here', hint, word=key)
+        elif known is None and kind in ("string", "integer", "number", "boolean", "array"):
+            hint = f"write |{key}" if key in self._environment.filters else ""
+            self.error(node, "undeclared-property", f'a value of type {kind} has no "{key}"', hint, word=key)
+
+    def binding(self, node: nodes.Node, scope: Scope) -> Binding:
+        """What an expression comes from, as far as that can be said without running it."""
+        if isinstance(node, nodes.Name):
+            if node.name in scope:
+                return scope[node.name]
+            return Binding(node.name, self._variables[node.name]) if node.name in self._variables else Binding()
+        if isinstance(node, (nodes.Getattr, nodes.Getitem)):
+            base = self.binding(node.node, scope)
+            key = node.attr if isinstance(node, nodes.Getattr) else getattr(node.arg, "value", None)
+            schema = base.schema or {}
+            below = schema.get("properties", {}).get(key) if isinstance(key, str) else schema.get("items")
+            return Binding(base.variable, below)
+        if isinstance(node, nodes.Call):
+            return Binding()
+        if isinstance(node, nodes.Filter) and node.node is not None:
+            base = self.binding(node.node, scope)
+            keeps = node.name in ("sort", "list", "reverse", "unique", "select", "reject", "selectattr", "rejectattr")
+            return Binding(base.variable, base.schema if keeps else None)
+        found = next(iter(node.find_all(nodes.Name)), None)
+        return Binding(self.binding(found, scope).variable) if found is not None else Binding()
+
+    def _blame(self, node: nodes.Node, variable: str | None) -> None:
+        token = self._lines.get(node.lineno)
+        if token is not None and variable is not None:
+            self._uses.blame.setdefault(token.index, variable)
+
+    def error(self, node: nodes.Node, code: str, message: str, hint: str = "", *, word: str = "") -> None:
+        """At `word` in the tag, should it stand there."""
+        token = self._lines.get(node.lineno)
+        if token is not None:
+            line = node.lineno - self._first_lines[token.index]
+            self._report.error(token.place_of(word, max(line, 0)), code, message, hint)
+
+
+def _usage(filter_: Any, name: str, passed: int) -> str:
+    """How the filter is written: |plural(one, many)."""
+    parameters = list(inspect.signature(filter_).parameters.values())[passed:]
+    return f"write |{name}" + (f"({', '.join(parameter.name for parameter in parameters)})" if parameters else "")

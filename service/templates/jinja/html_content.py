@@ -1,0 +1,255 @@
+"""The HTML inside mj-text, mj-table, mj-button and mj-raw: checked per branch, and written so that mrml takes it."""
+
+import re
+from dataclasses import dataclass
+
+from service.templates.findings import Refused, Report
+from service.templates.jinja.composites import check_blocks, composite, composite_css
+from service.templates.jinja.escape_contexts import LINK_HINT, URL_ATTRIBUTES, harmful_scheme
+from service.templates.jinja.html_scanner import VOID, Part, parts
+from service.templates.jinja.tokens import PLACEHOLDER, Token, Tokens
+from service.templates.mjml.parse import Slice
+
+_NEVER_ENDS = re.compile(r"<(?=[A-Za-z/!?])")
+_OWN_COMMENT = re.compile(r"<!--\s*\[if|<!--\s*<!\[endif\]|<!--\[endif")
+
+
+@dataclass(frozen=True, slots=True)
+class _Block:
+    """A Jinja block that is open, and the HTML elements that were open when it began."""
+
+    token: Token
+    open_elements: tuple[str, ...]
+
+
+class _Balance:
+    """HTML elements and Jinja blocks side by side: at each branch the open elements must be the same."""
+
+    def __init__(self, content: Slice, report: Report) -> None:
+        self._content = content
+        self._report = report
+        self._elements: list[tuple[str, int]] = []
+        self._blocks: list[_Block] = []
+
+    @property
+    def _names(self) -> tuple[str, ...]:
+        return tuple(name for name, _ in self._elements)
+
+    def tag(self, part: Part) -> None:
+        if part.name in VOID:
+            return
+        if part.kind == "open":
+            if not part.closes_itself:
+                self._elements.append((part.name, part.start))
+            return
+        last = self._elements[-1][0] if self._elements else None
+        if last != part.name:
+            self._report.error(
+                self._content.place(part.start),
+                "unbalanced-html",
+                f"</{part.name}> does not close " + (f"<{last}>" if last else "anything"),
+                f"<{last}> was opened at {self._place(self._elements[-1][1])}" if last else "delete it",
+            )
+            raise Refused
+        if self._blocks and len(self._elements) <= len(self._blocks[-1].open_elements):
+            block = self._blocks[-1].token
+            self._report.error(
+                self._content.place(part.start),
+                "unbalanced-html",
+                f"</{part.name}> closes an element that was opened outside of {block}",
+                "on the other way it would stay open, or be closed twice",
+            )
+            raise Refused
+        self._elements.pop()
+
+    def block(self, token: Token) -> None:
+        if token.opens:
+            self._blocks.append(_Block(token, self._names))
+        elif token.closes or token.continues:
+            if not self._blocks:
+                self._report.error(
+                    token.place,
+                    "block-crosses",
+                    f"{token} belongs to a block that began outside of this element",
+                    "a block opens and closes in the same element",
+                )
+                raise Refused
+            block = self._blocks.pop() if token.closes else self._blocks[-1]
+            if block.open_elements != self._names:
+                left = self._elements[len(block.open_elements) :]
+                name, start = left[-1] if left else ("?", 0)
+                self._report.error(
+                    self._content.place(start) if left else token.place,
+                    "unbalanced-html",
+                    f"<{name}> is still open at {token}",
+                    f"close it before line {token.place.line}, or open it outside of {block.token}",
+                )
+                raise Refused
+
+    def finish(self) -> None:
+        if self._blocks:
+            token = self._blocks[-1].token
+            self._report.error(
+                token.place,
+                "block-crosses",
+                f"{token} is not closed inside of this element",
+                "a block opens and closes in the same element",
+            )
+            raise Refused
+        if self._elements:
+            name, start = self._elements[-1]
+            self._report.error(
+                self._content.place(start), "unbalanced-html", f"<{name}> is never closed", f"add </{name}>"
+            )
+            raise Refused
+
+    def _place(self, start: int) -> str:
+        place = self._content.place(start)
+        return f"{place.line}:{place.column}"
+
+
+def check_html(content: Slice, tokens: Tokens, report: Report) -> None:
+    """Refused: a branch leaves the elements unbalanced, or Jinja stands where it can't; reported with its place."""
+    balance = _Balance(content, report)
+    for part in parts(content.text):
+        if part.kind == "text":
+            if stray := _NEVER_ENDS.search(part.text):
+                report.error(
+                    content.place(part.start + stray.start()),
+                    "malformed-tag",
+                    "a tag or comment that never ends",
+                    'close it with ">" or "-->"; a bare "<" is written &lt;',
+                )
+                raise Refused
+            for token in tokens.within(part.text):
+                if token.kind == "control":
+                    balance.block(token)
+        elif part.kind == "comment":
+            _check_comment(part, content, tokens, report)
+        elif part.kind == "declaration":
+            report.error(
+                content.place(part.start),
+                "conditional-comment",
+                f"{part.text[:20]} would be destroyed by the HTML parser",
+                "write <!--[if !mso]><!--> … <!--<![endif]-->",
+            )
+            raise Refused
+        elif part.kind == "raw":
+            _check_raw(part, tokens, report)
+        else:
+            _check_tag(part, content, tokens, report)
+            balance.tag(part)
+    balance.finish()
+
+
+def _check_comment(part: Part, content: Slice, tokens: Tokens, report: Report) -> None:
+    found = tokens.within(part.text)
+    if not found:
+        return
+    if not part.text.startswith("<!--[if"):
+        report.error(
+            found[0].place,
+            "jinja-in-comment",
+            "Jinja in an HTML comment is never shown",
+            "delete it, or comment it out with {# … #}",
+        )
+        raise Refused
+    check_blocks(found, report, "the conditional comment")
+    for inner in parts(part.text[4:-3]):
+        if inner.kind == "open":
+            _check_tag(inner, Slice(part.text[4:-3], content.mapped, content.start + part.start + 4), tokens, report)
+
+
+def _check_raw(part: Part, tokens: Tokens, report: Report) -> None:
+    found = tokens.within(part.text)
+    if found and part.name == "script":
+        report.error(
+            found[0].place, "jinja-in-script", "Jinja in a script can't be made safe", "mail has no scripts: delete it"
+        )
+        raise Refused
+    check_blocks([token for token in found if token.kind == "control"], report, f"<{part.name}>")
+
+
+def _check_tag(part: Part, content: Slice, tokens: Tokens, report: Report) -> None:
+    if found := PLACEHOLDER.search(part.name):
+        raise_in_tag(tokens[int(found[1])], report)
+    bare = re.sub(r"\"[^\"]*\"|'[^']*'", "", part.text)
+    unquoted = [one for one in part.attributes if one.value and content.text[one.value_start - 1] not in "\"'"]
+    for one in unquoted:
+        if PLACEHOLDER.search(one.value or ""):
+            report.error(
+                content.place(one.start),
+                "unquoted-value",
+                f'the value of "{one.name}" must be quoted',
+                f'write {one.name}="…"',
+            )
+            raise Refused
+    if found := PLACEHOLDER.search(bare):
+        raise_in_tag(tokens[int(found[1])], report)
+    seen: set[str] = set()
+    for one in part.attributes:
+        name = one.name.lower()
+        if name in seen:
+            report.error(content.place(one.start), "duplicate-attribute", f'"{one.name}" is given twice', "delete one")
+        seen.add(name)
+        if scheme := harmful_scheme(name, one.value or ""):
+            report.error(content.place(one.start), "harmful-link", f'"{scheme}:" is no link for a mail', LINK_HINT)
+        if name.startswith("on") and (token := tokens.first(one.value or "")):
+            report.error(
+                token.place, "jinja-in-script", f'Jinja in "{one.name}" can\'t be made safe', "mail has no scripts"
+            )
+            raise Refused
+
+
+def raise_in_tag(token: Token, report: Report) -> None:
+    """Refused, always: Jinja stands in a tag, outside of the attributes' values."""
+    report.error(
+        token.place,
+        "jinja-in-tag",
+        "Jinja can't stand in place of an attribute or of a tag's name",
+        'put it inside of the value: name="{{ … }}"',
+    )
+    raise Refused
+
+
+def canonical_html(content: Slice, tokens: Tokens, report: Report) -> str:
+    """The same HTML as mrml wants it: lower-case tags, quoted and escaped attributes, composites, no plain comments."""
+    out: list[str] = []
+    for part in parts(content.text):
+        if part.kind == "text":
+            out.append(part.text.replace("<", "&lt;"))
+        elif part.kind == "comment":
+            if _OWN_COMMENT.match(part.text):
+                out.append(part.text)
+        elif part.kind == "raw":
+            out.append(part.text)
+        elif part.kind == "close":
+            out.append("" if part.name in VOID else f"</{part.name}>")
+        elif part.kind == "open":
+            out.append(_canonical_tag(part, content, tokens, report))
+    return "".join(out)
+
+
+def _canonical_tag(part: Part, content: Slice, tokens: Tokens, report: Report) -> str:
+    out = [f"<{part.name}"]
+    for one in part.attributes:
+        value = one.name if one.value is None else one.value
+        value = value.strip() if one.name.lower() in URL_ATTRIBUTES else value
+        place = content.place(one.value_start)
+        if one.name.lower() == "style":
+            value = composite_css(value, place, tokens, report)
+        else:
+            value = composite(value, place, tokens, report, f'the value of "{one.name}"')
+        out.append(f' {one.name.lower()}="{escape_attribute(value)}"')
+    if part.name in VOID:
+        out.append(" />")
+    else:
+        out.append(f"></{part.name}>" if part.closes_itself else ">")
+    return "".join(out)
+
+
+def escape_attribute(value: str) -> str:
+    """An attribute's value that mrml prints unchanged: it writes values with Rust's debug format (mrml 6)."""
+    value = re.sub(r"\s*\n\s*", " ", value).replace("\t", " ")
+    value = value.replace('"', "&quot;").replace("\\", "&#92;").replace("<", "&lt;").replace(">", "&gt;")
+    return re.sub(r"[^\x20-\x7e]", lambda found: f"&#{ord(found[0])};", value)

@@ -1,0 +1,246 @@
+"""Jinja's tags become placeholders that mrml, cssutils and lxml leave alone.
+
+A placeholder looks like `zqj00001x`: lower case, fixed width, a letter at both ends. Whitespace control (`{%-`, `-}}`)
+is worked out here, on the author's text, because lxml later turns `&nbsp;` into a character that Jinja would trim.
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from service.templates.findings import Refused, Report
+from service.templates.positions import Mapped, Place, Run, Source
+
+PLACEHOLDER = re.compile(r"zqj(\d{5})x")
+MAX_TOKENS = 99_999
+Kind = Literal["expression", "control", "composite"]
+
+#: Tags that open a block, and those that stand in the middle of one.
+OPENING = frozenset({"if", "for", "with", "filter", "call", "macro", "block", "autoescape"})
+MIDDLE = frozenset({"else", "elif"})
+
+_OPENING_DELIMITER = re.compile(r"\{\{|\{%|\{#")
+_STRING_OR_BRACKET = re.compile(r"""'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"|[()\[\]{}]""", re.S)
+_RAW_BEGIN = re.compile(r"\{%([-+]?)\s*raw\s*(-?)%\}")
+_RAW_END = re.compile(r"\{%([-+]?)\s*endraw\s*([-+]?)%\}")
+_CONTROL_CHARACTER = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """One Jinja tag of the author's, or a composite: a text with placeholders that travels as one.
+
+    `body` is what stands between the delimiters, without whitespace-control marks; for a composite it is the text.
+    `word` is the first word of a control tag; `body_place` is where the body begins.
+    """
+
+    index: int
+    kind: Kind
+    body: str
+    place: Place
+    word: str = ""
+    body_place: Place | None = None
+
+    @property
+    def placeholder(self) -> str:
+        return f"zqj{self.index:05d}x"
+
+    @property
+    def opens(self) -> bool:
+        """Whether a block begins here; `{% set x %}` without a value is a block too."""
+        return self.kind == "control" and (
+            self.word in OPENING or (self.word == "set" and not re.match(r"set\s+[^=]*=", self.body))
+        )
+
+    @property
+    def continues(self) -> bool:
+        return self.kind == "control" and self.word in MIDDLE
+
+    @property
+    def closes(self) -> bool:
+        return self.kind == "control" and self.word.startswith("end")
+
+    def place_of(self, word: str, line: int) -> Place:
+        """Where `word` stands in the body, on its line `line` (from 0) or below; else the tag's place."""
+        start = self.body_place or self.place
+        pattern = re.compile(rf"(?<!\w){re.escape(word)}(?!\w)")
+        for number, text in enumerate(self.body.split("\n")):
+            if number >= line and word and (found := pattern.search(text)):
+                return Place(start.file, start.line + number, found.start() + (start.column if number == 0 else 1))
+        return self.place
+
+    def __str__(self) -> str:
+        """As the author would write it, shortened."""
+        body = " ".join(self.body.split())
+        body = body if len(body) <= 40 else body[:39] + "…"
+        return f"{{{{ {body} }}}}" if self.kind == "expression" else f"{{% {body} %}}"
+
+
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """A stretch of the author's text, at `offset` of `source`."""
+
+    text: str
+    source: Source
+    offset: int
+
+
+Piece = Stretch | Token
+
+
+class Tokens:
+    """All tokens of one compilation, by their number."""
+
+    def __init__(self) -> None:
+        self._all: list[Token] = []
+
+    def new(self, kind: Kind, body: str, place: Place, word: str = "", body_place: Place | None = None) -> Token:
+        token = Token(len(self._all), kind, body, place, word, body_place)
+        self._all.append(token)
+        return token
+
+    def blank(self, token: Token) -> Token:
+        """An expression that can't be read prints nothing, so that the rest can be looked at."""
+        self._all[token.index] = replace(token, body='""')
+        return self._all[token.index]
+
+    def __getitem__(self, index: int) -> Token:
+        return self._all[index]
+
+    def __len__(self) -> int:
+        return len(self._all)
+
+    def within(self, text: str) -> list[Token]:
+        """The tokens whose placeholders stand in `text`, in order; composites are not opened."""
+        return [self._all[int(found)] for found in PLACEHOLDER.findall(text)]
+
+    def opened(self, text: str) -> list[Token]:
+        """Like `within`, but with the parts of composites in their place."""
+        found: list[Token] = []
+        for token in self.within(text):
+            found += self.opened(token.body) if token.kind == "composite" else [token]
+        return found
+
+    def first(self, text: str) -> Token | None:
+        return next(iter(self.opened(text)), None)
+
+
+def scan(source: Source, tokens: Tokens, report: Report) -> list[Piece]:
+    """The pieces of one file in their order. Refused: a reserved word or an unclosed tag; reported with its place."""
+    text = source.text
+    if reserved := PLACEHOLDER.search(text):
+        report.error(
+            source.place(reserved.start()), "reserved-word", f'"{reserved[0]}" is reserved', "write it otherwise"
+        )
+        raise Refused
+    if control := _CONTROL_CHARACTER.search(text):
+        report.error(
+            source.place(control.start()), "control-character", f"control character {control[0]!r}", "delete it"
+        )
+        raise Refused
+    pieces: list[Piece] = []
+    position = 0
+    strip_next = False
+    while True:
+        opening = _OPENING_DELIMITER.search(text, position)
+        end = opening.start() if opening else len(text)
+        start = position
+        if strip_next:
+            start = end - len(text[position:end].lstrip())
+        strip_before = bool(opening) and text[end + 2 : end + 3] == "-"
+        literal = text[start:end].rstrip() if strip_before else text[start:end]
+        if literal:
+            pieces.append(Stretch(literal, source, start))
+        if opening is None:
+            return pieces
+        if raw := _RAW_BEGIN.match(text, end):
+            position, strip_next = _raw(source, raw, pieces, report)
+            continue
+        position, strip_next = _tag(source, opening[0], end, tokens, pieces, report)
+
+
+def _raw(source: Source, begin: re.Match[str], pieces: list[Piece], report: Report) -> tuple[int, bool]:
+    """The text between raw and endraw, as it is."""
+    end = _RAW_END.search(source.text, begin.end())
+    if end is None:
+        report.error(
+            source.place(begin.start()), "jinja-syntax", "{% raw %} is never closed", "close it with {% endraw %}"
+        )
+        raise Refused
+    text, start = source.text[begin.end() : end.start()], begin.end()
+    if begin[2] == "-":
+        start += len(text) - len(text.lstrip())
+        text = text.lstrip()
+    text = text.rstrip() if end[1] == "-" else text
+    if text:
+        pieces.append(Stretch(text, source, start))
+    return end.end(), end[2] == "-"
+
+
+def _tag(
+    source: Source, delimiter: str, start: int, tokens: Tokens, pieces: list[Piece], report: Report
+) -> tuple[int, bool]:
+    text = source.text
+    place = source.place(start)
+    body_start = start + 2 + (text[start + 2 : start + 3] in ("-", "+"))
+    if delimiter == "{#":
+        end = text.find("#}", body_start)
+        if end < 0:
+            report.error(place, "jinja-syntax", "the comment {# is never closed", "close it with #}")
+            raise Refused
+        return end + 2, text[end - 1] == "-"
+    closing = "}}" if delimiter == "{{" else "%}"
+    end = _closing(text, body_start, closing)
+    if end < 0:
+        report.error(place, "jinja-syntax", f"{delimiter} is never closed", f"close it with {closing}")
+        raise Refused
+    strip_next = text[end - 1] == "-"
+    inside = text[body_start : end - (text[end - 1] in ("-", "+"))]
+    body = inside.strip()
+    body_place = source.place(body_start + len(inside) - len(inside.lstrip()))
+    if not body:
+        report.error(place, "jinja-syntax", f"{delimiter} {closing} is empty", "name a variable, or delete it")
+        return end + 2, strip_next
+    if len(tokens) >= MAX_TOKENS:
+        report.error(place, "too-many-tags", f"more than {MAX_TOKENS} Jinja tags", "split the template")
+        raise Refused
+    if delimiter == "{{":
+        pieces.append(tokens.new("expression", body, place, "", body_place))
+    else:
+        pieces.append(tokens.new("control", body, place, (re.match(r"\w*", body) or [""])[0], body_place))
+    return end + 2, strip_next
+
+
+def _closing(text: str, position: int, closing: str) -> int:
+    """Where the closing delimiter is, as Jinja's lexer sees it: not in a string, not inside brackets; -1: nowhere."""
+    depth = 0
+    while position < len(text):
+        if depth <= 0 and text.startswith(closing, position):
+            return position
+        found = _STRING_OR_BRACKET.match(text, position)
+        if found is None:
+            position += 1
+            continue
+        if found[0] in "([{":
+            depth += 1
+        elif found[0] in ")]}":
+            depth -= 1
+        position = found.end()
+    return -1
+
+
+def assemble(pieces: Sequence[Piece]) -> Mapped:
+    """The pieces as one text with placeholders, which knows where everything came from."""
+    texts: list[str] = []
+    runs: list[Run] = []
+    length = 0
+    for piece in pieces:
+        if isinstance(piece, Token):
+            runs.append(Run(length, piece.place))
+            texts.append(piece.placeholder)
+        else:
+            runs.append(Run(length, piece.source, piece.offset))
+            texts.append(piece.text)
+        length += len(texts[-1])
+    return Mapped("".join(texts), runs or [Run(0, Place("", 1, 1))])

@@ -1,0 +1,88 @@
+"""Jinja between the components of one element: which tags may stand there, and that blocks open and close in it."""
+
+from service.templates.findings import Report
+from service.templates.jinja.tokens import PLACEHOLDER, Token, Tokens
+from service.templates.mjml.components import NO_CONTROL
+from service.templates.mjml.parse import Element, Slice
+
+#: Control tags that print nothing and close nothing.
+SILENT = frozenset({"set", "import", "from"})
+_BLOCKS = frozenset({"if", "elif", "else", "endif", "for", "endfor", "with", "endwith"})
+_HINT = "a block opens and closes in the same element"
+_ELSEWHERE = {
+    "mj-head": "blocks work inside <mj-title>, <mj-preview>, <mj-style> and <mj-raw>",
+    "mjml": "put it into <mj-body>",
+    "mj-carousel": "a carousel's pictures are fixed when it is compiled",
+    "mj-accordion-element": "put it around the whole <mj-accordion-element>, or inside of title and text",
+}
+
+
+class Blocks:
+    """The blocks inside of `element`, looked at from its beginning to its end."""
+
+    def __init__(self, element: Element, tokens: Tokens, report: Report) -> None:
+        self._element = element
+        self._tokens = tokens
+        self._report = report
+        self._open: list[Token] = []
+        #: Whether any block decides what of this element is shown, or how often.
+        self.decides = False
+
+    @property
+    def in_loop(self) -> bool:
+        return any(token.word == "for" for token in self._open)
+
+    def between(self, text: Slice) -> None:
+        """The white space and tags between two components."""
+        last = 0
+        for found in PLACEHOLDER.finditer(text.text):
+            self._stray(text, last, found.start())
+            last = found.end()
+            token = self._tokens[int(found[1])]
+            self.decides |= token.word in ("if", "for")
+            self._tag(token)
+        self._stray(text, last, len(text.text))
+
+    def finish(self) -> None:
+        for token in self._open:
+            message = f"{token} is not closed inside of <{self._element.tag}>"
+            self._report.error(token.place, "block-crosses", message, _HINT)
+
+    def _tag(self, token: Token) -> None:
+        tag = self._element.tag
+        if token.kind == "expression":
+            self._report.error(
+                token.place, "stray-text", f"{token} stands directly in <{tag}>", "put it into <mj-text>"
+            )
+        elif token.word not in _BLOCKS | SILENT:
+            self._report.error(
+                token.place,
+                "block-crosses",
+                f"{token} can't stand between components",
+                "use it inside <mj-text>, <mj-table> or <mj-raw>; for components use mj-include",
+            )
+        elif tag in NO_CONTROL:
+            if tag not in ("mj-head", "mjml") or token.word not in SILENT:
+                message = f"{token} can't stand inside of <{tag}>"
+                self._report.error(token.place, "jinja-not-here", message, _ELSEWHERE.get(tag, ""))
+        elif token.opens:
+            self._open.append(token)
+        elif token.closes or token.continues:
+            if not self._open:
+                message = f"{token} belongs to a block that began outside of <{tag}>"
+                self._report.error(token.place, "block-crosses", message, _HINT)
+            elif token.closes:
+                self._open.pop()
+
+    def _stray(self, text: Slice, start: int, end: int) -> None:
+        stray = text.text[start:end].strip()
+        if stray:
+            offset = start + len(text.text[start:end]) - len(text.text[start:end].lstrip())
+            message = f"text directly in <{self._element.tag}>: {shortened(stray)}"
+            self._report.error(text.place(offset), "stray-text", message, "put it into <mj-text>")
+
+
+def shortened(text: str) -> str:
+    """A text as a message quotes it."""
+    text = " ".join(text.split())
+    return f'"{text[:30]}…"' if len(text) > 30 else f'"{text}"'

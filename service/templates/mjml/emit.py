@@ -1,0 +1,148 @@
+"""The tree as canonical MJML for mrml, with Jinja where mrml leaves it alone; inline CSS apart, for premailer."""
+
+import re
+from dataclasses import dataclass, field
+
+from service.templates.findings import Report
+from service.templates.jinja.composites import composite, composite_css
+from service.templates.jinja.html_content import canonical_html, escape_attribute
+from service.templates.jinja.tokens import PLACEHOLDER, Tokens
+from service.templates.mjml.components import COMMENT_PARENTS, TEXT_CONTENT
+from service.templates.mjml.parse import Element, Node, Slice
+
+_DECLARATION_WITH_TOKEN = re.compile(r"(?<=[{;])([^{};]*zqj\d{5}x[^{};]*)")
+
+
+@dataclass(slots=True)
+class HtmlAttribute:
+    """An attribute that mj-html-attributes sets on the elements which `selector` finds; mrml 6 doesn't know it."""
+
+    selector: str
+    name: str
+    value: str
+
+
+@dataclass(slots=True)
+class InlineStyle:
+    """A style element for premailer: its CSS with composites, and the author's text for places."""
+
+    css: str
+    source: Slice
+
+
+@dataclass
+class Emitted:
+    """`soft` are tokens that may rightly vanish or come out more than once: defaults, inline CSS, html-attributes.
+
+    `prologue` are definitions around the document, which go before it.
+    """
+
+    mjml: str = ""
+    inline_css: list[InlineStyle] = field(default_factory=list)
+    html_attributes: list[HtmlAttribute] = field(default_factory=list)
+    soft: set[int] = field(default_factory=set)
+    prologue: str = ""
+
+
+def emit(nodes: list[Node], root: Element, tokens: Tokens, report: Report) -> Emitted:
+    """`nodes` are the whole file, `root` its document; both have been validated. Refused: reported."""
+    emitter = _Emitter(tokens, report)
+    emitter.element(root, "")
+    emitter.emitted.mjml = "".join(emitter.out)
+    outside: list[str] = []
+    for node in nodes:
+        if isinstance(node, Slice):
+            outside += [found[0] for found in PLACEHOLDER.finditer(node.text)]
+        elif node.content is not None and node.tag == "mj-raw":
+            outside.append(canonical_html(node.content, tokens, report))
+    emitter.emitted.prologue = "".join(outside) + "".join(emitter.hoisted)
+    return emitter.emitted
+
+
+class _Emitter:
+    def __init__(self, tokens: Tokens, report: Report) -> None:
+        self._tokens = tokens
+        self._report = report
+        self.out: list[str] = []
+        self.hoisted: list[str] = []
+        self.emitted = Emitted()
+
+    def element(self, element: Element, above: str) -> None:
+        if element.tag == "mj-html-attributes":
+            self._html_attributes(element)
+        elif element.tag == "mj-style" and element.literal("inline") == "inline":
+            self._inline_style(element)
+        elif element.content is not None:
+            self._with_content(element, element.content, above)
+        else:
+            self.out.append(f"<{element.tag}{self._attributes(element, above)}>")
+            for child in element.children:
+                if isinstance(child, Element):
+                    self.element(child, element.tag)
+                else:
+                    self._between(child, element.tag)
+            self.out.append(f"</{element.tag}>")
+
+    def _attributes(self, element: Element, above: str) -> str:
+        out = []
+        for attribute in element.attributes:
+            text = (
+                attribute.value.text.strip()
+                if attribute.name.endswith(("href", "src", "url"))
+                else attribute.value.text
+            )
+            value = composite(text, attribute.place, self._tokens, self._report, f'the value of "{attribute.name}"')
+            if above == "mj-attributes":
+                self.emitted.soft.update(token.index for token in self._tokens.opened(value))
+            out.append(f' {attribute.name}="{escape_attribute(value)}"')
+        if element.tag == "mj-image" and element.attribute("alt") is None:
+            out.append(' alt=""')
+        return "".join(out)
+
+    def _between(self, text: Slice, parent: str) -> None:
+        for found in PLACEHOLDER.finditer(text.text):
+            if parent in ("mj-head", "mjml"):
+                self.hoisted.append(found[0])
+            elif parent in COMMENT_PARENTS:
+                self.out.append(f"<!--{found[0]}-->")
+            else:
+                self.out.append(f"<mj-raw>{found[0]}</mj-raw>")
+
+    def _with_content(self, element: Element, content: Slice, above: str) -> None:
+        if element.tag == "mj-raw" and above in COMMENT_PARENTS:
+            self._between(content, above)
+            return
+        if element.tag == "mj-raw" and above == "mj-head" and self._is_definition(content):
+            self.hoisted.append(canonical_html(content, self._tokens, self._report))
+            return
+        if element.tag == "mj-style":
+            text = re.sub(r"/\*.*?\*/|<!--|-->", "", content.text, flags=re.S)
+        elif element.tag in TEXT_CONTENT:
+            text = re.sub(r"<!--.*?-->", "", content.text, flags=re.S).strip()
+            text = composite(text, content.place(), self._tokens, self._report, f"<{element.tag}>")
+        else:
+            text = canonical_html(content, self._tokens, self._report)
+        self.out.append(f"<{element.tag}{self._attributes(element, above)}>{text}</{element.tag}>")
+
+    def _is_definition(self, content: Slice) -> bool:
+        found = self._tokens.within(content.text)
+        return bool(found) and found[0].opens and found[0].word in ("macro", "set")
+
+    def _inline_style(self, element: Element) -> None:
+        if element.content is None:
+            return
+        place = element.content.place()
+        css = re.sub(r"/\*.*?\*/|<!--|-->", "", element.content.text, flags=re.S)
+        css = _DECLARATION_WITH_TOKEN.sub(lambda found: composite_css(found[1], place, self._tokens, self._report), css)
+        self.emitted.soft.update(token.index for token in self._tokens.opened(css))
+        self.emitted.inline_css.append(InlineStyle(css, element.content))
+
+    def _html_attributes(self, element: Element) -> None:
+        for selector in element.elements():
+            for one in selector.elements():
+                text = one.content.text.strip() if one.content else ""
+                value = composite(text, one.place, self._tokens, self._report, "<mj-html-attribute>")
+                self.emitted.soft.update(token.index for token in self._tokens.opened(value))
+                self.emitted.html_attributes.append(
+                    HtmlAttribute(selector.literal("path") or "", one.literal("name") or "", value)
+                )

@@ -1,0 +1,114 @@
+"""mj-include, in its three kinds, expanded in the tree."""
+
+from service.templates.findings import Refused
+from service.templates.jinja.inheritance import MAX_DEPTH
+from service.templates.jinja.loader import Compiling, without_front_matter
+from service.templates.jinja.tokens import PLACEHOLDER
+from service.templates.mjml.parse import Attribute, Element, Node, Slice, parse
+from service.templates.positions import Source
+from service.templates.source.files import resolve
+
+
+def expand_includes(nodes: list[Node], compiling: Compiling, *, stack: tuple[str, ...]) -> list[Node]:
+    """The nodes with included files in place of mj-include. A file that can't be taken in is reported and left out.
+
+    The head of an included document goes to the head of the one that includes it.
+    """
+    heads: list[Node] = []
+    expanded = _expand(nodes, compiling, stack, heads)
+    if heads:
+        root = next((node for node in expanded if isinstance(node, Element) and node.tag == "mjml"), None)
+        if root is not None:
+            head_of(root).children.extend(heads)
+    return expanded
+
+
+def head_of(root: Element) -> Element:
+    """The document's head; made where there is none."""
+    for element in root.elements():
+        if element.tag == "mj-head":
+            return element
+    head = Element("mj-head", root.place)
+    root.children.insert(0, head)
+    return head
+
+
+def _expand(nodes: list[Node], compiling: Compiling, stack: tuple[str, ...], heads: list[Node]) -> list[Node]:
+    expanded: list[Node] = []
+    for node in nodes:
+        if isinstance(node, Element) and node.tag == "mj-include":
+            try:
+                expanded += _included(node, compiling, stack, heads)
+            except Refused:
+                continue
+        else:
+            if isinstance(node, Element):
+                node.children = _expand(node.children, compiling, stack, heads)
+            expanded.append(node)
+    return expanded
+
+
+def _included(include: Element, compiling: Compiling, stack: tuple[str, ...], heads: list[Node]) -> list[Node]:
+    path = _path(include, compiling, stack)
+    text = compiling.read(path)
+    if text is None:
+        compiling.report.error(
+            include.place, "file-not-found", f"there is no file {path}", "paths count from the file that includes"
+        )
+        raise Refused
+    kind = include.literal("type") or "mjml"
+    if kind == "css":
+        return [_style(Source(path, text), compiling, is_inline=include.literal("css-inline") == "inline")]
+    if kind == "html":
+        mapped = compiling.flat(Source(path, text), stack=stack)
+        return [Element("mj-raw", mapped.place(0), content=Slice(mapped.text, mapped, 0))]
+    mapped = compiling.flat(Source(path, without_front_matter(text)), stack=stack)
+    nodes = parse(mapped, compiling.tokens, compiling.report)
+    roots = [node for node in nodes if isinstance(node, Element)]
+    if len(roots) == 1 and roots[0].tag == "mjml":
+        nodes = []
+        for part in roots[0].elements():
+            if part.tag == "mj-body":
+                nodes += part.children
+            elif part.tag == "mj-head":
+                heads += _expand(part.children, compiling, (*stack, path), heads)
+    return _expand(nodes, compiling, (*stack, path), heads)
+
+
+def _style(source: Source, compiling: Compiling, *, is_inline: bool) -> Element:
+    mapped = compiling.flat(source)
+    style = Element("mj-style", mapped.place(0), content=Slice(mapped.text, mapped, 0))
+    if is_inline:
+        style.attributes.append(Attribute("inline", Slice("inline", mapped, 0), style.place))
+    return style
+
+
+def _path(include: Element, compiling: Compiling, stack: tuple[str, ...]) -> str:
+    report = compiling.report
+    wanted = include.attribute("path")
+    if wanted is None or not wanted.value.text:
+        report.error(
+            include.place, "missing-attribute", "<mj-include> needs a path", 'write path="../_shared/header.mjml"'
+        )
+        raise Refused
+    if token := PLACEHOLDER.search(wanted.value.text):
+        report.error(
+            wanted.value.place(token.start()),
+            "dynamic-name",
+            "the path of <mj-include> must be literal",
+            "use {% if %} around two mj-include",
+        )
+        raise Refused
+    path = resolve(include.place.file, wanted.value.text)
+    if path is None:
+        report.error(
+            wanted.place,
+            "outside-directory",
+            f'"{wanted.value.text}" leads out of the template directory',
+            "keep it inside",
+        )
+        raise Refused
+    if path in stack or len(stack) > MAX_DEPTH:
+        report.error(wanted.place, "include-cycle", "a file includes itself: " + " -> ".join((*stack, path)))
+        raise Refused
+    return path

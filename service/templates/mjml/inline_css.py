@@ -1,0 +1,90 @@
+"""The two libraries that make HTML: mrml (MJML) and premailer (the author's CSS). Their home, and their traps.
+
+Both see placeholders only, never a value. cssutils is not thread-safe and keeps its settings in the module, so its part
+of compiling goes through one lock.
+"""
+
+import logging
+import re
+import threading
+
+import cssutils
+from lxml import etree
+from mjml import mjml2html
+from premailer import Premailer
+
+from service.templates.findings import Report
+from service.templates.jinja.html_scanner import parts
+from service.templates.jinja.tokens import PLACEHOLDER, Tokens
+from service.templates.mjml.emit import Emitted
+from service.templates.mjml.html_tree import parse_html, select
+from service.templates.mjml.selectors import check_selectors
+
+_CSSUTILS = threading.Lock()
+#: mrml wraps a comment between two social elements into a table of its own.
+_SOCIAL = re.compile(
+    r"<!--\[if mso \| IE\]><td><!\[endif\]--><table [^>]*><tbody>((?:<!--zqj\d{5}x-->)+)</tbody></table>"
+    r"<!--\[if mso \| IE\]></td><!\[endif\]-->"
+)
+
+
+def mjml_to_html(mjml: str) -> str:
+    """Canonical MJML through mrml. ValueError: mrml refuses it (its message has no line)."""
+    html = str(mjml2html(mjml, fonts={}))
+    return comments_in_text(_SOCIAL.sub(r"\1", html))
+
+
+def comments_in_text(html: str) -> str:
+    """Placeholders in text become comments, so that lxml leaves them where they are; styles are kept from premailer."""
+    out: list[str] = []
+    for part in parts(html):
+        if part.kind == "text":
+            out.append(PLACEHOLDER.sub(r"<!--\g<0>-->", part.text))
+        elif part.kind == "open" and part.name == "style":
+            out.append('<style data-premailer="ignore"' + part.text[6:])
+        else:
+            out.append(part.text)
+    return "".join(out)
+
+
+def inline_css(html: str, emitted: Emitted, tokens: Tokens, report: Report) -> str:
+    """The author's inline CSS in the elements' `style`, and their own attributes set.
+
+    ValueError: a selector is no selector. Refused: a rule can't be applied once for all renderings; reported.
+    """
+    root = parse_html(html)
+    check_selectors(root, emitted.inline_css, tokens, report)
+    for attribute in emitted.html_attributes:
+        for element in select(root, attribute.selector):
+            element.set(attribute.name, attribute.value)
+    with _CSSUTILS:
+        cssutils.log.setLevel(logging.CRITICAL + 1)
+        cssutils.ser.prefs.minimizeColorHash = False
+        Premailer(
+            root,
+            css_text=[style.css for style in emitted.inline_css] or None,
+            keep_style_tags=False,
+            strip_important=False,
+            remove_classes=False,
+            allow_network=False,
+            disable_validation=True,
+            disable_leftover_css=False,
+            disable_basic_attributes=["width", "height", "align", "valign", "bgcolor"],
+            align_floating_images=False,
+            include_star_selectors=True,
+            cache_css_parsing=True,
+        ).transform()
+    out: str = etree.tostring(root.getroottree(), method="html", encoding="utf-8").decode("utf-8")
+    return out.replace(' data-premailer="ignore"', "")
+
+
+def tag_sequence(html: str) -> list[str]:
+    """The tags in their order. It must be the same before and after premailer: lxml repairs what it finds wrong.
+
+    Styles don't count: what can't be inlined (`:hover`, `@media`) becomes one more, and `tbody` may be left out.
+    """
+    return [
+        ("/" if part.kind == "close" else "") + part.name
+        for part in parts(html)
+        if part.kind in ("open", "close") and part.name not in ("tbody", "style")
+    ]

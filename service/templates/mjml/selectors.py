@@ -1,0 +1,94 @@
+"""Inline CSS is applied once, when a template is compiled: what a rendering would change is refused."""
+
+import re
+
+from service.templates.findings import Refused, Report
+from service.templates.jinja.tokens import PLACEHOLDER, Token, Tokens
+from service.templates.mjml.emit import InlineStyle
+from service.templates.mjml.html_tree import BadSelector, Node, elements, is_element, select
+from service.templates.positions import Place
+
+_RULE = re.compile(r"([^{}]+)\{")
+#: Pseudo-classes that depend on an element's neighbours; the others (:hover …) are left to the mail program.
+_POSITION = re.compile(
+    r":(?:first|last|only|nth)-[\w-]+(?:\([^)]*\))?|:(?:empty|root)|:(?:has|not)\([^)]*\)|(?<=\S)\s*[+~](?=\s*[\w.#*\[])"
+)
+_PSEUDO = re.compile(r"::?[\w-]+(?:\([^)]*\))?")
+
+
+def check_selectors(root: Node, styles: list[InlineStyle], tokens: Tokens, report: Report) -> None:
+    """Refused: a rule depends on positions among looped or conditional elements, or on a class with an expression."""
+    wrong = False
+    classes: set[str] = set()
+    for style in styles:
+        for rule in _RULE.finditer(style.source.text):
+            if rule[1].lstrip().startswith("@"):
+                continue
+            for selector in rule[1].split(","):
+                place = style.source.place(rule.start() + rule[0].find(selector.strip()))
+                classes.update(re.findall(r"\.([\w-]+)", selector))
+                if "[class" in selector:
+                    classes.add("")
+                wrong |= not _is_fixed(root, selector.strip(), place, tokens, report)
+    for element in elements(root):
+        value = element.get("class")
+        if value and PLACEHOLDER.search(value) and (token := _matched(value, classes, tokens)):
+            wrong = True
+            report.error(
+                token.place,
+                "class-and-inline-css",
+                f"{token} may give a class that inline CSS has a rule for; the rule would not be applied",
+                'write the style into each branch, or use a plain <mj-style> without inline="inline"',
+            )
+    if wrong:
+        raise Refused
+
+
+def _is_fixed(root: Node, selector: str, place: Place, tokens: Tokens, report: Report) -> bool:
+    for found in _POSITION.finditer(selector):
+        before = _PSEUDO.sub("", _POSITION.sub("", selector[: found.start()])).strip() or "*"
+        if before[-1] in "> ":
+            before += "*"
+        try:
+            reached = select(root, before)
+        except BadSelector:
+            continue
+        if any(_has_blocks(element.getparent(), tokens) for element in reached):
+            report.error(
+                place,
+                "position-selector",
+                f'"{selector}" depends on neighbours that a block adds or leaves out',
+                "give the elements a class, or write the style into the loop: {{ loop.cycle(…) }}",
+            )
+            return False
+    return True
+
+
+def _has_blocks(parent: Node | None, tokens: Tokens) -> bool:
+    """Whether blocks stand between the children, so that their number is not known."""
+    for child in parent if parent is not None else ():
+        found = None if is_element(child) else PLACEHOLDER.fullmatch(child.text or "")
+        if found and tokens[int(found[1])].word in ("if", "for"):
+            return True
+    return False
+
+
+def _matched(value: str, classes: set[str], tokens: Tokens) -> Token | None:
+    """The first tag in a class attribute that could make it hold one of `classes`."""
+    if not classes:
+        return None
+    opened = tokens.opened(value)
+    first = opened[0] if opened else None
+    if any(token.kind == "control" for token in opened):
+        text = "".join(token.body for token in tokens.within(value) if token.kind == "composite") or value
+        fragments = [part for part in PLACEHOLDER.sub(" ", text).split() if part]
+        alone = any(token.kind == "expression" for token in opened)
+        hit = alone or any(part in name or name in part for part in fragments for name in classes)
+        return first if hit else None
+    for word in value.split():
+        if not PLACEHOLDER.search(word):
+            continue
+        pattern = re.compile("[\\w-]*".join(re.escape(part) for part in PLACEHOLDER.sub("\0", word).split("\0")))
+        if any(name == "" or pattern.fullmatch(name) for name in classes):
+            return tokens.first(word)
+    return None

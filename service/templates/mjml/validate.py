@@ -1,0 +1,224 @@
+"""The tree against the component table and what compiling once can't do. Mistakes are reported, nothing changed."""
+
+import re
+from collections.abc import Sequence
+
+from service.templates.findings import Refused, Report, did_you_mean
+from service.templates.jinja.composites import check_blocks
+from service.templates.jinja.escape_contexts import LINK_HINT, harmful_scheme
+from service.templates.jinja.html_content import check_html
+from service.templates.jinja.tokens import PLACEHOLDER, Tokens
+from service.templates.mjml.blocks import SILENT, Blocks, shortened
+from service.templates.mjml.components import (
+    ATTRIBUTES,
+    CHILDREN,
+    COMMENT_PARENTS,
+    COMMON_ATTRIBUTES,
+    CONTENT,
+    TEXT_CONTENT,
+    drives_layout,
+    expected,
+    type_check,
+)
+from service.templates.mjml.parse import Attribute, Element, Node, Slice
+from service.templates.positions import Place
+
+
+def validate(nodes: Sequence[Node], tokens: Tokens, report: Report, *, file: Place) -> Element | None:
+    """The `<mjml>` element, or None where there is no single one. `file` is the start of the template."""
+    roots = [node for node in nodes if isinstance(node, Element) and node.tag != "mj-raw"]
+    validator = _Validator(tokens, report)
+    for node in nodes:
+        if isinstance(node, Slice):
+            validator.outside(node)
+    if len(roots) != 1 or roots[0].tag != "mjml":
+        place = roots[0].place if roots else file
+        report.error(
+            place, "no-document", "the template must be one <mjml> element", "write <mjml><mj-body>…</mj-body></mjml>"
+        )
+        return None
+    validator.document(roots[0])
+    if not any(element.tag == "mj-body" for element in roots[0].elements()):
+        report.error(roots[0].place, "no-document", "<mjml> has no <mj-body>", "add <mj-body>…</mj-body>")
+    return roots[0]
+
+
+class _Validator:
+    def __init__(self, tokens: Tokens, report: Report) -> None:
+        self._tokens = tokens
+        self._report = report
+        self._defaults: list[Element] = []
+
+    def outside(self, text: Slice) -> None:
+        """Around `<mjml>` only definitions may stand."""
+        for token in self._tokens.within(text.text):
+            if token.word not in SILENT:
+                self._report.error(
+                    token.place, "outside-document", f"{token} stands outside of <mjml>", "put it into <mj-body>"
+                )
+        stray = PLACEHOLDER.sub("", text.text).strip()
+        if stray:
+            offset = text.text.index(stray.split("\n", 1)[0].strip()[:1])
+            self._report.error(
+                text.place(offset), "stray-text", f"text outside of <mjml>: {shortened(stray)}", "delete it"
+            )
+
+    def document(self, root: Element) -> None:
+        """All of it; the defaults of its head count for what comes below."""
+        attributes = (element for element in root.walk() if element.tag == "mj-attributes")
+        self._defaults = [default for element in attributes for default in element.elements()]
+        self.element(root, None)
+
+    def element(self, element: Element, parent: Element | None, *, in_loop: bool = False) -> None:
+        above = parent.tag if parent else ""
+        if not self._is_known(element, above):
+            return
+        if above and above != "mj-attributes" and element.tag not in CHILDREN.get(above, frozenset()):
+            where = ", ".join(f"<{name}>" for name, below in CHILDREN.items() if element.tag in below)
+            self._report.error(
+                element.place,
+                "wrong-parent",
+                f"<{element.tag}> can't stand inside <{above}>",
+                f"it stands in {where}" if where else "",
+            )
+        self._attributes(element, above)
+        if element.content is not None:
+            self._content(element, above)
+        elif element.tag not in CONTENT:
+            self._children(element, in_loop)
+
+    def _is_known(self, element: Element, above: str) -> bool:
+        if element.tag in ATTRIBUTES or (above == "mj-attributes" and element.tag in ("mj-all", "mj-class")):
+            return True
+        hint = did_you_mean(element.tag, ATTRIBUTES)
+        if not element.tag.startswith("mj"):
+            hint = f"HTML stands inside <mj-text>, <mj-table> or <mj-raw>, not directly in <{above}>" if above else hint
+        self._report.error(element.place, "unknown-component", f"unknown component <{element.tag}>", hint)
+        return False
+
+    def _attributes(self, element: Element, above: str) -> None:
+        known = ATTRIBUTES.get(element.tag, {})
+        is_free = above == "mj-attributes"
+        for attribute in element.attributes:
+            if attribute.name not in known and not is_free and not self._is_common(attribute.name, element.tag):
+                self._report.error(
+                    attribute.place,
+                    "unknown-attribute",
+                    f'unknown attribute "{attribute.name}" on <{element.tag}>',
+                    did_you_mean(attribute.name, [*known, *COMMON_ATTRIBUTES]),
+                )
+                continue
+            self._value(element, attribute, known.get(attribute.name))
+
+    @staticmethod
+    def _is_common(name: str, tag: str) -> bool:
+        return name in COMMON_ATTRIBUTES and tag not in ("mjml", "mj-head", "mj-style", "mj-raw")
+
+    def _value(self, element: Element, attribute: Attribute, kind: str | None) -> None:
+        found = self._tokens.within(attribute.value.text)
+        if found:
+            if drives_layout(element.tag, attribute.name, attribute.value.text):
+                self._report.error(
+                    found[0].place,
+                    "layout-needs-literal",
+                    f'"{attribute.name}" of <{element.tag}> decides the layout and must be literal',
+                    'a width that follows a value is a cell of an mj-table: <td width="{{ … }}%">',
+                )
+            else:
+                try:
+                    check_blocks(
+                        [t for t in found if t.kind == "control"], self._report, f'the value of "{attribute.name}"'
+                    )
+                except Refused:
+                    return
+        elif scheme := harmful_scheme(attribute.name, attribute.value.text):
+            self._report.error(attribute.place, "harmful-link", f'"{scheme}:" is no link for a mail', LINK_HINT)
+        elif kind is not None and not type_check(kind)(attribute.value.text):
+            self._report.error(
+                attribute.place,
+                "bad-value",
+                f'"{attribute.value.text}" is no value for "{attribute.name}" of <{element.tag}>',
+                f"expected {expected(kind)}",
+            )
+
+    def _content(self, element: Element, above: str) -> None:
+        content = element.content
+        if content is None:
+            return
+        try:
+            if element.tag in TEXT_CONTENT:
+                self._text_content(element, content)
+            else:
+                check_html(content, self._tokens, self._report)
+                if element.tag == "mj-raw" and above in COMMENT_PARENTS and PLACEHOLDER.sub("", content.text).strip():
+                    self._report.error(
+                        element.place, "wrong-parent", f"HTML can't stand inside <{above}>", "only Jinja blocks can"
+                    )
+        except Refused:
+            return
+
+    def _text_content(self, element: Element, content: Slice) -> None:
+        found = [token for token in self._tokens.within(content.text) if token.kind == "control"]
+        check_blocks(found, self._report, f"<{element.tag}>")
+        text = re.sub(r"<!--.*?-->", lambda comment: " " * len(comment[0]), content.text, flags=re.S)
+        if "<" in text:
+            self._report.error(
+                content.place(text.index("<")),
+                "html-in-text",
+                f"HTML can't stand in <{element.tag}>",
+                "write text only",
+            )
+        if element.tag != "mj-style":
+            return
+        if imported := re.search(r"@import", text, re.I):
+            self._report.error(
+                content.place(imported.start()),
+                "css-import",
+                "@import would fetch a file from elsewhere",
+                "write the rules here",
+            )
+        if element.literal("inline") == "inline" and found:
+            self._report.error(
+                found[0].place,
+                "jinja-in-inline-css",
+                'blocks can\'t stand in <mj-style inline="inline">',
+                "put the block into the element's own style, or use a plain <mj-style>",
+            )
+
+    def _children(self, element: Element, in_loop: bool) -> None:
+        blocks = Blocks(element, self._tokens, self._report)
+        for child in element.children:
+            if isinstance(child, Slice):
+                blocks.between(child)
+                continue
+            loop = in_loop or blocks.in_loop
+            if loop and child.tag == "mj-navbar" and child.literal("hamburger") == "hamburger":
+                self._report.error(
+                    child.place,
+                    "hamburger-in-loop",
+                    "a hamburger navbar in a loop repeats its ids",
+                    'leave out hamburger="hamburger"',
+                )
+            self.element(child, element, in_loop=loop)
+        blocks.finish()
+        if blocks.decides and element.tag in ("mj-section", "mj-group"):
+            self._columns(element)
+
+    def _columns(self, element: Element) -> None:
+        for child in element.elements():
+            if child.tag in ("mj-column", "mj-group") and not self._has_width(child):
+                self._report.error(
+                    child.place,
+                    "column-needs-width",
+                    f"<{child.tag}> beside a block needs a width",
+                    'its share is computed at compile time: write width="50%", or width="100%" if it is alone',
+                )
+
+    def _has_width(self, column: Element) -> bool:
+        """A width of its own, of one of its classes, or of the head's defaults."""
+        classes = (column.literal("mj-class") or "").split()
+        return column.attribute("width") is not None or any(
+            default.attribute("width") is not None
+            and (default.tag == column.tag or (default.tag == "mj-class" and default.literal("name") in classes))
+            for default in self._defaults
+        )

@@ -1,0 +1,242 @@
+"""The plain text part, derived from the MJML tree; it must read well by itself.
+
+Breaks are marks of control characters until the end: at least a line, a paragraph, a `<br>`. Between two literals they
+become newlines at once; next to a block they wait for the rendering, because only then it is known what is beside them.
+"""
+
+import re
+from collections.abc import Iterable
+from html import unescape
+
+from service.templates.findings import Report
+from service.templates.jinja.html_content import canonical_html
+from service.templates.jinja.tokens import PLACEHOLDER, Tokens
+from service.templates.mjml import html_tree
+from service.templates.mjml.html_tree import is_element, parse_html
+from service.templates.mjml.inline_css import comments_in_text
+from service.templates.mjml.parse import Element, Node, Slice
+
+LINE, PARAGRAPH, BREAK = "\x1e", "\x1d", "\x1f"
+_MARKS = re.compile(r"[ \t\n]*[\x1d-\x1f][\x1d-\x1f \t\n]*")
+#: The same in a rendered text, where no white space stands before a mark, and each begins with the same character:
+#: a search for one character is much quicker than one for several.
+_MARKS_LEFT = re.compile(r"\x1e[\x1d-\x1f \t\n]*")
+_MANY_NEWLINES = re.compile(r"\n{3,}")
+_TRAILING = re.compile(r"[ \t]+(?=\n)")
+_PARAGRAPHS = frozenset({"p", "h1", "h2", "h3", "h4", "h5", "h6", "ul", "ol", "table", "blockquote", "hr", "pre", "dl"})
+_ROW_GROUPS = frozenset({"thead", "tbody", "tfoot"})
+_LINES = frozenset({"div", "tr", "caption", "section", "article", "dt", "dd", "center"})
+_SKIPPED = frozenset({"style", "script", "head", "title"})
+_INVISIBLE = re.compile("[\u034f\u200b-\u200f\u2060\ufeff\u00ad]")
+_RULE = "-" * 40
+
+
+def derive_text(root: Element, tokens: Tokens, report: Report) -> str:
+    """The text with placeholders and marks. The tree has been validated."""
+    body = next(element for element in root.elements() if element.tag == "mj-body")
+    writer = _Components(tokens, report)
+    writer.children(body)
+    return _settled("".join(writer.out), tokens)
+
+
+def finished(text: str) -> str:
+    """A rendered text: marks become newlines, more than one blank line becomes one, and it ends with one newline."""
+    for mark in (PARAGRAPH, BREAK):
+        if mark in text:
+            text = text.replace(mark, LINE + mark)
+    if LINE in text:
+        text = _MARKS_LEFT.sub(_newlines, text)
+    if " \n" in text or ("\t" in text and "\t\n" in text):
+        text = _TRAILING.sub("", text)
+    if "\n\n\n" in text:
+        text = _MANY_NEWLINES.sub("\n\n", text)
+    return text.strip() + "\n"
+
+
+def _newlines(marks: re.Match[str]) -> str:
+    run = marks[0]
+    if run == LINE:  # nearly all that wait for the rendering: a row of a table
+        return "\n"
+    if PARAGRAPH in run:
+        return "\n\n"
+    return "\n" * min(max(run.count(BREAK), 1), 2)
+
+
+def _settled(text: str, tokens: Tokens) -> str:
+    """Marks become newlines where no block is beside them."""
+
+    def settle(marks: re.Match[str]) -> str:
+        before = PLACEHOLDER.fullmatch(text, max(marks.start() - 9, 0), marks.start())
+        after = PLACEHOLDER.match(text, marks.end())
+        if any(found and tokens[int(found[1])].kind == "control" for found in (before, after)):
+            return marks[0].lstrip(" \t\n")
+        return _newlines(marks)
+
+    return _MARKS.sub(settle, text).strip(" \n")
+
+
+class _Components:
+    def __init__(self, tokens: Tokens, report: Report) -> None:
+        self._tokens = tokens
+        self._report = report
+        self.out: list[str] = []
+
+    def children(self, element: Element) -> None:
+        for child in element.children:
+            self.node(child)
+
+    def node(self, node: Node) -> None:
+        if isinstance(node, Slice):
+            self.out += [found[0] for found in PLACEHOLDER.finditer(node.text)]
+        elif node.tag in ("mj-text", "mj-table", "mj-raw", "mj-accordion-title", "mj-accordion-text"):
+            self._paragraph(self._html(node))
+        elif node.tag == "mj-button":
+            self._paragraph(self._labelled(self._html(node), node.literal("href")))
+        elif node.tag in ("mj-navbar-link", "mj-social-element"):
+            self.out += [LINE, self._labelled(self._html(node), node.literal("href")), LINE]
+        elif node.tag in ("mj-image", "mj-carousel-image"):
+            self._paragraph(
+                self._labelled(unescape(node.literal("alt") or ""), node.literal("href")) if node.literal("alt") else ""
+            )
+        elif node.tag == "mj-divider":
+            self._paragraph(_RULE)
+        else:
+            self.out.append(PARAGRAPH if node.children else "")
+            self.children(node)
+            self.out.append(PARAGRAPH if node.children else "")
+
+    def _paragraph(self, text: str) -> None:
+        if text:
+            self.out += [PARAGRAPH, text, PARAGRAPH]
+
+    @staticmethod
+    def _labelled(label: str, link: str | None) -> str:
+        label = label.strip(" \n" + LINE + PARAGRAPH + BREAK)
+        link = unescape(link or "").strip()
+        if not link or link.startswith("#"):
+            return label
+        return f"{label} : {link}" if label else link
+
+    def _html(self, element: Element) -> str:
+        if element.content is None:
+            return ""
+        html = canonical_html(element.content, self._tokens, self._report)
+        return html_to_text(f"<table>{html}</table>" if element.tag == "mj-table" else html, self._tokens)
+
+
+def html_to_text(html: str, tokens: Tokens) -> str:
+    """A piece of HTML with placeholders as text with placeholders and marks."""
+    if not html.strip():
+        return ""
+    marked = comments_in_text(html.replace("\x00", ""))
+    document = parse_html(f"<html><body><div>{marked}</div></body></html>")
+    return _Html(tokens).inside(document.find("body"))
+
+
+class _Html:
+    def __init__(self, tokens: Tokens) -> None:
+        self._tokens = tokens
+
+    def inside(self, element: html_tree.Node) -> str:
+        out = [self._text(element.text)]
+        for child in element:
+            out += [self._element(child), self._text(child.tail)]
+        return "".join(out)
+
+    @staticmethod
+    def _text(text: str | None) -> str:
+        return _INVISIBLE.sub("", re.sub(r"[ \t\r\n\f]+", " ", text or ""))
+
+    def _element(self, element: html_tree.Node) -> str:
+        if not is_element(element):
+            found = PLACEHOLDER.fullmatch((element.text or "").strip())
+            return found[0] if found else ""
+        tag = element.tag
+        if tag in _SKIPPED or "display:none" in (element.get("style") or "").replace(" ", ""):
+            return ""
+        if tag == "br":
+            return BREAK
+        if tag == "hr":
+            return PARAGRAPH + _RULE + PARAGRAPH
+        if tag == "img":
+            return element.get("alt") or ""
+        if tag == "table":
+            return PARAGRAPH + self._table(element) + PARAGRAPH
+        text = self.inside(element)
+        if tag == "a":
+            return self._link(text, element.get("href"))
+        if tag == "li":
+            return f"{LINE}- {text.strip(' ')}"
+        mark = PARAGRAPH if tag in _PARAGRAPHS else LINE if tag in _LINES else ""
+        return mark + text + mark
+
+    @staticmethod
+    def _link(text: str, link: str | None) -> str:
+        label = text.strip(" ")
+        if not link or link.startswith("#") or link in (label, f"mailto:{label}", f"tel:{label}"):
+            return text
+        if link.startswith(("mailto:", "tel:")):
+            return text
+        return f"{text} ({link})" if label else link
+
+    def _table(self, table: html_tree.Node) -> str:
+        rows = [row for row in table.iter("tr") if next(row.iterancestors("table")) is table]
+        cells = {row: self._cells(row) for row in rows}
+        labels = [texts[0] for texts in cells.values() if len(texts) == 2 and self._is_static(texts[0])]
+        width = max((len(_label(text)) for text in labels), default=0)
+        return self._rows(table, cells, width)
+
+    def _rows(self, element: html_tree.Node, cells: dict[html_tree.Node, list[str]], width: int) -> str:
+        out: list[str] = []
+        for child in element:
+            if child.tag == "tr":
+                out += [LINE, self._row(child, cells[child], width)]
+            elif child.tag in _ROW_GROUPS:
+                out.append(self._rows(child, cells, width))
+            else:
+                out.append(self._element(child))
+        return "".join(out)
+
+    def _cells(self, row: html_tree.Node) -> list[str]:
+        """The texts of the cells; [] where blocks stand between cells, so that their number is not known."""
+        if any(not is_element(child) for child in row):
+            return []
+        return [_one_paragraph(self.inside(cell)) for cell in row if cell.tag in ("td", "th")]
+
+    def _row(self, row: html_tree.Node, texts: list[str], width: int) -> str:
+        if not texts:
+            parts = [self._element(child) if not is_element(child) else self.inside(child) + "  " for child in row]
+            return "".join(parts).strip(" ")
+        filled = [text for text in texts if text]
+        if len(texts) != 2 or len(filled) != 2:
+            return "  ".join(text.replace(LINE, ", ") for text in filled)
+        label = _label(texts[0])
+        if not self._is_static(label):
+            return f"{label} : {texts[1]}"
+        return f"{label.ljust(width)} : {texts[1]}"
+
+    @staticmethod
+    def _is_static(text: str) -> bool:
+        return PLACEHOLDER.search(text) is None
+
+
+def _label(text: str) -> str:
+    return text.rstrip(": \xa0\u202f")
+
+
+def _one_paragraph(text: str) -> str:
+    """A cell's text: paragraphs in it become lines."""
+    text = _MARKS.sub(LINE, text).strip(" \n" + LINE)
+    return text if text.strip(" \xa0\u202f") else ""
+
+
+def texts_of(nodes: Iterable[Node]) -> list[Slice]:
+    """All content slices below, in order; for those who look for tokens only."""
+    found: list[Slice] = []
+    for node in nodes:
+        if isinstance(node, Slice):
+            found.append(node)
+        else:
+            found += [attribute.value for attribute in node.attributes]
+            found += [node.content] if node.content else texts_of(node.children)
+    return found

@@ -1,0 +1,80 @@
+"""Compiled template -> what the archive keeps of it, and what names its state to callers.
+
+Stands between the rooms and the verbs: it joins a template to the store.
+"""
+
+import hashlib
+import threading
+from datetime import datetime
+
+from service.store.revisions import CurrentTemplate, Revision
+from service.templates.catalogue import Entry
+from service.templates.source.authors import Authors, Authorship
+from service.templates.template import Template
+
+MAX_AT_HAND = 1_000
+
+
+class Revisions:
+    """The archive form of the templates that this process sends with: making it takes milliseconds, once."""
+
+    def __init__(self, authors: Authors | None = None) -> None:
+        self._authors = authors
+        self._lock = threading.Lock()
+        self._made: dict[str, Revision] = {}
+
+    def of(self, template: Template, now: datetime) -> Revision:
+        """The revision of a template; the rendered example packs the bodies of its mails."""
+        made = self._made.get(template.revision)
+        if made is not None:
+            return made
+        made = self.drawn_up(template, now)  # outside of the lock: another template's sends must not wait for git
+        with self._lock:
+            if len(self._made) >= MAX_AT_HAND:
+                self._made.clear()
+            return self._made.setdefault(template.revision, made)
+
+    def has(self, template: Template) -> bool:
+        """Whether `of` has it at hand, so that it costs nothing; the template has rendered then."""
+        return template.revision in self._made
+
+    def drawn_up(self, template: Template, now: datetime) -> Revision:
+        """The same, and not kept at hand."""
+        authors = self._authors.of(template.key, template.commit) if self._authors else Authorship()
+        return _archived(template, now, authors)
+
+
+def state_of(entry: Entry) -> str:
+    """What the ETag says: the revision. Broken files have a name of their own, as they are not the revision served."""
+    if entry.template is not None and not entry.is_degraded:
+        return entry.template.revision
+    served = entry.template.revision if entry.template else ""
+    told = "\n".join([served, *map(str, entry.findings)])
+    return "broken-" + hashlib.sha256(told.encode()).hexdigest()[:32]
+
+
+def _archived(template: Template, now: datetime, authors: Authorship) -> Revision:
+    manifest = template.manifest
+    example = next(iter(template.examples.values()), None)
+    programs = template.variants[template.locales[0]].programs
+    return Revision(
+        revision=template.revision,
+        key=template.key,
+        version=manifest.version,
+        commit=template.commit,
+        dirty=template.dirty,
+        archive=template.archive(),
+        dictionary=template.render(example).html.encode() if example is not None else None,
+        created_at=now,
+        current=CurrentTemplate(
+            subject=manifest.subject,
+            html_content=programs["html"].source,
+            text_content=programs["text"].source,
+            category=manifest.category,
+            required_variables=manifest.schema.get("required", ()),
+            attachments_allowed=manifest.attachments.allowed,
+            is_active=manifest.active,
+            author=authors.updated_by,
+            creator=authors.created_by,
+        ),
+    )

@@ -1,0 +1,166 @@
+"""Jinja's code generator, changed in four places, and the templates that run its code.
+
+Dotted and bracketed access call `item`, printing calls `output` (both are the environment's own, and globals of the
+code), and what `~` joins is bounded. What stands between two blocks is joined at once, and first in a quick way: keys
+that are there, texts without controls, plain links and colours need none of our functions. Where that raises, the same
+is done again in the careful way, which gives the value or says what is wrong with it.
+"""
+
+from collections.abc import Callable, Sequence
+from types import CodeType
+from typing import Any, cast
+
+from jinja2 import Template, nodes
+from jinja2.compiler import CodeGenerator, Frame
+from typing_extensions import override
+
+from service.templates.runtime.escapes import ESCAPE_PLAIN, ESCAPES, PLAIN_CSS, PLAIN_URL
+
+#: What is joined at once is not yet counted: few enough that it can't be much, enough that joining costs little.
+_JOINED = 64
+#: What may do more than give a value, and so must not be done twice.
+_ACTIONS = (nodes.Call, nodes.CallBlock, nodes.FilterBlock)
+#: What nearly every value satisfies, and what is then printed.
+_IN_TEXT = ("escape_plain(shown)", "type(shown := ", ") is str and shown.isprintable()")
+_IN_PLAIN_TEXT = ("shown", *_IN_TEXT[1:])
+_QUICK = {
+    "_attribute": _IN_TEXT,
+    "_url": ("escape_plain(shown)", "plain_url(shown := ", ")"),
+    "_css": ("shown", "plain_css(shown := ", ")"),
+}
+
+
+class Generator(CodeGenerator):
+    """As the module says. `_is_quick` while the quick way is written."""
+
+    _is_quick = False
+
+    def visit_Getattr(self, node: nodes.Getattr, frame: Frame) -> None:  # noqa: N802 - Jinja's name
+        self._item(node.node, nodes.Const(node.attr), frame)
+
+    def visit_Getitem(self, node: nodes.Getitem, frame: Frame) -> None:  # noqa: N802
+        if isinstance(node.arg, nodes.Slice):
+            super().visit_Getitem(node, frame)
+        else:
+            self._item(node.node, node.arg, frame)
+
+    def _item(self, container: nodes.Expr, key: nodes.Expr, frame: Frame) -> None:
+        """In the quick way a key of an object; whatever else there is refuses a text as an index, or is `loop`."""
+        is_loop = isinstance(container, nodes.Name) and container.name == "loop"
+        if self._is_quick and not is_loop and isinstance(key, nodes.Const) and isinstance(key.value, str):
+            self.visit(container, frame)
+            self.write(f"[{key.value!r}]")
+            return
+        self.write("item(")
+        self.visit(container, frame)
+        self.write(", ")
+        self.visit(key, frame)
+        self.write(")")
+
+    def visit_Concat(self, node: nodes.Concat, frame: Frame) -> None:  # noqa: N802
+        self.write("environment.bounded_text(")
+        super().visit_Concat(node, frame)
+        self.write(")")
+
+    def visit_Output(self, node: nodes.Output, frame: Frame) -> None:  # noqa: N802
+        if frame.buffer is not None or frame.require_output_check:
+            super().visit_Output(node, frame)
+            return
+        for start in range(0, len(node.nodes), _JOINED):
+            children = node.nodes[start : start + _JOINED]
+            # The line that is blamed where this is too much.
+            place = next((child for child in children if not isinstance(child, nodes.TemplateData)), node)
+            if any(map(_acts, children)):
+                self._join(children, frame)
+            else:
+                self.writeline("try:", place)
+                self.indent()
+                self._is_quick = True
+                self._join(children, frame)
+                self._is_quick = False
+                self.outdent()
+                self.writeline("except Exception:")
+                self.indent()
+                self._join(children, frame)
+                self.outdent()
+            self.writeline("yield joined", place)
+
+    def _join(self, children: Sequence[nodes.Expr], frame: Frame) -> None:
+        finalize = self._make_finalize()
+        self.writeline("joined = join((")
+        self.indent()
+        for child in children:
+            try:
+                self.writeline(repr(self._output_child_to_const(child, frame, finalize)))
+            except Exception:  # not constant, or an error that belongs to the rendering: Jinja asks in the same way
+                self.newline(child)
+                self._output_child_pre(child)
+                self.visit(child, frame)
+                self._output_child_post(child)
+            self.write(",")
+        self.outdent()
+        self.writeline("))")
+
+    @override
+    def _output_child_to_const(self, node: nodes.Expr, frame: Frame, finalize: Any) -> str:
+        if _is_escaped(node):
+            return str(node.as_const(frame.eval_ctx))
+        return super()._output_child_to_const(node, frame, finalize)
+
+    def visit_Filter(self, node: nodes.Filter, frame: Frame) -> None:  # noqa: N802
+        if not (self._is_quick and node.name in _QUICK):
+            super().visit_Filter(node, frame)
+            return
+        shown, before, after = _QUICK[node.name]
+        self.write(f"({shown} if {before}")
+        self.visit(cast(nodes.Expr, node.node), frame)
+        self.write(f"{after} else {self.filters[node.name]}(shown))")
+
+    def _output_child_pre(self, node: nodes.Expr, *_arguments: object) -> None:
+        if not _is_escaped(node):
+            shown, before, _ = _IN_TEXT if self.environment.autoescape else _IN_PLAIN_TEXT
+            self.write(f"({shown} if {before}")
+
+    def _output_child_post(self, node: nodes.Expr, *_arguments: object) -> None:
+        if not _is_escaped(node):
+            self.write(f"{_IN_TEXT[2]} else output(shown))")
+
+
+def _acts(node: nodes.Node) -> bool:
+    while isinstance(node, nodes.Getattr) or (isinstance(node, nodes.Filter) and _is_bare(node)):
+        node = cast(nodes.Node, node.node)  # the usual chain, without a look into every field of it
+    if isinstance(node, (nodes.Name, nodes.Const, nodes.TemplateData)):
+        return False
+    return isinstance(node, _ACTIONS) or any(node.find_all(_ACTIONS))
+
+
+def _is_bare(node: nodes.Filter) -> bool:
+    return node.node is not None and not (node.args or node.kwargs or node.dyn_args or node.dyn_kwargs)
+
+
+def _is_escaped(node: nodes.Expr) -> bool:
+    """Whether its last filter is one of ours, which gives what may stand there."""
+    return isinstance(node, nodes.Filter) and node.name in ESCAPES
+
+
+class Compiled(Template):
+    """A template whose code finds our functions as globals of its module."""
+
+    @classmethod
+    def from_code(
+        cls, environment: Any, code: CodeType, globals: Any, uptodate: Callable[[], bool] | None = None
+    ) -> "Compiled":
+        namespace = {
+            "environment": environment,
+            "__file__": code.co_filename,
+            "item": environment.item,
+            "output": environment.output,
+            "escape_plain": ESCAPE_PLAIN,
+            "plain_url": PLAIN_URL,
+            "plain_css": PLAIN_CSS,
+            "join": "".join,
+        }
+        exec(code, namespace)  # noqa: S102 - code that Jinja made of a template, with no name of ours in reach
+        compiled: Any = cls._from_namespace(environment, namespace, globals)
+        compiled._uptodate = uptodate
+        return cast(Compiled, compiled)

@@ -1,0 +1,147 @@
+"""The filters that authors use for amounts, dates and plurals, in the language of the template (Babel, CLDR).
+
+A change in what any of them prints is a change of every template's bytes: raise `FILTERS_VERSION` with it.
+"""
+
+import re
+from collections.abc import Callable
+from datetime import UTC, date, datetime
+from decimal import Decimal, InvalidOperation
+from functools import lru_cache
+from typing import Any
+
+from babel import Locale
+from babel.core import UnknownLocaleError
+from babel.dates import format_date, format_datetime
+from babel.numbers import format_decimal, format_percent
+from jinja2 import Undefined
+from markupsafe import Markup, escape
+
+from service.templates.runtime.escapes import Unprintable
+
+FILTERS_VERSION = 1
+_CACHED = 2_048
+#: More digits than any amount has, and within the 28 that decimal computes with.
+_MAX_DIGITS = 20
+#: CLDR: "21 février 2026 à 14:30" is the long date joined with the short time.
+_LONG_DATE = {"fr": "d MMMM y", "en": "d MMMM y"}
+
+
+def locale_of(name: str) -> Locale:
+    """The Babel locale for a language tag; French where CLDR doesn't know it."""
+    try:
+        return Locale.parse(name.replace("-", "_"))
+    except (UnknownLocaleError, ValueError):
+        return Locale.parse("fr")
+
+
+def filters_for(language: str) -> dict[str, Callable[..., Any]]:
+    """The filters of one language. They are pure, and remember what they printed last."""
+    locale = locale_of(language)
+
+    @lru_cache(_CACHED)
+    def grouped(amount: Decimal) -> str:
+        return format_decimal(amount, locale=locale)
+
+    def number(value: Any) -> str:
+        """1234567.5 -> "1 234 567,5" """
+        return grouped(_decimal(value, "number"))
+
+    def fcfa(value: Any) -> str:
+        """450000 -> "450 000 FCFA"; the franc CFA has no subunit in use, so amounts are rounded half up."""
+        amount = _decimal(value, "fcfa")
+        # + 0 takes the sign from minus zero, which is equal to zero and would be remembered for it
+        return f"{grouped(amount.quantize(Decimal(1), 'ROUND_HALF_UP') + 0)}\u00a0FCFA"
+
+    @lru_cache(_CACHED)
+    def as_percent(share: Decimal) -> str:
+        return format_percent(
+            share, format="#,##0.###\u202f%" if locale.language == "fr" else "#,##0.###%", locale=locale
+        )
+
+    def percent(value: Any) -> str:
+        """99.5 -> "99,5 %" (the number is already a percentage)"""
+        return as_percent(_decimal(value, "percent") / 100)
+
+    @lru_cache(_CACHED)
+    def long_date(moment: date) -> str:
+        pattern = _LONG_DATE.get(locale.language, "long")
+        return format_date(moment, format=pattern, locale=locale)
+
+    def date_(value: Any) -> str:
+        """ "2026-02-21" -> "21 février 2026"; a time keeps the day of its own offset"""
+        moment = _moment(value, "date")
+        return long_date(moment.date() if isinstance(moment, datetime) else moment)
+
+    @lru_cache(_CACHED)
+    def long_time(moment: datetime) -> str:
+        joined = {"fr": "{} à {} UTC", "en": "{} at {} UTC"}.get(locale.language, "{} {} UTC")
+        return joined.format(long_date(moment.date()), format_datetime(moment, "HH:mm", locale=locale))
+
+    def datetime_(value: Any) -> str:
+        """ "2026-02-21T15:30:00+01:00" -> "21 février 2026 à 14:30 UTC" """
+        moment = _moment(value, "datetime")
+        if not isinstance(moment, datetime):
+            raise Unprintable(f'"{value}" is a date without a time; |datetime needs both, |date only the day')
+        return long_time(moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC))
+
+    def plural(value: Any, one: str, many: str) -> str:
+        """3|plural("élément", "éléments") -> "3 éléments"; French counts 0 and 1,5 as one"""
+        amount = _decimal(value, "plural")
+        form = one if locale.plural_form(amount) == "one" else many
+        return f"{grouped(amount)}\u00a0{form}"
+
+    return {
+        "fcfa": fcfa, "number": number, "percent": percent, "date": date_, "datetime": datetime_, "plural": plural,
+        "lines": lines, "nl2br": nl2br,
+    }  # fmt: skip
+
+
+def lines(value: Any) -> list[str]:
+    """The lines of a text, without empty ones at its end."""
+    return _text(value, "lines").rstrip().splitlines()
+
+
+def nl2br(value: Any) -> Markup:
+    """A text of several lines as HTML; everything in it is escaped."""
+    return Markup("<br>\n").join(escape(line) for line in lines(value))
+
+
+def _text(value: Any, name: str) -> str:
+    if isinstance(value, Undefined):
+        return str(value)  # raises
+    if not isinstance(value, str):
+        raise Unprintable(f"|{name} needs a text")
+    return value
+
+
+def _decimal(value: Any, name: str) -> Decimal:
+    """Int, float, or digits in a string; spaces that group digits are taken out, a comma may be the decimal point."""
+    if isinstance(value, Undefined):
+        str(value)  # raises
+    if isinstance(value, bool) or not isinstance(value, (int, float, str, Decimal)):
+        raise Unprintable(f"|{name} needs a number")
+    text = re.sub(r"[\s\u00a0\u202f]", "", value).replace(",", ".") if isinstance(value, str) else repr(value)
+    text = str(value) if isinstance(value, Decimal) else text
+    if len(text) > _MAX_DIGITS:
+        raise Unprintable(f"|{name} needs a number of at most {_MAX_DIGITS} digits")
+    try:
+        amount = Decimal(text)
+    except InvalidOperation:
+        raise Unprintable(f'|{name} needs a number, not "{text[:30]}"') from None
+    if not amount.is_finite() or abs(amount.adjusted()) > _MAX_DIGITS:
+        raise Unprintable(f'|{name} needs a number, not "{text[:30]}"')
+    return amount + 0
+
+
+def _moment(value: Any, name: str) -> datetime | date:
+    if isinstance(value, Undefined):
+        str(value)  # raises
+    if isinstance(value, (datetime, date)):
+        return value
+    if isinstance(value, str):
+        try:
+            return date.fromisoformat(value) if len(value) == 10 else datetime.fromisoformat(value)
+        except ValueError:
+            pass
+    raise Unprintable(f'|{name} needs an ISO 8601 date such as "2026-02-21T14:30:00Z", not "{str(value)[:30]}"')

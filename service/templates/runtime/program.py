@@ -1,0 +1,115 @@
+"""Compiled Jinja with the way back to the author's file, and runtime errors explained through it."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Any, NamedTuple
+
+from jinja2.exceptions import SecurityError, UndefinedError
+
+from service.errors import Finding, RenderError
+from service.mail.addresses import AddressInvalid
+from service.templates.jinja.restore import Restored
+from service.templates.jinja.tokens import Tokens
+from service.templates.runtime.escapes import Unprintable
+from service.templates.runtime.sandbox import TooMuch
+
+
+class Spot(NamedTuple):
+    """A tag of the author's: where it is, what it says, and the variable that its value comes from, if one is known."""
+
+    file: str
+    line: int
+    column: int
+    tag: str
+    variable: str | None = None
+
+
+@dataclass(frozen=True)
+class Program:
+    """Jinja source, and the fields of a `Spot` by its line numbers. Without any it is constant.
+
+    They are plain tuples, which the garbage collector leaves out: with hundreds of templates its rounds would be seen.
+    """
+
+    source: str
+    spots: Mapping[int, tuple[Any, ...]] = field(default_factory=dict)
+
+    def spot(self, line: int) -> Spot | None:
+        """What stands in this line of the source."""
+        fields = self.spots.get(line)
+        return Spot(*fields) if fields else None
+
+    @property
+    def is_constant(self) -> bool:
+        return not self.spots
+
+    @classmethod
+    def of(cls, restored: Restored, tokens: Tokens, variables: Mapping[int, str]) -> "Program":
+        """`variables`: the variable to blame for each token."""
+        spots: dict[int, tuple[Any, ...]] = {}
+        for line, index in restored.tokens.items():
+            token = tokens[index]
+            place = token.place
+            spots[line] = tuple(Spot(place.file, place.line, place.column, str(token), variables.get(index)))
+        return cls(restored.source, spots)
+
+    def as_json(self) -> dict[str, Any]:
+        return {
+            "source": self.source,
+            "spots": [[line, *fields] for line, fields in self.spots.items()],
+        }
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> "Program":
+        return cls(data["source"], {line: tuple(rest) for line, *rest in data["spots"]})
+
+
+def explain(error: BaseException, program: Program, modules: Mapping[str, Program], part: str) -> RenderError:
+    """A runtime error as a finding at the author's tag, and the variable to blame."""
+    spot = _spot(error.__traceback__, program, modules)
+    if isinstance(error, TooMuch) and error.line is not None:
+        spot = program.spot(error.line) or spot
+    code, message = _sentence(error)
+    if spot is None:
+        first = next(iter(program.spots), None)
+        place = program.spot(first) if first is not None else None
+        file, line = (place.file, place.line) if place else ("", 1)
+        blamed = place.variable if place and len(program.spots) == 1 else None
+        return RenderError(Finding(file, line, 1, "error", code, f"{part}: {message}"), variable=blamed)
+    hint = f"in {spot.tag}"
+    missing = re.fullmatch(r"(\w+) is missing", message)
+    variable = missing[1] if missing else spot.variable
+    return RenderError(Finding(spot.file, spot.line, spot.column, "error", code, message, hint), variable=variable)
+
+
+def _sentence(error: BaseException) -> tuple[str, str]:
+    if isinstance(error, TooMuch):
+        return "too-much", str(error)
+    if isinstance(error, UndefinedError):
+        return "missing-value", str(error)
+    if isinstance(error, Unprintable):
+        return "unprintable-value", str(error)
+    if isinstance(error, AddressInvalid):
+        return "bad-address", str(error)
+    if isinstance(error, RecursionError):
+        return "too-much", "macros call each other without an end"
+    if isinstance(error, SecurityError):
+        return "not-allowed", str(error)
+    if isinstance(error, ZeroDivisionError):
+        return "bad-value", "division by zero"
+    return "bad-value", f"{error}" or type(error).__name__
+
+
+def _spot(traceback: TracebackType | None, program: Program, modules: Mapping[str, Program]) -> Spot | None:
+    """The innermost tag on the way to the error; code of templates knows the line of its source."""
+    found: Spot | None = None
+    while traceback is not None:
+        template = traceback.tb_frame.f_globals.get("__jinja_template__")
+        if template is not None:
+            line = template.get_corresponding_lineno(traceback.tb_lineno)
+            owner = program if template.name is None else modules.get(template.name)
+            found = (owner.spot(line) if owner else None) or found
+        traceback = traceback.tb_next
+    return found

@@ -1,0 +1,271 @@
+"""The environment that compiled templates run in: nothing to reach, nothing to change, nothing that grows.
+
+It is an immutable sandbox of Jinja whose code generator is ours in a few places: dotted access is item access
+(`row.items` is the key "items", and fast), printing goes through our escapes, loops and calls count steps, and what is
+captured (macros, block sets) counts bytes.
+"""
+
+import threading
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+from jinja2 import DictLoader, Template, Undefined, nodes
+from jinja2.environment import TemplateModule
+from jinja2.exceptions import SecurityError
+from jinja2.runtime import Context, LoopContext, Macro
+from jinja2.sandbox import ImmutableSandboxedEnvironment
+from jinja2.utils import Namespace
+
+from service.templates.jinja.restore import (
+    BLOCK_BEGIN,
+    BLOCK_END,
+    COMMENT_BEGIN,
+    COMMENT_END,
+    EXPRESSION_BEGIN,
+    EXPRESSION_END,
+)
+from service.templates.runtime.builtins import allowed_filters, allowed_tests
+from service.templates.runtime.code_generator import Compiled, Generator
+from service.templates.runtime.escapes import ESCAPES, Unprintable, escape_text, plain, printable, strip_tags
+from service.templates.runtime.filters import filters_for
+from service.templates.runtime.undefined import Missing
+
+_LARGEST_NUMBER_BITS = 2_048
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """What one rendering may use: bytes of each part, steps of all loops and calls, bytes of the variables as JSON."""
+
+    max_output_bytes: int
+    max_steps: int
+    max_variables_bytes: int = 1_000_000
+
+
+class TooMuch(Exception):
+    """A rendering went over its budget; the message says which. `line` of the compiled text, where it is known."""
+
+    def __init__(self, message: str, line: int | None = None) -> None:
+        self.line = line
+        super().__init__(message)
+
+
+class Meter(threading.local):
+    """Steps that the rendering of this thread may still take."""
+
+    steps_left = 0
+
+
+_LOOP_NUMBERS = {"index", "index0", "revindex", "revindex0", "length", "depth", "depth0"}
+_LOOP_ATTRIBUTES = _LOOP_NUMBERS | {"first", "last", "cycle", "changed", "previtem", "nextitem"}
+
+
+class _Sandboxed(ImmutableSandboxedEnvironment):
+    """`is_html` decides between HTML with its escapes, and plain text."""
+
+    code_generator_class = Generator
+    template_class = Compiled
+    intercepted_binops = frozenset({"*", "**", "%", "+"})
+
+    def __init__(
+        self, budget: Budget, meter: Meter, language: str, modules: Mapping[str, str], *, is_html: bool
+    ) -> None:
+        super().__init__(
+            block_start_string=BLOCK_BEGIN,
+            block_end_string=BLOCK_END,
+            variable_start_string=EXPRESSION_BEGIN,
+            variable_end_string=EXPRESSION_END,
+            comment_start_string=COMMENT_BEGIN,
+            comment_end_string=COMMENT_END,
+            autoescape=is_html,
+            undefined=Missing,
+            keep_trailing_newline=True,
+            loader=DictLoader(dict(modules)),
+            auto_reload=False,
+            cache_size=16,
+        )
+        self._budget = budget
+        self._meter = meter
+        self.output = escape_text if is_html else plain
+        filters: dict[str, Any] = {
+            **allowed_filters(budget.max_output_bytes),
+            **filters_for(language),
+            **ESCAPES,
+            "_steps": self._steps,
+        }
+        if not is_html:
+            filters |= {"safe": strip_tags, "e": plain, "escape": plain, "nl2br": printable}
+        self.filters = filters
+        self.tests = dict(allowed_tests())
+        self.globals = {"range": self._range, "namespace": Namespace}
+        #: Jinja source -> template. The last few are remembered: what was checked a moment ago is rendered next.
+        self.compiled = lru_cache(maxsize=8)(self.from_string)
+
+    def item(self, container: Any, key: Any) -> Any:
+        """Dotted and bracketed access, on JSON-like data and on the few objects of Jinja's own."""
+        if type(container) is dict:
+            try:
+                return container[key]
+            except (KeyError, TypeError):
+                return Missing(obj=container, name=key)
+        return self._slow_item(container, key)
+
+    def _slow_item(self, container: Any, key: Any) -> Any:
+        if isinstance(container, Undefined):
+            container._fail_with_undefined_error()
+        if isinstance(container, (dict, list, tuple, str)):
+            try:
+                return container[key]
+            except (LookupError, TypeError):
+                return Missing(obj=container, name=key)
+        if isinstance(container, LoopContext) and key in _LOOP_ATTRIBUTES:
+            return getattr(container, key)
+        if isinstance(container, Namespace):
+            try:
+                return getattr(container, "" if str(key).startswith("_") else str(key))
+            except AttributeError:
+                return Missing(obj=container, name=key)
+        if isinstance(container, TemplateModule) and isinstance(key, str) and not key.startswith("_"):
+            return container.__dict__.get(key, Missing(obj=container, name=key))
+        if isinstance(container, tuple):
+            return Missing(obj=container, name=key)
+        return Missing(f'"{key}" of this value can\'t be reached', name=str(key), exc=SecurityError)
+
+    def getattr(self, obj: Any, attribute: str) -> Any:
+        return self.item(obj, attribute)
+
+    def getitem(self, obj: Any, argument: Any) -> Any:
+        return self.item(obj, argument)
+
+    def is_safe_callable(self, obj: Any) -> bool:
+        if isinstance(obj, (Macro, LoopContext)) or obj is Namespace or obj == self._range:
+            return True
+        return isinstance(getattr(obj, "__self__", None), LoopContext) and obj.__name__ in ("cycle", "changed")
+
+    def call(__self, __context: Context, __obj: Any, *args: Any, **kwargs: Any) -> Any:  # noqa: N805
+        """A macro, a recursive loop or one of the few functions; counted, so that recursion ends."""
+        __self._charge(1)
+        if isinstance(__obj, LoopContext) and args:
+            args = (__self._steps(args[0]), *args[1:])
+        return super().call(__context, __obj, *args, **kwargs)
+
+    def call_binop(self, context: Context, operator: str, left: Any, right: Any) -> Any:
+        if isinstance(left, Undefined):
+            left._fail_with_undefined_error()
+        if isinstance(right, Undefined):
+            right._fail_with_undefined_error()
+        if operator == "+":
+            if isinstance(left, (str, list, tuple)) and isinstance(right, (str, list, tuple)):
+                self._check_size(len(left) + len(right))
+        elif operator == "*":
+            for sequence, count in ((left, right), (right, left)):
+                if isinstance(sequence, (str, list, tuple)) and isinstance(count, int):
+                    self._check_size(len(sequence) * max(count, 0))
+            self._check_number(_bits(left) + _bits(right))
+        elif operator == "**":
+            if not isinstance(right, (int, float)) or abs(right) > 64:
+                raise Unprintable("** takes exponents up to 64")
+            self._check_number(_bits(left) * max(int(abs(right)), 1))
+        elif isinstance(left, str):
+            raise Unprintable("% on a text is not allowed; use ~ to join, and |number or |round for numbers")
+        return super().call_binop(context, operator, left, right)
+
+    def bounded_text(self, text: str) -> str:
+        self._check_size(len(text))
+        return text
+
+    def concat(self, parts: Iterable[str]) -> str:
+        """Joins what a macro or a block captured."""
+        captured = list(parts)
+        self._check_size(sum(map(len, captured)))
+        return "".join(captured)
+
+    def _generate(
+        self, source: nodes.Template, name: str | None, filename: str | None, defer_init: bool = False
+    ) -> str:
+        for loop in source.find_all(nodes.For):
+            loop.iter = nodes.Filter(loop.iter, "_steps", [], [], None, None, lineno=loop.lineno, environment=self)
+        return super()._generate(source, name, filename, defer_init)
+
+    def _steps(self, iterable: Any) -> Any:
+        """What a loop goes over; each turn is a step."""
+        if isinstance(iterable, (list, tuple, dict, str, range)):
+            self._charge(len(iterable))
+            return iterable
+        if isinstance(iterable, Undefined):
+            iterable._fail_with_undefined_error()
+        return self._counted(iterable)
+
+    def _counted(self, iterable: Iterable[Any]) -> Iterator[Any]:
+        for one in iterable:
+            self._charge(1)
+            yield one
+
+    def _range(self, *arguments: int) -> range:
+        found = range(*arguments)
+        if len(found) > self._budget.max_steps:
+            raise TooMuch(f"a range of {len(found)} is longer than the {self._budget.max_steps} steps of a rendering")
+        return found
+
+    def _charge(self, steps: int) -> None:
+        self._meter.steps_left -= steps
+        if self._meter.steps_left < 0:
+            raise TooMuch(f"the rendering takes more than {self._budget.max_steps} steps")
+
+    def _check_size(self, size: int) -> None:
+        if size > self._budget.max_output_bytes:
+            raise TooMuch(
+                f"a text or list of {size} is longer than the {self._budget.max_output_bytes} that a part may have"
+            )
+
+    def _check_number(self, bits: int) -> None:
+        if bits > _LARGEST_NUMBER_BITS:
+            raise Unprintable("the number would be too large")
+
+    def render(self, compiled: Template, variables: dict[str, Any]) -> str:
+        """All of a template's output. TooMuch: it is longer than the budget; what the template raises passes."""
+        context = Context(self, {**self.globals, **variables}, compiled.name, {})
+        produced = compiled.root_render_func(context)
+        parts: list[str] = []
+        size = 0
+        for part in produced:
+            size += len(part)
+            if size > self._budget.max_output_bytes:
+                frame = getattr(produced, "gi_frame", None)
+                line = compiled.get_corresponding_lineno(frame.f_lineno) if frame else None
+                raise TooMuch(f"the output is longer than {self._budget.max_output_bytes} bytes", line)
+            parts.append(part)
+        return "".join(parts)
+
+
+def _bits(value: Any) -> int:
+    return value.bit_length() if isinstance(value, int) else 0
+
+
+class Sandbox:
+    """The two environments of one template and language: HTML and plain text. Safe to use from many threads."""
+
+    def __init__(
+        self, budget: Budget, language: str, *, html_modules: Mapping[str, str], text_modules: Mapping[str, str]
+    ) -> None:
+        self._budget = budget
+        self._meter = Meter()
+        self.html = _Sandboxed(budget, self._meter, language, html_modules, is_html=True)
+        self.text = _Sandboxed(budget, self._meter, language, text_modules, is_html=False)
+
+    def start(self) -> None:
+        """Each rendering has its steps anew."""
+        self._meter.steps_left = self._budget.max_steps
+
+
+@lru_cache(maxsize=32)
+def sandbox_without_modules(budget: Budget, language: str) -> Sandbox:
+    """One for all templates that import nothing: nothing in it is of one template, and hundreds would slow a start."""
+    return Sandbox(budget, language, html_modules={}, text_modules={})
+
+
+def author_environment() -> ImmutableSandboxedEnvironment:
+    """Jinja with the delimiters that authors write; only used to parse."""
+    return ImmutableSandboxedEnvironment(autoescape=True, keep_trailing_newline=True)

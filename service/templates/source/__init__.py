@@ -1,0 +1,1 @@
+"""Template files: reading them, writing them atomically, watching them, and their history in git."""

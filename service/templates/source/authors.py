@@ -1,0 +1,51 @@
+"""Who made a template and who changed it last, as its git history tells."""
+
+import threading
+from dataclasses import dataclass
+from pathlib import Path
+
+from service.errors import GitError
+from service.templates.source.git import git
+
+#: The answers at hand; more keys than this begin anew.
+MAX_AT_HAND = 5_000
+
+
+@dataclass(frozen=True, slots=True)
+class Authorship:
+    """Names of people; None where nobody is known."""
+
+    created_by: str | None = None
+    updated_by: str | None = None
+
+
+class Authors:
+    """Asks git once for each template and commit. Thread-safe."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        self._lock = threading.Lock()
+        self._known: dict[tuple[str, str], Authorship] = {}
+
+    def of(self, key: str, commit: str | None) -> Authorship:
+        """The authors of the first and the last commit of the folder `key`, up to this commit (None: no checkout)."""
+        if commit is None:
+            return Authorship()
+        known = self._known.get((key, commit))
+        if known is None:
+            known = self._asked(key, commit)
+            with self._lock:
+                if len(self._known) >= MAX_AT_HAND:
+                    self._known.clear()
+                self._known[key, commit] = known
+        return known
+
+    def _asked(self, key: str, commit: str) -> Authorship:
+        try:
+            told = git(self._root, "log", "--format=%aN", "--end-of-options", commit, "--", key).decode(
+                "utf-8", "replace"
+            )
+        except GitError:
+            return Authorship()
+        names = told.splitlines()
+        return Authorship(names[-1], names[0]) if names else Authorship()
