@@ -10,8 +10,8 @@ from huey import crontab
 from service.collect import Collector
 from service.delivery.queue import Consumer
 from service.errors import InboxUnreachable, StoreBusy
-from service.metrics import Metrics
-from service.observe import LEAVE_EVERY_S
+from service.monitoring.metrics import Metrics
+from service.monitoring.prometheus import LEAVE_EVERY_S
 from service.services import Services
 
 #: Rings may be lost (a queue that is deleted, a task that dies with its worker): the rows are looked at this often.

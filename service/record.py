@@ -9,7 +9,7 @@ import structlog
 
 from service.consequence import Consequences, Effect
 from service.feedback.report import Notification, Report
-from service.metrics import Metrics
+from service.monitoring.metrics import Metrics
 from service.store import seen
 from service.store.database import Database, Transaction
 

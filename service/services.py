@@ -28,19 +28,19 @@ from service.delivery.smtp import Server, SmtpTransport
 from service.enqueue import Intake
 from service.errors import NotFound
 from service.feedback.inbox import Inbox
-from service.figures import Figures
 from service.index import Indexer
 from service.mail import addresses
-from service.metrics import Metrics
 from service.models import Scope
-from service.observe import Observer
+from service.monitoring.metrics import Metrics
+from service.monitoring.overview import Standing
+from service.monitoring.prometheus import Observer
+from service.monitoring.readiness import Readiness
+from service.monitoring.template_stats import Figures
 from service.person import Persons
 from service.purge import Purger
-from service.readiness import Readiness
 from service.receive import Receiver
 from service.record import Recorder
 from service.resend import Resender
-from service.standing import Standing
 from service.store.database import Database, open_database
 from service.store.migrations import migrate
 from service.suppress import Suppressor

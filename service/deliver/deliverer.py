@@ -11,7 +11,7 @@ from service.consequence import Consequences
 from service.deliver.drain import Drain
 from service.deliver.means import COMMIT_AT, LEASE_S, STEP_S, Means, boot_clock
 from service.delivery.outcome import Transport
-from service.metrics import Metrics
+from service.monitoring.metrics import Metrics
 from service.pace import Pace
 from service.store import leases
 from service.store.database import Database, Transaction

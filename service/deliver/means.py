@@ -9,7 +9,7 @@ from datetime import datetime
 from service.consequence import Consequences
 from service.delivery.outcome import Transport
 from service.mail.message_builder import Headings
-from service.metrics import Metrics
+from service.monitoring.metrics import Metrics
 from service.pace import Pace
 from service.store.bodies import Unpackers
 from service.store.database import Database

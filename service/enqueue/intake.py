@@ -17,8 +17,8 @@ from service.enqueue.bell import Bell
 from service.enqueue.parcel import Parcel
 from service.enqueue.rows import store
 from service.errors import StoreBusy
-from service.metrics import Metrics
 from service.models import NewMessage
+from service.monitoring.metrics import Metrics
 from service.store import messages
 from service.store.database import Database
 from service.store.revisions import PackedBody, Packer, PlainBody

@@ -7,7 +7,7 @@ from litestar import Controller, Request, Response, get
 
 from service.errors import NotAuthenticated, StoreBusy
 from service.models import Scope
-from service.observe import MEDIA_TYPE
+from service.monitoring.prometheus import MEDIA_TYPE
 from service.web.auth import identify, services_of
 
 

@@ -26,8 +26,8 @@ from service.errors import InboxUnreachable, StoreBusy
 from service.feedback.inbox import Inbox, InboxPlace
 from service.feedback.report import Report, ReportKind
 from service.mail import return_path
-from service.metrics import Metrics
 from service.models import EventType, Status
+from service.monitoring.metrics import Metrics
 from service.record import Recorder
 from service.store import inbox_positions, message_queries
 from service.store.database import Database

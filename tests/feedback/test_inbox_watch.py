@@ -9,7 +9,7 @@ import pytest
 from service.collect import Outcome
 from service.errors import InboxUnreachable, StoreBusy
 from service.jobs import INBOX_PAUSE_MAX_S, InboxWatch
-from service.metrics import Metrics
+from service.monitoring.metrics import Metrics
 
 
 class Collector:

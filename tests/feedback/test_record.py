@@ -19,8 +19,8 @@ from service.consequence import Consequences, SoftBounces
 from service.delivery.outcome import OutcomeKind
 from service.feedback.report import Notification, Report, ReportKind
 from service.mail import addresses
-from service.metrics import Metrics
 from service.models import Event, EventType, Message, Status, Stream
+from service.monitoring.metrics import Metrics
 from service.record import Recorded, Recorder
 from service.store import message_queries, transitions
 from service.store import suppressions as limits

@@ -4,8 +4,8 @@ import threading
 from datetime import timedelta
 
 import letters
-from service.figures import Figures
 from service.models import Status
+from service.monitoring.template_stats import Figures
 from service.store import template_stats
 from service.store.database import Database
 from service.store.template_stats import Figure

@@ -10,7 +10,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from running import Running, data_directory, eventually, running, settings_for
-from service.metrics import Metrics
+from service.monitoring.metrics import Metrics
 
 WELCOME = {"reseller_name": "Tech", "validation_link": "https://rgz.bj", "estimated_duration": "7 jours"}
 

@@ -21,7 +21,7 @@ from prometheus_client.registry import Collector
 
 from service.delivery.outcome import Transport
 from service.errors import StoreBusy
-from service.metrics import Metrics
+from service.monitoring.metrics import Metrics
 from service.store import figures, leases, sla
 from service.store.database import Database
 from service.templates.catalogue import Catalogue

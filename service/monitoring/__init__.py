@@ -1,0 +1,1 @@
+"""How the service stands: metrics, readiness, the overview and figures of templates."""
