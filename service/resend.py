@@ -7,11 +7,12 @@ from datetime import datetime
 import uuid_utils
 
 from service.config.settings import Settings
-from service.enqueue import Intake, Letter, Parcel
 from service.errors import Gone, NotFound
 from service.mail import unsubscribe_token
 from service.mail.unsubscribe_token import Unsubscription
 from service.models import Caller, NewMessage, Send, Status, Stream
+from service.sending.group_commit import Intake
+from service.sending.prepared_send import Letter, Parcel
 from service.store import message_queries, revisions
 from service.store.database import Database
 

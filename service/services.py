@@ -9,7 +9,6 @@ from datetime import UTC, datetime
 
 import structlog
 
-from service.accept import Acceptor, Drafter
 from service.audit import Auditor
 from service.auth.api_keys import Access
 from service.auth.sessions import SignIn, signing_key
@@ -25,7 +24,6 @@ from service.delivery.mailbox import Mailbox
 from service.delivery.outcome import Transport
 from service.delivery.queue import Huey
 from service.delivery.smtp import Server, SmtpTransport
-from service.enqueue import Intake
 from service.errors import NotFound
 from service.feedback.inbox import Inbox
 from service.index import Indexer
@@ -41,6 +39,9 @@ from service.purge import Purger
 from service.receive import Receiver
 from service.record import Recorder
 from service.resend import Resender
+from service.sending.acceptor import Acceptor
+from service.sending.group_commit import Intake
+from service.sending.rendering import Drafter
 from service.store.database import Database, open_database
 from service.store.migrations import migrate
 from service.suppress import Suppressor

@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from service import admission
 from service.config.settings import Settings
 from service.errors import Finding, InvalidRequest, NotFound, Problem
 from service.mail import addresses
 from service.mail.mime import Mail, build
 from service.models import Rendered
+from service.sending import validation
 from service.templates.catalogue import Catalogue
 from service.templates.revisions import state_of
 from service.templates.template import Template
@@ -65,9 +65,9 @@ class Previewer:
         self, template: Template, values: Mapping[str, Any], *, locale: str | None = None, findings: Sequence[Finding]
     ) -> Preview:
         """This very template with these values. Raises InvalidRequest with every mistake."""
-        if problems := admission.check_variables(template, values, self.settings):
+        if problems := validation.check_variables(template, values, self.settings):
             raise InvalidRequest("The template can't be rendered with these variables.", problems)
-        rendered = admission.render(template, values, locale)
+        rendered = validation.render(template, values, locale)
         return Preview(rendered, values, findings)
 
     def state(self, key: str) -> str:

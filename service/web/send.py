@@ -4,9 +4,9 @@ from typing import Any
 
 from litestar import Controller, Request, Response, post
 
-from service.accept import Accepted
 from service.errors import InvalidRequest, Problem
 from service.models import Scope
+from service.sending.acceptor import Accepted
 from service.web.auth import caller_of, require, services_of
 
 #: A key is a header value; 255 characters hold any UUID, ULID or digest with a prefix.

@@ -8,9 +8,9 @@ import anyio.to_thread
 from litestar import Controller, Request, Response, delete, get, post, put
 from litestar.params import FromPath
 
-from service.accept import Accepted
 from service.models import Scope
 from service.models.requests import PublishRequest, SendRequest, TestRequest, parse
+from service.sending.acceptor import Accepted
 from service.templates.authoring import Condition
 from service.templates.descriptions import Shown
 from service.templates.preview import Preview

@@ -5,11 +5,11 @@ from typing import Any
 
 import pytest
 
-from service.accept import Accepted
 from service.audit import Story
 from service.delivery.outcome import OutcomeKind, Phase
 from service.models import Caller, Event, EventType, Scope, Status, WaitingFor
 from service.models.requests import SendRequest
+from service.sending.acceptor import Accepted
 from service.services import Services
 from service.store import leases, transitions
 from verbs_support import NOW, Clock, ScriptedTransport, outcome

@@ -10,8 +10,8 @@ import httpx
 import pytest
 
 from running import Running, data_directory, eventually, held, running, settings_for
-from service.accept.acceptor import MAX_QUICK_S
 from service.models.requests import SendRequest
+from service.sending.acceptor import MAX_QUICK_S
 
 WELCOME = {"reseller_name": "Tech", "validation_link": "https://rgz.bj", "estimated_duration": "7 jours"}
 

@@ -9,10 +9,7 @@ from typing import Any
 
 import uuid_utils
 
-from service import admission
-from service.accept.copies import LINK, Addressee, Copies, Draft, has_link
 from service.config.settings import Settings
-from service.enqueue import Letter, Parcel
 from service.errors import Conflict, InvalidRequest, NotFound, Problem, TemplateInvalid, TooLarge, TryLater
 from service.models import Attachment, Caller, Rendered, Send
 from service.models.requests import (
@@ -24,6 +21,9 @@ from service.models.requests import (
     digest_of,
     to_json,
 )
+from service.sending import validation
+from service.sending.message_factory import LINK, Addressee, Copies, Draft, has_link
+from service.sending.prepared_send import Letter, Parcel
 from service.store import revisions as archive
 from service.store.database import Database
 from service.templates.catalogue import Catalogue
@@ -172,7 +172,7 @@ class Drafter:
         if len(to_json(order.metadata)) > MAX_METADATA_BYTES:
             problems.append(Problem("/metadata", "too_large", f"more than {MAX_METADATA_BYTES} bytes as JSON"))
         if order.reply_to is not None:
-            admission.check_address(order.reply_to, "/reply_to", problems)
+            validation.check_address(order.reply_to, "/reply_to", problems)
         if order.send_at is not None and order.send_at > now + MAX_SCHEDULE_AHEAD:
             problems.append(Problem("/send_at", "too_far", f"more than {MAX_SCHEDULE_AHEAD.days} days ahead"))
         return problems
@@ -206,16 +206,18 @@ class Drafter:
     def _check(self, letter: LetterRequest, template: Template, locale: str | None, *, is_test: bool) -> _Checked:
         """Raises InvalidRequest with every mistake, TooLarge."""
         problems: list[Problem] = []
-        recipients = admission.check_recipients(letter.to, problems)
-        files = admission.check_attachments(letter.attachments, template, self.settings, problems, required=not is_test)
+        recipients = validation.check_recipients(letter.to, problems)
+        files = validation.check_attachments(
+            letter.attachments, template, self.settings, problems, required=not is_test
+        )
         addressees = [self._copies.addressee(template, recipient) for recipient in recipients]
         each: list[Mapping[str, Any]] = [letter.variables]
         if has_link(template) and (is_test or LINK not in letter.variables):
             each = [{**letter.variables, LINK: one.unsubscribe_url} for one in addressees] or each
-        problems += admission.check_variables(template, each[0], self.settings)
+        problems += validation.check_variables(template, each[0], self.settings)
         if problems:
             raise InvalidRequest("The letter can't be sent as it is.", problems)
-        return _Checked(addressees, files, [admission.render(template, variables, locale) for variables in each])
+        return _Checked(addressees, files, [validation.render(template, variables, locale) for variables in each])
 
     def _source(self, caller: Caller, template: Template) -> str:
         return template.manifest.category if caller.id in ("anonymous", "admin") else caller.name

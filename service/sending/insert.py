@@ -5,8 +5,8 @@ from dataclasses import replace
 from datetime import UTC, datetime, time, timedelta
 
 from service.config.settings import Rate, Settings
-from service.enqueue.parcel import Parcel
 from service.models import NewMessage, Status, Stream
+from service.sending.prepared_send import Parcel
 from service.store import messages, revisions, suppressions
 from service.store.database import Transaction
 from service.store.revisions import PackedBody

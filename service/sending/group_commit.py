@@ -13,12 +13,12 @@ from time import monotonic, sleep
 from typing import cast
 
 from service.config.settings import Settings
-from service.enqueue.bell import Bell
-from service.enqueue.parcel import Parcel
-from service.enqueue.rows import store
 from service.errors import StoreBusy
 from service.models import NewMessage
 from service.monitoring.metrics import Metrics
+from service.sending.insert import store
+from service.sending.notifier import Bell
+from service.sending.prepared_send import Parcel
 from service.store import messages
 from service.store.database import Database
 from service.store.revisions import PackedBody, Packer, PlainBody

@@ -9,11 +9,12 @@ from datetime import timedelta
 import anyio
 import anyio.to_thread
 
-from service.accept.drafting import Drafter
-from service.enqueue import Intake, Parcel
 from service.errors import Conflict, InvalidRequest, Problem
 from service.models import Caller, NewMessage, Status
 from service.models.requests import BatchRequest, Order, SendRequest, digest_of, parse
+from service.sending.group_commit import Intake
+from service.sending.prepared_send import Parcel
+from service.sending.rendering import Drafter
 from service.store import messages
 from service.store.database import Database
 
