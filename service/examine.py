@@ -2,7 +2,7 @@
 
 from typing import TypedDict
 
-from service.feedback.bounce_mail import read_bounce
+from service.feedback.bounce.parse import read_bounce
 
 
 class Failure(TypedDict):

@@ -7,9 +7,9 @@ from contextlib import suppress
 import structlog
 from huey import crontab
 
-from service.collect import Collector
 from service.delivery.queue import Consumer
 from service.errors import InboxUnreachable, StoreBusy
+from service.feedback.imap_poller import Collector
 from service.monitoring.metrics import Metrics
 from service.monitoring.prometheus import LEAVE_EVERY_S
 from service.services import Services

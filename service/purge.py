@@ -14,8 +14,8 @@ import structlog
 import uuid_utils
 
 from service.config.settings import Settings
-from service.consequence import KEPT_FOR
 from service.errors import StoreBusy
+from service.feedback.apply import KEPT_FOR
 from service.store import feedback, leases, retention, revisions
 from service.store.database import Database, Transaction
 from service.store.retention import Due, Step

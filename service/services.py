@@ -13,11 +13,9 @@ from service.audit import Auditor
 from service.auth.api_keys import Access
 from service.auth.sessions import SignIn, signing_key
 from service.cancel import Canceller
-from service.collect import Collector
 from service.config import secrets as outside
 from service.config.file_lock import Turns
 from service.config.settings import Settings
-from service.consequence import Consequences, SoftBounces
 from service.deliver import Deliverer, boot_clock
 from service.delivery import queue
 from service.delivery.mailbox import Mailbox
@@ -25,7 +23,11 @@ from service.delivery.outcome import Transport
 from service.delivery.queue import Huey
 from service.delivery.smtp import Server, SmtpTransport
 from service.errors import NotFound
-from service.feedback.inbox import Inbox
+from service.feedback.apply import Consequences, SoftBounces
+from service.feedback.imap import Inbox
+from service.feedback.imap_poller import Collector
+from service.feedback.record import Recorder
+from service.feedback.webhook import Receiver
 from service.index import Indexer
 from service.mail import addresses
 from service.models import Scope
@@ -36,8 +38,6 @@ from service.monitoring.readiness import Readiness
 from service.monitoring.template_stats import Figures
 from service.person import Persons
 from service.purge import Purger
-from service.receive import Receiver
-from service.record import Recorder
 from service.resend import Resender
 from service.sending.acceptor import Acceptor
 from service.sending.group_commit import Intake

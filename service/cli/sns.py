@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from service.receive import judge
+from service.feedback.webhook import judge
 
 
 @click.group()

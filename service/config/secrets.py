@@ -14,8 +14,8 @@ from pydantic import SecretStr
 from service.config.settings import Settings
 from service.delivery.smtp import Server
 from service.errors import ConfigurationError
-from service.feedback.inbox import InboxPlace
-from service.feedback.sns_line import SnsLine
+from service.feedback.imap import InboxPlace
+from service.feedback.sns.client import SnsLine
 
 
 def data_directory(settings: Settings) -> Path:

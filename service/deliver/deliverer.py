@@ -7,10 +7,10 @@ from datetime import datetime, timedelta
 
 import structlog
 
-from service.consequence import Consequences
 from service.deliver.drain import Drain
 from service.deliver.means import COMMIT_AT, LEASE_S, STEP_S, Means, boot_clock
 from service.delivery.outcome import Transport
+from service.feedback.apply import Consequences
 from service.monitoring.metrics import Metrics
 from service.pace import Pace
 from service.store import leases

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from service.consequence import Consequences
 from service.delivery.outcome import Transport
+from service.feedback.apply import Consequences
 from service.mail.message_builder import Headings
 from service.monitoring.metrics import Metrics
 from service.pace import Pace

@@ -1,1 +1,1 @@
-"""ROOM: what comes back. Verify, then parse; what it means for a message is decided by `record`."""
+"""Feedback: what providers and mail servers report about a message; verified, then parsed, recorded and applied."""

@@ -5,7 +5,7 @@ from bounce_families import CASES, Case, plain
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from service.feedback.bounce_mail import read_bounce
+from service.feedback.bounce.parse import read_bounce
 from service.mail.parser import MAX_READ_BYTES
 from service.mail.smtp_status import find_reply, find_status, settle_status, subtype_of
 

@@ -20,15 +20,15 @@ from dovecot import Dovecot
 from letters import NOW
 from processes import Process
 from running import data_directory
-from service.collect import Collector, Outcome
-from service.consequence import Consequences, SoftBounces
 from service.errors import InboxUnreachable, StoreBusy
-from service.feedback.inbox import Inbox, InboxPlace
-from service.feedback.report import Report, ReportKind
+from service.feedback.apply import Consequences, SoftBounces
+from service.feedback.event import Report, ReportKind
+from service.feedback.imap import Inbox, InboxPlace
+from service.feedback.imap_poller import Collector, Outcome
+from service.feedback.record import Recorder
 from service.mail import return_path
 from service.models import EventType, Status
 from service.monitoring.metrics import Metrics
-from service.record import Recorder
 from service.store import inbox_positions, message_queries
 from service.store.database import Database
 

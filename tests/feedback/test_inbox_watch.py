@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 import pytest
 
-from service.collect import Outcome
 from service.errors import InboxUnreachable, StoreBusy
+from service.feedback.imap_poller import Outcome
 from service.jobs import INBOX_PAUSE_MAX_S, InboxWatch
 from service.monitoring.metrics import Metrics
 

@@ -15,13 +15,13 @@ from hypothesis import strategies as st
 import letters
 from letters import NOW, after
 from service import settle
-from service.consequence import Consequences, SoftBounces
 from service.delivery.outcome import OutcomeKind
-from service.feedback.report import Notification, Report, ReportKind
+from service.feedback.apply import Consequences, SoftBounces
+from service.feedback.event import Notification, Report, ReportKind
+from service.feedback.record import Recorded, Recorder
 from service.mail import addresses
 from service.models import Event, EventType, Message, Status, Stream
 from service.monitoring.metrics import Metrics
-from service.record import Recorded, Recorder
 from service.store import message_queries, transitions
 from service.store import suppressions as limits
 from service.store.database import Database

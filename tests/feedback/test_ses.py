@@ -9,15 +9,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import ses_events
-from service.feedback import ses
-from service.feedback.report import Report, ReportKind
+from service.feedback.event import Report, ReportKind
+from service.feedback.sns import ses_event
 from ses_events import AT, SES_ID, TO, bounce, complaint, delay, delivery, event
 
 OTHERWISE = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 def reports(said: dict[str, Any]) -> list[Report]:
-    return list(ses.parse(json.dumps(said), at=OTHERWISE).reports)
+    return list(ses_event.parse(json.dumps(said), at=OTHERWISE).reports)
 
 
 @pytest.mark.parametrize(
@@ -85,7 +85,7 @@ def test_every_other_event_is_told_as_what_it_means(
 @pytest.mark.parametrize("kind", ["Send", "Open", "Click", "Subscription"])
 def test_what_people_do_with_a_mail_changes_nothing(kind: str) -> None:
     part = {kind.lower(): {"ipAddress": "192.0.2.1", "link": "https://rgz.bj"}}
-    found = ses.parse(json.dumps(event(kind, **part)), at=OTHERWISE)
+    found = ses_event.parse(json.dumps(event(kind, **part)), at=OTHERWISE)
     assert (found.kind, list(found.reports)) == (kind, [])
 
 
@@ -151,8 +151,8 @@ def test_a_time_with_an_offset_is_told_in_utc() -> None:
     ids=lambda message: message[:40],
 )
 def test_what_is_no_event_is_told_so(message: str) -> None:
-    with pytest.raises(ses.NotAnEvent):
-        ses.parse(message, at=OTHERWISE)
+    with pytest.raises(ses_event.NotAnEvent):
+        ses_event.parse(message, at=OTHERWISE)
 
 
 _JSON = st.recursive(
@@ -170,6 +170,6 @@ def test_a_wild_event_is_read_or_told_to_be_none(part: str, name: str, wild: Any
     said[part] = {**said[part], name: wild} if part == "bounce" else wild
     try:
         found = reports(said)
-    except ses.NotAnEvent:
+    except ses_event.NotAnEvent:
         return
     assert all(isinstance(one.at, datetime) and one.at.utcoffset() == timedelta(0) for one in found)

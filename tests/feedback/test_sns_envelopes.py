@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 
 import sns_peer
 from service.errors import InvalidRequest, MalformedRequest, NotVerified, TryLater
-from service.feedback import sns
-from service.feedback.sns_certificates import Certificates
-from service.feedback.sns_places import CertificateUrl, certificate_url, host_of
+from service.feedback.sns import message as sns
+from service.feedback.sns.certificates import Certificates
+from service.feedback.sns.urls import CertificateUrl, certificate_url, host_of
 from sns_peer import PATH, envelope, sign, signed
 
 _JSON = st.recursive(

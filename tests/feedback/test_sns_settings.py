@@ -7,7 +7,7 @@ import pytest
 from running import settings_for
 from service.config.environment import load
 from service.errors import ConfigurationError
-from service.feedback.sns_line import SnsLine
+from service.feedback.sns.client import SnsLine
 from service.services import build
 
 TOPIC = "arn:aws:sns:eu-west-1:123456789012:ses-events"

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from service.delivery.outcome import Outcome, OutcomeKind, Transport
-from service.feedback.report import Report, ReportKind
+from service.feedback.event import Report, ReportKind
 from service.mail.mime import Wire
 from service.models import Caller, Scope
 from service.models.requests import AttachmentRequest, SendRequest, SuppressionRequest

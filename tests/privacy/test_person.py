@@ -9,7 +9,7 @@ import pytest
 from planting import ADMIN, Canaries
 
 from service.errors import InvalidRequest
-from service.feedback.report import Report, ReportKind
+from service.feedback.event import Report, ReportKind
 from service.models import Status
 from service.models.requests import AttachmentRequest, SendRequest, SuppressionRequest
 from service.services import Services

@@ -10,7 +10,7 @@ from planting import ADMIN, Canaries
 
 from service import purge
 from service.errors import Gone
-from service.feedback.report import Report, ReportKind
+from service.feedback.event import Report, ReportKind
 from service.mail import addresses, unsubscribe_token
 from service.mail.unsubscribe_token import Unsubscription
 from service.models import Message, Status, Stream

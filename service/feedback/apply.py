@@ -19,7 +19,7 @@ import structlog
 import uuid_utils
 
 from service.delivery.outcome import clean
-from service.feedback.report import Report, ReportKind
+from service.feedback.event import Report, ReportKind
 from service.mail import addresses
 from service.models import Event, EventType, Status, Stream
 from service.store import feedback, suppressions, transitions

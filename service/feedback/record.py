@@ -7,8 +7,8 @@ from datetime import datetime
 
 import structlog
 
-from service.consequence import Consequences, Effect
-from service.feedback.report import Notification, Report
+from service.feedback.apply import Consequences, Effect
+from service.feedback.event import Notification, Report
 from service.monitoring.metrics import Metrics
 from service.store import seen
 from service.store.database import Database, Transaction

@@ -10,8 +10,8 @@ import anyio.to_thread
 import structlog
 
 from service.errors import TryLater
-from service.feedback import sns
-from service.feedback.sns_places import CertificateUrl
+from service.feedback.sns import message
+from service.feedback.sns.urls import CertificateUrl
 
 #: SNS has one at a time in a region, for a year or so.
 _MAX_KEPT = 16
@@ -27,7 +27,7 @@ _PATIENCE_S = 9.0
 
 _log = structlog.get_logger("sns")
 
-_Fetching = asyncio.Task[sns.Certificate]
+_Fetching = asyncio.Task[message.Certificate]
 
 
 class Certificates:
@@ -43,11 +43,11 @@ class Certificates:
         self._fetch = fetch
         self._clock_s = clock_s
         self._patience_s = patience_s
-        self._kept: OrderedDict[CertificateUrl, tuple[float, sns.Certificate]] = OrderedDict()
+        self._kept: OrderedDict[CertificateUrl, tuple[float, message.Certificate]] = OrderedDict()
         self._failed: OrderedDict[CertificateUrl, float] = OrderedDict()
         self._under_way: dict[CertificateUrl, _Fetching] = {}
 
-    async def get(self, url: CertificateUrl) -> sns.Certificate:
+    async def get(self, url: CertificateUrl) -> message.Certificate:
         """The certificate there. Raises TryLater for anything that stands between: SNS repeats what gets a 5xx."""
         now_s = self._clock_s()
         if (kept := self._kept.get(url)) and kept[0] > now_s:
@@ -72,11 +72,11 @@ class Certificates:
         if not done.cancelled():
             done.exception()  # whoever waited has it; nobody may be left
 
-    async def _load(self, url: CertificateUrl) -> sns.Certificate:
+    async def _load(self, url: CertificateUrl) -> message.Certificate:
         try:
             with anyio.fail_after(self._patience_s):
                 pem = await anyio.to_thread.run_sync(self._fetch, url, abandon_on_cancel=True)
-            certificate = sns.read_certificate(pem)
+            certificate = message.read_certificate(pem)
         except Exception as error:
             self._failed[url] = self._clock_s() + _FAILED_S
             _log.warning("certificate_not_had", host=url.host, reason=str(error.__cause__ or error))

@@ -2,8 +2,8 @@
 
 import re
 
-from service.feedback.mention import addresses_in
-from service.feedback.reading import MailKind, Statement
+from service.feedback.bounce.addresses import addresses_in
+from service.feedback.bounce.report import MailKind, Statement
 from service.mail.parser import Part, decode_words
 
 _SUBJECT = re.compile(

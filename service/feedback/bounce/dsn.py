@@ -3,8 +3,8 @@
 import re
 from collections.abc import Iterator, Sequence
 
-from service.feedback.mention import address_of, without_xtext
-from service.feedback.reading import MailKind, Statement
+from service.feedback.bounce.addresses import address_of, without_xtext
+from service.feedback.bounce.report import MailKind, Statement
 from service.mail.parser import Part, decode_words
 from service.mail.smtp_status import meant_status, settle_status, subtype_of
 

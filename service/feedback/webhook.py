@@ -13,11 +13,11 @@ import anyio.to_thread
 import structlog
 
 from service.errors import NotVerified, RequestRefused, StoreBusy, TryLater
-from service.feedback import ses, sns, sns_places
-from service.feedback.report import Notification, Report
-from service.feedback.sns import Envelope
-from service.feedback.sns_certificates import Certificates
-from service.feedback.sns_line import SnsLine
+from service.feedback.event import Notification, Report
+from service.feedback.sns import message, ses_event, urls
+from service.feedback.sns.certificates import Certificates
+from service.feedback.sns.client import SnsLine
+from service.feedback.sns.message import Envelope
 
 _SOURCE = "sns"
 #: SNS waits 15 s for an answer ("Message delivery retries").
@@ -50,7 +50,7 @@ class Receiver:
         clock: Callable[[], datetime],
     ) -> None:
         self._topics = frozenset(topics)
-        self._regions = frozenset(sns_places.region_of(topic) for topic in topics)
+        self._regions = frozenset(urls.region_of(topic) for topic in topics)
         self._line = line
         self._certificates = Certificates(line.fetch)
         self._desk = _Desk(record_all)
@@ -63,7 +63,7 @@ class Receiver:
         Raises MalformedRequest or InvalidRequest for what is no envelope, NotVerified for one that is not SNS's or not
         for us, TryLater or StoreBusy where it should come again.
         """
-        envelope = sns.read(body)
+        envelope = message.read(body)
         try:
             async with asyncio.timeout(_PATIENCE_S):
                 await self._verify(envelope)
@@ -79,9 +79,9 @@ class Receiver:
         # Whatever costs a request to SNS comes last: anybody may post here.
         if envelope.topic_arn not in self._topics:
             raise NotVerified("TopicArn is not in EMAIL_SNS_TOPIC_ARNS.")
-        url = sns_places.certificate_url(envelope.certificate_url, regions=self._regions)
-        sns.check_age(envelope, now=self._clock())
-        sns.verify(envelope, await self._certificates.get(url))
+        url = urls.certificate_url(envelope.certificate_url, regions=self._regions)
+        message.check_age(envelope, now=self._clock())
+        message.verify(envelope, await self._certificates.get(url))
 
     async def _notified(self, envelope: Envelope) -> None:
         await self._desk.record(Notification(envelope.message_id, _SOURCE, _understand(envelope)))
@@ -91,7 +91,7 @@ class Receiver:
             return
         if envelope.type == "SubscriptionConfirmation" and envelope.token is not None:
             # Never by the SubscribeURL of the message (CVE-2026-32096): by its token, at the region of our own topic.
-            host = sns_places.host_of(sns_places.region_of(envelope.topic_arn))
+            host = urls.host_of(urls.region_of(envelope.topic_arn))
             await _in_thread(partial(self._line.confirm, host, envelope.topic_arn, envelope.token))
             _log.info("subscribed", topic=envelope.topic_arn)
         else:
@@ -153,9 +153,9 @@ def judge(body: bytes, certificate: bytes, *, at: datetime | None = None) -> str
     envelope's own time.
     """
     try:
-        envelope = sns.read(body)
-        sns_places.certificate_url(envelope.certificate_url)
-        sns.verify(envelope, sns.read_certificate(certificate), at=at)
+        envelope = message.read(body)
+        urls.certificate_url(envelope.certificate_url)
+        message.verify(envelope, message.read_certificate(certificate), at=at)
     except ValueError:
         return "The certificate is not PEM."
     except RequestRefused as error:
@@ -168,8 +168,8 @@ def _understand(envelope: Envelope) -> Sequence[Report]:
     make SNS repeat it, so it is logged and has no effect (SES tries a topic out with a sentence, for one).
     """
     try:
-        event = ses.parse(envelope.message, at=envelope.at)
-    except ses.NotAnEvent as error:
+        event = ses_event.parse(envelope.message, at=envelope.at)
+    except ses_event.NotAnEvent as error:
         _log.warning("not_understood", reason=str(error)[:_MAX_REASON_LENGTH], notification=envelope.message_id)
         return ()
     _log.debug("understood", kind=event.kind, reports=len(event.reports))

@@ -9,8 +9,8 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from service.feedback.dsn import shorten
-from service.feedback.reading import MailKind, Reading, Statement
+from service.feedback.bounce.dsn import shorten
+from service.feedback.bounce.report import MailKind, Reading, Statement
 from service.mail.parser import Part
 from service.mail.smtp_status import settle_status
 

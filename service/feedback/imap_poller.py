@@ -14,11 +14,11 @@ from enum import Enum, auto
 import structlog
 
 from service.errors import InboxUnreachable, StoreBusy
-from service.feedback.bounce_mail import read_mail
-from service.feedback.inbox import Inbox, InboxLine, InboxMail
-from service.feedback.reading import MailKind, Reading, Statement
-from service.feedback.report import Report, ReportKind
-from service.feedback.returned import find_returned
+from service.feedback.bounce.original_message import find_returned
+from service.feedback.bounce.parse import read_mail
+from service.feedback.bounce.report import MailKind, Reading, Statement
+from service.feedback.event import Report, ReportKind
+from service.feedback.imap import Inbox, InboxLine, InboxMail
 from service.mail import return_path
 from service.mail.parser import Part, read
 from service.store import inbox_positions

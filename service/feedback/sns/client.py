@@ -18,7 +18,7 @@ from typing_extensions import override
 
 from service.config.tls import verifying_context
 from service.errors import NotVerified, TryLater
-from service.feedback.sns_places import CertificateUrl
+from service.feedback.sns.urls import CertificateUrl
 
 #: Connecting, and then each answer. The door gives up on the whole sooner than SNS does (15 s).
 _TIMEOUT_S = 4.0

@@ -1,9 +1,9 @@
 """Complaints: the Abuse Reporting Format, RFC 5965."""
 
-from service.feedback.dsn import MAX_RECIPIENTS, shorten
-from service.feedback.mention import address_of, addresses_in
-from service.feedback.reading import MailKind, Reading, Statement
-from service.feedback.returned import message_id
+from service.feedback.bounce.addresses import address_of, addresses_in
+from service.feedback.bounce.dsn import MAX_RECIPIENTS, shorten
+from service.feedback.bounce.original_message import message_id
+from service.feedback.bounce.report import MailKind, Reading, Statement
 from service.mail.parser import Part, read_headers
 
 #: RFC 5965, 7.3 and RFC 6430: kinds of feedback that do not say "this was not wanted".

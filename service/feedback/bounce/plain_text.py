@@ -10,10 +10,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 
-from service.feedback.dsn import MAX_RECIPIENTS, read_fields, shorten, status_alone
-from service.feedback.mention import ADDRESS, addresses_in, trim
-from service.feedback.reading import MailKind, Statement
-from service.feedback.words import is_report, text_of, words_of
+from service.feedback.bounce.addresses import ADDRESS, addresses_in, trim
+from service.feedback.bounce.dsn import MAX_RECIPIENTS, read_fields, shorten, status_alone
+from service.feedback.bounce.report import MailKind, Statement
+from service.feedback.bounce.report_text import is_report, text_of, words_of
 from service.mail.parser import Part, decode_words
 from service.mail.smtp_status import find_reply, find_status, meant_status, settle_status, subtype_of
 

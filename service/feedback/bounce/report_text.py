@@ -3,7 +3,7 @@
 import html
 import re
 
-from service.feedback.returned import split_words
+from service.feedback.bounce.original_message import split_words
 from service.mail.parser import RETURNED_TYPES, Part, decode_words
 
 #: What a browser does not show, and how each ends.

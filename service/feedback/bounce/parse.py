@@ -5,13 +5,13 @@ The readers are asked in the order of what can be mistaken for what: a format th
 
 import structlog
 
-from service.feedback import arf, dsn, loose
-from service.feedback.auto_reply import read_auto_reply
-from service.feedback.mailman import read_with_flufl
-from service.feedback.reading import MailKind, Reading
-from service.feedback.returned import find_returned, message_id
-from service.feedback.ses_by_mail import read_notification
-from service.feedback.words import is_report, words_of
+from service.feedback.bounce import arf, dsn, plain_text
+from service.feedback.bounce.auto_reply import read_auto_reply
+from service.feedback.bounce.flufl import read_with_flufl
+from service.feedback.bounce.original_message import find_returned, message_id
+from service.feedback.bounce.report import MailKind, Reading
+from service.feedback.bounce.report_text import is_report, words_of
+from service.feedback.bounce.ses_notification import read_notification
 from service.mail.parser import Part, read
 
 _log = structlog.get_logger("feedback")
@@ -44,7 +44,7 @@ def read_mail(mail: Part, raw: bytes) -> Reading:
         answers = read_auto_reply(mail)
         if answers is not None:
             return Reading(MailKind.AUTO_REPLY, tuple(answers), _answered(mail))
-        statements, returned = loose.read_words(mail, returned)
+        statements, returned = plain_text.read_words(mail, returned)
     if not statements and is_report(mail):
         statements = read_with_flufl(raw)
     return Reading(dsn.gravest(statements), tuple(statements), message_id(returned))

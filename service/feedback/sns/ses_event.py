@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from service.feedback.report import Report, ReportKind
+from service.feedback.event import Report, ReportKind
 
 _SOURCE = "ses"
 #: They say what people did with a mail, or that SES has what it answered with 250 for: no state of ours changes.

@@ -6,8 +6,8 @@ import logging
 import structlog
 from flufl.bounce import all_failures
 
-from service.feedback.mention import trim
-from service.feedback.reading import MailKind, Statement
+from service.feedback.bounce.addresses import trim
+from service.feedback.bounce.report import MailKind, Statement
 from service.mail.parser import decode
 
 #: Its patterns were written for mail of people's size; what they look for stands at the beginning.

@@ -1,0 +1,1 @@
+"""Reports of returned mail: DSN, ARF, automatic replies and the formats of single mail servers, parsed into one form."""
