@@ -36,15 +36,16 @@ from service.monitoring.overview import Standing
 from service.monitoring.prometheus import Observer
 from service.monitoring.readiness import Readiness
 from service.monitoring.template_stats import Figures
-from service.person import Persons
-from service.purge import Purger
+from service.recipients.data_requests import Persons
+from service.recipients.retention import Purger
+from service.recipients.suppressions import Suppressor
+from service.recipients.unsubscribe import Unsubscriber
 from service.resend import Resender
 from service.sending.acceptor import Acceptor
 from service.sending.group_commit import Intake
 from service.sending.rendering import Drafter
 from service.store.database import Database, open_database
 from service.store.migrations import migrate
-from service.suppress import Suppressor
 from service.templates.authoring import Planner, Publisher
 from service.templates.authoring.draft import Drafts
 from service.templates.authoring.history import Commits
@@ -54,7 +55,6 @@ from service.templates.preview import Previewer
 from service.templates.revisions import Revisions
 from service.templates.runtime.sandbox import Budget
 from service.templates.source.authors import Authors
-from service.unsubscribe import Unsubscriber
 
 #: The mailbox is for development: what is older than this many mails goes.
 MAILBOX_KEEPS = 1_000

@@ -10,9 +10,9 @@ import click
 from service.cli.environment import read_settings
 from service.cli.mail import OPERATOR
 from service.models import Event
-from service.person import Erased, Known, Written
+from service.recipients.data_requests import Erased, Known, Written
+from service.recipients.suppressions import reason_of
 from service.services import Services, build
-from service.suppress import reason_of
 
 _json = click.option("--json", "as_json", is_flag=True, help="For machines.")
 

@@ -8,7 +8,7 @@ from dataclasses import asdict
 import click
 
 from service.cli.environment import read_settings
-from service.purge import Due, Purged
+from service.recipients.retention import Due, Purged
 from service.services import build
 
 

@@ -6,13 +6,13 @@ from typing import Any, BinaryIO
 
 import click
 
-from service import suppression_file
 from service.cli.environment import read_settings
 from service.cli.mail import OPERATOR
 from service.errors import InvalidRequest, Problem
 from service.models.requests import SuppressionRequest, parse
+from service.recipients import suppression_csv
+from service.recipients.suppressions import Suppression, reason_of
 from service.services import Services, build
-from service.suppress import Suppression, reason_of
 
 _SOURCE = "command line"
 
@@ -124,7 +124,7 @@ def import_file(file: BinaryIO, as_json: bool) -> None:
     Example:
       rgz-email suppressions import unsubscribed.csv
     """
-    lines = suppression_file.read(_decoded(file.read()))
+    lines = suppression_csv.read(_decoded(file.read()))
     services = _services()
     try:
         done = services.suppressor.take_in(lines, OPERATOR)
@@ -153,7 +153,7 @@ def export(as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps({"items": rows, "total": len(rows)}, ensure_ascii=False))
         return
-    for line in suppression_file.write(rows):
+    for line in suppression_csv.write(rows):
         sys.stdout.buffer.write(line.encode())
     sys.stdout.buffer.flush()
 

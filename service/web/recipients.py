@@ -9,7 +9,7 @@ from litestar.params import FromPath
 
 from service.audit import Story
 from service.models import Scope
-from service.person import Erased, Known, Written
+from service.recipients.data_requests import Erased, Known, Written
 from service.web.auth import caller_of, require, services_of
 from service.web.messages import as_detail
 from service.web.parameters import parameters, truth

@@ -8,7 +8,7 @@ from litestar.params import FromPath
 
 from service.models import Scope
 from service.models.requests import SuppressionRequest, parse
-from service.suppress import Suppression, reason_of
+from service.recipients.suppressions import Suppression, reason_of
 from service.web.auth import caller_of, require, services_of
 from service.web.messages import as_time
 from service.web.parameters import number, parameters, truth

@@ -5,8 +5,8 @@ import io
 
 import pytest
 
-from service import suppression_file
 from service.errors import InvalidRequest
+from service.recipients import suppression_csv
 
 HASH = "ab" * 32
 
@@ -26,10 +26,10 @@ def row(address: str | None, reason: str = "manual") -> dict[str, object]:
 )  # fmt: skip
 def test_what_is_written_is_read_back_and_no_cell_is_a_formula(address: str) -> None:
     reason = '=HYPERLINK("https://evil.example"), "quoted"; and more'
-    text = "".join(suppression_file.write([row(address, reason)]))
+    text = "".join(suppression_csv.write([row(address, reason)]))
     for cells in csv.reader(io.StringIO(text)):
         assert not any(cell.startswith(("=", "+", "-", "@", "\t", "\r")) for cell in cells)
-    [line] = suppression_file.read(text)
+    [line] = suppression_csv.read(text)
     assert line.address is not None
     assert line.address.spelling == address
     assert (line.reason, line.scope, line.source, line.event_id) == (reason, "all", "api", None)
@@ -37,18 +37,18 @@ def test_what_is_written_is_read_back_and_no_cell_is_a_formula(address: str) -> 
 
 
 def test_an_anonymised_row_is_known_by_its_hash() -> None:
-    [line] = suppression_file.read("".join(suppression_file.write([row(None)])))
+    [line] = suppression_csv.read("".join(suppression_csv.write([row(None)])))
     assert (line.address, line.recipient_hash) == (None, HASH)
 
 
 def test_files_of_spreadsheets_are_read() -> None:
     text = "\ufeffAddress;Nom;Scope\r\na@example.com;Ada;marketing\r\n;;\r\n\r\nb@example.com;\r\n"
-    lines = suppression_file.read(text)
+    lines = suppression_csv.read(text)
     assert [(line.address.spelling, line.scope) for line in lines if line.address] == [
         ("a@example.com", "marketing"),
         ("b@example.com", "all"),
     ]
-    assert suppression_file.read("address\n") == []
+    assert suppression_csv.read("address\n") == []
 
 
 def test_every_bad_line_is_named_by_its_number() -> None:
@@ -64,7 +64,7 @@ def test_every_bad_line_is_named_by_its_number() -> None:
         "e@example.com,all,0001-01-01T00:00:00+14:00\n"
     )
     with pytest.raises(InvalidRequest) as refused:
-        suppression_file.read(text)
+        suppression_csv.read(text)
     told = [problem.message for problem in refused.value.problems]
     assert [message.partition(":")[0] for message in told] == [
         "line 3", "line 4", "line 4", "line 5", "line 7", "line 8", "line 9", "line 10",
@@ -74,13 +74,13 @@ def test_every_bad_line_is_named_by_its_number() -> None:
 @pytest.mark.parametrize("text", ["", "a@example.com\n", "scope,reason\nall,manual\n"])
 def test_a_file_without_a_column_address_is_no_list(text: str) -> None:
     with pytest.raises(InvalidRequest):
-        suppression_file.read(text)
+        suppression_csv.read(text)
 
 
 def test_a_broken_quote_is_named_and_no_more_mistakes_than_help_are_told() -> None:
     with pytest.raises(InvalidRequest) as refused:
-        suppression_file.read('address\n"a@example.com" b\n')
+        suppression_csv.read('address\n"a@example.com" b\n')
     assert refused.value.problems[0].message.startswith("line 2")
     with pytest.raises(InvalidRequest) as refused:
-        suppression_file.read("address\n" + "x\n" * 1_000)
+        suppression_csv.read("address\n" + "x\n" * 1_000)
     assert refused.value.problems[-1].message == "and 800 more"

@@ -8,14 +8,14 @@ import planting
 import pytest
 from planting import ADMIN, Canaries
 
-from service import purge
 from service.errors import Gone
 from service.feedback.event import Report, ReportKind
 from service.mail import addresses, unsubscribe_token
 from service.mail.unsubscribe_token import Unsubscription
 from service.models import Message, Status, Stream
 from service.models.requests import AttachmentRequest, SendRequest
-from service.purge import Due, Purger
+from service.recipients import retention as purge
+from service.recipients.retention import Due, Purger
 from service.services import Services
 from service.store import retention, suppressions
 from verbs_support import Clock

@@ -12,7 +12,7 @@ from litestar.response import Redirect
 from service.errors import InvalidRequest, NotFound
 from service.models import Message
 from service.models.requests import SuppressionRequest, parse
-from service.suppress import reason_of
+from service.recipients.suppressions import reason_of
 from service.web.auth import caller_of, services_of
 from service.web.messages import as_file, as_time
 from service.web.pages import sheet

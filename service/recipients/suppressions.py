@@ -15,10 +15,10 @@ from service.errors import InvalidRequest, NotFound, Problem
 from service.mail import addresses
 from service.models import Caller
 from service.models.requests import SuppressionRequest
+from service.recipients.suppression_csv import Line
 from service.store import suppressions
 from service.store.database import Database, Transaction
 from service.store.suppressions import Suppression, SuppressionPage
-from service.suppression_file import Line
 
 __all__ = ["Imported", "Suppression", "SuppressionPage", "Suppressor", "reason_of"]
 

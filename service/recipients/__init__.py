@@ -1,0 +1,1 @@
+"""People we write to: suppressions, unsubscribing, requests about personal data, retention."""
