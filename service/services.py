@@ -16,12 +16,14 @@ from service.cancel import Canceller
 from service.config import secrets as outside
 from service.config.file_lock import Turns
 from service.config.settings import Settings
-from service.deliver import Deliverer, boot_clock
 from service.delivery import queue
-from service.delivery.mailbox import Mailbox
+from service.delivery.context import boot_clock
+from service.delivery.deliverer import Deliverer
+from service.delivery.dev_mailbox import Mailbox
 from service.delivery.outcome import Transport
 from service.delivery.queue import Huey
-from service.delivery.smtp import Server, SmtpTransport
+from service.delivery.relay import Server
+from service.delivery.smtp_pool import SmtpTransport
 from service.errors import NotFound
 from service.feedback.apply import Consequences, SoftBounces
 from service.feedback.imap import Inbox
@@ -46,9 +48,10 @@ from service.sending.group_commit import Intake
 from service.sending.rendering import Drafter
 from service.store.database import Database, open_database
 from service.store.migrations import migrate
-from service.templates.authoring import Planner, Publisher
 from service.templates.authoring.draft import Drafts
 from service.templates.authoring.history import Commits
+from service.templates.authoring.publish_plan import Planner
+from service.templates.authoring.publisher import Publisher
 from service.templates.catalogue import Catalogue
 from service.templates.descriptions import Browser
 from service.templates.preview import Previewer

@@ -18,7 +18,8 @@ from benches.delivery_rows import queue_invoices
 from benches.invoice import MAILS
 from benches.report import Unmeasured
 from service.config.settings import Settings
-from service.deliver import COMMIT_AT, Deliverer
+from service.delivery.context import COMMIT_AT
+from service.delivery.deliverer import Deliverer
 from service.models import Status
 from service.services import Services, build
 from service.store import message_queries

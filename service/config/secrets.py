@@ -12,7 +12,7 @@ from pathlib import Path
 from pydantic import SecretStr
 
 from service.config.settings import Settings
-from service.delivery.smtp import Server
+from service.delivery.relay import Server
 from service.errors import ConfigurationError
 from service.feedback.imap import InboxPlace
 from service.feedback.sns.client import SnsLine

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from service.delivery.outcome import Outcome, OutcomeKind, Phase, Reply, judge
-from service.delivery.smtp_line import Line, LineBroken
+from service.delivery.smtp_connection import Line, LineBroken
 from service.mail import addresses
 from service.mail.mime import Transfer, Wire
 

@@ -11,7 +11,7 @@ from litestar.params import FromPath
 from service.models import Scope
 from service.models.requests import PublishRequest, SendRequest, TestRequest, parse
 from service.sending.acceptor import Accepted
-from service.templates.authoring import Condition
+from service.templates.authoring.publisher import Condition
 from service.templates.descriptions import Shown
 from service.templates.preview import Preview
 from service.web import send

@@ -9,7 +9,8 @@ import trustme
 from sample_mail import MAIL, PATIENT_S, Connect
 from smtp_peer import Peer
 
-from service.delivery.smtp import Server, SmtpTransport
+from service.delivery.relay import Server
+from service.delivery.smtp_pool import SmtpTransport
 from service.mail.mime import Wire, build
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from datetime import UTC, datetime
 
-from service.delivery.smtp import SmtpTransport
+from service.delivery.smtp_pool import SmtpTransport
 from service.mail.mime import Mail
 
 MAIL = Mail(

@@ -8,9 +8,10 @@ from datetime import UTC, datetime
 import pytest
 from sample_mail import MAIL
 
-from service.delivery.mailbox import Mailbox
+from service.delivery.dev_mailbox import Mailbox
 from service.delivery.outcome import OutcomeKind
-from service.delivery.smtp import Server, SmtpTransport
+from service.delivery.relay import Server
+from service.delivery.smtp_pool import SmtpTransport
 from service.errors import ConfigurationError
 from service.mail.mime import Wire, build
 from service.models import Attachment

@@ -4,7 +4,7 @@ from random import Random
 
 import pytest
 
-from service.delivery.pauses import Circuit, backoff_s
+from service.delivery.backoff import Circuit, backoff_s
 
 
 class Clock:

@@ -11,8 +11,8 @@ from sample_mail import Connect
 from smtp_peer import EXTENSIONS, Act, Peer
 
 from service.delivery.outcome import OutcomeKind, Phase
-from service.delivery.server import Server
-from service.delivery.smtp_line import Line, LineBroken
+from service.delivery.relay import Server
+from service.delivery.smtp_connection import Line, LineBroken
 from service.mail.mime import Wire
 
 SENDER, RECIPIENT = "noreply@rgz.bj", "reseller@techconnect.bj"

@@ -10,7 +10,8 @@ from sample_mail import Connect
 from smtp_peer import EXTENSIONS, Peer
 
 from service.delivery.outcome import OutcomeKind, Phase
-from service.delivery.smtp import Server, SmtpTransport
+from service.delivery.relay import Server
+from service.delivery.smtp_pool import SmtpTransport
 from service.errors import ConfigurationError
 from service.mail.mime import Wire
 

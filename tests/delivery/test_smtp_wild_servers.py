@@ -6,7 +6,8 @@ from sample_mail import MAIL
 from smtp_peer import Act, Peer, Step
 
 from service.delivery.outcome import OutcomeKind
-from service.delivery.smtp import Server, SmtpTransport
+from service.delivery.relay import Server
+from service.delivery.smtp_pool import SmtpTransport
 from service.mail.mime import build
 
 STEPS = ("greeting", "EHLO", "MAIL", "RCPT", "DATA", ".", "RSET")

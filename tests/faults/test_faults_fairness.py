@@ -9,7 +9,7 @@ import pytest
 from fault_rows import NOW, add_messages
 
 from running import settings_for
-from service.deliver import Deliverer
+from service.delivery.deliverer import Deliverer
 from service.delivery.outcome import OutcomeKind, Phase
 from service.models import Priority
 from service.services import Services, build

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 import letters
 from letters import NOW, after
-from service import settle
+from service.delivery import completer
 from service.delivery.outcome import OutcomeKind
 from service.feedback.apply import Consequences, SoftBounces
 from service.feedback.event import Notification, Report, ReportKind
@@ -57,10 +57,10 @@ def commit(database: Database, message_id: str, *, provider_id: str = SES_ID, at
     came = outcome(
         OutcomeKind.SENT, provider_id=provider_id, reply="Ok", wire_sha256="0" * 64, transfer_encoding="8bit"
     )
-    result = settle.Result(message_of(database, message_id), came, at, at)
+    result = completer.Result(message_of(database, message_id), came, at, at)
 
     def work(tx: Any) -> None:
-        settle.record_all(tx, [result], owner="worker", chance=random.Random(1))
+        completer.record_all(tx, [result], owner="worker", chance=random.Random(1))
         consequences_of().apply_early(tx, [provider_id])
 
     database.write(work)
@@ -183,8 +183,8 @@ def test_a_report_that_passed_our_commit_unseen_is_found_by_the_sweep(database: 
     recorder_of(database).record("n1", "sns", [report(ReportKind.COMPLAINT)])
     # As on PostgreSQL, where each of the two transactions may not see the other.
     came = outcome(OutcomeKind.SENT, provider_id=SES_ID, wire_sha256="0" * 64, transfer_encoding="8bit")
-    result = settle.Result(message_of(database, message_id), came, NOW, NOW)
-    database.write(lambda tx: settle.record_all(tx, [result], owner="worker", chance=random.Random(1)))
+    result = completer.Result(message_of(database, message_id), came, NOW, NOW)
+    database.write(lambda tx: completer.record_all(tx, [result], owner="worker", chance=random.Random(1)))
     assert database.write(lambda tx: consequences_of().sweep(tx, since=after(1))) == 0
     assert database.write(lambda tx: consequences_of().sweep(tx, since=after(-600))) == 1
     assert message_of(database, message_id).status is Status.COMPLAINT

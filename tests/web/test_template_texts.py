@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from service.errors import Problem
-from service.templates.authoring import raised
+from service.templates.authoring.publish_plan import raised
 from service.web.pages import variable_form
 from service.web.pages.differences import between
 from service.web.pages.merging import merge, merge_lines

@@ -16,7 +16,8 @@ from litestar.response import Redirect
 
 from service.errors import Conflict, Finding, InvalidRequest, PreconditionFailed, RequestRefused, TryLater
 from service.services import Services, budget
-from service.templates.authoring import Condition, Plan, raised
+from service.templates.authoring.publish_plan import Plan, raised
+from service.templates.authoring.publisher import Condition
 from service.templates.authoring.scaffold import begun
 from service.web.auth import caller_of, services_of
 from service.web.pages import frame

@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from service.delivery.outcome import Transport
+from service.delivery.throttle import Pace
 from service.feedback.apply import Consequences
 from service.mail.message_builder import Headings
 from service.monitoring.metrics import Metrics
-from service.pace import Pace
 from service.store.bodies import Unpackers
 from service.store.database import Database
 

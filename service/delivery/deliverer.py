@@ -7,12 +7,12 @@ from datetime import datetime, timedelta
 
 import structlog
 
-from service.deliver.drain import Drain
-from service.deliver.means import COMMIT_AT, LEASE_S, STEP_S, Means, boot_clock
+from service.delivery.context import COMMIT_AT, LEASE_S, STEP_S, Means, boot_clock
+from service.delivery.dispatcher import Drain
 from service.delivery.outcome import Transport
+from service.delivery.throttle import Pace
 from service.feedback.apply import Consequences
 from service.monitoring.metrics import Metrics
-from service.pace import Pace
 from service.store import leases
 from service.store.database import Database, Transaction
 

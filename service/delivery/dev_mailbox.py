@@ -17,7 +17,7 @@ from typing import Any
 
 from aiosmtpd.smtp import SMTP, Envelope, Session
 
-from service.delivery.simulation import Simulation
+from service.delivery.mailbox_simulator import Simulation
 from service.errors import ConfigurationError
 
 #: Room for the largest setting of EMAIL_MAX_ATTACHMENT_SIZE_MB, encoded, with its bodies.

@@ -9,8 +9,8 @@ from datetime import datetime, timedelta
 from random import Random
 from typing import Any
 
+from service.delivery.backoff import backoff_s
 from service.delivery.outcome import Outcome, OutcomeKind
-from service.delivery.pauses import backoff_s
 from service.models import Event, EventType, Message, Outgoing, Status, Stream
 from service.store import leases, suppressions, transitions
 from service.store.database import Transaction

@@ -6,15 +6,13 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 
-from service.delivery.outcome import Outcome, OutcomeKind, Phase, Transport
-from service.delivery.pauses import Circuit, backoff_s
-from service.delivery.server import Server, tls_context
-from service.delivery.smtp_line import Line, LineBroken
+from service.delivery.backoff import Circuit
+from service.delivery.outcome import Outcome, OutcomeKind, Phase
+from service.delivery.relay import Server, tls_context
+from service.delivery.smtp_connection import Line, LineBroken
 from service.delivery.smtp_transaction import Envelope, envelope, transact
 from service.mail.addresses import AddressInvalid
 from service.mail.mime import Wire
-
-__all__ = ["Outcome", "OutcomeKind", "Phase", "Server", "SmtpTransport", "Transport", "backoff_s"]
 
 #: Servers hang up on the idle: Postfix after 300 s, under stress after 10 s. Beyond this we open a new one.
 _MAX_IDLE_S = 20.0

@@ -10,12 +10,12 @@ from itertools import takewhile
 
 import structlog
 
-from service import settle
-from service.deliver.means import LEASE_S, RENEW_EVERY_S, Means
-from service.deliver.sender import Held, Sender
+from service.delivery import completer
+from service.delivery.attempt import Held, Sender
+from service.delivery.completer import Result
+from service.delivery.context import LEASE_S, RENEW_EVERY_S, Means
 from service.errors import StoreBusy
 from service.models import Priority
-from service.settle import Result
 from service.store import leases
 from service.store.database import Transaction
 
@@ -122,7 +122,7 @@ class Drain:
         owner, order, tried_first = self._means.owner, claim_order(self._turn), tried_first_of(self._turn)
 
         def work(tx: Transaction) -> tuple[set[str], list[str]]:
-            settle.record_all(tx, results, owner=owner, chance=self._means.chance)
+            completer.record_all(tx, results, owner=owner, chance=self._means.chance)
             self._means.consequences.apply_early(tx, named)
             for message_id in back_ids:
                 leases.hand_back(tx, message_id, owner=owner)

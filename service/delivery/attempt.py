@@ -6,13 +6,13 @@ from datetime import datetime
 
 import structlog
 
-from service import settle
-from service.deliver.means import LEASE_S, RENEW_EVERY_S, STEP_S, Means
+from service.delivery import completer
+from service.delivery.completer import Result
+from service.delivery.context import LEASE_S, RENEW_EVERY_S, STEP_S, Means
 from service.delivery.outcome import OutcomeKind
 from service.errors import ArchiveCorrupt, StoreBusy
 from service.mail import message_builder
 from service.models import Claimed, Stream
-from service.settle import Result
 from service.store import leases
 
 _log = structlog.get_logger("deliver")
@@ -102,4 +102,4 @@ class Sender:
     def fail(self, message_id: str, detail: str) -> None:
         _log.error("can_not_be_sent", message=message_id)
         now = self._means.clock()
-        self._means.database.write(lambda tx: settle.fail(tx, message_id, detail, owner=self._means.owner, now=now))
+        self._means.database.write(lambda tx: completer.fail(tx, message_id, detail, owner=self._means.owner, now=now))

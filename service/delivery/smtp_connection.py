@@ -16,7 +16,7 @@ from collections.abc import Callable
 from typing import Any
 
 from service.delivery.outcome import Phase, Reply, clean
-from service.delivery.server import Server, own_name
+from service.delivery.relay import Server, own_name
 
 #: A reply longer than this is no reply.
 _MAX_REPLY_BYTES = 65_536
