@@ -9,10 +9,8 @@ from datetime import UTC, datetime
 
 import structlog
 
-from service.audit import Auditor
 from service.auth.api_keys import Access
 from service.auth.sessions import SignIn, signing_key
-from service.cancel import Canceller
 from service.config import secrets as outside
 from service.config.file_lock import Turns
 from service.config.settings import Settings
@@ -30,8 +28,11 @@ from service.feedback.imap import Inbox
 from service.feedback.imap_poller import Collector
 from service.feedback.record import Recorder
 from service.feedback.webhook import Receiver
-from service.index import Indexer
 from service.mail import addresses
+from service.messages.cancel import Canceller
+from service.messages.resend import Resender
+from service.messages.search import Auditor
+from service.messages.search_indexer import Indexer
 from service.models import Scope
 from service.monitoring.metrics import Metrics
 from service.monitoring.overview import Standing
@@ -42,7 +43,6 @@ from service.recipients.data_requests import Persons
 from service.recipients.retention import Purger
 from service.recipients.suppressions import Suppressor
 from service.recipients.unsubscribe import Unsubscriber
-from service.resend import Resender
 from service.sending.acceptor import Acceptor
 from service.sending.group_commit import Intake
 from service.sending.rendering import Drafter

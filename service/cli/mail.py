@@ -9,9 +9,9 @@ from typing import Any
 
 import click
 
-from service.audit import Story
 from service.cli.environment import read_settings
 from service.errors import InvalidRequest, Problem
+from service.messages.search import Story
 from service.models import Caller, Message, Scope
 from service.models.requests import BatchRequest, SendRequest, parse
 from service.services import build

@@ -8,7 +8,7 @@ import anyio.to_thread
 from litestar import Controller, Request, Response, get, post
 from litestar.params import FromPath
 
-from service.audit import Story
+from service.messages.search import Story
 from service.models import Event, Message, Scope
 from service.web.auth import caller_of, require, services_of
 from service.web.parameters import number, parameters

@@ -7,7 +7,7 @@ import anyio.to_thread
 from litestar import Controller, Request, get, post
 from litestar.params import FromPath
 
-from service.audit import Story
+from service.messages.search import Story
 from service.models import Scope
 from service.recipients.data_requests import Erased, Known, Written
 from service.web.auth import caller_of, require, services_of

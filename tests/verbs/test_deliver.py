@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from service.audit import Story
 from service.delivery.outcome import OutcomeKind, Phase
+from service.messages.search import Story
 from service.models import Caller, Event, EventType, Scope, Status, WaitingFor
 from service.models.requests import SendRequest
 from service.sending.acceptor import Accepted

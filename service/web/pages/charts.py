@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from service.audit import Tally
+from service.messages.search import Tally
 from service.web.pages.languages import Language
 
 WIDTH, HEIGHT, FOOT = 960, 150, 20

@@ -1,0 +1,1 @@
+"""The audit log: search messages, show one, send it again, cancel it."""
