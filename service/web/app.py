@@ -9,13 +9,23 @@ from litestar import Litestar, Response, Router
 from litestar.datastructures import State
 
 from service.services import Services, Workbench
-from service.web import health, mailbox, messages, recipients, send, suppressions, templates, unsubscribe, webhook
-from service.web.pages import failures
+from service.web.api import (
+    dev_mailbox,
+    health,
+    messages,
+    recipients,
+    send,
+    suppressions,
+    templates,
+    unsubscribe,
+    webhook,
+)
+from service.web.pages import error_pages
 from service.web.pages.assets import Assets
-from service.web.pages.languages import Languages
-from service.web.pages.page import environment
+from service.web.pages.i18n import Languages
+from service.web.pages.render import environment
 from service.web.pages.routes import CONTROLLERS
-from service.web.pages.streams import Streams
+from service.web.pages.server_sent_events import Streams
 
 #: base64 grows by 4/3; JSON around it, and variables, need some more.
 _BASE64_GROWTH = 4 / 3
@@ -54,7 +64,7 @@ def create_app(services: Services, *, lifespan: Lifespan | None = None) -> Lites
     )
     routes: list[Any] = [api, health.HealthController, *CONTROLLERS]
     if services.mailbox is not None:
-        routes.append(mailbox.MailboxController)
+        routes.append(dev_mailbox.MailboxController)
     limit = int(services.settings.max_attachments_bytes * _BASE64_GROWTH) + _ROOM_BESIDE_ATTACHMENTS_BYTES
     return application(services, routes, lifespan=lifespan or _nothing, max_body_bytes=limit)
 
@@ -74,7 +84,7 @@ def application(services: Workbench, routes: Sequence[Any], *, lifespan: Lifespa
         state=State(state),
         lifespan=[lifespan],
         request_max_body_size=max_body_bytes,
-        exception_handlers={Exception: failures.respond},
+        exception_handlers={Exception: error_pages.respond},
         after_request=_add_headers,
         openapi_config=None,
         logging_config=None,

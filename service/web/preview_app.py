@@ -13,9 +13,9 @@ from service.services import Workbench
 from service.web.app import application
 from service.web.pages.assets import AssetController
 from service.web.pages.gallery import GalleryController
+from service.web.pages.request_context import may_look
 from service.web.pages.sign_in import LookController
 from service.web.pages.template_page import TemplatePageController
-from service.web.pages.visit import may_look
 
 
 class DoorController(Controller):

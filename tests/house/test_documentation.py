@@ -10,7 +10,17 @@ from litestar.routes import HTTPRoute
 from service.cli.main import main
 from service.config.environment import load
 from service.config.settings import Settings
-from service.web import health, mailbox, messages, recipients, send, suppressions, templates, unsubscribe, webhook
+from service.web.api import (
+    dev_mailbox,
+    health,
+    messages,
+    recipients,
+    send,
+    suppressions,
+    templates,
+    unsubscribe,
+    webhook,
+)
 from service.web.pages.routes import CONTROLLERS
 
 ROOT = Path(__file__).parents[2]
@@ -70,7 +80,7 @@ def test_the_readme_lists_every_route() -> None:
         (unsubscribe.UnsubscribeController, "/api/v1/email"),
         (webhook.WebhookController, "/api/v1/email"),
         (health.HealthController, ""),
-        (mailbox.MailboxController, ""),
+        (dev_mailbox.MailboxController, ""),
         *((controller, "") for controller in CONTROLLERS),
     ):
         for path, method in routes(controller):

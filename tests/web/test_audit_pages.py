@@ -12,7 +12,7 @@ from test_messages import WELCOME, invoice
 from visiting import form_token, signed_in
 
 from running import Running
-from service.web.pages import sheet
+from service.web.pages import csv_export
 
 
 @pytest.fixture(scope="module")
@@ -185,5 +185,5 @@ def test_a_person_is_exported_without_formulas_and_erased(service: Running, clie
 
 @pytest.mark.parametrize("cell", ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "  =1", "\r\n=1", "＝1"])
 def test_a_cell_of_an_export_is_never_a_formula(cell: str) -> None:
-    [_, [shown]] = list(csv.reader(sheet.write(["a"], [[cell]]).decode("utf-8-sig").splitlines(keepends=True)))
+    [_, [shown]] = list(csv.reader(csv_export.write(["a"], [[cell]]).decode("utf-8-sig").splitlines(keepends=True)))
     assert shown == f"'{cell}"

@@ -9,16 +9,16 @@ from litestar.routes import HTTPRoute
 
 from running import ADMIN_TOKEN, Running, running, settings_for
 from service.models import Scope
-from service.web.health import HealthController
-from service.web.mailbox import MailboxController
-from service.web.messages import MessageController
+from service.web.api.dev_mailbox import MailboxController
+from service.web.api.health import HealthController
+from service.web.api.messages import MessageController
+from service.web.api.recipients import RecipientController
+from service.web.api.send import BatchController, SendController
+from service.web.api.suppressions import SuppressionController
+from service.web.api.templates import TemplateController
+from service.web.api.unsubscribe import UnsubscribeController
+from service.web.api.webhook import WebhookController
 from service.web.pages.routes import CONTROLLERS
-from service.web.recipients import RecipientController
-from service.web.send import BatchController, SendController
-from service.web.suppressions import SuppressionController
-from service.web.templates import TemplateController
-from service.web.unsubscribe import UnsubscribeController
-from service.web.webhook import WebhookController
 
 WELCOME = {"reseller_name": "Tech", "validation_link": "https://rgz.bj", "estimated_duration": "7 jours"}
 

@@ -9,7 +9,7 @@ import pytest
 from visiting import signed_in
 
 from running import ADMIN_TOKEN, Running
-from service.web.openapi_details import DETAILS
+from service.web.api.openapi_details import DETAILS
 
 
 def test_the_document_describes_every_operation_and_its_scope(service: Running) -> None:

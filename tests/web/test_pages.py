@@ -8,15 +8,15 @@ import pytest
 from visiting import browser, form_token
 
 from running import Running
-from service.web.pages import frame, languages
-from service.web.pages.languages import read_words
+from service.web.pages import i18n, mail_frame
+from service.web.pages.i18n import read_words
 
-PAGES = Path(languages.__file__).parent
+PAGES = Path(i18n.__file__).parent
 
 
 def test_every_phrase_is_there_in_every_language_with_the_same_places() -> None:
     for key, phrase in read_words().items():
-        assert set(phrase) == set(languages.LANGUAGES), key
+        assert set(phrase) == set(i18n.LANGUAGES), key
         places = {code: set(re.findall(r"\{(\w+)\}", str(phrase[code]))) for code in phrase}
         assert places["en"] == places["fr"], key
         for code in phrase:
@@ -106,7 +106,7 @@ HOSTILE = """<!DOCTYPE html><html><head><meta http-equiv="refresh" content="0;ur
 
 
 def test_a_hostile_mail_asks_for_nothing_in_its_frame() -> None:
-    shown = frame.quiet(HOSTILE)
+    shown = mail_frame.quiet(HOSTILE)
     assert "evil.example" not in shown
     assert "script" not in shown
     assert "onload" not in shown
@@ -118,19 +118,19 @@ def test_a_hostile_mail_asks_for_nothing_in_its_frame() -> None:
 
 
 def test_pictures_are_shown_when_they_are_asked_for_and_nothing_else_is() -> None:
-    shown = frame.quiet(HOSTILE, with_images=True, inline=lambda cid: f"data:image/gif;base64,{len(cid)}")
+    shown = mail_frame.quiet(HOSTILE, with_images=True, inline=lambda cid: f"data:image/gif;base64,{len(cid)}")
     assert "https://evil.example/pixel.png" in shown
     assert 'src="data:image/gif;base64,9"' in shown
     assert "y.css" not in shown
     assert "script" not in shown
-    assert "sandbox" in frame.framed(HOSTILE).headers["Content-Security-Policy"]
-    assert "https:" not in frame.framed(HOSTILE).headers["Content-Security-Policy"]
-    assert frame.has_remote_images(HOSTILE)
-    assert not frame.has_remote_images('<p>none</p><img src="data:image/png;base64,AAAA">')
+    assert "sandbox" in mail_frame.framed(HOSTILE).headers["Content-Security-Policy"]
+    assert "https:" not in mail_frame.framed(HOSTILE).headers["Content-Security-Policy"]
+    assert mail_frame.has_remote_images(HOSTILE)
+    assert not mail_frame.has_remote_images('<p>none</p><img src="data:image/png;base64,AAAA">')
 
 
 def test_a_mail_without_anything_remote_is_shown_as_it_is(service: Running) -> None:
     markup = service.services.previewer.render("onboarding_welcome").rendered.html
     tags = re.compile(r"<!--.*?-->|<(/?\w+)", re.DOTALL)
-    assert tags.findall(frame.quiet(markup)) == tags.findall(markup)
-    assert not frame.has_remote_images(markup)
+    assert tags.findall(mail_frame.quiet(markup)) == tags.findall(markup)
+    assert not mail_frame.has_remote_images(markup)

@@ -10,7 +10,7 @@ from running import ADMIN_TOKEN, Running
 from service.auth.sessions import MAX_ATTEMPTS, SESSION_LASTS, SignIn, signing_key
 from service.errors import NotAuthenticated, TooManyAttempts
 from service.models import Caller, Scope
-from service.web.pages.visit import local_path
+from service.web.pages.request_context import local_path
 
 
 def test_the_admin_token_opens_the_pages_until_signing_out(service: Running) -> None:

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from service.errors import Problem
 from service.templates.authoring.publish_plan import raised
 from service.web.pages import variable_form
-from service.web.pages.differences import between
-from service.web.pages.merging import merge, merge_lines
+from service.web.pages.diff import between
+from service.web.pages.merge import merge, merge_lines
 
 BASE = "one\ntwo\nthree\nfour\nfive\n"
 

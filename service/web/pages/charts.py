@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from service.messages.search import Tally
-from service.web.pages.languages import Language
+from service.web.pages.i18n import Language
 
 WIDTH, HEIGHT, FOOT = 960, 150, 20
 

@@ -7,9 +7,9 @@ from typing import Any
 
 from litestar import Controller, Request, Response, get
 
-from service.web import openapi
+from service.web.api import openapi
 from service.web.auth import services_of
-from service.web.pages.page import show
+from service.web.pages.render import show
 
 _METHODS = ("get", "post", "put", "delete")
 

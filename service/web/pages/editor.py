@@ -20,13 +20,13 @@ from service.templates.authoring.publish_plan import Plan, raised
 from service.templates.authoring.publisher import Condition
 from service.templates.authoring.scaffold import begun
 from service.web.auth import caller_of, services_of
-from service.web.pages import frame
-from service.web.pages.differences import between
+from service.web.pages import mail_frame
+from service.web.pages.diff import between
 from service.web.pages.editor_form import Written
-from service.web.pages.merging import Merged, merge
-from service.web.pages.page import POLICY, part, show
+from service.web.pages.merge import Merged, merge
+from service.web.pages.render import POLICY, part, show
+from service.web.pages.request_context import form_of, signed_in, visit_of
 from service.web.pages.template_page import Choice, fill, in_order
-from service.web.pages.visit import form_of, signed_in, visit_of
 
 #: What the editor's own panels and marks say: CodeMirror's phrases -> ours.
 _PHRASES = {
@@ -158,8 +158,8 @@ class EditorController(Controller):
 
         html = await anyio.to_thread.run_sync(work)
         if html is None:
-            return frame.framed(part(request, "template_unshown.html"))
-        return frame.framed(frame.emulated(html, scheme))
+            return mail_frame.framed(part(request, "template_unshown.html"))
+        return mail_frame.framed(mail_frame.emulated(html, scheme))
 
     async def _add(self, request: Request[Any, Any, Any], key: str, written: Written, name: str) -> Response[str]:
         """One more file, empty: what stays empty is not saved."""

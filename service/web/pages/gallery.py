@@ -12,9 +12,9 @@ from litestar.response import ServerSentEvent
 
 from service.services import Services, Workbench
 from service.web.auth import workbench_of
-from service.web.pages.page import show
-from service.web.pages.streams import Streams
-from service.web.pages.visit import may_look
+from service.web.pages.render import show
+from service.web.pages.request_context import may_look
+from service.web.pages.server_sent_events import Streams
 
 #: An open stream says nothing for so long at most, seconds; proxies close what is silent for a minute.
 _SILENCE_S = 25.0

@@ -13,12 +13,12 @@ from litestar.response import Redirect, ServerSentEvent
 from service.errors import NotFound
 from service.mail import inspection
 from service.mail.inspection import Inspection
+from service.web.api.messages import as_file
 from service.web.auth import services_of
-from service.web.messages import as_file
-from service.web.pages.frame import framed, has_remote_images
-from service.web.pages.page import part, shortened, show
-from service.web.pages.streams import Streams
-from service.web.pages.visit import form_of, is_still_signed_in, signed_in
+from service.web.pages.mail_frame import framed, has_remote_images
+from service.web.pages.render import part, shortened, show
+from service.web.pages.request_context import form_of, is_still_signed_in, signed_in
+from service.web.pages.server_sent_events import Streams
 
 #: Mails on the page; `to` finds the others.
 SHOWN = 100

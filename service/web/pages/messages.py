@@ -12,14 +12,14 @@ from litestar.response import Redirect
 
 from service.errors import Gone, InvalidRequest
 from service.models import Status
+from service.web.api.messages import as_file
 from service.web.auth import caller_of, services_of
-from service.web.messages import as_file
 from service.web.pages.charts import chart, days_before
-from service.web.pages.frame import framed, has_remote_images
-from service.web.pages.languages import Language
-from service.web.pages.page import shortened, show
+from service.web.pages.i18n import Language
+from service.web.pages.mail_frame import framed, has_remote_images
+from service.web.pages.render import shortened, show
+from service.web.pages.request_context import form_of, signed_in, visit_of
 from service.web.pages.timeline import lines
-from service.web.pages.visit import form_of, signed_in, visit_of
 
 #: What the form may ask for; anything else in the address is ignored.
 FILTERS = ("to", "text", "status", "template_key", "source_endpoint", "since", "until")

@@ -10,9 +10,9 @@ from litestar.response import ServerSentEvent
 
 from service.errors import StoreBusy
 from service.web.auth import services_of
-from service.web.pages.page import part, show
-from service.web.pages.streams import Streams
-from service.web.pages.visit import is_still_signed_in, signed_in
+from service.web.pages.render import part, show
+from service.web.pages.request_context import is_still_signed_in, signed_in
+from service.web.pages.server_sent_events import Streams
 
 #: How often the open page is made anew.
 EVERY_S = 2.0

@@ -13,13 +13,13 @@ from service.errors import InvalidRequest, NotFound
 from service.models import Message
 from service.models.requests import SuppressionRequest, parse
 from service.recipients.suppressions import reason_of
+from service.web.api.messages import as_file, as_time
+from service.web.api.recipients import as_known
 from service.web.auth import caller_of, services_of
-from service.web.messages import as_file, as_time
-from service.web.pages import sheet
+from service.web.pages import csv_export
 from service.web.pages.charts import chart, days_before
-from service.web.pages.page import show
-from service.web.pages.visit import form_of, local_path, signed_in, visit_of
-from service.web.recipients import as_known
+from service.web.pages.render import show
+from service.web.pages.request_context import form_of, local_path, signed_in, visit_of
 
 #: Messages on the page; the list of messages has the others.
 SHOWN = 50
@@ -67,7 +67,7 @@ class RecipientPages(Controller):
             data = json.dumps(as_known(known), ensure_ascii=False, indent=2).encode("utf-8", "replace")
             return as_file(data, "application/json", filename=f"{address}.json")
         lines = (_line(item.message) for item in known.messages)
-        return as_file(sheet.write(_CSV_COLUMNS, lines), "text/csv; charset=utf-8", filename=f"{address}.csv")
+        return as_file(csv_export.write(_CSV_COLUMNS, lines), "text/csv; charset=utf-8", filename=f"{address}.csv")
 
     @post("/{address:str}/erase")
     async def erase(self, request: Request[Any, Any, Any], address: FromPath[str]) -> Redirect:

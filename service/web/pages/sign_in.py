@@ -8,9 +8,9 @@ from litestar.response import Redirect
 
 from service.errors import NotAllowed, NotAuthenticated, TooManyAttempts
 from service.web.auth import services_of, workbench_of
-from service.web.pages.languages import LANGUAGES
-from service.web.pages.page import show
-from service.web.pages.visit import (
+from service.web.pages.i18n import LANGUAGES
+from service.web.pages.render import show
+from service.web.pages.request_context import (
     LANGUAGE_COOKIE,
     SCHEME_COOKIE,
     SCHEMES,

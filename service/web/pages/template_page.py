@@ -13,10 +13,10 @@ from service.errors import Finding, InvalidRequest, NotFound, Problem, TemplateI
 from service.services import Services, Workbench
 from service.templates.preview import Preview
 from service.web.auth import workbench_of
-from service.web.pages import frame, variable_form
-from service.web.pages.page import part, show
+from service.web.pages import mail_frame, variable_form
+from service.web.pages.render import part, show
+from service.web.pages.request_context import may_look
 from service.web.pages.variable_form import PREFIX, Field
-from service.web.pages.visit import may_look
 
 VIEWS = ("mail", "text", "html", "headers", "source", "versions")
 
@@ -107,10 +107,10 @@ class TemplatePageController(Controller):
 
         preview = await anyio.to_thread.run_sync(work)
         if preview is None:  # said in the frame: a page of ours may stand in none
-            answer = frame.framed(part(request, "template_unshown.html"))
+            answer = mail_frame.framed(part(request, "template_unshown.html"))
             answer.status_code = 422
             return answer
-        return frame.framed(frame.emulated(preview.rendered.html, choice.scheme))
+        return mail_frame.framed(mail_frame.emulated(preview.rendered.html, choice.scheme))
 
 
 def look_at(workbench: Workbench, key: str, choice: Choice) -> Look:

@@ -11,11 +11,11 @@ from service.errors import InvalidRequest, NotFound
 from service.services import Services
 from service.templates.authoring.history import Commit
 from service.web.auth import services_of
-from service.web.pages import frame
-from service.web.pages.differences import Difference, between
-from service.web.pages.page import part, show
+from service.web.pages import mail_frame
+from service.web.pages.diff import Difference, between
+from service.web.pages.render import part, show
+from service.web.pages.request_context import signed_in
 from service.web.pages.template_page import Choice, fill
-from service.web.pages.visit import signed_in
 
 VIEWS = ("source", "beside", "over")
 #: The name of a commit has 40 digits (SHA-1), that of a revision 64.
@@ -63,7 +63,7 @@ class TemplateVersionsController(Controller):
         """The HTML part that this revision makes of its own example, for a frame."""
         services = services_of(request)
         html = await anyio.to_thread.run_sync(lambda: _rendered(services, key, revision)[0])
-        return frame.framed(frame.emulated(html, "light") if html else part(request, "template_unshown.html"))
+        return mail_frame.framed(mail_frame.emulated(html, "light") if html else part(request, "template_unshown.html"))
 
 
 def _earlier(items: Sequence[Mapping[str, Any]], commits: Sequence[Commit], current: Mapping[str, Any]) -> str | None:

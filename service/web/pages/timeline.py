@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from service.models import Event, EventType
-from service.web.pages.languages import Language
+from service.web.pages.i18n import Language
 
 #: How the sentences of `delivery.outcome` and `settle` name the server.
 _SERVER = re.compile(r"\b(?:by|at) ([A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)*(?::\d+)?)(?=:| at |\.$|\. |$)")

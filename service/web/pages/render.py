@@ -10,8 +10,8 @@ from markupsafe import Markup
 
 from service.web.auth import workbench_of
 from service.web.pages.assets import Assets
-from service.web.pages.nav import sections
-from service.web.pages.visit import new_visitor, visit_of, visitor_cookie
+from service.web.pages.navigation import sections
+from service.web.pages.request_context import new_visitor, visit_of, visitor_cookie
 
 #: Everything from here, nothing inline, no frame around us; pictures also as data, for placeholders and charts.
 POLICY = (

@@ -7,8 +7,8 @@ from litestar import Controller, Request, Response, delete, get
 from litestar.params import FromPath
 
 from service.errors import InvalidRequest, NotFound, Problem
+from service.web.api.messages import as_file, as_time
 from service.web.auth import local_or_admin, services_of
-from service.web.messages import as_file, as_time
 
 #: Longer than any client waits for an answer.
 MAX_WAIT_S = 60.0

@@ -22,7 +22,7 @@ from service.errors import NotAllowed, NotAuthenticated, NotFound
 from service.models import Caller, Scope
 from service.services import Services, Workbench
 from service.web.auth import Guard, identify, names_this_machine, services_of, workbench_of
-from service.web.pages.languages import Language, Languages
+from service.web.pages.i18n import Language, Languages
 
 Connection = ASGIConnection[Any, Any, Any, Any]
 

@@ -9,9 +9,9 @@ from litestar.params import FromPath
 from service.models import Scope
 from service.models.requests import SuppressionRequest, parse
 from service.recipients.suppressions import Suppression, reason_of
+from service.web.api.messages import as_time
+from service.web.api.query import number, parameters, truth
 from service.web.auth import caller_of, require, services_of
-from service.web.messages import as_time
-from service.web.parameters import number, parameters, truth
 
 _PARAMETERS = frozenset({"address", "scope", "lifted", "limit", "cursor"})
 

@@ -11,8 +11,8 @@ from litestar.response import Redirect
 from service.errors import InvalidRequest
 from service.models.requests import SendRequest, parse, to_json
 from service.web.auth import caller_of, services_of
+from service.web.pages.request_context import form_of, signed_in
 from service.web.pages.template_page import Choice, look_at
-from service.web.pages.visit import form_of, signed_in
 
 
 class TemplateTrialController(Controller):

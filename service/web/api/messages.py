@@ -10,8 +10,8 @@ from litestar.params import FromPath
 
 from service.messages.search import Story
 from service.models import Event, Message, Scope
+from service.web.api.query import number, parameters
 from service.web.auth import caller_of, require, services_of
-from service.web.parameters import number, parameters
 
 _PARAMETERS = frozenset(
     {"to", "status", "template_key", "source_endpoint", "since", "until", "text", "limit", "cursor"}

@@ -15,7 +15,7 @@ from litestar.routes import HTTPRoute
 
 from service import __version__
 from service.models import Scope
-from service.web.openapi_details import DETAILS, NOTHING, Detail
+from service.web.api.openapi_details import DETAILS, NOTHING, Detail
 
 #: What belongs to the API; pages are for people.
 _PREFIXES = ("/api/v1/email/", "/healthz", "/readyz", "/metrics", "/dev/mailbox/")

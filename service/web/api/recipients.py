@@ -10,10 +10,10 @@ from litestar.params import FromPath
 from service.messages.search import Story
 from service.models import Scope
 from service.recipients.data_requests import Erased, Known, Written
+from service.web.api.messages import as_detail
+from service.web.api.query import parameters, truth
+from service.web.api.suppressions import as_json
 from service.web.auth import caller_of, require, services_of
-from service.web.messages import as_detail
-from service.web.parameters import parameters, truth
-from service.web.suppressions import as_json
 
 
 class RecipientController(Controller):

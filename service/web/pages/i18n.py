@@ -16,7 +16,7 @@ import yaml
 from babel import Locale, dates, numbers
 
 LANGUAGES = ("en", "fr")
-_WORDS = Path(__file__).parent / "words"
+_WORDS = Path(__file__).parent / "translations"
 
 Phrase = str | Mapping[str, str]
 

@@ -9,8 +9,8 @@ from litestar.response import Redirect
 
 from service.errors import NotAuthenticated
 from service.web import problems
-from service.web.pages.page import show
-from service.web.pages.visit import visit_of
+from service.web.pages.render import show
+from service.web.pages.request_context import visit_of
 
 _PLACES = ("/admin", "/docs")
 

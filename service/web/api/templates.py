@@ -14,9 +14,9 @@ from service.sending.acceptor import Accepted
 from service.templates.authoring.publisher import Condition
 from service.templates.descriptions import Shown
 from service.templates.preview import Preview
-from service.web import send
+from service.web.api import send
+from service.web.api.messages import as_time
 from service.web.auth import caller_of, require, services_of
-from service.web.messages import as_time
 
 
 class TemplateController(Controller):
