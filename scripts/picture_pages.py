@@ -10,13 +10,13 @@ from pathlib import Path
 
 from playwright.sync_api import Browser, Page
 
+from service.bootstrap import Services, build
 from service.config.settings import Settings
-from service.jobs import Worker
 from service.models import Caller, Scope, Status
 from service.models.requests import SendRequest
-from service.services import Services, build
 from service.web import server
 from service.web.app import create_app
+from service.worker import Worker
 
 TOKEN = "token-of-the-pictures"  # noqa: S105  # of a service that lives as long as the pictures take
 WIDTH_PX, HEIGHT_PX = 1200, 750

@@ -12,12 +12,12 @@ from typing import Any
 
 import httpx
 
-from service.cli.run import beside
+from service.bootstrap import Services, build
+from service.cli.serve import beside
 from service.config.settings import Settings
-from service.jobs import Worker
-from service.services import Services, build
 from service.web import server
 from service.web.app import create_app
+from service.worker import Worker
 
 ADMIN_TOKEN = "admin-token-of-the-tests"
 ROOT = Path(__file__).parents[1]

@@ -25,8 +25,8 @@ from benches.delivery_servers import telling_sink
 from benches.invoice import KEY, MAILS
 from benches.load import environment_with
 from benches.report import Unmeasured
+from service.bootstrap import build
 from service.config.settings import Settings
-from service.services import build
 from service.store.database import Database, open_database
 
 _TEMPLATES = Path(__file__).resolve().parents[2] / "email_templates"

@@ -17,11 +17,11 @@ import sqlite_utils
 from benches.delivery_rows import queue_invoices
 from benches.invoice import MAILS
 from benches.report import Unmeasured
+from service.bootstrap import Services, build
 from service.config.settings import Settings
 from service.delivery.context import COMMIT_AT
 from service.delivery.deliverer import Deliverer
 from service.models import Status
-from service.services import Services, build
 from service.store import message_queries
 from service.store.database import listed
 from service.store.database.sqlite import SqliteDatabase

@@ -13,9 +13,9 @@ from typing import Any
 import uuid_utils
 
 from benches.invoice import KEY, values
+from service.bootstrap import Services
 from service.models import Caller, Priority, Scope
 from service.models.requests import SendRequest
-from service.services import Services
 from service.store.database import Transaction, listed
 from service.store.database.contract import Row
 

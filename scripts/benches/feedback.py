@@ -25,9 +25,9 @@ from benches.delivery_servers import smtp_sink
 from benches.feedback_sns import Sns, sns
 from benches.load import Answered, Load, environment_with, measured
 from benches.report import Options, Report, Row, Unmeasured
+from service.bootstrap import Services, build
 from service.config.settings import Settings
 from service.mail.addresses import pseudonym
-from service.services import Services, build
 from service.store.database import Transaction
 
 #: SNS opens as many as it needs; each waits for its event to be on disk.

@@ -14,9 +14,9 @@ from typing import Any
 import uuid_utils
 
 from benches.delivery_rows import accept_invoices
+from service.bootstrap import Services
 from service.mail import addresses
 from service.models import Status
-from service.services import Services
 from service.store.database import Transaction, listed
 from service.store.database.contract import Row
 

@@ -21,7 +21,7 @@ from benches.delivery_drain import service
 from benches.invoice import KEY
 from benches.many_messages import Filled, fill
 from benches.report import Options, Report, Row
-from service.services import Services
+from service.bootstrap import Services
 from service.store import search_index
 from service.store.database import Transaction
 from service.web import server

@@ -17,8 +17,8 @@ from benches.invoice import KEY
 from benches.many_messages import fill
 from benches.report import Options, Report, Row
 from benches.timing import Contest, timed
+from service.bootstrap import Services
 from service.models import Caller, Scope
-from service.services import Services
 from service.store import leases
 
 FEW, MANY = 1_000, 1_000_000

@@ -7,9 +7,9 @@ from typing import NoReturn
 
 import click
 
+from service.bootstrap import budget
 from service.cli.environment import template_settings
 from service.errors import Conflict, GitError, InvalidRequest, NotFound
-from service.services import budget
 from service.templates.authoring.check import Checked
 from service.templates.authoring.check import check as find
 from service.templates.authoring.scaffold import scaffold

@@ -5,9 +5,9 @@ from datetime import datetime
 
 import click
 
+from service.bootstrap import build
 from service.cli.environment import read_settings
 from service.models import Scope
-from service.services import build
 
 
 @click.group()

@@ -12,15 +12,15 @@ from service.errors import ConfigurationError, EmailServiceError, RequestRefused
 
 #: Where each command lives. A module is imported only for the command that is called: most need no web server.
 _COMMANDS = {
-    "serve": "run:serve",
-    "api": "run:api",
-    "worker": "run:worker",
+    "serve": "serve:serve",
+    "api": "serve:api",
+    "worker": "serve:worker",
     "check": "authoring:check",
     "new": "authoring:new",
-    "render": "templates:render",
+    "render": "render:render",
     "preview": "preview:preview",
-    "send": "mail:send",
-    "messages": "mail:messages",
+    "send": "messages:send",
+    "messages": "messages:messages",
     "suppressions": "suppressions:suppressions",
     "sns": "sns:sns",
     "person": "person:person",
@@ -28,8 +28,8 @@ _COMMANDS = {
     "keys": "keys:keys",
     "bounces": "bounces:bounces",
     "addresses": "addresses:addresses",
-    "migrate": "operate:migrate",
-    "config": "operate:config",
+    "migrate": "config:migrate",
+    "config": "config:config",
 }
 
 

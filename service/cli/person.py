@@ -7,12 +7,12 @@ from typing import Any
 
 import click
 
+from service.bootstrap import Services, build
 from service.cli.environment import read_settings
-from service.cli.mail import OPERATOR
+from service.cli.messages import OPERATOR
 from service.models import Event
 from service.recipients.data_requests import Erased, Known, Written
 from service.recipients.suppressions import reason_of
-from service.services import Services, build
 
 _json = click.option("--json", "as_json", is_flag=True, help="For machines.")
 

@@ -9,10 +9,10 @@ from urllib.parse import urlencode
 
 import click
 
+from service.bootstrap import build_workbench
 from service.cli.environment import template_settings
 from service.config.settings import Settings
 from service.errors import NotFound
-from service.services import build_workbench
 from service.web import server
 from service.web.preview_app import create_preview
 

@@ -7,9 +7,9 @@ from dataclasses import asdict
 
 import click
 
+from service.bootstrap import build
 from service.cli.environment import read_settings
 from service.recipients.retention import Due, Purged
-from service.services import build
 
 
 @click.command()

@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 from litestar import Litestar, Response, Router
 from litestar.datastructures import State
 
-from service.services import Services, Workbench
+from service.bootstrap import Services, Workbench
 from service.web.api import (
     dev_mailbox,
     health,

@@ -15,9 +15,9 @@ from litestar.connection import ASGIConnection
 from litestar.handlers import BaseRouteHandler
 
 from service.auth.api_keys import ANONYMOUS_ID
+from service.bootstrap import Services, Workbench
 from service.errors import NotAllowed, NotAuthenticated, NotFound
 from service.models import Caller, Scope
-from service.services import Services, Workbench
 
 Guard = Callable[[ASGIConnection[Any, Any, Any, Any], BaseRouteHandler], Awaitable[None]]
 

@@ -9,7 +9,7 @@ import anyio.to_thread
 from litestar import Controller, Litestar, get
 from litestar.response import Redirect
 
-from service.services import Workbench
+from service.bootstrap import Workbench
 from service.web.app import application
 from service.web.pages.assets import AssetController
 from service.web.pages.gallery import GalleryController

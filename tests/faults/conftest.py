@@ -8,8 +8,8 @@ import pytest
 from fault_worker import NewWorker, SteppedTransport, TwoClocks
 
 from running import settings_for
+from service.bootstrap import Services, build
 from service.delivery.outcome import OutcomeKind
-from service.services import Services, build
 from verbs_support import outcome
 
 

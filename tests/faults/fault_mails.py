@@ -4,9 +4,9 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from service.bootstrap import Services
 from service.models import Caller, Scope, Status
 from service.models.requests import SendRequest
-from service.services import Services
 
 _ADMIN = Caller("admin", "admin", frozenset({Scope.ADMIN}))
 _WELCOME = {"reseller_name": "Tech", "validation_link": "https://rgz.bj", "estimated_duration": "7 jours"}

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from running import eventually
-from service.services import Services
+from service.bootstrap import Services
 from verbs_support import NOW, ScriptedTransport
 
 

@@ -8,8 +8,8 @@ import pytest
 from fault_mails import accept, drain, draining, kinds, status
 from fault_worker import NewWorker, TwoClocks
 
+from service.bootstrap import Services
 from service.models import Status
-from service.services import Services
 from service.store import leases
 from verbs_support import ScriptedTransport
 

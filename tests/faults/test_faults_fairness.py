@@ -9,10 +9,10 @@ import pytest
 from fault_rows import NOW, add_messages
 
 from running import settings_for
+from service.bootstrap import Services, build
 from service.delivery.deliverer import Deliverer
 from service.delivery.outcome import OutcomeKind, Phase
 from service.models import Priority
-from service.services import Services, build
 from service.store.database import Transaction
 from verbs_support import Clock, ScriptedTransport, outcome
 

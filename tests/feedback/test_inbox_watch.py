@@ -8,8 +8,8 @@ import pytest
 
 from service.errors import InboxUnreachable, StoreBusy
 from service.feedback.imap_poller import Outcome
-from service.jobs import INBOX_PAUSE_MAX_S, InboxWatch
 from service.monitoring.metrics import Metrics
+from service.worker import INBOX_PAUSE_MAX_S, InboxWatch
 
 
 class Collector:

@@ -5,10 +5,10 @@ from pathlib import Path
 import pytest
 
 from running import settings_for
+from service.bootstrap import build
 from service.config.environment import load
 from service.errors import ConfigurationError
 from service.feedback.sns.client import SnsLine
-from service.services import build
 
 TOPIC = "arn:aws:sns:eu-west-1:123456789012:ses-events"
 

@@ -17,7 +17,7 @@ def test_bench_posts_signed_events_and_proves_that_each_was_counted_once(
     from benches.accept import started
     from benches.feedback_sns import sns
 
-    from service.services import build
+    from service.bootstrap import build
 
     with sns(tmp_path) as signer, closing(build(feedback.settings_of(tmp_path), delivers=False)) as services:
         environment = feedback.environment_of(tmp_path, signer, 25)

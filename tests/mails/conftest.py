@@ -5,9 +5,9 @@ from collections.abc import Callable
 import pytest
 from every_mail import TEMPLATES, Mail
 
+from service.bootstrap import budget
 from service.config.settings import Settings
 from service.models import Rendered
-from service.services import budget
 from service.templates.catalogue import Catalogue, Snapshot
 
 

@@ -10,7 +10,7 @@ import pytest
 from planting import Canaries
 
 from running import settings_for
-from service.services import Services, build
+from service.bootstrap import Services, build
 from verbs_support import Clock
 
 

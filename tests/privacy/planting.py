@@ -10,12 +10,12 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+from service.bootstrap import Services
 from service.delivery.outcome import Outcome, OutcomeKind, Transport
 from service.feedback.event import Report, ReportKind
 from service.mail.mime import Wire
 from service.models import Caller, Scope
 from service.models.requests import AttachmentRequest, SendRequest, SuppressionRequest
-from service.services import Services
 from verbs_support import Clock, ScriptedTransport, outcome
 
 ADMIN = Caller("admin", "admin", frozenset({Scope.ADMIN}))

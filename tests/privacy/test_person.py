@@ -8,11 +8,11 @@ import planting
 import pytest
 from planting import ADMIN, Canaries
 
+from service.bootstrap import Services
 from service.errors import InvalidRequest
 from service.feedback.event import Report, ReportKind
 from service.models import Status
 from service.models.requests import AttachmentRequest, SendRequest, SuppressionRequest
-from service.services import Services
 from verbs_support import Clock
 
 ANN, BOB = "ann@example.com", "bob@example.com"

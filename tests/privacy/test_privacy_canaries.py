@@ -12,7 +12,7 @@ from planting import Canaries
 
 from running import settings_for
 from servers import Postgresql
-from service.services import Services, build
+from service.bootstrap import Services, build
 from verbs_support import Clock
 
 PLANTED = 1_000

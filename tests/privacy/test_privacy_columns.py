@@ -6,7 +6,7 @@ import planting
 from planting import Canaries
 
 from column_comments import said
-from service.services import Services
+from service.bootstrap import Services
 from service.store.database import Database
 from service.store.database.contract import Row
 from verbs_support import Clock

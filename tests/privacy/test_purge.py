@@ -8,6 +8,7 @@ import planting
 import pytest
 from planting import ADMIN, Canaries
 
+from service.bootstrap import Services
 from service.errors import Gone
 from service.feedback.event import Report, ReportKind
 from service.mail import addresses, unsubscribe_token
@@ -16,7 +17,6 @@ from service.models import Message, Status, Stream
 from service.models.requests import AttachmentRequest, SendRequest
 from service.recipients import retention as purge
 from service.recipients.retention import Due, Purger
-from service.services import Services
 from service.store import retention, suppressions
 from verbs_support import Clock
 

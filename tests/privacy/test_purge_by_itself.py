@@ -8,9 +8,9 @@ import planting
 from planting import ADMIN, Canaries
 
 from running import eventually, settings_for
-from service.jobs import PURGE_AT_MINUTE, Worker
+from service.bootstrap import Services, build
 from service.models.requests import SendRequest
-from service.services import Services, build
+from service.worker import PURGE_AT_MINUTE, Worker
 from verbs_support import Clock
 
 

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from running import settings_for
+from service.bootstrap import Services, build
 from service.delivery.outcome import OutcomeKind
-from service.services import Services, build
 from verbs_support import Clock, ScriptedTransport, outcome
 
 

@@ -5,12 +5,12 @@ from typing import Any
 
 import pytest
 
+from service.bootstrap import Services
 from service.delivery.outcome import OutcomeKind, Phase
 from service.messages.search import Story
 from service.models import Caller, Event, EventType, Scope, Status, WaitingFor
 from service.models.requests import SendRequest
 from service.sending.acceptor import Accepted
-from service.services import Services
 from service.store import leases, transitions
 from verbs_support import NOW, Clock, ScriptedTransport, outcome
 

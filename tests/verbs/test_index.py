@@ -7,7 +7,7 @@ import pytest
 
 import letters
 from running import eventually, running, settings_for
-from service import jobs
+from service import worker
 from service.messages import search_indexer
 from service.messages.search_indexer import BEHIND, Indexer
 from service.store.database import Database
@@ -27,7 +27,7 @@ def test_what_was_just_accepted_is_left_for_later(database: Database) -> None:
 
 
 def test_the_worker_keeps_the_index(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(jobs, "INDEX_EVERY_S", 0.02)
+    monkeypatch.setattr(worker, "INDEX_EVERY_S", 0.02)
     monkeypatch.setattr(search_indexer, "BEHIND", timedelta(0))
     with running(settings_for(tmp_path)) as service:
         welcome = {"reseller_name": "Findable", "validation_link": "https://rgz.bj", "estimated_duration": "7 jours"}

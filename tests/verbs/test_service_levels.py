@@ -2,9 +2,9 @@
 
 import threading
 
+from service.bootstrap import Services
 from service.models import Caller, Scope
 from service.models.requests import SendRequest
-from service.services import Services
 from verbs_support import Clock, ScriptedTransport
 
 ADMIN = Caller("admin", "admin", frozenset({Scope.ADMIN}))

@@ -4,7 +4,7 @@ import threading
 
 from test_service_levels import accept
 
-from service.services import Services
+from service.bootstrap import Services
 from verbs_support import Clock, ScriptedTransport
 
 

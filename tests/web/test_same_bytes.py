@@ -10,8 +10,8 @@ import pytest
 
 from processes import run
 from running import ROOT, Running
+from service.bootstrap import build_previewer
 from service.config.settings import Settings
-from service.services import build_previewer
 
 PDF = b"%PDF-1.4\n1 0 obj<<>>endobj\ntrailer<<>>\n%%EOF\n"
 EXAMPLES = [

@@ -13,7 +13,7 @@ import pytest
 from checkouts import MAIL, Checkout, write_mail
 from publishing import CREATE, SECOND, URL, etag, put
 from running import Running, running, settings_for
-from service.services import budget
+from service.bootstrap import budget
 from service.store import revisions
 from service.templates.template import Template
 

@@ -14,8 +14,8 @@ from litestar import Controller, Request, Response, get, post
 from litestar.params import FromPath
 from litestar.response import Redirect
 
+from service.bootstrap import Services, budget
 from service.errors import Conflict, Finding, InvalidRequest, PreconditionFailed, RequestRefused, TryLater
-from service.services import Services, budget
 from service.templates.authoring.publish_plan import Plan, raised
 from service.templates.authoring.publisher import Condition
 from service.templates.authoring.scaffold import begun

@@ -10,7 +10,7 @@ import anyio.to_thread
 from litestar import Controller, Request, Response, get
 from litestar.response import ServerSentEvent
 
-from service.services import Services, Workbench
+from service.bootstrap import Services, Workbench
 from service.web.auth import workbench_of
 from service.web.pages.render import show
 from service.web.pages.request_context import may_look

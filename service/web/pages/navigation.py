@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from service.services import Services, Workbench
+from service.bootstrap import Services, Workbench
 
 #: Address and the key of its word, in the order in which they stand.
 _SECTIONS = (

@@ -18,9 +18,9 @@ from litestar.datastructures import Cookie, FormMultiDict
 from litestar.handlers import BaseRouteHandler
 
 from service.auth.sessions import SESSION_LASTS, Session
+from service.bootstrap import Services, Workbench
 from service.errors import NotAllowed, NotAuthenticated, NotFound
 from service.models import Caller, Scope
-from service.services import Services, Workbench
 from service.web.auth import Guard, identify, names_this_machine, services_of, workbench_of
 from service.web.pages.i18n import Language, Languages
 

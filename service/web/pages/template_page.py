@@ -9,8 +9,8 @@ import anyio.to_thread
 from litestar import Controller, Request, Response, get
 from litestar.params import FromPath
 
+from service.bootstrap import Services, Workbench
 from service.errors import Finding, InvalidRequest, NotFound, Problem, TemplateInvalid
-from service.services import Services, Workbench
 from service.templates.preview import Preview
 from service.web.auth import workbench_of
 from service.web.pages import mail_frame, variable_form

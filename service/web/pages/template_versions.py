@@ -7,8 +7,8 @@ import anyio.to_thread
 from litestar import Controller, Request, Response, get
 from litestar.params import FromPath
 
+from service.bootstrap import Services
 from service.errors import InvalidRequest, NotFound
-from service.services import Services
 from service.templates.authoring.history import Commit
 from service.web.auth import services_of
 from service.web.pages import mail_frame

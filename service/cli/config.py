@@ -4,9 +4,9 @@ import json
 
 import click
 
+from service.bootstrap import build
 from service.cli.environment import read_settings
 from service.config.settings import Settings
-from service.services import build
 
 
 @click.command()

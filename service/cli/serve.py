@@ -11,12 +11,12 @@ import click
 from litestar import Litestar
 
 from service import __version__
+from service.bootstrap import Services, build
 from service.cli.environment import read_settings
 from service.config import runtime
-from service.jobs import Worker
-from service.services import Services, build
 from service.web import server
 from service.web.app import create_app
+from service.worker import Worker
 
 #: For what handlers do outside of the event loop: reading the database, large bodies, first renderings.
 REQUEST_THREADS = 64

@@ -9,12 +9,12 @@ from typing import Any
 
 import click
 
+from service.bootstrap import build
 from service.cli.environment import read_settings
 from service.errors import InvalidRequest, Problem
 from service.messages.search import Story
 from service.models import Caller, Message, Scope
 from service.models.requests import BatchRequest, SendRequest, parse
-from service.services import build
 
 #: Whoever runs commands on this machine can read the database file anyway.
 OPERATOR = Caller(id="command-line", name="command line", scopes=frozenset({Scope.ADMIN}))

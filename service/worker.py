@@ -7,12 +7,12 @@ from contextlib import suppress
 import structlog
 from huey import crontab
 
+from service.bootstrap import Services
 from service.delivery.queue import Consumer
 from service.errors import InboxUnreachable, StoreBusy
 from service.feedback.imap_poller import Collector
 from service.monitoring.metrics import Metrics
 from service.monitoring.prometheus import LEAVE_EVERY_S
-from service.services import Services
 
 #: Rings may be lost (a queue that is deleted, a task that dies with its worker): the rows are looked at this often.
 LOOK_EVERY_S = 1.0

@@ -8,9 +8,9 @@ from typing import Any
 
 import click
 
+from service.bootstrap import build_previewer
 from service.cli.environment import template_settings
-from service.cli.mail import assignment
-from service.services import build_previewer
+from service.cli.messages import assignment
 
 
 @click.command()
