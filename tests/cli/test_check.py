@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from checkouts import MAIL, Checkout, write_mail
-from processes import run
 from service.cli import main
+from tests.support.checkouts import MAIL, Checkout, write_mail
+from tests.support.processes import run
 
 
 @pytest.fixture

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from running import ROOT
 from service.cli import main
+from tests.support.running import ROOT
 
 
 def new(key: str, root: Path) -> Result:

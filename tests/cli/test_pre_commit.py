@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from checkouts import MAIL, Checkout, write_mail
-from processes import COMMAND
-from running import ROOT
+from tests.support.checkouts import MAIL, Checkout, write_mail
+from tests.support.processes import COMMAND
+from tests.support.running import ROOT
 
 WRONG = MAIL.replace("</mj-text>", "</mj-txt>")
 

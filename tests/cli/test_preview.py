@@ -7,8 +7,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from processes import Process, run, started
-from running import ROOT
+from tests.support.processes import Process, run, started
+from tests.support.running import ROOT
 
 PAGE = "/admin/templates/onboarding_welcome"
 

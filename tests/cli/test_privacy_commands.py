@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from processes import run
-from running import data_directory
+from tests.support.processes import run
+from tests.support.running import data_directory
 
 WELCOME = ["--set", "reseller_name=Tech", "--set", "validation_link=https://rgz.bj", "--set", "estimated_duration=7 j"]
 CANARY = b"canary-of-the-commands"

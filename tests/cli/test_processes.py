@@ -10,8 +10,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from processes import Process, started
-from running import data_directory
+from tests.support.processes import Process, started
+from tests.support.running import data_directory
 
 TOKEN = "admin-token-of-the-tests"
 ADMIN = {"Authorization": f"Bearer {TOKEN}"}

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
-import sns_peer
 from service.cli.main import main
-from sns_peer import HOST, PATH, envelope, sign, signed
+from tests.support import sns_peer
+from tests.support.sns_peer import HOST, PATH, envelope, sign, signed
 
 
 @pytest.fixture(autouse=True)

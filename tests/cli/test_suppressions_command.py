@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from processes import run
-from running import data_directory
+from tests.support.processes import run
+from tests.support.running import data_directory
 
 
 @pytest.fixture

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 import trustme
-from sample_mail import MAIL, PATIENT_S, Connect
-from smtp_peer import Peer
 
 from service.delivery.relay import Server
 from service.delivery.smtp_pool import SmtpTransport
 from service.mail.mime import Wire, build
+from tests.support.sample_mail import MAIL, PATIENT_S, Connect
+from tests.support.smtp_peer import Peer
 
 
 @pytest.fixture

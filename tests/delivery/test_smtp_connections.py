@@ -7,13 +7,13 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
-from sample_mail import Connect
-from smtp_peer import EXTENSIONS, Act, Peer
 
 from service.delivery.outcome import OutcomeKind, Phase
 from service.delivery.relay import Server
 from service.delivery.smtp_connection import Line, LineBroken
 from service.mail.mime import Wire
+from tests.support.sample_mail import Connect
+from tests.support.smtp_peer import EXTENSIONS, Act, Peer
 
 SENDER, RECIPIENT = "noreply@rgz.bj", "reseller@techconnect.bj"
 

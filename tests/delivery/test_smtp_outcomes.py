@@ -5,11 +5,11 @@ import socket
 from dataclasses import replace
 
 import pytest
-from sample_mail import MAIL, Connect
-from smtp_peer import Act, Peer
 
 from service.delivery.outcome import Outcome, OutcomeKind, Phase
 from service.mail.mime import Wire, build
+from tests.support.sample_mail import MAIL, Connect
+from tests.support.smtp_peer import Act, Peer
 
 SENDER, RECIPIENT = "noreply@rgz.bj", "reseller@techconnect.bj"
 #: Where the answer never comes.

@@ -6,14 +6,14 @@ from pathlib import Path
 
 import pytest
 import trustme
-from sample_mail import Connect
-from smtp_peer import EXTENSIONS, Peer
 
 from service.delivery.outcome import OutcomeKind, Phase
 from service.delivery.relay import Server
 from service.delivery.smtp_pool import SmtpTransport
 from service.errors import ConfigurationError
 from service.mail.mime import Wire
+from tests.support.sample_mail import Connect
+from tests.support.smtp_peer import EXTENSIONS, Peer
 
 SENDER, RECIPIENT = "noreply@rgz.bj", "reseller@techconnect.bj"
 WITH_TLS = (*EXTENSIONS, "STARTTLS")

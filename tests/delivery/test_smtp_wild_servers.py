@@ -2,13 +2,13 @@
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sample_mail import MAIL
-from smtp_peer import Act, Peer, Step
 
 from service.delivery.outcome import OutcomeKind
 from service.delivery.relay import Server
 from service.delivery.smtp_pool import SmtpTransport
 from service.mail.mime import build
+from tests.support.sample_mail import MAIL
+from tests.support.smtp_peer import Act, Peer, Step
 
 STEPS = ("greeting", "EHLO", "MAIL", "RCPT", "DATA", ".", "RSET")
 steps: st.SearchStrategy[Step] = st.one_of(

@@ -5,12 +5,12 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
-from fault_worker import NewWorker, SteppedTransport, TwoClocks
 
-from running import settings_for
 from service.bootstrap import Services, build
 from service.delivery.outcome import OutcomeKind
-from verbs_support import outcome
+from tests.support.faults.worker import NewWorker, SteppedTransport, TwoClocks
+from tests.support.running import settings_for
+from tests.support.scripted import outcome
 
 
 @pytest.fixture

@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import TypeVar
 
 import pytest
-from fault_rows import NOW, add_messages, statuses
 
 from service.store import leases
 from service.store.database import Database, open_database
 from service.store.migrations import migrate
+from tests.support.faults.rows import NOW, add_messages, statuses
 
 T = TypeVar("T")
 _WORKERS = 8

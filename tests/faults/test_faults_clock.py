@@ -5,13 +5,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
-from fault_mails import accept, drain, draining, kinds, status
-from fault_worker import NewWorker, TwoClocks
 
 from service.bootstrap import Services
 from service.models import Status
 from service.store import leases
-from verbs_support import ScriptedTransport
+from tests.support.faults.mails import accept, drain, draining, kinds, status
+from tests.support.faults.worker import NewWorker, TwoClocks
+from tests.support.scripted import ScriptedTransport
 
 HOUR = 3_600.0
 

@@ -9,10 +9,10 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from fault_load import PATIENCE_S, Crew, Load, all_sent, database_url, environment_for, reckon
-from fault_sink import Sink
 
-from running import data_directory, eventually
+from tests.support.faults.load import PATIENCE_S, Crew, Load, all_sent, database_url, environment_for, reckon
+from tests.support.faults.sink import Sink
+from tests.support.running import data_directory, eventually
 
 _log = logging.getLogger("faults")
 

@@ -5,14 +5,14 @@ from collections.abc import Callable, Collection
 from typing import Any
 
 import pytest
-from fault_mails import accept, drain, kinds, status
-from fault_worker import NewWorker, TwoClocks
 
 from service.delivery.outcome import OutcomeKind
 from service.errors import StoreBusy
 from service.models import Status
 from service.store import leases
-from verbs_support import outcome
+from tests.support.faults.mails import accept, drain, kinds, status
+from tests.support.faults.worker import NewWorker, TwoClocks
+from tests.support.scripted import outcome
 
 
 def test_a_drain_that_never_ends_takes_back_what_died_beside_it(new_worker: NewWorker, clocks: TwoClocks) -> None:

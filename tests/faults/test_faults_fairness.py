@@ -6,15 +6,15 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from fault_rows import NOW, add_messages
 
-from running import settings_for
 from service.bootstrap import Services, build
 from service.delivery.deliverer import Deliverer
 from service.delivery.outcome import OutcomeKind, Phase
 from service.models import Priority
 from service.store.database import Transaction
-from verbs_support import Clock, ScriptedTransport, outcome
+from tests.support.faults.rows import NOW, add_messages
+from tests.support.running import settings_for
+from tests.support.scripted import Clock, ScriptedTransport, outcome
 
 
 class CountingTransport(ScriptedTransport):

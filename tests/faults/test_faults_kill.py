@@ -6,8 +6,9 @@ import time
 from pathlib import Path
 
 import pytest
-from fault_load import Crew, Load, all_sent, database_url, environment_for, reckon
-from fault_sink import Sink
+
+from tests.support.faults.load import Crew, Load, all_sent, database_url, environment_for, reckon
+from tests.support.faults.sink import Sink
 
 _log = logging.getLogger("faults")
 

@@ -17,10 +17,9 @@ from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 
-from fault_load import Crew, Load, all_sent, database_url, environment_for, reckon
-from fault_sink import Sink
-
-from running import eventually
+from tests.support.faults.load import Crew, Load, all_sent, database_url, environment_for, reckon
+from tests.support.faults.sink import Sink
+from tests.support.running import eventually
 
 _COPIES = 25
 _log = logging.getLogger("faults")

@@ -8,12 +8,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from fault_load import PATIENCE_S, Crew, Load, all_sent, database_url, environment_for, reckon
-from fault_sink import Sink
 
-from running import eventually
-from servers import Postgresql, Valkey
 from service.store.database import open_database
+from tests.support.faults.load import PATIENCE_S, Crew, Load, all_sent, database_url, environment_for, reckon
+from tests.support.faults.sink import Sink
+from tests.support.running import eventually
+from tests.support.servers import Postgresql, Valkey
 
 _log = logging.getLogger("faults")
 

@@ -5,12 +5,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from fault_histories import Histories
 from hypothesis import HealthCheck, settings
 from hypothesis.stateful import run_state_machine_as_test
 
 from service.store.database import Database, open_database
 from service.store.migrations import migrate
+from tests.support.faults.histories import Histories
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

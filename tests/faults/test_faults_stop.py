@@ -6,10 +6,19 @@ import os
 import signal
 from pathlib import Path
 
-from fault_load import PATIENCE_S, Crew, Load, all_sent, database_url, environment_for, post, reckon, rows_of
-from fault_sink import Sink
-
-from running import eventually
+from tests.support.faults.load import (
+    PATIENCE_S,
+    Crew,
+    Load,
+    all_sent,
+    database_url,
+    environment_for,
+    post,
+    reckon,
+    rows_of,
+)
+from tests.support.faults.sink import Sink
+from tests.support.running import eventually
 
 #: What is promised.
 _END_WITHIN_S = 10

@@ -12,8 +12,6 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-import letters
-from letters import NOW, after
 from service.delivery import completer
 from service.delivery.outcome import OutcomeKind
 from service.feedback.apply import Consequences, SoftBounces
@@ -25,7 +23,9 @@ from service.monitoring.metrics import Metrics
 from service.store import message_queries, transitions
 from service.store import suppressions as limits
 from service.store.database import Database
-from verbs_support import outcome
+from tests.support import rows as letters
+from tests.support.rows import NOW, after
+from tests.support.scripted import outcome
 
 KEY = b"key-of-the-tests"
 SES_ID = "010001890abcdef0-11111111-2222-3333-4444-555555555555-000000"

@@ -2,12 +2,13 @@
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
-from template_kit import BUDGET, VALUES, column, document, front_matter, template, text
 
 from service.errors import ArchiveCorrupt, RenderError
 from service.templates.template import Template
+from tests.support.template_kit import BUDGET, VALUES, column, document, front_matter, template, text
 
 SOURCE = front_matter() + column(
     '{% import "../_shared/m.html" as m %}<mj-text>{{ m.b(name) }}</mj-text><mj-table>{% for row in rows %}<tr>'
@@ -37,13 +38,13 @@ def test_archived_template_renders_the_same_bytes() -> None:
 
 def test_archive_is_the_same_in_another_process() -> None:
     script = (
-        "import hashlib, sys; sys.path.insert(0, sys.argv[1]); import test_template_archive as t;"
+        "import hashlib; from tests.templates import test_template_archive as t;"
         "print(hashlib.sha256(t.template(t.SOURCE, t.FILES).archive()).hexdigest())"
     )
-    folder = __file__.rsplit("/", 1)[0]
+    root = Path(__file__).parents[2]
     digests = {
         subprocess.run(
-            [sys.executable, "-c", script, folder], env={"PYTHONHASHSEED": seed, "PYTHONPATH": ":".join(sys.path)},
+            [sys.executable, "-c", script], cwd=root, env={"PYTHONHASHSEED": seed},
             capture_output=True, text=True, check=True,
         ).stdout
         for seed in ("1", "2")

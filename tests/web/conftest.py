@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from running import Running, running, settings_for
+from tests.support.running import Running, running, settings_for
 
 
 @pytest.fixture(scope="module")

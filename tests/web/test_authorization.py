@@ -7,7 +7,6 @@ import pytest
 from litestar import Litestar
 from litestar.routes import HTTPRoute
 
-from running import ADMIN_TOKEN, Running, running, settings_for
 from service.models import Scope
 from service.web.api.dev_mailbox import MailboxController
 from service.web.api.health import HealthController
@@ -19,6 +18,7 @@ from service.web.api.templates import TemplateController
 from service.web.api.unsubscribe import UnsubscribeController
 from service.web.api.webhook import WebhookController
 from service.web.pages.routes import CONTROLLERS
+from tests.support.running import ADMIN_TOKEN, Running, running, settings_for
 
 WELCOME = {"reseller_name": "Tech", "validation_link": "https://rgz.bj", "estimated_duration": "7 jours"}
 

@@ -1,1 +1,1 @@
-"""Reports of returned mail: DSN, ARF, automatic replies and the formats of single mail servers, parsed into one form."""
+"""Reports of returned mail (DSN, ARF, automatic replies, formats of single mail servers), parsed into one form."""

@@ -1,1 +1,1 @@
-"""Jinja in a template's source: tokens, inheritance, checks, and its way back into compiled HTML, escaped by context."""
+"""Jinja in a template: tokens, inheritance, checks, and the way back into compiled HTML, escaped by context."""

@@ -1,0 +1,27 @@
+"""The templates as the service compiles them, and their examples rendered."""
+
+from collections.abc import Callable
+
+import pytest
+
+from service.bootstrap import budget
+from service.config.settings import Settings
+from service.models import Rendered
+from service.templates.catalogue import Catalogue, Snapshot
+from tests.support.every_mail import TEMPLATES, Mail
+
+
+@pytest.fixture(scope="session")
+def catalogue() -> Snapshot:
+    return Catalogue(TEMPLATES, budget=budget(Settings())).load()
+
+
+@pytest.fixture(scope="session")
+def render(catalogue: Snapshot) -> Callable[[Mail], Rendered]:
+    """Render one example."""
+
+    def rendered(mail: Mail) -> Rendered:
+        template = catalogue.get(mail.key)
+        return template.render(template.examples[mail.example], locale=mail.locale)
+
+    return rendered

@@ -1,0 +1,164 @@
+"""Reading and verifying envelopes, and keeping certificates; what is asked over the network is in tests/web."""
+
+import asyncio
+import json
+from collections.abc import Coroutine
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from service.errors import InvalidRequest, MalformedRequest, NotVerified, TryLater
+from service.feedback.sns import message as sns
+from service.feedback.sns.certificates import Certificates
+from service.feedback.sns.urls import CertificateUrl, certificate_url, host_of
+from tests.support import sns_peer
+from tests.support.sns_peer import PATH, envelope, sign, signed
+
+_JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+    max_leaves=5,
+)
+_REFUSED = (MalformedRequest, InvalidRequest, NotVerified)
+
+
+def run(work: Coroutine[Any, Any, None]) -> None:
+    """In a thread of its own: while a browser is open in this process, the main thread has a running loop."""
+    with ThreadPoolExecutor(1) as apart:
+        apart.submit(asyncio.run, work).result()
+
+
+def encoded(what: Any) -> bytes:
+    return json.dumps(what).encode()
+
+
+@given(st.binary(max_size=200))
+def test_any_bytes_are_read_or_refused(body: bytes) -> None:
+    with pytest.raises(_REFUSED):
+        sns.read(body)
+
+
+@given(name=st.sampled_from(sorted(signed())), wild=_JSON)
+def test_any_value_of_a_field_is_read_or_refused(name: str, wild: Any) -> None:
+    certificate = sns.read_certificate(sns_peer.certificate())
+    original = signed()
+    changed = original | {name: wild}
+    try:
+        sns.verify(sns.read(encoded(changed)), certificate)
+    except _REFUSED:
+        return
+    assert name not in sns_peer.SIGNED["Notification"] or wild == original[name], "a signed field was changed"
+
+
+@given(message=st.text(), subject=st.none() | st.text(st.characters(exclude_categories=["C", "Zl", "Zp"])))
+def test_whatever_sns_says_is_verified(message: str, subject: str | None) -> None:
+    given_ = sign(envelope(Message=message, Subject=subject, SignatureVersion="2"))
+    sns.verify(sns.read(encoded(given_)), sns.read_certificate(sns_peer.certificate()))
+
+
+@pytest.mark.parametrize("region", ["eu-west-1", "us-gov-west-1", "cn-north-1", "ap-southeast-7"])
+def test_a_certificate_lies_at_the_host_of_its_region(region: str) -> None:
+    assert certificate_url(f"https://{host_of(region)}{PATH}") == CertificateUrl(host_of(region), PATH)
+
+
+def test_a_region_is_known_once_a_topic_of_it_is_allowed() -> None:
+    url = f"https://sns.eu-new-7.amazonaws.com{PATH}"
+    with pytest.raises(NotVerified):
+        certificate_url(url)
+    assert certificate_url(url, regions=frozenset({"eu-new-7"})).host == "sns.eu-new-7.amazonaws.com"
+
+
+class Shelf:
+    """Where certificates are fetched from; `asked` is what for. Without a file nothing can be had."""
+
+    def __init__(self, file: bytes | None) -> None:
+        self.file = file
+        self.now_s = 0.0
+        self.asked: list[CertificateUrl] = []
+        self.certificates = Certificates(self.fetch, clock_s=lambda: self.now_s)
+
+    def fetch(self, url: CertificateUrl) -> bytes:
+        self.asked.append(url)
+        if self.file is None:
+            raise TryLater("not just now")
+        return self.file
+
+    async def can_have(self, url: CertificateUrl) -> bool:
+        try:
+            await self.certificates.get(url)
+        except TryLater:
+            return False
+        return True
+
+
+def urls(count: int) -> list[CertificateUrl]:
+    return [CertificateUrl(sns_peer.HOST, f"/SimpleNotificationService-{n:032x}.pem") for n in range(count)]
+
+
+def test_a_certificate_is_fetched_once_a_day_for_all_who_wait() -> None:
+    async def work() -> None:
+        shelf, (url,) = Shelf(sns_peer.certificate()), urls(1)
+        assert all(await asyncio.gather(*(shelf.can_have(url) for _ in range(20))))
+        assert len(shelf.asked) == 1
+        shelf.now_s = 24 * 3600 - 1
+        assert await shelf.can_have(url)
+        assert len(shelf.asked) == 1
+        shelf.now_s = 24 * 3600
+        assert await shelf.can_have(url)
+        assert len(shelf.asked) == 2
+
+    run(work())
+
+
+def test_few_certificates_are_kept() -> None:
+    async def work() -> None:
+        shelf = Shelf(sns_peer.certificate())
+        for url in urls(17):
+            await shelf.can_have(url)
+        await shelf.can_have(urls(17)[16])
+        assert len(shelf.asked) == 17
+        await shelf.can_have(urls(17)[0])  # the one that nobody has asked for the longest time
+        assert len(shelf.asked) == 18
+
+    run(work())
+
+
+@pytest.mark.parametrize("file", [None, b"no PEM"])
+def test_a_failure_is_remembered_for_a_moment(file: bytes | None) -> None:
+    async def work() -> None:
+        shelf, (url,) = Shelf(file), urls(1)
+        assert not await shelf.can_have(url)
+        shelf.file, shelf.now_s = sns_peer.certificate(), 4.0
+        assert not await shelf.can_have(url)
+        assert len(shelf.asked) == 1
+        shelf.now_s = 5.0
+        assert await shelf.can_have(url)
+
+    run(work())
+
+
+def test_whoever_posts_nonsense_does_not_make_us_ask_on_and_on() -> None:
+    async def work() -> None:
+        shelf = Shelf(None)
+        for url in urls(200):
+            assert not await shelf.can_have(url)
+        assert len(shelf.asked) == 64
+        shelf.file, shelf.now_s = sns_peer.certificate(), 5.0
+        assert await shelf.can_have(urls(1)[0])
+
+    run(work())
+
+
+def test_what_was_fetched_goes_on_while_so_much_fails() -> None:
+    async def work() -> None:
+        shelf, (good, *bad) = Shelf(sns_peer.certificate()), urls(101)
+        assert await shelf.can_have(good)
+        shelf.file = None
+        for url in bad:
+            await shelf.can_have(url)
+        assert await shelf.can_have(good)
+
+    run(work())

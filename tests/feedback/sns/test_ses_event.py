@@ -1,0 +1,175 @@
+"""What events of Amazon SES say, in both of their shapes."""
+
+import json
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from service.feedback.event import Report, ReportKind
+from service.feedback.sns import ses_event
+from tests.support import ses_events
+from tests.support.ses_events import AT, SES_ID, TO, bounce, complaint, delay, delivery, event
+
+OTHERWISE = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+def reports(said: dict[str, Any]) -> list[Report]:
+    return list(ses_event.parse(json.dumps(said), at=OTHERWISE).reports)
+
+
+@pytest.mark.parametrize(
+    ("kind", "subtype", "bounce_type", "told", "suppresses"),
+    [
+        ("Permanent", "General", "permanent", "General", True),
+        ("Permanent", "NoEmail", "permanent", "NoEmail", True),
+        ("Permanent", "Suppressed", "permanent", "Suppressed", True),
+        ("Permanent", "OnAccountSuppressionList", "permanent", "OnAccountSuppressionList", True),
+        ("Transient", "General", "temporary", "General", False),
+        ("Transient", "MailboxFull", "temporary", "MailboxFull", False),
+        ("Transient", "MessageTooLarge", "temporary", "MessageTooLarge", False),
+        ("Transient", "ContentRejected", "temporary", "ContentRejected", False),
+        ("Transient", "AttachmentRejected", "temporary", "AttachmentRejected", False),
+        ("Undetermined", "Undetermined", "temporary", "Undetermined", False),
+        ("Undetermined", "General", "temporary", "Undetermined", False),
+        ("Something new", "x", "temporary", "x", False),
+    ],
+)
+def test_a_bounce_is_told_with_its_class_and_the_word_of_ses(
+    kind: str, subtype: str, bounce_type: str, told: str, suppresses: bool
+) -> None:
+    (one,) = reports(bounce(kind, subtype))
+    assert one == Report(
+        kind=ReportKind.BOUNCED,
+        at=AT,
+        source="ses",
+        recipient=TO,
+        provider_id=SES_ID,
+        bounce_type=bounce_type,  # type: ignore[arg-type]
+        bounce_subtype=told,
+        smtp_code=550,
+        status="5.1.1",
+        diagnostic="smtp; 550 5.1.1 user unknown",
+        suppresses=suppresses,
+    )
+
+
+@pytest.mark.parametrize(
+    ("said", "kind", "fields"),
+    [
+        (complaint(), ReportKind.COMPLAINT, {"diagnostic": "abuse", "suppresses": True}),
+        (complaint("not-spam"), ReportKind.COMPLAINT, {"suppresses": False}),
+        (complaint("Not-Spam"), ReportKind.COMPLAINT, {"suppresses": False}),
+        (complaint(None), ReportKind.COMPLAINT, {"suppresses": True}),
+        (delivery(), ReportKind.DELIVERED, {"smtp_code": 250, "diagnostic": "250 2.6.0 Message received"}),
+        (delay(), ReportKind.DELAYED, {"bounce_subtype": "MailboxFull", "status": "4.2.2", "smtp_code": 452}),
+        (event("Reject", reject={"reason": "Bad content"}), ReportKind.FAILED, {"diagnostic": "Bad content"}),
+        (event("Reject"), ReportKind.FAILED, {"bounce_subtype": "Reject"}),
+        (
+            event("Rendering Failure", failure={"errorMessage": "no such variable", "templateName": "t"}),
+            ReportKind.FAILED,
+            {"diagnostic": "no such variable", "bounce_subtype": "RenderingFailure"},
+        ),
+    ],
+)
+def test_every_other_event_is_told_as_what_it_means(
+    said: dict[str, Any], kind: ReportKind, fields: dict[str, Any]
+) -> None:
+    (one,) = reports(said)
+    assert (one.kind, one.at, one.recipient, one.provider_id) == (kind, AT, TO, SES_ID)
+    assert {name: getattr(one, name) for name in fields} == fields
+
+
+@pytest.mark.parametrize("kind", ["Send", "Open", "Click", "Subscription"])
+def test_what_people_do_with_a_mail_changes_nothing(kind: str) -> None:
+    part = {kind.lower(): {"ipAddress": "192.0.2.1", "link": "https://rgz.bj"}}
+    found = ses_event.parse(json.dumps(event(kind, **part)), at=OTHERWISE)
+    assert (found.kind, list(found.reports)) == (kind, [])
+
+
+@pytest.mark.parametrize("said", [bounce(), complaint(), delivery()])
+def test_identity_notifications_are_read_like_event_publishing(said: dict[str, Any]) -> None:
+    other = {"notificationType" if name == "eventType" else name: value for name, value in said.items()}
+    assert reports(other) == reports(said)
+
+
+def test_everybody_named_has_a_report_of_their_own() -> None:
+    people = ["a@example.org", "b@example.org", "Cé <c@example.org>"]
+    assert [one.recipient for one in reports(complaint(people=people))] == [*people[:2], "c@example.org"]
+
+
+@pytest.mark.parametrize("named", [None, []])
+def test_where_nobody_is_named_it_is_about_all_to_whom_it_went(named: object) -> None:
+    assert [one.recipient for one in reports(bounce(bouncedRecipients=named))] == [TO]
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"headers": [{"name": "From", "value": "x"}, {"name": "Message-ID", "value": "<1@rgz.bj>"}]},
+        {"headers": [{"name": "message-id", "value": "1@rgz.bj"}], "commonHeaders": {"messageId": "<2@rgz.bj>"}},
+        {"commonHeaders": {"messageId": "<1@rgz.bj>", "subject": "x"}},
+        {"headers": [{"name": None, "value": 1}], "commonHeaders": {"messageId": "<1@rgz.bj>"}},
+    ],
+)
+def test_our_message_id_is_read_where_ses_gives_headers(headers: dict[str, Any]) -> None:
+    said = delivery() | {"mail": ses_events.mail(**headers)}
+    assert [one.message_id for one in reports(said)] == ["1@rgz.bj"]
+
+
+@pytest.mark.parametrize("stamp", [None, 1, "", "yesterday", "2026-02-21T14:30:00", "9999-12-31T23:59:59-23:00"])
+def test_a_time_that_can_not_be_read_is_that_of_the_notification(stamp: object) -> None:
+    assert [one.at for one in reports(bounce(timestamp=stamp))] == [OTHERWISE]
+
+
+def test_a_time_with_an_offset_is_told_in_utc() -> None:
+    assert [one.at for one in reports(bounce(timestamp="2026-02-21T15:31:00.123+01:00"))] == [AT]
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        "",
+        "Successfully validated SNS topic for Amazon SES event publishing.",
+        "null",
+        "[]",
+        "{}",
+        '{"eventType": "Bounce"}',
+        '{"eventType": "Bounce", "mail": {}}',
+        '{"eventType": "Bounce", "mail": {"messageId": "x"}}',
+        '{"eventType": "Bounce", "mail": {"messageId": "x"}, "bounce": []}',
+        '{"eventType": "Bounce", "mail": {"messageId": "x"}, "bounce": {"bounceType": 1}}',
+        '{"eventType": "Other", "mail": {"messageId": "x"}}',
+        '{"notificationType": "AmazonSnsSubscriptionSucceeded", "message": "x"}',
+        '{"mail": {"messageId": "x"}}',
+        "[" * 100_000,
+        '{"mail":' * 100_000,
+        '{"eventType": "\\ud800"}',
+    ],
+    ids=lambda message: message[:40],
+)
+def test_what_is_no_event_is_told_so(message: str) -> None:
+    with pytest.raises(ses_event.NotAnEvent):
+        ses_event.parse(message, at=OTHERWISE)
+
+
+_JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+    max_leaves=5,
+)
+
+
+@given(
+    part=st.sampled_from(["bounce", "mail", "eventType"]), name=st.sampled_from(sorted(bounce()["bounce"])), wild=_JSON
+)
+def test_a_wild_event_is_read_or_told_to_be_none(part: str, name: str, wild: Any) -> None:
+    said = bounce()
+    said[part] = {**said[part], name: wild} if part == "bounce" else wild
+    try:
+        found = reports(said)
+    except ses_event.NotAnEvent:
+        return
+    assert all(isinstance(one.at, datetime) and one.at.utcoffset() == timedelta(0) for one in found)

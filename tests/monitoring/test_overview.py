@@ -1,0 +1,46 @@
+"""What the overview says, and what it raises an alarm about."""
+
+import threading
+
+from service.bootstrap import Services
+from tests.monitoring.test_sla import accept
+from tests.support.scripted import Clock, ScriptedTransport
+
+
+def alarms(services: Services) -> dict[str, str]:
+    return {alarm.kind: alarm.subject for alarm in services.standing.look().alarms}
+
+
+def test_nothing_needs_a_look_while_all_goes_well(services: Services, clock: Clock) -> None:
+    accept(services, "a@example.com")
+    services.deliverer.drain(threading.Event())
+    clock.forward(seconds=10)
+    look = services.standing.look()
+    assert look.alarms == []
+    assert (look.accepted_today, look.accepted_per_minute, look.sent_per_minute) == (1, 0.2, 0.2)
+    assert look.templates == len(services.catalogue.current.entries)
+
+
+def test_a_paused_server_and_what_waits_for_it_raise_alarms(
+    services: Services, clock: Clock, transport: ScriptedTransport
+) -> None:
+    accept(services, "a@example.com")
+    transport.paused_s = 12.0
+    clock.forward(seconds=59)
+    assert alarms(services) == {"paused": "", "late": "incident_alert_critical"}
+    clock.forward(seconds=2)
+    assert alarms(services) == {"paused": "", "waits": "critical", "late": "incident_alert_critical"}
+    assert [message.status for message in services.standing.look().late] == ["queued"]
+
+
+def test_many_bad_ends_raise_an_alarm_and_a_few_do_not(services: Services) -> None:
+    for n in range(20):
+        accept(services, f"a{n}@example.com")
+    services.deliverer.drain(threading.Event())
+    services.database.write(
+        lambda tx: tx.execute("UPDATE email_messages SET status = 'bounced' WHERE recipient_email = 'a1@example.com'")
+    )
+    assert alarms(services) == {"bad_share": ""}
+    for n in range(20, 24):
+        accept(services, f"a{n}@example.com")
+    assert alarms(services) == {}

@@ -1,0 +1,59 @@
+"""A template's promise, from accept to the next hop's 250: kept, broken, or being broken right now."""
+
+import threading
+
+from service.bootstrap import Services
+from service.models import Caller, Scope
+from service.models.requests import SendRequest
+from tests.support.scripted import Clock, ScriptedTransport
+
+ADMIN = Caller("admin", "admin", frozenset({Scope.ADMIN}))
+INCIDENT = {
+    "incident_number": "INC-1",
+    "title": "Coupure",
+    "description": "Fibre coupée",
+    "priority": "P0",
+    "affected_sites": 45,
+    "detected_at": "2026-02-21T14:30:00Z",
+    "status_link": "https://status.rgz.bj",
+}
+
+
+def accept(services: Services, to: str) -> str:
+    request = SendRequest(to=to, template_key="incident_alert_critical", variables=INCIDENT)
+    return services.acceptor.send(request, ADMIN).messages[0].id
+
+
+def test_what_leaves_in_time_is_not_late(services: Services, clock: Clock) -> None:
+    accept(services, "a@example.com")
+    clock.forward(seconds=29)
+    services.deliverer.drain(threading.Event())
+    clock.forward(minutes=10)
+    assert services.auditor.late() == []
+    assert services.readiness.report().details["sla_24h"] == {"incident_alert_critical": {"promised": 1, "late": 0}}
+
+
+def test_what_leaves_too_late_and_what_still_waits_is_found(
+    services: Services, clock: Clock, transport: ScriptedTransport
+) -> None:
+    sent_late = accept(services, "a@example.com")
+    clock.forward(seconds=31)
+    services.deliverer.drain(threading.Event())
+    transport.paused_s = 60
+    waits = accept(services, "b@example.com")
+    assert [message.id for message in services.auditor.late()] == [sent_late]
+    clock.forward(seconds=31)
+    assert {message.id for message in services.auditor.late()} == {sent_late, waits}
+    assert services.readiness.report().details["sla_24h"]["incident_alert_critical"] == {"promised": 2, "late": 2}
+
+
+def test_a_scheduled_mail_is_promised_from_its_own_time_on(services: Services, clock: Clock) -> None:
+    request = SendRequest(
+        to="a@example.com",
+        template_key="incident_alert_critical",
+        variables=INCIDENT,
+        send_at=clock.now.replace(hour=20).isoformat(),  # type: ignore[arg-type]  # as it comes in JSON
+    )
+    services.acceptor.send(request, ADMIN)
+    clock.forward(hours=1)
+    assert services.auditor.late() == []

@@ -1,0 +1,35 @@
+"""A service with a clock and a transport of the tests, on both databases."""
+
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from service.bootstrap import Services, build
+from tests.support import canaries as planting
+from tests.support.canaries import Canaries
+from tests.support.running import settings_for
+from tests.support.scripted import Clock
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def canaries() -> Canaries:
+    return Canaries()
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def services(request: pytest.FixtureRequest, tmp_path: Path, clock: Clock, canaries: Canaries) -> Iterator[Services]:
+    changes: dict[str, Any] = {"email_templates_dir": planting.write_templates(tmp_path / "templates")}
+    if request.param == "postgresql":
+        changes["database_url"] = request.getfixturevalue("migrated_postgresql_url")
+    settings = settings_for(tmp_path, **changes)
+    transport = planting.transport_of(canaries)
+    with closing(build(settings, transport=transport, clock=clock, boot=clock.boot)) as built:
+        yield built

@@ -1,0 +1,118 @@
+"""Everything about one person on request, and nothing of them on request."""
+
+import json
+import threading
+from datetime import timedelta
+
+import pytest
+
+from service.bootstrap import Services
+from service.errors import InvalidRequest
+from service.feedback.event import Report, ReportKind
+from service.models import Status
+from service.models.requests import AttachmentRequest, SendRequest, SuppressionRequest
+from tests.support import canaries as planting
+from tests.support.canaries import ADMIN, Canaries
+from tests.support.scripted import Clock
+
+ANN, BOB = "ann@example.com", "bob@example.com"
+VARIABLES = {"name": "Ann Example", "sender": "Agent"}
+FILE = AttachmentRequest(filename="ann.csv", content_type="text/csv", data_base64="YW5uLGIK")
+
+
+@pytest.fixture
+def written(services: Services, clock: Clock) -> list[str]:
+    """Messages to Ann: one sent (also to Bob), one that waits."""
+    both = SendRequest(to=[ANN, BOB], template_key="plain", variables=VARIABLES, attachments=[FILE])
+    first = services.acceptor.send(both, ADMIN, idempotency_key="about-ann").messages[0].id
+    services.deliverer.drain(threading.Event())
+    soon = (clock() + timedelta(days=9)).isoformat()
+    later = SendRequest(to=ANN, template_key="plain", variables=VARIABLES, send_at=soon)
+    return [first, services.acceptor.send(later, ADMIN).messages[0].id]
+
+
+def test_an_export_tells_everything_and_changes_nothing(services: Services, written: list[str]) -> None:
+    services.suppressor.add(SuppressionRequest(address=ANN, scope="marketing", reason="Ann asked"), ADMIN, source="api")
+    known = services.persons.export("ANN@example.com")
+    assert [item.message.id for item in known.messages] == written
+    first = known.messages[0]
+    assert first.body is not None and "Ann Example" in first.body.text
+    assert first.variables == VARIABLES
+    assert [event.type.value for event in first.events][:2] == ["accepted", "attempted"]
+    assert [file.filename for file in first.attachments] == ["ann.csv"]
+    assert [item.detail for item in known.suppressions] == ["Ann asked"]
+    assert services.persons.export("nobody@example.com").messages == []
+    assert services.purger.due().messages_to_anonymise == 0
+    with pytest.raises(InvalidRequest):
+        services.persons.export("nobody")
+
+
+def test_an_erasure_leaves_nothing_but_a_hash_that_is_suppressed(
+    services: Services, clock: Clock, written: list[str]
+) -> None:
+    services.suppressor.add(SuppressionRequest(address=ANN, reason="Ann asked"), ADMIN, source="api")
+    early = Report(ReportKind.DELIVERED, clock(), "ses", recipient=ANN, provider_id="unknown", diagnostic="for Ann")
+    services.recorder.record("n1", "sns", [early])
+    would = services.persons.look(ANN)
+    assert (would.messages_anonymised, would.messages_cancelled, would.suppressions_anonymised) == (2, 1, 1)
+    assert len(services.persons.export(ANN).suppressions) == 1  # nothing has changed
+
+    done = services.persons.erase(ANN, ADMIN)
+    assert (done.messages_anonymised, done.messages_cancelled, done.messages_leaving) == (2, 1, 0)
+    assert (done.is_suppressed, done.is_scrubbed, done.files_waiting) == (True, True, 0)
+    [other] = services.database.read("SELECT recipient_email FROM email_messages WHERE anonymised_at IS NULL")
+    assert other["recipient_email"] == BOB  # whose copy of the same send has all that it had
+    assert services.database.read("SELECT * FROM feedback_early") == []
+    for table in ("email_messages", "email_events", "suppressions", "sends"):
+        rows = services.database.read(f"SELECT * FROM {table}")
+        assert ANN not in json.dumps(rows, default=str)
+    assert services.auditor.story(written[1], ADMIN).message.status is Status.CANCELLED
+    again = services.acceptor.send(SendRequest(to=ANN, template_key="plain", variables=VARIABLES), ADMIN)
+    assert again.messages[0].status is Status.SUPPRESSED
+    # That last request brought the address back, marked as not to be sent: once more is enough.
+    assert services.persons.erase(ANN, ADMIN).messages_anonymised == 1
+    assert services.persons.erase(ANN, ADMIN).messages_anonymised == 0
+
+
+def test_an_erasure_may_leave_no_suppression(services: Services, written: list[str]) -> None:
+    assert not services.persons.erase(ANN, ADMIN, suppresses=False).is_suppressed
+    again = services.acceptor.send(SendRequest(to=ANN, template_key="plain", variables=VARIABLES), ADMIN)
+    assert again.messages[0].status is Status.QUEUED
+
+
+def test_what_is_on_the_wire_is_said_and_erased_the_next_time(services: Services, clock: Clock) -> None:
+    transport = services.transport
+    assert isinstance(transport, planting.TellTale)
+    seen = []
+    transport.before_answer = lambda: seen.append(services.persons.erase(ANN, ADMIN))
+    services.acceptor.send(SendRequest(to=ANN, template_key="plain", variables=VARIABLES), ADMIN)
+    services.deliverer.drain(threading.Event())
+    transport.before_answer = None
+    [during] = seen
+    assert (during.messages_anonymised, during.messages_leaving) == (0, 1)
+    assert services.persons.erase(ANN, ADMIN).messages_anonymised == 1
+    rows = services.database.read("SELECT * FROM email_messages") + services.database.read("SELECT * FROM email_events")
+    assert ANN not in str(rows)
+
+
+def test_young_files_wait_for_the_next_purge(services: Services, clock: Clock, written: list[str]) -> None:
+    services.persons.erase(BOB, ADMIN)
+    assert services.persons.erase(ANN, ADMIN).files_waiting == 1
+    clock.forward(hours=1, seconds=1)
+    assert services.purger.purge().files_deleted == 1
+
+
+def test_nothing_of_an_erased_person_is_left_in_any_file(services: Services, clock: Clock, canaries: Canaries) -> None:
+    if services.database.dialect != "sqlite":
+        return  # its files are looked through in test_privacy_canaries
+    words = Canaries()
+    for _ in range(30):
+        variables = {"name": words.new(), "sender": words.new()}
+        request = SendRequest(to=ANN, template_key="plain", variables=variables, metadata={"note": words.new()})
+        services.acceptor.send(request, ADMIN, idempotency_key=words.new())
+    services.deliverer.drain(threading.Event())
+    state = services.settings.email_data_dir
+    assert planting.found_in(state.rglob("*"), words.words)
+    services.persons.erase(ANN, ADMIN)
+    assert planting.found_in(state.rglob("*"), words.words) == set()
+    assert not any(ANN.encode() in data for data in planting.contents(state.rglob("*")))

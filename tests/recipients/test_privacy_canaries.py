@@ -1,0 +1,90 @@
+"""A thousand canaries planted, none found in any byte on the disk once they were purged."""
+
+import tempfile
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from service.bootstrap import Services, build
+from tests.support import canaries as planting
+from tests.support.canaries import Canaries
+from tests.support.running import settings_for
+from tests.support.scripted import Clock
+from tests.support.servers import Postgresql
+
+PLANTED = 1_000
+
+
+def service(directory: Path, clock: Clock, canaries: Canaries, **changes: object) -> Services:
+    templates = planting.write_templates(directory / "templates")
+    settings = settings_for(directory, email_templates_dir=templates, **changes)
+    return build(settings, transport=planting.transport_of(canaries), clock=clock, boot=clock.boot)
+
+
+def files_of(directory: Path) -> Iterator[Path]:
+    return (path for path in directory.rglob("*") if path.is_file())
+
+
+def test_nothing_of_a_person_is_left_in_any_file(
+    tmp_path: Path,
+    clock: Clock,
+    canaries: Canaries,
+    capfd: pytest.CaptureFixture[str],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    state = tmp_path / "state"
+    with closing(service(tmp_path, clock, canaries)) as services:
+        planting.plant(services, clock, canaries, mails=72)
+        assert len(canaries.words) >= PLANTED
+        before = planting.found_in(files_of(state), canaries.words)
+        assert len(before) >= 0.9 * len(canaries.words)  # the search does find what is there
+        packed = planting.slices(row["content"] for row in services.database.read("SELECT content FROM email_bodies"))
+        written = b"".join(planting.contents(files_of(state)))
+        assert packed and any(piece in written for piece in packed)
+
+        planting.let_pass(services, clock, canaries)
+        done = services.purger.purge()
+        assert (done.is_finished, done.is_scrubbed) == (True, True)
+        assert done.messages_anonymised == 144
+        assert planting.found_in(files_of(state), canaries.words) == set()
+        left = b"".join(planting.contents(files_of(state)))
+        assert [piece for piece in packed if piece in left] == []
+    assert planting.found_in(files_of(state), canaries.words) == set()
+    told = "".join(capfd.readouterr()) + caplog.text
+    assert [word for word in canaries.words if word in told] == []
+
+
+def test_nothing_of_a_person_is_left_in_the_files_of_postgresql(
+    tmp_path: Path, clock: Clock, canaries: Canaries
+) -> None:
+    with tempfile.TemporaryDirectory(prefix="rgz-pg-", ignore_cleanup_errors=True) as directory:
+        home = Path(directory)
+        server = Postgresql(home)
+        server.start()
+        try:
+            with closing(service(tmp_path, clock, canaries, database_url=server.url)) as services:
+                planting.plant(services, clock, canaries, mails=72)
+                assert len(canaries.words) >= PLANTED
+                run(server, "ANALYZE", "CHECKPOINT")
+                before = planting.found_in(files_of(home / "data"), canaries.words)
+                assert len(before) >= 0.9 * len(canaries.words)
+
+                planting.let_pass(services, clock, canaries)
+                done = services.purger.purge()
+                assert (done.messages_anonymised, done.is_scrubbed) == (144, True)
+            # What the log of changes holds goes when its files do; a recycled one would keep its bytes for a while.
+            run(server, "ALTER SYSTEM SET wal_recycle = off", "SELECT pg_reload_conf()")
+            run(server, "SELECT pg_switch_wal()", "CHECKPOINT", "SELECT pg_switch_wal()", "CHECKPOINT")
+        finally:
+            server.stop()
+        assert planting.found_in(files_of(home), canaries.words) == set()
+        assert planting.found_in(files_of(tmp_path / "state"), canaries.words) == set()
+
+
+def run(server: Postgresql, *statements: str) -> None:
+    with psycopg.connect(server.url, autocommit=True) as connection:
+        for statement in statements:
+            connection.execute(statement.encode())

@@ -1,0 +1,34 @@
+"""How far a mailbox has been read, on both databases."""
+
+from functools import partial
+
+from service.store import inbox_positions
+from service.store.database import Database
+from tests.support.rows import NOW
+
+INBOX = "bounces@mail.example:993/INBOX"
+
+
+def move(database: Database, uid_validity: int, uid: int, *, inbox: str = INBOX) -> None:
+    database.write(partial(inbox_positions.move, inbox=inbox, uid_validity=uid_validity, uid=uid, now=NOW))
+
+
+def test_a_position_moves_forward_alone(database: Database) -> None:
+    assert inbox_positions.last_uid(database, INBOX, 7) == 0
+    for uid, expected in ((3, 3), (9, 9), (5, 9), (9, 9), (4_294_967_295, 4_294_967_295)):
+        move(database, 7, uid)
+        assert inbox_positions.last_uid(database, INBOX, 7) == expected
+
+
+def test_a_position_begins_anew_where_the_numbers_mean_other_mails(database: Database) -> None:
+    move(database, 7, 100)
+    assert inbox_positions.last_uid(database, INBOX, 8) == 0
+    move(database, 8, 2)
+    assert inbox_positions.last_uid(database, INBOX, 8) == 2
+    assert inbox_positions.last_uid(database, INBOX, 7) == 0
+
+
+def test_each_mailbox_has_a_position_of_its_own(database: Database) -> None:
+    move(database, 7, 100)
+    move(database, 7, 5, inbox="other")
+    assert [inbox_positions.last_uid(database, name, 7) for name in (INBOX, "other", "third")] == [100, 5, 0]

@@ -1,0 +1,99 @@
+"""Many that were sent are written together, and it comes to the same as one by one."""
+
+from typing import Any
+
+import pytest
+
+from service.models import Event, EventType, Status
+from service.store import message_queries, transitions
+from service.store.database import Database
+from tests.support import rows as letters
+
+_EVENTS = (
+    letters.event(EventType.ATTEMPTED, letters.after(1), detail="Tried at mail.example."),
+    letters.event(EventType.SENT, letters.after(2), smtp_code=250, smtp_reply="2.0.0 Ok", provider_id="4XyZ"),
+)
+
+
+def _changes(**more: Any) -> dict[str, Any]:
+    return {
+        "attempts": 1,
+        "transfer_encoding": "8bit",
+        "wire_sha256": "0" * 64,
+        "sent_at": letters.after(2),
+        "provider_id": "4XyZ",
+        "smtp_reply": "250 2.0.0 Ok",
+        **more,
+    }
+
+
+def _send(database: Database, *sent: transitions.Sent, owner: str = "worker") -> set[str]:
+    return database.write(lambda tx: transitions.send_all(tx, sent, owner=owner))
+
+
+def _row(database: Database, message_id: str) -> dict[str, Any]:
+    (row,) = database.read("SELECT * FROM email_messages WHERE id = :id", {"id": message_id})
+    ours = ("id", "send_id", "message_id", "recipient_hash", "recipient_email")
+    return {name: value for name, value in row.items() if name not in ours}
+
+
+def _events(database: Database, message_id: str) -> list[Event]:
+    return message_queries.events(database, message_id)
+
+
+def test_together_is_the_same_as_one_by_one(database: Database) -> None:
+    together, alone = letters.store_one(database), letters.store_one(database)
+    letters.claim(database)
+    assert _send(database, transitions.Sent(together, _changes(), _EVENTS)) == {together}
+
+    def one_by_one(tx: Any) -> None:
+        transitions.add_event(tx, alone, _EVENTS[0])
+        changes = _changes(error_message=None)
+        assert transitions.transition(tx, alone, Status.SENT, _EVENTS[1], owner="worker", changes=changes)
+
+    database.write(one_by_one)
+    assert _row(database, together) == _row(database, alone)
+    assert _events(database, together) == _events(database, alone)
+    assert [event.type for event in _events(database, together)][-2:] == [EventType.ATTEMPTED, EventType.SENT]
+
+
+def test_more_than_one_statement_takes_are_all_written(database: Database) -> None:
+    send = letters.new_send()
+    ids = letters.store(database, *(letters.new_message(send) for _ in range(230)), send=send)
+    letters.claim(database, limit=300)
+    assert _send(database, *(transitions.Sent(one, _changes(), _EVENTS) for one in ids)) == set(ids)
+    assert {letters.status(database, one) for one in ids} == {Status.SENT}
+    (counted,) = database.read("SELECT COUNT(*) AS total FROM email_events WHERE type = 'sent'")
+    assert counted["total"] == len(ids)
+
+
+def test_nothing_happens_to_what_another_holds_or_feedback_has_reached(database: Database) -> None:
+    overtaken, lost, ours = (letters.store_one(database) for _ in range(3))
+    letters.claim(database)
+    bounced = letters.event(EventType.BOUNCED)
+    database.write(lambda tx: transitions.transition(tx, overtaken, Status.BOUNCED, bounced))
+    database.write(
+        lambda tx: tx.execute("UPDATE email_messages SET lease_owner = 'another' WHERE id = :id", {"id": lost})
+    )
+    before = {one: (_row(database, one), _events(database, one)) for one in (overtaken, lost)}
+
+    sent = [transitions.Sent(one, _changes(), _EVENTS) for one in (overtaken, lost, ours)]
+    assert _send(database, *sent) == {ours}
+    assert {one: (_row(database, one), _events(database, one)) for one in (overtaken, lost)} == before
+
+
+def test_none_are_written_without_a_statement(database: Database) -> None:
+    assert _send(database) == set()
+
+
+@pytest.mark.parametrize("reply", ["250 ok \x00 \ud800", "250 \u2713 ok"])
+def test_a_servers_words_are_kept_as_far_as_a_text_can_hold_them(database: Database, reply: str) -> None:
+    one = letters.store_one(database)
+    letters.claim(database)
+    changes = _changes(smtp_reply=reply, provider_id=None)
+    event = letters.event(EventType.SENT, smtp_reply=reply)
+    assert _send(database, transitions.Sent(one, changes, (event,))) == {one}
+    kept = _row(database, one)["smtp_reply"]
+    assert kept == _events(database, one)[-1].smtp_reply
+    assert kept.startswith("250 ")
+    assert "\x00" not in kept

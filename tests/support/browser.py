@@ -1,0 +1,110 @@
+"""A real browser for the pages, and what must never happen in it: a request to elsewhere, a violation, an error."""
+
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.resources import files
+from typing import Any, Literal
+
+from playwright.sync_api import Browser, ConsoleMessage, Page, Response, sync_playwright
+
+from tests.support.running import ADMIN_TOKEN
+
+FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]
+AXE = files("axe_playwright_python").joinpath("axe.min.js").read_text(encoding="utf-8")
+
+#: Runs before anything of a page does.
+LISTEN = """addEventListener("securitypolicyviolation", event =>
+  console.error(`violation: ${event.violatedDirective} ${event.blockedURI}`))"""
+
+#: What a browser says by itself where a page is an error page; of anything else it is told by the answer.
+_STATUS_LINE = "Failed to load resource: the server responded with a status of"
+
+#: Whether the focus is where it is wanted, whether it can be seen, and what has it.
+_FOCUS = """selector => {
+  const e = document.activeElement;
+  return [e.matches(selector), getComputedStyle(e).outlineStyle, e.outerHTML];
+}"""
+
+
+@contextmanager
+def chromium() -> Iterator[Browser]:
+    program = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+    assert program, "these tests need a Chromium on PATH (Debian: apt-get install chromium)"
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=program, args=FLAGS)
+        yield browser
+        browser.close()
+
+
+@contextmanager
+def window(
+    browser: Browser,
+    url: str,
+    *,
+    language: str = "en",
+    scheme: Literal["light", "dark"] = "light",
+    scripts: bool = True,
+    is_signed_in: bool = True,
+) -> Iterator[Page]:
+    """A new window; it fails at its end where anything went elsewhere, was forbidden, or complained."""
+    context = browser.new_context(
+        base_url=url, locale=language, color_scheme=scheme, java_script_enabled=scripts, reduced_motion="reduce"
+    )
+    if scripts:
+        context.add_init_script(LISTEN)
+    context.set_default_timeout(15_000)
+    page = context.new_page()
+    wrong: list[str] = []
+    page.on("request", lambda request: None if _is_ours(request.url, url) else wrong.append(f"request {request.url}"))
+    page.on("console", lambda message: wrong.append(message.text) if _is_complaint(message) else None)
+    page.on("response", lambda answer: wrong.append(f"{answer.status} {answer.url}") if _is_missing(answer) else None)
+    page.on("pageerror", lambda error: wrong.append(str(error)))
+    page.on("dialog", lambda dialog: (wrong.append(f"dialog {dialog.message}"), dialog.dismiss()))
+    if is_signed_in:
+        sign_in(page)
+    yield page
+    context.close()
+    assert wrong == []
+
+
+def sign_in(page: Page) -> None:
+    page.goto("/admin/sign-in")
+    page.fill("#token", ADMIN_TOKEN)
+    page.press("#token", "Enter")
+    page.wait_for_url("**/admin")
+
+
+def serious(page: Page) -> list[tuple[str, list[str]]]:
+    """What axe-core finds that keeps people out: rule and places."""
+    page.evaluate(AXE)
+    found: Any = page.evaluate("axe.run(document, {resultTypes: ['violations', 'passes'], iframes: false})")
+    assert found["passes"], "axe-core looked at nothing"
+    return [
+        (one["id"], [str(node["target"]) for node in one["nodes"]])
+        for one in found["violations"]
+        if one["impact"] in ("serious", "critical")
+    ]
+
+
+def tab_to(page: Page, selector: str) -> None:
+    """By the keyboard alone; whatever has the focus on the way can be seen to have it."""
+    for _ in range(120):
+        page.keyboard.press("Tab")
+        is_there, outline, markup = page.evaluate(_FOCUS, selector)
+        assert outline != "none", f"no focus can be seen on {markup}"
+        if is_there:
+            return
+    raise AssertionError(f"Tab never came to {selector}")
+
+
+def _is_complaint(message: ConsoleMessage) -> bool:
+    return message.type in ("error", "warning") and not message.text.startswith(_STATUS_LINE)
+
+
+def _is_missing(answer: Response) -> bool:
+    return answer.status >= 400 and answer.request.resource_type != "document"
+
+
+def _is_ours(address: str, url: str) -> bool:
+    return address.startswith((f"{url}/", "data:", "about:"))

@@ -1,0 +1,151 @@
+"""A thousand canaries in every place that can name a person, and a search for each in every byte of some files."""
+
+import base64
+import re
+import secrets
+import threading
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from service.bootstrap import Services
+from service.delivery.outcome import Outcome, OutcomeKind, Transport
+from service.feedback.event import Report, ReportKind
+from service.mail.mime import Wire
+from service.models import Caller, Scope
+from service.models.requests import AttachmentRequest, SendRequest, SuppressionRequest
+from tests.support.scripted import Clock, ScriptedTransport, outcome
+
+ADMIN = Caller("admin", "admin", frozenset({Scope.ADMIN}))
+MAIL = """\
+---
+subject: "Bonjour {{ name }}"
+description: A mail for the tests.
+category: support
+stream: STREAM
+version: 1
+from: "{{ sender }} <agent@rgz.bj>"
+variables:
+  name: {type: string, example: Zoé}
+  sender: {type: string, example: Ada}
+attachments:
+  allowed: true
+---
+<mjml lang="fr"><mj-body><mj-section><mj-column><mj-text>Bonjour {{ name }}</mj-text></mj-column></mj-section>
+</mj-body></mjml>
+"""
+
+
+@dataclass
+class Canaries:
+    """Words that occur nowhere else: 80 random bits each, no longer than a local part may be."""
+
+    words: list[str] = field(default_factory=list)
+
+    def new(self) -> str:
+        self.words.append(f"canary{secrets.token_hex(10)}")
+        return self.words[-1]
+
+
+class TellTale(ScriptedTransport):
+    """A server that repeats addresses and names of its own in what it says: it takes, puts off or refuses."""
+
+    def __init__(self, canaries: Canaries) -> None:
+        super().__init__()
+        self._canaries = canaries
+
+    def deliver(self, sender: str, recipient: str, wire: Wire, **more: Any) -> Outcome:
+        kinds = (OutcomeKind.SENT, OutcomeKind.DEFERRED, OutcomeKind.BOUNCED, OutcomeKind.FAILED)
+        is_marketing = b"List-Unsubscribe" in wire.encode("8bit")
+        kind = OutcomeKind.SENT if is_marketing else kinds[len(self.sent) % len(kinds)]
+        words = {"reply": f"<{recipient}> {self._canaries.new()}", "provider_id": self._canaries.new()}
+        self.outcomes = [outcome(kind, code=250 if kind is OutcomeKind.SENT else 550, wire_sha256="0" * 64, **words)]
+        return super().deliver(sender, recipient, wire, **more)
+
+
+def write_templates(root: Path) -> Path:
+    for key, stream in (("plain", "transactional"), ("news", "marketing")):
+        folder = root / key
+        folder.mkdir(parents=True)
+        (folder / "template.mjml").write_text(MAIL.replace("STREAM", stream), encoding="utf-8")
+    return root
+
+
+def transport_of(canaries: Canaries) -> Transport:
+    return TellTale(canaries)
+
+
+def plant(services: Services, clock: Clock, canaries: Canaries, *, mails: int) -> list[str]:
+    """Mails in all states, suppressions, reports; the ids of the messages."""
+    ids = []
+    for n in range(mails):
+        address = f"{canaries.new()}@example.com"
+        text = f"{canaries.new()} {canaries.new()}"
+        request = SendRequest(
+            to=[address, f"{canaries.new()}@example.com"],
+            template_key="news" if n % 4 == 3 else "plain",
+            variables={"name": text, "sender": canaries.new()},
+            metadata={"customer": canaries.new(), canaries.new(): 1},
+            reply_to=f"{canaries.new()}@example.com",
+            attachments=[
+                AttachmentRequest(
+                    filename=f"{canaries.new()}.csv",
+                    content_type="text/csv",
+                    data_base64=base64.b64encode(f"name\n{canaries.new()}\n".encode() * 400).decode(),
+                )
+            ],
+        )
+        accepted = services.acceptor.send(request, ADMIN, idempotency_key=canaries.new())
+        ids += [message.id for message in accepted.messages]
+    services.deliverer.drain(threading.Event())
+    _tell(services, clock, canaries, ids)
+    for n in range(20):
+        body = SuppressionRequest(address=f"{canaries.new()}@example.com", reason=f"said {canaries.new()}")
+        item, _ = services.suppressor.add(body, ADMIN, source="api")
+        if n % 2:
+            services.suppressor.lift(item.id, ADMIN, reason=canaries.new())
+    return ids
+
+
+def _tell(services: Services, clock: Clock, canaries: Canaries, ids: list[str]) -> None:
+    """Feedback about some of them."""
+    for n, message_id in enumerate(ids[::7]):
+        words = f"smtp; 550 5.1.1 <{canaries.new()}@example.com> is unknown"
+        report = Report(
+            ReportKind.BOUNCED, clock(), "ses", our_id=message_id, bounce_type="permanent", bounce_subtype="NoEmail",
+            diagnostic=words, provider_id=canaries.new(), suppresses=True,
+        )  # fmt: skip
+        services.recorder.record(f"told-{n}", "sns", [report])
+
+
+def let_pass(services: Services, clock: Clock, canaries: Canaries) -> None:
+    """Ninety-one days, in which what was to be tried again expires, and a report comes about a mail nobody knows."""
+    clock.now += timedelta(days=89)
+    services.deliverer.drain(threading.Event())
+    early = Report(
+        ReportKind.BOUNCED, clock(), "ses", recipient=f"{canaries.new()}@example.com", provider_id=canaries.new(),
+        diagnostic=canaries.new(),
+    )  # fmt: skip
+    services.recorder.record("early", "sns", [early])
+    clock.now += timedelta(days=2)
+    assert services.indexer.catch_up() > 0
+
+
+def found_in(files: Iterable[Path], words: Iterable[str]) -> set[str]:
+    """Which of the words are in any byte of the files."""
+    wanted = set(words)
+    pattern = re.compile(rb"canary[0-9a-f]{20}")
+    return {match.decode() for data in contents(files) for match in pattern.findall(data)} & wanted
+
+
+def contents(files: Iterable[Path]) -> Iterator[bytes]:
+    for file in files:
+        if file.is_file():
+            yield file.read_bytes()
+
+
+def slices(blobs: Iterable[bytes]) -> list[bytes]:
+    """Pieces of packed bodies, as they would lie in a page: unique, since zstd leaves nothing that repeats."""
+    return [blob[start : start + 16] for blob in blobs for start in range(16, len(blob) - 16, 64)]

@@ -1,0 +1,145 @@
+"""The whole service inside a test: real HTTP, real SMTP, a real database, and an end."""
+
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from service.bootstrap import Services, build
+from service.cli.serve import beside
+from service.config.settings import Settings
+from service.web import server
+from service.web.app import create_app
+from service.worker import Worker
+
+ADMIN_TOKEN = "admin-token-of-the-tests"
+ROOT = Path(__file__).parents[2]
+
+
+class Running:
+    """A service that listens; `client` asks as a program on this machine, `admin` with the admin token."""
+
+    def __init__(self, services: Services, port: int) -> None:
+        self.services = services
+        self.url = f"http://127.0.0.1:{port}"
+        self.client = httpx.Client(base_url=self.url, timeout=30)
+        self.admin = httpx.Client(base_url=self.url, headers={"Authorization": f"Bearer {ADMIN_TOKEN}"}, timeout=30)
+
+    def send(self, key: str, to: str, variables: Mapping[str, Any], **more: Any) -> httpx.Response:
+        body = {"to": to, "template_key": key, "variables": dict(variables), **more}
+        return self.client.post("/api/v1/email/send", json=body)
+
+    def key(self, name: str, *scopes: str) -> httpx.Client:
+        """A client with a key of its own."""
+        from service.models import Scope
+
+        _, text = self.services.access.create(name, [Scope(scope) for scope in scopes], self.services.clock())
+        return httpx.Client(base_url=self.url, headers={"Authorization": f"Bearer {text}"}, timeout=30)
+
+    def mails(self, to: str, *, wait_s: float = 20) -> list[dict[str, Any]]:
+        """What the development mailbox holds for `to`, waited for."""
+        answer = self.client.get("/dev/mailbox/messages", params={"to": to, "wait_s": wait_s})
+        items: list[dict[str, Any]] = answer.raise_for_status().json()["items"]
+        return items
+
+    def raw(self, mail_id: str) -> bytes:
+        return self.client.get(f"/dev/mailbox/messages/{mail_id}/raw").raise_for_status().content
+
+    def message(self, message_id: str) -> dict[str, Any]:
+        answer: dict[str, Any] = self.admin.get(f"/api/v1/email/messages/{message_id}").raise_for_status().json()
+        return answer
+
+    def until(self, message_id: str, status: str) -> dict[str, Any]:
+        """The message once it is in this state."""
+        return eventually(lambda: self.message(message_id), lambda found: found["status"] == status)
+
+    def close(self) -> None:
+        self.client.close()
+        self.admin.close()
+
+
+def eventually(look: Callable[[], Any], good: Callable[[Any], bool], *, within_s: float = 20) -> Any:
+    """Look until it is good; fails with what was seen last."""
+    end = time.monotonic() + within_s
+    seen = look()
+    while not good(seen):
+        assert time.monotonic() < end, f"not within {within_s} s; last seen: {seen}"
+        time.sleep(0.02)
+        seen = look()
+    return seen
+
+
+@cache
+def _compiled() -> tempfile.TemporaryDirectory[str]:
+    """What this test process has compiled: the templates are the same in all tests that do not change them."""
+    return tempfile.TemporaryDirectory(prefix="rgz-compiled-")
+
+
+def data_directory(directory: Path) -> Path:
+    """A fresh EMAIL_DATA_DIR, but for the cache of compiled templates."""
+    state = directory / "state"
+    if not state.exists():
+        state.mkdir(mode=0o700)
+        (state / "compiled").symlink_to(_compiled().name)
+    return state
+
+
+def settings_for(directory: Path, **changes: Any) -> Settings:
+    """Settings with all state below this directory; everybody on this machine may send and read."""
+    return Settings().with_changes(
+        **{
+            "email_data_dir": data_directory(directory),
+            "email_templates_dir": ROOT / "email_templates",
+            "email_admin_token": ADMIN_TOKEN,
+            "email_anonymous_scopes": "send,read",
+            **changes,
+        }
+    )
+
+
+@contextmanager
+def running(settings: Settings, *, works: bool = True) -> Iterator[Running]:
+    """The service of these settings on a free port, with a worker unless `works` is False."""
+    services = build(settings)
+    listener = server.bind("127.0.0.1", 0)
+    ready = threading.Event()
+    app = create_app(services, lifespan=beside(services, Worker(services) if works else None))
+    serving = server.server_of(app, on_ready=ready.set, on_end=app.state.streams.close)
+    thread = threading.Thread(target=serving.run, kwargs={"sockets": [listener]}, name="http")
+    thread.start()
+    assert ready.wait(20), "the service did not start"
+    service = Running(services, listener.getsockname()[1])
+    try:
+        yield service
+    finally:
+        service.close()
+        serving.should_exit = True
+        thread.join(20)
+        listener.close()
+        assert not thread.is_alive(), "the service did not end"
+
+
+@contextmanager
+def held(service: Running) -> Iterator[None]:
+    """The database's writer stands still meanwhile."""
+    begun, go = threading.Event(), threading.Event()
+
+    def work(_: object) -> None:
+        begun.set()
+        assert go.wait(30)
+
+    with ThreadPoolExecutor(1) as pool:
+        answer = pool.submit(service.services.database.write, work)
+        assert begun.wait(30)
+        try:
+            yield
+        finally:
+            go.set()
+        answer.result(30)

@@ -1,0 +1,145 @@
+"""A template reaches nothing, changes nothing, and ends; its errors lead back to the author's file."""
+
+import threading
+
+import pytest
+
+from service.errors import RenderError
+from service.templates.runtime.sandbox import Budget
+from tests.support.template_kit import VALUES, column, compiled, document, errors, front_matter, template, text
+
+SMALL = Budget(max_output_bytes=50_000, max_steps=1_000)
+
+
+def refused(source: str, **values: object) -> RenderError:
+    with pytest.raises(RenderError) as caught:
+        template(front_matter() + source, budget=SMALL).render({**VALUES, **values})
+    return caught.value
+
+
+@pytest.mark.parametrize(
+    "expression",
+    [
+        "{{ name.__class__ }}", "{{ name['__class__'] }}", "{{ rows.append }}", "{{ yes.__class__.__mro__ }}",
+        "{{ number|attr('real') }}", "{{ rows|map(attribute='__class__')|list }}", "{{ loop }}",
+        "{{ self }}", "{{ range }}",
+        "{% for row in rows %}{{ row.__class__ }}{% endfor %}", "{% for row in rows %}{{ loop._iterator }}{% endfor %}",
+        "{{ cycler }}", "{{ (number|string).__init__ }}", "{{ namespace.__init__ }}",
+        "{% set x = namespace() %}{{ x.__class__ }}",
+    ],
+)  # fmt: skip
+def test_nothing_but_data_is_reached(expression: str) -> None:
+    compilation = compiled(text(expression))
+    assert compilation.template is None
+
+
+def test_dotted_access_is_the_key_and_not_the_method() -> None:
+    variables = "  box: {type: object, example: {items: [1, 2], keys: k}}\n"
+    found = template(front_matter(variables) + text("{{ box.items|join('-') }} {{ box.keys }}")).render(
+        {"box": {"items": [1, 2], "keys": "k"}}
+    )
+    assert found.text == "1-2 k\n"
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "{% for a in range(900) %}{% for b in range(900) %}{% endfor %}{% endfor %}",
+        "{% for a in range(10**9) %}{% endfor %}",
+        "{{ 'x' * 10**9 }}",
+        "{% for row in rows %}{{ (name * 1000) * 1000 }}{% endfor %}",
+        "{% set x = namespace(t='aaaaaaaaaa') %}{% for a in range(90) %}{% set x.t = x.t ~ x.t %}{% endfor %}{{ x.t }}",
+        "{% set x = namespace(t='aaaaaaaaaa') %}{% for a in range(90) %}{% set x.t = x.t + x.t %}{% endfor %}{{ x.t }}",
+        "{% macro f(n) %}{{ f(n) }}{{ f(n) }}{% endmacro %}{{ f(1) }}",
+        "{{ (name * 900)|replace('a', 'b' * 9000) }}",
+        "{{ name|center(100000000) }}",
+        "{{ rows|batch(100000000)|list|length }}",
+        "{{ 9**9**9**9**9 }}",
+        "{{ (2**64) * (2**64) * (2**64) * (2**64) * (2**64) * (2**64) * 2**64 * 2**64 * 2**64 * 2**64 * (2**64)**40 }}",
+        "{{ '%1000000000d' % 1 }}",
+        "{% for a in range(900) %}{{ name * 100 }}{% endfor %}",
+    ],
+)
+def test_rendering_ends_within_its_budget(source: str) -> None:
+    error = refused(text("{% if not yes %}" + source + "{% endif %}"), yes=False, name="abcdefghij")
+    assert error.finding.code in ("too-much", "unprintable-value")
+    assert error.finding.line == front_matter().count("\n") + 6
+
+
+def test_rendering_leaves_the_variables_as_they_were() -> None:
+    variables = {**VALUES, "rows": [{"label": "b", "url": "u"}, {"label": "a", "url": "u"}]}
+    template(text("{{ rows|sort(attribute='label')|map(attribute='label')|join }}{% set rows = [] %}")).render(
+        variables
+    )
+    assert variables["rows"] == [{"label": "b", "url": "u"}, {"label": "a", "url": "u"}]
+
+
+def test_error_names_the_tag_and_the_variable() -> None:
+    source = front_matter() + column("<mj-text>a</mj-text>\n<mj-text>\n  {{ name }}\n  {{ number / 0 }}\n</mj-text>")
+    found = errors(source)
+    line = front_matter().count("\n") + 9
+    assert [(one.file, one.line, one.column, one.hint) for one in found] == [
+        ("t/template.mjml", line, 3, "in {{ number / 0 }}")
+    ]
+
+
+def test_error_of_a_loop_blames_the_variable_that_is_looped_over() -> None:
+    source = text('{% for row in rows %}<a href="{{ row.url }}">{{ row.label }}</a>{% endfor %}')
+    error = refused(source, rows=[{"label": "x", "url": "javascript:x"}])
+    assert error.variable == "rows"
+
+
+def test_error_in_a_macro_leads_into_the_imported_file() -> None:
+    files = {"_shared/m.html": '\n{% macro a(u) %}<a href="{{ u }}">x</a>{% endmacro %}'}
+    compiled_ = template(text('{% import "../_shared/m.html" as m %}{{ m.a(link) }}'), files)
+    with pytest.raises(RenderError) as caught:
+        compiled_.render({**VALUES, "link": "javascript:x"})
+    assert (caught.value.finding.file, caught.value.finding.line, caught.value.finding.column) == (
+        "_shared/m.html",
+        2,
+        26,
+    )
+
+
+def test_missing_variable_is_an_error_that_names_it() -> None:
+    compiled_ = template(text("Bonjour {{ name }}"))
+    with pytest.raises(RenderError) as caught:
+        compiled_.render({key: value for key, value in VALUES.items() if key != "name"})
+    assert (caught.value.variable, caught.value.finding.message) == ("name", "name is missing")
+
+
+def test_optional_variable_is_false_in_a_condition_and_an_error_where_it_is_printed() -> None:
+    variables = "  when: {type: string, required: false, example: '2026-02-21'}\n"
+    source = front_matter(variables) + text(
+        "{% if when %}le {{ when|date }}{% else %}bientôt{% endif %} {{ when|default('-') }}"
+    )
+    compiled_ = template(source)
+    assert compiled_.render({"when": "2026-02-21"}).text == "le 21 février 2026 2026-02-21\n"
+    assert compiled_.render({}).text == "bientôt -\n"
+    with pytest.raises(RenderError) as caught:
+        template(front_matter(variables) + text("{{ when }}")).render({})
+    assert caught.value.variable == "when"
+
+
+def test_renders_from_many_threads_do_not_mix() -> None:
+    compiled_ = template(
+        document(
+            "<mj-section><mj-column><mj-table>{% for row in rows %}<tr><td>{{ row.label }}{{ name "
+            "}}</td></tr>{% endfor %}"
+            "</mj-table></mj-column></mj-section>"
+        )
+    )
+    wrong: list[str] = []
+
+    def work(name: str) -> None:
+        values = {**VALUES, "name": name, "rows": [{"label": name, "url": "u"}] * 50}
+        expected = compiled_.render(values).html
+        is_whole = expected.count(f"<td>{name}{name}</td>") == 50
+        wrong.extend(name for _ in range(40) if not is_whole or compiled_.render(values).html != expected)
+
+    threads = [threading.Thread(target=work, args=(f"n{index}",)) for index in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert wrong == []

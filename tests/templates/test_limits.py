@@ -1,0 +1,29 @@
+"""Nothing that an author writes makes the compiler run for minutes: what never ends is found in one look."""
+
+import pytest
+
+from tests.support.template_kit import compiled, text
+
+
+@pytest.mark.parametrize(
+    ("content", "code"),
+    [
+        ("<a " * 20_000, "malformed-tag"),
+        ("<a '" * 20_000, "malformed-tag"),
+        ("<!--" * 20_000, "malformed-tag"),
+        ("<!-- x " * 20_000, "malformed-tag"),
+        ("{" * 20_000, "jinja-syntax"),
+        ("{% raw %}" * 5_000, "jinja-syntax"),
+        ("{{ " + "(" * 3_000 + "1" + ")" * 3_000 + " }}", "jinja-syntax"),
+        ("{% if yes %}" * 300 + "x" + "{% endif %}" * 300, "jinja-syntax"),
+        ("<b>" * 3_000 + "</b>" * 3_000, "html-restructured"),
+    ],
+)
+def test_what_never_ends_is_found(content: str, code: str) -> None:
+    findings = compiled(text(content)).findings
+    assert [one.code for one in findings if one.severity == "error"] == [code]
+
+
+@pytest.mark.parametrize("content", ["<" * 20_000, " " * 200_000 + "x", "\n" * 100_000, "x" * 200_000, "&" * 20_000])
+def test_much_text_is_text(content: str) -> None:
+    assert compiled(text(content)).template is not None

@@ -1,0 +1,42 @@
+"""Mail for later: it waits for its time, and can be cancelled as long as it has not left."""
+
+from datetime import UTC, datetime, timedelta
+
+from tests.support.running import Running
+
+WELCOME = {"reseller_name": "Tech", "validation_link": "https://rgz.bj", "estimated_duration": "7 jours"}
+
+
+def in_seconds(seconds: float) -> str:
+    return (datetime.now(UTC) + timedelta(seconds=seconds)).isoformat()
+
+
+def test_a_scheduled_mail_leaves_at_its_time_and_not_before(service: Running) -> None:
+    accepted = service.send("onboarding_welcome", "soon@example.com", WELCOME, send_at=in_seconds(1.5))
+    message_id = accepted.json()["messages"][0]["id"]
+    assert service.message(message_id)["waiting_for"] == "time"
+    sent = service.until(message_id, "sent")
+    due_at = datetime.fromisoformat(sent["events"][0]["at"]) + timedelta(seconds=1.4)
+    assert datetime.fromisoformat(sent["sent_at"]) >= due_at
+
+
+def test_a_mail_that_waits_can_be_cancelled_once_and_for_all(service: Running) -> None:
+    accepted = service.send("onboarding_welcome", "never@example.com", WELCOME, send_at=in_seconds(3600))
+    message_id = accepted.json()["messages"][0]["id"]
+    url = f"/api/v1/email/messages/{message_id}/cancel"
+    assert service.admin.post(url).json()["status"] == "cancelled"
+    assert service.admin.post(url).status_code == 200
+    message = service.message(message_id)
+    assert [event["type"] for event in message["events"]] == ["accepted", "cancelled"]
+    assert "admin" in message["events"][1]["detail"]
+    assert service.mails("never@example.com", wait_s=0) == []
+
+
+def test_a_mail_that_has_left_can_not_be_cancelled(service: Running) -> None:
+    accepted = service.send("onboarding_welcome", "gone@example.com", WELCOME)
+    message_id = accepted.json()["messages"][0]["id"]
+    service.until(message_id, "sent")
+    answer = service.admin.post(f"/api/v1/email/messages/{message_id}/cancel")
+    assert answer.status_code == 409
+    assert "sent" in answer.json()["detail"]
+    assert service.admin.post("/api/v1/email/messages/nothing/cancel").status_code == 404

@@ -1,0 +1,206 @@
+"""POST /send/batch: many letters of one template, all of them or none, on both databases."""
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from service.mail import addresses
+from service.store import suppressions
+from tests.support.running import Running, eventually, held, running, settings_for
+
+ROUTE = "/api/v1/email/send/batch"
+WELCOME = {"reseller_name": "Tech", "validation_link": "https://rgz.bj", "estimated_duration": "7 jours"}
+TABLES = ("sends", "email_messages", "email_bodies", "email_events")
+
+
+@pytest.fixture(params=[None, "postgresql_url"], ids=["sqlite", "postgresql"])
+def api(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Running]:
+    """Accepts, and delivers nothing."""
+    url = request.getfixturevalue(request.param) if request.param else None
+    with running(settings_for(tmp_path, database_url=url), works=False) as service:
+        yield service
+
+
+@pytest.fixture
+def local(tmp_path: Path) -> Iterator[Running]:
+    with running(settings_for(tmp_path), works=False) as service:
+        yield service
+
+
+def letter(to: str, **variables: Any) -> dict[str, Any]:
+    return {"to": to, "variables": {**WELCOME, **variables}}
+
+
+def letters(count: int, domain: str = "example.com") -> list[dict[str, Any]]:
+    return [letter(f"{n}@{domain}", reseller_name=f"Reseller {n}") for n in range(count)]
+
+
+def post(service: Running, messages: object, *, key: str | None = None, **more: object) -> httpx.Response:
+    headers = {"Idempotency-Key": key} if key else {}
+    body = {"template_key": "onboarding_welcome", "messages": messages, **more}
+    return service.client.post(ROUTE, json=body, headers=headers, timeout=120)
+
+
+def rows(service: Running) -> dict[str, int]:
+    return {name: service.services.database.read(f"SELECT COUNT(*) AS n FROM {name}")[0]["n"] for name in TABLES}
+
+
+def pointers(answer: httpx.Response) -> set[str]:
+    return {problem["pointer"] for problem in answer.json()["errors"]}
+
+
+def test_a_thousand_letters_are_one_send_with_a_text_of_its_own_for_each(api: Running) -> None:
+    answer = post(api, letters(1_000))
+    assert answer.status_code == 201, answer.text
+    told = answer.json()
+    assert [item["to"] for item in told["messages"]] == [f"{n}@example.com" for n in range(1_000)]
+    assert told["status"] == "queued"
+    assert answer.headers["location"].endswith(told["messages"][0]["id"])
+    assert rows(api) == {"sends": 1, "email_messages": 1_000, "email_bodies": 1_000, "email_events": 1_000}
+    for n in (0, 17, 999):
+        text = api.admin.get(f"/api/v1/email/messages/{told['messages'][n]['id']}/text").text
+        assert f"Reseller {n}" in text
+        assert f"Reseller {n + 1}" not in text
+
+
+def test_every_mistake_of_every_letter_is_told_at_once_and_nothing_is_stored(api: Running) -> None:
+    batch = letters(20)
+    batch[3]["to"] = "nobody"
+    del batch[17]["variables"]["validation_link"]
+    batch[18]["variables"]["validation_link"] = "javascript:alert(1)"
+    batch[18]["variables"]["unheard_of"] = 1
+    batch[19]["attachments"] = [{"filename": "a.pdf", "content_type": "application/pdf", "data_base64": "?"}]
+    answer = post(api, batch, reply_to="nobody either")
+    assert answer.status_code == 422
+    assert pointers(answer) == {
+        "/reply_to",
+        "/messages/3/to",
+        "/messages/17/variables/validation_link",
+        "/messages/18/variables/unheard_of",
+        "/messages/19/attachments",
+    }
+    assert set(rows(api).values()) == {0}
+
+
+def test_a_value_that_only_rendering_refuses_is_told_with_its_letter(local: Running) -> None:
+    batch = letters(3)
+    batch[1]["variables"]["validation_link"] = "javascript:alert(1)"
+    answer = post(local, batch)
+    assert answer.status_code == 422
+    assert pointers(answer) == {"/messages/1/variables/validation_link"}
+    assert set(rows(local).values()) == {0}
+
+
+@pytest.mark.parametrize(
+    ("messages", "pointer"),
+    [
+        ([], "/messages"),
+        (letters(1_001), "/messages"),
+        ([{"variables": WELCOME}], "/messages/0/to"),
+        ([letter("a@example.com") | {"template_key": "x"}], "/messages/0/template_key"),
+        ("all of them", "/messages"),
+        ([{"to": [f"{n}-{m}@example.com" for n in range(100)], "variables": WELCOME} for m in range(11)], "/messages"),
+    ],
+    ids=["none", "too many", "without to", "unknown field", "no list", "too many copies"],
+)
+def test_what_is_no_batch_is_refused(local: Running, messages: object, pointer: str) -> None:
+    answer = post(local, messages)
+    assert answer.status_code == 422
+    assert pointers(answer) == {pointer}
+
+
+def test_a_letter_may_go_to_several_and_an_address_may_get_several_letters(local: Running) -> None:
+    answer = post(local, [letter("a@example.com, b@example.com"), letter("a@example.com")])
+    assert [item["to"] for item in answer.json()["messages"]] == ["a@example.com", "b@example.com", "a@example.com"]
+    assert rows(local)["sends"] == 1
+
+
+def test_who_is_suppressed_or_over_a_limit_does_not_stop_the_others(api: Running) -> None:
+    with settings_changed(api, email_rate_limit_transactional="1/day"):
+        suppress(api, "2@example.com")
+        answer = post(api, [*letters(3), letter("0@example.com")])
+    assert answer.status_code == 201, answer.text
+    assert [item["status"] for item in answer.json()["messages"]] == ["queued", "queued", "suppressed", "rate_limited"]
+    assert answer.json()["status"] == "mixed"
+
+
+def test_the_same_batch_under_the_same_key_is_answered_once(api: Running) -> None:
+    first = post(api, letters(30), key="once")
+    second = post(api, letters(30), key="once")
+    assert (first.status_code, second.status_code) == (201, 201)
+    assert second.json() == first.json()
+    assert second.headers["idempotency-replayed"] == "true"
+    assert rows(api)["email_messages"] == 30
+    other = post(api, letters(29), key="once")
+    assert other.json()["errors"][0]["code"] == "idempotency_key_reused"
+    single = {"to": "0@example.com", "template_key": "onboarding_welcome", "variables": WELCOME}
+    assert api.client.post("/api/v1/email/send", json=single, headers={"Idempotency-Key": "once"}).status_code == 422
+
+
+def test_several_batches_at_once_are_all_taken_and_others_go_on_meanwhile(api: Running) -> None:
+    with ThreadPoolExecutor(6) as pool:
+        batches = [pool.submit(post, api, letters(400, f"batch{n}.example")) for n in range(4)]
+        single = pool.submit(api.send, "onboarding_welcome", "single@example.com", WELCOME)
+        assert single.result(60).status_code == 201
+        assert {batch.result(120).status_code for batch in batches} == {201}
+    assert rows(api)["email_messages"] == 1_601
+
+
+def test_a_batch_is_counted_by_its_mails_where_too_much_waits(local: Running) -> None:
+    assert post(local, letters(1)).status_code == 201  # the revision is kept from here on
+    local.services.intake._max_waiting = 60
+    with ThreadPoolExecutor(4) as pool:
+        with held(local):
+            ahead = pool.submit(post, local, letters(1))
+            eventually(local.services.database._waiting.qsize, lambda waiting: waiting == 1)  # type: ignore[attr-defined]
+            first = pool.submit(post, local, letters(50, "first.example"))
+            eventually(lambda: local.services.intake._waits, lambda waits: waits == 50)
+            second = pool.submit(post, local, letters(50, "second.example"))
+            eventually(lambda: local.services.intake._waits, lambda waits: waits == 100)
+            refused = post(local, letters(50, "third.example"))
+            assert refused.status_code == 503
+            assert int(refused.headers["retry-after"]) > 0
+        assert {answer.result(60).status_code for answer in (ahead, first, second)} == {201}
+    assert rows(local)["email_messages"] == 1 + 1 + 100
+
+
+def test_a_batch_may_be_larger_than_a_mail_and_no_larger_than_its_setting(tmp_path: Path) -> None:
+    settings = settings_for(tmp_path, email_max_attachment_size_mb=0, email_max_batch_size_mb=6)
+    with running(settings, works=False) as service:
+        wide = {**WELCOME, "reseller_name": "n" * 50_000}
+        batch = [{"to": f"{n}@example.com", "variables": wide} for n in range(100)]  # 5 MB, and a mail may have 4 MiB
+        assert post(service, batch).status_code == 201
+        answer = post(service, batch * 2)
+        assert answer.status_code == 413
+        assert answer.json()["type"].endswith("too_large")
+
+
+def test_the_letters_of_a_batch_arrive(tmp_path: Path) -> None:
+    with running(settings_for(tmp_path)) as service:
+        answer = post(service, letters(25))
+        for item in answer.json()["messages"]:
+            service.until(item["id"], "sent")
+        assert len(service.mails("24@example.com")) == 1
+
+
+@contextmanager
+def settings_changed(service: Running, **changes: Any) -> Iterator[None]:
+    intake = service.services.intake
+    before = intake._settings
+    intake._settings = before.with_changes(**changes)
+    try:
+        yield
+    finally:
+        intake._settings = before
+
+
+def suppress(service: Running, address: str) -> None:
+    key = service.services.acceptor.drafter.pseudonym_key
+    hashed = addresses.pseudonym(addresses.parse(address).normalised, key=key)
+    one = suppressions.Suppression("s", address, hashed, "all", "manual", "test", service.services.clock())
+    assert service.services.database.write(lambda tx: suppressions.add(tx, one))

@@ -1,0 +1,139 @@
+"""The development mailbox for people, and the failures that it simulates."""
+
+import smtplib
+from collections.abc import Iterator
+from email.message import EmailMessage
+
+import httpx
+import pytest
+
+from service.mail import inspection
+from tests.support.pages import form_token, signed_in
+from tests.support.running import Running
+from tests.web.api.test_messages import WELCOME
+
+PIXEL = b"GIF89a\x01\x00\x01\x00\x80\x00\x00\x00\x00\x00\xff\xff\xff;"
+FOREIGN_HTML = """<html><head><style>div { display: flex; position: absolute }</style></head><body>
+<script>alert(1)</script><form action="/x"><input></form><img src="cid:logo@x">
+<img src="https://e.example/p.gif" alt="">
+<a href="https://example.com/a?b=1&amp;c=2">a</a><a href="/relative">b</a></body></html>"""
+
+
+def foreign_mail() -> EmailMessage:
+    """What somebody's own program may send to the mailbox."""
+    mail = EmailMessage()
+    mail["Subject"] = "<b>Étranger</b>"
+    mail["From"], mail["To"] = "me@example.com", "you@example.com"
+    mail.set_content("See https://example.com/plain.")
+    mail.add_alternative(FOREIGN_HTML, subtype="html")
+    mail.get_payload()[1].add_related(PIXEL, "image", "gif", cid="<logo@x>")  # type: ignore[union-attr,index]
+    mail.add_attachment(b"<script>alert(1)</script>", "text", "html", filename="page.html")
+    return mail
+
+
+@pytest.fixture(scope="module")
+def client(service: Running) -> Iterator[httpx.Client]:
+    with signed_in(service) as browser:
+        yield browser
+
+
+def keep(service: Running, mail: EmailMessage) -> str:
+    return service.services.inbox().keep("me@example.com", ["you@example.com"], mail.as_bytes())
+
+
+def test_a_foreign_mail_is_taken_apart_and_stays_in_its_frame(service: Running, client: httpx.Client) -> None:
+    here = f"/admin/mailbox/{keep(service, foreign_mail())}"
+    page = client.get(here)
+    assert "&lt;b&gt;Étranger&lt;/b&gt;" in page.text
+    assert "alert(1)" not in page.text
+    frame = client.get(f"{here}/frame")
+    assert "alert(1)" not in frame.text
+    assert "data:image/gif;base64," in frame.text
+    assert "e.example" not in frame.text
+    assert frame.headers["content-security-policy"].startswith("sandbox")
+    links = client.get(here, params={"view": "links"}).text
+    for link in ("https://example.com/a?b=1&amp;c=2", "https://example.com/plain.", "/relative"):
+        assert f">{link}</li>" in links
+    assert "Outlook for Windows" in client.get(here, params={"view": "check"}).text
+    assert "<dd" in client.get(here, params={"view": "headers"}).text
+    assert "&lt;script&gt;" in client.get(here, params={"view": "raw"}).text
+
+
+def test_a_file_of_a_mail_is_never_shown_as_a_page(service: Running, client: httpx.Client) -> None:
+    here = f"/admin/mailbox/{keep(service, foreign_mail())}"
+    file = client.get(f"{here}/attachments/1")
+    assert file.content == b"<script>alert(1)</script>"
+    assert file.headers["content-type"] == "application/octet-stream"
+    assert file.headers["content-disposition"].startswith("attachment")
+    assert client.get(f"{here}/attachments/9").status_code == 404
+
+
+def test_the_html_check_names_what_readers_do_not_see() -> None:
+    found = {remark.code: remark.count for remark in inspection.inspect(foreign_mail().as_bytes()).remarks}
+    assert found == {
+        "script": 1, "form": 2, "alt": 1, "remote_image": 1, "css_layout": 1, "css_position": 1, "relative_link": 1,
+        "lang": 1, "title": 1,
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [b"", b"\xff\xfe\x00", b"Content-Type: text/html; charset=none\r\n\r\n<a href=x", b"Content-Type: m/m"],
+)
+def test_inspecting_takes_anything_that_came(raw: bytes) -> None:
+    assert inspection.inspect(raw).sizes_bytes["all"] == len(raw)
+    assert inspection.file(raw, 7) is None
+
+
+def test_our_own_mails_have_nothing_that_readers_do_not_see(service: Running) -> None:
+    service.send("onboarding_welcome", "clean@example.com", WELCOME)
+    mail_id = service.mails("clean@example.com")[0]["id"]
+    assert inspection.inspect(service.raw(mail_id)).remarks == []
+
+
+def test_the_list_comes_alive_when_a_mail_arrives(service: Running, client: httpx.Client) -> None:
+    with client.stream("GET", "/admin/mailbox/live", params={"to": "alive@example.com"}) as stream:
+        lines = stream.iter_lines()
+        service.send("onboarding_welcome", "alive@example.com", WELCOME)
+        assert "alive@example.com" in next(line for line in lines if line.startswith("data:"))
+
+
+@pytest.mark.parametrize(
+    ("name", "status", "bounce"),
+    [("bounce", "bounced", "NoEmail"), ("full+x", "bounced", "MailboxFull"), ("refuse", "failed", None)],
+)
+def test_an_address_is_refused_on_purpose(service: Running, name: str, status: str, bounce: str | None) -> None:
+    answer = service.send("onboarding_welcome", f"{name}@example.com", WELCOME)
+    message = service.until(answer.json()["messages"][0]["id"], status)
+    assert message["bounce_subtype"] == bounce
+
+
+def test_an_address_is_put_off_once_on_purpose(service: Running) -> None:
+    answer = service.send("onboarding_welcome", "delay+a@example.com", WELCOME)
+    message_id = answer.json()["messages"][0]["id"]
+    events = service.until(message_id, "queued")["events"]
+    assert [event["type"] for event in events][:1] == ["accepted"]
+    port = service.services.transport._server.port  # type: ignore[attr-defined]
+    with smtplib.SMTP("127.0.0.1", port) as line:
+        line.ehlo()
+        line.mail("a@example.com")
+        assert [line.rcpt("delay+b@example.com")[0] for _ in range(3)] == [450, 250, 450]
+
+
+def test_the_mailbox_is_emptied(service: Running, client: httpx.Client) -> None:
+    token = form_token(client.get("/admin/mailbox"))
+    keep(service, foreign_mail())
+    client.post("/admin/mailbox/clear", data={"form_token": token})
+    assert "No mail yet." in client.get("/admin/mailbox").text
+
+
+def test_a_large_mail_is_shown_by_its_beginning(service: Running, client: httpx.Client) -> None:
+    mail = EmailMessage()
+    mail["Subject"] = "large"
+    mail.set_content("word " * 60_000)
+    here = f"/admin/mailbox/{keep(service, mail)}"
+    for view in ("text", "raw"):
+        page = client.get(here, params={"view": view})
+        assert "only the beginning" in page.text
+        assert len(page.content) < 120_000
+    assert len(client.get(f"{here}/raw").content) > 300_000

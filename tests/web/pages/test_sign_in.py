@@ -1,0 +1,143 @@
+"""Signing in with a browser: who gets in, for how long, and who can't make whom do what."""
+
+from datetime import UTC, datetime, timedelta
+
+import httpx
+import pytest
+
+from service.auth.sessions import MAX_ATTEMPTS, SESSION_LASTS, SignIn, signing_key
+from service.errors import NotAuthenticated, TooManyAttempts
+from service.models import Caller, Scope
+from service.web.pages.request_context import local_path
+from tests.support.pages import browser, form_token, sign_in
+from tests.support.running import ADMIN_TOKEN, Running
+
+
+def test_the_admin_token_opens_the_pages_until_signing_out(service: Running) -> None:
+    with browser(service) as client:
+        away = client.get("/admin")
+        assert (away.status_code, away.headers["location"]) == (303, "/admin/sign-in")
+        entered = sign_in(client)
+        assert (entered.status_code, entered.headers["location"]) == (303, "/admin")
+        cookie = entered.headers["set-cookie"]
+        assert "HttpOnly" in cookie
+        assert "SameSite=lax" in cookie
+        assert "Max-Age=36000" in cookie
+        assert ADMIN_TOKEN not in cookie
+        page = client.get("/admin")
+        assert page.status_code == 200
+        assert page.headers["cache-control"] == "no-store"
+        client.post("/admin/sign-out", data={"form_token": form_token(page)})
+        assert client.get("/admin").status_code == 303
+
+
+def test_a_key_opens_the_pages_only_with_the_scope_admin_and_only_while_it_holds(service: Running) -> None:
+    access, now = service.services.access, service.services.clock()
+    _, reader = access.create("reader", [Scope.READ], now)
+    made, boss = access.create("boss", [Scope.ADMIN], now)
+    with browser(service) as client:
+        assert sign_in(client, reader).status_code == 403
+        assert sign_in(client, boss).status_code == 303
+        assert client.get("/admin").status_code == 200
+        access.revoke(made.id, now)
+        assert client.get("/admin").status_code == 303
+
+
+def test_a_wrong_token_is_told_so_and_may_be_mended(service: Running) -> None:
+    with browser(service) as client:
+        answer = sign_in(client, "wrong")
+        assert answer.status_code == 401
+        assert 'role="alert"' in answer.text
+
+
+def test_a_bearer_token_opens_the_pages_for_programs(service: Running) -> None:
+    assert service.admin.get("/admin").status_code == 200
+    with service.key("reader", "read") as reader:
+        assert reader.get("/admin").status_code == 403
+
+
+@pytest.mark.parametrize(
+    "headers", [{"Sec-Fetch-Site": "cross-site"}, {"Origin": "https://evil.example", "Sec-Fetch-Site": "cross-site"}]
+)
+def test_a_form_from_another_site_is_refused(service: Running, headers: dict[str, str]) -> None:
+    with browser(service) as client:
+        assert sign_in(client).status_code == 303
+        token = form_token(client.get("/admin"))
+        assert client.post("/admin/sign-out", data={"form_token": token}, headers=headers).status_code == 403
+        assert client.get("/admin").status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("origin", "status"), [("https://evil.example", 403), ("null", 403), ("http://localhost:8000", 303)]
+)
+def test_a_browser_without_fetch_metadata_is_known_by_its_origin(service: Running, origin: str, status: int) -> None:
+    with browser(service) as client:
+        del client.headers["Sec-Fetch-Site"]
+        client.headers["Origin"] = origin
+        assert sign_in(client).status_code == status
+
+
+def test_a_form_without_the_token_of_its_session_is_refused(service: Running) -> None:
+    with browser(service) as client, browser(service) as other:
+        sign_in(client)
+        sign_in(other)
+        for token in ("", "wrong", form_token(other.get("/admin"))):
+            assert client.post("/admin/sign-out", data={"form_token": token}).status_code == 403
+        assert client.post("/admin/sign-in", data={"token": ADMIN_TOKEN}).status_code == 403
+
+
+def test_a_program_signs_in_without_a_form(service: Running) -> None:
+    with httpx.Client(base_url=service.url) as client:
+        assert client.post("/admin/sign-in", data={"token": ADMIN_TOKEN}).status_code == 303
+        assert client.get("/admin").status_code == 200
+
+
+def test_signing_in_leads_back_but_never_away(service: Running) -> None:
+    with browser(service) as client:
+        assert client.get("/admin?a=1").headers["location"] == "/admin/sign-in?next=%2Fadmin%3Fa%3D1"
+        assert sign_in(client, next="/admin?a=1").headers["location"] == "/admin?a=1"
+        for away in ("https://evil.example", "//evil.example", "/\\evil.example", "javascript:alert(1)", "/api/v1/x"):
+            assert local_path(away) == "/admin"
+
+
+NOW = datetime(2026, 11, 25, 12, tzinfo=UTC)
+ADMIN = Caller("admin", "admin", frozenset({Scope.ADMIN}))
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = NOW
+
+    def __call__(self) -> datetime:
+        return self.now
+
+
+def signing_in(clock: Clock, admin_token: str = "right") -> SignIn:
+    return SignIn(
+        lambda token: ADMIN if token == admin_token else None, lambda _: None, signing_key("secret", admin_token), clock
+    )
+
+
+def test_a_session_ends_by_its_time_and_with_the_admin_token() -> None:
+    clock = Clock()
+    door = signing_in(clock)
+    text = door.begin("right", origin="1.2.3.4")
+    assert door.session(text) is not None
+    assert signing_in(clock, "another").session(text) is None
+    assert door.session(text[:-1] + ("0" if text[-1] != "0" else "1")) is None
+    assert door.session("") is None
+    clock.now += SESSION_LASTS
+    assert door.session(text) is None
+
+
+def test_wrong_tokens_from_one_address_are_limited_for_a_while() -> None:
+    clock = Clock()
+    door = signing_in(clock)
+    for _ in range(MAX_ATTEMPTS):
+        with pytest.raises(NotAuthenticated):
+            door.begin("wrong", origin="1.2.3.4")
+    with pytest.raises(TooManyAttempts) as caught:
+        door.begin("right", origin="1.2.3.4")
+    assert door.begin("right", origin="5.6.7.8")
+    clock.now += timedelta(seconds=caught.value.retry_after_s)
+    assert door.begin("right", origin="1.2.3.4")
