@@ -22,7 +22,10 @@ class MailboxController(Controller):
 
     @get("/")
     async def list_mails(self, request: Request[Any, Any, Any]) -> dict[str, Any]:
-        """Newest first. `to` picks one recipient; `wait_s` waits that long for a first mail."""
+        """List the development mailbox, newest first.
+
+        `to` picks one recipient; `wait_s` waits up to 60 seconds for a first mail.
+        """
         to, wait_s = request.query_params.get("to"), _wait_s(request.query_params.get("wait_s", "0"))
         mailbox = services_of(request).inbox()
         items = await anyio.to_thread.run_sync(lambda: mailbox.list(to, wait_s))
@@ -41,7 +44,7 @@ class MailboxController(Controller):
 
     @get("/{mail_id:str}/raw")
     async def show_raw(self, request: Request[Any, Any, Any], mail_id: FromPath[str]) -> Response[bytes]:
-        """The mail as it was received."""
+        """Return a mail as it was received."""
         raw = services_of(request).inbox().raw(mail_id)
         if raw is None:
             raise NotFound("There is no such mail in the mailbox.")
@@ -49,7 +52,7 @@ class MailboxController(Controller):
 
     @delete("/", status_code=204)
     async def clear(self, request: Request[Any, Any, Any]) -> None:
-        """Empty the mailbox."""
+        """Empty the development mailbox."""
         services_of(request).inbox().clear()
 
 

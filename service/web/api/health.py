@@ -16,12 +16,16 @@ class HealthController(Controller):
 
     @get("/healthz", opt={"open": True})
     async def alive(self) -> dict[str, str]:
-        """200 as long as the process answers."""
+        """Answer 200 while the process runs (liveness)."""
         return {"status": "ok"}
 
     @get("/readyz", opt={"open": True})
     async def ready(self, request: Request[Any, Any, Any]) -> Response[dict[str, Any]]:
-        """200 when mail can be taken, `degraded` when something is broken beside it, 503 when it can't."""
+        """Tell whether mail can be accepted (readiness).
+
+        200 with `ready`, or `degraded` where something beside it is broken; 503 with `unavailable`. Details for the
+        admin.
+        """
         report = await anyio.to_thread.run_sync(services_of(request).readiness.report)
         content: dict[str, Any] = {"status": report.status}
         if await _is_admin(request):
@@ -30,7 +34,10 @@ class HealthController(Controller):
 
     @get("/metrics", opt={"open": True})
     async def metrics(self, request: Request[Any, Any, Any]) -> Response[bytes]:
-        """Figures for Prometheus, of this process and of the workers beside it; by template for the admin."""
+        """Return metrics for Prometheus, of this process and the workers beside it.
+
+        What was accepted, refused and tried, what is queued and how long, what is late; by template for the admin.
+        """
         observer, with_details = services_of(request).observer, await _is_admin(request)
         text = await anyio.to_thread.run_sync(lambda: observer.exposition(with_details=with_details))
         return Response(text, media_type=MEDIA_TYPE)

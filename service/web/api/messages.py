@@ -28,7 +28,12 @@ class MessageController(Controller):
 
     @get("/", guards=[require(Scope.ADMIN)])
     async def list_messages(self, request: Request[Any, Any, Any]) -> dict[str, Any]:
-        """Newest first; `next` is the cursor of the following page, null on the last one."""
+        """List messages, newest first.
+
+        Filters: `to`, `status`, `template_key`, `source_endpoint`, `since`, `until` and `text` (words that must all
+        occur; `tech*` is the beginning of one). `limit` is up to 1,000; `next` is the `cursor` of the following page,
+        null on the last.
+        """
         given = parameters(request, _PARAMETERS)
         limit = number(given.pop("limit", "50"), "limit")
         auditor = services_of(request).auditor
@@ -42,25 +47,25 @@ class MessageController(Controller):
 
     @get("/{message_id:str}", guards=[require(Scope.SEND)])
     async def show_message(self, request: Request[Any, Any, Any], message_id: FromPath[str]) -> dict[str, Any]:
-        """One message with its timeline, for the admin and for the key that sent it."""
+        """Show one message with its timeline, to the key that sent it or an admin."""
         auditor, caller = services_of(request).auditor, caller_of(request)
         return as_detail(await anyio.to_thread.run_sync(auditor.story, message_id, caller))
 
     @get("/{message_id:str}/html", guards=[require(Scope.ADMIN)])
     async def show_html(self, request: Request[Any, Any, Any], message_id: FromPath[str]) -> Response[bytes]:
-        """The HTML part, byte for byte."""
+        """Return the HTML part as it was sent, byte for byte."""
         body = await anyio.to_thread.run_sync(services_of(request).auditor.body, message_id)
         return as_file(body.html_utf8, "text/html; charset=utf-8")
 
     @get("/{message_id:str}/text", guards=[require(Scope.ADMIN)])
     async def show_text(self, request: Request[Any, Any, Any], message_id: FromPath[str]) -> Response[bytes]:
-        """The plain text part, byte for byte."""
+        """Return the plain text part as it was sent, byte for byte."""
         body = await anyio.to_thread.run_sync(services_of(request).auditor.body, message_id)
         return as_file(body.text_utf8, "text/plain; charset=utf-8")
 
     @get("/{message_id:str}/raw", guards=[require(Scope.ADMIN)])
     async def show_raw(self, request: Request[Any, Any, Any], message_id: FromPath[str]) -> Response[bytes]:
-        """The whole mail as it went over the wire (RFC 5322)."""
+        """Return the whole mail as it went over the wire (RFC 5322)."""
         raw = await anyio.to_thread.run_sync(services_of(request).auditor.raw, message_id)
         return as_file(raw, "message/rfc822")
 
@@ -68,13 +73,13 @@ class MessageController(Controller):
     async def show_attachment(
         self, request: Request[Any, Any, Any], message_id: FromPath[str], n: FromPath[int]
     ) -> Response[bytes]:
-        """The nth attachment, counted from 0, byte for byte."""
+        """Return an attachment, counted from 0, byte for byte."""
         file = await anyio.to_thread.run_sync(services_of(request).auditor.attachment, message_id, n)
         return as_file(file.data, file.content_type, filename=file.filename)
 
     @post("/{message_id:str}/resend", guards=[require(Scope.ADMIN)], status_code=201)
     async def resend(self, request: Request[Any, Any, Any], message_id: FromPath[str]) -> Response[dict[str, Any]]:
-        """A new message with the same content, which names the old one."""
+        """Send the same content again as a new message, which names the old one."""
         resender, caller = services_of(request).resender, caller_of(request)
         copy = await anyio.to_thread.run_sync(resender.resend, message_id, caller)
         content = {"id": copy.id, "to": copy.recipient, "status": copy.status, "resend_of": copy.resend_of}
@@ -82,7 +87,7 @@ class MessageController(Controller):
 
     @post("/{message_id:str}/cancel", guards=[require(Scope.ADMIN)], status_code=200)
     async def cancel(self, request: Request[Any, Any, Any], message_id: FromPath[str]) -> dict[str, Any]:
-        """The message, which will not leave any more; 409 where it is too late."""
+        """Cancel a message that has not left; 409 where it has."""
         canceller, caller = services_of(request).canceller, caller_of(request)
         return _summary(await anyio.to_thread.run_sync(canceller.cancel, message_id, caller))
 

@@ -23,12 +23,16 @@ class RecipientController(Controller):
 
     @get("/{address:str}", guards=[require(Scope.ADMIN)])
     async def export(self, request: Request[Any, Any, Any], address: FromPath[str]) -> dict[str, Any]:
-        """Every message with its timeline, content and variables, and every suppression."""
+        """Export everything about one person: messages with timeline, content and variables, and suppressions."""
         return as_known(await anyio.to_thread.run_sync(services_of(request).persons.export, address))
 
     @post("/{address:str}/erase", guards=[require(Scope.ADMIN)], status_code=200)
     async def erase(self, request: Request[Any, Any, Any], address: FromPath[str]) -> dict[str, Any]:
-        """Takes the person out of every row; with `dry_run=true` only counts, with `suppress=false` without a trace."""
+        """Erase a person's data from every row now.
+
+        Queued messages are cancelled; a keyed hash of the address stays suppressed (`suppress=false`: it doesn't).
+        `dry_run=true` only counts.
+        """
         given = parameters(request, frozenset({"dry_run", "suppress"}))
         suppresses = truth(given.get("suppress", "true"), "suppress")
         persons, caller = services_of(request).persons, caller_of(request)

@@ -14,22 +14,32 @@ MAX_IDEMPOTENCY_KEY_LENGTH = 255
 
 
 class SendController(Controller):
-    """Takes mail. Bodies are JSON whatever their content type says: `curl -d` calls them a form."""
+    """Take mail. Bodies are JSON whatever their content type says: `curl -d` calls them a form."""
 
     @post("/send", guards=[require(Scope.SEND)], status_code=201)
     async def send(self, request: Request[Any, Any, Any]) -> Response[dict[str, Any]]:
-        """201 once the mail is on disk."""
+        """Send one mail to one or several recipients, each of whom gets a message of their own.
+
+        `to`, `template_key` and `variables`; where wanted `template_version`, `locale`, `attachments`, `reply_to`,
+        `source_endpoint`, `send_at` and `metadata`. 201 once everything is stored; `Location` is the first message.
+        With the header `Idempotency-Key` the same request again gets the first answer for 24 hours.
+        """
         services, caller = services_of(request), caller_of(request)
         key = idempotency_key(request)
         return _created(await services.acceptor.take(await request.body(), caller, idempotency_key=key))
 
 
 class BatchController(Controller):
-    """Takes many mails at once; a body of its own size."""
+    """Take many mails in one request, with a limit of its own on the body."""
 
     @post("/send/batch", guards=[require(Scope.SEND)], status_code=201)
     async def send_batch(self, request: Request[Any, Any, Any]) -> Response[dict[str, Any]]:
-        """201 once all of them are on disk; where one of them has a mistake, none is."""
+        """Send up to 1,000 mails of one template, all or none.
+
+        `template_key` and `messages: [{to, variables, attachments?}]`, beside them what `/send` takes. 201 once all are
+        stored; 422 with every mistake of every message (`/messages/17/variables/amount`). `Idempotency-Key` as on
+        `/send`.
+        """
         services, caller = services_of(request), caller_of(request)
         key = idempotency_key(request)
         services.intake.require_room()  # before the body is read

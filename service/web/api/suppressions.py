@@ -23,7 +23,10 @@ class SuppressionController(Controller):
 
     @get("/", guards=[require(Scope.ADMIN)])
     async def list_suppressions(self, request: Request[Any, Any, Any]) -> dict[str, Any]:
-        """What holds, newest first; with `lifted=true` what has ended, too."""
+        """List suppressed addresses, newest first.
+
+        `address` and `scope` filter, `lifted=true` adds lifted suppressions; `limit` and `cursor` page.
+        """
         given = parameters(request, _PARAMETERS)
         limit, lifted = number(given.pop("limit", "50"), "limit"), truth(given.pop("lifted", "false"), "lifted")
         suppressor = services_of(request).suppressor
@@ -32,7 +35,11 @@ class SuppressionController(Controller):
 
     @post("/", guards=[require(Scope.ADMIN)], status_code=201)
     async def suppress(self, request: Request[Any, Any, Any]) -> Response[dict[str, Any]]:
-        """201 for a new one; 200 with the old one where this address is in this scope already."""
+        """Suppress an `address` by hand.
+
+        `scope` is `all` (the default) or `marketing`, `reason` a word or a sentence. 201; 200 with the existing
+        suppression where the address is suppressed already.
+        """
         suppressor, caller, body = services_of(request).suppressor, caller_of(request), await request.body()
 
         def work() -> tuple[Suppression, bool]:
@@ -44,12 +51,15 @@ class SuppressionController(Controller):
 
     @get("/{suppression_id:str}", guards=[require(Scope.ADMIN)])
     async def show_suppression(self, request: Request[Any, Any, Any], suppression_id: FromPath[str]) -> dict[str, Any]:
-        """One, lifted or not: who, when, why, and by which event."""
+        """Show one suppression, lifted or not: address, time, reason, causing event."""
         return as_json(await anyio.to_thread.run_sync(services_of(request).suppressor.get, suppression_id))
 
     @delete("/{suppression_id:str}", guards=[require(Scope.ADMIN)], status_code=200)
     async def lift(self, request: Request[Any, Any, Any], suppression_id: FromPath[str]) -> dict[str, Any]:
-        """Ends it, and keeps on record that it was, who ended it, when, and why (`reason`)."""
+        """Lift a suppression.
+
+        It stays on record, with who lifted it, when and why (`?reason=`).
+        """
         reason = parameters(request, frozenset({"reason"})).get("reason")
         suppressor, caller = services_of(request).suppressor, caller_of(request)
         return as_json(await anyio.to_thread.run_sync(lambda: suppressor.lift(suppression_id, caller, reason=reason)))

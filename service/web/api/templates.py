@@ -26,7 +26,10 @@ class TemplateController(Controller):
 
     @get("/", guards=[require(Scope.READ)])
     async def list_templates(self, request: Request[Any, Any, Any]) -> dict[str, Any]:
-        """Every template, by key; a broken one is there with what is known of its last good revision."""
+        """List all templates by key.
+
+        A template that doesn't compile is listed with its findings and its last good revision.
+        """
         items = services_of(request).browser.summaries()
         return {"items": items, "total": len(items)}
 
@@ -34,7 +37,10 @@ class TemplateController(Controller):
     async def show_template(
         self, request: Request[Any, Any, Any], key: FromPath[str]
     ) -> Response[Mapping[str, Any] | None]:
-        """One template with its variables as JSON Schema; the ETag is its revision."""
+        """Show one template: variables as JSON Schema, examples, source, findings and authors.
+
+        The ETag is its revision; `If-None-Match` is answered with 304.
+        """
         shown = await anyio.to_thread.run_sync(services_of(request).browser.show, key)
         if _etag(shown) in _tags(request.headers.get("if-none-match", "")):
             return Response(None, status_code=304, headers=_headers(shown))
@@ -44,7 +50,12 @@ class TemplateController(Controller):
     async def publish_template(
         self, request: Request[Any, Any, Any], key: FromPath[str]
     ) -> Response[Mapping[str, Any]]:
-        """Writes, commits and serves it: 201 where it is new. `If-Match`, or `If-None-Match: *`, is obligatory."""
+        """Publish a template: check it, write it, commit it, serve it.
+
+        `source`; where wanted `text`, `locales`, `locale_texts`, `examples` and `message`. `If-Match` with the ETag
+        changes a template, `If-None-Match: *` creates one (201); one of them is required. Nothing is written before the
+        check passes. Where the directory is in git, the change is a commit.
+        """
         services, caller = services_of(request), caller_of(request)
         body = await request.body()
 
@@ -61,14 +72,17 @@ class TemplateController(Controller):
 
     @delete("/{key:str}", guards=[require(Scope.ADMIN)], status_code=200)
     async def delete_template(self, request: Request[Any, Any, Any], key: FromPath[str]) -> dict[str, Any]:
-        """Takes it away; what was sent with it stays readable, and its versions too."""
+        """Delete a template, with `If-Match`.
+
+        The deletion is a commit where the directory is in git. Sent messages and their versions stay readable.
+        """
         services, caller = services_of(request), caller_of(request)
         commit = await anyio.to_thread.run_sync(lambda: services.publisher.delete(key, caller, _condition(request)))
         return {"key": key, "commit": commit}
 
     @get("/{key:str}/versions", guards=[require(Scope.READ)])
     async def list_versions(self, request: Request[Any, Any, Any], key: FromPath[str]) -> dict[str, Any]:
-        """Every revision that ever sent, newest first, and the current one."""
+        """List every revision that ever sent, newest first, and the current one."""
         items = await anyio.to_thread.run_sync(services_of(request).browser.versions, key)
         return {"items": [_with_times(item) for item in items], "total": len(items)}
 
@@ -76,12 +90,15 @@ class TemplateController(Controller):
     async def show_version(
         self, request: Request[Any, Any, Any], key: FromPath[str], number: FromPath[int]
     ) -> dict[str, Any]:
-        """The latest revision of a version, with its source."""
+        """Show the latest revision of a version: source, variables, when it first sent."""
         return _with_times(await anyio.to_thread.run_sync(services_of(request).browser.version, key, number))
 
     @post("/{key:str}/test", guards=[require(Scope.ADMIN)], status_code=200)
     async def test_template(self, request: Request[Any, Any, Any], key: FromPath[str]) -> dict[str, Any]:
-        """Renders; with `to` also sends, marked as a test."""
+        """Render a template without storing anything; with `to` also send it, marked as a test.
+
+        `{}` renders the example. The answer holds `subject`, `html`, `text`, `size_bytes` and `findings`.
+        """
         services, caller = services_of(request), caller_of(request)
         body = await request.body()
 

@@ -94,7 +94,10 @@ class UnsubscribeController(Controller):
 
     @get("/{token:str}", opt={"open": True})
     async def show(self, request: Request[Any, Any, Any], token: FromPath[str]) -> Response[str]:
-        """A page with a button. Changes nothing: mail scanners open links."""
+        """Show the unsubscribe page behind the link in marketing mail (`List-Unsubscribe`), in French or English.
+
+        It changes nothing, since mail scanners open links.
+        """
         try:
             state: State = await anyio.to_thread.run_sync(services_of(request).unsubscriber.state, token)
         except NotFound:
@@ -103,9 +106,10 @@ class UnsubscribeController(Controller):
 
     @post("/{token:str}", opt={"open": True}, status_code=200)
     async def unsubscribe(self, request: Request[Any, Any, Any], token: FromPath[str]) -> Response[str]:
-        """What the page's button and a mail program's own one send: `List-Unsubscribe=One-Click`, as a form.
+        """Unsubscribe this recipient from marketing mail: the page's button, and one-click (RFC 8058).
 
-        The token alone decides; no cookie, no redirect (RFC 8058, 3.2). Once more is the same as once.
+        The body is `List-Unsubscribe=One-Click` as a form. The token alone decides, without cookie or redirect (RFC
+        8058, 3.2). Repeating it changes nothing more.
         """
         try:
             await anyio.to_thread.run_sync(services_of(request).unsubscriber.unsubscribe, token)

@@ -15,6 +15,10 @@ class WebhookController(Controller):
 
     @post("/webhook", status_code=200)
     async def receive(self, request: Request[Any, Any, Any]) -> dict[str, Any]:
-        """200 for what is recorded, now or before. The content type is not looked at: SNS says text/plain."""
+        """Take bounces, complaints and deliveries of Amazon SES, as Amazon SNS posts them.
+
+        200 once it is recorded, now or before; 403 where it can't be verified; 503 asks SNS to repeat it. The content
+        type is not looked at: SNS says text/plain.
+        """
         await services_of(request).receiver.receive(await request.body())
         return {"status": "accepted"}

@@ -56,7 +56,7 @@ class AssetController(Controller):
     async def asset(
         self, request: Request[Any, Any, Any], digest: FromPath[str], name: FromPath[str]
     ) -> Response[bytes]:
-        """A file, if the digest is that of its content."""
+        """Return a style sheet, script or picture of the pages, if the digest is that of its content."""
         assets: Assets = request.app.state.assets
         found = assets.at(f"/admin/assets/{digest}/{name}")
         if found is None:

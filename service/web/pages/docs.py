@@ -37,7 +37,7 @@ class DocsController(Controller):
 
     @get("/docs", opt={"open": True})
     async def docs(self, request: Request[Any, Any, Any]) -> Response[str]:
-        """Every operation with its parameters and examples, and a form to try it with a key."""
+        """Page: this API, with parameters, examples and a form to try it with a key."""
         described = _document(request)
         groups: dict[str, list[Operation]] = {}
         for operation, tag in _operations(described):
@@ -46,7 +46,7 @@ class DocsController(Controller):
 
     @get("/openapi.json", opt={"open": True}, media_type="application/json")
     async def document(self, request: Request[Any, Any, Any]) -> dict[str, Any]:
-        """The document itself."""
+        """Return the API as an OpenAPI 3.1 document."""
         return _document(request)
 
 

@@ -57,7 +57,10 @@ class EditorController(Controller):
 
     @get("/_new")
     async def begin(self, request: Request[Any, Any, Any]) -> Response[Any]:
-        """Asks for a key; with one, the editor with a mail that works, which is not saved yet."""
+        """Page: begin a template.
+
+        Without `key` it asks for one; with `key` it opens the editor with a mail that works and is not saved yet.
+        """
         services, key = services_of(request), request.query_params.get("key", "").strip()
         if not key:
             return show(request, "template_new.html", key="", problem=None)
@@ -71,19 +74,22 @@ class EditorController(Controller):
 
     @get("/_vocabulary")
     async def vocabulary(self, request: Request[Any, Any, Any]) -> Response[Mapping[str, Any]]:
-        """What may be written in a template, for completion."""
+        """Return components, attributes, filters and fields, for completion in the editor."""
         drafts = services_of(request).drafts
         return Response(await anyio.to_thread.run_sync(lambda: drafts.vocabulary))
 
     @get("/{key:str}/edit")
     async def edit(self, request: Request[Any, Any, Any], key: FromPath[str]) -> Response[str]:
-        """The files as they are saved."""
+        """Page: the editor of a template's files."""
         state, files = services_of(request).planner.found(key)
         return _editor(request, key, Written(state, files, files, None, None, None))
 
     @post("/{key:str}/edit")
     async def write(self, request: Request[Any, Any, Any], key: FromPath[str]) -> Response[Any]:
-        """By the button: back to writing, a look at what saving would do, or saving."""
+        """Form of the editor, by `action`: `review` what saving would do, `save`, `edit` on, or `add` a file.
+
+        A change by somebody else in between is a 409 that shows both changes.
+        """
         form, services = await form_of(request), services_of(request)
         written = Written.of(form)
         match form.get("action"):
@@ -110,7 +116,7 @@ class EditorController(Controller):
 
     @post("/{key:str}/check")
     async def check(self, request: Request[Any, Any, Any], key: FromPath[str]) -> Response[Mapping[str, Any]]:
-        """What is to be said about the files as they stand in the form."""
+        """Return the findings about unsaved files, as JSON."""
         form, services = await form_of(request), services_of(request)
         written = Written.of(form)
         draft = await anyio.to_thread.run_sync(lambda: services.drafts.of(key, written.all_texts))
@@ -143,7 +149,7 @@ class EditorController(Controller):
 
     @post("/{key:str}/draft", status_code=200)
     async def draft(self, request: Request[Any, Any, Any], key: FromPath[str]) -> Response[str]:
-        """The mail that the files make as they stand in the form, for a frame."""
+        """Return the mail that unsaved files make, for a frame."""
         form, services = await form_of(request), services_of(request)
         written = Written.of(form)
         scheme = "dark" if form.get("scheme") == "dark" else "light"

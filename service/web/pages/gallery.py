@@ -44,7 +44,10 @@ class GalleryController(Controller):
 
     @get("/")
     async def gallery(self, request: Request[Any, Any, Any]) -> Response[str]:
-        """All of them, or those that hold each word of `q`."""
+        """Page: every template as a live picture, with its findings and the figures of the last 30 days.
+
+        `q` filters by words, `from` shows the next sixty.
+        """
         workbench, words = workbench_of(request), request.query_params.get("q", "").strip()
         all_cards = cards(workbench)
         found = [card for card in all_cards if _holds(card, words)]
@@ -67,7 +70,7 @@ class GalleryController(Controller):
 
     @get("/_live")
     async def live(self, request: Request[Any, Any, Any]) -> ServerSentEvent:
-        """An event `changed` after each change of any template, or of the one named `key`."""
+        """Stream server-sent events: `changed` after each change of a template, or of the one named `key`."""
         workbench, streams = workbench_of(request), _streams(request)
         return streams.answer(_changes(workbench, streams, request.query_params.get("key")))
 

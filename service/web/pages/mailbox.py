@@ -35,12 +35,12 @@ class MailboxPages(Controller):
 
     @get("/")
     async def list_mails(self, request: Request[Any, Any, Any]) -> Response[str]:
-        """The newest first; `to` picks one recipient."""
+        """Page: the development mailbox; `to` picks one recipient."""
         return show(request, "mailbox.html", **_listed(request))
 
     @get("/live")
     async def live(self, request: Request[Any, Any, Any]) -> ServerSentEvent:
-        """The list, whenever it has changed."""
+        """Stream the mailbox list as server-sent events when it changes."""
         streams: Streams = request.app.state.streams
 
         async def events() -> AsyncIterator[tuple[str, str]]:
@@ -55,7 +55,10 @@ class MailboxPages(Controller):
 
     @get("/{mail_id:str}")
     async def show_mail(self, request: Request[Any, Any, Any], mail_id: FromPath[str]) -> Response[str]:
-        """One mail, taken apart: `view` is one of html, text, check, links, headers, raw."""
+        """Page: one mail of the mailbox, taken apart.
+
+        `view` is `html`, `text`, `check`, `links`, `headers` or `raw`.
+        """
         raw = _raw(request, mail_id)
         item = next((item for item in services_of(request).inbox().list() if item.id == mail_id), None)
         if item is None:
@@ -84,7 +87,7 @@ class MailboxPages(Controller):
 
     @get("/{mail_id:str}/frame")
     async def show_frame(self, request: Request[Any, Any, Any], mail_id: FromPath[str]) -> Response[str]:
-        """Its HTML, with the pictures that came along, for the frame."""
+        """Return its HTML with embedded pictures, for a sandboxed frame."""
         raw, with_images = _raw(request, mail_id), request.query_params.get("images") == "1"
 
         def look() -> Response[str]:
@@ -95,14 +98,14 @@ class MailboxPages(Controller):
 
     @get("/{mail_id:str}/raw")
     async def download(self, request: Request[Any, Any, Any], mail_id: FromPath[str]) -> Response[bytes]:
-        """The mail as it was received, as a file."""
+        """Download the mail as it was received."""
         return as_file(_raw(request, mail_id), "message/rfc822", filename=f"mailbox-{mail_id}.eml")
 
     @get("/{mail_id:str}/attachments/{n:int}")
     async def attachment(
         self, request: Request[Any, Any, Any], mail_id: FromPath[str], n: FromPath[int]
     ) -> Response[bytes]:
-        """The nth file that came with it."""
+        """Download an attachment of that mail."""
         found = await anyio.to_thread.run_sync(inspection.file, _raw(request, mail_id), n)
         if found is None:
             raise NotFound(f"This mail has no attachment {n}; they count from 0.")
@@ -111,7 +114,7 @@ class MailboxPages(Controller):
 
     @post("/clear")
     async def clear(self, request: Request[Any, Any, Any]) -> Redirect:
-        """Empties the mailbox."""
+        """Form: empty the development mailbox."""
         await form_of(request)
         services_of(request).inbox().clear()
         return Redirect("/admin/mailbox", status_code=303)

@@ -36,7 +36,10 @@ class MessagePages(Controller):
 
     @get("/")
     async def list_messages(self, request: Request[Any, Any, Any]) -> Response[str]:
-        """The newest first, as the form narrows them, with counts over time."""
+        """Page: what was sent, with counts over time.
+
+        Filters: `to`, `text`, `status`, `template_key`, `source_endpoint`, `since`, `until` (in `EMAIL_TIMEZONE`).
+        """
         services, language = services_of(request), visit_of(request).language
         given = {name: value for name in FILTERS if (value := (request.query_params.get(name) or "").strip())}
         asked = _as_asked(given, language)
@@ -73,7 +76,10 @@ class MessagePages(Controller):
 
     @get("/{message_id:str}")
     async def show_message(self, request: Request[Any, Any, Any], message_id: FromPath[str]) -> Response[str]:
-        """One message: its timeline in words, and the mail as it was sent."""
+        """Page: one message, its timeline in words, and the mail as it was sent.
+
+        `view` is `html`, `text` or `raw`; `images=1` loads pictures from elsewhere.
+        """
         services, language = services_of(request), visit_of(request).language
         view = request.query_params.get("view", "html")
         view = view if view in ("html", "text", "raw") else "html"
@@ -112,13 +118,13 @@ class MessagePages(Controller):
 
     @get("/{message_id:str}/frame")
     async def show_frame(self, request: Request[Any, Any, Any], message_id: FromPath[str]) -> Response[str]:
-        """The mail's HTML, for the frame."""
+        """Return the mail's HTML for a sandboxed frame: no script, no form, no request."""
         auditor, with_images = services_of(request).auditor, request.query_params.get("images") == "1"
         return await anyio.to_thread.run_sync(lambda: framed(auditor.body(message_id).html, with_images=with_images))
 
     @get("/{message_id:str}/raw")
     async def download(self, request: Request[Any, Any, Any], message_id: FromPath[str]) -> Response[bytes]:
-        """The whole mail as a file."""
+        """Download the whole mail."""
         raw = await anyio.to_thread.run_sync(services_of(request).auditor.raw, message_id)
         return as_file(raw, "message/rfc822", filename=f"{message_id}.eml")
 
@@ -126,20 +132,20 @@ class MessagePages(Controller):
     async def attachment(
         self, request: Request[Any, Any, Any], message_id: FromPath[str], n: FromPath[int]
     ) -> Response[bytes]:
-        """The nth attachment as a file."""
+        """Download an attachment."""
         file = await anyio.to_thread.run_sync(services_of(request).auditor.attachment, message_id, n)
         return as_file(file.data, file.content_type, filename=file.filename)
 
     @post("/{message_id:str}/resend")
     async def resend(self, request: Request[Any, Any, Any], message_id: FromPath[str]) -> Redirect:
-        """The same content again, as a new message; leads to it."""
+        """Form: send the same content again, and lead to the new message."""
         await form_of(request)
         copy = await anyio.to_thread.run_sync(services_of(request).resender.resend, message_id, caller_of(request))
         return Redirect(f"/admin/messages/{copy.id}?done=resent", status_code=303)
 
     @post("/{message_id:str}/cancel")
     async def cancel(self, request: Request[Any, Any, Any], message_id: FromPath[str]) -> Redirect:
-        """It will not leave any more."""
+        """Form: cancel a message that has not left."""
         await form_of(request)
         await anyio.to_thread.run_sync(services_of(request).canceller.cancel, message_id, caller_of(request))
         return Redirect(f"/admin/messages/{message_id}?done=cancelled", status_code=303)

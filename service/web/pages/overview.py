@@ -26,13 +26,13 @@ class OverviewController(Controller):
 
     @get("/")
     async def overview(self, request: Request[Any, Any, Any]) -> Response[str]:
-        """The whole page; without scripts, loading it again is the way."""
+        """Page: the overview of what is queued, late and broken."""
         look = await anyio.to_thread.run_sync(services_of(request).standing.look)
         return show(request, "overview.html", look=look)
 
     @get("/live")
     async def live(self, request: Request[Any, Any, Any]) -> ServerSentEvent:
-        """The figures of the page, again and again."""
+        """Stream the overview's figures as server-sent events, every two seconds."""
         standing, streams = services_of(request).standing, _streams(request)
 
         async def events() -> AsyncIterator[tuple[str, str]]:

@@ -34,7 +34,7 @@ class RecipientPages(Controller):
 
     @get("/{address:str}")
     async def show_recipient(self, request: Request[Any, Any, Any], address: FromPath[str]) -> Response[str]:
-        """What was sent to this address, what became of it, and what keeps mail away from it."""
+        """Page: everything about one person: messages, outcomes, suppressions."""
         services, language = services_of(request), visit_of(request).language
         edges = days_before(services.clock(), CHARTED_DAYS, language)
 
@@ -59,7 +59,10 @@ class RecipientPages(Controller):
     async def export(
         self, request: Request[Any, Any, Any], address: FromPath[str], kind: FromPath[str]
     ) -> Response[bytes]:
-        """Everything as a file: `json` with contents and timelines, `csv` with a line for each message."""
+        """Download everything about one person.
+
+        `json` has contents and timelines, `csv` a line for each message, safe from formulas in spreadsheets.
+        """
         if kind not in ("json", "csv"):
             raise NotFound("There is an export as json and one as csv.")
         known = await anyio.to_thread.run_sync(services_of(request).persons.export, address)
@@ -71,7 +74,7 @@ class RecipientPages(Controller):
 
     @post("/{address:str}/erase")
     async def erase(self, request: Request[Any, Any, Any], address: FromPath[str]) -> Redirect:
-        """Takes the person out of every row; `sure` must say so."""
+        """Form: erase a person's data from every row; `sure=yes` confirms."""
         form, services, caller = await form_of(request), services_of(request), caller_of(request)
         if form.get("sure") != "yes":
             raise InvalidRequest("Erasing can't be undone: tick the box.")
@@ -87,7 +90,7 @@ class SuppressionPages(Controller):
 
     @get("/")
     async def list_suppressions(self, request: Request[Any, Any, Any]) -> Response[str]:
-        """The newest first; `address` finds one, `lifted=1` shows the ended ones too."""
+        """Page: suppressed addresses, newest first; `address` finds one, `lifted=1` adds lifted ones."""
         services = services_of(request)
         address = (request.query_params.get("address") or "").strip()
         lifted = request.query_params.get("lifted") == "1"
@@ -113,7 +116,7 @@ class SuppressionPages(Controller):
 
     @post("/")
     async def add(self, request: Request[Any, Any, Any]) -> Redirect:
-        """Suppresses an address by hand."""
+        """Form: suppress an address by hand."""
         form = await form_of(request)
         fields = {name: str(form.get(name) or "").strip() for name in ("address", "scope", "reason")}
         wanted = parse(
@@ -125,7 +128,7 @@ class SuppressionPages(Controller):
 
     @post("/{suppression_id:str}/lift")
     async def lift(self, request: Request[Any, Any, Any], suppression_id: FromPath[str]) -> Redirect:
-        """Ends a suppression, and leads back."""
+        """Form: lift a suppression."""
         form, services, caller = await form_of(request), services_of(request), caller_of(request)
         reason = str(form.get("reason") or "").strip() or None
         await anyio.to_thread.run_sync(lambda: services.suppressor.lift(suppression_id, caller, reason=reason))

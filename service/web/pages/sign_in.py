@@ -28,12 +28,15 @@ class SignInController(Controller):
 
     @get("/sign-in", opt={"open": True})
     async def ask(self, request: Request[Any, Any, Any]) -> Response[str]:
-        """The form."""
+        """Page: the sign-in form."""
         return show(request, "sign_in.html", next=local_path(request.query_params.get("next")), problem=None)
 
     @post("/sign-in", opt={"open": True})
     async def begin(self, request: Request[Any, Any, Any]) -> Response[Any]:
-        """Exchanges a token for a session, and leads to where the visitor wanted to go."""
+        """Exchange `token` (the admin token, or a key with the scope admin) for a session of ten hours.
+
+        Ten wrong tokens from one place within five minutes are answered with 429.
+        """
         form, services = await form_of(request), services_of(request)
         token, target = str(form.get("token", "")).strip(), local_path(form.get("next"))
         origin = request.client.host if request.client else ""
@@ -51,7 +54,7 @@ class SignInController(Controller):
 
     @post("/sign-out", opt={"open": True})
     async def end(self, request: Request[Any, Any, Any]) -> Response[Any]:
-        """The browser forgets the session."""
+        """Sign out: the browser forgets the session."""
         await form_of(request)
         return Redirect("/admin/sign-in", status_code=303, cookies=[session_cookie(services_of(request), None)])
 
@@ -63,7 +66,7 @@ class LookController(Controller):
 
     @post("/look", opt={"open": True})
     async def switch(self, request: Request[Any, Any, Any]) -> Response[Any]:
-        """Keeps the language or the colours that were chosen, and leads back."""
+        """Switch `language` (`en`, `fr`) or `scheme` (`auto`, `light`, `dark`), and lead back."""
         form, workbench = await form_of(request), workbench_of(request)
         cookies = []
         if (language := str(form.get("language"))) in LANGUAGES:

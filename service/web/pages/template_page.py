@@ -61,7 +61,10 @@ class TemplatePageController(Controller):
 
     @get("/")
     async def template(self, request: Request[Any, Any, Any], key: FromPath[str]) -> Response[str]:
-        """The whole page, in one of VIEWS."""
+        """Page: one template: its mail wide and narrow, light and dark, text, HTML, headers, source with findings.
+
+        Parameters: `view`, `example`, `locale`, `scheme`, and `v.NAME` for a variable.
+        """
         workbench, choice = workbench_of(request), Choice.of(request.query_params)
         view = request.query_params.get("view", VIEWS[0])
         entry = workbench.catalogue.current.entries.get(key)
@@ -96,7 +99,7 @@ class TemplatePageController(Controller):
 
     @get("/frame")
     async def mail(self, request: Request[Any, Any, Any], key: FromPath[str]) -> Response[str]:
-        """The HTML part, for a frame."""
+        """Return its HTML part, for a frame."""
         workbench, choice = workbench_of(request), Choice.of(request.query_params)
 
         def work() -> Preview | None:

@@ -23,7 +23,7 @@ class TemplateTrialController(Controller):
 
     @post("/test")
     async def send(self, request: Request[Any, Any, Any], key: FromPath[str]) -> Response[Any]:
-        """With the variables that the page shows; then back to it."""
+        """Form: send the template to an address with the variables shown, marked as a test."""
         form, services, caller = await form_of(request), services_of(request), caller_of(request)
         to = str(form.get("to", "")).strip()
         choice = Choice.of(dict(parse_qsl(str(form.get("choice", "")), keep_blank_values=True)))

@@ -30,7 +30,10 @@ class TemplateVersionsController(Controller):
 
     @get("/")
     async def versions(self, request: Request[Any, Any, Any], key: FromPath[str]) -> Response[str]:
-        """All of them, and the difference between `before` and `after`: the last two without a word."""
+        """Page: every revision that ever sent, the latest commits, and the difference of two (`before`, `after`).
+
+        Source and text line by line, the mails side by side or one over the other.
+        """
         services, query = services_of(request), request.query_params
         view = query.get("view", VIEWS[0])
 
@@ -60,7 +63,7 @@ class TemplateVersionsController(Controller):
 
     @get("/{revision:str}/frame")
     async def mail(self, request: Request[Any, Any, Any], key: FromPath[str], revision: FromPath[str]) -> Response[str]:
-        """The HTML part that this revision makes of its own example, for a frame."""
+        """Return what a revision makes of its example, for a frame."""
         services = services_of(request)
         html = await anyio.to_thread.run_sync(lambda: _rendered(services, key, revision)[0])
         return mail_frame.framed(mail_frame.emulated(html, "light") if html else part(request, "template_unshown.html"))
