@@ -1,4 +1,4 @@
-"""The house as it is drawn in service/README.md: floors, homes of libraries, and nothing that lives in a module."""
+"""The house as it is drawn in docs/architecture.md: floors, homes of libraries, and nothing that lives in a module."""
 
 import ast
 import re
