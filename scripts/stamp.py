@@ -59,7 +59,7 @@ def look(home: Path, wanted: str) -> tuple[Remedy, str] | None:
     if locks[wanted] != _digest(home / LOCKS[wanted]):
         return Remedy.COMPLETE, f"{LOCKS[wanted]} has changed"
     if stamp.get("project") != _project_digest(home):
-        return Remedy.COMPLETE, "the project's metadata in pyproject.toml has changed"
+        return Remedy.COMPLETE, "the project's metadata in pyproject.toml, or its version, has changed"
     if not os.access(venv / "bin" / "rgz-email", os.X_OK):
         return Remedy.COMPLETE, "its command rgz-email is gone"
     return None
@@ -89,9 +89,13 @@ def _digest(file: Path) -> str:
 
 
 def _project_digest(home: Path) -> str:
-    """Of what the installed metadata and the console script come from; comments and the tools' tables don't count."""
+    """Digest of what the installed metadata and the console script come from, the version included.
+
+    Comments and the tools' tables don't count.
+    """
     document: dict[str, Any] = tomllib.loads((home / "pyproject.toml").read_text("utf-8"))
-    relevant = [document.get("build-system"), document.get("project"), document.get("tool", {}).get("flit")]
+    version = (home / "service" / "__init__.py").read_text("utf-8")
+    relevant = [document.get("build-system"), document.get("project"), document.get("tool", {}).get("flit"), version]
     return hashlib.sha256(json.dumps(relevant, sort_keys=True).encode()).hexdigest()
 
 

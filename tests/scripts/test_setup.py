@@ -65,6 +65,8 @@ class Checkout:
         self.home.mkdir()
         shutil.copytree(REPOSITORY / "scripts", self.home / "scripts", ignore=shutil.ignore_patterns("__pycache__"))
         shutil.copy(REPOSITORY / "pyproject.toml", self.home)
+        (self.home / "service").mkdir()
+        shutil.copy(REPOSITORY / "service" / "__init__.py", self.home / "service")
         for name in ("requirements.lock", "requirements-test.lock"):
             (self.home / name).write_text("sample==1.0\n")
         pip = folder / "pip"
@@ -153,6 +155,15 @@ def test_setup_completes_what_is_there_when_a_lock_file_changes(ready: Checkout)
     assert "requirements.lock has changed" in done.stderr
     assert ready.pip_calls() > calls
     assert was_kept(ready)
+
+
+def test_setup_installs_the_project_again_when_its_version_changes(ready: Checkout) -> None:
+    (ready.home / "service" / "__init__.py").write_text('"""A later one."""\n\n__version__ = "1000.0"\n')
+    done = ready.run("serve")
+    assert done.returncode == 0, done.stderr
+    assert "its version, has changed" in done.stderr
+    assert was_kept(ready)
+    assert ready.run("serve").stderr == ""
 
 
 def test_setup_for_tests_covers_the_service_too(ready: Checkout) -> None:
