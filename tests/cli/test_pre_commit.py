@@ -106,7 +106,7 @@ def test_without_the_command_it_says_what_to_do(checkout: Checkout) -> None:
         check=False,
     )
     assert hook.returncode == 1
-    assert "./scripts/test" in hook.stderr
+    assert "./scripts/check" in hook.stderr
 
 
 def test_users_of_the_pre_commit_tool_find_their_hook() -> None:
