@@ -5,8 +5,8 @@ import sys
 
 _SCRIPT = """
 import gc, sys
-from service import interpreter
-interpreter.settle()
+from service.config import runtime
+runtime.settle()
 print(gc.get_freeze_count() > 0, gc.get_threshold()[0], sys.getswitchinterval())
 """
 
