@@ -1,1 +1,1 @@
-"""The pages for people: server-rendered, usable before any script has run. See "How a page is made" in the house."""
+"""The pages for people: server-rendered, usable before any script has run. See docs/pages.md."""

@@ -1,0 +1,206 @@
+"""Writes the generated parts of docs/: routes, status codes, settings, commands, states and metrics, from the code.
+
+A document holds its own prose. Between the lines `<!-- generated: KIND PATTERN... -->` and `<!-- end of KIND -->` stands
+what this script writes: all items of that kind whose names match one of the patterns. Each item stands in exactly one
+place; one that matches no pattern is an error, so that a new route, setting or command can't be forgotten.
+"""
+
+import argparse
+import re
+import sys
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+from http import HTTPStatus
+from pathlib import Path
+from typing import Any
+
+import click
+from litestar import Litestar
+from litestar.handlers import HTTPRouteHandler
+from litestar.routes import HTTPRoute
+from litestar.testing import TestClient
+from prometheus_client.parser import text_string_to_metric_families
+
+HOME = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(HOME))  # for the service itself, which is installed elsewhere or not at all
+
+from service.bootstrap import build  # noqa: E402
+from service.cli.main import main as rgz_email  # noqa: E402
+from service.config.settings import Rate, Settings  # noqa: E402
+from service.models.status import TRANSITIONS  # noqa: E402
+from service.web.app import create_app  # noqa: E402
+
+#: What opens a route that has no guard.
+UNGUARDED = {"/api/v1/email/unsubscribe/*": "signed link", "/api/v1/email/webhook": "signature of Amazon SNS"}
+#: The width of the commands' help, characters.
+HELP_WIDTH = 110
+
+_PART = re.compile(r"(<!-- generated: (\w+)([^\n]*) -->\n).*?(<!-- end of \2 -->)", re.DOTALL)
+
+
+@dataclass
+class Listing:
+    """All items of one kind by name, and the documents' places that show them."""
+
+    items: Mapping[str, str]
+    head: str = ""
+    separator: str = "\n"
+    shown: list[str] = field(default_factory=list)
+
+    def part(self, patterns: Sequence[str]) -> str:
+        """Markdown of the items whose names match a pattern; all of them where there is no pattern."""
+        names = [name for name in self.items if any(fnmatchcase(name, one) for one in patterns or ("*",))]
+        self.shown += names
+        return self.head + self.separator.join(self.items[name] for name in names)
+
+
+def main(arguments: list[str]) -> int:
+    """Exit status: 0; 1 where a document was not up to date (`--check`), or an item has no place or two; 2 for usage."""
+    parser = argparse.ArgumentParser(
+        prog="scripts/docs",
+        description="Write the parts of docs/ that the code knows.",
+        epilog="Example: scripts/docs --check",
+    )
+    parser.add_argument("--check", action="store_true", help="change nothing; exit with 1 where something would change")
+    checks = parser.parse_args(arguments).check
+    with tempfile.TemporaryDirectory() as data:
+        kinds = listings(Path(data))
+    problems: list[str] = []
+    for document in sorted((HOME / "docs").rglob("*.md")):
+        before = document.read_text("utf-8")
+        after = generated(before, kinds)
+        if before != after and checks:
+            problems.append(f"{document.relative_to(HOME)} is not up to date: run scripts/docs")
+        elif before != after:
+            document.write_text(after, "utf-8")
+            print(f"{document.relative_to(HOME)} is written.")
+    for kind, listing in kinds.items():
+        for name in listing.items:
+            if (count := listing.shown.count(name)) != 1:
+                problems.append(f"{kind} {name!r} stands in {count} places of docs/ instead of one")
+    print("\n".join(problems), end="\n" if problems else "", file=sys.stderr)
+    return 1 if problems else 0
+
+
+def generated(text: str, kinds: Mapping[str, Listing]) -> str:
+    """The document with its generated parts as they should be. Raises KeyError for an unknown kind."""
+
+    def part(found: re.Match[str]) -> str:
+        return f"{found[1]}\n{kinds[found[2]].part(found[3].split())}\n\n{found[4]}"
+
+    return _PART.sub(part, text)
+
+
+def listings(data_dir: Path) -> dict[str, Listing]:
+    """Every kind. Builds the service, as routes and metrics are asked of it; `data_dir` holds its state."""
+    settings = Settings(email_data_dir=data_dir, email_admin_token="documents")  # type: ignore[arg-type]  # noqa: S106
+    services = build(settings)
+    try:
+        app = create_app(services)
+        with TestClient(app) as client:
+            exposition = client.get("/metrics", headers={"Authorization": "Bearer documents"}).text
+    finally:
+        services.close()
+    return {
+        "routes": Listing(dict(sorted(_routes(app))), "| Route | Access | What it does |\n|---|---|---|\n"),
+        "settings": Listing(dict(_settings()), "| Setting | Type | Default | Meaning |\n|---|---|---|---|\n"),
+        "commands": Listing(dict(_commands(rgz_email, "rgz-email")), separator="\n\n"),
+        "states": Listing(dict(_states()), "| State | May become |\n|---|---|\n"),
+        "metrics": Listing(dict(_metrics(exposition)), "| Metric | Type | Meaning |\n|---|---|---|\n"),
+    }
+
+
+def _routes(app: Litestar) -> Iterator[tuple[str, str]]:
+    """Named `/path METHOD`, so that what belongs together stands together."""
+    for route in app.routes:
+        if isinstance(route, HTTPRoute):
+            path = re.sub(r":\w+\}", "}", route.path_format)
+            for handler in route.route_handlers:
+                for method in sorted(handler.http_methods - {"OPTIONS", "HEAD"}):
+                    told = _cell(" ".join((handler.fn.__doc__ or "").split()))
+                    yield f"{path} {method}", f"| `{method} {path}` | {_access(path, handler)} | {told} |"
+
+
+def _access(path: str, handler: HTTPRouteHandler) -> str:
+    scopes = [guard.scope for guard in handler.resolve_guards() if hasattr(guard, "scope")]
+    if not scopes:
+        return next((what for pattern, what in UNGUARDED.items() if fnmatchcase(path, pattern)), "open")
+    if scopes[0] is None:
+        return "this machine, or `admin`"
+    return "signed in" if path.startswith("/admin") else f"`{scopes[0].value}`"
+
+
+def _settings() -> Iterator[tuple[str, str]]:
+    defaults, schema = Settings(), Settings.model_json_schema()
+    for name, one in Settings.model_fields.items():
+        default = _shown(getattr(defaults, name))
+        cells = (_type(schema["properties"][name]), f"`{default}`" if default else "", _cell(one.description or ""))
+        yield name.upper(), f"| `{name.upper()}` | {' | '.join(cells)} |"
+
+
+def _shown(value: object) -> str:
+    """A default as it is written in the environment; a directory of the checkout by its name there."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, tuple):
+        return ",".join(map(str, value))
+    if isinstance(value, float):
+        return f"{value:g}"
+    if isinstance(value, Path):
+        return f"{value.relative_to(HOME)}/" if value.is_relative_to(HOME) else str(value)
+    return "" if value is None else str(value)
+
+
+def _type(schema: Mapping[str, Any]) -> str:
+    """What may be written, from the JSON Schema of a setting."""
+    inner = [one for one in schema.get("anyOf", [schema]) if one.get("type") != "null"][0]
+    if "enum" in inner:
+        return ", ".join(f"`{one}`" for one in inner["enum"])
+    if inner.get("$ref", "").endswith(f"/{Rate.__name__}"):
+        return "`unlimited`, or n/`hour`, `day`, `week`"
+    if inner.get("type") == "boolean":
+        return "`true`, `false`"
+    kinds = {"path": "path", "password": "secret"}
+    kind = kinds.get(inner.get("format", ""), {"string": "text", "array": "list"}.get(inner["type"], inner["type"]))
+    least, most = inner.get("minimum"), inner.get("maximum")
+    if "exclusiveMinimum" in inner:
+        kind += f" above {inner['exclusiveMinimum']:g}"
+        return f"{kind}, at most {most:g}" if most is not None else kind
+    if least is not None:
+        return f"{kind}, {least:,} to {most:,}" if most is not None else f"{kind}, at least {least:,}"
+    return kind
+
+
+def _commands(command: click.Command, path: str) -> Iterator[tuple[str, str]]:
+    """Each command with its `--help`, a group before what is in it."""
+    context = click.Context(
+        command, info_name=path, terminal_width=HELP_WIDTH, max_content_width=HELP_WIDTH, help_option_names=["-h", "--help"]
+    )
+    yield path, f"## {path}\n\n```\n{command.get_help(context)}\n```"
+    if isinstance(command, click.Group):
+        for name in command.list_commands(context):
+            inner = command.get_command(context, name)
+            assert inner is not None, name
+            yield from _commands(inner, f"{path} {name}")
+
+
+def _states() -> Iterator[tuple[str, str]]:
+    for status, following in TRANSITIONS.items():
+        names = ", ".join(one.value for one in TRANSITIONS if one in following)
+        yield status.value, f"| `{status.value}` | {names or 'final'} |"
+
+
+def _metrics(exposition: str) -> Iterator[tuple[str, str]]:
+    for family in sorted(text_string_to_metric_families(exposition), key=lambda one: one.name):
+        name = f"{family.name}_total" if family.type == "counter" else family.name
+        yield name, f"| `{name}` | {family.type} | {_cell(family.documentation)} |"
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|")
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
