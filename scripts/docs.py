@@ -1,18 +1,17 @@
-"""Writes the generated parts of docs/: routes, status codes, settings, commands, states and metrics, from the code.
+"""Writes the generated parts of docs/ from the code: routes, settings, commands, states and metrics.
 
-A document holds its own prose. Between the lines `<!-- generated: KIND PATTERN... -->` and `<!-- end of KIND -->` stands
-what this script writes: all items of that kind whose names match one of the patterns. Each item stands in exactly one
-place; one that matches no pattern is an error, so that a new route, setting or command can't be forgotten.
+A document holds its own prose. Between the lines `<!-- generated: KIND PATTERN... -->` and `<!-- end of KIND -->` this
+script writes all items of that kind whose names match one of the patterns. Each item stands in exactly one place; one
+that matches no pattern is an error, so that a new route, setting or command can't be forgotten.
 """
 
 import argparse
 import re
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
-from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
@@ -57,7 +56,7 @@ class Listing:
 
 
 def main(arguments: list[str]) -> int:
-    """Exit status: 0; 1 where a document was not up to date (`--check`), or an item has no place or two; 2 for usage."""
+    """Write the documents. Exit status: 0; 1 with `--check` where one is stale, or an item has no place or two."""
     parser = argparse.ArgumentParser(
         prog="scripts/docs",
         description="Write the parts of docs/ that the code knows.",
@@ -76,10 +75,12 @@ def main(arguments: list[str]) -> int:
         elif before != after:
             document.write_text(after, "utf-8")
             print(f"{document.relative_to(HOME)} is written.")
-    for kind, listing in kinds.items():
-        for name in listing.items:
-            if (count := listing.shown.count(name)) != 1:
-                problems.append(f"{kind} {name!r} stands in {count} places of docs/ instead of one")
+    problems += [
+        f"{kind} {name!r} stands in {count} places of docs/ instead of one"
+        for kind, listing in kinds.items()
+        for name in listing.items
+        if (count := listing.shown.count(name)) != 1
+    ]
     print("\n".join(problems), end="\n" if problems else "", file=sys.stderr)
     return 1 if problems else 0
 
@@ -95,7 +96,7 @@ def generated(text: str, kinds: Mapping[str, Listing]) -> str:
 
 def listings(data_dir: Path) -> dict[str, Listing]:
     """Every kind. Builds the service, as routes and metrics are asked of it; `data_dir` holds its state."""
-    settings = Settings(email_data_dir=data_dir, email_admin_token="documents")  # type: ignore[arg-type]  # noqa: S106
+    settings = Settings(email_data_dir=data_dir, email_admin_token="documents")  # noqa: S106
     services = build(settings)
     try:
         app = create_app(services)
@@ -155,7 +156,7 @@ def _shown(value: object) -> str:
 
 def _type(schema: Mapping[str, Any]) -> str:
     """What may be written, from the JSON Schema of a setting."""
-    inner = [one for one in schema.get("anyOf", [schema]) if one.get("type") != "null"][0]
+    inner = next(one for one in schema.get("anyOf", [schema]) if one.get("type") != "null")
     if "enum" in inner:
         return ", ".join(f"`{one}`" for one in inner["enum"])
     if inner.get("$ref", "").endswith(f"/{Rate.__name__}"):
@@ -163,7 +164,8 @@ def _type(schema: Mapping[str, Any]) -> str:
     if inner.get("type") == "boolean":
         return "`true`, `false`"
     kinds = {"path": "path", "password": "secret"}
-    kind = kinds.get(inner.get("format", ""), {"string": "text", "array": "list"}.get(inner["type"], inner["type"]))
+    type_: str = inner["type"]
+    kind = kinds.get(inner.get("format", ""), {"string": "text", "array": "list"}.get(type_, type_))
     least, most = inner.get("minimum"), inner.get("maximum")
     if "exclusiveMinimum" in inner:
         kind += f" above {inner['exclusiveMinimum']:g}"
@@ -176,14 +178,17 @@ def _type(schema: Mapping[str, Any]) -> str:
 def _commands(command: click.Command, path: str) -> Iterator[tuple[str, str]]:
     """Each command with its `--help`, a group before what is in it."""
     context = click.Context(
-        command, info_name=path, terminal_width=HELP_WIDTH, max_content_width=HELP_WIDTH, help_option_names=["-h", "--help"]
+        command,
+        info_name=path,
+        terminal_width=HELP_WIDTH,
+        max_content_width=HELP_WIDTH,
+        help_option_names=["-h", "--help"],
     )
     yield path, f"## {path}\n\n```\n{command.get_help(context)}\n```"
     if isinstance(command, click.Group):
         for name in command.list_commands(context):
-            inner = command.get_command(context, name)
-            assert inner is not None, name
-            yield from _commands(inner, f"{path} {name}")
+            if (inner := command.get_command(context, name)) is not None:
+                yield from _commands(inner, f"{path} {name}")
 
 
 def _states() -> Iterator[tuple[str, str]]:

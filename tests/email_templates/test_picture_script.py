@@ -70,4 +70,4 @@ def test_pictures_of_the_pages_are_there_and_small() -> None:
     for file in files:
         assert png_size(file) == (1200, 750)
         assert file.stat().st_size < 150_000
-        assert f"(scripts/pictures/{file.name})" in (HOME / "README.md").read_text(encoding="utf-8")
+        assert f"(../scripts/pictures/{file.name})" in (HOME / "docs" / "pages.md").read_text(encoding="utf-8")

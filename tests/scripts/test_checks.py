@@ -19,6 +19,7 @@ COMMANDS = (
     "scripts/check",
     "scripts/lock",
     "scripts/bundle",
+    "scripts/docs",
     "scripts/pre-commit",
     ".ci/run",
 )
