@@ -4,6 +4,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from http import HTTPStatus
 from pathlib import Path
 
 import click
@@ -119,6 +120,13 @@ def test_api_document_names_every_field_of_every_body() -> None:
     for body in (SendRequest, BatchRequest, PublishRequest, SuppressionRequest, TestRequest):
         missing = [name for name in body.model_fields if f"`{name}`" not in text]
         assert missing == [], body.__name__
+
+
+def test_api_document_explains_every_status_of_an_error() -> None:
+    source = (ROOT / "service" / "web" / "problems.py").read_text(encoding="utf-8")
+    used = {HTTPStatus[name].value for name in re.findall(r"HTTPStatus\.([A-Z_]+)", source)}
+    explained = {int(code) for code in re.findall(r"^\| (\d{3}) \|", doc("http-api.md"), re.MULTILINE)}
+    assert explained == used
 
 
 def test_states_stand_in_the_document_as_the_code_has_them() -> None:
