@@ -155,6 +155,7 @@ def test_operations_document_alerts_only_on_metrics_that_are_there() -> None:
 def test_every_path_that_a_document_names_exists(document: Path) -> None:
     tops = {file.name for folder in (ROOT, ROOT / "service") for file in folder.iterdir()}
     named = {one or two for one, two in _PATH.findall(document.read_text(encoding="utf-8"))}
+    named = {name for name in named if "NNNN" not in name}  # stands for a number
     paths = [
         name for name in named if _FILE.fullmatch(name) or ("/" in name.strip("/") and name.partition("/")[0] in tops)
     ]
