@@ -9,6 +9,7 @@ from pathlib import Path
 
 import click
 import pytest
+import yaml
 from litestar import Litestar
 from litestar.routes import HTTPRoute
 
@@ -135,6 +136,11 @@ def test_states_stand_in_the_document_as_the_code_has_them() -> None:
     assert {state: read[state] for state in Status} == {state: set(TRANSITIONS[state]) for state in Status}
 
 
+def test_api_document_says_what_each_state_means() -> None:
+    told = re.findall(r"^\| `(\w+)` \| [^|]+ \|$", doc("http-api.md").partition("## Messages")[2], re.MULTILINE)
+    assert told[: len(Status)] == list(Status)
+
+
 def test_privacy_document_names_every_table() -> None:
     scripts = "".join(file.read_text(encoding="utf-8") for file in (ROOT / "service" / "store" / "sql").glob("*.sql"))
     tables = set(re.findall(r"^CREATE TABLE (\w+)", scripts, re.MULTILINE))
@@ -142,6 +148,14 @@ def test_privacy_document_names_every_table() -> None:
     there = {renamed.get(table, table) for table in tables}
     text = doc("privacy.md")
     assert [table for table in sorted(there) if f"`{table}`" not in text] == []
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda file: str(file.relative_to(ROOT)))
+def test_every_yaml_and_json_of_a_document_can_be_read(document: Path) -> None:
+    for text in re.findall(
+        r"^```(?:yaml|json)\n(.*?)^```", document.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE
+    ):
+        assert yaml.safe_load(text)
 
 
 def test_operations_document_alerts_only_on_metrics_that_are_there() -> None:
