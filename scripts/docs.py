@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import click
 from litestar import Litestar
@@ -21,6 +21,7 @@ from litestar.handlers import HTTPRouteHandler
 from litestar.routes import HTTPRoute
 from litestar.testing import TestClient
 from prometheus_client.parser import text_string_to_metric_families
+from pydantic import BaseModel
 
 HOME = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(HOME))  # for the service itself, which is installed elsewhere or not at all
@@ -28,6 +29,13 @@ sys.path.insert(0, str(HOME))  # for the service itself, which is installed else
 from service.bootstrap import build  # noqa: E402
 from service.cli.main import main as rgz_email  # noqa: E402
 from service.config.settings import Rate, Settings  # noqa: E402
+from service.models.requests import (  # noqa: E402
+    BatchRequest,
+    PublishRequest,
+    SendRequest,
+    SuppressionRequest,
+    TestRequest,
+)
 from service.models.status import TRANSITIONS  # noqa: E402
 from service.web.app import create_app  # noqa: E402
 
@@ -106,6 +114,7 @@ def listings(data_dir: Path) -> dict[str, Listing]:
         services.close()
     return {
         "routes": Listing(dict(sorted(_routes(app))), "| Route | Access | What it does |\n|---|---|---|\n"),
+        "fields": Listing(dict(_fields()), "| Field | Without it | Meaning |\n|---|---|---|\n"),
         "settings": Listing(dict(_settings()), "| Setting | Type | Default | Meaning |\n|---|---|---|---|\n"),
         "commands": Listing(dict(_commands(rgz_email, "rgz-email")), separator="\n\n"),
         "states": Listing(dict(_states()), "| State | May become |\n|---|---|\n"),
@@ -133,6 +142,22 @@ def _access(path: str, handler: HTTPRouteHandler) -> str:
     return "signed in" if path.startswith("/admin") else f"`{scopes[0].value}`"
 
 
+def _fields() -> Iterator[tuple[str, str]]:
+    """Named `body.field`. What a batch shares with a send is told there alone."""
+    [letter] = get_args(BatchRequest.model_fields["messages"].annotation)
+    [file] = get_args(SendRequest.model_fields["attachments"].annotation)
+    bodies: dict[str, type[BaseModel]] = {"send": SendRequest, "attachment": file, "batch": BatchRequest}
+    bodies |= {"publish": PublishRequest, "test": TestRequest, "suppression": SuppressionRequest}
+    for body, model in bodies.items():
+        for name, one in sorted(model.model_fields.items(), key=lambda item: not item[1].is_required()):
+            if body != "batch" or name not in SendRequest.model_fields:
+                default = "required" if one.is_required() else _shown(one.get_default(call_default_factory=True))
+                cell = default if default in ("required", "") else f"`{default}`"
+                yield f"{body}.{name}", f"| `{name}` | {cell} | {_cell(one.description or '')} |"
+    if set(letter.model_fields) - set(SendRequest.model_fields):
+        raise ValueError("a message of a batch has fields that a send has not: name them here")
+
+
 def _settings() -> Iterator[tuple[str, str]]:
     defaults, schema = Settings(), Settings.model_json_schema()
     for name, one in Settings.model_fields.items():
@@ -151,7 +176,7 @@ def _shown(value: object) -> str:
         return f"{value:g}"
     if isinstance(value, Path):
         return f"{value.relative_to(HOME)}/" if value.is_relative_to(HOME) else str(value)
-    return "" if value is None else str(value)
+    return "" if value in (None, [], {}) else str(value)
 
 
 def _type(schema: Mapping[str, Any]) -> str:

@@ -26,6 +26,9 @@ _Locale = Annotated[str, StringConstraints(pattern=r"^[a-z]{2,3}(-[A-Za-z0-9]{2,
 _Addresses = Annotated[str, StringConstraints(max_length=32_000)]
 _Variables = dict[str, Any]
 
+_TO = "an address, several separated by commas, or a list; up to 100 recipients"
+_VARIABLES = "values by name, as the template declares them; unknown and missing ones are refused"
+_FILES = "up to 50 files, of types that the template allows"
 
 #: Pydantic's words, where ours are plainer.
 _PLAIN = {
@@ -53,9 +56,9 @@ class _Request(BaseModel):
 class AttachmentRequest(_Request):
     """A file as it comes over HTTP."""
 
-    filename: str
-    content_type: str
-    data_base64: str
+    filename: str = Field(description="its name, with an ending that the template allows")
+    content_type: str = Field(description="its type, such as application/pdf; name, type and content must agree")
+    data_base64: str = Field(description="its bytes in base64 (RFC 4648)")
 
 
 class LetterRequest(Protocol):
@@ -74,21 +77,34 @@ class LetterRequest(Protocol):
 class _Order(_Request):
     """What all mails of a send share."""
 
-    template_key: _Key
-    template_version: int | None = Field(None, ge=1, le=2**31 - 1)
-    locale: _Locale | None = None
-    reply_to: _Addresses | None = None
-    source_endpoint: _Line | None = None
-    send_at: Annotated[AwareDatetime, BeforeValidator(_iso_8601), Field(strict=False)] | None = None
-    metadata: dict[str, Any] = Field(default_factory=dict)
+    template_key: _Key = Field(description="the template's folder name")
+    template_version: int | None = Field(
+        None, ge=1, le=2**31 - 1, description="send with the latest revision of this version, not with the current one"
+    )
+    locale: _Locale | None = Field(
+        None, description="another language; one that the template lacks falls back: fr-BJ to fr, then to the default"
+    )
+    reply_to: _Addresses | None = Field(
+        None, description="addresses for Reply-To; without it the template's, then SMTP_REPLY_TO"
+    )
+    source_endpoint: _Line | None = Field(
+        None,
+        description="which part of the caller asks, to find its messages; without it the key's name, or the category",
+    )
+    send_at: Annotated[AwareDatetime, BeforeValidator(_iso_8601), Field(strict=False)] | None = Field(
+        None, description="when it is to leave, ISO 8601 with an offset; without it now"
+    )
+    metadata: dict[str, Any] = Field(
+        default_factory=dict, description="the caller's own notes, up to 4,096 bytes; kept, searchable, never sent"
+    )
 
 
 class SendRequest(_Order):
     """The body of `POST /send`. `to` is one address, several separated by commas, or a list."""
 
-    to: _Addresses | list[_Addresses]
-    variables: _Variables = Field(default_factory=dict)
-    attachments: list[AttachmentRequest] = Field(default_factory=list, max_length=50)
+    to: _Addresses | list[_Addresses] = Field(description=_TO)
+    variables: _Variables = Field(default_factory=dict, description=_VARIABLES)
+    attachments: list[AttachmentRequest] = Field(default_factory=list, max_length=50, description=_FILES)
 
     @property
     def letters(self) -> Sequence[tuple[str, LetterRequest]]:
@@ -99,15 +115,17 @@ class SendRequest(_Order):
 class BatchLetter(_Request):
     """One of the letters of a batch."""
 
-    to: _Addresses | list[_Addresses]
-    variables: _Variables = Field(default_factory=dict)
-    attachments: list[AttachmentRequest] = Field(default_factory=list, max_length=50)
+    to: _Addresses | list[_Addresses] = Field(description=_TO)
+    variables: _Variables = Field(default_factory=dict, description=_VARIABLES)
+    attachments: list[AttachmentRequest] = Field(default_factory=list, max_length=50, description=_FILES)
 
 
 class BatchRequest(_Order):
     """The body of `POST /send/batch`: one template, many letters, all of them or none."""
 
-    messages: list[BatchLetter] = Field(min_length=1, max_length=MAX_BATCH)
+    messages: list[BatchLetter] = Field(
+        min_length=1, max_length=MAX_BATCH, description="1 to 1,000 objects with to, variables and attachments"
+    )
 
     @property
     def letters(self) -> Sequence[tuple[str, LetterRequest]]:
@@ -123,11 +141,13 @@ class TestRequest(_Request):
 
     __test__ = False  # not a test case of pytest, in spite of its name
 
-    to: _Addresses | None = None
-    variables: _Variables | None = None
-    locale: _Locale | None = None
-    example: _Key | None = None
-    attachments: list[AttachmentRequest] = Field(default_factory=list, max_length=50)
+    to: _Addresses | None = Field(None, description="also send it, marked as a test; without it only render")
+    variables: _Variables | None = Field(
+        None, description="values by name; the example fills what is missing, and without any the whole example counts"
+    )
+    locale: _Locale | None = Field(None, description="another language")
+    example: _Key | None = Field(None, description="which example; without it the first")
+    attachments: list[AttachmentRequest] = Field(default_factory=list, max_length=50, description=_FILES)
 
 
 #: What a file of a template may hold; as UTF-8 it stays below the size at which files are left alone.
@@ -142,20 +162,30 @@ class PublishRequest(_Request):
     other languages) and `examples` are all there are.
     """
 
-    source: _Source
-    text: _Source | None = None
-    locales: dict[_Locale, _Source] = Field(default_factory=dict, max_length=50)
-    locale_texts: dict[_Locale, _Source] = Field(default_factory=dict, max_length=50)
-    examples: dict[_ExampleName, dict[str, Any]] = Field(default_factory=dict, max_length=100)
-    message: Annotated[str, StringConstraints(max_length=5_000, pattern=r"^[^\x00]*\S[^\x00]*$")] | None = None
+    source: _Source = Field(description="template.mjml, front matter included")
+    text: _Source | None = Field(None, description="template.txt; null removes it")
+    locales: dict[_Locale, _Source] = Field(
+        default_factory=dict, max_length=50, description="template.LOCALE.mjml by language: all there are to be"
+    )
+    locale_texts: dict[_Locale, _Source] = Field(
+        default_factory=dict, max_length=50, description="template.LOCALE.txt by language: all there are to be"
+    )
+    examples: dict[_ExampleName, dict[str, Any]] = Field(
+        default_factory=dict, max_length=100, description="variables by the example's name: all there are to be"
+    )
+    message: Annotated[str, StringConstraints(max_length=5_000, pattern=r"^[^\x00]*\S[^\x00]*$")] | None = Field(
+        None, description="the commit's message; without it one that names the template"
+    )
 
 
 class SuppressionRequest(_Request):
     """The body of `POST /suppressions`. `reason` is a word such as manual, or a sentence."""
 
-    address: _Addresses
-    scope: Literal["all", "marketing"] = "all"
-    reason: Annotated[str, StringConstraints(min_length=1, max_length=500, pattern=r"^[^\x00-\x1f\x7f]*$")] = "manual"
+    address: _Addresses = Field(description="the address that must not be written to")
+    scope: Literal["all", "marketing"] = Field("all", description="which mail is meant")
+    reason: Annotated[str, StringConstraints(min_length=1, max_length=500, pattern=r"^[^\x00-\x1f\x7f]*$")] = Field(
+        "manual", description="a word, or a sentence"
+    )
 
 
 R = TypeVar("R", bound=_Request)
