@@ -63,7 +63,7 @@ class Listing:
         return self.head + self.separator.join(self.items[name] for name in names)
 
 
-def main(arguments: list[str]) -> int:
+def main(arguments: list[str], *, home: Path = HOME) -> int:
     """Write the documents. Exit status: 0; 1 with `--check` where one is stale, or an item has no place or two."""
     parser = argparse.ArgumentParser(
         prog="scripts/docs",
@@ -75,14 +75,14 @@ def main(arguments: list[str]) -> int:
     with tempfile.TemporaryDirectory() as data:
         kinds = listings(Path(data))
     problems: list[str] = []
-    for document in sorted((HOME / "docs").rglob("*.md")):
+    for document in sorted((home / "docs").rglob("*.md")):
         before = document.read_text("utf-8")
         after = generated(before, kinds)
         if before != after and checks:
-            problems.append(f"{document.relative_to(HOME)} is not up to date: run scripts/docs")
+            problems.append(f"{document.relative_to(home)} is not up to date: run scripts/docs")
         elif before != after:
             document.write_text(after, "utf-8")
-            print(f"{document.relative_to(HOME)} is written.")
+            print(f"{document.relative_to(home)} is written.")
     problems += [
         f"{kind} {name!r} stands in {count} places of docs/ instead of one"
         for kind, listing in kinds.items()

@@ -24,9 +24,10 @@ from tests.support.running import Running, running, settings_for
 ROOT = Path(__file__).parents[2]
 ENV_EXAMPLE = (ROOT / ".env.example").read_text(encoding="utf-8")
 DOCUMENTS = [
-    file
-    for file in [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md")), ROOT / "scripts" / "README.md"]
-    if file.name != "CHANGELOG.md"  # it tells of what is gone, too
+    *(file for file in sorted(ROOT.glob("*.md")) if file.name != "CHANGELOG.md"),  # it tells of what is gone, too
+    *sorted((ROOT / "docs").rglob("*.md")),
+    ROOT / "scripts" / "README.md",
+    ROOT / "email_templates" / "README.md",
 ]
 #: A path of the repository: in back quotes, or a target that begins with one of our folders.
 _PATH = re.compile(
