@@ -17,7 +17,7 @@ from typing import Literal
 from picture_pages import PAGES, page_pictures
 from playwright.sync_api import Browser, Route, ViewportSize, sync_playwright
 
-from service.bootstrap import budget
+from service.bootstrap import render_limits
 from service.config.settings import Settings
 from service.errors import EmailServiceError
 from service.templates.catalogue import Catalogue, Snapshot
@@ -61,7 +61,7 @@ VIEWS = (
 def main() -> int:
     """Exit status: 0, or 1 with a sentence on standard error."""
     wanted = arguments()
-    snapshot = Catalogue(wanted.templates, budget=budget(Settings())).load()
+    snapshot = Catalogue(wanted.templates, budget=render_limits(Settings())).load()
     try:
         with chromium() as browser:
             for file in taken(snapshot, browser, wanted):

@@ -78,7 +78,7 @@ def _send_examples(services: Services) -> None:
             body = json.loads(services.previewer.example_request(key, to=recipient))
             services.acceptor.send(SendRequest(**body), admin)
     until = time.monotonic() + _SETTLED_S
-    while services.auditor.search(status=Status.QUEUED).items and time.monotonic() < until:
+    while services.message_search.search(status=Status.QUEUED).items and time.monotonic() < until:
         time.sleep(0.1)
 
 

@@ -2,7 +2,7 @@
 
 from typing import TypedDict
 
-from service.feedback.bounce.parse import read_bounce
+from service.feedback.bounce.parse import parse_bounce
 
 
 class Failure(TypedDict):
@@ -25,7 +25,7 @@ class Examined(TypedDict):
 
 def examine_bounce(raw: bytes) -> Examined:
     """What these bytes of a mail say; whatever they are, it never raises."""
-    reading = read_bounce(raw)
+    reading = parse_bounce(raw)
     return {
         "kind": reading.kind.value,
         "recipients": [
@@ -36,7 +36,7 @@ def examine_bounce(raw: bytes) -> Examined:
                 "status": one.status,
                 "diagnostic": one.diagnostic,
             }
-            for one in reading.statements
+            for one in reading.recipients
         ],
         "original_message_id": reading.original_message_id,
     }

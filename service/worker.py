@@ -10,9 +10,9 @@ from huey import crontab
 from service.bootstrap import Services
 from service.delivery.queue import Consumer
 from service.errors import InboxUnreachable, StoreBusy
-from service.feedback.imap_poller import Collector
+from service.feedback.imap_poller import ImapPoller
 from service.monitoring.metrics import Metrics
-from service.monitoring.prometheus import LEAVE_EVERY_S
+from service.monitoring.prometheus import SNAPSHOT_EVERY_S
 
 #: Rings may be lost (a queue that is deleted, a task that dies with its worker): the rows are looked at this often.
 LOOK_EVERY_S = 1.0
@@ -54,7 +54,7 @@ class Worker:
         self._counts: threading.Thread | None = None
         if leaves_counts:
             self._counts = threading.Thread(target=self._leave_counts, name="counts", daemon=True)
-        collector, poll_s = services.collector, services.settings.email_inbox_poll_seconds
+        collector, poll_s = services.imap_poller, services.settings.email_inbox_poll_seconds
         self._inbox = InboxWatch(collector, services.metrics, poll_s) if collector is not None else None
 
     def start(self) -> None:
@@ -94,8 +94,8 @@ class Worker:
             if self._stop.is_set():
                 return
             try:
-                if self._services.purger.is_time():
-                    self._services.purger.purge(stop=self._stop)
+                if self._services.retention_purge.is_time():
+                    self._services.retention_purge.purge(stop=self._stop)
             except StoreBusy as error:
                 _log.warning("store_busy", task="purge", reason=str(error))
             except Exception as error:
@@ -106,7 +106,7 @@ class Worker:
         """A thread of its own: words may wait, mail may not."""
         while not self._stop.wait(INDEX_EVERY_S):
             try:
-                self._services.indexer.catch_up(self._stop)
+                self._services.search_indexer.catch_up(self._stop)
             except StoreBusy as error:
                 _log.warning("store_busy", task="index", reason=str(error))
             except Exception as error:
@@ -129,22 +129,22 @@ class Worker:
 
     def _leave_counts(self) -> None:
         """Where the API finds them: it is what Prometheus asks."""
-        observer = self._services.observer
+        observer = self._services.metrics_exporter
         while not self._stop.is_set():
             try:
-                observer.leave()
+                observer.write_snapshot()
             except OSError as error:
                 _log.warning("counts_not_left", reason=error.strerror)
-            self._stop.wait(LEAVE_EVERY_S)
+            self._stop.wait(SNAPSHOT_EVERY_S)
         with suppress(OSError):
-            observer.withdraw()
+            observer.remove_snapshot()
 
 
 class InboxWatch:
     """Looks into the mailbox of returned mail every `poll_s` seconds, in a thread of its own."""
 
-    def __init__(self, collector: Collector, metrics: Metrics, poll_s: float) -> None:
-        self._collector = collector
+    def __init__(self, poller: ImapPoller, metrics: Metrics, poll_s: float) -> None:
+        self._collector = poller
         self._metrics = metrics
         self._poll_s = poll_s
         self._stop = threading.Event()
@@ -189,7 +189,7 @@ class InboxWatch:
         limit.daemon = True
         limit.start()
         try:
-            outcomes = self._collector.collect(self._stop)
+            outcomes = self._collector.poll(self._stop)
         finally:
             limit.cancel()
         counts = {outcome.name.lower(): count for outcome, count in outcomes.items()}

@@ -34,6 +34,6 @@ def transport() -> ScriptedTransport:
 
 @pytest.fixture
 def services(tmp_path: Path, clock: Clock, transport: ScriptedTransport) -> Iterator[Services]:
-    built = build(settings_for(tmp_path), transport=transport, clock=clock, boot=clock.boot)
+    built = build(settings_for(tmp_path), transport=transport, clock=clock, boottime=clock.boottime)
     yield built
     built.close()

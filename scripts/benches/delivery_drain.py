@@ -88,7 +88,7 @@ def service(port: int, **changes: Any) -> Iterator[Services]:
 def wires(services: Services, count: int) -> list[tuple[str, bytes]]:
     """Recipient and bytes of some of the mails, as they go over the wire."""
     found = services.database.read("SELECT id, recipient_email FROM email_messages LIMIT :count", {"count": count})
-    return [(row["recipient_email"], services.auditor.raw(row["id"])) for row in found]
+    return [(row["recipient_email"], services.message_search.raw(row["id"])) for row in found]
 
 
 def bare(port: int, mails: Sequence[tuple[str, bytes]], count: int) -> Rate:
@@ -113,7 +113,7 @@ def drain(services: Services, count: int, *, commit_at: int = COMMIT_AT, slow_di
         services.transport,
         services.clock,
         "bench",
-        services.deliverer.means.consequences,
+        services.deliverer.means.feedback,
         services.deliverer.means.metrics,
         connections_max=services.settings.smtp_max_connections,
         commit_at=commit_at,

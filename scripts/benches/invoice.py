@@ -13,13 +13,13 @@ from typing import Any
 from benches.report import Unmeasured
 from service.templates.compiler import compile_template
 from service.templates.jinja.restore import BLOCK_BEGIN, BLOCK_END, EXPRESSION_BEGIN, EXPRESSION_END
-from service.templates.runtime.sandbox import Budget
+from service.templates.runtime.sandbox import RenderLimits
 from service.templates.source.files import read_files
 from service.templates.template import Template
 
 MAILS = Path(__file__).resolve().parent / "mails"
 KEY = "invoice_12_rows"
-BUDGET = Budget(max_output_bytes=2_000_000, max_steps=100_000)
+BUDGET = RenderLimits(max_output_bytes=2_000_000, max_steps=100_000)
 ROWS = 12
 _TAG = re.compile(
     f"({re.escape(EXPRESSION_BEGIN)}|{re.escape(BLOCK_BEGIN)})(.*?)(?:{re.escape(EXPRESSION_END)}|{re.escape(BLOCK_END)})",

@@ -54,13 +54,13 @@ def _filled(services: Services, count: int) -> Sequence[Sequence[str]]:
 def _questions(services: Services, known: Sequence[Sequence[str]]) -> dict[str, Callable[[], object]]:
     """Each call asks for another message or person."""
     ids, people = (itertools.cycle(names) for names in known)
-    auditor = services.auditor
+    auditor = services.message_search
     month = (services.clock() - timedelta(days=30)).isoformat()
     numbers = itertools.count()
     return {
         "the HTML of a message, checked by digest": lambda: auditor.body(next(ids)),
         "a message as it went over the wire": lambda: auditor.raw(next(ids)),
-        "a message with its timeline": lambda: auditor.story(next(ids), _ADMIN),
+        "a message with its timeline": lambda: auditor.detail(next(ids), _ADMIN),
         "the newest 50": lambda: auditor.search(),
         "the mails to a person, counted": lambda: auditor.search(to=next(people)),
         "the newest 50 bounces of a month": lambda: auditor.search(status="bounced", since=month),
@@ -71,8 +71,8 @@ def _questions(services: Services, known: Sequence[Sequence[str]]) -> dict[str, 
 
 
 def _paging(services: Services) -> Callable[[], object]:
-    cursors: Iterator[str | None] = itertools.cycle([services.auditor.search().next])
-    return lambda: services.auditor.search(cursor=next(cursors))
+    cursors: Iterator[str | None] = itertools.cycle([services.message_search.search().next])
+    return lambda: services.message_search.search(cursor=next(cursors))
 
 
 def _pass(services: Services, number: int) -> None:

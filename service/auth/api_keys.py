@@ -15,7 +15,7 @@ ANONYMOUS_ID = "anonymous"
 
 
 @dataclass(frozen=True, slots=True)
-class Access:
+class ApiKeys:
     """Who stands behind a token. `admin_token` is compared in constant time."""
 
     database: Database

@@ -40,7 +40,7 @@ class Session:
     nonce: str
 
 
-class Attempts:
+class SignInAttempts:
     """Counts wrong tokens by where they come from. In this process only; thread-safe."""
 
     def __init__(self) -> None:
@@ -66,7 +66,7 @@ class Attempts:
 
 
 @dataclass(frozen=True, slots=True)
-class SignIn:
+class Sessions:
     """Exchanges tokens for sessions.
 
     `find` gives the caller behind a token, `find_again` the caller with this id if the key still holds. `key` signs;
@@ -77,9 +77,9 @@ class SignIn:
     find_again: Callable[[str], Caller | None]
     key: bytes
     clock: Callable[[], datetime]
-    attempts: Attempts = field(default_factory=Attempts)
+    attempts: SignInAttempts = field(default_factory=SignInAttempts)
 
-    def begin(self, token: str, *, origin: str) -> str:
+    def create_session(self, token: str, *, origin: str) -> str:
         """The text of a new session. `origin` is where the request came from, for counting wrong tokens.
 
         Raises TooManyAttempts, NotAuthenticated for an unknown token, NotAllowed for a key without the scope admin.

@@ -33,7 +33,7 @@ def create(name: str, scopes: str, as_json: bool) -> None:
     """
     wanted = _scopes(scopes)
     services = build(read_settings(), delivers=False)
-    made, key = services.access.create(name, wanted, services.clock())
+    made, key = services.api_keys.create(name, wanted, services.clock())
     services.close()
     listed = sorted(scope.value for scope in made.scopes)
     if as_json:
@@ -52,7 +52,7 @@ def list_keys(as_json: bool) -> None:
       rgz-email keys list
     """
     services = build(read_settings(), delivers=False)
-    found = services.access.list_keys()
+    found = services.api_keys.list_keys()
     services.close()
     rows = [
         {
@@ -84,7 +84,7 @@ def revoke(key_id: str) -> None:
       rgz-email keys revoke 0199c2ab
     """
     services = build(read_settings(), delivers=False)
-    revoked = services.access.revoke(key_id, services.clock())
+    revoked = services.api_keys.revoke(key_id, services.clock())
     services.close()
     if not revoked:
         raise click.ClickException(f"There is no active key {key_id}; see rgz-email keys list.")

@@ -12,7 +12,7 @@ import click
 from service.bootstrap import build
 from service.cli.environment import read_settings
 from service.errors import InvalidRequest, Problem
-from service.messages.search import Story
+from service.messages.search import MessageDetail
 from service.models import Caller, Message, Scope
 from service.models.requests import BatchRequest, SendRequest, parse
 
@@ -103,9 +103,9 @@ def messages(context: click.Context, /, late: bool, limit: int, as_json: bool, *
     services = build(read_settings(), delivers=False)
     try:
         if late:
-            _print_late(services.auditor.late(limit=limit), as_json=as_json)
+            _print_late(services.message_search.late(limit=limit), as_json=as_json)
             return
-        page = services.auditor.search(limit=limit, **filters)
+        page = services.message_search.search(limit=limit, **filters)
     finally:
         services.close()
     if as_json:
@@ -141,7 +141,7 @@ def show(message_id: str, as_json: bool) -> None:
     """
     services = build(read_settings(), delivers=False)
     try:
-        story = services.auditor.story(message_id, OPERATOR)
+        story = services.message_search.detail(message_id, OPERATOR)
     finally:
         services.close()
     if as_json:
@@ -151,7 +151,7 @@ def show(message_id: str, as_json: bool) -> None:
     click.echo("\n".join(_told(story)))
 
 
-def _told(story: Story) -> list[str]:
+def _told(story: MessageDetail) -> list[str]:
     message = story.message
     lines = [
         f"{message.subject}",

@@ -11,7 +11,7 @@ from service.bootstrap import Services, build
 from service.cli.environment import read_settings
 from service.cli.messages import OPERATOR
 from service.models import Event
-from service.recipients.data_requests import Erased, Known, Written
+from service.recipients.data_requests import ErasureResult, MessageRecord, RecipientData
 from service.recipients.suppressions import reason_of
 
 _json = click.option("--json", "as_json", is_flag=True, help="For machines.")
@@ -40,7 +40,7 @@ def export(address: str, attachments: bool, as_json: bool) -> None:
     """
     services = build(read_settings(), delivers=False)
     try:
-        known = services.persons.export(address)
+        known = services.data_requests.export(address)
         rows = [_row(item) | {"attachments": _files(services, item, attachments)} for item in known.messages]
     finally:
         services.close()
@@ -69,8 +69,8 @@ def erase(address: str, dry_run: bool, suppresses: bool, as_json: bool) -> None:
     """
     services = build(read_settings(), delivers=False)
     try:
-        persons = services.persons
-        done = persons.look(address) if dry_run else persons.erase(address, OPERATOR, suppresses=suppresses)
+        persons = services.data_requests
+        done = persons.preview_erasure(address) if dry_run else persons.erase(address, OPERATOR, suppresses=suppresses)
     finally:
         services.close()
     if as_json:
@@ -80,9 +80,13 @@ def erase(address: str, dry_run: bool, suppresses: bool, as_json: bool) -> None:
     raise SystemExit(0 if dry_run or (done.is_scrubbed and not done.messages_leaving) else 1)
 
 
-def _row(item: Written) -> dict[str, Any]:
+#: Scripts read the export: a field keeps the name that it had first.
+_EXPORTED_NAMES = {"rfc_message_id": "message_id"}
+
+
+def _row(item: MessageRecord) -> dict[str, Any]:
     return {
-        **asdict(item.message),
+        **{_EXPORTED_NAMES.get(name, name): value for name, value in asdict(item.message).items()},
         "variables": item.variables,
         "html": item.body.html if item.body else None,
         "text": item.body.text if item.body else None,
@@ -94,18 +98,18 @@ def _event(event: Event) -> dict[str, Any]:
     return {**asdict(event), "at": event.at.isoformat()}
 
 
-def _files(services: Services, item: Written, with_content: bool) -> list[dict[str, Any]]:
+def _files(services: Services, item: MessageRecord, with_content: bool) -> list[dict[str, Any]]:
     rows = []
     for info in item.attachments:
         row = asdict(info)
         if with_content:
-            data = services.auditor.attachment(item.message.id, info.n).data
+            data = services.message_search.attachment(item.message.id, info.n).data
             row["data_base64"] = base64.b64encode(data).decode()
         rows.append(row)
     return rows
 
 
-def _told(known: Known) -> list[str]:
+def _told(known: RecipientData) -> list[str]:
     lines = [f"{known.address}: {len(known.messages)} messages, {len(known.suppressions)} suppressions"]
     for item in known.messages:
         message = item.message
@@ -116,7 +120,7 @@ def _told(known: Known) -> list[str]:
     return lines
 
 
-def _counted(done: Erased, dry_run: bool) -> str:
+def _counted(done: ErasureResult, dry_run: bool) -> str:
     lines = [
         f"{done.messages_anonymised} messages and {done.suppressions_anonymised} suppressions anonymised,"
         f" {done.messages_cancelled} of the messages cancelled, {done.files_deleted} files of attachments deleted."

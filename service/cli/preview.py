@@ -9,7 +9,7 @@ from urllib.parse import urlencode
 
 import click
 
-from service.bootstrap import build_workbench
+from service.bootstrap import build_preview_services
 from service.cli.environment import template_settings
 from service.config.settings import Settings
 from service.errors import NotFound
@@ -44,7 +44,7 @@ def look_at(
 
 
 def _serve(settings: Settings, path: str, key: str | None, port: int, *, opens: bool = False) -> None:
-    workbench = build_workbench(settings)
+    workbench = build_preview_services(settings)
     if key is not None and key not in workbench.catalogue.current.entries:
         raise NotFound(f"There is no template {key!r}.")
     listener = server.bind(_HOST, port)

@@ -9,7 +9,7 @@ import click
 
 from service.bootstrap import build
 from service.cli.environment import read_settings
-from service.recipients.retention import Due, Purged
+from service.recipients.retention import Due, PurgeResult
 
 
 @click.command()
@@ -29,11 +29,11 @@ def purge(dry_run: bool, rewrites: bool, as_json: bool) -> None:
     services = build(read_settings(), delivers=False)
     try:
         if dry_run:
-            due = asdict(services.purger.due())
+            due = asdict(services.retention_purge.due())
             click.echo(json.dumps({"dry_run": True, **due}) if as_json else _due(due))
             return
-        told = _progress_of(services.purger.due()) if sys.stderr.isatty() else None
-        done = services.purger.purge(told=told, rewrites=rewrites)
+        told = _progress_of(services.retention_purge.due()) if sys.stderr.isatty() else None
+        done = services.retention_purge.purge(on_progress=told, rewrites=rewrites)
     finally:
         services.close()
     if as_json:
@@ -42,11 +42,11 @@ def purge(dry_run: bool, rewrites: bool, as_json: bool) -> None:
         click.echo(_told(done))
 
 
-def _progress_of(due: Due) -> Callable[[Purged], None]:
+def _progress_of(due: Due) -> Callable[[PurgeResult], None]:
     """A line for people that grows older and is written over."""
     total = due.messages_to_delete + due.messages_to_anonymise
 
-    def tell(done: Purged) -> None:
+    def tell(done: PurgeResult) -> None:
         reached = done.messages_deleted + done.messages_anonymised
         end = "\n" if done.is_finished else ""
         click.echo(f"\r{reached:,} of {total:,} messages, {done.files_deleted:,} files{end}", nl=False, err=True)
@@ -61,7 +61,7 @@ def _due(due: dict[str, int]) -> str:
     )
 
 
-def _told(done: Purged) -> str:
+def _told(done: PurgeResult) -> str:
     left = " The last bytes are still on the disk: rgz-email purge --rewrite, at a quiet hour."
     return (
         f"{done.messages_anonymised} messages and {done.suppressions_anonymised} suppressions anonymised,"

@@ -159,6 +159,6 @@ def _example(services: Services, base: str) -> str:
         if template is None or not template.examples or template.manifest.attachments.required:
             continue
         body = services.previewer.example_request(key, to="first@example.com")
-        needs_key = "" if services.access.anonymous() else ' -H "Authorization: Bearer $KEY"'
+        needs_key = "" if services.api_keys.anonymous() else ' -H "Authorization: Bearer $KEY"'
         return f"  curl -X POST {base}/api/v1/email/send{needs_key} -d {shlex.quote(body)}"
     return ""

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from service.feedback.webhook import judge
+from service.feedback.webhook import verify_offline
 
 
 @click.group()
@@ -54,7 +54,7 @@ def _verified(file: Path, certificate: Path, at: datetime | None) -> dict[str, o
         except (OSError, ValueError) as error:
             return {"ok": False, "reason": f"{one} can't be read: {getattr(error, 'strerror', None) or error}."}
     pem, body = read
-    reason = judge(body, pem, at=at)
+    reason = verify_offline(body, pem, at=at)
     return {"ok": reason is None, "reason": reason}
 
 

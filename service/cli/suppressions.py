@@ -48,7 +48,7 @@ def list_suppressions(
     """
     services = _services()
     try:
-        page = services.suppressor.search(address=address, scope=scope, lifted=lifted, limit=limit, cursor=cursor)
+        page = services.suppressions.search(address=address, scope=scope, lifted=lifted, limit=limit, cursor=cursor)
     finally:
         services.close()
     if as_json:
@@ -75,7 +75,7 @@ def add(address: str, scope: str, reason: str, as_json: bool) -> None:
     body = json.dumps({"address": address, "scope": scope, "reason": reason}).encode()
     services = _services()
     try:
-        item, is_new = services.suppressor.add(parse(body, SuppressionRequest), OPERATOR, source=_SOURCE)
+        item, is_new = services.suppressions.add(parse(body, SuppressionRequest), OPERATOR, source=_SOURCE)
     finally:
         services.close()
     if as_json:
@@ -99,9 +99,9 @@ def lift(address_or_id: str, scope: str | None, reason: str | None, as_json: boo
     services = _services()
     try:
         if "@" in address_or_id:
-            ended = services.suppressor.lift_address(address_or_id, OPERATOR, scope=scope, reason=reason)
+            ended = services.suppressions.lift_address(address_or_id, OPERATOR, scope=scope, reason=reason)
         else:
-            ended = [services.suppressor.lift(address_or_id, OPERATOR, reason=reason)]
+            ended = [services.suppressions.lift(address_or_id, OPERATOR, reason=reason)]
     finally:
         services.close()
     if not ended:
@@ -127,7 +127,7 @@ def import_file(file: BinaryIO, as_json: bool) -> None:
     lines = suppression_csv.read(_decoded(file.read()))
     services = _services()
     try:
-        done = services.suppressor.take_in(lines, OPERATOR)
+        done = services.suppressions.take_in(lines, OPERATOR)
     finally:
         services.close()
     if as_json:
@@ -147,7 +147,7 @@ def export(as_json: bool) -> None:
     """
     services = _services()
     try:
-        rows = [_row(item) | {"recipient_hash": item.recipient_hash} for item in services.suppressor.everything()]
+        rows = [_row(item) | {"recipient_hash": item.recipient_hash} for item in services.suppressions.everything()]
     finally:
         services.close()
     if as_json:

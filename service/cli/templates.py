@@ -7,10 +7,10 @@ from typing import NoReturn
 
 import click
 
-from service.bootstrap import budget
+from service.bootstrap import render_limits
 from service.cli.environment import template_settings
 from service.errors import Conflict, GitError, InvalidRequest, NotFound
-from service.templates.authoring.check import Checked
+from service.templates.authoring.check import CheckResult
 from service.templates.authoring.check import check as find
 from service.templates.authoring.scaffold import scaffold
 
@@ -40,7 +40,7 @@ def check(keys: tuple[str, ...], ref: str | None, allow_breaking: bool, as_json:
     settings = template_settings(templates)
     root = _existing(settings.email_templates_dir)
     try:
-        checked = find(root, keys, budget=budget(settings), ref=ref, allow_breaking=allow_breaking)
+        checked = find(root, keys, budget=render_limits(settings), ref=ref, allow_breaking=allow_breaking)
     except (NotFound, GitError) as error:
         raise click.UsageError(str(error)) from None
     if as_json:
@@ -64,7 +64,7 @@ def new(key: str, templates: Path | None) -> None:
     settings = template_settings(templates)
     root = _existing(settings.email_templates_dir)
     try:
-        made = scaffold(root, key, budget=budget(settings))
+        made = scaffold(root, key, budget=render_limits(settings))
     except InvalidRequest as error:
         raise click.UsageError(str(error)) from None
     except Conflict as error:
@@ -78,7 +78,7 @@ def new(key: str, templates: Path | None) -> None:
     )
 
 
-def _tell(checked: Checked) -> None:
+def _tell(checked: CheckResult) -> None:
     for one in checked.findings:
         hint = f" ({one.hint})" if one.hint else ""
         click.echo(f"{one.file}:{one.line}:{one.column}: {one.severity}: {one.message}{hint} [{one.code}]")

@@ -13,14 +13,14 @@ _LOOK_S = 0.02
 
 
 @dataclass(frozen=True, slots=True)
-class Turns:
+class FileLock:
     """`file` is made where it is missing and stays; the kernel lets go of it when a process ends, however it ends."""
 
     file: Path
     wait_s: float = 10.0
 
     @contextmanager
-    def take(self) -> Iterator[None]:
+    def acquire(self) -> Iterator[None]:
         """Raises TryLater where the others don't let go within `wait_s`."""
         with self.file.open("ab") as opened:  # opened anew each time: so threads exclude each other as well
             end = time.monotonic() + self.wait_s

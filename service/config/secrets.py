@@ -14,8 +14,8 @@ from pydantic import SecretStr
 from service.config.settings import Settings
 from service.delivery.relay import Server
 from service.errors import ConfigurationError
-from service.feedback.imap import InboxPlace
-from service.feedback.sns.client import SnsLine
+from service.feedback.imap import ImapAccount
+from service.feedback.sns.client import SnsClient
 
 
 def data_directory(settings: Settings) -> Path:
@@ -60,20 +60,20 @@ def smtp_server(settings: Settings) -> Server:
     )
 
 
-def sns_line(settings: Settings) -> SnsLine:
+def sns_client(settings: Settings) -> SnsClient:
     """Raises ConfigurationError where the additional authority can't be read."""
-    line = SnsLine(settings.email_sns_cert_ca_file, settings.sns_address)
+    line = SnsClient(settings.email_sns_cert_ca_file, settings.sns_address)
     if line.ca_file is not None:
         _ = line.context
     return line
 
 
-def inbox_place(settings: Settings) -> InboxPlace | None:
+def imap_account(settings: Settings) -> ImapAccount | None:
     """The mailbox of returned mail; None where none is read."""
     if settings.email_inbox_host is None:
         return None
     password = settings.email_inbox_password.get_secret_value() if settings.email_inbox_password else ""
-    return InboxPlace(
+    return ImapAccount(
         host=settings.email_inbox_host,
         port=settings.email_inbox_port,
         user=settings.email_inbox_user or "",

@@ -7,8 +7,8 @@ from datetime import datetime
 import structlog
 
 from service.delivery import completer
-from service.delivery.completer import Result
-from service.delivery.context import LEASE_S, RENEW_EVERY_S, STEP_S, Means
+from service.delivery.completer import AttemptResult
+from service.delivery.context import CLOCK_STEP_S, LEASE_S, RENEW_EVERY_S, WorkerContext
 from service.delivery.outcome import OutcomeKind
 from service.errors import ArchiveCorrupt, StoreBusy
 from service.mail import message_builder
@@ -19,12 +19,12 @@ _log = structlog.get_logger("deliver")
 
 
 @dataclass(slots=True)
-class Held:
+class LeasedMessage:
     """A claimed message in this process's hands, when its lease was renewed by both clocks, whether that failed."""
 
     claimed: Claimed
     renewed_at: datetime
-    renewed_boot_s: float
+    renewed_boottime_s: float
     rank: int
     is_lost: bool = False
 
@@ -41,11 +41,11 @@ class Held:
 class Sender:
     """Thread-safe: what all senders of a drain share."""
 
-    def __init__(self, means: Means) -> None:
+    def __init__(self, means: WorkerContext) -> None:
         self._means = means
         self._says_all = logging.getLogger("deliver").isEnabledFor(logging.DEBUG)
 
-    def send(self, held: Held) -> Result | None:
+    def send(self, held: LeasedMessage) -> AttemptResult | None:
         message = held.claimed.message
         try:
             wire = message_builder.write(
@@ -60,22 +60,22 @@ class Sender:
             message.recipient,
             wire,
             before_mail=lambda: self._is_still_ours(held),
-            before_dot=(lambda: self._note_data(held)) if message.stream is Stream.MARKETING else None,
+            before_end_of_data=(lambda: self._note_data(held)) if message.stream is Stream.MARKETING else None,
         )
         # What went well is in its timeline, and counted in the log; a line for each would cost a third of sending it.
         if outcome.kind is not OutcomeKind.SENT or self._says_all:
             say = _log.debug if outcome.kind is OutcomeKind.SENT else _log.info
             say("attempt", message=message.id, template=message.template_key, outcome=outcome.kind, code=outcome.code)
-        return Result(message, outcome, began_at, self._means.clock())
+        return AttemptResult(message, outcome, began_at, self._means.clock())
 
-    def _is_still_ours(self, held: Held) -> bool:
+    def _is_still_ours(self, held: LeasedMessage) -> bool:
         """Asked immediately before MAIL.
 
         The lease of a message that was never tried can only be lost by lapsing, and no feedback can have come: while
         it is young, and the clock was not set, the answer is known. In any other case the row itself is asked.
         """
-        age_s = self._means.boot() - held.renewed_boot_s
-        was_set = abs((self._means.clock() - held.renewed_at).total_seconds() - age_s) > STEP_S
+        age_s = self._means.boottime() - held.renewed_boottime_s
+        was_set = abs((self._means.clock() - held.renewed_at).total_seconds() - age_s) > CLOCK_STEP_S
         if held.is_lost:
             return False
         if held.is_fresh and age_s < 2 * RENEW_EVERY_S and not was_set:
@@ -90,7 +90,7 @@ class Sender:
             _log.warning("store_busy", asked_for=held.id, reason=str(error))
             return False
 
-    def _note_data(self, held: Held) -> None:
+    def _note_data(self, held: LeasedMessage) -> None:
         """For marketing a lost mail is better than a second one: the moment before the dot is committed first."""
         now = self._means.clock()
         self._means.database.write(lambda tx: leases.note_data_started(tx, held.id, owner=self._means.owner, now=now))

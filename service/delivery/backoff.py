@@ -28,7 +28,7 @@ def backoff_s(attempt: int, *, greylisted: bool, random: Random) -> float:
     return max(pause, GREYLIST_PAUSE_S * random.uniform(1.0, 1.1)) if greylisted else pause
 
 
-class Circuit:
+class CircuitBreaker:
     """Whether a server may be tried. Thread-safe.
 
     After a failure nobody may for a while; then one, and all again once that one had an answer. Each failed probe
@@ -48,7 +48,7 @@ class Circuit:
         """Why the server is paused; "" while it is not."""
         return self._reason
 
-    def admit(self) -> float:
+    def acquire(self) -> float:
         """0.0: try, and report with `worked`, `broke` or `abandoned`. Otherwise the seconds to wait."""
         with self._lock:
             if not self._failures:
@@ -61,12 +61,12 @@ class Circuit:
             self._probe_began = now
             return 0.0
 
-    def worked(self) -> None:
+    def succeeded(self) -> None:
         """The server answered a try."""
         with self._lock:
             self._failures, self._until, self._reason, self._probe_began = 0, 0.0, "", None
 
-    def broke(self, reason: str) -> float:
+    def failed(self, reason: str) -> float:
         """A try failed for the server's sake; the seconds to the next probe. Failures side by side count once."""
         with self._lock:
             now = self._clock()
@@ -77,7 +77,7 @@ class Circuit:
                 self._reason = reason
             return max(self._until - now, 0.0)
 
-    def abandoned(self) -> None:
+    def released(self) -> None:
         """An admitted try ended without asking the server: the next one may probe."""
         with self._lock:
             self._probe_began = None

@@ -19,7 +19,7 @@ _SOURCE = "worker"
 
 
 @dataclass(frozen=True, slots=True)
-class Result:
+class AttemptResult:
     """One try: the message as it was claimed, what became of it, and when it began and ended.
 
     `is_perhaps_known`: it was written before, and nobody can say whether that was committed.
@@ -32,25 +32,25 @@ class Result:
     is_perhaps_known: bool = False
 
 
-def record_all(tx: Transaction, results: Sequence[Result], *, owner: str, chance: Random) -> None:
+def record_all(tx: Transaction, results: Sequence[AttemptResult], *, owner: str, rng: Random) -> None:
     """`record` for each: what was plainly sent in a few statements together, the rest one by one."""
-    plain: dict[str, Result] = {}
+    plain: dict[str, AttemptResult] = {}
     for result in results:
         if result.outcome.kind is OutcomeKind.SENT and result.outcome.tried and result.outcome.wire_sha256:
             plain.setdefault(result.message.id, result)
     done = transitions.send_all(tx, [_as_sent(result) for result in plain.values()], owner=owner)
     for result in results:
         if result.message.id not in done or plain[result.message.id] is not result:
-            record(tx, result, owner=owner, chance=chance)
+            record(tx, result, owner=owner, rng=rng)
 
 
-def record(tx: Transaction, result: Result, *, owner: str, chance: Random) -> None:
+def record(tx: Transaction, result: AttemptResult, *, owner: str, rng: Random) -> None:
     """Write what a try came to. The state of a row that this owner holds no more stays as it is."""
     message, outcome, now = result.message, result.outcome, result.ended_at
     if not outcome.tried:
         leases.hand_back(tx, message.id, owner=owner)
         return
-    if result.is_perhaps_known and transitions.knows(tx, message.id, _attempted(result)):
+    if result.is_perhaps_known and transitions.exists(tx, message.id, _attempted(result)):
         return
     transitions.add_event(tx, message.id, _attempted(result))
     # An ambiguous end counts too: a server that never answers the dot would else get the same mail for ever.
@@ -71,17 +71,17 @@ def record(tx: Transaction, result: Result, *, owner: str, chance: Random) -> No
         case OutcomeKind.FAILED:
             _end(tx, message, Status.FAILED, EventType.FAILED, outcome, noted, now, owner)
         case _:
-            _again(tx, message, outcome, noted, now, owner, chance, counts=counts)
+            _again(tx, message, outcome, noted, now, owner, rng, counts=counts)
 
 
 def fail(tx: Transaction, message_id: str, detail: str, *, owner: str, now: datetime) -> None:
     """End a message that no try can help."""
     event = Event(EventType.FAILED, now, _SOURCE, detail)
     if transitions.transition(tx, message_id, Status.FAILED, event, owner=owner, changes={"error_message": detail}):
-        suppressions.release_slot(tx, message_id)
+        suppressions.release_quota(tx, message_id)
 
 
-def _as_sent(result: Result) -> transitions.Sent:
+def _as_sent(result: AttemptResult) -> transitions.Sent:
     message, outcome, now = result.message, result.outcome, result.ended_at
     changes = _noted(message, outcome, counts=outcome.answered) | _said(outcome, now)
     return transitions.Sent(message.id, changes, (_attempted(result), _event(EventType.SENT, now, outcome)))
@@ -98,7 +98,7 @@ def _said(outcome: Outcome, now: datetime) -> dict[str, Any]:
     return {"sent_at": now, "provider_id": outcome.provider_id, "smtp_reply": outcome.reply}
 
 
-def _attempted(result: Result) -> Event:
+def _attempted(result: AttemptResult) -> Event:
     return Event(EventType.ATTEMPTED, result.began_at, _SOURCE, f"Tried at {result.outcome.server}.")
 
 
@@ -119,7 +119,7 @@ def _again(
     noted: dict[str, Any],
     now: datetime,
     owner: str,
-    chance: Random,
+    rng: Random,
     *,
     counts: bool,
 ) -> None:
@@ -131,7 +131,7 @@ def _again(
         return
     pause_s = outcome.retry_after_s or 1.0
     if counts:
-        pause_s = max(backoff_s(attempts, greylisted=outcome.greylisted, random=chance), pause_s)
+        pause_s = max(backoff_s(attempts, greylisted=outcome.greylisted, random=rng), pause_s)
     next_at = now + timedelta(seconds=pause_s)
     changes = noted | {"next_attempt_at": next_at, "error_message": outcome.detail, "smtp_reply": outcome.reply}
     event = _event(EventType.DEFERRED, now, outcome, f"{outcome.detail} Next try at {next_at:%Y-%m-%d %H:%M:%S} UTC.")
@@ -151,7 +151,7 @@ def _end(
     """A final state without acceptance gives the recipient's slot back."""
     changes = noted | {"error_message": outcome.detail, "smtp_reply": outcome.reply}
     if transitions.transition(tx, message.id, status, _event(kind, now, outcome), owner=owner, changes=changes):
-        suppressions.release_slot(tx, message.id)
+        suppressions.release_quota(tx, message.id)
 
 
 def _event(kind: EventType, at: datetime, outcome: Outcome, detail: str | None = None) -> Event:

@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from service.delivery.outcome import Transport
-from service.delivery.throttle import Pace
-from service.feedback.apply import Consequences
-from service.mail.message_builder import Headings
+from service.delivery.throttle import Throttle
+from service.feedback.apply import FeedbackApplier
+from service.mail.message_builder import HeaderCache
 from service.monitoring.metrics import Metrics
 from service.store.bodies import Unpackers
 from service.store.database import Database
@@ -20,27 +20,27 @@ RENEW_EVERY_S = 10.0
 #: Outcomes that share a commit, unless the senders would wait for it: 10 ms of the writer, and two statements' rows.
 COMMIT_AT = 128
 #: A wall clock that moved so much more or less than the machine's own has been set, seconds.
-STEP_S = 1.0
+CLOCK_STEP_S = 1.0
 
 
-def boot_clock() -> float:
+def boottime_s() -> float:
     """Seconds since the machine started, suspended time included: what a lease's age is measured with."""
     return time.clock_gettime(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
 
 
 @dataclass(frozen=True, slots=True)
-class Means:
+class WorkerContext:
     """`owner` names this process in leases; at most `commit_at` outcomes share a commit."""
 
     database: Database
     transport: Transport
     clock: Callable[[], datetime]
-    boot: Callable[[], float]
+    boottime: Callable[[], float]
     owner: str
-    consequences: Consequences
+    feedback: FeedbackApplier
     metrics: Metrics
-    pace: Pace
+    throttle: Throttle
     commit_at: int
-    chance: random.Random
-    headings: Headings = field(default_factory=Headings)
+    rng: random.Random
+    headings: HeaderCache = field(default_factory=HeaderCache)
     unpackers: Unpackers = field(default_factory=Unpackers)

@@ -7,19 +7,19 @@ from datetime import datetime, timedelta
 
 import structlog
 
-from service.delivery.context import COMMIT_AT, LEASE_S, STEP_S, Means, boot_clock
-from service.delivery.dispatcher import Drain
+from service.delivery.context import CLOCK_STEP_S, COMMIT_AT, LEASE_S, WorkerContext, boottime_s
+from service.delivery.dispatcher import Dispatcher
 from service.delivery.outcome import Transport
-from service.delivery.throttle import Pace
-from service.feedback.apply import Consequences
+from service.delivery.throttle import Throttle
+from service.feedback.apply import FeedbackApplier
 from service.monitoring.metrics import Metrics
 from service.store import leases
 from service.store.database import Database, Transaction
 
 #: A look for what dead workers left, and for what has waited too long.
-TIDY_EVERY_S = 5.0
+RESCUE_EVERY_S = 5.0
 #: Such a look takes in reports that came before their message was known, as far back as this.
-EARLY_SINCE = timedelta(minutes=10)
+PENDING_FEEDBACK_SINCE = timedelta(minutes=10)
 
 _log = structlog.get_logger("deliver")
 
@@ -33,31 +33,31 @@ class Deliverer:
         transport: Transport,
         clock: Callable[[], datetime],
         owner: str,
-        consequences: Consequences,
+        feedback: FeedbackApplier,
         metrics: Metrics,
         *,
         connections_max: int = 20,
         per_second_max: float | None = None,
         commit_at: int = COMMIT_AT,
-        chance: random.Random | None = None,
-        boot: Callable[[], float] = boot_clock,
+        rng: random.Random | None = None,
+        boottime: Callable[[], float] = boottime_s,
     ) -> None:
-        self.means = Means(
+        self.means = WorkerContext(
             database,
             transport,
             clock,
-            boot,
+            boottime,
             owner,
-            consequences,
+            feedback,
             metrics,
-            Pace(connections_max=connections_max, per_second_max=per_second_max),
+            Throttle(connections_max=connections_max, per_second_max=per_second_max),
             commit_at,
-            chance or random.SystemRandom(),
+            rng or random.SystemRandom(),
         )
         self._tidied_boot_s = float("-inf")
         self._has_swept_early = False
         self._last_clocks: tuple[datetime, float] | None = None
-        self._began_boot_s = boot()
+        self._began_boot_s = boottime()
         self._tidy_not_before_s = self._began_boot_s
 
     def drain(self, stop: threading.Event, wake: threading.Event | None = None) -> int:
@@ -66,34 +66,34 @@ class Deliverer:
         `wake` says that something new may be due. What is on the wire when `stop` is set ends; what was claimed and
         not begun is handed back.
         """
-        self.tidy()
+        self.rescue_and_expire()
         if self.means.transport.paused_for_s() > 0:
             return 0
         due_at = leases.next_due_at(self.means.database)
         if due_at is None or due_at > self.means.clock():
             return 0
-        return Drain(self.means, self.tidy, stop, wake or threading.Event()).run()
+        return Dispatcher(self.means, self.rescue_and_expire, stop, wake or threading.Event()).run()
 
-    def tidy(self) -> None:
+    def rescue_and_expire(self) -> None:
         """Take back what dead workers hold, and end what has waited too long."""
-        boot_s = self.means.boot()
+        boot_s = self.means.boottime()
         self._look_at_clocks(boot_s)
-        if boot_s < max(self._tidied_boot_s + TIDY_EVERY_S, self._tidy_not_before_s):
+        if boot_s < max(self._tidied_boot_s + RESCUE_EVERY_S, self._tidy_not_before_s):
             return
         self._tidied_boot_s = boot_s
         now = self.means.clock()
         # Every worker that lives has renewed since we began: what ends later was leased before the clock was set back.
         latest = now + timedelta(seconds=2 * LEASE_S) if boot_s - self._began_boot_s > LEASE_S else None
         # At its first look a worker takes all reports; what comes later and is missed lies but a moment back.
-        since = now - EARLY_SINCE if self._has_swept_early else None
+        since = now - PENDING_FEEDBACK_SINCE if self._has_swept_early else None
 
         def work(tx: Transaction) -> tuple[int, int]:
-            self.means.consequences.sweep(tx, since=since)
+            self.means.feedback.sweep(tx, since=since)
             return leases.sweep(tx, now=now, latest=latest), leases.expire(tx, now)
 
         swept, expired = self.means.database.write(work)
         self._has_swept_early = True
-        self.means.metrics.tidied(swept=swept, expired=expired)
+        self.means.metrics.rescued(swept=swept, expired=expired)
 
     def _look_at_clocks(self, boot_s: float) -> None:
         """Set forward, the clock makes every lease look lapsed: their owners first get the time to renew them.
@@ -103,6 +103,6 @@ class Deliverer:
         now, last = self.means.clock(), self._last_clocks
         self._last_clocks = (now, boot_s)
         by_s = (now - last[0]).total_seconds() - (boot_s - last[1]) if last is not None else 0.0
-        if abs(by_s) > STEP_S:
+        if abs(by_s) > CLOCK_STEP_S:
             _log.warning("clock_was_set", by_s=round(by_s, 1))
             self._tidy_not_before_s = boot_s + LEASE_S

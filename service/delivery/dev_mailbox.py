@@ -17,7 +17,7 @@ from typing import Any
 
 from aiosmtpd.smtp import SMTP, Envelope, Session
 
-from service.delivery.mailbox_simulator import Simulation
+from service.delivery.mailbox_simulator import MailboxSimulator
 from service.errors import ConfigurationError
 
 #: Room for the largest setting of EMAIL_MAX_ATTACHMENT_SIZE_MB, encoded, with its bodies.
@@ -39,7 +39,7 @@ class MailboxItem:
 Items = list[MailboxItem]
 
 
-class Mailbox:
+class DevMailbox:
     """Keeps at most `max_messages`, and no more than `max_total_bytes` altogether; the oldest go. Thread-safe."""
 
     def __init__(
@@ -52,7 +52,7 @@ class Mailbox:
         self._max_messages = max_messages
         self._max_total_bytes = max_total_bytes
         self._clock = clock
-        self._simulation = Simulation()
+        self._simulation = MailboxSimulator()
         self._changed = threading.Condition()
         self._mails: OrderedDict[str, tuple[MailboxItem, bytes]] = OrderedDict()  # oldest first
         self._total_bytes = 0
@@ -156,7 +156,7 @@ class Mailbox:
 class _Reception:
     """What aiosmtpd calls; it finds these by their names."""
 
-    def __init__(self, mailbox: Mailbox, simulation: Simulation) -> None:
+    def __init__(self, mailbox: DevMailbox, simulation: MailboxSimulator) -> None:
         self._mailbox = mailbox
         self._simulation = simulation
 

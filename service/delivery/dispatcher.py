@@ -11,9 +11,9 @@ from itertools import takewhile
 import structlog
 
 from service.delivery import completer
-from service.delivery.attempt import Held, Sender
-from service.delivery.completer import Result
-from service.delivery.context import LEASE_S, RENEW_EVERY_S, Means
+from service.delivery.attempt import LeasedMessage, Sender
+from service.delivery.completer import AttemptResult
+from service.delivery.context import LEASE_S, RENEW_EVERY_S, WorkerContext
 from service.errors import StoreBusy
 from service.models import Priority
 from service.store import leases
@@ -48,10 +48,12 @@ def tried_first_of(turn: int) -> int:
     return FAIR_CLAIM if turn % TRIED_EVERY == TRIED_EVERY - 2 else 0
 
 
-class Drain:
+class Dispatcher:
     """One drain: a coordinator that claims and commits, and threads that send. `tidy` is called every now and then."""
 
-    def __init__(self, means: Means, tidy: Callable[[], None], stop: threading.Event, wake: threading.Event) -> None:
+    def __init__(
+        self, means: WorkerContext, tidy: Callable[[], None], stop: threading.Event, wake: threading.Event
+    ) -> None:
         self._means = means
         self._tidy = tidy
         self._sender = Sender(means)
@@ -60,15 +62,15 @@ class Drain:
         self._lock = threading.Lock()
         self._work = threading.Condition(self._lock)  # for the senders: there is something to send
         self._news = threading.Condition(self._lock)  # for the coordinator: something was sent
-        self._ready: deque[Held] = deque()
-        self._held: dict[str, Held] = {}
+        self._ready: deque[LeasedMessage] = deque()
+        self._held: dict[str, LeasedMessage] = {}
         self._unread: list[str] = []  # claimed, and then the database was away
-        self._results: list[Result] = []
+        self._results: list[AttemptResult] = []
         self._ended = False
         self._threads: list[threading.Thread] = []
-        self._allowed = means.pace.connections  # so many of them may send
+        self._allowed = means.throttle.connections  # so many of them may send
         self._turn = 0
-        self._looked_boot_s = means.boot()
+        self._looked_boot_s = means.boottime()
 
     def run(self) -> int:
         claimed, is_dry = 0, False
@@ -80,8 +82,8 @@ class Drain:
                 woken, is_fair = self._wake.is_set(), is_fair_turn(self._turn)
                 claims_now = not is_ending and (woken or not is_dry)
                 # What was sent and is not written yet is at hand as well: else more is claimed than is ever written.
-                at_hand, boot_s = len(self._ready) + len(self._results), self._means.boot()
-                room = self._means.pace.room(at_hand, boot_s, is_urgent=woken) if claims_now else 0
+                at_hand, boot_s = len(self._ready) + len(self._results), self._means.boottime()
+                room = self._means.throttle.room(at_hand, boot_s, is_urgent=woken) if claims_now else 0
                 room = min(room, FAIR_CLAIM) if is_fair else room
                 if woken and not (is_fair and room):  # what is new is looked for from the urgent end
                     self._wake.clear()
@@ -100,7 +102,7 @@ class Drain:
                 self._work.notify_all()
 
     def _has_news(self) -> bool:
-        few = len(self._ready) * 2 < self._means.pace.ahead and bool(self._held)
+        few = len(self._ready) * 2 < self._means.throttle.ahead and bool(self._held)
         return len(self._results) >= self._means.commit_at or (few and bool(self._results)) or self._wake.is_set()
 
     def _commit_and_claim(self, room: int, *, hand_back: bool) -> list[str]:
@@ -110,10 +112,10 @@ class Drain:
             back = list(self._ready) if hand_back else []
             if hand_back:
                 self._ready.clear()
-            boot_s, now = self._means.boot(), self._means.clock()
+            boot_s, now = self._means.boottime(), self._means.clock()
             looks = abs(boot_s - self._looked_boot_s) >= LOOK_EVERY_S
             held_now = list(self._held.values()) if looks else []
-        old = [held for held in held_now if boot_s - held.renewed_boot_s >= RENEW_EVERY_S]
+        old = [held for held in held_now if boot_s - held.renewed_boottime_s >= RENEW_EVERY_S]
         self._looked_boot_s = boot_s if looks else self._looked_boot_s
         if not (results or back or old or self._unread or room > 0):
             return []
@@ -122,8 +124,8 @@ class Drain:
         owner, order, tried_first = self._means.owner, claim_order(self._turn), tried_first_of(self._turn)
 
         def work(tx: Transaction) -> tuple[set[str], list[str]]:
-            completer.record_all(tx, results, owner=owner, chance=self._means.chance)
-            self._means.consequences.apply_early(tx, named)
+            completer.record_all(tx, results, owner=owner, rng=self._means.rng)
+            self._means.feedback.apply_pending(tx, named)
             for message_id in back_ids:
                 leases.hand_back(tx, message_id, owner=owner)
             renewed = leases.renew(tx, [held.id for held in old], owner=owner, now=now, lease_s=LEASE_S)
@@ -142,7 +144,7 @@ class Drain:
             with self._lock:
                 self._results[:0] = [replace(result, is_perhaps_known=True) for result in results]
                 for held in back:
-                    held.renewed_boot_s = float("-inf")
+                    held.renewed_boottime_s = float("-inf")
                 self._ready.extendleft(reversed(back))
             time.sleep(CYCLE_S)
             return []
@@ -150,13 +152,13 @@ class Drain:
         self._turn += room > 0
         for held in old:
             if held.id in renewed:
-                held.renewed_at, held.renewed_boot_s = now, boot_s
+                held.renewed_at, held.renewed_boottime_s = now, boot_s
             else:
                 held.is_lost = True
         with self._lock:
             for message_id in [result.message.id for result in results] + back_ids:
                 self._held.pop(message_id, None)
-        self._means.pace.committed(len(results), self._means.boot())
+        self._means.throttle.observe_commit(len(results), self._means.boottime())
         if results:
             counts = Counter(result.outcome.kind.value for result in results)
             self._means.metrics.tried(counts, retries=sum(result.message.attempts > 0 for result in results))
@@ -167,7 +169,7 @@ class Drain:
         """Load what was claimed and put it where it belongs: a more urgent one goes before what is less."""
         if not ids:
             return
-        now, boot_s = self._means.clock(), self._means.boot()
+        now, boot_s = self._means.clock(), self._means.boottime()
         try:
             loaded = leases.load_claimed(
                 self._means.database, ids, on_corrupt=self._sender.fail_corrupt, unpackers=self._means.unpackers
@@ -177,12 +179,12 @@ class Drain:
             _log.warning("store_busy", unread=len(ids), reason=str(error))
             self._unread += ids
             return
-        fresh = [Held(one, now, boot_s, 0 if is_fair else one.message.priority.rank) for one in loaded]
+        fresh = [LeasedMessage(one, now, boot_s, 0 if is_fair else one.message.priority.rank) for one in loaded]
         with self._lock:
             self._held |= {held.id: held for held in fresh}
             for held in fresh:
                 self._line_up(held)
-            self._allowed = self._means.pace.connections
+            self._allowed = self._means.throttle.connections
             self._work.notify_all()
             wanted = min(self._allowed, len(self._held))
         while len(self._threads) < wanted:
@@ -191,7 +193,7 @@ class Drain:
             self._threads.append(thread)
             thread.start()
 
-    def _line_up(self, held: Held) -> None:
+    def _line_up(self, held: LeasedMessage) -> None:
         """Behind what is as urgent, before what is less; a fair one has waited for its turn, and keeps it."""
         ready = self._ready
         if not ready or ready[-1].rank <= held.rank:
@@ -218,9 +220,9 @@ class Drain:
                 _log.error("delivery_broke", message=held.id, exc_info=error)
                 result = None
             took_s = time.perf_counter() - began_s
-            self._means.metrics.took(took_s)
+            self._means.metrics.observe_send(took_s)
             if not is_first:  # the first one also paid for the connection
-                self._means.pace.took(took_s)
+                self._means.throttle.observe_send(took_s)
             is_first = False
             with self._lock:
                 if result is None:

@@ -22,7 +22,7 @@ _REFUSALS: Mapping[str, str] = {
 _MAX_PUT_OFF = 10_000
 
 
-class Simulation:
+class MailboxSimulator:
     """Answers to RCPT. Thread-safe."""
 
     def __init__(self) -> None:

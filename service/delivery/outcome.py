@@ -53,7 +53,7 @@ class Phase(StrEnum):
     MAIL = "MAIL"
     RCPT = "RCPT"
     DATA = "DATA"
-    DOT = "the final dot"
+    END_OF_DATA = "the final dot"
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,14 +110,14 @@ class Transport(Protocol):
         wire: Wire,
         *,
         before_mail: Callable[[], bool] | None = None,
-        before_dot: Callable[[], None] | None = None,
+        before_end_of_data: Callable[[], None] | None = None,
     ) -> Outcome:
         """Send `wire` from the envelope address `sender` ("" is the null path) to `recipient`; never raises for a
         server's or a line's fault.
 
         `before_mail` is called immediately before MAIL is written, once more if a new connection was needed; False
-        abandons the try (PAUSED, `tried` False). `before_dot` is called when all but the final dot is written; what
-        it raises comes through, and the message was not sent.
+        abandons the try (PAUSED, `tried` False). `before_end_of_data` is called when all but the final dot is written;
+        an exception from it is raised here, and the message was not sent.
         """
 
     def paused_for_s(self) -> float:
@@ -239,12 +239,12 @@ _PROVIDER_IDS = (
 def _kind(phase: Phase, reply: Reply) -> OutcomeKind:
     if reply.code == 421 or reply.code in _LOGIN_CODES:
         return OutcomeKind.PAUSED
-    if 200 <= reply.code < 300 and phase is Phase.DOT:
+    if 200 <= reply.code < 300 and phase is Phase.END_OF_DATA:
         return OutcomeKind.SENT
     if 400 <= reply.code < 500:
         return OutcomeKind.DEFERRED
     if not 500 <= reply.code < 600:
-        return OutcomeKind.AMBIGUOUS if phase is Phase.DOT else OutcomeKind.PAUSED
+        return OutcomeKind.AMBIGUOUS if phase is Phase.END_OF_DATA else OutcomeKind.PAUSED
     enhanced = reply.enhanced_code or ""
     if phase is Phase.MAIL or enhanced in _SIZE:
         return OutcomeKind.FAILED

@@ -27,7 +27,7 @@ _POLL_S = 0.05
 _CONNECT_TIMEOUT_S = 5.0
 
 
-class Rings(Protocol):
+class Notifications(Protocol):
     """A storage that can enqueue what is not there yet."""
 
     def enqueue_once(self, data: bytes) -> bool:
@@ -103,10 +103,10 @@ def open_queue(url: str) -> Huey:
         ) from error
 
 
-def ring(queue: Huey) -> bool:
+def notify(queue: Huey) -> bool:
     """Tell a worker that rows may be due; False where a ring waits already. What the storage raises comes through."""
     message = Message(id=RING, name=RING, retries=0, retry_delay=0, args=(), kwargs={})
-    return cast(Rings, queue.storage).enqueue_once(queue.serializer.serialize(message))
+    return cast(Notifications, queue.storage).enqueue_once(queue.serializer.serialize(message))
 
 
 def close_queue(queue: Huey) -> None:

@@ -29,12 +29,14 @@ class Server:
     ca_file: Path | None = None
     timeout_s: float = 30.0
     max_connections: int = 20
-    dot_timeout_s: float | None = None
+    end_of_data_timeout_s: float | None = None
 
     @property
     def patience_s(self) -> float:
         """For the answer to the final dot."""
-        return min(_DOT_TIMEOUT_S, 20 * self.timeout_s if self.dot_timeout_s is None else self.dot_timeout_s)
+        return min(
+            _DOT_TIMEOUT_S, 20 * self.timeout_s if self.end_of_data_timeout_s is None else self.end_of_data_timeout_s
+        )
 
 
 def tls_context(server: Server) -> ssl.SSLContext:

@@ -26,7 +26,7 @@ _MAX_KNOWN = 32
 _QUICKACK: int | None = getattr(socket, "TCP_QUICKACK", None)
 
 
-class LineBroken(Exception):
+class ConnectionBroken(Exception):
     """The conversation can't go on; `reason` says why, without secrets. `reply` is what the server said, if it did."""
 
     def __init__(self, phase: Phase, reason: str, reply: Reply | None = None) -> None:
@@ -36,7 +36,7 @@ class LineBroken(Exception):
         super().__init__(f"{phase}: {reason}")
 
 
-class Line(smtplib.SMTP):
+class SmtpConnection(smtplib.SMTP):
     """An open connection. Not thread-safe. `kept`: it has carried a message before; `dirty`: RSET is due first."""
 
     sock: Any  # a socket, also one of TLS
@@ -64,12 +64,12 @@ class Line(smtplib.SMTP):
             for phase_now, step in self._opening():
                 phase = phase_now
                 step()
-        except LineBroken:
+        except ConnectionBroken:
             self.close()
             raise
         except (OSError, ValueError) as error:
             self.close()
-            raise LineBroken(phase, self.explain(error)) from error
+            raise ConnectionBroken(phase, self.explain(error)) from error
 
     def write(self, data: bytes, timeout_s: float) -> None:
         """All of it within `timeout_s`. Raises OSError; then its last byte was not sent."""
@@ -112,13 +112,13 @@ class Line(smtplib.SMTP):
         readable, _, _ = select.select([self.sock], [], [], 0)
         return not readable
 
-    def say_goodbye(self) -> None:
+    def close_politely(self) -> None:
         """QUIT without waiting: the message was taken, what comes now changes nothing."""
         with contextlib.suppress(OSError, ValueError):
             self.write(b"QUIT\r\n", 1.0)
         self.close()
 
-    def break_off(self) -> None:
+    def abort(self) -> None:
         """From another thread: whatever this line waits for ends now, as if the server had hung up."""
         self._broken_off = True
         if (sock := self.sock) is not None:
@@ -212,11 +212,11 @@ class Line(smtplib.SMTP):
     def _starttls(self) -> None:
         """Without STARTTLS there is no mail: going on in clear is what somebody in between would want (RFC 3207, 6)."""
         if not self.has_extn("starttls"):
-            raise LineBroken(Phase.TLS, "it does not offer STARTTLS, and nothing is sent in clear")
+            raise ConnectionBroken(Phase.TLS, "it does not offer STARTTLS, and nothing is sent in clear")
         code, text = self.docmd("STARTTLS")
         self._expect(220, Phase.TLS, Reply(code, clean(_text(text))))
         if self._buffer:
-            raise LineBroken(Phase.TLS, "it sent something in clear after its answer to STARTTLS")
+            raise ConnectionBroken(Phase.TLS, "it sent something in clear after its answer to STARTTLS")
         self._encrypt()
         self.ehlo_resp = self.helo_resp = None  # what it said in clear counts no more
         self.esmtp_features = {}
@@ -224,12 +224,12 @@ class Line(smtplib.SMTP):
 
     def _login(self) -> None:
         if not self.has_extn("auth"):
-            raise LineBroken(Phase.LOGIN, "it offers no login (AUTH), and a user is set")
+            raise ConnectionBroken(Phase.LOGIN, "it offers no login (AUTH), and a user is set")
         self.login(self.server.user or "", self.server.password or "")
 
     def _expect(self, code: int, phase: Phase, reply: Reply) -> None:
         if reply.code != code:
-            raise LineBroken(phase, self._without_secrets(str(reply)), reply)
+            raise ConnectionBroken(phase, self._without_secrets(str(reply)), reply)
 
     def _without_secrets(self, text: str) -> str:
         user, password = self.server.user or "", self.server.password or ""

@@ -6,11 +6,11 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 
-from service.delivery.backoff import Circuit
+from service.delivery.backoff import CircuitBreaker
 from service.delivery.outcome import Outcome, OutcomeKind, Phase
 from service.delivery.relay import Server, tls_context
-from service.delivery.smtp_connection import Line, LineBroken
-from service.delivery.smtp_transaction import Envelope, envelope, transact
+from service.delivery.smtp_connection import ConnectionBroken, SmtpConnection
+from service.delivery.smtp_transaction import SmtpEnvelope, envelope, transact
 from service.mail.addresses import AddressInvalid
 from service.mail.mime import Wire
 
@@ -30,11 +30,11 @@ class SmtpTransport:
         self._server = server
         self._clock = clock
         self._context: ssl.SSLContext = tls_context(server)
-        self._circuit = Circuit(clock)
+        self._circuit = CircuitBreaker(clock)
         self._turns = threading.BoundedSemaphore(server.max_connections)
         self._lock = threading.Lock()
-        self._idle: list[Line] = []  # the last used first: the others may grow old
-        self._busy: set[Line] = set()
+        self._idle: list[SmtpConnection] = []  # the last used first: the others may grow old
+        self._busy: set[SmtpConnection] = set()
         self._closed = False
         self._aborted = False
 
@@ -45,7 +45,7 @@ class SmtpTransport:
         wire: Wire,
         *,
         before_mail: Callable[[], bool] | None = None,
-        before_dot: Callable[[], None] | None = None,
+        before_end_of_data: Callable[[], None] | None = None,
     ) -> Outcome:
         """See Transport."""
         host = self._server.host
@@ -56,14 +56,14 @@ class SmtpTransport:
         with self._turns:
             if self._aborted:
                 return self._stopping()
-            wait_s = self._circuit.admit()
+            wait_s = self._circuit.acquire()
             if wait_s > 0:
                 detail = f"{host} is paused. {self._circuit.reason}".strip()
                 return Outcome(OutcomeKind.PAUSED, Phase.PAUSE, host, False, detail, tried=False, retry_after_s=wait_s)
             try:
-                outcome = self._send(letter, before_mail, before_dot)
+                outcome = self._send(letter, before_mail, before_end_of_data)
             except BaseException:
-                self._circuit.abandoned()
+                self._circuit.released()
                 raise
         return self._noted(outcome)
 
@@ -77,7 +77,7 @@ class SmtpTransport:
             self._closed = True
             lines, self._idle = self._idle, []
         for line in lines:
-            line.say_goodbye()
+            line.close_politely()
 
     def abort(self) -> None:
         """See Transport."""
@@ -85,23 +85,26 @@ class SmtpTransport:
             self._aborted = True
             busy = list(self._busy)
         for line in busy:
-            line.break_off()
+            line.abort()
         self.close()
 
     def _send(
-        self, letter: Envelope, before_mail: Callable[[], bool] | None, before_dot: Callable[[], None] | None
+        self,
+        letter: SmtpEnvelope,
+        before_mail: Callable[[], bool] | None,
+        before_end_of_data: Callable[[], None] | None,
     ) -> Outcome:
         """Once more on a new connection where a kept one turns out dead before MAIL was answered: nothing was lost."""
         fresh = False
         while True:
-            line = (None if fresh else self._take()) or Line(self._server, self._context, self._clock)
+            line = (None if fresh else self._take()) or SmtpConnection(self._server, self._context, self._clock)
             if not self._begin(line):
                 return self._stopping()
             try:
                 if line.sock is None:
                     line.open()
-                outcome = transact(line, letter, before_mail=before_mail, before_dot=before_dot)
-            except LineBroken as broken:
+                outcome = transact(line, letter, before_mail=before_mail, before_end_of_data=before_end_of_data)
+            except ConnectionBroken as broken:
                 fresh = line.kept and broken.phase is Phase.MAIL
                 outcome = _paused(self._server.host, broken)
             else:
@@ -113,7 +116,7 @@ class SmtpTransport:
                 return outcome
             self._drop_idle()
 
-    def _begin(self, line: Line) -> bool:
+    def _begin(self, line: SmtpConnection) -> bool:
         with self._lock:
             if self._aborted:
                 line.close()
@@ -121,7 +124,7 @@ class SmtpTransport:
                 self._busy.add(line)
             return not self._aborted
 
-    def _end(self, line: Line) -> None:
+    def _end(self, line: SmtpConnection) -> None:
         """Keep the line for the next message, if it is still open."""
         line.kept = True
         line.idle_since = self._clock()
@@ -131,13 +134,13 @@ class SmtpTransport:
             if keep:
                 self._idle.append(line)
         if not keep:
-            line.say_goodbye()
+            line.close_politely()
 
     def _stopping(self) -> Outcome:
         detail = "Not sent: this worker is stopping."
         return Outcome(OutcomeKind.PAUSED, Phase.PAUSE, self._server.host, False, detail, tried=False)
 
-    def _take(self) -> Line | None:
+    def _take(self) -> SmtpConnection | None:
         now = self._clock()
         while True:
             with self._lock:
@@ -145,7 +148,7 @@ class SmtpTransport:
                 self._idle = [line for line in self._idle if now - line.idle_since <= _MAX_IDLE_S]
                 line = self._idle.pop() if self._idle else None
             for old in stale:
-                old.say_goodbye()
+                old.close_politely()
             if line is None or now - line.idle_since < _SURELY_ALIVE_S or line.is_alive():
                 return line
             line.close()
@@ -154,20 +157,20 @@ class SmtpTransport:
         with self._lock:
             lines, self._idle = self._idle, []
         for line in lines:
-            line.say_goodbye()
+            line.close_politely()
 
     def _noted(self, outcome: Outcome) -> Outcome:
         """Tell the circuit. What never asked the server, and what it never answered, says nothing about it."""
         if outcome.kind is OutcomeKind.PAUSED and outcome.tried:
-            return replace(outcome, retry_after_s=self._circuit.broke(outcome.detail))
+            return replace(outcome, retry_after_s=self._circuit.failed(outcome.detail))
         if outcome.answered:
-            self._circuit.worked()
+            self._circuit.succeeded()
         else:
-            self._circuit.abandoned()
+            self._circuit.released()
         return outcome
 
 
-def _paused(host: str, broken: LineBroken) -> Outcome:
+def _paused(host: str, broken: ConnectionBroken) -> Outcome:
     reply = broken.reply
     return Outcome(
         kind=OutcomeKind.PAUSED,

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from service.delivery.outcome import Outcome, OutcomeKind, Phase, Reply, judge
-from service.delivery.smtp_connection import Line, LineBroken
+from service.delivery.smtp_connection import ConnectionBroken, SmtpConnection
 from service.mail import addresses
 from service.mail.mime import Transfer, Wire
 
@@ -22,7 +22,7 @@ _ASCII_PATH = re.compile(r"[!-;=?-~]+@[A-Za-z0-9.-]+")
 
 
 @dataclass(frozen=True, slots=True)
-class Envelope:
+class SmtpEnvelope:
     """Who gets what. Addresses as they go on the wire; `sender` "" is the null path."""
 
     sender: str
@@ -34,21 +34,21 @@ class Envelope:
         return self.wire.needs_smtputf8 or not (self.sender + self.recipient).isascii()
 
 
-def envelope(sender: str, recipient: str, wire: Wire) -> Envelope:
+def envelope(sender: str, recipient: str, wire: Wire) -> SmtpEnvelope:
     """Raises addresses.AddressInvalid for what is no address."""
-    return Envelope(_path(sender) if sender else "", _path(recipient), wire)
+    return SmtpEnvelope(_path(sender) if sender else "", _path(recipient), wire)
 
 
 def transact(
-    line: Line,
-    envelope: Envelope,
+    line: SmtpConnection,
+    envelope: SmtpEnvelope,
     *,
     before_mail: Callable[[], bool] | None = None,
-    before_dot: Callable[[], None] | None = None,
+    before_end_of_data: Callable[[], None] | None = None,
 ) -> Outcome:
     """Send it. A line that can't be used again is closed when this returns.
 
-    Raises LineBroken where the line failed before the final dot, and what `before_dot` raises.
+    Raises LineBroken where the line failed before the final dot, and what `before_end_of_data` raises.
     """
     transfer: Transfer = "8bit" if line.has_extn("8bitmime") else "quoted-printable"
     if unfit := _unfit(line, envelope, transfer):
@@ -58,7 +58,7 @@ def transact(
     try:
         outcome = _open_data(line, _commands(line, envelope, transfer))
         if outcome is None:
-            outcome = _send_data(line, envelope.wire.encode(transfer), transfer, before_dot)
+            outcome = _send_data(line, envelope.wire.encode(transfer), transfer, before_end_of_data)
     except BaseException:
         line.close()
         raise
@@ -72,7 +72,7 @@ def abandoned(server: str) -> Outcome:
     return Outcome(OutcomeKind.PAUSED, Phase.LEASE, server, False, "Not sent: the lease was lost.", tried=False)
 
 
-def _unfit(line: Line, envelope: Envelope, transfer: Transfer) -> Outcome | None:
+def _unfit(line: SmtpConnection, envelope: SmtpEnvelope, transfer: Transfer) -> Outcome | None:
     """What the server's EHLO already refuses."""
     host = line.server.host
     if envelope.needs_smtputf8 and not line.has_extn("smtputf8"):
@@ -86,7 +86,7 @@ def _unfit(line: Line, envelope: Envelope, transfer: Transfer) -> Outcome | None
     return None
 
 
-def _commands(line: Line, envelope: Envelope, transfer: Transfer) -> list[tuple[Phase, bytes]]:
+def _commands(line: SmtpConnection, envelope: SmtpEnvelope, transfer: Transfer) -> list[tuple[Phase, bytes]]:
     parameters = ""
     if line.has_extn("size"):
         parameters += f" SIZE={envelope.wire.size_bytes(transfer)}"
@@ -101,7 +101,7 @@ def _commands(line: Line, envelope: Envelope, transfer: Transfer) -> list[tuple[
     ]
 
 
-def _open_data(line: Line, commands: list[tuple[Phase, bytes]]) -> Outcome | None:
+def _open_data(line: SmtpConnection, commands: list[tuple[Phase, bytes]]) -> Outcome | None:
     """Get as far as 354; None when there. Otherwise the first refusal.
 
     In one write, DATA is out before RCPT is answered. A server that takes it all the same would deliver, at the final
@@ -120,7 +120,7 @@ def _open_data(line: Line, commands: list[tuple[Phase, bytes]]) -> Outcome | Non
             reply = line.read(timeout_s)
         except OSError as error:
             if refusal is None:
-                raise LineBroken(phase, line.explain(error)) from error
+                raise ConnectionBroken(phase, line.explain(error)) from error
             line.close()
             return refusal
         if refusal is None and not _accepts(phase, reply):
@@ -135,34 +135,44 @@ def _open_data(line: Line, commands: list[tuple[Phase, bytes]]) -> Outcome | Non
     return refusal
 
 
-def _send_data(line: Line, data: bytes, transfer: Transfer, before_dot: Callable[[], None] | None) -> Outcome:
+def _send_data(
+    line: SmtpConnection, data: bytes, transfer: Transfer, before_end_of_data: Callable[[], None] | None
+) -> Outcome:
     """RFC 5321, 4.5.2: a dot that begins a line is doubled; a header never begins with one."""
     server = line.server
     # To look first is thirty times faster than to replace what is hardly ever there.
     stuffed = data.replace(b"\r\n.", b"\r\n..") if _DOT_FIRST.search(data) else data
     timeout_s = server.timeout_s + len(stuffed) / _SLOWEST_BYTES_PER_S
     try:
-        if before_dot is None:
+        if before_end_of_data is None:
             line.write(stuffed + b".\r\n", timeout_s)
         else:
             line.write(stuffed, timeout_s)
-            before_dot()
+            before_end_of_data()
             line.write(b".\r\n", server.timeout_s)
     except ConnectionError as error:
         reply = _last_words(line, error)
         return judge(Phase.DATA, reply, server.host, transfer=transfer, wire_sha256=_digest(data))
     except OSError as error:
-        raise LineBroken(Phase.DATA, line.explain(error)) from error
+        raise ConnectionBroken(Phase.DATA, line.explain(error)) from error
     digest = _digest(data)  # while the server thinks
     try:
-        return judge(Phase.DOT, line.read(server.patience_s), server.host, transfer=transfer, wire_sha256=digest)
+        return judge(
+            Phase.END_OF_DATA, line.read(server.patience_s), server.host, transfer=transfer, wire_sha256=digest
+        )
     except TimeoutError:
         reason = f"no answer within {server.patience_s:g} s"
     except OSError as error:
         reason = line.explain(error)
     detail = f"Perhaps sent: {server.host} had the whole message, then {reason}."
     return Outcome(
-        OutcomeKind.AMBIGUOUS, Phase.DOT, server.host, False, detail, transfer_encoding=transfer, wire_sha256=digest
+        OutcomeKind.AMBIGUOUS,
+        Phase.END_OF_DATA,
+        server.host,
+        False,
+        detail,
+        transfer_encoding=transfer,
+        wire_sha256=digest,
     )
 
 
@@ -170,33 +180,33 @@ def _digest(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
-def _last_words(line: Line, error: ConnectionError) -> Reply:
+def _last_words(line: SmtpConnection, error: ConnectionError) -> Reply:
     """A server that hangs up in the middle of the data has often said why."""
     try:
         reply = line.read(1.0)
     except OSError:
-        raise LineBroken(Phase.DATA, line.explain(error)) from error
+        raise ConnectionBroken(Phase.DATA, line.explain(error)) from error
     line.close()
     return reply
 
 
-def _reset(line: Line, *, together: list[tuple[Phase, bytes]] | None) -> None:
+def _reset(line: SmtpConnection, *, together: list[tuple[Phase, bytes]] | None) -> None:
     """End what an earlier refusal left open (RFC 5321, 4.1.1.5)."""
     _write(line, Phase.MAIL, b"RSET\r\n" + b"".join(command for _, command in together or []))
     try:
         reply = line.read(line.server.timeout_s)
     except OSError as error:
-        raise LineBroken(Phase.MAIL, line.explain(error)) from error
+        raise ConnectionBroken(Phase.MAIL, line.explain(error)) from error
     if reply.code != 250:
-        raise LineBroken(Phase.MAIL, f"it refused RSET: {reply}", reply)
+        raise ConnectionBroken(Phase.MAIL, f"it refused RSET: {reply}", reply)
     line.dirty = False
 
 
-def _write(line: Line, phase: Phase, data: bytes) -> None:
+def _write(line: SmtpConnection, phase: Phase, data: bytes) -> None:
     try:
         line.write(data, line.server.timeout_s)
     except OSError as error:
-        raise LineBroken(phase, line.explain(error)) from error
+        raise ConnectionBroken(phase, line.explain(error)) from error
 
 
 def _accepts(phase: Phase, reply: Reply) -> bool:

@@ -22,7 +22,7 @@ _WINDOW = 16
 _WEIGHT = 0.2
 
 
-class Pace:
+class Throttle:
     """Thread-safe. Times are seconds of one clock that never steps."""
 
     def __init__(self, *, connections_max: int, per_second_max: float | None) -> None:
@@ -70,12 +70,12 @@ class Pace:
             self._allowance -= allowed
             return allowed
 
-    def took(self, seconds: float) -> None:
+    def observe_send(self, seconds: float) -> None:
         """One message on an open connection took so long."""
         with self._lock:
             self._message_s.append(seconds)
 
-    def committed(self, count: int, now_s: float) -> None:
+    def observe_commit(self, count: int, now_s: float) -> None:
         """So many were through by now."""
         with self._lock:
             since, self._committed_at_s = self._committed_at_s, now_s

@@ -6,7 +6,6 @@ said: a complaint beats a bounce, which beats `delivered`, which beats a provide
 one is told.
 """
 
-import json
 from collections import Counter
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
@@ -14,28 +13,27 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, Literal
 
-import msgspec
 import structlog
 import uuid_utils
 
 from service.delivery.outcome import clean
-from service.feedback.event import Report, ReportKind
+from service.feedback.event import FeedbackEvent, FeedbackKind
 from service.mail import addresses
 from service.models import Event, EventType, Status, Stream
 from service.store import feedback, suppressions, transitions
 from service.store.database import Transaction
-from service.store.feedback import Reported
+from service.store.feedback import ReportedMessage
 from service.store.suppressions import Suppression
 
 #: How long a report waits for the commit that names its message. The commit follows the server's reply at once, but
 #: for a database that is away; a day outlasts that.
-KEPT_FOR = timedelta(days=1)
+PENDING_FOR = timedelta(days=1)
 
 _STATES = {
-    ReportKind.DELIVERED: Status.DELIVERED,
-    ReportKind.BOUNCED: Status.BOUNCED,
-    ReportKind.COMPLAINT: Status.COMPLAINT,
-    ReportKind.FAILED: Status.FAILED,
+    FeedbackKind.DELIVERED: Status.DELIVERED,
+    FeedbackKind.BOUNCED: Status.BOUNCED,
+    FeedbackKind.COMPLAINT: Status.COMPLAINT,
+    FeedbackKind.FAILED: Status.FAILED,
 }
 #: The spec's VARCHAR(50).
 _MAX_SUBTYPE_LENGTH = 50
@@ -53,7 +51,7 @@ class Effect(StrEnum):
 
     APPLIED = "applied"
     KNOWN = "known"  # it was in the timeline already
-    KEPT = "kept"  # its message is not known yet
+    PENDING = "kept"  # its message is not known yet
     IGNORED = "ignored"  # it is about nothing and nobody of ours
 
 
@@ -65,7 +63,7 @@ class SoftBounces:
     days: int
 
 
-class Consequences:
+class FeedbackApplier:
     """Applies reports; `pseudonym_key` is what recipients are hashed with."""
 
     def __init__(self, clock: Callable[[], datetime], pseudonym_key: bytes, soft_bounces: SoftBounces) -> None:
@@ -73,19 +71,19 @@ class Consequences:
         self._key = pseudonym_key
         self._soft = soft_bounces
 
-    def apply_all(self, tx: Transaction, reports: Sequence[Report]) -> list[Effect]:
+    def apply(self, tx: Transaction, events: Sequence[FeedbackEvent]) -> list[Effect]:
         """Does what reports mean, in this order, each once; keeps those whose messages may become known later.
 
         What nearly all of them are, a mail's only report, which was `sent` and is `delivered`, shares its statements.
         """
-        plain = self._plainly_delivered(tx, reports)
-        return [Effect.APPLIED if n in plain else self._apply(tx, report) for n, report in enumerate(reports)]
+        plain = self._plainly_delivered(tx, events)
+        return [Effect.APPLIED if n in plain else self._apply(tx, report) for n, report in enumerate(events)]
 
-    def _plainly_delivered(self, tx: Transaction, reports: Sequence[Report]) -> set[int]:
+    def _plainly_delivered(self, tx: Transaction, reports: Sequence[FeedbackEvent]) -> set[int]:
         """Which reports were done here."""
         if len(reports) < _FEW:
             return set()
-        named = {n: one.provider_id for n, one in enumerate(reports) if one.provider_id and one.our_id is None}
+        named = {n: one.provider_id for n, one in enumerate(reports) if one.provider_id and one.message_id is None}
         times = Counter(named.values())
         found = feedback.find_named(tx, times)
         events: dict[str, Event] = {}
@@ -96,39 +94,41 @@ class Consequences:
                 events[about[0].id], places[about[0].id] = _event(reports[n]), n
         return {places[message_id] for message_id in transitions.deliver_all(tx, events)}
 
-    def _is_plain(self, report: Report, message: Reported) -> bool:
+    def _is_plain(self, report: FeedbackEvent, message: ReportedMessage) -> bool:
         is_first = message.status is Status.SENT and message.delivered_at is None and message.bounce_type is None
         is_in_clear = message.address is not None
-        return is_first and is_in_clear and report.kind is ReportKind.DELIVERED and self._is_for(report, message)
+        return is_first and is_in_clear and report.kind is FeedbackKind.DELIVERED and self._is_for(report, message)
 
-    def _apply(self, tx: Transaction, report: Report) -> Effect:
-        found = feedback.find(tx, our_id=report.our_id, provider_id=report.provider_id, message_id=report.message_id)
+    def _apply(self, tx: Transaction, report: FeedbackEvent) -> Effect:
+        found = feedback.find(
+            tx, message_id=report.message_id, provider_id=report.provider_id, rfc_message_id=report.rfc_message_id
+        )
         if not found:
             if report.provider_id is None:
                 return Effect.IGNORED
-            feedback.keep_early(tx, report.provider_id, _as_json(report), now=self._clock())
-            return Effect.KEPT
+            feedback.store_pending(tx, report.provider_id, report.as_json(), now=self._clock())
+            return Effect.PENDING
         # A provider may list everybody at a domain, and a name may be taken twice: it is about whom we wrote to.
-        about = found if report.our_id is not None else [one for one in found if self._is_for(report, one)]
+        about = found if report.message_id is not None else [one for one in found if self._is_for(report, one)]
         return self._apply_to(tx, about[0], report) if len(about) == 1 else Effect.IGNORED
 
-    def apply_early(self, tx: Transaction, provider_ids: Collection[str]) -> int:
+    def apply_pending(self, tx: Transaction, provider_ids: Collection[str]) -> int:
         """Does what was said about these messages before we knew their names; how many reports that were."""
-        return self._apply_kept(tx, feedback.take_early(tx, provider_ids))
+        return self._apply_kept(tx, feedback.take_pending(tx, provider_ids))
 
     def sweep(self, tx: Transaction, *, since: datetime | None = None) -> int:
         """The same for whatever has come since then and has its message by now; and ends the wait of what is old.
 
         On PostgreSQL a report and the commit of its message may pass each other unseen.
         """
-        feedback.drop_early(tx, now=self._clock(), kept_for=KEPT_FOR)
+        feedback.drop_pending(tx, now=self._clock(), kept_for=PENDING_FOR)
         return self._apply_kept(tx, feedback.take_matching(tx, since=since))
 
-    def _apply_kept(self, tx: Transaction, kept: Sequence[feedback.Early]) -> int:
-        self.apply_all(tx, [msgspec.convert(json.loads(early.report), Report) for early in kept])
+    def _apply_kept(self, tx: Transaction, kept: Sequence[feedback.PendingEvent]) -> int:
+        self.apply(tx, [FeedbackEvent.from_json(early.report) for early in kept])
         return len(kept)
 
-    def _is_for(self, report: Report, message: Reported) -> bool:
+    def _is_for(self, report: FeedbackEvent, message: ReportedMessage) -> bool:
         if report.recipient is None:
             return True
         try:
@@ -137,8 +137,8 @@ class Consequences:
             return False
         return addresses.pseudonym(normalised, key=self._key) == message.recipient_hash
 
-    def _apply_to(self, tx: Transaction, message: Reported, report: Report) -> Effect:
-        if report.kind is ReportKind.COMPLAINT and not report.suppresses:
+    def _apply_to(self, tx: Transaction, message: ReportedMessage, report: FeedbackEvent) -> Effect:
+        if report.kind is FeedbackKind.COMPLAINT and not report.suppresses:
             # "not-spam" (RFC 5965, 7.3) takes a complaint back that we may never have heard of: it says nothing bad.
             _log.info("not_a_complaint", message=message.id, source=report.source)
             return Effect.APPLIED
@@ -146,7 +146,7 @@ class Consequences:
             # Anonymised: what is told from here on must not name the person again.
             report = replace(report, recipient=None, provider_id=None, diagnostic=None)
         event = _event(report)
-        if (message.id, event) in feedback.told(tx, [message.id]):
+        if (message.id, event) in feedback.known_events(tx, [message.id]):
             return Effect.KNOWN
         facts = _facts(message, report, event.detail or "")
         to = _STATES.get(report.kind)
@@ -156,15 +156,15 @@ class Consequences:
         self._suppress(tx, message, report)
         return Effect.APPLIED
 
-    def _suppress(self, tx: Transaction, message: Reported, report: Report) -> None:
+    def _suppress(self, tx: Transaction, message: ReportedMessage, report: FeedbackEvent) -> None:
         scope: Literal["all", "marketing"] = "all"
         detail = None
-        if report.kind is ReportKind.COMPLAINT:
+        if report.kind is FeedbackKind.COMPLAINT:
             reason = "complaint"
             scope = "marketing" if message.stream is Stream.MARKETING else "all"
-        elif report.kind is ReportKind.BOUNCED and report.bounce_type == "permanent" and report.suppresses:
+        elif report.kind is FeedbackKind.BOUNCED and report.bounce_type == "permanent" and report.suppresses:
             reason = "bounce"
-        elif report.kind is ReportKind.BOUNCED and self._bounces_too_often(tx, message, report):
+        elif report.kind is FeedbackKind.BOUNCED and self._bounces_too_often(tx, message, report):
             reason, detail = "bounce", f"{self._soft.count} temporary bounces within {self._soft.days} days."
         else:
             return
@@ -182,7 +182,7 @@ class Consequences:
         if suppressions.add(tx, suppression):
             _log.info("suppressed", message=message.id, scope=scope, reason=reason, source=report.source)
 
-    def _bounces_too_often(self, tx: Transaction, message: Reported, report: Report) -> bool:
+    def _bounces_too_often(self, tx: Transaction, message: ReportedMessage, report: FeedbackEvent) -> bool:
         """Whether any span of so many days around this bounce holds too many: whichever of them was told last."""
         if report.bounce_type != "temporary":
             return False
@@ -192,12 +192,7 @@ class Consequences:
         return any(times[n + last] - times[n] < span for n in range(len(times) - last))
 
 
-def _as_json(report: Report) -> str:
-    """In ASCII: half of a surrogate pair is an escape there."""
-    return json.dumps(msgspec.to_builtins(report), separators=(",", ":"))
-
-
-def _event(report: Report) -> Event:
+def _event(report: FeedbackEvent) -> Event:
     return Event(
         type=EventType(report.kind),
         at=report.at,
@@ -209,31 +204,31 @@ def _event(report: Report) -> Event:
     )
 
 
-def _detail(report: Report) -> str:
+def _detail(report: FeedbackEvent) -> str:
     """A sentence for people."""
     beginnings = {
-        ReportKind.DELIVERED: "The recipient's server has taken it",
-        ReportKind.BOUNCED: "It came back",
-        ReportKind.COMPLAINT: "The recipient has complained",
-        ReportKind.DELAYED: "The provider still tries",
-        ReportKind.FAILED: "The provider did not send it",
+        FeedbackKind.DELIVERED: "The recipient's server has taken it",
+        FeedbackKind.BOUNCED: "It came back",
+        FeedbackKind.COMPLAINT: "The recipient has complained",
+        FeedbackKind.DELAYED: "The provider still tries",
+        FeedbackKind.FAILED: "The provider did not send it",
     }
     known = [word for word in (report.bounce_type, report.bounce_subtype, report.status) if word]
     beginning = beginnings[report.kind] + (f" ({', '.join(known)})" if known else "")
     return clean(f"{beginning}: {report.diagnostic}" if report.diagnostic else f"{beginning}.")
 
 
-def _facts(message: Reported, report: Report, detail: str) -> dict[str, Any]:
+def _facts(message: ReportedMessage, report: FeedbackEvent, detail: str) -> dict[str, Any]:
     """What a report adds to what is known: the earliest delivery, the worst bounce."""
-    if report.kind is ReportKind.DELIVERED:
+    if report.kind is FeedbackKind.DELIVERED:
         return {"delivered_at": min(message.delivered_at or report.at, report.at)}
-    if report.kind is ReportKind.BOUNCED:
+    if report.kind is FeedbackKind.BOUNCED:
         subtype = clean(report.bounce_subtype)[:_MAX_SUBTYPE_LENGTH] if report.bounce_subtype else None
         new = _weight(report.bounce_type, subtype, detail)
         old = _weight(message.bounce_type, message.bounce_subtype, message.error_message)
         if message.bounce_type is None or new > old:
             return {"bounce_type": report.bounce_type, "bounce_subtype": subtype, "error_message": detail}
-    if report.kind is ReportKind.FAILED:
+    if report.kind is FeedbackKind.FAILED:
         return {"error_message": detail}
     return {}
 
@@ -243,13 +238,13 @@ def _weight(kind: str | None, subtype: str | None, detail: str | None) -> tuple[
     return _SEVERITY[kind], subtype not in _VAGUE, subtype or "", detail or ""
 
 
-def _cleared(message: Reported, to: Status) -> dict[str, Any]:
+def _cleared(message: ReportedMessage, to: Status) -> dict[str, Any]:
     """What went wrong before is of no interest once it has arrived after all."""
     has_arrived = to in (Status.DELIVERED, Status.COMPLAINT) and message.bounce_type is None
     return {"error_message": None} if has_arrived else {}
 
 
-def _lasting(message: Reported, facts: dict[str, Any], to: Status | None) -> dict[str, Any]:
+def _lasting(message: ReportedMessage, facts: dict[str, Any], to: Status | None) -> dict[str, Any]:
     """What is noted where the state stays: why a provider did not send it only while that is the state."""
     if to is not Status.FAILED:
         return facts

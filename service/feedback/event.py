@@ -1,13 +1,16 @@
-"""What a provider or a mail server says became of one recipient's mail: the noun that all ways in share."""
+"""Feedback events: what a provider or mail server says about one recipient's message, one form for all sources."""
 
+import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime
 from enum import StrEnum
 from typing import Literal
 
+import msgspec
 
-class ReportKind(StrEnum):
+
+class FeedbackKind(StrEnum):
     """What is said; `record` knows what each does to a message."""
 
     DELIVERED = "delivered"
@@ -18,27 +21,45 @@ class ReportKind(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Report:
+class FeedbackEvent:
     """One statement about one recipient.
 
-    A message is found by `provider_id` (the next hop's own name for it), or by `message_id` (our Message-ID without
-    angle brackets), or by `our_id` (the id that a signed return path carries), and by the recipient where given.
+    A message is found by `provider_id` (the relay's own name for it), by `rfc_message_id` (the Message-ID header
+    without angle brackets) or by `message_id` (the row's id, which a signed return path carries), and by the recipient
+    where given.
     `suppresses`: a reason never to write again, as its source means it; `record` decides with `bounce_type`.
     """
 
-    kind: ReportKind
+    kind: FeedbackKind
     at: datetime
     source: str
     recipient: str | None = None
     provider_id: str | None = None
+    rfc_message_id: str | None = None
     message_id: str | None = None
-    our_id: str | None = None
     bounce_type: Literal["permanent", "temporary"] | None = None
     bounce_subtype: str | None = None
     smtp_code: int | None = None
     status: str | None = None  # RFC 3463, such as 5.1.1
     diagnostic: str | None = None  # the server's words
     suppresses: bool = False
+
+    def as_json(self) -> str:
+        """The stored form of a pending event, in ASCII: half of a surrogate pair is an escape there."""
+        values = msgspec.to_builtins(self)
+        stored = {_STORED_NAMES.get(name, name): value for name, value in values.items()}
+        return json.dumps(stored, separators=(",", ":"))
+
+    @classmethod
+    def from_json(cls, text: str) -> "FeedbackEvent":
+        """Read the stored form. Raises msgspec.ValidationError for anything else."""
+        stored = json.loads(text)
+        return msgspec.convert({name: stored[_STORED_NAMES.get(name, name)] for name in _FIELDS}, cls)
+
+
+#: Rows hold these names since version 0.1; the fields have better ones now.
+_STORED_NAMES = {"rfc_message_id": "message_id", "message_id": "our_id"}
+_FIELDS = tuple(field.name for field in fields(FeedbackEvent))
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,4 +68,4 @@ class Notification:
 
     id: str
     source: str
-    reports: Sequence[Report] = ()
+    events: Sequence[FeedbackEvent] = ()

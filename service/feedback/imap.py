@@ -31,7 +31,7 @@ _WHEN = re.compile(r"\s*(\d{1,2})-(\w{3})-(\d{4}) (\d\d):(\d\d):(\d\d) ([+-])(\d
 
 
 @dataclass(frozen=True, slots=True)
-class InboxPlace:
+class ImapAccount:
     """Where the mailbox is. `timeout_s` bounds each step; `ca_file` is trusted besides the system's authorities."""
 
     host: str
@@ -50,7 +50,7 @@ class InboxPlace:
 
 
 @dataclass(frozen=True, slots=True)
-class InboxMail:
+class ImapMail:
     """One mail. `raw` is its beginning, which is all of it for nearly every mail; `received_at` is the server's."""
 
     uid: int
@@ -58,10 +58,10 @@ class InboxMail:
     raw: bytes
 
 
-class Inbox:
+class ImapMailbox:
     """Opens one conversation at a time; another thread may end it at any moment."""
 
-    def __init__(self, place: InboxPlace) -> None:
+    def __init__(self, place: ImapAccount) -> None:
         self.place = place
         self._context = verifying_context(place.ca_file, setting="EMAIL_INBOX_CA_FILE")
         self._socket: socket.socket | None = None
@@ -79,7 +79,7 @@ class Inbox:
                 self._socket.shutdown(socket.SHUT_RDWR)
 
     @contextmanager
-    def open(self, *, writable: bool = False) -> Iterator["InboxLine"]:
+    def open(self, *, writable: bool = False) -> Iterator["ImapSession"]:
         """The folder, opened to be read alone unless `writable`. Raises InboxUnreachable, here or at any later step."""
         with _told():
             line = self._connect()
@@ -124,7 +124,7 @@ class Inbox:
             raise InboxUnreachable("it is not asked any more")
 
 
-class InboxLine:
+class ImapSession:
     """A folder that is open. `uid_validity` changes when its numbers mean other mails (RFC 3501, 2.3.1.1)."""
 
     def __init__(self, line: imaplib.IMAP4, uid_validity: int, next_uid: int | None) -> None:
@@ -154,15 +154,15 @@ class InboxLine:
         # `n:*` always holds the last mail, also where its number is less than n (RFC 3501, 6.4.8).
         return [number for number in numbers if number >= first]
 
-    def fetch(self, uid: int) -> InboxMail | None:
+    def fetch(self, uid: int) -> ImapMail | None:
         """The mail of this number, unread as it was; None where it is gone."""
         with _told():
             data = _ok(self._line.uid("FETCH", str(uid), f"(UID INTERNALDATE BODY.PEEK[]<0.{_FETCHED_BYTES}>)"))
         for item in data:
             if isinstance(item, tuple) and (number := _UID.search(item[0])) and int(number[1]) == uid:
-                return InboxMail(uid, _received_at(item[0]), bytes(item[1]))
+                return ImapMail(uid, _received_at(item[0]), bytes(item[1]))
         parts = [item for item in data if isinstance(item, tuple)]
-        return InboxMail(uid, _received_at(parts[0][0]), bytes(parts[0][1])) if parts else None
+        return ImapMail(uid, _received_at(parts[0][0]), bytes(parts[0][1])) if parts else None
 
     def delete(self, uids: Sequence[int]) -> None:
         """Deletes these, and no other that somebody marked (RFC 4315); without that extension they are marked only."""
@@ -175,7 +175,7 @@ class InboxLine:
                 _ok(self._line.uid("EXPUNGE", numbers))
 
 
-def _log_in(line: imaplib.IMAP4, place: InboxPlace) -> None:
+def _log_in(line: imaplib.IMAP4, place: ImapAccount) -> None:
     if "AUTH=PLAIN" in line.capabilities:  # takes any character; LOGIN of the library takes ASCII
         line.authenticate("PLAIN", lambda _: f"\0{place.user}\0{place.password}".encode())
     else:
@@ -186,13 +186,13 @@ def _log_in(line: imaplib.IMAP4, place: InboxPlace) -> None:
         line.capabilities = tuple(offered.decode("ascii", "replace").upper().split())
 
 
-def _select(line: imaplib.IMAP4, folder: str, *, writable: bool) -> InboxLine:
+def _select(line: imaplib.IMAP4, folder: str, *, writable: bool) -> ImapSession:
     quoted = '"' + folder.replace("\\", "\\\\").replace('"', '\\"') + '"'
     _ok(line.select(quoted, readonly=not writable))
     validity = _number(line, "UIDVALIDITY")
     if validity is None:
         raise InboxUnreachable("the server does not say UIDVALIDITY")
-    return InboxLine(line, validity, _number(line, "UIDNEXT"))
+    return ImapSession(line, validity, _number(line, "UIDNEXT"))
 
 
 def _number(line: imaplib.IMAP4, name: str) -> int | None:

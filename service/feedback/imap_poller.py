@@ -16,11 +16,11 @@ import structlog
 from service.errors import InboxUnreachable, StoreBusy
 from service.feedback.bounce.original_message import find_returned
 from service.feedback.bounce.parse import read_mail
-from service.feedback.bounce.report import MailKind, Reading, Statement
-from service.feedback.event import Report, ReportKind
-from service.feedback.imap import Inbox, InboxLine, InboxMail
+from service.feedback.bounce.report import MailKind, ParsedReport, RecipientStatus
+from service.feedback.event import FeedbackEvent, FeedbackKind
+from service.feedback.imap import ImapMail, ImapMailbox, ImapSession
 from service.mail import return_path
-from service.mail.parser import Part, read
+from service.mail.parser import MimePart, read
 from service.store import inbox_positions
 from service.store.database import Database
 
@@ -36,10 +36,10 @@ _TO_WHOM = ("x-original-to", "delivered-to", "envelope-to", "x-envelope-to", "to
 #: In a mail that is returned, whom it came from.
 _FROM_WHOM = ("return-path", "x-envelope-from", "x-original-from")
 _KINDS = {
-    MailKind.BOUNCE: ReportKind.BOUNCED,
-    MailKind.DELAYED: ReportKind.DELAYED,
-    MailKind.COMPLAINT: ReportKind.COMPLAINT,
-    MailKind.DELIVERED: ReportKind.DELIVERED,
+    MailKind.BOUNCE: FeedbackKind.BOUNCED,
+    MailKind.DELAYED: FeedbackKind.DELAYED,
+    MailKind.COMPLAINT: FeedbackKind.COMPLAINT,
+    MailKind.DELIVERED: FeedbackKind.DELIVERED,
 }
 #: What a mail server means for good, and what says nothing of the mailbox: a full one, a mail that was too large or
 #: not liked, a server out of order (RFC 3463: subjects 3 to 7).
@@ -48,7 +48,7 @@ _ABOUT_THE_MAILBOX = frozenset("012")
 _log = structlog.get_logger("inbox")
 
 
-class Outcome(Enum):
+class MailResult(Enum):
     """What became of one mail."""
 
     REPORTED = auto()  # it was about a message of ours
@@ -56,14 +56,14 @@ class Outcome(Enum):
     LEFT_BEHIND = auto()  # it broke what was done with it, too often
 
 
-class Collector:
+class ImapPoller:
     """Reads a mailbox from where the last look ended; `record` is that of `Recorder`."""
 
     def __init__(
         self,
-        inbox: Inbox,
+        inbox: ImapMailbox,
         database: Database,
-        record: Callable[[str, str, Sequence[Report]], object],
+        record: Callable[[str, str, Sequence[FeedbackEvent]], object],
         signing_key: bytes,
         clock: Callable[[], datetime],
         *,
@@ -77,13 +77,13 @@ class Collector:
         self._deletes = deletes
         self._failures: dict[tuple[int, int], int] = {}
 
-    def collect(self, stop: threading.Event) -> Counter[Outcome]:
+    def poll(self, stop: threading.Event) -> Counter[MailResult]:
         """Takes in what has come, until `stop` is set; how many mails came to what. The next look may find more.
 
         The position moves once a mail has had its effect: a database that is away loses none. A mail that breaks what
         is done with it is tried three times and left behind then. Raises InboxUnreachable, StoreBusy.
         """
-        outcomes: Counter[Outcome] = Counter()
+        outcomes: Counter[MailResult] = Counter()
         with self._inbox.open(writable=self._deletes) as line:
             last = inbox_positions.last_uid(self._database, self._inbox.place.name, line.uid_validity)
             while not stop.is_set() and outcomes.total() < _LOOK and (uids := line.uids_after(last, limit=_BATCH)):
@@ -99,22 +99,22 @@ class Collector:
         """Ends the look under way; later ones begin where it got to."""
         self._inbox.interrupt()
 
-    def _take(self, line: InboxLine, uids: Sequence[int], stop: threading.Event) -> Iterator[Outcome]:
+    def _take(self, line: ImapSession, uids: Sequence[int], stop: threading.Event) -> Iterator[MailResult]:
         done: list[int] = []
         try:
             for uid in uids:
                 if stop.is_set():
                     return
                 mail = line.fetch(uid)
-                yield self._take_in(mail, line.uid_validity) if mail is not None else Outcome.IGNORED
+                yield self._take_in(mail, line.uid_validity) if mail is not None else MailResult.IGNORED
                 done.append(uid)
         finally:
             if done:
                 self._move(line, done)
 
-    def _take_in(self, mail: InboxMail, uid_validity: int) -> Outcome:
+    def _take_in(self, mail: ImapMail, uid_validity: int) -> MailResult:
         try:
-            reports = self.reports(mail)
+            reports = self.events(mail)
             if reports:
                 self._record(hashlib.sha256(mail.raw).hexdigest(), _SOURCE, reports)
         except (StoreBusy, InboxUnreachable):
@@ -126,17 +126,17 @@ class Collector:
                 raise
             del self._failures[place]
             _log.error("mail_left_behind", uid=mail.uid, size_bytes=len(mail.raw), exc_info=error)
-            return Outcome.LEFT_BEHIND
-        return Outcome.REPORTED if reports else Outcome.IGNORED
+            return MailResult.LEFT_BEHIND
+        return MailResult.REPORTED if reports else MailResult.IGNORED
 
-    def _move(self, line: InboxLine, done: Sequence[int]) -> None:
+    def _move(self, line: ImapSession, done: Sequence[int]) -> None:
         """Notes the position first: a mail is deleted only once it can't come again."""
         now, name = self._clock(), self._inbox.place.name
-        self._database.write(lambda tx: inbox_positions.move(tx, name, line.uid_validity, done[-1], now=now))
+        self._database.write(lambda tx: inbox_positions.set_last_uid(tx, name, line.uid_validity, done[-1], now=now))
         if self._deletes:
             line.delete(done)
 
-    def reports(self, mail: InboxMail) -> list[Report]:
+    def events(self, mail: ImapMail) -> list[FeedbackEvent]:
         """What a mail says of the message that it is about: one report, or none where it is about nothing of ours."""
         parts = read(mail.raw)
         our_id = return_path.find(_places(parts), key=self._key)
@@ -146,7 +146,7 @@ class Collector:
         reading = read_mail(parts, mail.raw)
         said = _said(reading)
         if said is None and reading.kind is MailKind.COMPLAINT:
-            said = Statement(MailKind.COMPLAINT, "")  # its address is redacted (RFC 6590), its path is not
+            said = RecipientStatus(MailKind.COMPLAINT, "")  # its address is redacted (RFC 6590), its path is not
         if said is None:
             _log.info("says_nothing", uid=mail.uid, kind=reading.kind.value, message=our_id)
             return []
@@ -155,7 +155,7 @@ class Collector:
         return [_report(said, our_id, at)]
 
 
-def _places(mail: Part) -> Iterator[str]:
+def _places(mail: MimePart) -> Iterator[str]:
     """Where a return path may stand: whom the mail came to, and whom the mail in it came from."""
     for name in _TO_WHOM:
         yield from mail.every(name)
@@ -168,20 +168,20 @@ def _places(mail: Part) -> Iterator[str]:
             yield part.text
 
 
-def _said(reading: Reading) -> Statement | None:
+def _said(reading: ParsedReport) -> RecipientStatus | None:
     """The gravest that is said. A message has one recipient: whoever else is named had it from there."""
-    told = [one for one in reading.statements if one.kind is reading.kind and one.kind in _KINDS]
+    told = [one for one in reading.recipients if one.kind is reading.kind and one.kind in _KINDS]
     return next((one for one in told if one.bounce_type == "permanent"), next(iter(told), None))
 
 
-def _report(said: Statement, our_id: str, at: datetime) -> Report:
+def _report(said: RecipientStatus, our_id: str, at: datetime) -> FeedbackEvent:
     # Without the Message-ID that it quotes: where the signed message is gone, no other one is meant.
-    return Report(
+    return FeedbackEvent(
         kind=_KINDS[said.kind],
         at=at,
         source=_SOURCE,
         recipient=said.address or None,
-        our_id=our_id,
+        message_id=our_id,
         bounce_type=said.bounce_type if said.kind is MailKind.BOUNCE else None,
         bounce_subtype=said.subtype,
         smtp_code=said.smtp_code,
@@ -191,7 +191,7 @@ def _report(said: Statement, our_id: str, at: datetime) -> Report:
     )
 
 
-def _suppresses(said: Statement) -> bool:
+def _suppresses(said: RecipientStatus) -> bool:
     if said.kind is MailKind.COMPLAINT:
         return True
     if said.kind is not MailKind.BOUNCE or said.bounce_type != "permanent" or said.status is None:

@@ -13,11 +13,11 @@ import anyio.to_thread
 import structlog
 
 from service.errors import NotVerified, RequestRefused, StoreBusy, TryLater
-from service.feedback.event import Notification, Report
+from service.feedback.event import FeedbackEvent, Notification
 from service.feedback.sns import message, ses_event, urls
 from service.feedback.sns.certificates import Certificates
-from service.feedback.sns.client import SnsLine
-from service.feedback.sns.message import Envelope
+from service.feedback.sns.client import SnsClient
+from service.feedback.sns.message import SnsEnvelope
 
 _SOURCE = "sns"
 #: SNS waits 15 s for an answer ("Message delivery retries").
@@ -35,7 +35,7 @@ _Waiting = tuple[Notification, asyncio.Future[None]]
 _log = structlog.get_logger("receive")
 
 
-class Receiver:
+class WebhookReceiver:
     """Takes in what is posted for these topics, and for no other; without a topic nothing is.
 
     `record_all` is that of `Recorder`, `knows` tells whether it has had a notification. Both block.
@@ -44,17 +44,17 @@ class Receiver:
     def __init__(
         self,
         topics: Collection[str],
-        line: SnsLine,
+        client: SnsClient,
         record_all: Callable[[Sequence[Notification]], object],
-        knows: Callable[[str, str], bool],
+        exists: Callable[[str, str], bool],
         clock: Callable[[], datetime],
     ) -> None:
         self._topics = frozenset(topics)
         self._regions = frozenset(urls.region_of(topic) for topic in topics)
-        self._line = line
-        self._certificates = Certificates(line.fetch)
-        self._desk = _Desk(record_all)
-        self._knows = knows
+        self._line = client
+        self._certificates = Certificates(client.fetch)
+        self._desk = NotificationBatcher(record_all)
+        self._knows = exists
         self._clock = clock
 
     async def receive(self, body: bytes) -> None:
@@ -75,7 +75,7 @@ class Receiver:
             # What is under way in a thread may yet be stored; SNS repeats it, and it counts once.
             raise TryLater("This takes too long just now.", retry_after_s=10) from error
 
-    async def _verify(self, envelope: Envelope) -> None:
+    async def _verify(self, envelope: SnsEnvelope) -> None:
         # Whatever costs a request to SNS comes last: anybody may post here.
         if envelope.topic_arn not in self._topics:
             raise NotVerified("TopicArn is not in EMAIL_SNS_TOPIC_ARNS.")
@@ -83,11 +83,11 @@ class Receiver:
         message.check_age(envelope, now=self._clock())
         message.verify(envelope, await self._certificates.get(url))
 
-    async def _notified(self, envelope: Envelope) -> None:
-        await self._desk.record(Notification(envelope.message_id, _SOURCE, _understand(envelope)))
+    async def _notified(self, envelope: SnsEnvelope) -> None:
+        await self._desk.record(Notification(envelope.notification_id, _SOURCE, _understand(envelope)))
 
-    async def _subscribed(self, envelope: Envelope) -> None:
-        if await _in_thread(partial(self._knows, envelope.message_id, _SOURCE)):
+    async def _subscribed(self, envelope: SnsEnvelope) -> None:
+        if await _in_thread(partial(self._knows, envelope.notification_id, _SOURCE)):
             return
         if envelope.type == "SubscriptionConfirmation" and envelope.token is not None:
             # Never by the SubscribeURL of the message (CVE-2026-32096): by its token, at the region of our own topic.
@@ -96,10 +96,10 @@ class Receiver:
             _log.info("subscribed", topic=envelope.topic_arn)
         else:
             _log.warning("unsubscribed", topic=envelope.topic_arn)
-        await self._desk.record(Notification(envelope.message_id, _SOURCE))
+        await self._desk.record(Notification(envelope.notification_id, _SOURCE))
 
 
-class _Desk:
+class NotificationBatcher:
     """Notifications that wait at the same moment are recorded in one transaction. For one event loop."""
 
     def __init__(self, record_all: Callable[[Sequence[Notification]], object]) -> None:
@@ -146,7 +146,7 @@ class _Desk:
                 done.set_result(None)
 
 
-def judge(body: bytes, certificate: bytes, *, at: datetime | None = None) -> str | None:
+def verify_offline(body: bytes, certificate: bytes, *, at: datetime | None = None) -> str | None:
     """Why this envelope is not one that the owner of this certificate signed; None where it is. Asks no network.
 
     The age of the envelope and its topic are not looked at; `at` is when the certificate must be valid, else the
@@ -163,17 +163,17 @@ def judge(body: bytes, certificate: bytes, *, at: datetime | None = None) -> str
     return None
 
 
-def _understand(envelope: Envelope) -> Sequence[Report]:
+def _understand(envelope: SnsEnvelope) -> Sequence[FeedbackEvent]:
     """What SES says in it. A message of another kind comes from our own topic and is signed: refusing it would only
     make SNS repeat it, so it is logged and has no effect (SES tries a topic out with a sentence, for one).
     """
     try:
         event = ses_event.parse(envelope.message, at=envelope.at)
     except ses_event.NotAnEvent as error:
-        _log.warning("not_understood", reason=str(error)[:_MAX_REASON_LENGTH], notification=envelope.message_id)
+        _log.warning("not_understood", reason=str(error)[:_MAX_REASON_LENGTH], notification=envelope.notification_id)
         return ()
-    _log.debug("understood", kind=event.kind, reports=len(event.reports))
-    return event.reports
+    _log.debug("understood", kind=event.kind, reports=len(event.events))
+    return event.events
 
 
 async def _in_thread(work: Callable[[], T]) -> T:

@@ -22,7 +22,7 @@ Code = Literal[
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class InspectedFile:
     """A file that came with a mail; `n` counts from 0. `content_id` is without angle brackets."""
 
     n: int
@@ -48,7 +48,7 @@ class Inspection:
     headers: Sequence[tuple[str, str]]
     html: str | None
     text: str | None
-    parts: Sequence[Part]
+    parts: Sequence[InspectedFile]
     links: Sequence[str]
     remarks: Sequence[Remark]
     sizes_bytes: Mapping[str, int]
@@ -81,7 +81,7 @@ def inspect(raw: bytes) -> Inspection:
     )
 
 
-def file(raw: bytes, n: int) -> tuple[Part, bytes] | None:
+def file(raw: bytes, n: int) -> tuple[InspectedFile, bytes] | None:
     """The nth file of a mail with its bytes; None where there is none."""
     files = _files(_parsed(raw))
     return (_part(n, files[n]), _bytes_of(files[n])) if 0 <= n < len(files) else None
@@ -108,10 +108,10 @@ def _files(message: EmailMessage) -> list[EmailMessage]:
     return [part for part in leaves if part not in bodies]
 
 
-def _part(n: int, part: "MIMEPart[Any, Any]") -> Part:
+def _part(n: int, part: "MIMEPart[Any, Any]") -> InspectedFile:
     content_id = str(part.get("Content-ID", "")).strip().strip("<>") or None
     name = part.get_filename() or f"{n}.{part.get_content_subtype()}"
-    return Part(n, name, part.get_content_type(), len(_bytes_of(part)), content_id)
+    return InspectedFile(n, name, part.get_content_type(), len(_bytes_of(part)), content_id)
 
 
 def _bytes_of(part: "MIMEPart[Any, Any]") -> bytes:

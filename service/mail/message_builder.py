@@ -5,14 +5,14 @@ Stands between the rooms and the verbs: delivering and showing the raw form must
 
 from collections.abc import Sequence
 
-from service.mail.mime import Headings, Mail, Wire, build
+from service.mail.mime import HeaderCache, Mail, Wire, build
 from service.models import Attachment, Body, Message, Outgoing, Priority
 
-__all__ = ["Headings", "write"]
+__all__ = ["HeaderCache", "write"]
 
 
 def write(
-    message: Message | Outgoing, body: Body, attachments: Sequence[Attachment], *, headings: Headings | None = None
+    message: Message | Outgoing, body: Body, attachments: Sequence[Attachment], *, headings: HeaderCache | None = None
 ) -> Wire:
     """The wire form; the same for the same message, whenever it is built. Who writes many keeps `headings`.
 
@@ -30,7 +30,7 @@ def write(
         headers.append(("X-RGZ-Test", "yes"))
     return build(
         Mail(
-            message_id=message.message_id,
+            rfc_message_id=message.rfc_message_id,
             date_at=message.date_at,
             from_header=message.from_header,
             to=message.recipient,

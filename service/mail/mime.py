@@ -43,7 +43,7 @@ class Mail:
     `html` and `text` may be UTF-8 already.
     """
 
-    message_id: str
+    rfc_message_id: str
     date_at: datetime
     from_header: str
     to: str
@@ -97,7 +97,7 @@ class Wire:
         return pieces
 
 
-class Headings:
+class HeaderCache:
     """Header lines that many mails share, written once: senders and Reply-To addresses, and times to the second.
 
     It lives as long as whoever builds many mails, and holds some thousand lines at most. Thread-safe.
@@ -108,7 +108,7 @@ class Headings:
         self.date = lru_cache(maxsize=200)(_date)
 
 
-def build(mail: Mail, headings: Headings | None = None) -> Wire:
+def build(mail: Mail, headings: HeaderCache | None = None) -> Wire:
     """The wire form; the same for equal mails, boundaries included (they come from the Message-ID).
 
     `headings` are kept by who builds many; without them each line is written anew.
@@ -116,19 +116,19 @@ def build(mail: Mail, headings: Headings | None = None) -> Wire:
     Raises ValueError with a sentence for what can't stand in a header: control characters, a bad address
     (addresses.AddressInvalid), a header of ours a second time.
     """
-    headings = headings or Headings()
+    headings = headings or HeaderCache()
     to = addresses.parse(mail.to)
     people = [headings.person("From", mail.from_header), (b"To: " + to.wire.encode(), to.needs_smtputf8)]
     if mail.reply_to:
         people.append(headings.person("Reply-To", mail.reply_to))
     text, html = _Body(_crlf(mail.text)), _Body(_crlf(mail.html))
-    boundary = _boundary(mail.message_id, (text.data, html.data))
+    boundary = _boundary(mail.rfc_message_id, (text.data, html.data))
     head = b"\r\n".join(
         [
             *[line for line, _ in people],
             b"Subject: " + unstructured("Subject", mail.subject),
             headings.date(mail.date_at.replace(microsecond=0)),
-            b"Message-ID: <" + _message_id(mail.message_id) + b">",
+            b"Message-ID: <" + _message_id(mail.rfc_message_id) + b">",
             b"Auto-Submitted: auto-generated",  # RFC 3834, 5: no absence notice answers this
             *(_further(name, value) for name, value in mail.headers),
             b"MIME-Version: 1.0\r\n",
@@ -230,9 +230,9 @@ def _fits_8bit(data: bytes) -> bool:
     return True
 
 
-def _boundary(message_id: str, bodies: Sequence[bytes]) -> bytes:
+def _boundary(rfc_message_id: str, bodies: Sequence[bytes]) -> bytes:
     """One that no body holds. It begins with =_, which neither quoted-printable nor base64 can produce."""
-    seed = message_id.encode("utf-8", "surrogatepass")
+    seed = rfc_message_id.encode("utf-8", "surrogatepass")
     while True:
         seed = hashlib.sha256(seed).hexdigest().encode("ascii")
         boundary = b"=_" + seed[:32]

@@ -38,14 +38,14 @@ RETURNED_TYPES = frozenset(
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class MimePart:
     """One part of a mail, or all of it. Names of headers are in lower case, values unfolded and in Unicode."""
 
     headers: Sequence[tuple[str, str]]
     content_type: str
     parameters: dict[str, str]
     body: bytes
-    children: tuple["Part", ...] = ()
+    children: tuple["MimePart", ...] = ()
 
     def header(self, name: str) -> str:
         """The first header of this name, "" where there is none."""
@@ -61,14 +61,14 @@ class Part:
         body = _undo_encoding(self.body, self.header("content-transfer-encoding"))
         return decode(body, self.parameters.get("charset", "")).replace("\r\n", "\n").replace("\r", "\n")
 
-    def walk(self) -> Iterator["Part"]:
+    def walk(self) -> Iterator["MimePart"]:
         """This part and all below it, in the order of the mail, without what lies inside returned mails."""
         yield self
         for child in self.children:
             yield from child.walk()
 
 
-def read(raw: bytes) -> Part:
+def read(raw: bytes) -> MimePart:
     """The mail that these bytes are; lines may end in CRLF, LF or CR, and an mbox's first line is skipped."""
     raw = raw[:MAX_READ_BYTES].replace(b"\0", b"").replace(b"\r\n", b"\n")
     if b"\n" not in raw:
@@ -79,10 +79,10 @@ def read(raw: bytes) -> Part:
     return _read_part(raw, 0, [MAX_PARTS])
 
 
-def read_headers(text: str) -> Part:
+def read_headers(text: str) -> MimePart:
     """The part that this text's headers are, wrapped by others perhaps; what comes after a blank line is its body."""
     headers, body = _split_head(text.encode("utf-8", "surrogatepass"), wrapped=True)
-    return Part(headers, *_content_type(headers), body)
+    return MimePart(headers, *_content_type(headers), body)
 
 
 def decode(data: bytes, charset: str) -> str:
@@ -112,16 +112,16 @@ def decode_words(value: str) -> str:
     return "".join(piece if isinstance(piece, str) else decode(piece, charset or "") for piece, charset in pieces)
 
 
-def _read_part(raw: bytes, depth: int, left: list[int]) -> Part:
+def _read_part(raw: bytes, depth: int, left: list[int]) -> MimePart:
     left[0] -= 1
     headers, body = _split_head(raw)
     content_type, parameters = _content_type(headers)
-    children: tuple[Part, ...] = ()
+    children: tuple[MimePart, ...] = ()
     if content_type.startswith("multipart/") and depth < MAX_DEPTH:
         pieces = _split_multipart(body, parameters.get("boundary", ""), left[0])
         # The preamble is not a part (RFC 2046, 5.1.1); without any part it is all there is.
         children = tuple(_read_part(piece, depth + 1, left) for piece in pieces if left[0] > 0)
-    return Part(headers, content_type, parameters, body, children)
+    return MimePart(headers, content_type, parameters, body, children)
 
 
 def _split_head(raw: bytes, *, wrapped: bool = False) -> tuple[list[tuple[str, str]], bytes]:

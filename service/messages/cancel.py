@@ -27,7 +27,7 @@ class Canceller:
         def work(tx: Transaction) -> Message:
             event = Event(EventType.CANCELLED, now, "api", f"Cancelled by {caller.name}.")
             if transitions.transition(tx, message_id, Status.CANCELLED, event):
-                suppressions.release_slot(tx, message_id)
+                suppressions.release_quota(tx, message_id)
             message = message_queries.get(tx, message_id, now=now)
             if message is None:
                 raise NotFound("There is no such message.")

@@ -11,8 +11,8 @@ from service.errors import Gone, NotFound
 from service.mail import unsubscribe_token
 from service.mail.unsubscribe_token import Unsubscription
 from service.models import Caller, NewMessage, Send, Status, Stream
-from service.sending.group_commit import Intake
-from service.sending.prepared_send import Letter, Parcel
+from service.sending.group_commit import GroupCommit
+from service.sending.prepared_send import PreparedSend, RenderedMessage
 from service.store import message_queries, revisions
 from service.store.database import Database
 
@@ -22,7 +22,7 @@ class Resender:
     """Sends again what was sent before."""
 
     database: Database
-    intake: Intake
+    intake: GroupCommit
     clock: Callable[[], datetime]
     settings: Settings
     signing_key: bytes
@@ -80,7 +80,7 @@ class Resender:
             next_attempt_at=now,
             expires_at=now + (old.expires_at - max(old.created_at, old.date_at)),
             attempts_max=old.attempts_max,
-            message_id=f"{new_id}@{old.message_id.partition('@')[2]}",
+            rfc_message_id=f"{new_id}@{old.rfc_message_id.partition('@')[2]}",
             date_at=now.replace(microsecond=0),
             source_endpoint=old.source_endpoint,
             metadata=old.metadata,
@@ -90,5 +90,5 @@ class Resender:
             resend_of=old.id,
             unsubscribe_url=unsubscribe_url,
         )
-        [stored] = self.intake.write(Parcel(send, [Letter.of([copy])], revision))
+        [stored] = self.intake.submit(PreparedSend(send, [RenderedMessage.of([copy])], revision))
         return stored

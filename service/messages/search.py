@@ -15,9 +15,9 @@ from service.models import Attachment, AttachmentInfo, Body, Caller, Event, Mess
 from service.store import message_queries, search_index, sla, time_series
 from service.store.database import Database
 from service.store.message_queries import MessageQuery, Page
-from service.store.time_series import Memory, Tally
+from service.store.time_series import Bucket, CountCache
 
-__all__ = ["Auditor", "Page", "Story", "Tally"]
+__all__ = ["Bucket", "MessageDetail", "MessageSearch", "Page"]
 
 #: What is younger need not be in the index of words.
 NOT_BEHIND = timedelta(minutes=5)
@@ -28,7 +28,7 @@ LATE_SINCE = timedelta(days=30)
 
 
 @dataclass(frozen=True, slots=True)
-class Story:
+class MessageDetail:
     """A message with its timeline, oldest event first."""
 
     message: Message
@@ -37,13 +37,13 @@ class Story:
 
 
 @dataclass(frozen=True, slots=True)
-class Auditor:
+class MessageSearch:
     """Answers about stored messages."""
 
     database: Database
     pseudonym_key: bytes
     clock: Callable[[], datetime]
-    memory: Memory = field(default_factory=Memory)
+    count_cache: CountCache = field(default_factory=CountCache)
 
     def search(
         self,
@@ -94,7 +94,7 @@ class Auditor:
         page = message_queries.search(self.database, newer, limit=1, now=self.clock())
         return at if page.total > search_index.MAX_LOOKED_THROUGH else None
 
-    def tally(
+    def counts(
         self,
         edges: Sequence[datetime],
         *,
@@ -102,7 +102,7 @@ class Auditor:
         status: str | None = None,
         template_key: str | None = None,
         source_endpoint: str | None = None,
-    ) -> list[Tally]:
+    ) -> list[Bucket]:
         """How many messages were accepted between each edge and the next. Raises InvalidRequest as `search` does."""
         problems: list[Problem] = []
         query = MessageQuery(
@@ -113,19 +113,19 @@ class Auditor:
         )
         if problems:
             raise InvalidRequest("A parameter of this list is wrong.", problems)
-        return time_series.between(self.database, query, edges, now=self.clock(), memory=self.memory)
+        return time_series.between(self.database, query, edges, now=self.clock(), memory=self.count_cache)
 
     def late(self, *, limit: int = 50) -> list[Message]:
         """Messages of the last 30 days that broke their template's SLA, or are breaking it now; the newest first."""
         now = self.clock()
         return sla.late(self.database, now=now, since=now - LATE_SINCE, limit=limit)
 
-    def story(self, message_id: str, caller: Caller) -> Story:
+    def detail(self, message_id: str, caller: Caller) -> MessageDetail:
         """Raises NotFound for a message that is not there, or not this caller's."""
         message = self._get(message_id)
         if not caller.may(Scope.ADMIN) and message.caller_id != caller.id:
             raise _no_message()
-        return Story(
+        return MessageDetail(
             message,
             message_queries.events(self.database, message_id),
             message_queries.attachments(self.database, message_id),

@@ -17,7 +17,7 @@ REST_S = 0.05
 
 
 @dataclass(frozen=True, slots=True)
-class Indexer:
+class SearchIndexer:
     """Keeps the index of words up to date."""
 
     database: Database

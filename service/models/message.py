@@ -96,7 +96,7 @@ class NewMessage:
     next_attempt_at: datetime
     expires_at: datetime
     attempts_max: int
-    message_id: str
+    rfc_message_id: str
     date_at: datetime
     source_endpoint: str
     variables: Mapping[str, Any] = field(default_factory=dict)
@@ -161,7 +161,7 @@ class Message:
     delivered_at: datetime | None
     attempts: int
     attempts_max: int
-    message_id: str
+    rfc_message_id: str
     date_at: datetime
     source_endpoint: str
     metadata: Mapping[str, Any]
@@ -193,7 +193,7 @@ class Outgoing(NamedTuple):
     subject: str
     attempts: int
     attempts_max: int
-    message_id: str
+    rfc_message_id: str
     date_at: datetime
     is_test: bool
     unsubscribe_url: str | None

@@ -61,7 +61,7 @@ class AttachmentRequest(_Request):
     data_base64: str = Field(description="its bytes in base64 (RFC 4648)")
 
 
-class LetterRequest(Protocol):
+class MessageRequest(Protocol):
     """What is one's own in a mail: who gets it, what it says, what goes with it."""
 
     @property
@@ -74,7 +74,7 @@ class LetterRequest(Protocol):
     def attachments(self) -> list[AttachmentRequest]: ...
 
 
-class _Order(_Request):
+class _SendFields(_Request):
     """What all mails of a send share."""
 
     template_key: _Key = Field(description="the template's folder name")
@@ -99,7 +99,7 @@ class _Order(_Request):
     )
 
 
-class SendRequest(_Order):
+class SendRequest(_SendFields):
     """The body of `POST /send`. `to` is one address, several separated by commas, or a list."""
 
     to: _Addresses | list[_Addresses] = Field(description=_TO)
@@ -107,12 +107,12 @@ class SendRequest(_Order):
     attachments: list[AttachmentRequest] = Field(default_factory=list, max_length=50, description=_FILES)
 
     @property
-    def letters(self) -> Sequence[tuple[str, LetterRequest]]:
+    def message_requests(self) -> Sequence[tuple[str, MessageRequest]]:
         """Itself, the only one, and its JSON pointer."""
         return [("", self)]
 
 
-class BatchLetter(_Request):
+class BatchMessage(_Request):
     """One of the letters of a batch."""
 
     to: _Addresses | list[_Addresses] = Field(description=_TO)
@@ -120,20 +120,20 @@ class BatchLetter(_Request):
     attachments: list[AttachmentRequest] = Field(default_factory=list, max_length=50, description=_FILES)
 
 
-class BatchRequest(_Order):
+class BatchRequest(_SendFields):
     """The body of `POST /send/batch`: one template, many letters, all of them or none."""
 
-    messages: list[BatchLetter] = Field(
+    messages: list[BatchMessage] = Field(
         min_length=1, max_length=MAX_BATCH, description="1 to 1,000 objects with to, variables and attachments"
     )
 
     @property
-    def letters(self) -> Sequence[tuple[str, LetterRequest]]:
+    def message_requests(self) -> Sequence[tuple[str, MessageRequest]]:
         """Each with its JSON pointer."""
         return [(f"/messages/{n}", letter) for n, letter in enumerate(self.messages)]
 
 
-Order = SendRequest | BatchRequest
+AnySendRequest = SendRequest | BatchRequest
 
 
 class TestRequest(_Request):
@@ -223,7 +223,7 @@ def digest_input(route: str, request: BaseModel) -> bytes:
     return msgspec.json.encode([route, request.model_dump(mode="python")], order="deterministic", enc_hook=_as_text)
 
 
-def digest_of(order: Order) -> str:
+def digest_of(order: AnySendRequest) -> str:
     """What tells whether a request is the one that came before under its Idempotency-Key."""
     route = "send" if isinstance(order, SendRequest) else "send/batch"
     return hashlib.sha256(digest_input(route, order)).hexdigest()

@@ -56,7 +56,7 @@ class Metrics:
             self._attempts.labels(outcome).inc(count)
         self._retries.inc(retries)
 
-    def took(self, seconds: float) -> None:
+    def observe_send(self, seconds: float) -> None:
         """One conversation."""
         self._seconds.observe(seconds)
 
@@ -75,7 +75,7 @@ class Metrics:
         """A look that did not."""
         self._inbox_looks.labels("failed").inc()
 
-    def tidied(self, *, swept: int, expired: int) -> None:
+    def rescued(self, *, swept: int, expired: int) -> None:
         """What a look after dead workers and old mail found."""
         self._swept.inc(swept)
         self._expired.inc(expired)

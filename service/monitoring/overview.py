@@ -11,10 +11,10 @@ from service.store import queue_stats as figures
 from service.store import sla
 from service.store.database import Database
 from service.store.queue_stats import Waiting
-from service.store.sla import Service
+from service.store.sla import SlaStats
 from service.templates.catalogue import Catalogue
 
-__all__ = ["Alarm", "Look", "Service", "Standing", "Waiting"]
+__all__ = ["Alarm", "Overview", "OverviewSnapshot", "SlaStats", "Waiting"]
 
 #: What is accepted and sent within these counts as the rate.
 RATE_OVER = timedelta(minutes=5)
@@ -41,7 +41,7 @@ class Alarm:
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
+class OverviewSnapshot:
     """How things stood `at` that moment. Rates are messages a minute; `bad_share` is of the last day's messages."""
 
     at: datetime
@@ -51,7 +51,7 @@ class Look:
     accepted_today: int
     is_today_capped: bool
     bad_share: float
-    services: Sequence[Service]
+    services: Sequence[SlaStats]
     late: Sequence[Message]
     paused_s: float
     broken: Sequence[str]
@@ -60,7 +60,7 @@ class Look:
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class Overview:
     """Looks at rows, templates and this process's line to the mail server."""
 
     database: Database
@@ -68,7 +68,7 @@ class Standing:
     transport: Transport
     clock: Callable[[], datetime]
 
-    def look(self) -> Look:
+    def snapshot(self) -> OverviewSnapshot:
         """Everything as of now. Raises StoreBusy."""
         now = self.clock()
         minutes = RATE_OVER.total_seconds() / 60
@@ -80,9 +80,9 @@ class Standing:
         bad = figures.ended_badly_since(self.database, now - A_DAY)
         bad_share = bad / today if today else 0.0
         waiting = figures.waiting(self.database, now=now)
-        services = sla.kept_since(self.database, now=now, since=now - A_DAY)
+        services = sla.stats_since(self.database, now=now, since=now - A_DAY)
         paused_s = max(self.transport.paused_for_s(), 0.0)
-        return Look(
+        return OverviewSnapshot(
             at=now,
             waiting=waiting,
             accepted_per_minute=figures.accepted_since(self.database, now - RATE_OVER) / minutes,

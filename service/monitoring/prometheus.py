@@ -29,8 +29,8 @@ from service.templates.catalogue import Catalogue
 #: Who asks more often is told the same: a scrape must not be what keeps the database busy.
 STATE_FOR_S = 5.0
 #: A worker leaves its counts so often, and counts older than three times that are of one that has ended.
-LEAVE_EVERY_S = 5.0
-_STALE_S = 3 * LEAVE_EVERY_S
+SNAPSHOT_EVERY_S = 5.0
+_STALE_S = 3 * SNAPSHOT_EVERY_S
 _FORGET_S = 3_600.0
 
 #: Figures that have a name of a template for a label.
@@ -49,7 +49,7 @@ class _Kept:
 
 
 @dataclass(frozen=True, slots=True)
-class Observer:
+class MetricsExporter:
     """Looks at this process, at what workers left in `directory`, at the database and the templates."""
 
     metrics: Metrics
@@ -73,7 +73,7 @@ class Observer:
         registry.register(_Fixed([*self._of_processes(), *shown]))
         return generate_latest(registry)
 
-    def leave(self) -> None:
+    def write_snapshot(self) -> None:
         """For a worker: its counts, where whoever is asked finds them. Raises OSError."""
         self.metrics.paused(self.transport.paused_for_s())
         self.directory.mkdir(exist_ok=True)
@@ -83,7 +83,7 @@ class Observer:
         draft.write_bytes(generate_latest(registry))
         draft.replace(self._own_file())
 
-    def withdraw(self) -> None:
+    def remove_snapshot(self) -> None:
         """A worker's counts end with it."""
         self._own_file().unlink(missing_ok=True)
 
@@ -140,7 +140,7 @@ class Observer:
         yield _gauge("oldest_due_seconds", "How long the oldest message that is due waits.", {(): late_s})
         recent = {(status.value,): count for status, count in figures.recent(self.database, now=now).items()}
         yield _gauge("recent", "Messages accepted within the last hour, by what became of them.", recent, "status")
-        kept = sla.kept_since(self.database, now=now, since=now - timedelta(days=1))
+        kept = sla.stats_since(self.database, now=now, since=now - timedelta(days=1))
         promised = {(one.template_key,): one.promised for one in kept}
         late = {(one.template_key,): one.late for one in kept}
         yield _gauge("sla_promised", "Messages with an SLA that were due in the last day.", promised, "template")

@@ -13,7 +13,7 @@ from service.templates.catalogue import Catalogue
 
 
 @dataclass(frozen=True, slots=True)
-class Report:
+class ReadinessReport:
     """What can't work makes it `unavailable`; what is only worse makes it `degraded`. `details` are for admins."""
 
     status: Literal["ready", "degraded", "unavailable"]
@@ -29,7 +29,7 @@ class Readiness:
     transport: Transport
     clock: Callable[[], datetime]
 
-    def report(self) -> Report:
+    def report(self) -> ReadinessReport:
         """Never raises; a database that is away is a finding."""
         broken = {
             key: [str(finding) for finding in entry.findings if finding.severity == "error"]
@@ -41,11 +41,11 @@ class Readiness:
         try:
             due_at = leases.next_due_at(self.database)
         except StoreBusy as error:
-            return Report("unavailable", details | {"database": str(error)})
+            return ReadinessReport("unavailable", details | {"database": str(error)})
         late_s = max((self.clock() - due_at).total_seconds(), 0) if due_at else 0
         details["sla_24h"] = {
             item.template_key: {"promised": item.promised, "late": item.late}
-            for item in sla.kept_since(self.database, now=self.clock(), since=self.clock() - timedelta(days=1))
+            for item in sla.stats_since(self.database, now=self.clock(), since=self.clock() - timedelta(days=1))
         }
         details["oldest_due_s"] = round(late_s, 1)
         last = retention.last_purge_at(self.database)
@@ -53,4 +53,4 @@ class Readiness:
             "last_at": last.isoformat() if last else None,
             "is_scrubbed": not retention.is_unscrubbed(self.database),
         }
-        return Report("degraded" if broken or paused_s > 0 else "ready", details)
+        return ReadinessReport("degraded" if broken or paused_s > 0 else "ready", details)

@@ -15,7 +15,7 @@ import structlog
 from service.errors import EmailServiceError
 from service.store import template_stats
 from service.store.database import Database
-from service.store.template_stats import Figure
+from service.store.template_stats import TemplateFigures
 
 PERIOD = timedelta(days=30)
 #: A count is good for this many times what it took.
@@ -31,11 +31,11 @@ _log = structlog.get_logger("figures")
 class Counted:
     """The figures by template key, as they were at a time."""
 
-    by_key: Mapping[str, Figure]
+    by_key: Mapping[str, TemplateFigures]
     at: datetime
 
 
-class Figures:
+class TemplateStats:
     """Counts when asked, in a thread of its own, one count at a time. Thread-safe."""
 
     def __init__(
@@ -49,7 +49,7 @@ class Figures:
         self._counted: Counted | None = None
         self._good_until = 0.0
 
-    def look(self, *, patience_s: float = 0.25) -> Counted | None:
+    def get(self, *, patience_s: float = 0.25) -> Counted | None:
         """The figures, at most a little old; None where the very first count takes longer than our patience."""
         with self._gate:
             counting = self._counting

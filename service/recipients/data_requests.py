@@ -31,7 +31,7 @@ _log = structlog.get_logger("person")
 
 
 @dataclass(frozen=True, slots=True)
-class Written:
+class MessageRecord:
     """A message to this person, with all that is kept of it; `body` is None once it is anonymised."""
 
     message: Message
@@ -42,16 +42,16 @@ class Written:
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
+class RecipientData:
     """Everything about one person: messages, oldest first, and suppressions, lifted ones too."""
 
     address: str
-    messages: Sequence[Written]
+    messages: Sequence[MessageRecord]
     suppressions: Sequence[Suppression]
 
 
 @dataclass(frozen=True, slots=True)
-class Erased:
+class ErasureResult:
     """What an erasure did. `messages_leaving` were on the wire just then: erase once more in a minute.
 
     `files_waiting` came within the last hour, and may be wanted by a mail that is being accepted: the next purge takes
@@ -69,32 +69,32 @@ class Erased:
 
 
 @dataclass(frozen=True, slots=True)
-class Persons:
+class DataRequests:
     """Answers and erases by address. `pseudonym_key` turns one into the hash by which rows are found."""
 
     database: Database
     pseudonym_key: bytes
     clock: Callable[[], datetime]
 
-    def export(self, address: str) -> Known:
+    def export(self, address: str) -> RecipientData:
         """Raises InvalidRequest for what is no address, ArchiveCorrupt."""
         recipient_hash = self._hash(address)
-        return Known(address, list(self._written(recipient_hash)), self._suppressions(recipient_hash))
+        return RecipientData(address, list(self._written(recipient_hash)), self._suppressions(recipient_hash))
 
-    def look(self, address: str) -> Erased:
+    def preview_erasure(self, address: str) -> ErasureResult:
         """What an erasure would do now; nothing is changed. Raises InvalidRequest."""
         recipient_hash = self._hash(address)
         found = list(self._messages(recipient_hash))
         in_clear = [message for message in found if message.anonymised_at is None]
         leaving = sum(message.status is Status.SENDING for message in in_clear)
-        return Erased(
+        return ErasureResult(
             messages_anonymised=len(in_clear) - leaving,
             messages_cancelled=sum(message.status is Status.QUEUED for message in in_clear),
             messages_leaving=leaving,
             suppressions_anonymised=sum(_is_in_clear(item) for item in self._suppressions(recipient_hash)),
         )
 
-    def erase(self, address: str, caller: Caller, *, suppresses: bool = True) -> Erased:
+    def erase(self, address: str, caller: Caller, *, suppresses: bool = True) -> ErasureResult:
         """Cancels what waits, takes the person out of every row, and leaves nothing of it on the disk.
 
         With `suppresses` a suppression of the keyed hash stays behind, for all mail. What others wrote about this
@@ -115,7 +115,7 @@ class Persons:
         emptied = self.database.write(lambda tx: self._forget_words(tx, purge_id, recipient_hash))
         deleted, waiting = self._sweep(purge_id, sorted(files), now)
         leaving = sum(message.anonymised_at is None for message in self._messages(recipient_hash))
-        done = Erased(
+        done = ErasureResult(
             messages_anonymised=anonymised,
             messages_cancelled=cancelled,
             messages_leaving=leaving,
@@ -150,7 +150,7 @@ class Persons:
         cancelled = 0
         for message_id in ids:
             if transitions.transition(tx, message_id, Status.CANCELLED, Event(EventType.CANCELLED, now, "erasure")):
-                limits.release_slot(tx, message_id)
+                limits.release_quota(tx, message_id)
                 cancelled += 1
         done = retention.anonymise(tx, ids, now=now, source="erasure")
         retention.count_purged(tx, purge_id, "anonymised", len(done))
@@ -158,8 +158,8 @@ class Persons:
 
     def _forget_words(self, tx: Transaction, purge_id: str, recipient_hash: str) -> int:
         """What suppressions and reports without a message say about this person; how many suppressions that were."""
-        early = [one.id for one in feedback.early_reports(tx) if self._is_about(one.report, recipient_hash)]
-        feedback.forget_early(tx, early)
+        early = [one.id for one in feedback.pending_events(tx) if self._is_about(one.report, recipient_hash)]
+        feedback.forget_pending(tx, early)
         emptied = retention.empty_suppressions_of(tx, recipient_hash)
         retention.count_purged(tx, purge_id, "anonymised", emptied + len(early))
         return emptied
@@ -195,9 +195,9 @@ class Persons:
             _log.warning("store_busy", task="scrub", reason=str(error))
             return False
 
-    def _written(self, recipient_hash: str) -> Iterator[Written]:
+    def _written(self, recipient_hash: str) -> Iterator[MessageRecord]:
         for message in self._messages(recipient_hash):
-            yield Written(
+            yield MessageRecord(
                 message=message,
                 variables=message_queries.variables(self.database, message.id) or {},
                 body=message_queries.body(self.database, message.id),

@@ -15,12 +15,12 @@ import uuid_utils
 
 from service.config.settings import Settings
 from service.errors import StoreBusy
-from service.feedback.apply import KEPT_FOR
+from service.feedback.apply import PENDING_FOR
 from service.store import feedback, leases, retention, revisions
 from service.store.database import Database, Transaction
 from service.store.retention import Due, Step
 
-__all__ = ["Due", "Purged", "Purger"]
+__all__ = ["Due", "PurgeResult", "RetentionPurge"]
 
 #: Messages of one step: with their bodies, events and files some tens of milliseconds of the writer.
 STEP_MESSAGES = 50
@@ -44,7 +44,7 @@ _log = structlog.get_logger("purge")
 
 
 @dataclass(frozen=True, slots=True)
-class Purged:
+class PurgeResult:
     """What a purge has done so far. `is_scrubbed`: what was deleted can't be read from the disk any more."""
 
     messages_anonymised: int = 0
@@ -58,7 +58,7 @@ class Purged:
 
 
 @dataclass(frozen=True, slots=True)
-class Purger:
+class RetentionPurge:
     """Purges by the terms of the settings. `rest` is how it waits between steps, seconds."""
 
     database: Database
@@ -87,15 +87,15 @@ class Purger:
         self,
         *,
         stop: threading.Event | None = None,
-        told: Callable[[Purged], None] | None = None,
+        on_progress: Callable[[PurgeResult], None] | None = None,
         rewrites: bool = False,
-    ) -> Purged:
+    ) -> PurgeResult:
         """Does what is due, and makes what is gone unreadable on the disk; `told` hears of each step.
 
         `rewrites` also writes large tables anew, which are locked meanwhile: see `Database.scrub`.
         Raises StoreBusy; what was done by then stays done.
         """
-        work = _Work(self, stop or threading.Event(), told or (lambda _: None))
+        work = _Work(self, stop or threading.Event(), on_progress or (lambda _: None))
         anonymise_before, delete_before = self._terms()
         now = self.clock()
         work.begin(now)
@@ -115,7 +115,7 @@ class Purger:
             "suppressions_anonymised",
         )
         work.repeat(lambda tx: retention.delete_ended(tx, before=delete_before, limit=STEP_ROWS), "rows_deleted")
-        work.repeat(lambda tx: feedback.drop_early(tx, now=now, kept_for=KEPT_FOR), "rows_deleted")
+        work.repeat(lambda tx: feedback.drop_pending(tx, now=now, kept_for=PENDING_FOR), "rows_deleted")
         work.repeat(lambda tx: retention.forget_keys(tx, now=now, limit=STEP_ROWS), "keys_forgotten")
         work.sweep(now)
         return work.end(rewrites=rewrites)
@@ -141,12 +141,12 @@ class Purger:
 class _Work:
     """One purge under way."""
 
-    def __init__(self, of: Purger, stop: threading.Event, told: Callable[[Purged], None]) -> None:
+    def __init__(self, of: RetentionPurge, stop: threading.Event, told: Callable[[PurgeResult], None]) -> None:
         self._of = of
         self._stop = stop
         self._told = told
         self._id = _new_id()
-        self._done = Purged()
+        self._done = PurgeResult()
 
     def begin(self, now: datetime) -> None:
         self._of.database.write(lambda tx: retention.begin_purge(tx, self._id, source="retention", now=now))
@@ -181,11 +181,11 @@ class _Work:
             batch, orphans = orphans[:STEP_BLOBS], orphans[STEP_BLOBS:]
             self._write(lambda tx, batch=batch: revisions.sweep_blobs(tx, batch, now=now), "files_deleted")  # type: ignore[misc]
 
-    def end(self, *, rewrites: bool) -> Purged:
+    def end(self, *, rewrites: bool) -> PurgeResult:
         done = replace(self._done, is_finished=not self._stop.is_set())
         if done.is_finished:
             # Also what an earlier purge had no time for, or what was too large for it.
-            is_needed = rewrites or retention.is_unscrubbed(self._of.database) or done != Purged(is_finished=True)
+            is_needed = rewrites or retention.is_unscrubbed(self._of.database) or done != PurgeResult(is_finished=True)
             done = replace(done, is_scrubbed=self._of.scrub(rewrites=rewrites) if is_needed else True)
         _log.info(
             "purged",

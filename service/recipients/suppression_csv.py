@@ -30,7 +30,7 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f\x85\u2028\u2029]")
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class SuppressionRow:
     """A row of a file, checked. Where the address has been anonymised, its keyed hash alone names the person."""
 
     address: Address | None
@@ -53,7 +53,7 @@ def write(rows: Iterable[Mapping[str, object]]) -> Iterator[str]:
         cells.truncate()
 
 
-def read(text: str) -> list[Line]:
+def read(text: str) -> list[SuppressionRow]:
     """The rows of a file. Its first line names the columns; `address` must be there, the others may be.
 
     Semicolons, which spreadsheets write in French, and a byte order mark are fine; so are columns of other programs.
@@ -64,7 +64,7 @@ def read(text: str) -> list[Line]:
     delimiter = ";" if ";" in first and "," not in first else ","
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
     problems: list[Problem] = []
-    lines: list[Line] = []
+    lines: list[SuppressionRow] = []
     try:
         names = [name.strip().lower() for name in next(reader, [])]
         if "address" not in names:
@@ -97,7 +97,7 @@ def _headed(rows: Iterable[Mapping[str, object]]) -> Iterator[Mapping[str, objec
     yield from rows
 
 
-def _line(row: Mapping[str, str], place: str, problems: list[Problem]) -> Line | None:
+def _line(row: Mapping[str, str], place: str, problems: list[Problem]) -> SuppressionRow | None:
     """The row, or None with what is wrong with it appended to `problems`."""
     known = len(problems)
     address = None
@@ -124,7 +124,7 @@ def _line(row: Mapping[str, str], place: str, problems: list[Problem]) -> Line |
     since = _time(row.get("since", ""), place, problems)
     if len(problems) > known:
         return None
-    return Line(
+    return SuppressionRow(
         address=address,
         recipient_hash=recipient_hash,
         scope=scope,

@@ -15,12 +15,12 @@ from service.errors import InvalidRequest, NotFound, Problem
 from service.mail import addresses
 from service.models import Caller
 from service.models.requests import SuppressionRequest
-from service.recipients.suppression_csv import Line
+from service.recipients.suppression_csv import SuppressionRow
 from service.store import suppressions
 from service.store.database import Database, Transaction
 from service.store.suppressions import Suppression, SuppressionPage
 
-__all__ = ["Imported", "Suppression", "SuppressionPage", "Suppressor", "reason_of"]
+__all__ = ["ImportResult", "Suppression", "SuppressionList", "SuppressionPage", "reason_of"]
 
 SuppressionScope = Literal["all", "marketing"]
 
@@ -32,7 +32,7 @@ _LINES_AT_ONCE = 200
 
 
 @dataclass(frozen=True, slots=True)
-class Imported:
+class ImportResult:
     """What a file did: `added` are new, `known` were suppressed in that scope already."""
 
     added: int
@@ -40,7 +40,7 @@ class Imported:
 
 
 @dataclass(frozen=True, slots=True)
-class Suppressor:
+class SuppressionList:
     """Keeps the list. `pseudonym_key` turns an address into the hash by which it is found."""
 
     database: Database
@@ -144,16 +144,16 @@ class Suppressor:
             if (cursor := page.next) is None:
                 return
 
-    def take_in(self, lines: Sequence[Line], caller: Caller, *, source: str = "import") -> Imported:
+    def take_in(self, lines: Sequence[SuppressionRow], caller: Caller, *, source: str = "import") -> ImportResult:
         """Suppresses what a file lists. The same file again changes nothing. Raises StoreBusy: then take it again."""
         now = self.clock()
         added = 0
         for start in range(0, len(lines), _LINES_AT_ONCE):
             batch = [self._of_line(line, caller, source, now) for line in lines[start : start + _LINES_AT_ONCE]]
             added += self.database.write(lambda tx, batch=batch: sum(suppressions.add(tx, one) for one in batch))  # type: ignore[misc]
-        return Imported(added, len(lines) - added)
+        return ImportResult(added, len(lines) - added)
 
-    def _of_line(self, line: Line, caller: Caller, source: str, now: datetime) -> Suppression:
+    def _of_line(self, line: SuppressionRow, caller: Caller, source: str, now: datetime) -> Suppression:
         reason, detail = _split(line.reason)
         return Suppression(
             id=str(uuid_utils.uuid7()),

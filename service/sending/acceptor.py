@@ -11,10 +11,10 @@ import anyio.to_thread
 
 from service.errors import Conflict, InvalidRequest, Problem
 from service.models import Caller, NewMessage, Status
-from service.models.requests import BatchRequest, Order, SendRequest, digest_of, parse
-from service.sending.group_commit import Intake
-from service.sending.prepared_send import Parcel
-from service.sending.rendering import Drafter
+from service.models.requests import AnySendRequest, BatchRequest, SendRequest, digest_of, parse
+from service.sending.group_commit import GroupCommit
+from service.sending.prepared_send import PreparedSend
+from service.sending.rendering import SendRenderer
 from service.store import messages
 from service.store.database import Database
 
@@ -50,7 +50,7 @@ class Accepted:
     replayed: bool = False
 
 
-class UnderWay:
+class InFlightKeys:
     """The idempotency keys that this process is working on right now."""
 
     def __init__(self) -> None:
@@ -76,13 +76,13 @@ class Acceptor:
     """Takes sends. What `drafter` has made ready is written by `intake`, which wakes the workers."""
 
     database: Database
-    drafter: Drafter
-    intake: Intake
-    under_way: UnderWay = field(default_factory=UnderWay)
+    renderer: SendRenderer
+    group_commit: GroupCommit
+    in_flight: InFlightKeys = field(default_factory=InFlightKeys)
     batches: anyio.CapacityLimiter = field(default_factory=lambda: anyio.CapacityLimiter(MAX_BATCHES_AT_ONCE))
 
     def send(
-        self, order: Order, caller: Caller, *, idempotency_key: str | None = None, is_test: bool = False
+        self, order: AnySendRequest, caller: Caller, *, idempotency_key: str | None = None, is_test: bool = False
     ) -> Accepted:
         """Store one message for each recipient, durably, and wake the workers.
 
@@ -95,15 +95,15 @@ class Acceptor:
         with self._held(caller, idempotency_key):
             if answer := self._replay(order, caller, idempotency_key):
                 return answer
-            parcel = self.drafter.draft(order, caller, idempotency_key=idempotency_key, is_test=is_test)
+            parcel = self.renderer.render(order, caller, idempotency_key=idempotency_key, is_test=is_test)
             try:
-                return _accepted(parcel, self.intake.write(parcel))
+                return _accepted(parcel, self.group_commit.submit(parcel))
             except messages.IdempotencyTaken:  # by another process, meanwhile
                 if answer := self._replay(order, caller, idempotency_key):
                     return answer
                 raise
 
-    async def take(self, body: bytes, caller: Caller, *, idempotency_key: str | None = None) -> Accepted:
+    async def accept_send(self, body: bytes, caller: Caller, *, idempotency_key: str | None = None) -> Accepted:
         """The same for the body of `POST /send`, within an event loop; also raises MalformedRequest.
 
         What takes longer than a moment is done in a thread, and nothing waits for the database in one: as many requests
@@ -113,23 +113,23 @@ class Acceptor:
             order = await anyio.to_thread.run_sync(parse, body, SendRequest)
         else:
             order = parse(body, SendRequest)
-        is_quick = len(body) <= MAX_QUICK_BYTES and self.drafter.is_quick(order, within_s=MAX_QUICK_S)
+        is_quick = len(body) <= MAX_QUICK_BYTES and self.renderer.is_quick(order, within_s=MAX_QUICK_S)
         return await self._take(order, caller, idempotency_key, is_quick=is_quick, limiter=None)
 
-    async def take_batch(self, body: bytes, caller: Caller, *, idempotency_key: str | None = None) -> Accepted:
+    async def accept_batch(self, body: bytes, caller: Caller, *, idempotency_key: str | None = None) -> Accepted:
         """The same for the body of `POST /send/batch`: all of it or nothing, in one commit.
 
         Its letters are checked and rendered in a thread, a few batches at a time. One for a recipient who is suppressed
         or over a limit has a row that says so, and stops none of the others.
         """
-        self.intake.require_room()
+        self.group_commit.require_room()
         async with self.batches:
             order = await anyio.to_thread.run_sync(parse, body, BatchRequest)
         return await self._take(order, caller, idempotency_key, is_quick=False, limiter=self.batches)
 
     async def _take(
         self,
-        order: Order,
+        order: AnySendRequest,
         caller: Caller,
         idempotency_key: str | None,
         *,
@@ -140,34 +140,34 @@ class Acceptor:
             if answer := await self._replayed(order, caller, idempotency_key):
                 return answer
             if is_quick:
-                parcel = self.drafter.draft(order, caller, idempotency_key=idempotency_key)
+                parcel = self.renderer.render(order, caller, idempotency_key=idempotency_key)
             else:
                 parcel = await anyio.to_thread.run_sync(self._draft, order, caller, idempotency_key, limiter=limiter)
             try:
-                return _accepted(parcel, await self.intake.written(parcel))
+                return _accepted(parcel, await self.group_commit.submit_async(parcel))
             except messages.IdempotencyTaken:
                 if answer := await self._replayed(order, caller, idempotency_key):
                     return answer
                 raise
 
-    def _draft(self, order: Order, caller: Caller, idempotency_key: str | None) -> Parcel:
-        return self.drafter.draft(order, caller, idempotency_key=idempotency_key)
+    def _draft(self, order: AnySendRequest, caller: Caller, idempotency_key: str | None) -> PreparedSend:
+        return self.renderer.render(order, caller, idempotency_key=idempotency_key)
 
     def _held(self, caller: Caller, idempotency_key: str | None) -> AbstractContextManager[None]:
-        return nullcontext() if idempotency_key is None else self.under_way.hold(caller.id, idempotency_key)
+        return nullcontext() if idempotency_key is None else self.in_flight.hold(caller.id, idempotency_key)
 
-    async def _replayed(self, order: Order, caller: Caller, idempotency_key: str | None) -> Accepted | None:
+    async def _replayed(self, order: AnySendRequest, caller: Caller, idempotency_key: str | None) -> Accepted | None:
         if idempotency_key is None:
             return None
         if self.database.is_local and isinstance(order, SendRequest):
             return self._replay(order, caller, idempotency_key)
         return await anyio.to_thread.run_sync(self._replay, order, caller, idempotency_key)
 
-    def _replay(self, order: Order, caller: Caller, idempotency_key: str | None) -> Accepted | None:
+    def _replay(self, order: AnySendRequest, caller: Caller, idempotency_key: str | None) -> Accepted | None:
         """What was answered to this key before. Raises InvalidRequest where that was another request."""
         if idempotency_key is None:
             return None
-        since = self.drafter.clock() - IDEMPOTENCY_WINDOW
+        since = self.renderer.clock() - IDEMPOTENCY_WINDOW
         stored = messages.find_send(self.database, caller.id, idempotency_key, since=since)
         if stored is None:
             return None
@@ -180,6 +180,6 @@ class Acceptor:
         )
 
 
-def _accepted(parcel: Parcel, stored: Sequence[NewMessage]) -> Accepted:
+def _accepted(parcel: PreparedSend, stored: Sequence[NewMessage]) -> Accepted:
     send, copies = parcel.send, [AcceptedMessage(copy.id, copy.recipient, copy.status) for copy in stored]
     return Accepted(send.id, send.template_key, send.template_version, send.template_revision, copies)

@@ -17,8 +17,8 @@ from service.errors import StoreBusy
 from service.models import NewMessage
 from service.monitoring.metrics import Metrics
 from service.sending.insert import store
-from service.sending.notifier import Bell
-from service.sending.prepared_send import Parcel
+from service.sending.notifier import WorkerNotifier
+from service.sending.prepared_send import PreparedSend
 from service.store import messages
 from service.store.database import Database
 from service.store.revisions import PackedBody, Packer, PlainBody
@@ -41,7 +41,7 @@ class _Waiting:
 
     __slots__ = ("answer", "loop", "parcel", "size")
 
-    def __init__(self, parcel: Parcel, loop: asyncio.AbstractEventLoop | None) -> None:
+    def __init__(self, parcel: PreparedSend, loop: asyncio.AbstractEventLoop | None) -> None:
         self.parcel = parcel
         self.size = parcel.size
         self.loop = loop
@@ -52,7 +52,7 @@ _Answer = Future[list[NewMessage]] | asyncio.Future[list[NewMessage]]
 _Told = tuple[_Waiting, list[NewMessage] | Exception]
 
 
-class Intake:
+class GroupCommit:
     """Writes what is put into it, from a thread of its own, all that waits in one transaction. `ring` wakes workers."""
 
     def __init__(
@@ -72,12 +72,12 @@ class Intake:
         self._queue: SimpleQueue[_Waiting | None] = SimpleQueue()
         self._gate = threading.Lock()  # guards _waits
         self._waits = 0  # copies, in all that is in the queue
-        self._bell = Bell(ring)
+        self._bell = WorkerNotifier(ring)
         self._was_shared = False
         self._thread = threading.Thread(target=self._run, name="intake", daemon=True)
         self._thread.start()
 
-    def write(self, parcel: Parcel) -> list[NewMessage]:
+    def submit(self, parcel: PreparedSend) -> list[NewMessage]:
         """The copies as they were decided, once they are durable; workers are woken then.
 
         A copy for a suppressed recipient, or over a limit, is stored with that status. Attachments must be there: they
@@ -88,7 +88,7 @@ class Intake:
         """
         return cast("Future[list[NewMessage]]", self._put(parcel, None)).result()
 
-    async def written(self, parcel: Parcel) -> list[NewMessage]:
+    async def submit_async(self, parcel: PreparedSend) -> list[NewMessage]:
         """The same for an event loop, which goes on meanwhile."""
         return await cast("asyncio.Future[list[NewMessage]]", self._put(parcel, asyncio.get_running_loop()))
 
@@ -103,7 +103,7 @@ class Intake:
         if self._waits >= self._max_waiting:
             raise StoreBusy("Too many requests wait to be stored.")
 
-    def _put(self, parcel: Parcel, loop: asyncio.AbstractEventLoop | None) -> _Answer:
+    def _put(self, parcel: PreparedSend, loop: asyncio.AbstractEventLoop | None) -> _Answer:
         waiting = _Waiting(parcel, loop)
         with self._gate:
             self.require_room()
@@ -162,7 +162,7 @@ class Intake:
     def _write(self, batch: Sequence[_Waiting]) -> list[_Told]:
         parcels = list(zip([one.parcel for one in batch], self._packed(batch), strict=True))
         stored = self._database.write(lambda tx: store(tx, parcels, self._settings))
-        self._bell.ring()
+        self._bell.notify()
         self._metrics.accepted(Counter(copy.status.value for copies in stored.values() for copy in copies))
         return [(one, stored.get(one.parcel.send.id) or messages.taken()) for one in batch]
 
@@ -186,12 +186,12 @@ class Intake:
         by_dictionary: dict[bytes | None, list[PlainBody]] = defaultdict(list)
         for waiting in batch:
             of_revision = by_dictionary[waiting.parcel.revision.dictionary]
-            of_revision += [letter.body for letter in waiting.parcel.letters]
+            of_revision += [letter.body for letter in waiting.parcel.rendered]
         packed = {
             dictionary: iter(self._packer(dictionary).pack_all(bodies)) for dictionary, bodies in by_dictionary.items()
         }
         return [
-            list(islice(packed[waiting.parcel.revision.dictionary], len(waiting.parcel.letters))) for waiting in batch
+            list(islice(packed[waiting.parcel.revision.dictionary], len(waiting.parcel.rendered))) for waiting in batch
         ]
 
 

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, time, timedelta
 
 from service.config.settings import Rate, Settings
 from service.models import NewMessage, Status, Stream
-from service.sending.prepared_send import Parcel
+from service.sending.prepared_send import PreparedSend
 from service.store import messages, revisions, suppressions
 from service.store.database import Transaction
 from service.store.revisions import PackedBody
@@ -14,14 +14,14 @@ from service.store.suppressions import Suppression
 
 
 def store(
-    tx: Transaction, parcels: Sequence[tuple[Parcel, Sequence[PackedBody]]], settings: Settings
+    tx: Transaction, parcels: Sequence[tuple[PreparedSend, Sequence[PackedBody]]], settings: Settings
 ) -> dict[str, list[NewMessage]]:
     """The copies by the id of their send, as they were decided; without those whose idempotency key is taken."""
     taken = messages.add_sends(tx, [parcel.send for parcel, _ in parcels])
     fresh = [(parcel, bodies) for parcel, bodies in parcels if parcel.send.id not in taken]
     for revision in {parcel.revision.revision: parcel.revision for parcel, _ in fresh}.values():
         revisions.save_revision(tx, revision)
-    copies = [copy for parcel, _ in fresh for copy in parcel.copies]
+    copies = [copy for parcel, _ in fresh for copy in parcel.messages]
     suppressed = {
         stream: suppressions.find(tx, {copy.recipient_hash for copy in copies if copy.stream is stream}, stream)
         for stream in {copy.stream for copy in copies}
@@ -34,8 +34,8 @@ def store(
             parcel.send,
             [
                 (decided[copy.id], body)
-                for letter, body in zip(parcel.letters, bodies, strict=True)
-                for copy in letter.copies
+                for letter, body in zip(parcel.rendered, bodies, strict=True)
+                for copy in letter.messages
             ],
         )
         for parcel, bodies in fresh
@@ -52,7 +52,7 @@ def _decide(tx: Transaction, copy: NewMessage, suppressed: Mapping[str, Suppress
     if rate.count is None:
         return copy
     start = period_start(copy.next_attempt_at, rate, settings)
-    if suppressions.claim_slot(tx, copy.recipient_hash, start, rate.count, copy.id, stream=copy.stream):
+    if suppressions.acquire_quota(tx, copy.recipient_hash, start, rate.count, copy.id, stream=copy.stream):
         return copy
     return replace(copy, status=Status.RATE_LIMITED, status_reason=f"Over the limit of {rate}.")
 

@@ -11,17 +11,17 @@ from service.mail import addresses, unsubscribe_token
 from service.mail.addresses import Address
 from service.mail.unsubscribe_token import Unsubscription
 from service.models import Attachment, NewMessage, Rendered, Send, Status, Stream
-from service.models.requests import LetterRequest, Order
+from service.models.requests import AnySendRequest, MessageRequest
 from service.templates.template import Template
 
 #: How long a mail may wait where its template says nothing.
 DEFAULT_EXPIRY = timedelta(hours=24)
 #: A variable that marketing may declare, and whose value is ours: the link that ends it for this recipient.
-LINK = "unsubscribe_url"
+UNSUBSCRIBE_VARIABLE = "unsubscribe_url"
 
 
 @dataclass(frozen=True, slots=True)
-class Addressee:
+class Recipient:
     """A recipient, and what names the copy that goes there. `unsubscribe_url` goes with marketing alone."""
 
     address: Address
@@ -31,26 +31,26 @@ class Addressee:
 
 
 @dataclass(frozen=True, slots=True)
-class Draft:
+class MessageDraft:
     """What the copies of one letter share; `source` is which part of the caller asked."""
 
     send: Send
     template: Template
-    order: Order
-    letter: LetterRequest
+    order: AnySendRequest
+    letter: MessageRequest
     attachments: Sequence[Attachment]
     source: str
 
 
 @dataclass(frozen=True, slots=True)
-class Copies:
+class MessageFactory:
     """Makes copies. `domain` stands in each Message-ID; `pseudonym_key` turns addresses into pseudonyms, and signs."""
 
     settings: Settings
     pseudonym_key: bytes
     domain: str
 
-    def addressee(self, template: Template, recipient: Address) -> Addressee:
+    def recipient(self, template: Template, recipient: Address) -> Recipient:
         """A new copy's names."""
         message_id = str(uuid_utils.uuid7())
         recipient_hash = addresses.pseudonym(recipient.normalised, key=self.pseudonym_key)
@@ -58,9 +58,9 @@ class Copies:
         if template.manifest.stream is Stream.MARKETING:
             who = Unsubscription(recipient_hash, message_id)
             link = unsubscribe_token.url(self.settings.email_public_url, who, key=self.pseudonym_key)
-        return Addressee(recipient, message_id, recipient_hash, link)
+        return Recipient(recipient, message_id, recipient_hash, link)
 
-    def message(self, draft: Draft, to: Addressee, rendered: Rendered) -> NewMessage:
+    def message(self, draft: MessageDraft, to: Recipient, rendered: Rendered) -> NewMessage:
         """The row, as it waits to be sent."""
         send, template, order = draft.send, draft.template, draft.order
         policy, settings = template.manifest.delivery, self.settings
@@ -88,7 +88,7 @@ class Copies:
             next_attempt_at=send_at,
             expires_at=send_at + expires_after,
             attempts_max=policy.attempts or settings.smtp_retry_max_attempts,
-            message_id=f"{to.message_id}@{self.domain}",
+            rfc_message_id=f"{to.message_id}@{self.domain}",
             date_at=send_at.replace(microsecond=0),
             source_endpoint=draft.source,
             variables=draft.letter.variables,
@@ -100,7 +100,7 @@ class Copies:
         )
 
 
-def has_link(template: Template) -> bool:
+def has_unsubscribe_link(template: Template) -> bool:
     """Whether each copy of this template has a text of its own, since the link in it differs."""
-    is_declared = LINK in template.manifest.schema.get("properties", {})
+    is_declared = UNSUBSCRIBE_VARIABLE in template.manifest.schema.get("properties", {})
     return is_declared and template.manifest.stream is Stream.MARKETING

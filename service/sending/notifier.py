@@ -4,7 +4,7 @@ import threading
 from collections.abc import Callable
 
 
-class Bell:
+class WorkerNotifier:
     """Rings from a thread of its own: a queue that hangs must not keep answers back. Rings coalesce."""
 
     def __init__(self, ring: Callable[[], None]) -> None:
@@ -14,7 +14,7 @@ class Bell:
         self._thread = threading.Thread(target=self._run, name="bell", daemon=True)
         self._thread.start()
 
-    def ring(self) -> None:
+    def notify(self) -> None:
         self._pulled.set()
 
     def close(self) -> None:

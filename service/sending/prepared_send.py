@@ -8,32 +8,32 @@ from service.store.revisions import PlainBody, Revision
 
 
 @dataclass(frozen=True, slots=True)
-class Letter:
+class RenderedMessage:
     """One rendering, and the copies of it, at least one: they share body and attachments."""
 
-    copies: Sequence[NewMessage]
+    messages: Sequence[NewMessage]
     body: PlainBody
 
     @classmethod
-    def of(cls, copies: Sequence[NewMessage]) -> "Letter":
+    def of(cls, copies: Sequence[NewMessage]) -> "RenderedMessage":
         """Raises ValueError for lone surrogates."""
         return cls(copies, PlainBody.of(copies[0].html, copies[0].text))
 
 
 @dataclass(frozen=True, slots=True)
-class Parcel:
+class PreparedSend:
     """A send that is ready to be written: at least one letter."""
 
     send: Send
-    letters: Sequence[Letter]
+    rendered: Sequence[RenderedMessage]
     revision: Revision
 
     @property
-    def copies(self) -> list[NewMessage]:
+    def messages(self) -> list[NewMessage]:
         """Those of all its letters, in their order."""
-        return [copy for letter in self.letters for copy in letter.copies]
+        return [copy for letter in self.rendered for copy in letter.messages]
 
     @property
     def size(self) -> int:
         """How many copies those are."""
-        return sum(len(letter.copies) for letter in self.letters)
+        return sum(len(letter.messages) for letter in self.rendered)

@@ -15,20 +15,26 @@ from service.models import Attachment, Caller, Rendered, Send
 from service.models.requests import (
     MAX_BATCH,
     MAX_METADATA_BYTES,
+    AnySendRequest,
     BatchRequest,
-    LetterRequest,
-    Order,
+    MessageRequest,
     digest_of,
     to_json,
 )
 from service.sending import validation
-from service.sending.message_factory import LINK, Addressee, Copies, Draft, has_link
-from service.sending.prepared_send import Letter, Parcel
+from service.sending.message_factory import (
+    UNSUBSCRIBE_VARIABLE,
+    MessageDraft,
+    MessageFactory,
+    Recipient,
+    has_unsubscribe_link,
+)
+from service.sending.prepared_send import PreparedSend, RenderedMessage
 from service.store import revisions as archive
 from service.store.database import Database
 from service.templates.catalogue import Catalogue
 from service.templates.revisions import Revisions
-from service.templates.runtime.sandbox import Budget
+from service.templates.runtime.sandbox import RenderLimits
 from service.templates.template import Template
 
 MAX_SCHEDULE_AHEAD = timedelta(days=366)
@@ -43,12 +49,12 @@ _FILES_AT_ONCE_BYTES = 4 * 1024 * 1024
 class _Checked:
     """A letter in which no mistake was found. One rendering for all, or one for each who has a link of their own."""
 
-    addressees: Sequence[Addressee]
+    addressees: Sequence[Recipient]
     attachments: Sequence[Attachment]
     rendered: Sequence[Rendered]
 
 
-class Costs:
+class RenderTimes:
     """How long renderings took lately, by revision. Thread-safe enough: a lost entry is measured again.
 
     By the clock on the wall: to ask for the processor's time of one thread takes 80 us on some machines. A moment in
@@ -71,27 +77,29 @@ class Costs:
 
 
 @dataclass(frozen=True, slots=True)
-class Drafter:
+class SendRenderer:
     """Makes parcels. `domain` stands in each Message-ID; `pseudonym_key` turns addresses into pseudonyms."""
 
     database: Database
     catalogue: Catalogue
     settings: Settings
-    budget: Budget
+    budget: RenderLimits
     pseudonym_key: bytes
     clock: Callable[[], datetime]
     domain: str
     revisions: Revisions = field(default_factory=Revisions)
-    costs: Costs = field(default_factory=Costs)
+    render_times: RenderTimes = field(default_factory=RenderTimes)
 
-    def draft(self, order: Order, caller: Caller, *, idempotency_key: str | None, is_test: bool = False) -> Parcel:
+    def render(
+        self, order: AnySendRequest, caller: Caller, *, idempotency_key: str | None, is_test: bool = False
+    ) -> PreparedSend:
         """The request ready to be stored; only its attachments are stored already.
 
         Raises as `Acceptor.send`, but for what the intake raises.
         """
         now = self.clock()
         template = self._template(order, is_test=is_test)
-        letters = order.letters
+        letters = order.message_requests
         problems = self._shared_problems(order, now)
         checked = list(self._checked(letters, template, order.locale, problems, is_test=is_test))
         copies_count = sum(len(one.addressees) for one in checked)
@@ -112,38 +120,42 @@ class Drafter:
             is_test=is_test,
         )
         source = order.source_endpoint or self._source(caller, template)
-        drafted: list[Letter] = []
+        drafted: list[RenderedMessage] = []
         for one, (_, letter) in zip(checked, letters, strict=True):
-            draft = Draft(send, template, order, letter, one.attachments, source)
+            draft = MessageDraft(send, template, order, letter, one.attachments, source)
             copies = [
                 self._copies.message(draft, to, rendered)
                 for to, rendered in zip(one.addressees, itertools.cycle(one.rendered), strict=False)
             ]
             # Those that share a rendering share their body.
-            drafted += [Letter.of(copies)] if len(one.rendered) == 1 else [Letter.of([copy]) for copy in copies]
+            drafted += (
+                [RenderedMessage.of(copies)]
+                if len(one.rendered) == 1
+                else [RenderedMessage.of([copy]) for copy in copies]
+            )
         self._save_files(checked, now)
-        return Parcel(send, drafted, self.revisions.of(template, now))
+        return PreparedSend(send, drafted, self.revisions.of(template, now))
 
     @property
-    def _copies(self) -> Copies:
-        return Copies(self.settings, self.pseudonym_key, self.domain)
+    def _copies(self) -> MessageFactory:
+        return MessageFactory(self.settings, self.pseudonym_key, self.domain)
 
-    def is_quick(self, order: Order, *, within_s: float) -> bool:
+    def is_quick(self, order: AnySendRequest, *, within_s: float) -> bool:
         """Whether this needs neither the database nor a first rendering, which compiles, nor more time than that."""
         entry = self.catalogue.current.entries.get(order.template_key)
-        if entry is None or entry.template is None or any(letter.attachments for _, letter in order.letters):
+        if entry is None or entry.template is None or any(letter.attachments for _, letter in order.message_requests):
             return False
         template = entry.template
-        if has_link(template):
+        if has_unsubscribe_link(template):
             return False
-        cost_s = self.costs.of(template)
+        cost_s = self.render_times.of(template)
         return (
             order.template_version in (None, template.manifest.version)
             and self.revisions.has(template)
-            and (cost_s or 0.0) * len(order.letters) <= within_s
+            and (cost_s or 0.0) * len(order.message_requests) <= within_s
         )
 
-    def _template(self, order: Order, *, is_test: bool) -> Template:
+    def _template(self, order: AnySendRequest, *, is_test: bool) -> Template:
         try:
             template = self.catalogue.current.get(order.template_key)
         except KeyError:
@@ -167,7 +179,7 @@ class Drafter:
             raise InvalidRequest(f"The template {template.key!r} has no version {version} to send.", [problem])
         return Template.from_archive(stored.archive, budget=self.budget)
 
-    def _shared_problems(self, order: Order, now: datetime) -> list[Problem]:
+    def _shared_problems(self, order: AnySendRequest, now: datetime) -> list[Problem]:
         problems: list[Problem] = []
         if len(to_json(order.metadata)) > MAX_METADATA_BYTES:
             problems.append(Problem("/metadata", "too_large", f"more than {MAX_METADATA_BYTES} bytes as JSON"))
@@ -179,7 +191,7 @@ class Drafter:
 
     def _checked(
         self,
-        letters: Sequence[tuple[str, LetterRequest]],
+        letters: Sequence[tuple[str, MessageRequest]],
         template: Template,
         locale: str | None,
         problems: list[Problem],
@@ -201,19 +213,19 @@ class Drafter:
                 problems += _placed(error.problems, place)
             took_s = time.perf_counter() - began_s
             since_breath_s += took_s
-            self.costs.note(template, took_s)
+            self.render_times.note(template, took_s)
 
-    def _check(self, letter: LetterRequest, template: Template, locale: str | None, *, is_test: bool) -> _Checked:
+    def _check(self, letter: MessageRequest, template: Template, locale: str | None, *, is_test: bool) -> _Checked:
         """Raises InvalidRequest with every mistake, TooLarge."""
         problems: list[Problem] = []
         recipients = validation.check_recipients(letter.to, problems)
         files = validation.check_attachments(
             letter.attachments, template, self.settings, problems, required=not is_test
         )
-        addressees = [self._copies.addressee(template, recipient) for recipient in recipients]
+        addressees = [self._copies.recipient(template, recipient) for recipient in recipients]
         each: list[Mapping[str, Any]] = [letter.variables]
-        if has_link(template) and (is_test or LINK not in letter.variables):
-            each = [{**letter.variables, LINK: one.unsubscribe_url} for one in addressees] or each
+        if has_unsubscribe_link(template) and (is_test or UNSUBSCRIBE_VARIABLE not in letter.variables):
+            each = [{**letter.variables, UNSUBSCRIBE_VARIABLE: one.unsubscribe_url} for one in addressees] or each
         problems += validation.check_variables(template, each[0], self.settings)
         if problems:
             raise InvalidRequest("The letter can't be sent as it is.", problems)

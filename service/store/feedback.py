@@ -23,7 +23,7 @@ _COLUMNS = (
 
 
 @dataclass(frozen=True, slots=True)
-class Reported:
+class ReportedMessage:
     """One message, as far as a report changes it. `address` is None once it is anonymised."""
 
     id: str
@@ -38,7 +38,7 @@ class Reported:
 
 
 @dataclass(frozen=True, slots=True)
-class Early:
+class PendingEvent:
     """A report that was kept; `report` is the JSON that was given."""
 
     id: str
@@ -47,13 +47,13 @@ class Early:
 
 
 def find(
-    tx: Transaction, *, our_id: str | None = None, provider_id: str | None = None, message_id: str | None = None
-) -> list[Reported]:
+    tx: Transaction, *, message_id: str | None = None, provider_id: str | None = None, rfc_message_id: str | None = None
+) -> list[ReportedMessage]:
     """The messages with this id, or else with this name at the provider, or else with this Message-ID.
 
     Their rows are held until the transaction ends: reports about one message take turns.
     """
-    for column, value in (("id", our_id), ("provider_id", provider_id), ("message_id", message_id)):
+    for column, value in (("id", message_id), ("provider_id", provider_id), ("message_id", rfc_message_id)):
         if value is None:
             continue
         rows = tx.execute(
@@ -65,9 +65,9 @@ def find(
     return []
 
 
-def find_named(tx: Transaction, provider_ids: Collection[str]) -> dict[str, list[Reported]]:
+def find_named(tx: Transaction, provider_ids: Collection[str]) -> dict[str, list[ReportedMessage]]:
     """The messages with these names at the provider, by name, held as by `find`; without names that nobody has."""
-    found: dict[str, list[Reported]] = {}
+    found: dict[str, list[ReportedMessage]] = {}
     if provider_ids:
         names, params = listed("name", sorted({_findable(name) for name in provider_ids}))
         for row in tx.execute(
@@ -86,7 +86,7 @@ def note(tx: Transaction, message_id: str, facts: Mapping[str, Any]) -> None:
         tx.execute(f"UPDATE email_messages SET {columns} WHERE id = :id", {**legible(facts), "id": message_id})
 
 
-def told(tx: Transaction, message_ids: Collection[str]) -> Container[tuple[str, Event]]:
+def known_events(tx: Transaction, message_ids: Collection[str]) -> Container[tuple[str, Event]]:
     """What the timelines of these messages tell by feedback; an event is in it by type, moment, source and wording."""
     if not message_ids:
         return _Told([])
@@ -131,7 +131,7 @@ def temporary_bounces(tx: Transaction, recipient_hash: str, *, since: datetime, 
     return [row["bounced_at"] for row in rows]
 
 
-def keep_early(tx: Transaction, provider_id: str, report: str, *, now: datetime) -> None:
+def store_pending(tx: Transaction, provider_id: str, report: str, *, now: datetime) -> None:
     """Keeps a report about a message that nobody knows yet by this name."""
     tx.execute(
         "INSERT INTO feedback_early (id, provider_id, report, received_at) VALUES (:id, :provider_id, :report, :now)",
@@ -139,7 +139,7 @@ def keep_early(tx: Transaction, provider_id: str, report: str, *, now: datetime)
     )
 
 
-def take_early(tx: Transaction, provider_ids: Collection[str]) -> list[Early]:
+def take_pending(tx: Transaction, provider_ids: Collection[str]) -> list[PendingEvent]:
     """What was kept under these names, in the order in which it came; it is kept no more."""
     if not provider_ids or not tx.execute("SELECT id FROM feedback_early LIMIT 1"):
         return []
@@ -147,7 +147,7 @@ def take_early(tx: Transaction, provider_ids: Collection[str]) -> list[Early]:
     return _taken(tx.execute(f"DELETE FROM feedback_early WHERE provider_id IN ({names}) RETURNING *", params))
 
 
-def take_matching(tx: Transaction, *, since: datetime | None, limit: int = 200) -> list[Early]:
+def take_matching(tx: Transaction, *, since: datetime | None, limit: int = 200) -> list[PendingEvent]:
     """What was kept since then and belongs to a message that is known by now; it is kept no more."""
     recent = " WHERE early.received_at >= :since" if since is not None else ""
     return _taken(
@@ -160,30 +160,30 @@ def take_matching(tx: Transaction, *, since: datetime | None, limit: int = 200) 
     )
 
 
-def early_reports(reader: Reader) -> list[Early]:
+def pending_events(reader: Reader) -> list[PendingEvent]:
     """All that is kept now, a day's at most."""
     return _taken(reader.read("SELECT id, provider_id, report FROM feedback_early"))
 
 
-def forget_early(tx: Transaction, ids: Collection[str]) -> int:
+def forget_pending(tx: Transaction, ids: Collection[str]) -> int:
     """Ends the wait of these; returns how many."""
     names, params = listed("id", sorted(ids))
     return len(tx.execute(f"DELETE FROM feedback_early WHERE id IN ({names}) RETURNING id", params))
 
 
-def drop_early(tx: Transaction, *, now: datetime, kept_for: timedelta) -> int:
+def drop_pending(tx: Transaction, *, now: datetime, kept_for: timedelta) -> int:
     """Ends the wait of what nobody will claim any more; returns how many."""
     before = now - kept_for
     return len(tx.execute("DELETE FROM feedback_early WHERE received_at < :before RETURNING id", {"before": before}))
 
 
-def _taken(rows: Sequence[Row]) -> list[Early]:
+def _taken(rows: Sequence[Row]) -> list[PendingEvent]:
     in_order = sorted(rows, key=lambda row: str(row["id"]))
-    return [Early(row["id"], row["provider_id"], row["report"]) for row in in_order]
+    return [PendingEvent(row["id"], row["provider_id"], row["report"]) for row in in_order]
 
 
-def _reported(row: Row) -> Reported:
-    return Reported(
+def _reported(row: Row) -> ReportedMessage:
+    return ReportedMessage(
         id=row["id"],
         address=row["recipient_email"] if row["anonymised_at"] is None else None,
         recipient_hash=row["recipient_hash"],

@@ -14,7 +14,7 @@ def last_uid(reader: Reader, inbox: str, uid_validity: int) -> int:
     return int(rows[0]["last_uid"]) if rows else 0
 
 
-def move(tx: Transaction, inbox: str, uid_validity: int, uid: int, *, now: datetime) -> None:
+def set_last_uid(tx: Transaction, inbox: str, uid_validity: int, uid: int, *, now: datetime) -> None:
     """Notes that all up to this mail is done; never back, whoever else reads the same mailbox."""
     tx.execute(
         "INSERT INTO inbox_positions (inbox, uid_validity, last_uid, moved_at)"

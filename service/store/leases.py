@@ -138,7 +138,7 @@ def expire(tx: Transaction, now: datetime) -> int:
         detail = f"It could not be delivered in time ({row['attempts']} attempts were answered)."
         failed = Event(EventType.FAILED, now, "expiry", detail)
         transition(tx, row["id"], Status.FAILED, failed, changes={"error_message": detail})
-        suppressions.release_slot(tx, row["id"])
+        suppressions.release_quota(tx, row["id"])
     return len(rows)
 
 
@@ -177,7 +177,7 @@ def _suppress(tx: Transaction, due: Sequence[Row], now: datetime) -> set[str]:
                 detail = f"The address is suppressed ({suppression.reason})."
                 event = Event(EventType.SUPPRESSED, now, "claim", detail)
                 transition(tx, row["id"], Status.SUPPRESSED, event, changes={"error_message": detail})
-                suppressions.release_slot(tx, row["id"])
+                suppressions.release_quota(tx, row["id"])
                 suppressed.add(row["id"])
     return suppressed
 
@@ -222,7 +222,7 @@ def _take_back(tx: Transaction, row: Row, now: datetime, lapses_max: int) -> Non
         event = Event(EventType.FAILED, now, "sweep", detail)
         changes = {"lapsed_leases": lapses, "error_message": detail}
         transition(tx, message_id, Status.FAILED, event, owner=owner, changes=changes)
-        suppressions.release_slot(tx, message_id)
+        suppressions.release_quota(tx, message_id)
     else:
         detail = f"The worker stopped without a word ({lapses} of {lapses_max}); it is queued again."
         event = Event(EventType.DEFERRED, now, "sweep", detail)

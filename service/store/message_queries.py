@@ -199,7 +199,7 @@ def message_of(row: Row, *, now: datetime | None = None) -> Message:
         delivered_at=row["delivered_at"],
         attempts=row["attempts"],
         attempts_max=row["attempts_max"],
-        message_id=row["message_id"],
+        rfc_message_id=row["message_id"],
         date_at=row["date_at"],
         source_endpoint=row["source_endpoint"],
         metadata=json.loads(row["metadata"]) if row["metadata"] != "{}" else {},

@@ -167,7 +167,7 @@ def _message_row(send: Send, position: int, message: NewMessage) -> tuple[Any, .
         message.id, send.id, position, send.caller_id, message.template_key, message.template_version,
         message.template_revision, message.stream, _RANKS[message.priority], message.recipient, message.recipient_hash,
         message.envelope_from, message.from_header, message.reply_to, message.subject, message.locale, status, status,
-        at, at if status is Status.QUEUED else None, message.expires_at, message.attempts_max, message.message_id,
+        at, at if status is Status.QUEUED else None, message.expires_at, message.attempts_max, message.rfc_message_id,
         message.date_at, message.status_reason, message.source_endpoint, _json(message.variables),
         _json(message.metadata), len(message.attachments), message.sla_s,
         at + timedelta(seconds=message.sla_s) if message.sla_s is not None else None, message.is_test,

@@ -10,7 +10,7 @@ from service.store.database.contract import statement_size
 _MAX_AT_ONCE = 64
 
 
-def first_times(tx: Transaction, names: Sequence[tuple[str, str]], *, now: datetime) -> list[int]:
+def mark_seen(tx: Transaction, names: Sequence[tuple[str, str]], *, now: datetime) -> list[int]:
     """Notes notifications, (id, source) each, in the same transaction as their effects.
 
     Returns the places in `names` of those that were never noted before; of equal ones the first place.
@@ -37,7 +37,7 @@ def first_times(tx: Transaction, names: Sequence[tuple[str, str]], *, now: datet
     return sorted(fresh)
 
 
-def is_known(reader: Reader, notification_id: str, source: str) -> bool:
+def is_seen(reader: Reader, notification_id: str, source: str) -> bool:
     """Whether a notification was noted."""
     return bool(reader.read("SELECT id FROM feedback_seen WHERE id = :id", {"id": _name(notification_id, source)}))
 

@@ -14,7 +14,7 @@ _IS_LATE = (
 
 
 @dataclass(frozen=True, slots=True)
-class Service:
+class SlaStats:
     """How a template kept its promise: of `promised` messages `late` were late."""
 
     template_key: str
@@ -32,7 +32,7 @@ def late(reader: Reader, *, now: datetime, since: datetime, limit: int) -> list[
     return [message_of(row, now=now) for row in rows]
 
 
-def kept_since(reader: Reader, *, now: datetime, since: datetime) -> list[Service]:
+def stats_since(reader: Reader, *, now: datetime, since: datetime) -> list[SlaStats]:
     """Each template with a promise, and how it was kept; messages due between `since` and now count."""
     rows = reader.read(
         f"SELECT template_key, COUNT(*) AS promised, SUM(CASE WHEN {_IS_LATE} THEN 1 ELSE 0 END) AS late"
@@ -40,4 +40,4 @@ def kept_since(reader: Reader, *, now: datetime, since: datetime) -> list[Servic
         " AND status NOT IN ('cancelled', 'suppressed', 'rate_limited') GROUP BY template_key ORDER BY template_key",
         {"now": now, "since": since},
     )
-    return [Service(row["template_key"], int(row["promised"]), int(row["late"])) for row in rows]
+    return [SlaStats(row["template_key"], int(row["promised"]), int(row["late"])) for row in rows]

@@ -167,7 +167,7 @@ def list_page(
     return SuppressionPage(items, int(total), make_cursor(items[-1].since, items[-1].id) if more else None)
 
 
-def claim_slot(
+def acquire_quota(
     tx: Transaction,
     recipient_hash: str,
     period_start: date,
@@ -203,7 +203,7 @@ def claim_slot(
     )
 
 
-def release_slot(tx: Transaction, message_id: str) -> bool:
+def release_quota(tx: Transaction, message_id: str) -> bool:
     """Gives back what a message took, once it is certain that it never left; False where it had none."""
     return bool(tx.execute("DELETE FROM marketing_claims WHERE message_id = :id RETURNING slot", {"id": message_id}))
 

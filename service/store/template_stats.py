@@ -7,7 +7,7 @@ from service.store.database import Reader
 
 
 @dataclass(frozen=True, slots=True)
-class Figure:
+class TemplateFigures:
     """Of `accepted` messages `sent` were taken by the next hop, of which `bounced`; of `promised` ones `late` late.
 
     Tests are left out. Promised counts what was due by then, and was not called off.
@@ -35,7 +35,7 @@ _IS_DUE = "sla_due_at IS NOT NULL AND sla_due_at < :now AND status NOT IN ('canc
 _IS_LATE = "(sent_at > sla_due_at OR (sent_at IS NULL AND status IN ('queued', 'sending', 'failed')))"
 
 
-def since(reader: Reader, *, since: datetime, now: datetime) -> list[Figure]:
+def since(reader: Reader, *, since: datetime, now: datetime) -> list[TemplateFigures]:
     """A figure for each template with mail accepted between `since` and now."""
     rows = reader.read(
         "SELECT template_key, COUNT(*) AS accepted,"
@@ -48,7 +48,7 @@ def since(reader: Reader, *, since: datetime, now: datetime) -> list[Figure]:
         " GROUP BY template_key ORDER BY template_key",
         {"since": since, "now": now, "is_test": False},
     )
-    return [Figure(row["template_key"], *(int(row[name]) for name in _COUNTS)) for row in rows]
+    return [TemplateFigures(row["template_key"], *(int(row[name]) for name in _COUNTS)) for row in rows]
 
 
 _COUNTS = ("accepted", "sent", "bounced", "promised", "late")

@@ -16,7 +16,7 @@ TROUBLE = (Status.BOUNCED, Status.COMPLAINT, Status.FAILED)
 
 
 @dataclass(frozen=True, slots=True)
-class Tally:
+class Bucket:
     """How many messages were accepted from `begins_at` until `ends_at`, and how many of them came to no good end."""
 
     begins_at: datetime
@@ -25,7 +25,7 @@ class Tally:
     trouble: int
 
 
-class Memory:
+class CountCache:
     """Totals of periods that are over: no message joins them any more. Thread-safe.
 
     Kept for some minutes, because messages leave by their retention.
@@ -45,7 +45,7 @@ class Memory:
             at, total = self._kept.get((query, begin, end), (None, 0))
         return total if at is not None and now - self.KEPT_FOR < at <= now else None
 
-    def keep(self, query: MessageQuery, tally: Tally, *, now: datetime) -> None:
+    def keep(self, query: MessageQuery, tally: Bucket, *, now: datetime) -> None:
         if query.status is None and tally.ends_at < now - self.SETTLED_AFTER:
             with self._gate:
                 self._kept[query, tally.begins_at, tally.ends_at] = (now, tally.total)
@@ -55,8 +55,8 @@ class Memory:
 
 
 def between(
-    reader: Reader, query: MessageQuery, edges: Sequence[datetime], *, now: datetime, memory: Memory
-) -> list[Tally]:
+    reader: Reader, query: MessageQuery, edges: Sequence[datetime], *, now: datetime, memory: CountCache
+) -> list[Bucket]:
     """The counts between each edge and the next; `edges` go up. Periods of the query itself are not looked at."""
     periods = list(pairwise(edges))
     known = [memory.find(query, begin, end, now=now) for begin, end in periods]
@@ -77,7 +77,7 @@ def between(
         counts[row["n"], row["kind"]] = counts.get((row["n"], row["kind"]), 0) + row["found"]
     all_of_them = query.status in TROUBLE
     tallies = [
-        Tally(begin, end, counts[n, "total"], counts.get((n, "total" if all_of_them else "trouble"), 0))
+        Bucket(begin, end, counts[n, "total"], counts.get((n, "total" if all_of_them else "trouble"), 0))
         for n, (begin, end) in enumerate(periods)
     ]
     for tally in tallies:

@@ -174,7 +174,7 @@ def add_event(tx: Transaction, message_id: str, event: Event) -> None:
     _append(tx, message_id, event)
 
 
-def knows(reader: Reader, message_id: str, event: Event) -> bool:
+def exists(reader: Reader, message_id: str, event: Event) -> bool:
     """Whether the timeline has an event of this type, moment and source."""
     return bool(
         reader.read(

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from service.errors import ArchiveCorrupt, Finding
 from service.templates.compiler import COMPILER_VERSION, Compilation, library_versions
-from service.templates.runtime.sandbox import Budget
+from service.templates.runtime.sandbox import RenderLimits
 from service.templates.source.files import Files
 from service.templates.template import Template
 
@@ -19,7 +19,7 @@ _DIGEST_BYTES = 32
 class CompilationCache:
     """One file for each key: a keyed digest, then JSON. The key lies beside them, readable by the owner alone."""
 
-    def __init__(self, folder: Path, budget: Budget) -> None:
+    def __init__(self, folder: Path, budget: RenderLimits) -> None:
         self._folder = folder
         self._budget = budget
         self._secret: bytes | None = None

@@ -12,7 +12,7 @@ from types import MappingProxyType
 from service.errors import Finding, TemplateInvalid
 from service.templates.cache import CompilationCache
 from service.templates.compiler import Compilation, compile_template
-from service.templates.runtime.sandbox import Budget
+from service.templates.runtime.sandbox import RenderLimits
 from service.templates.source.files import Checkout, Files, read_checkout, read_files
 from service.templates.source.watch import changes
 from service.templates.template import Template
@@ -94,7 +94,7 @@ class Catalogue:
         self,
         root: Path,
         *,
-        budget: Budget,
+        budget: RenderLimits,
         cache_dir: Path | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 from jinja2 import TemplateSyntaxError
 
 from service.mail.addresses import AddressInvalid, parse_header
-from service.templates.findings import Refused, Report
+from service.templates.findings import CompileAborted, FindingCollector
 from service.templates.invariants import check_control_tokens, check_tag_sequence
 from service.templates.jinja.expressions import Uses
 from service.templates.jinja.html_content import canonical_html, check_html
@@ -22,7 +22,7 @@ from service.templates.mjml.validate import validate
 from service.templates.plain_text import derive_text, html_to_text, texts_of
 from service.templates.positions import Place, Source
 from service.templates.runtime.program import Program
-from service.templates.runtime.sandbox import Budget, Sandbox, sandbox_without_modules
+from service.templates.runtime.sandbox import RenderLimits, Sandbox, sandbox_without_modules
 from service.templates.template import Variant
 
 _NO_VARIABLES: Mapping[str, Any] = {"properties": {}}
@@ -36,7 +36,7 @@ def compile_variant(
     language: str,
     schema: Mapping[str, Any] | None,
     uses: Uses,
-    budget: Budget,
+    budget: RenderLimits,
 ) -> Variant:
     """`texts` are the front matter's Jinja fields, `text_path` the hand-written text part, should it exist.
 
@@ -50,7 +50,7 @@ def compile_variant(
         if name in texts:
             try:
                 programs[name] = maker.text_program(texts[name])
-            except Refused:
+            except CompileAborted:
                 failed = True
                 continue
             if name != "subject" and programs[name].is_constant:
@@ -59,16 +59,16 @@ def compile_variant(
     if own_text is not None:
         try:
             programs["text"] = maker.text_program(Source(text_path, own_text))
-        except Refused:
+        except CompileAborted:
             failed = True
     programs |= maker.html_programs(body, texts.get("preheader"), derive="text" not in programs)
     html_modules, text_modules = maker.modules()
     if failed or compiling.report.has_errors:
-        raise Refused
+        raise CompileAborted
     return Variant(language, programs, html_modules, text_modules)
 
 
-def _check_sender(written: str, source: Source, report: Report) -> None:
+def _check_sender(written: str, source: Source, report: FindingCollector) -> None:
     """A `from` or `reply_to` that holds no value; one that does is looked at when it renders."""
     try:
         parse_header(written)
@@ -92,7 +92,7 @@ class _Maker:
         """A subject, a header or a text part: Jinja without HTML."""
         mapped = self._compiling.flat(source)
         if not self._compiling.is_jinja:
-            raise Refused
+            raise CompileAborted
         found = self._tokens.within(mapped.text)
         self._check(found)
         program = Program.of(restore_text(mapped.text, self._tokens), self._tokens, self._uses.blame)
@@ -108,10 +108,10 @@ class _Maker:
             self._add_preheader(root, preheader)
             self._set_language(root)
         if not self._compiling.is_jinja:
-            raise Refused
+            raise CompileAborted
         self._check([token for text in texts_of(nodes) for token in self._tokens.opened(text.text)])
         if root is None or self._report.has_errors:
-            raise Refused
+            raise CompileAborted
         programs = {"html": self._html(nodes, root)}
         if derive:
             text = derive_text(root, self._tokens, self._report)
@@ -128,7 +128,7 @@ class _Maker:
         except ValueError as error:
             message = str(error).split("\n", 1)[0]
             self._report.error(root.place, "mjml-refused", f"the MJML can't be compiled: {message}")
-            raise Refused from None
+            raise CompileAborted from None
         check_tag_sequence(tag_sequence(before), tag_sequence(after), root.place, self._report)
         restored = restore_html(emitted.prologue + after, self._tokens, self._report)
         check_control_tokens(nodes, restored, emitted.soft, self._tokens, self._report)
@@ -187,7 +187,7 @@ class _Maker:
                     f"there is no file {path}",
                     "paths count from the file that imports",
                 )
-                raise Refused
+                raise CompileAborted
             mapped = self._compiling.flat(Source(path, source))
             content = Slice(mapped.text, mapped, 0)
             check_html(content, self._tokens, self._report)
@@ -212,9 +212,9 @@ class _Maker:
             else:
                 environment.compiled(program.source)
         except TemplateSyntaxError as error:
-            spot = program.spot(error.lineno)
+            spot = program.entry_at(error.lineno)
             place = Place(spot.file, spot.line, spot.column) if spot else found[0].place if found else Place("", 1, 1)
             self._report.error(
                 place, "jinja-syntax", f"Jinja: {error.message}", "a block opens and closes in one element"
             )
-            raise Refused from None
+            raise CompileAborted from None

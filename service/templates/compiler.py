@@ -10,7 +10,7 @@ from typing import Any
 
 from service.errors import Finding, RenderError
 from service.templates.compile_variant import compile_variant
-from service.templates.findings import Refused, Report
+from service.templates.findings import CompileAborted, FindingCollector
 from service.templates.front_matter.examples import read_examples
 from service.templates.front_matter.manifest import FrontMatter, read_front_matter, read_overrides
 from service.templates.front_matter.variables import VariablesCheck
@@ -18,7 +18,7 @@ from service.templates.jinja.expressions import Uses
 from service.templates.jinja.loader import Compiling, without_front_matter
 from service.templates.positions import Place, Source
 from service.templates.runtime.filters import FILTERS_VERSION
-from service.templates.runtime.sandbox import Budget, author_environment
+from service.templates.runtime.sandbox import RenderLimits, author_environment
 from service.templates.source.files import Files
 from service.templates.template import Template, Variant
 
@@ -38,15 +38,15 @@ class Compilation:
     dependencies: Mapping[str, str | None]
 
 
-def compile_template(files: Files, key: str, *, budget: Budget) -> Compilation:
+def compile_template(files: Files, key: str, *, budget: RenderLimits) -> Compilation:
     """The template of the folder `key`, and everything that is to be said about it, in the order of the text."""
-    report = Report()
+    report = FindingCollector()
     compiling = Compiling(files, author_environment(), report)
     compiling.dependencies.update(files.folder(key))
     template = None
     try:
         template = _compile(compiling, key, budget)
-    except Refused:
+    except CompileAborted:
         pass
     except RecursionError:
         report.error(Place(f"{key}/template.mjml", 1, 1), "too-deep", "the template is nested too deeply", "flatten it")
@@ -57,14 +57,14 @@ def compile_template(files: Files, key: str, *, budget: Budget) -> Compilation:
     )
 
 
-def _compile(compiling: Compiling, key: str, budget: Budget) -> Template | None:
+def _compile(compiling: Compiling, key: str, budget: RenderLimits) -> Template | None:
     path = f"{key}/template.mjml"
     text = compiling.read(path)
     if text is None:
         compiling.report.error(
             Place(path, 1, 1), "file-not-found", f"there is no file {path}", "a template is this file"
         )
-        raise Refused
+        raise CompileAborted
     source = Source(path, text)
     front = _front_matter(source, compiling.report)
     schema = front.manifest.schema if front else None
@@ -75,7 +75,7 @@ def _compile(compiling: Compiling, key: str, budget: Budget) -> Template | None:
     for language, file in languages.items():
         try:
             variant = _variant(compiling, key, language, file, source, front, schema, uses, budget)
-        except Refused:
+        except CompileAborted:
             continue
         variants[language] = variant
     if front is None:
@@ -102,11 +102,11 @@ def _compile(compiling: Compiling, key: str, budget: Budget) -> Template | None:
     return template
 
 
-def _front_matter(source: Source, report: Report) -> FrontMatter | None:
+def _front_matter(source: Source, report: FindingCollector) -> FrontMatter | None:
     """A wrong front matter must not hide what is wrong in the rest."""
     try:
         return read_front_matter(source, report)
-    except Refused:
+    except CompileAborted:
         return None
 
 
@@ -150,7 +150,7 @@ def _variant(
     front: FrontMatter | None,
     schema: Mapping[str, Any] | None,
     uses: Uses,
-    budget: Budget,
+    budget: RenderLimits,
 ) -> Variant:
     inner = Compiling(compiling.files, compiling.author, compiling.report, dependencies=compiling.dependencies)
     texts = dict(front.texts) if front else {}
@@ -165,7 +165,7 @@ def _variant(
     return compile_variant(inner, body, texts, own_text, language, schema, uses, budget)
 
 
-def _report_unused(front: FrontMatter, uses: Uses, report: Report) -> None:
+def _report_unused(front: FrontMatter, uses: Uses, report: FindingCollector) -> None:
     for name in front.manifest.schema["properties"]:
         if name not in uses.variables:
             report.warning(
@@ -177,13 +177,15 @@ def _report_unused(front: FrontMatter, uses: Uses, report: Report) -> None:
 
 
 def _examples(
-    compiling: Compiling, key: str, front: FrontMatter, budget: Budget
+    compiling: Compiling, key: str, front: FrontMatter, budget: RenderLimits
 ) -> dict[str, tuple[Mapping[str, Any], Place]]:
     check = VariablesCheck(front.manifest.schema, budget.max_variables_bytes)
     return read_examples(key, front, compiling, check)
 
 
-def _render_example(template: Template, name: str, values: Mapping[str, Any], place: Place, report: Report) -> None:
+def _render_example(
+    template: Template, name: str, values: Mapping[str, Any], place: Place, report: FindingCollector
+) -> None:
     for locale in template.locales:
         try:
             template.render(values, locale=locale)
@@ -194,7 +196,7 @@ def _render_example(template: Template, name: str, values: Mapping[str, Any], pl
 
 
 def _render_without_optional(
-    template: Template, example: Mapping[str, Any], front: FrontMatter, report: Report
+    template: Template, example: Mapping[str, Any], front: FrontMatter, report: FindingCollector
 ) -> None:
     """A caller may leave out what is optional; a template that prints it all the same refuses such a send."""
     required = template.manifest.schema["required"]

@@ -10,7 +10,7 @@ from service.store.database import Database
 from service.store.revisions import Revision
 from service.templates.catalogue import Catalogue, Entry
 from service.templates.revisions import state_of
-from service.templates.runtime.sandbox import Budget
+from service.templates.runtime.sandbox import RenderLimits
 from service.templates.source.authors import Authors
 from service.templates.template import Template
 
@@ -19,7 +19,7 @@ MAX_VERSION = 2**31 - 1
 
 
 @dataclass(frozen=True, slots=True)
-class Shown:
+class TemplateView:
     """A template as plain values, and the name of the state that they describe (the ETag, without quotes)."""
 
     state: str
@@ -27,12 +27,12 @@ class Shown:
 
 
 @dataclass(frozen=True, slots=True)
-class Browser:
+class TemplateDescriber:
     """Describes templates as plain values, ready for JSON."""
 
     catalogue: Catalogue
     database: Database
-    budget: Budget
+    budget: RenderLimits
     authors: Authors
 
     def summaries(self) -> list[Mapping[str, Any]]:
@@ -40,7 +40,7 @@ class Browser:
         entries = self.catalogue.current.entries
         return [_summary(entries[key]) for key in sorted(entries)]
 
-    def show(self, key: str) -> Shown:
+    def show(self, key: str) -> TemplateView:
         """One template whole, its variables as JSON Schema, its `files` as they are on disk. Raises NotFound."""
         snapshot = self.catalogue.current
         entry = snapshot.entries.get(key)
@@ -50,7 +50,7 @@ class Browser:
         content |= {"files": snapshot.folder(key)}
         if entry.template is not None:
             content |= _described(entry.template) | {"commit": entry.template.commit, "dirty": entry.template.dirty}
-        return Shown(state_of(entry), content | self._authors(key, entry.template))
+        return TemplateView(state_of(entry), content | self._authors(key, entry.template))
 
     def versions(self, key: str) -> Sequence[Mapping[str, Any]]:
         """Every revision that ever sent, newest first, and before them the current one where it has not sent yet.

@@ -7,7 +7,7 @@ from service.errors import Finding
 from service.templates.positions import Place
 
 
-class Report:
+class FindingCollector:
     """Collects findings; the same mistake at the same place is kept once."""
 
     def __init__(self) -> None:
@@ -39,7 +39,7 @@ class Report:
         return tuple(sorted(self._findings, key=lambda found: (found.file, found.line, found.column, found.severity)))
 
 
-class Refused(Exception):
+class CompileAborted(Exception):
     """The step can't go on; what is wrong has been reported already."""
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
-from service.templates.findings import Refused, Report
+from service.templates.findings import CompileAborted, FindingCollector
 from service.templates.jinja.html_scanner import parts
 from service.templates.jinja.restore import Restored
 from service.templates.jinja.tokens import Token, Tokens
@@ -13,7 +13,7 @@ from service.templates.positions import Place
 
 
 def check_control_tokens(
-    nodes: Sequence[Node], restored: Restored, soft: set[int], tokens: Tokens, report: Report
+    nodes: Sequence[Node], restored: Restored, soft: set[int], tokens: Tokens, report: FindingCollector
 ) -> None:
     """Each control tag comes out exactly once; nothing the author wrote is lost. `soft` tokens may vanish.
 
@@ -42,7 +42,7 @@ def check_control_tokens(
                 "move it into text, or into an attribute that is shown",
             )
     if wrong:
-        raise Refused
+        raise CompileAborted
 
 
 def _all(nodes: Sequence[Node], tokens: Tokens) -> list[Token]:
@@ -75,7 +75,7 @@ def _structural(nodes: Sequence[Node], tokens: Tokens) -> Iterator[Token]:
                     yield from (token for token in tokens.within(part.text) if token.kind == "control")
 
 
-def check_tag_sequence(before: Sequence[str], after: Sequence[str], place: Place, report: Report) -> None:
+def check_tag_sequence(before: Sequence[str], after: Sequence[str], place: Place, report: FindingCollector) -> None:
     """Refused: lxml moved or repaired elements, so that a branch would not hold what the author put there."""
     if before == after:
         return
@@ -87,4 +87,4 @@ def check_tag_sequence(before: Sequence[str], after: Sequence[str], place: Place
         f"the HTML would be rearranged near {around}",
         "a block element can't stand inside an inline one, such as <table> in <a> or <p> in <b>",
     )
-    raise Refused
+    raise CompileAborted

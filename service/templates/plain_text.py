@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterable
 from html import unescape
 
-from service.templates.findings import Report
+from service.templates.findings import FindingCollector
 from service.templates.jinja.html_content import canonical_html
 from service.templates.jinja.tokens import PLACEHOLDER, Tokens
 from service.templates.mjml import html_tree
@@ -31,7 +31,7 @@ _INVISIBLE = re.compile("[\u034f\u200b-\u200f\u2060\ufeff\u00ad]")
 _RULE = "-" * 40
 
 
-def derive_text(root: Element, tokens: Tokens, report: Report) -> str:
+def derive_text(root: Element, tokens: Tokens, report: FindingCollector) -> str:
     """The text with placeholders and marks. The tree has been validated."""
     body = next(element for element in root.elements() if element.tag == "mj-body")
     writer = _Components(tokens, report)
@@ -76,7 +76,7 @@ def _settled(text: str, tokens: Tokens) -> str:
 
 
 class _Components:
-    def __init__(self, tokens: Tokens, report: Report) -> None:
+    def __init__(self, tokens: Tokens, report: FindingCollector) -> None:
         self._tokens = tokens
         self._report = report
         self.out: list[str] = []

@@ -83,7 +83,7 @@ class Previewer:
         """The whole mail (RFC 5322), addressed to nobody in particular."""
         sender = self.settings.smtp_from_email
         mail = Mail(
-            message_id=f"preview@{sender.rpartition('@')[2]}",
+            rfc_message_id=f"preview@{sender.rpartition('@')[2]}",
             date_at=now.replace(microsecond=0),
             from_header=preview.rendered.from_header or addresses.header(self.settings.smtp_from_name, sender),
             to="preview@example.com",

@@ -16,7 +16,7 @@ from service.templates.front_matter.manifest import Manifest
 from service.templates.front_matter.variables import VariablesCheck, filler_for
 from service.templates.plain_text import finished
 from service.templates.runtime.program import Program, explain
-from service.templates.runtime.sandbox import Budget, Sandbox, sandbox_without_modules
+from service.templates.runtime.sandbox import RenderLimits, Sandbox, sandbox_without_modules
 
 ARCHIVE_FORMAT = 1
 #: Controls, line and paragraph separators, and the characters that turn the direction of text around (UAX #9).
@@ -56,7 +56,7 @@ _GROUPS = ("programs", "html_modules", "text_modules")
 class _Runner:
     """A variant ready to run. Compiling Jinja to Python waits for the first rendering."""
 
-    def __init__(self, variant: Variant, budget: Budget) -> None:
+    def __init__(self, variant: Variant, budget: RenderLimits) -> None:
         self.variant = variant
         html = {name: program.source for name, program in variant.html_modules.items()}
         text = {name: program.source for name, program in variant.text_modules.items()}
@@ -109,7 +109,7 @@ class Template:
     locales: tuple[str, ...]
     source: str
     variants: Mapping[str, Variant] = field(repr=False)
-    budget: Budget
+    budget: RenderLimits
     commit: str | None = None
     dirty: bool = False
 
@@ -174,7 +174,7 @@ class Template:
         return json.dumps(data, ensure_ascii=False, separators=(",", ":")).encode("utf-8")
 
     @classmethod
-    def from_archive(cls, data: bytes, *, budget: Budget) -> "Template":
+    def from_archive(cls, data: bytes, *, budget: RenderLimits) -> "Template":
         """Nothing of it is compiled from MJML again. ArchiveCorrupt: the bytes are no archive of ours."""
         try:
             stored = json.loads(data)

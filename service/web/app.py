@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 from litestar import Litestar, Response, Router
 from litestar.datastructures import State
 
-from service.bootstrap import Services, Workbench
+from service.bootstrap import PreviewServices, Services
 from service.web.api import (
     dev_mailbox,
     health,
@@ -69,7 +69,9 @@ def create_app(services: Services, *, lifespan: Lifespan | None = None) -> Lites
     return application(services, routes, lifespan=lifespan or _nothing, max_body_bytes=limit)
 
 
-def application(services: Workbench, routes: Sequence[Any], *, lifespan: Lifespan, max_body_bytes: int) -> Litestar:
+def application(
+    services: PreviewServices, routes: Sequence[Any], *, lifespan: Lifespan, max_body_bytes: int
+) -> Litestar:
     """An application of these routes, with what every page needs."""
     assets = Assets()
     state = {

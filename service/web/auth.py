@@ -15,7 +15,7 @@ from litestar.connection import ASGIConnection
 from litestar.handlers import BaseRouteHandler
 
 from service.auth.api_keys import ANONYMOUS_ID
-from service.bootstrap import Services, Workbench
+from service.bootstrap import PreviewServices, Services
 from service.errors import NotAllowed, NotAuthenticated, NotFound
 from service.models import Caller, Scope
 
@@ -31,9 +31,9 @@ def services_of(connection: ASGIConnection[Any, Any, Any, Any]) -> Services:
     return services
 
 
-def workbench_of(connection: ASGIConnection[Any, Any, Any, Any]) -> Workbench:
+def preview_services_of(connection: ASGIConnection[Any, Any, Any, Any]) -> PreviewServices:
     """The part of it that shows templates, which `rgz-email preview` has too."""
-    workbench: Workbench = connection.app.state.services
+    workbench: PreviewServices = connection.app.state.services
     return workbench
 
 
@@ -77,15 +77,15 @@ async def identify(connection: ASGIConnection[Any, Any, Any, Any]) -> Caller | N
     services = services_of(connection)
     header = connection.headers.get("authorization", "")
     if not header:
-        return services.access.anonymous() if is_local_program(connection) else None
+        return services.api_keys.anonymous() if is_local_program(connection) else None
     kind, _, token = header.partition(" ")
     if kind.lower() != "bearer" or not token.strip():
         raise NotAuthenticated("Write the header as: Authorization: Bearer KEY.")
-    caller = services.access.admin(token.strip())
-    if caller is None and services.access.is_quick:
-        caller = services.access.key(token.strip())
+    caller = services.api_keys.admin(token.strip())
+    if caller is None and services.api_keys.is_quick:
+        caller = services.api_keys.key(token.strip())
     elif caller is None:
-        caller = await anyio.to_thread.run_sync(services.access.key, token.strip())
+        caller = await anyio.to_thread.run_sync(services.api_keys.key, token.strip())
     if caller is None:
         raise NotAuthenticated("This key is unknown or revoked.")
     return caller

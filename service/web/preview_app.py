@@ -9,11 +9,11 @@ import anyio.to_thread
 from litestar import Controller, Litestar, get
 from litestar.response import Redirect
 
-from service.bootstrap import Workbench
+from service.bootstrap import PreviewServices
 from service.web.app import application
 from service.web.pages.assets import AssetController
 from service.web.pages.gallery import GalleryController
-from service.web.pages.request_context import may_look
+from service.web.pages.request_context import can_preview
 from service.web.pages.sign_in import LookController
 from service.web.pages.template_page import TemplatePageController
 
@@ -21,7 +21,7 @@ from service.web.pages.template_page import TemplatePageController
 class DoorController(Controller):
     """Where a browser comes in."""
 
-    guards = [may_look()]  # noqa: RUF012  # Litestar reads it from the class
+    guards = [can_preview()]  # noqa: RUF012  # Litestar reads it from the class
 
     @get(["/", "/admin"])
     async def door(self) -> Redirect:
@@ -29,7 +29,7 @@ class DoorController(Controller):
         return Redirect("/admin/templates")
 
 
-def create_preview(workbench: Workbench) -> Litestar:
+def create_preview(workbench: PreviewServices) -> Litestar:
     """The ASGI application of `rgz-email preview`; it watches the templates while it lives."""
 
     @asynccontextmanager

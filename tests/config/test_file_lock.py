@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from service.config.file_lock import Turns
+from service.config.file_lock import FileLock
 from service.errors import TryLater
 
 HOLD = """
@@ -22,11 +22,11 @@ with Turns(Path(sys.argv[1])).take():
 
 
 def test_threads_take_turns(tmp_path: Path) -> None:
-    turns = Turns(tmp_path / "lock")
+    turns = FileLock(tmp_path / "lock")
     inside: list[int] = []
 
     def work(number: int) -> None:
-        with turns.take():
+        with turns.acquire():
             inside.append(number)
             assert inside == [number]
             inside.remove(number)
@@ -42,17 +42,17 @@ def test_who_waits_too_long_is_sent_away_and_a_dead_holder_holds_nothing(tmp_pat
     ) as holder:
         assert holder.stdout is not None
         assert holder.stdout.readline() == "held\n"
-        with pytest.raises(TryLater), Turns(file, wait_s=0.05).take():
+        with pytest.raises(TryLater), FileLock(file, wait_s=0.05).acquire():
             raise AssertionError("two at once")
         holder.send_signal(signal.SIGKILL)
         holder.wait()
-    with Turns(file).take():
+    with FileLock(file).acquire():
         pass
 
 
 def test_a_failure_inside_lets_go(tmp_path: Path) -> None:
-    turns = Turns(tmp_path / "lock", wait_s=0)
-    with pytest.raises(KeyError), turns.take():
+    turns = FileLock(tmp_path / "lock", wait_s=0)
+    with pytest.raises(KeyError), turns.acquire():
         raise KeyError
-    with turns.take():
+    with turns.acquire():
         pass

@@ -4,7 +4,7 @@ from random import Random
 
 import pytest
 
-from service.delivery.backoff import Circuit, backoff_s
+from service.delivery.backoff import CircuitBreaker, backoff_s
 
 
 class Clock:
@@ -33,45 +33,45 @@ def test_greylisting_waits_five_minutes_at_least(attempt: int) -> None:
 
 
 def test_a_circuit_lets_everybody_through_until_something_breaks() -> None:
-    circuit = Circuit(Clock())
-    assert [circuit.admit() for _ in range(3)] == [0.0, 0.0, 0.0]
+    circuit = CircuitBreaker(Clock())
+    assert [circuit.acquire() for _ in range(3)] == [0.0, 0.0, 0.0]
     assert circuit.paused_for_s() == 0
     assert circuit.reason == ""
 
 
 def test_a_circuit_admits_one_probe_after_a_pause_that_doubles_up_to_a_minute() -> None:
     clock = Clock()
-    circuit = Circuit(clock)
-    circuit.admit()
+    circuit = CircuitBreaker(clock)
+    circuit.acquire()
     pauses = []
     for n in range(9):
-        pauses.append(circuit.broke(f"reason {n}"))
+        pauses.append(circuit.failed(f"reason {n}"))
         assert circuit.reason == f"reason {n}"
-        assert circuit.admit() == circuit.paused_for_s() == pauses[-1]
+        assert circuit.acquire() == circuit.paused_for_s() == pauses[-1]
         clock.now += pauses[-1]
         assert circuit.paused_for_s() == 0
-        assert circuit.admit() == 0.0
-        assert circuit.admit() > 0
+        assert circuit.acquire() == 0.0
+        assert circuit.acquire() > 0
         assert circuit.paused_for_s() > 0
     assert pauses == [1, 2, 4, 8, 16, 32, 60, 60, 60]
-    circuit.worked()
-    assert circuit.admit() == circuit.admit() == 0.0
-    assert circuit.broke("anew") == 1.0
+    circuit.succeeded()
+    assert circuit.acquire() == circuit.acquire() == 0.0
+    assert circuit.failed("anew") == 1.0
 
 
 def test_failures_side_by_side_count_once() -> None:
     clock = Clock()
-    circuit = Circuit(clock)
+    circuit = CircuitBreaker(clock)
     for _ in range(5):
-        circuit.admit()
-    assert [circuit.broke("down") for _ in range(5)] == [1.0] * 5
+        circuit.acquire()
+    assert [circuit.failed("down") for _ in range(5)] == [1.0] * 5
 
 
 def test_a_probe_that_was_abandoned_leaves_its_place_to_the_next() -> None:
     clock = Clock()
-    circuit = Circuit(clock)
-    circuit.broke("down")
+    circuit = CircuitBreaker(clock)
+    circuit.failed("down")
     clock.now += 1
-    assert circuit.admit() == 0.0
-    circuit.abandoned()
-    assert circuit.admit() == 0.0
+    assert circuit.acquire() == 0.0
+    circuit.released()
+    assert circuit.acquire() == 0.0

@@ -7,7 +7,7 @@ import pytest
 
 from service.bootstrap import Services
 from service.delivery.outcome import OutcomeKind, Phase
-from service.messages.search import Story
+from service.messages.search import MessageDetail
 from service.models import Caller, Event, EventType, Scope, Status, WaitingFor
 from service.models.requests import SendRequest
 from service.sending.acceptor import Accepted
@@ -41,11 +41,11 @@ def drain(services: Services) -> int:
     return services.deliverer.drain(threading.Event())
 
 
-def story(services: Services, accepted: Accepted) -> Story:
-    return services.auditor.story(accepted.messages[0].id, ADMIN)
+def story(services: Services, accepted: Accepted) -> MessageDetail:
+    return services.message_search.detail(accepted.messages[0].id, ADMIN)
 
 
-def kinds(told: Story) -> list[str]:
+def kinds(told: MessageDetail) -> list[str]:
     return [event.type.value for event in told.events]
 
 
@@ -236,7 +236,7 @@ def test_a_stop_gives_back_what_was_claimed_and_not_begun(services: Services, tr
     stop = threading.Event()
     transport.before_answer = stop.set
     services.deliverer.drain(stop)
-    page = services.auditor.search(limit=100)
+    page = services.message_search.search(limit=100)
     left = {status: sum(message.status is status for message in page.items) for status in Status}
     assert left[Status.SENT] == len(transport.sent) < 20
     assert left[Status.QUEUED] == 20 - len(transport.sent)

@@ -15,7 +15,7 @@ from service.delivery.outcome import (
     provider_id,
 )
 
-STEPS = [Phase.MAIL, Phase.RCPT, Phase.DATA, Phase.DOT]
+STEPS = [Phase.MAIL, Phase.RCPT, Phase.DATA, Phase.END_OF_DATA]
 
 
 @pytest.mark.parametrize(
@@ -77,7 +77,7 @@ def test_the_subtype_of_a_bounce_follows_the_enhanced_code(text: str, subtype: s
 def test_any_reply_has_a_judgement_that_fits_its_class(code: int, text: str, phase: Phase) -> None:
     outcome = judge(phase, Reply(code, clean(text)), "mail.example")
     final = {OutcomeKind.BOUNCED, OutcomeKind.FAILED}
-    assert (outcome.kind is OutcomeKind.SENT) == (200 <= code < 300 and phase is Phase.DOT)
+    assert (outcome.kind is OutcomeKind.SENT) == (200 <= code < 300 and phase is Phase.END_OF_DATA)
     if outcome.kind in final:
         assert 500 <= code < 600
     if 400 <= code < 500 and code != 421:

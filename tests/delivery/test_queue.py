@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from service.delivery.queue import RING, Consumer, Huey, JsonSerializer, close_queue, open_queue, ring
+from service.delivery.queue import RING, Consumer, Huey, JsonSerializer, close_queue, notify, open_queue
 from service.errors import ConfigurationError
 
 PATIENT_S = 30.0
@@ -45,30 +45,30 @@ class QueueCases:
         consumer = Consumer(queue)
         consumer.start()
         try:
-            assert ring(open_it())  # another process has a queue of its own, and no task
+            assert notify(open_it())  # another process has a queue of its own, and no task
             assert woken.wait(PATIENT_S)
         finally:
             consumer.stop()
 
     def test_rings_coalesce_while_one_waits(self, queue: Huey, open_it: Callable[[], Huey]) -> None:
-        assert ring(queue)
-        assert not ring(queue)
-        assert not ring(open_it())
+        assert notify(queue)
+        assert not notify(queue)
+        assert not notify(open_it())
         assert queue.storage.queue_size() == 1
         queue.task(name=RING)(lambda: None)
         assert queue.dequeue() is not None
-        assert ring(queue)
+        assert notify(queue)
 
     def test_many_who_ring_at_once_leave_one_ring(self, open_it: Callable[[], Huey]) -> None:
         queues = [open_it() for _ in range(4)]
         with ThreadPoolExecutor(4) as pool:
-            rung = list(pool.map(lambda n: ring(queues[n % 4]), range(40)))
+            rung = list(pool.map(lambda n: notify(queues[n % 4]), range(40)))
         assert rung.count(True) == 1
         assert queues[0].storage.queue_size() == 1
 
     def test_another_task_does_not_hide_a_ring(self, queue: Huey) -> None:
         queue.task(name="purge")(lambda: None)()
-        assert ring(queue)
+        assert notify(queue)
         assert queue.storage.queue_size() == 2
 
     def test_each_ring_is_answered_once(self, queue: Huey) -> None:
@@ -78,7 +78,7 @@ class QueueCases:
         consumer.start()
         try:
             for _ in range(5):
-                assert ring(queue)
+                assert notify(queue)
                 assert answered.acquire(timeout=PATIENT_S)
         finally:
             consumer.stop()
@@ -91,7 +91,7 @@ class QueueCases:
         consumer = Consumer(queue)
         consumer.start()
         consumer.stop()
-        assert ring(queue)
+        assert notify(queue)
         assert not woken.wait(0.2)
         assert queue.storage.queue_size() == 1
 
@@ -106,7 +106,7 @@ class QueueCases:
         queue.task(name=RING)(work)
         consumer = Consumer(queue)
         consumer.start()
-        ring(queue)
+        notify(queue)
         assert began.wait(PATIENT_S)
         threading.Timer(0.1, go.set).start()
         consumer.stop()
@@ -126,10 +126,10 @@ class QueueCases:
         consumer = Consumer(queue)
         consumer.start()
         try:
-            ring(queue)
+            notify(queue)
             while not calls:
                 threading.Event().wait(0.01)
-            while not ring(queue):
+            while not notify(queue):
                 threading.Event().wait(0.01)
             assert second.wait(PATIENT_S)
         finally:
@@ -166,10 +166,10 @@ class TestSqliteQueue(QueueCases):
         return f"sqlite:///{tmp_path / 'new' / 'queue.db'}"
 
     def test_a_deleted_file_is_made_anew(self, queue: Huey, tmp_path: Path) -> None:
-        ring(queue)
+        notify(queue)
         for file in (tmp_path / "new").iterdir():
             file.unlink()
-        assert ring(queue)
+        assert notify(queue)
         assert queue.storage.queue_size() == 1
         assert (tmp_path / "new" / "queue.db").exists()
 
@@ -212,7 +212,7 @@ def test_the_serializer_gives_back_plain_values() -> None:
 
 def test_a_ring_is_json_that_carries_nothing(tmp_path: Path) -> None:
     queue = open_queue(f"sqlite:///{tmp_path / 'queue.db'}")
-    ring(queue)
+    notify(queue)
     (data,) = queue.storage.enqueued_items()
     task = json.loads(bytes(data))["task"]
     assert (task["name"], task["args"], task["kwargs"]) == ("deliver_due", [], {})

@@ -10,7 +10,7 @@ import pytest
 
 from service.delivery.outcome import OutcomeKind, Phase
 from service.delivery.relay import Server
-from service.delivery.smtp_connection import Line, LineBroken
+from service.delivery.smtp_connection import ConnectionBroken, SmtpConnection
 from service.mail.mime import Wire
 from tests.support.sample_mail import Connect
 from tests.support.smtp_peer import EXTENSIONS, Act, Peer
@@ -163,23 +163,25 @@ def test_a_lost_lease_abandons_the_try_and_keeps_the_connection(connect: Connect
         assert len(peer.messages) == 1
 
 
-def test_before_dot_is_called_when_only_the_dot_is_missing(connect: Connect, wire: Wire) -> None:
+def test_before_end_of_data_is_called_when_only_the_dot_is_missing(connect: Connect, wire: Wire) -> None:
     calls: list[int] = []
     with Peer() as peer:
-        outcome = connect(peer).deliver(SENDER, RECIPIENT, wire, before_dot=lambda: calls.append(len(peer.messages)))
+        outcome = connect(peer).deliver(
+            SENDER, RECIPIENT, wire, before_end_of_data=lambda: calls.append(len(peer.messages))
+        )
         assert outcome.kind is OutcomeKind.SENT
         assert calls == [0]
         assert peer.messages == [wire.encode("8bit")]
 
 
-def test_what_before_dot_raises_comes_through_and_nothing_is_sent(connect: Connect, wire: Wire) -> None:
+def test_what_before_end_of_data_raises_comes_through_and_nothing_is_sent(connect: Connect, wire: Wire) -> None:
     def fail() -> None:
         raise LookupError("the row is gone")
 
     with Peer() as peer:
         transport = connect(peer)
         with pytest.raises(LookupError):
-            transport.deliver(SENDER, RECIPIENT, wire, before_dot=fail)
+            transport.deliver(SENDER, RECIPIENT, wire, before_end_of_data=fail)
         assert transport.deliver(SENDER, RECIPIENT, wire).kind is OutcomeKind.SENT
         assert peer.messages == [wire.encode("8bit")]
         assert peer.connections == 2
@@ -266,22 +268,22 @@ def test_a_line_that_is_broken_off_while_it_changes_to_tls_does_not_begin_a_hand
     class Meanwhile(ssl.SSLContext):
         def wrap_socket(self, sock: socket.socket, *arguments: Any, **named: Any) -> ssl.SSLSocket:
             wrapped = super().wrap_socket(sock, *arguments, **named)
-            line.break_off()
+            line.abort()
             return wrapped
 
     with Peer({"greeting": Act.SILENCE}) as peer, ThreadPoolExecutor(1) as pool:
         context = Meanwhile(ssl.PROTOCOL_TLS_CLIENT)
-        line = Line(Server("127.0.0.1", peer.port, "implicit", timeout_s=60.0), context)
+        line = SmtpConnection(Server("127.0.0.1", peer.port, "implicit", timeout_s=60.0), context)
         opening = pool.submit(line.open)
-        with pytest.raises(LineBroken, match="broke off"):
+        with pytest.raises(ConnectionBroken, match="broke off"):
             opening.result(5)
 
 
 def test_a_line_that_is_broken_off_before_it_connects_asks_nobody() -> None:
     with Peer() as peer:
-        line = Line(Server("127.0.0.1", peer.port, "none", timeout_s=60.0), ssl.create_default_context())
-        line.break_off()
-        with pytest.raises(LineBroken, match="broke off"):
+        line = SmtpConnection(Server("127.0.0.1", peer.port, "none", timeout_s=60.0), ssl.create_default_context())
+        line.abort()
+        with pytest.raises(ConnectionBroken, match="broke off"):
             line.open()
         assert peer.connections == 0
 

@@ -145,7 +145,7 @@ def test_a_disconnect_after_the_final_dot_is_ambiguous(connect: Connect, wire: W
     with Peer({".": act}) as peer:
         transport = connect(peer)
         outcome = transport.deliver(SENDER, RECIPIENT, wire)
-        assert (outcome.kind, outcome.phase, outcome.answered) == (OutcomeKind.AMBIGUOUS, Phase.DOT, False)
+        assert (outcome.kind, outcome.phase, outcome.answered) == (OutcomeKind.AMBIGUOUS, Phase.END_OF_DATA, False)
         assert outcome.detail.startswith("Perhaps sent")
         assert outcome.transfer_encoding == "8bit"
         assert outcome.wire_sha256 == hashlib.sha256(peer.messages[0]).hexdigest()
@@ -169,7 +169,7 @@ def test_a_server_that_never_answers_or_trickles_is_paused(connect: Connect, wir
 @pytest.mark.parametrize("act", [Act.SILENCE, Act.TRICKLE])
 def test_no_answer_to_the_final_dot_in_time_is_ambiguous(connect: Connect, wire: Wire, act: Act) -> None:
     with Peer({".": act}) as peer:
-        outcome = send(connect, peer, wire, dot_timeout_s=SHORT_S)
+        outcome = send(connect, peer, wire, end_of_data_timeout_s=SHORT_S)
         assert outcome.kind is OutcomeKind.AMBIGUOUS
         assert "no answer within 0.3 s" in outcome.detail
 

@@ -47,7 +47,7 @@ def test_sent_is_said_only_of_what_was_taken_and_paused_only_of_what_was_not(
 ) -> None:
     wire = build(MAIL)
     with Peer(script, extensions=sorted(extensions)) as peer:
-        transport = SmtpTransport(Server("127.0.0.1", peer.port, "none", timeout_s=2.0, dot_timeout_s=2.0))
+        transport = SmtpTransport(Server("127.0.0.1", peer.port, "none", timeout_s=2.0, end_of_data_timeout_s=2.0))
         outcome = transport.deliver("noreply@rgz.bj", "reseller@techconnect.bj", wire)
         transport.close()
     answer = script.get(".", "250 ok")

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
-from service.bootstrap import budget
+from service.bootstrap import render_limits
 from service.config.settings import Settings
 from service.models import Rendered
 from service.templates.catalogue import Catalogue, Snapshot
@@ -13,7 +13,7 @@ from tests.support.every_mail import TEMPLATES, Mail
 
 @pytest.fixture(scope="session")
 def catalogue() -> Snapshot:
-    return Catalogue(TEMPLATES, budget=budget(Settings())).load()
+    return Catalogue(TEMPLATES, budget=render_limits(Settings())).load()
 
 
 @pytest.fixture(scope="session")

@@ -24,7 +24,7 @@ def new_worker(tmp_path: Path, clocks: TwoClocks) -> Iterator[NewWorker]:
 
         def make() -> tuple[Services, SteppedTransport]:
             transport = SteppedTransport([outcome(OutcomeKind.SENT, code=250, reply="2.0.0 Ok")])
-            services = build(settings_for(tmp_path), transport=transport, clock=clocks, boot=clocks.boot)
+            services = build(settings_for(tmp_path), transport=transport, clock=clocks, boottime=clocks.boot)
             built.callback(services.close)
             return services, transport
 

@@ -43,7 +43,7 @@ def transport() -> CountingTransport:
 def services(request: pytest.FixtureRequest, tmp_path: Path, transport: CountingTransport) -> Iterator[Services]:
     clock = Clock()
     url = request.getfixturevalue(request.param) if request.param else None
-    built = build(settings_for(tmp_path, database_url=url), transport=transport, clock=clock, boot=clock.boot)
+    built = build(settings_for(tmp_path, database_url=url), transport=transport, clock=clock, boottime=clock.boottime)
     yield built
     built.close()
 
@@ -108,7 +108,14 @@ def test_a_worker_holds_no_more_than_it_can_write_down(services: Services, trans
     transport.conversations = 10_000
     means = services.deliverer.means
     slow = Deliverer(
-        means.database, transport, means.clock, "slow", means.consequences, means.metrics, commit_at=2, boot=means.boot
+        means.database,
+        transport,
+        means.clock,
+        "slow",
+        means.feedback,
+        means.metrics,
+        commit_at=2,
+        boottime=means.boottime,
     )
     assert slow.drain(transport.stop) == 600
     assert max(held) < 100

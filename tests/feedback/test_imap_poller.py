@@ -15,11 +15,11 @@ from typing import Any
 import pytest
 
 from service.errors import InboxUnreachable, StoreBusy
-from service.feedback.apply import Consequences, SoftBounces
-from service.feedback.event import Report, ReportKind
-from service.feedback.imap import Inbox, InboxPlace
-from service.feedback.imap_poller import Collector, Outcome
-from service.feedback.record import Recorder
+from service.feedback.apply import FeedbackApplier, SoftBounces
+from service.feedback.event import FeedbackEvent, FeedbackKind
+from service.feedback.imap import ImapAccount, ImapMailbox
+from service.feedback.imap_poller import ImapPoller, MailResult
+from service.feedback.record import FeedbackRecorder
 from service.mail import return_path
 from service.models import EventType, Status
 from service.monitoring.metrics import Metrics
@@ -43,11 +43,11 @@ def path_of(message_id: str, *, key: bytes = KEY) -> str:
 
 
 @pytest.fixture
-def place(dovecot: Dovecot, request: pytest.FixtureRequest) -> InboxPlace:
+def place(dovecot: Dovecot, request: pytest.FixtureRequest) -> ImapAccount:
     """An empty mailbox of this test's own."""
     user = f"box{abs(hash(request.node.nodeid))}@x.example"
     with dovecot.line(user):
-        return InboxPlace(
+        return ImapAccount(
             host="localhost",
             port=dovecot.tls_port,
             user=user,
@@ -60,34 +60,34 @@ def place(dovecot: Dovecot, request: pytest.FixtureRequest) -> InboxPlace:
 class Reader:
     """A collector whose reports are kept in a list; `record` may be replaced."""
 
-    def __init__(self, place: InboxPlace, database: Database, **options: Any) -> None:
-        self.reports: list[Report] = []
+    def __init__(self, place: ImapAccount, database: Database, **options: Any) -> None:
+        self.reports: list[FeedbackEvent] = []
         self.names: list[str] = []
-        self.record: Callable[[str, str, Sequence[Report]], object] = self.keep
-        self.collector = Collector(
-            Inbox(place), database, lambda *said: self.record(*said), KEY, lambda: NOW, **options
+        self.record: Callable[[str, str, Sequence[FeedbackEvent]], object] = self.keep
+        self.collector = ImapPoller(
+            ImapMailbox(place), database, lambda *said: self.record(*said), KEY, lambda: NOW, **options
         )
 
-    def keep(self, name: str, source: str, reports: Sequence[Report]) -> None:
+    def keep(self, name: str, source: str, reports: Sequence[FeedbackEvent]) -> None:
         self.names.append(f"{source}:{name}")
         self.reports += reports
 
-    def look(self) -> dict[Outcome, int]:
-        return dict(self.collector.collect(GO_ON))
+    def look(self) -> dict[MailResult, int]:
+        return dict(self.collector.poll(GO_ON))
 
 
-def recorder_of(database: Database) -> Recorder:
-    return Recorder(database, Consequences(lambda: NOW, KEY, SoftBounces(1, 1)), lambda: NOW, Metrics())
+def recorder_of(database: Database) -> FeedbackRecorder:
+    return FeedbackRecorder(database, FeedbackApplier(lambda: NOW, KEY, SoftBounces(1, 1)), lambda: NOW, Metrics())
 
 
 def test_a_report_is_about_the_message_whose_return_path_it_came_to(
-    dovecot: Dovecot, place: InboxPlace, database: Database
+    dovecot: Dovecot, place: ImapAccount, database: Database
 ) -> None:
     dovecot.put(place.user, report(path_of(ID), message_id="another@rgz.bj", recipient="else@there.example"))
     reader = Reader(place, database)
-    assert reader.look() == {Outcome.REPORTED: 1}
+    assert reader.look() == {MailResult.REPORTED: 1}
     [said] = reader.reports
-    assert (said.kind, said.our_id, said.message_id, said.provider_id) == (ReportKind.BOUNCED, ID, None, None)
+    assert (said.kind, said.message_id, said.rfc_message_id, said.provider_id) == (FeedbackKind.BOUNCED, ID, None, None)
     assert (said.bounce_type, said.bounce_subtype, said.status, said.smtp_code) == (
         "permanent",
         "NoEmail",
@@ -102,25 +102,25 @@ def test_a_report_is_about_the_message_whose_return_path_it_came_to(
 @pytest.mark.parametrize(
     ("status", "words", "action", "kind", "suppresses"),
     [
-        ("5.1.1", "550 no such user", "failed", ReportKind.BOUNCED, True),
-        ("5.0.0", "550 no", "failed", ReportKind.BOUNCED, True),
-        ("5.2.2", "552 mailbox full", "failed", ReportKind.BOUNCED, False),
-        ("5.7.1", "554 looks like spam", "failed", ReportKind.BOUNCED, False),
-        ("5.3.4", "552 message too large", "failed", ReportKind.BOUNCED, False),
-        ("4.2.2", "452 mailbox full", "failed", ReportKind.BOUNCED, False),
-        ("4.4.1", "no answer", "delayed", ReportKind.DELAYED, False),
-        ("2.0.0", "250 taken", "delivered", ReportKind.DELIVERED, False),
-        ("2.0.0", "250 taken", "relayed", ReportKind.DELIVERED, False),
+        ("5.1.1", "550 no such user", "failed", FeedbackKind.BOUNCED, True),
+        ("5.0.0", "550 no", "failed", FeedbackKind.BOUNCED, True),
+        ("5.2.2", "552 mailbox full", "failed", FeedbackKind.BOUNCED, False),
+        ("5.7.1", "554 looks like spam", "failed", FeedbackKind.BOUNCED, False),
+        ("5.3.4", "552 message too large", "failed", FeedbackKind.BOUNCED, False),
+        ("4.2.2", "452 mailbox full", "failed", FeedbackKind.BOUNCED, False),
+        ("4.4.1", "no answer", "delayed", FeedbackKind.DELAYED, False),
+        ("2.0.0", "250 taken", "delivered", FeedbackKind.DELIVERED, False),
+        ("2.0.0", "250 taken", "relayed", FeedbackKind.DELIVERED, False),
     ],
 )
 def test_what_a_report_says_decides_whether_the_address_is_written_to_again(
-    place: InboxPlace,
+    place: ImapAccount,
     database: Database,
     dovecot: Dovecot,
     status: str,
     words: str,
     action: str,
-    kind: ReportKind,
+    kind: FeedbackKind,
     suppresses: bool,
 ) -> None:
     dovecot.put(place.user, report(path_of(ID), status=status, words=words, action=action))
@@ -130,17 +130,19 @@ def test_what_a_report_says_decides_whether_the_address_is_written_to_again(
 
 
 def test_a_complaint_without_its_recipient_is_known_by_the_return_path_in_it(
-    dovecot: Dovecot, place: InboxPlace, database: Database
+    dovecot: Dovecot, place: ImapAccount, database: Database
 ) -> None:
     dovecot.put(place.user, complaint("abuse@rgz.bj", returned_path=path_of(ID)))
     dovecot.put(place.user, complaint("abuse@rgz.bj", returned_path=path_of(OTHER), feedback="not-spam"))
     reader = Reader(place, database)
-    assert reader.look() == {Outcome.REPORTED: 1, Outcome.IGNORED: 1}
-    assert [(said.kind, said.our_id, said.recipient) for said in reader.reports] == [(ReportKind.COMPLAINT, ID, None)]
+    assert reader.look() == {MailResult.REPORTED: 1, MailResult.IGNORED: 1}
+    assert [(said.kind, said.message_id, said.recipient) for said in reader.reports] == [
+        (FeedbackKind.COMPLAINT, ID, None)
+    ]
 
 
-def test_what_is_not_signed_changes_nothing(dovecot: Dovecot, place: InboxPlace, database: Database) -> None:
-    mine = letters.store_one(database, id=ID, message_id="mine@rgz.bj", recipient="person@there.example")
+def test_what_is_not_signed_changes_nothing(dovecot: Dovecot, place: ImapAccount, database: Database) -> None:
+    mine = letters.store_one(database, id=ID, rfc_message_id="mine@rgz.bj", recipient="person@there.example")
     signed = path_of(ID)
     changed = signed.replace("+", "+b", 1)[: len(signed)]
     paths = [
@@ -156,7 +158,7 @@ def test_what_is_not_signed_changes_nothing(dovecot: Dovecot, place: InboxPlace,
     dovecot.put(place.user, *[report(path, message_id="mine@rgz.bj", name=str(n)) for n, path in enumerate(paths)])
     reader = Reader(place, database)
     reader.record = recorder_of(database).record
-    assert reader.look() == {Outcome.IGNORED: len(paths) - 1, Outcome.REPORTED: 1}
+    assert reader.look() == {MailResult.IGNORED: len(paths) - 1, MailResult.REPORTED: 1}
     found = message_queries.get(database, mine, now=NOW)
     assert found is not None
     assert (found.status, found.bounce_type) == (Status.QUEUED, None)
@@ -164,7 +166,7 @@ def test_what_is_not_signed_changes_nothing(dovecot: Dovecot, place: InboxPlace,
 
 
 def test_automatic_replies_receipts_and_ordinary_mail_change_nothing(
-    dovecot: Dovecot, place: InboxPlace, database: Database
+    dovecot: Dovecot, place: ImapAccount, database: Database
 ) -> None:
     head = f"From: Person <person@there.example>\r\nTo: {path_of(ID)}\r\n"
     receipt = (
@@ -179,60 +181,60 @@ def test_automatic_replies_receipts_and_ordinary_mail_change_nothing(
     ]
     dovecot.put(place.user, *[mail.encode() for mail in mails])
     reader = Reader(place, database)
-    assert reader.look() == {Outcome.IGNORED: 3}
+    assert reader.look() == {MailResult.IGNORED: 3}
     assert reader.reports == []
 
 
 def test_each_mail_is_read_once_over_restarts_and_nothing_in_the_mailbox_is_touched(
-    dovecot: Dovecot, place: InboxPlace, database: Database
+    dovecot: Dovecot, place: ImapAccount, database: Database
 ) -> None:
     dovecot.put(place.user, *[report(path_of(ID), name=str(n)) for n in range(120)])
     before = dovecot.flags(place.user)
     first = Reader(place, database)
-    assert first.look() == {Outcome.REPORTED: 120}
+    assert first.look() == {MailResult.REPORTED: 120}
     assert first.look() == {}
     second = Reader(place, database)
     assert second.look() == {}
     dovecot.put(place.user, report(path_of(OTHER)))
-    assert second.look() == {Outcome.REPORTED: 1}
+    assert second.look() == {MailResult.REPORTED: 1}
     assert len(set(first.names)) == 120
     strip = [flags.replace("\\Recent", "").replace("( ", "(") for flags in (*before, *dovecot.flags(place.user))]
     assert {flags.partition(" ")[2] for flags in strip} == {"(FLAGS ())"}
 
 
 def test_a_mailbox_that_was_made_anew_is_read_from_its_beginning(
-    dovecot: Dovecot, place: InboxPlace, database: Database
+    dovecot: Dovecot, place: ImapAccount, database: Database
 ) -> None:
     place = replace(place, folder="Retours de mail")
     dovecot.put(place.user, report(path_of(ID)), report(path_of(ID), name="2"), folder='"Retours de mail"')
     reader = Reader(place, database)
-    assert reader.look() == {Outcome.REPORTED: 2}
+    assert reader.look() == {MailResult.REPORTED: 2}
     with dovecot.line(place.user) as line:
         line.delete('"Retours de mail"')
     threading.Event().wait(1.1)  # UIDVALIDITY is the second in which a folder was made
     dovecot.put(place.user, report(path_of(OTHER)), folder='"Retours de mail"')
-    assert reader.look() == {Outcome.REPORTED: 1}
-    assert reader.reports[-1].our_id == OTHER
+    assert reader.look() == {MailResult.REPORTED: 1}
+    assert reader.reports[-1].message_id == OTHER
 
 
-def test_mails_behind_a_gap_of_numbers_are_found(dovecot: Dovecot, place: InboxPlace, database: Database) -> None:
+def test_mails_behind_a_gap_of_numbers_are_found(dovecot: Dovecot, place: ImapAccount, database: Database) -> None:
     reader = Reader(place, database)
     for next_uid in (900, 1_003, 50_000, 2_000_000):
         dovecot.put(place.user, report(path_of(ID), name=str(next_uid)))
         dovecot.skip_numbers(place.user, next_uid)
     dovecot.put(place.user, report(path_of(OTHER)))
-    assert reader.look() == {Outcome.REPORTED: 5}
+    assert reader.look() == {MailResult.REPORTED: 5}
     assert inbox_positions.last_uid(database, place.name, uid_validity_of(place)) == 2_000_000
     assert reader.look() == {}
 
 
-def uid_validity_of(place: InboxPlace) -> int:
-    with Inbox(place).open() as line:
+def uid_validity_of(place: ImapAccount) -> int:
+    with ImapMailbox(place).open() as line:
         return line.uid_validity
 
 
 def test_mails_are_deleted_only_when_asked_and_only_those_that_were_read(
-    dovecot: Dovecot, place: InboxPlace, database: Database
+    dovecot: Dovecot, place: ImapAccount, database: Database
 ) -> None:
     dovecot.put(place.user, report(path_of(ID)), b"Subject: marked by a person\r\n\r\nkeep me\r\n")
     Reader(place, database).look()
@@ -242,15 +244,15 @@ def test_mails_are_deleted_only_when_asked_and_only_those_that_were_read(
     assert len(dovecot.flags(place.user)) == 2
     dovecot.put(place.user, report(path_of(OTHER)))
     reader = Reader(place, database, deletes=True)
-    assert reader.look() == {Outcome.REPORTED: 1}
+    assert reader.look() == {MailResult.REPORTED: 1}
     assert len(dovecot.flags(place.user)) == 2
 
 
-def test_no_mail_is_lost_while_the_database_is_away(dovecot: Dovecot, place: InboxPlace, database: Database) -> None:
+def test_no_mail_is_lost_while_the_database_is_away(dovecot: Dovecot, place: ImapAccount, database: Database) -> None:
     dovecot.put(place.user, *[report(path_of(ID), name=str(n)) for n in range(3)])
     reader = Reader(place, database, deletes=True)
 
-    def away(name: str, source: str, reports: Sequence[Report]) -> None:
+    def away(name: str, source: str, reports: Sequence[FeedbackEvent]) -> None:
         if len(reader.reports) == 1:
             raise StoreBusy("The database is away.")
         reader.keep(name, source, reports)
@@ -261,12 +263,12 @@ def test_no_mail_is_lost_while_the_database_is_away(dovecot: Dovecot, place: Inb
             reader.look()
     assert len(dovecot.flags(place.user)) == 2
     reader.record = reader.keep
-    assert reader.look() == {Outcome.REPORTED: 2}
+    assert reader.look() == {MailResult.REPORTED: 2}
     assert len(set(reader.names)) == len(reader.names) == 3
 
 
 def test_a_mail_whose_position_was_lost_has_its_effect_once(
-    dovecot: Dovecot, place: InboxPlace, database: Database
+    dovecot: Dovecot, place: ImapAccount, database: Database
 ) -> None:
     """As if a process died between the two commits, or somebody emptied the table."""
     mine = letters.store_one(database, id=ID, recipient="person@there.example")
@@ -274,7 +276,7 @@ def test_a_mail_whose_position_was_lost_has_its_effect_once(
     reader = Reader(place, database)
     reader.record = recorder_of(database).record
     for _ in range(3):
-        assert reader.look() == {Outcome.REPORTED: 1}
+        assert reader.look() == {MailResult.REPORTED: 1}
         database.write(lambda tx: tx.execute("DELETE FROM inbox_positions"))
     found = message_queries.get(database, mine, now=NOW)
     assert found is not None
@@ -284,13 +286,13 @@ def test_a_mail_whose_position_was_lost_has_its_effect_once(
 
 
 def test_a_mail_that_breaks_what_is_done_with_it_is_left_behind_after_three_looks(
-    dovecot: Dovecot, place: InboxPlace, database: Database
+    dovecot: Dovecot, place: ImapAccount, database: Database
 ) -> None:
     mails = [report(path_of(ID), name=str(n)) for n in range(3)]
     dovecot.put(place.user, *mails)
     reader = Reader(place, database)
 
-    def record(name: str, source: str, reports: Sequence[Report]) -> None:
+    def record(name: str, source: str, reports: Sequence[FeedbackEvent]) -> None:
         if name == hashlib.sha256(mails[1]).hexdigest():
             raise ValueError("a lone surrogate")
         reader.keep(name, source, reports)
@@ -299,12 +301,12 @@ def test_a_mail_that_breaks_what_is_done_with_it_is_left_behind_after_three_look
     for _ in range(2):
         with pytest.raises(ValueError, match="surrogate"):
             reader.look()
-    assert reader.look() == {Outcome.LEFT_BEHIND: 1, Outcome.REPORTED: 1}
+    assert reader.look() == {MailResult.LEFT_BEHIND: 1, MailResult.REPORTED: 1}
     assert reader.look() == {}
     assert len(reader.reports) == 2
 
 
-def test_huge_and_broken_mails_are_passed_by(dovecot: Dovecot, place: InboxPlace, database: Database) -> None:
+def test_huge_and_broken_mails_are_passed_by(dovecot: Dovecot, place: ImapAccount, database: Database) -> None:
     parts = f"To: {path_of(OTHER)}\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n" + "--b\r\n\r\nx\r\n" * 10_000
     deep = "".join(f"Content-Type: multipart/mixed; boundary=b{n}\r\n\r\n--b{n}\r\n" for n in range(2_000))
     dovecot.put(
@@ -316,27 +318,27 @@ def test_huge_and_broken_mails_are_passed_by(dovecot: Dovecot, place: InboxPlace
         report(path_of(ID), name="last"),
     )
     reader = Reader(replace(place, timeout_s=60), database)
-    assert reader.look() == {Outcome.REPORTED: 2, Outcome.IGNORED: 3}
-    assert [said.our_id for said in reader.reports] == [ID, ID]
+    assert reader.look() == {MailResult.REPORTED: 2, MailResult.IGNORED: 3}
+    assert [said.message_id for said in reader.reports] == [ID, ID]
 
 
 @pytest.mark.parametrize("tls", ["implicit", "starttls", "none"])
 def test_every_way_of_tls_leads_to_the_mailbox(
-    dovecot: Dovecot, place: InboxPlace, database: Database, tls: Any
+    dovecot: Dovecot, place: ImapAccount, database: Database, tls: Any
 ) -> None:
     port = dovecot.tls_port if tls == "implicit" else dovecot.plain_port
     assert Reader(replace(place, tls=tls, port=port), database).look() == {}
 
 
 def test_a_certificate_that_nobody_vouches_for_is_refused(
-    dovecot: Dovecot, place: InboxPlace, database: Database
+    dovecot: Dovecot, place: ImapAccount, database: Database
 ) -> None:
     for other in (replace(place, ca_file=None), replace(place, host="127.0.0.1")):
         with pytest.raises(InboxUnreachable, match="TLS failed"):
             Reader(other, database).look()
 
 
-def test_a_refused_login_says_so_without_a_name(dovecot: Dovecot, place: InboxPlace, database: Database) -> None:
+def test_a_refused_login_says_so_without_a_name(dovecot: Dovecot, place: ImapAccount, database: Database) -> None:
     with pytest.raises(InboxUnreachable) as told:
         Reader(replace(place, password="wrong"), database).look()
     assert place.user not in str(told.value)
@@ -373,15 +375,15 @@ def silent_server(greeting: bytes = b"") -> Iterator[tuple[int, threading.Event]
             thread.join(5)
 
 
-def test_a_server_that_hangs_is_given_up_after_its_time(place: InboxPlace, database: Database) -> None:
+def test_a_server_that_hangs_is_given_up_after_its_time(place: ImapAccount, database: Database) -> None:
     with silent_server() as (port, _), pytest.raises(InboxUnreachable):
         Reader(replace(place, tls="none", port=port, host="127.0.0.1", timeout_s=0.2), database).look()
 
 
 def test_a_look_that_is_ended_while_it_connects_lets_its_line_go(
-    place: InboxPlace, monkeypatch: pytest.MonkeyPatch
+    place: ImapAccount, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    inbox, lines = Inbox(place), []
+    inbox, lines = ImapMailbox(place), []
     connect = imaplib.IMAP4_SSL
 
     def told_to_end_meanwhile(*where: Any, **how: Any) -> imaplib.IMAP4_SSL:
@@ -400,7 +402,7 @@ def test_a_look_that_is_ended_while_it_connects_lets_its_line_go(
 
 @pytest.mark.parametrize("said", [b"\0\xff\r\n", b"* BYE full\r\n", b"+OK POP3\r\n", b"* OK \r\n* {999999999}\r\n"])
 def test_a_server_that_speaks_something_else_is_told_apart_from_a_fault_of_ours(
-    place: InboxPlace, database: Database, said: bytes
+    place: ImapAccount, database: Database, said: bytes
 ) -> None:
     with silent_server(said) as (port, _), pytest.raises(InboxUnreachable):
         Reader(replace(place, tls="none", port=port, host="127.0.0.1", timeout_s=0.5), database).look()

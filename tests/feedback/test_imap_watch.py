@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from service.errors import InboxUnreachable, StoreBusy
-from service.feedback.imap_poller import Outcome
+from service.feedback.imap_poller import MailResult
 from service.monitoring.metrics import Metrics
 from service.worker import INBOX_PAUSE_MAX_S, InboxWatch
 
@@ -15,13 +15,13 @@ from service.worker import INBOX_PAUSE_MAX_S, InboxWatch
 class Collector:
     """Does one step after another at each look, the last one for ever, and notes when it was asked to end."""
 
-    def __init__(self, *steps: Callable[[], Counter[Outcome]]) -> None:
+    def __init__(self, *steps: Callable[[], Counter[MailResult]]) -> None:
         self._steps = list(steps)
         self.looks = 0
         self.looked = threading.Semaphore(0)
         self.aborted = threading.Event()
 
-    def collect(self, _stop: threading.Event) -> Counter[Outcome]:
+    def poll(self, _stop: threading.Event) -> Counter[MailResult]:
         step = self._steps.pop(0) if len(self._steps) > 1 else self._steps[0]
         self.looks += 1
         self.looked.release()
@@ -34,16 +34,16 @@ class Collector:
         """Nothing hangs here."""
 
 
-def nothing() -> Counter[Outcome]:
+def nothing() -> Counter[MailResult]:
     return Counter()
 
 
-def one_mail() -> Counter[Outcome]:
-    return Counter({Outcome.REPORTED: 1})
+def one_mail() -> Counter[MailResult]:
+    return Counter({MailResult.REPORTED: 1})
 
 
-def failing(error: Exception) -> Callable[[], Counter[Outcome]]:
-    def fail() -> Counter[Outcome]:
+def failing(error: Exception) -> Callable[[], Counter[MailResult]]:
+    def fail() -> Counter[MailResult]:
         raise error
 
     return fail
@@ -95,7 +95,7 @@ def test_a_watch_outlives_whatever_a_look_meets(error: Exception) -> None:
 def test_a_watch_that_rests_ends_at_once_and_breaks_off_what_hangs() -> None:
     release = threading.Event()
 
-    def hang() -> Counter[Outcome]:
+    def hang() -> Counter[MailResult]:
         assert release.wait(10)
         raise InboxUnreachable("broken off")
 

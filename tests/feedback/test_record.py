@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 
 from service.delivery import completer
 from service.delivery.outcome import OutcomeKind
-from service.feedback.apply import Consequences, SoftBounces
-from service.feedback.event import Notification, Report, ReportKind
-from service.feedback.record import Recorded, Recorder
+from service.feedback.apply import FeedbackApplier, SoftBounces
+from service.feedback.event import FeedbackEvent, FeedbackKind, Notification
+from service.feedback.record import FeedbackRecorder, Recorded
 from service.mail import addresses
 from service.models import Event, EventType, Message, Status, Stream
 from service.monitoring.metrics import Metrics
@@ -31,12 +31,12 @@ KEY = b"key-of-the-tests"
 SES_ID = "010001890abcdef0-11111111-2222-3333-4444-555555555555-000000"
 
 
-def consequences_of(now: datetime = NOW, *, count: int = 3, days: int = 7) -> Consequences:
-    return Consequences(lambda: now, KEY, SoftBounces(count, days))
+def consequences_of(now: datetime = NOW, *, count: int = 3, days: int = 7) -> FeedbackApplier:
+    return FeedbackApplier(lambda: now, KEY, SoftBounces(count, days))
 
 
-def recorder_of(database: Database, now: datetime = NOW) -> Recorder:
-    return Recorder(database, consequences_of(now), lambda: now, Metrics())
+def recorder_of(database: Database, now: datetime = NOW) -> FeedbackRecorder:
+    return FeedbackRecorder(database, consequences_of(now), lambda: now, Metrics())
 
 
 def hash_of(address: str) -> str:
@@ -57,11 +57,11 @@ def commit(database: Database, message_id: str, *, provider_id: str = SES_ID, at
     came = outcome(
         OutcomeKind.SENT, provider_id=provider_id, reply="Ok", wire_sha256="0" * 64, transfer_encoding="8bit"
     )
-    result = completer.Result(message_of(database, message_id), came, at, at)
+    result = completer.AttemptResult(message_of(database, message_id), came, at, at)
 
     def work(tx: Any) -> None:
-        completer.record_all(tx, [result], owner="worker", chance=random.Random(1))
-        consequences_of().apply_early(tx, [provider_id])
+        completer.record_all(tx, [result], owner="worker", rng=random.Random(1))
+        consequences_of().apply_pending(tx, [provider_id])
 
     database.write(work)
 
@@ -72,12 +72,12 @@ def message_of(database: Database, message_id: str) -> Message:
     return found
 
 
-def report(kind: ReportKind, at: datetime = NOW, **fields: Any) -> Report:
-    if kind is ReportKind.BOUNCED:
+def report(kind: FeedbackKind, at: datetime = NOW, **fields: Any) -> FeedbackEvent:
+    if kind is FeedbackKind.BOUNCED:
         fields = {"bounce_type": "permanent", "bounce_subtype": "NoEmail", "suppresses": True, **fields}
-    if kind is ReportKind.COMPLAINT:
+    if kind is FeedbackKind.COMPLAINT:
         fields = {"suppresses": True, **fields}
-    return Report(
+    return FeedbackEvent(
         **{"source": "ses", "provider_id": SES_ID, "recipient": "Person@Example.org", **fields}, kind=kind, at=at
     )
 
@@ -98,19 +98,19 @@ def state(database: Database, message_id: str) -> tuple[object, ...]:
 @pytest.mark.parametrize(
     ("said", "status", "suppressed"),
     [
-        ([ReportKind.DELIVERED], Status.DELIVERED, False),
-        ([ReportKind.DELAYED], Status.SENT, False),
-        ([ReportKind.FAILED], Status.FAILED, False),
-        ([ReportKind.BOUNCED], Status.BOUNCED, True),
-        ([ReportKind.DELIVERED, ReportKind.BOUNCED], Status.BOUNCED, True),
-        ([ReportKind.BOUNCED, ReportKind.DELIVERED], Status.BOUNCED, True),
-        ([ReportKind.DELIVERED, ReportKind.COMPLAINT], Status.COMPLAINT, True),
-        ([ReportKind.COMPLAINT, ReportKind.BOUNCED, ReportKind.DELIVERED], Status.COMPLAINT, True),
-        ([ReportKind.FAILED, ReportKind.DELIVERED], Status.DELIVERED, False),
+        ([FeedbackKind.DELIVERED], Status.DELIVERED, False),
+        ([FeedbackKind.DELAYED], Status.SENT, False),
+        ([FeedbackKind.FAILED], Status.FAILED, False),
+        ([FeedbackKind.BOUNCED], Status.BOUNCED, True),
+        ([FeedbackKind.DELIVERED, FeedbackKind.BOUNCED], Status.BOUNCED, True),
+        ([FeedbackKind.BOUNCED, FeedbackKind.DELIVERED], Status.BOUNCED, True),
+        ([FeedbackKind.DELIVERED, FeedbackKind.COMPLAINT], Status.COMPLAINT, True),
+        ([FeedbackKind.COMPLAINT, FeedbackKind.BOUNCED, FeedbackKind.DELIVERED], Status.COMPLAINT, True),
+        ([FeedbackKind.FAILED, FeedbackKind.DELIVERED], Status.DELIVERED, False),
     ],
 )
 def test_a_report_moves_its_message_as_the_table_says(
-    database: Database, said: list[ReportKind], status: Status, suppressed: bool
+    database: Database, said: list[FeedbackKind], status: Status, suppressed: bool
 ) -> None:
     message_id = store(database)
     send(database, message_id)
@@ -124,7 +124,7 @@ def test_a_report_moves_its_message_as_the_table_says(
 def test_a_repeated_notification_has_no_second_effect(database: Database) -> None:
     message_id = store(database)
     send(database, message_id)
-    recorder, bounced = recorder_of(database), [report(ReportKind.BOUNCED)]
+    recorder, bounced = recorder_of(database), [report(FeedbackKind.BOUNCED)]
     assert recorder.record("n1", "sns", bounced) == Recorded(applied=1)
     assert recorder.record("n1", "sns", bounced) == Recorded(repeated=True)
     # Two topics of one provider tell the same under two names.
@@ -135,7 +135,7 @@ def test_a_repeated_notification_has_no_second_effect(database: Database) -> Non
 def test_a_notification_that_comes_twenty_times_at_once_counts_once(database: Database) -> None:
     message_id = store(database)
     send(database, message_id)
-    recorder, bounced = recorder_of(database), [report(ReportKind.BOUNCED)]
+    recorder, bounced = recorder_of(database), [report(FeedbackKind.BOUNCED)]
     with ThreadPoolExecutor(20) as threads:
         done = list(threads.map(lambda _: recorder.record("n1", "sns", bounced), range(20)))
     assert sorted(one.applied for one in done) == [0] * 19 + [1]
@@ -146,8 +146,8 @@ def test_different_reports_about_one_message_at_once_all_count(database: Databas
     message_id = store(database)
     send(database, message_id)
     recorder = recorder_of(database)
-    reports = [report(ReportKind.DELAYED, after(n)) for n in range(10)]
-    reports += [report(ReportKind.DELIVERED, after(20)), report(ReportKind.COMPLAINT, after(30))]
+    reports = [report(FeedbackKind.DELAYED, after(n)) for n in range(10)]
+    reports += [report(FeedbackKind.DELIVERED, after(20)), report(FeedbackKind.COMPLAINT, after(30))]
     with ThreadPoolExecutor(12) as threads:
         list(threads.map(lambda n: recorder.record(f"n{n}", "sns", [reports[n]]), range(12)))
     assert Counter(letters.timeline(database, message_id))["delayed"] == 10
@@ -157,7 +157,7 @@ def test_different_reports_about_one_message_at_once_all_count(database: Databas
 def test_a_report_before_our_own_commit_waits_for_it(database: Database) -> None:
     message_id = store(database)
     letters.claim(database)
-    assert recorder_of(database).record("n1", "sns", [report(ReportKind.BOUNCED, after(-1))]) == Recorded(kept=1)
+    assert recorder_of(database).record("n1", "sns", [report(FeedbackKind.BOUNCED, after(-1))]) == Recorded(pending=1)
     assert message_of(database, message_id).status is Status.SENDING
     commit(database, message_id)
     told = message_of(database, message_id)
@@ -167,9 +167,9 @@ def test_a_report_before_our_own_commit_waits_for_it(database: Database) -> None
 
 
 def test_a_report_that_names_our_message_id_does_not_wait(database: Database) -> None:
-    message_id = store(database, message_id="1@rgz.bj")
+    message_id = store(database, rfc_message_id="1@rgz.bj")
     letters.claim(database)
-    recorder_of(database).record("n1", "sns", [report(ReportKind.DELIVERED, after(-1), message_id="1@rgz.bj")])
+    recorder_of(database).record("n1", "sns", [report(FeedbackKind.DELIVERED, after(-1), rfc_message_id="1@rgz.bj")])
     assert message_of(database, message_id).status is Status.DELIVERED
     commit(database, message_id)
     told = message_of(database, message_id)
@@ -180,18 +180,18 @@ def test_a_report_that_names_our_message_id_does_not_wait(database: Database) ->
 def test_a_report_that_passed_our_commit_unseen_is_found_by_the_sweep(database: Database) -> None:
     message_id = store(database)
     letters.claim(database)
-    recorder_of(database).record("n1", "sns", [report(ReportKind.COMPLAINT)])
+    recorder_of(database).record("n1", "sns", [report(FeedbackKind.COMPLAINT)])
     # As on PostgreSQL, where each of the two transactions may not see the other.
     came = outcome(OutcomeKind.SENT, provider_id=SES_ID, wire_sha256="0" * 64, transfer_encoding="8bit")
-    result = completer.Result(message_of(database, message_id), came, NOW, NOW)
-    database.write(lambda tx: completer.record_all(tx, [result], owner="worker", chance=random.Random(1)))
+    result = completer.AttemptResult(message_of(database, message_id), came, NOW, NOW)
+    database.write(lambda tx: completer.record_all(tx, [result], owner="worker", rng=random.Random(1)))
     assert database.write(lambda tx: consequences_of().sweep(tx, since=after(1))) == 0
     assert database.write(lambda tx: consequences_of().sweep(tx, since=after(-600))) == 1
     assert message_of(database, message_id).status is Status.COMPLAINT
 
 
 def test_a_report_that_nobody_claims_goes_after_a_day(database: Database) -> None:
-    recorder_of(database).record("n1", "sns", [report(ReportKind.DELIVERED)])
+    recorder_of(database).record("n1", "sns", [report(FeedbackKind.DELIVERED)])
     database.write(lambda tx: consequences_of(after(86_000)).sweep(tx))
     assert len(database.read("SELECT id FROM feedback_early")) == 1
     database.write(lambda tx: consequences_of(after(86_500)).sweep(tx))
@@ -201,16 +201,16 @@ def test_a_report_that_nobody_claims_goes_after_a_day(database: Database) -> Non
 @pytest.mark.parametrize(
     ("kind", "fields", "scopes"),
     [
-        (ReportKind.BOUNCED, {}, {"all"}),
-        (ReportKind.BOUNCED, {"bounce_type": "temporary", "bounce_subtype": "MailboxFull"}, set()),
-        (ReportKind.BOUNCED, {"bounce_type": "temporary", "bounce_subtype": "Undetermined"}, set()),
-        (ReportKind.BOUNCED, {"suppresses": False}, set()),
-        (ReportKind.COMPLAINT, {}, {"all"}),
-        (ReportKind.COMPLAINT, {"suppresses": False}, set()),
+        (FeedbackKind.BOUNCED, {}, {"all"}),
+        (FeedbackKind.BOUNCED, {"bounce_type": "temporary", "bounce_subtype": "MailboxFull"}, set()),
+        (FeedbackKind.BOUNCED, {"bounce_type": "temporary", "bounce_subtype": "Undetermined"}, set()),
+        (FeedbackKind.BOUNCED, {"suppresses": False}, set()),
+        (FeedbackKind.COMPLAINT, {}, {"all"}),
+        (FeedbackKind.COMPLAINT, {"suppresses": False}, set()),
     ],
 )
 def test_who_is_suppressed_depends_on_what_is_said(
-    database: Database, kind: ReportKind, fields: dict[str, Any], scopes: set[str]
+    database: Database, kind: FeedbackKind, fields: dict[str, Any], scopes: set[str]
 ) -> None:
     send(database, store(database))
     recorder_of(database).record("n1", "sns", [report(kind, **fields)])
@@ -219,7 +219,7 @@ def test_who_is_suppressed_depends_on_what_is_said(
 
 def test_a_complaint_about_marketing_leaves_other_mail_alone(database: Database) -> None:
     send(database, store(database, stream=Stream.MARKETING))
-    recorder_of(database).record("n1", "sns", [report(ReportKind.COMPLAINT)])
+    recorder_of(database).record("n1", "sns", [report(FeedbackKind.COMPLAINT)])
     assert suppressions(database) == {("person@example.org", "marketing")}
 
 
@@ -227,7 +227,7 @@ def test_a_complaint_that_lists_a_whole_domain_suppresses_only_whom_we_wrote_to(
     message_id = store(database)
     send(database, message_id)
     people = ["colleague@example.org", "person@example.org", "boss@example.org", "not an address"]
-    complaints = [report(ReportKind.COMPLAINT, recipient=one) for one in people]
+    complaints = [report(FeedbackKind.COMPLAINT, recipient=one) for one in people]
     assert recorder_of(database).record("n1", "sns", complaints) == Recorded(applied=1, ignored=3)
     assert suppressions(database) == {("person@example.org", "all")}
     assert database.read("SELECT id FROM feedback_early") == []
@@ -236,7 +236,7 @@ def test_a_complaint_that_lists_a_whole_domain_suppresses_only_whom_we_wrote_to(
 def test_a_signed_path_counts_whoever_it_was_forwarded_to(database: Database) -> None:
     message_id = store(database)
     send(database, message_id)
-    bounced = report(ReportKind.BOUNCED, our_id=message_id, provider_id=None, recipient="forwarded@example.net")
+    bounced = report(FeedbackKind.BOUNCED, message_id=message_id, provider_id=None, recipient="forwarded@example.net")
     assert recorder_of(database).record("n1", "inbox", [bounced]) == Recorded(applied=1)
     assert suppressions(database) == {("person@example.org", "all")}
 
@@ -244,13 +244,13 @@ def test_a_signed_path_counts_whoever_it_was_forwarded_to(database: Database) ->
 def test_what_is_not_spam_is_no_complaint(database: Database) -> None:
     message_id = store(database)
     send(database, message_id)
-    recorder_of(database).record("n1", "sns", [report(ReportKind.COMPLAINT, suppresses=False)])
+    recorder_of(database).record("n1", "sns", [report(FeedbackKind.COMPLAINT, suppresses=False)])
     assert message_of(database, message_id).status is Status.SENT
 
 
 def test_a_lifted_suppression_does_not_come_back_by_a_repeat(database: Database) -> None:
     send(database, store(database))
-    bounced = [report(ReportKind.BOUNCED)]
+    bounced = [report(FeedbackKind.BOUNCED)]
     recorder_of(database).record("n1", "sns", bounced)
     (suppression,) = limits.list_page(database, limit=5).items
     database.write(lambda tx: limits.lift(tx, suppression.id, by="admin", now=NOW))
@@ -267,7 +267,7 @@ def test_temporary_bounces_suppress_once_there_are_too_many_in_a_span(
         name = f"{n}-{SES_ID}"
         send(database, store(database), provider_id=name)
         fields = {"bounce_type": "temporary", "bounce_subtype": "MailboxFull", "suppresses": False}
-        bounced = report(ReportKind.BOUNCED, NOW + timedelta(days=day), provider_id=name, **fields)
+        bounced = report(FeedbackKind.BOUNCED, NOW + timedelta(days=day), provider_id=name, **fields)
         assert suppressions(database) == set()
         for again in range(3):  # one mail counts once, however often it is told
             recorder_of(database).record(f"n{n}-{again}", "sns", [replace(bounced, diagnostic=f"try {again}")])
@@ -279,9 +279,9 @@ def test_a_report_about_nothing_of_ours_changes_nothing(database: Database) -> N
     send(database, message_id)
     before = state(database, message_id)
     nobody = [
-        report(ReportKind.BOUNCED, provider_id=None, message_id="forged@rgz.bj"),
-        report(ReportKind.BOUNCED, provider_id=None, our_id="no such"),
-        report(ReportKind.BOUNCED, provider_id=None),
+        report(FeedbackKind.BOUNCED, provider_id=None, rfc_message_id="forged@rgz.bj"),
+        report(FeedbackKind.BOUNCED, provider_id=None, message_id="no such"),
+        report(FeedbackKind.BOUNCED, provider_id=None),
     ]
     assert recorder_of(database).record("n1", "inbox", nobody) == Recorded(ignored=3)
     assert state(database, message_id) == before
@@ -290,20 +290,20 @@ def test_a_report_about_nothing_of_ours_changes_nothing(database: Database) -> N
 def test_words_that_no_text_can_hold_are_taken_in(database: Database) -> None:
     message_id = store(database)
     send(database, message_id)
-    wild = report(ReportKind.BOUNCED, diagnostic="a\x00b\ud800\r\n" * 400, bounce_subtype="x\x00", status="5.1.1")
+    wild = report(FeedbackKind.BOUNCED, diagnostic="a\x00b\ud800\r\n" * 400, bounce_subtype="x\x00", status="5.1.1")
     assert recorder_of(database).record("n1", "sns", [wild]) == Recorded(applied=1)
     assert recorder_of(database).record("n2", "sns", [wild]) == Recorded(known=1)
-    unknown = report(ReportKind.DELIVERED, provider_id="x\x00\ud800", diagnostic="\ud800")
-    assert recorder_of(database).record("n3", "sns", [unknown]) == Recorded(kept=1)
+    unknown = report(FeedbackKind.DELIVERED, provider_id="x\x00\ud800", diagnostic="\ud800")
+    assert recorder_of(database).record("n3", "sns", [unknown]) == Recorded(pending=1)
 
 
 _TIMES = st.sampled_from([after(n) for n in range(3)])
 _REPORTS = st.one_of(
-    st.builds(report, st.sampled_from([ReportKind.DELIVERED, ReportKind.DELAYED, ReportKind.FAILED]), _TIMES),
-    st.builds(report, st.just(ReportKind.COMPLAINT), _TIMES, suppresses=st.booleans()),
+    st.builds(report, st.sampled_from([FeedbackKind.DELIVERED, FeedbackKind.DELAYED, FeedbackKind.FAILED]), _TIMES),
+    st.builds(report, st.just(FeedbackKind.COMPLAINT), _TIMES, suppresses=st.booleans()),
     st.builds(
         report,
-        st.just(ReportKind.BOUNCED),
+        st.just(FeedbackKind.BOUNCED),
         _TIMES,
         bounce_type=st.sampled_from(["permanent", "temporary"]),
         bounce_subtype=st.sampled_from(["General", "NoEmail", "MailboxFull", "Undetermined"]),
@@ -326,7 +326,7 @@ def local(tmp_path_factory: pytest.TempPathFactory) -> Any:
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(reports=st.lists(_REPORTS, min_size=1, max_size=5), data=st.data())
 def test_any_order_and_any_repeats_end_in_the_same_state(
-    local: Database, reports: list[Report], data: st.DataObject
+    local: Database, reports: list[FeedbackEvent], data: st.DataObject
 ) -> None:
     """Our own commit is one of the things that may come at any place."""
     names = list(range(len(reports)))
@@ -339,7 +339,7 @@ def test_any_order_and_any_repeats_end_in_the_same_state(
 
 
 def _play(
-    database: Database, name: str, reports: Sequence[Report], way: Sequence[int], *, together: bool
+    database: Database, name: str, reports: Sequence[FeedbackEvent], way: Sequence[int], *, together: bool
 ) -> tuple[object, ...]:
     """The reports in this order (-1 is our own commit), each about a message and a person of its own.
 
@@ -379,12 +379,12 @@ def test_many_that_come_together_each_have_their_effect_once(database: Database)
     for message_id, name in zip(ids[:140], names, strict=False):
         commit(database, message_id, provider_id=name)
     told = [
-        Notification(name, "sns", [report(ReportKind.DELIVERED, after(n), provider_id=name, recipient=to)])
+        Notification(name, "sns", [report(FeedbackKind.DELIVERED, after(n), provider_id=name, recipient=to)])
         for n, (name, to) in enumerate(zip(names, people, strict=True))
     ]
-    told[3] = replace(told[3], reports=[replace(told[3].reports[0], recipient="stranger@example.org")])
-    told[5] = replace(told[5], reports=[*told[5].reports, replace(told[5].reports[0], kind=ReportKind.DELAYED)])
-    told[7] = replace(told[7], reports=[])
+    told[3] = replace(told[3], events=[replace(told[3].events[0], recipient="stranger@example.org")])
+    told[5] = replace(told[5], events=[*told[5].events, replace(told[5].events[0], kind=FeedbackKind.DELAYED)])
+    told[7] = replace(told[7], events=[])
     done = recorder_of(database).record_all([*told, *told[:20], replace(told[0], source="other")])
     counts = Counter(done)
     assert counts == {
@@ -392,7 +392,7 @@ def test_many_that_come_together_each_have_their_effect_once(database: Database)
         Recorded(applied=2): 1,
         Recorded(ignored=1): 1,
         Recorded(): 1,
-        Recorded(kept=1): 10,  # not yet sent
+        Recorded(pending=1): 10,  # not yet sent
         Recorded(repeated=True): 20,
         Recorded(known=1): 1,
     }
@@ -405,13 +405,13 @@ def test_many_that_come_together_each_have_their_effect_once(database: Database)
 
 
 def test_what_a_worker_gave_up_may_still_have_arrived(database: Database) -> None:
-    message_id = store(database, message_id="1@rgz.bj")
+    message_id = store(database, rfc_message_id="1@rgz.bj")
     failed = Event(EventType.FAILED, NOW, "worker", "No answer.")
     database.write(
         lambda tx: transitions.transition(
             tx, message_id, Status.FAILED, failed, changes={"error_message": "No answer."}
         )
     )
-    recorder_of(database).record("n1", "sns", [report(ReportKind.DELIVERED, after(9), message_id="1@rgz.bj")])
+    recorder_of(database).record("n1", "sns", [report(FeedbackKind.DELIVERED, after(9), rfc_message_id="1@rgz.bj")])
     told = message_of(database, message_id)
     assert (told.status, told.delivered_at, told.error_message) == (Status.DELIVERED, after(9), None)

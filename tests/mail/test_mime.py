@@ -184,7 +184,7 @@ def test_equal_mails_have_equal_bytes_and_another_message_id_other_boundaries() 
     mail = replace(MAIL, attachments=(file,))
     for transfer in TRANSFERS:
         assert build(mail).encode(transfer) == build(replace(mail)).encode(transfer)
-    other = build(replace(mail, message_id="other@rgz.bj"))
+    other = build(replace(mail, rfc_message_id="other@rgz.bj"))
     assert boundaries(build(mail)).isdisjoint(boundaries(other))
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from service import worker
 from service.messages import search_indexer
-from service.messages.search_indexer import BEHIND, Indexer
+from service.messages.search_indexer import BEHIND, SearchIndexer
 from service.store.database import Database
 from tests.support import rows as letters
 from tests.support.running import eventually, running, settings_for
@@ -18,7 +18,7 @@ def test_what_was_just_accepted_is_left_for_later(database: Database) -> None:
     clock = Clock()
     for n in range(3):
         letters.store_one(database, created_at=clock() - timedelta(seconds=n))
-    indexer = Indexer(database, clock)
+    indexer = SearchIndexer(database, clock)
     assert indexer.catch_up() == 0
     clock.now += BEHIND
     assert indexer.catch_up() == 2

@@ -8,14 +8,14 @@ from tests.support.scripted import Clock, ScriptedTransport
 
 
 def alarms(services: Services) -> dict[str, str]:
-    return {alarm.kind: alarm.subject for alarm in services.standing.look().alarms}
+    return {alarm.kind: alarm.subject for alarm in services.overview.snapshot().alarms}
 
 
 def test_nothing_needs_a_look_while_all_goes_well(services: Services, clock: Clock) -> None:
     accept(services, "a@example.com")
     services.deliverer.drain(threading.Event())
     clock.forward(seconds=10)
-    look = services.standing.look()
+    look = services.overview.snapshot()
     assert look.alarms == []
     assert (look.accepted_today, look.accepted_per_minute, look.sent_per_minute) == (1, 0.2, 0.2)
     assert look.templates == len(services.catalogue.current.entries)
@@ -30,7 +30,7 @@ def test_a_paused_server_and_what_waits_for_it_raise_alarms(
     assert alarms(services) == {"paused": "", "late": "incident_alert_critical"}
     clock.forward(seconds=2)
     assert alarms(services) == {"paused": "", "waits": "critical", "late": "incident_alert_critical"}
-    assert [message.status for message in services.standing.look().late] == ["queued"]
+    assert [message.status for message in services.overview.snapshot().late] == ["queued"]
 
 
 def test_many_bad_ends_raise_an_alarm_and_a_few_do_not(services: Services) -> None:

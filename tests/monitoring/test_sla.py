@@ -29,7 +29,7 @@ def test_what_leaves_in_time_is_not_late(services: Services, clock: Clock) -> No
     clock.forward(seconds=29)
     services.deliverer.drain(threading.Event())
     clock.forward(minutes=10)
-    assert services.auditor.late() == []
+    assert services.message_search.late() == []
     assert services.readiness.report().details["sla_24h"] == {"incident_alert_critical": {"promised": 1, "late": 0}}
 
 
@@ -41,9 +41,9 @@ def test_what_leaves_too_late_and_what_still_waits_is_found(
     services.deliverer.drain(threading.Event())
     transport.paused_s = 60
     waits = accept(services, "b@example.com")
-    assert [message.id for message in services.auditor.late()] == [sent_late]
+    assert [message.id for message in services.message_search.late()] == [sent_late]
     clock.forward(seconds=31)
-    assert {message.id for message in services.auditor.late()} == {sent_late, waits}
+    assert {message.id for message in services.message_search.late()} == {sent_late, waits}
     assert services.readiness.report().details["sla_24h"]["incident_alert_critical"] == {"promised": 2, "late": 2}
 
 
@@ -56,4 +56,4 @@ def test_a_scheduled_mail_is_promised_from_its_own_time_on(services: Services, c
     )
     services.acceptor.send(request, ADMIN)
     clock.forward(hours=1)
-    assert services.auditor.late() == []
+    assert services.message_search.late() == []

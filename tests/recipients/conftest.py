@@ -31,5 +31,5 @@ def services(request: pytest.FixtureRequest, tmp_path: Path, clock: Clock, canar
         changes["database_url"] = request.getfixturevalue("migrated_postgresql_url")
     settings = settings_for(tmp_path, **changes)
     transport = planting.transport_of(canaries)
-    with closing(build(settings, transport=transport, clock=clock, boot=clock.boot)) as built:
+    with closing(build(settings, transport=transport, clock=clock, boottime=clock.boottime)) as built:
         yield built

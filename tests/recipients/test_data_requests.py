@@ -8,7 +8,7 @@ import pytest
 
 from service.bootstrap import Services
 from service.errors import InvalidRequest
-from service.feedback.event import Report, ReportKind
+from service.feedback.event import FeedbackEvent, FeedbackKind
 from service.models import Status
 from service.models.requests import AttachmentRequest, SendRequest, SuppressionRequest
 from tests.support import canaries as planting
@@ -32,8 +32,10 @@ def written(services: Services, clock: Clock) -> list[str]:
 
 
 def test_an_export_tells_everything_and_changes_nothing(services: Services, written: list[str]) -> None:
-    services.suppressor.add(SuppressionRequest(address=ANN, scope="marketing", reason="Ann asked"), ADMIN, source="api")
-    known = services.persons.export("ANN@example.com")
+    services.suppressions.add(
+        SuppressionRequest(address=ANN, scope="marketing", reason="Ann asked"), ADMIN, source="api"
+    )
+    known = services.data_requests.export("ANN@example.com")
     assert [item.message.id for item in known.messages] == written
     first = known.messages[0]
     assert first.body is not None and "Ann Example" in first.body.text
@@ -41,23 +43,25 @@ def test_an_export_tells_everything_and_changes_nothing(services: Services, writ
     assert [event.type.value for event in first.events][:2] == ["accepted", "attempted"]
     assert [file.filename for file in first.attachments] == ["ann.csv"]
     assert [item.detail for item in known.suppressions] == ["Ann asked"]
-    assert services.persons.export("nobody@example.com").messages == []
-    assert services.purger.due().messages_to_anonymise == 0
+    assert services.data_requests.export("nobody@example.com").messages == []
+    assert services.retention_purge.due().messages_to_anonymise == 0
     with pytest.raises(InvalidRequest):
-        services.persons.export("nobody")
+        services.data_requests.export("nobody")
 
 
 def test_an_erasure_leaves_nothing_but_a_hash_that_is_suppressed(
     services: Services, clock: Clock, written: list[str]
 ) -> None:
-    services.suppressor.add(SuppressionRequest(address=ANN, reason="Ann asked"), ADMIN, source="api")
-    early = Report(ReportKind.DELIVERED, clock(), "ses", recipient=ANN, provider_id="unknown", diagnostic="for Ann")
-    services.recorder.record("n1", "sns", [early])
-    would = services.persons.look(ANN)
+    services.suppressions.add(SuppressionRequest(address=ANN, reason="Ann asked"), ADMIN, source="api")
+    early = FeedbackEvent(
+        FeedbackKind.DELIVERED, clock(), "ses", recipient=ANN, provider_id="unknown", diagnostic="for Ann"
+    )
+    services.feedback_recorder.record("n1", "sns", [early])
+    would = services.data_requests.preview_erasure(ANN)
     assert (would.messages_anonymised, would.messages_cancelled, would.suppressions_anonymised) == (2, 1, 1)
-    assert len(services.persons.export(ANN).suppressions) == 1  # nothing has changed
+    assert len(services.data_requests.export(ANN).suppressions) == 1  # nothing has changed
 
-    done = services.persons.erase(ANN, ADMIN)
+    done = services.data_requests.erase(ANN, ADMIN)
     assert (done.messages_anonymised, done.messages_cancelled, done.messages_leaving) == (2, 1, 0)
     assert (done.is_suppressed, done.is_scrubbed, done.files_waiting) == (True, True, 0)
     [other] = services.database.read("SELECT recipient_email FROM email_messages WHERE anonymised_at IS NULL")
@@ -66,16 +70,16 @@ def test_an_erasure_leaves_nothing_but_a_hash_that_is_suppressed(
     for table in ("email_messages", "email_events", "suppressions", "sends"):
         rows = services.database.read(f"SELECT * FROM {table}")
         assert ANN not in json.dumps(rows, default=str)
-    assert services.auditor.story(written[1], ADMIN).message.status is Status.CANCELLED
+    assert services.message_search.detail(written[1], ADMIN).message.status is Status.CANCELLED
     again = services.acceptor.send(SendRequest(to=ANN, template_key="plain", variables=VARIABLES), ADMIN)
     assert again.messages[0].status is Status.SUPPRESSED
     # That last request brought the address back, marked as not to be sent: once more is enough.
-    assert services.persons.erase(ANN, ADMIN).messages_anonymised == 1
-    assert services.persons.erase(ANN, ADMIN).messages_anonymised == 0
+    assert services.data_requests.erase(ANN, ADMIN).messages_anonymised == 1
+    assert services.data_requests.erase(ANN, ADMIN).messages_anonymised == 0
 
 
 def test_an_erasure_may_leave_no_suppression(services: Services, written: list[str]) -> None:
-    assert not services.persons.erase(ANN, ADMIN, suppresses=False).is_suppressed
+    assert not services.data_requests.erase(ANN, ADMIN, suppresses=False).is_suppressed
     again = services.acceptor.send(SendRequest(to=ANN, template_key="plain", variables=VARIABLES), ADMIN)
     assert again.messages[0].status is Status.QUEUED
 
@@ -84,22 +88,22 @@ def test_what_is_on_the_wire_is_said_and_erased_the_next_time(services: Services
     transport = services.transport
     assert isinstance(transport, planting.TellTale)
     seen = []
-    transport.before_answer = lambda: seen.append(services.persons.erase(ANN, ADMIN))
+    transport.before_answer = lambda: seen.append(services.data_requests.erase(ANN, ADMIN))
     services.acceptor.send(SendRequest(to=ANN, template_key="plain", variables=VARIABLES), ADMIN)
     services.deliverer.drain(threading.Event())
     transport.before_answer = None
     [during] = seen
     assert (during.messages_anonymised, during.messages_leaving) == (0, 1)
-    assert services.persons.erase(ANN, ADMIN).messages_anonymised == 1
+    assert services.data_requests.erase(ANN, ADMIN).messages_anonymised == 1
     rows = services.database.read("SELECT * FROM email_messages") + services.database.read("SELECT * FROM email_events")
     assert ANN not in str(rows)
 
 
 def test_young_files_wait_for_the_next_purge(services: Services, clock: Clock, written: list[str]) -> None:
-    services.persons.erase(BOB, ADMIN)
-    assert services.persons.erase(ANN, ADMIN).files_waiting == 1
+    services.data_requests.erase(BOB, ADMIN)
+    assert services.data_requests.erase(ANN, ADMIN).files_waiting == 1
     clock.forward(hours=1, seconds=1)
-    assert services.purger.purge().files_deleted == 1
+    assert services.retention_purge.purge().files_deleted == 1
 
 
 def test_nothing_of_an_erased_person_is_left_in_any_file(services: Services, clock: Clock, canaries: Canaries) -> None:
@@ -113,6 +117,6 @@ def test_nothing_of_an_erased_person_is_left_in_any_file(services: Services, clo
     services.deliverer.drain(threading.Event())
     state = services.settings.email_data_dir
     assert planting.found_in(state.rglob("*"), words.words)
-    services.persons.erase(ANN, ADMIN)
+    services.data_requests.erase(ANN, ADMIN)
     assert planting.found_in(state.rglob("*"), words.words) == set()
     assert not any(ANN.encode() in data for data in planting.contents(state.rglob("*")))

@@ -21,7 +21,7 @@ PLANTED = 1_000
 def service(directory: Path, clock: Clock, canaries: Canaries, **changes: object) -> Services:
     templates = planting.write_templates(directory / "templates")
     settings = settings_for(directory, email_templates_dir=templates, **changes)
-    return build(settings, transport=planting.transport_of(canaries), clock=clock, boot=clock.boot)
+    return build(settings, transport=planting.transport_of(canaries), clock=clock, boottime=clock.boottime)
 
 
 def files_of(directory: Path) -> Iterator[Path]:
@@ -46,7 +46,7 @@ def test_nothing_of_a_person_is_left_in_any_file(
         assert packed and any(piece in written for piece in packed)
 
         planting.let_pass(services, clock, canaries)
-        done = services.purger.purge()
+        done = services.retention_purge.purge()
         assert (done.is_finished, done.is_scrubbed) == (True, True)
         assert done.messages_anonymised == 144
         assert planting.found_in(files_of(state), canaries.words) == set()
@@ -73,7 +73,7 @@ def test_nothing_of_a_person_is_left_in_the_files_of_postgresql(
                 assert len(before) >= 0.9 * len(canaries.words)
 
                 planting.let_pass(services, clock, canaries)
-                done = services.purger.purge()
+                done = services.retention_purge.purge()
                 assert (done.messages_anonymised, done.is_scrubbed) == (144, True)
             # What the log of changes holds goes when its files do; a recycled one would keep its bytes for a while.
             run(server, "ALTER SYSTEM SET wal_recycle = off", "SELECT pg_reload_conf()")

@@ -42,7 +42,7 @@ def test_anonymising_does_to_each_column_what_its_comment_says(services: Service
     before = tables(services.database)
     for table in words_with("row deleted") | words_with("emptied"):
         assert before[table], f"the test planted nothing in {table}"
-    services.purger.purge()
+    services.retention_purge.purge()
     after = {table: {key_of(table, row): row for row in rows} for table, rows in tables(services.database).items()}
 
     wrong, held_something = set(), set()
@@ -85,6 +85,6 @@ def test_no_canary_is_left_in_any_row(services: Services, clock: Clock) -> None:
     canaries = Canaries()
     planting.plant(services, clock, canaries, mails=8)
     planting.let_pass(services, clock, canaries)
-    services.purger.purge()
+    services.retention_purge.purge()
     rows = str(tables(services.database))
     assert [word for word in canaries.words if word in rows] == []

@@ -8,13 +8,13 @@ import pytest
 
 from service.bootstrap import Services
 from service.errors import Gone
-from service.feedback.event import Report, ReportKind
+from service.feedback.event import FeedbackEvent, FeedbackKind
 from service.mail import addresses, unsubscribe_token
 from service.mail.unsubscribe_token import Unsubscription
 from service.models import Message, Status, Stream
 from service.models.requests import AttachmentRequest, SendRequest
 from service.recipients import retention as purge
-from service.recipients.retention import Due, Purger
+from service.recipients.retention import Due, RetentionPurge
 from service.store import retention, suppressions
 from tests.support import canaries as planting
 from tests.support.canaries import ADMIN, Canaries
@@ -35,7 +35,7 @@ def drain(services: Services) -> None:
 
 
 def message(services: Services, message_id: str) -> Message:
-    return services.auditor.story(message_id, ADMIN).message
+    return services.message_search.detail(message_id, ADMIN).message
 
 
 def sent(services: Services, to: str = ANN, key: str = "plain", **more: Any) -> str:
@@ -49,51 +49,51 @@ def sent(services: Services, to: str = ANN, key: str = "plain", **more: Any) -> 
 def test_what_was_anonymised_tells_its_story_and_nothing_of_anybody(services: Services, clock: Clock) -> None:
     message_id = sent(services, attachments=[FILE])
     clock.forward(days=90, seconds=1)
-    assert services.purger.due() == Due(1, 0, 0)
-    services.purger.purge()
-    story = services.auditor.story(message_id, ADMIN)
+    assert services.retention_purge.due() == Due(1, 0, 0)
+    services.retention_purge.purge()
+    story = services.message_search.detail(message_id, ADMIN)
     assert [event.type.value for event in story.events] == ["accepted", "attempted", "sent", "anonymised"]
     assert story.message.anonymised_at == clock()
     assert story.message.recipient == story.message.recipient_hash
     assert (story.message.subject, story.message.metadata, story.attachments) == ("", {}, [])
     for ask in (
-        lambda: services.auditor.body(message_id),
-        lambda: services.auditor.raw(message_id),
-        lambda: services.auditor.attachment(message_id, 0),
+        lambda: services.message_search.body(message_id),
+        lambda: services.message_search.raw(message_id),
+        lambda: services.message_search.attachment(message_id, 0),
         lambda: services.resender.resend(message_id, ADMIN),
     ):
         with pytest.raises(Gone):
             ask()
     # Who knows the address still finds it.
-    assert [item.id for item in services.auditor.search(to=ANN).items] == [message_id]
-    assert services.purger.due() == Due(0, 0, 0)
+    assert [item.id for item in services.message_search.search(to=ANN).items] == [message_id]
+    assert services.retention_purge.due() == Due(0, 0, 0)
 
 
 def test_what_may_still_leave_is_left_alone(services: Services, clock: Clock) -> None:
     later = send(services, send_at=(clock() + timedelta(days=100)).isoformat())
     clock.forward(days=95)
-    services.purger.purge()
+    services.retention_purge.purge()
     assert message(services, later).anonymised_at is None
     clock.forward(days=5, seconds=1)
     drain(services)
     assert message(services, later).status is Status.SENT
-    services.purger.purge()
+    services.retention_purge.purge()
     assert message(services, later).anonymised_at is None  # its time counts from when it was to leave
     clock.forward(days=90)
-    services.purger.purge()
+    services.retention_purge.purge()
     assert message(services, later).anonymised_at == clock()
 
 
 def test_rows_go_after_their_time_with_all_that_hangs_on_them(services: Services, clock: Clock) -> None:
     old = sent(services)
-    item, _ = services.suppressor.add(planting.SuppressionRequest(address="x@example.com"), ADMIN, source="api")
-    kept, _ = services.suppressor.add(planting.SuppressionRequest(address="y@example.com"), ADMIN, source="api")
-    services.suppressor.lift(item.id, ADMIN)
+    item, _ = services.suppressions.add(planting.SuppressionRequest(address="x@example.com"), ADMIN, source="api")
+    kept, _ = services.suppressions.add(planting.SuppressionRequest(address="y@example.com"), ADMIN, source="api")
+    services.suppressions.lift(item.id, ADMIN)
     clock.forward(days=300)
     young = send(services)
     clock.forward(days=66)
-    assert services.purger.due() == Due(0, 1, 2)
-    services.purger.purge()
+    assert services.retention_purge.due() == Due(0, 1, 2)
+    services.retention_purge.purge()
     database = services.database
     assert [row["id"] for row in database.read("SELECT id FROM email_messages")] == [young]
     assert len(database.read("SELECT id FROM sends")) == 1
@@ -101,13 +101,13 @@ def test_rows_go_after_their_time_with_all_that_hangs_on_them(services: Services
     # What was lifted is history, and goes; what holds, holds for ever, by its hash.
     [left] = database.read("SELECT id, address, recipient_hash, lifted_at FROM suppressions")
     assert (left["id"], left["address"], left["lifted_at"]) == (kept.id, None, None)
-    assert services.suppressor.search(address="y@example.com").total == 1
+    assert services.suppressions.search(address="y@example.com").total == 1
 
 
 def test_suppressions_and_limits_hold_for_whom_nobody_knows_any_more(services: Services, clock: Clock) -> None:
-    services.suppressor.add(planting.SuppressionRequest(address="Gone@example.com"), ADMIN, source="api")
+    services.suppressions.add(planting.SuppressionRequest(address="Gone@example.com"), ADMIN, source="api")
     clock.forward(days=91)
-    services.purger.purge()
+    services.retention_purge.purge()
     assert message(services, send(services, "gone@EXAMPLE.com")).status is Status.SUPPRESSED
     first, second = send(services, key="news"), send(services, key="news")
     assert message(services, first).status is Status.QUEUED
@@ -119,10 +119,10 @@ def test_a_link_in_an_old_mail_still_ends_marketing(services: Services, clock: C
     [row] = services.database.read("SELECT unsubscribe_url FROM email_messages")
     token = row["unsubscribe_url"].rpartition("/")[2]
     clock.forward(days=400)
-    services.purger.purge()
+    services.retention_purge.purge()
     assert services.database.read("SELECT id FROM email_messages") == []
     services.unsubscriber.unsubscribe(token)
-    [item] = services.suppressor.search(address=ANN).items
+    [item] = services.suppressions.search(address=ANN).items
     assert (item.address, item.scope, item.event_id) == (None, "marketing", message_id)
     assert suppressions.find(services.database, [item.recipient_hash], Stream.TRANSACTIONAL) == {}
     assert unsubscribe_token.read(token, key=services.unsubscriber.signing_key) == Unsubscription(
@@ -133,14 +133,14 @@ def test_a_link_in_an_old_mail_still_ends_marketing(services: Services, clock: C
 def test_feedback_about_an_anonymised_message_counts_and_names_nobody(services: Services, clock: Clock) -> None:
     message_id = sent(services)
     clock.forward(days=91)
-    services.purger.purge()
-    report = Report(
-        ReportKind.BOUNCED, clock(), "ses", our_id=message_id, recipient=ANN, bounce_type="permanent",
+    services.retention_purge.purge()
+    report = FeedbackEvent(
+        FeedbackKind.BOUNCED, clock(), "ses", message_id=message_id, recipient=ANN, bounce_type="permanent",
         bounce_subtype="NoEmail", diagnostic=f"smtp; 550 <{ANN}> unknown", provider_id=ANN, suppresses=True,
     )  # fmt: skip
-    services.recorder.record("n1", "sns", [report])
+    services.feedback_recorder.record("n1", "sns", [report])
     assert message(services, message_id).status is Status.BOUNCED
-    assert services.suppressor.search(address=ANN).total == 1
+    assert services.suppressions.search(address=ANN).total == 1
     for table in ("email_messages", "email_events", "suppressions", "feedback_early"):
         assert ANN not in str(services.database.read(f"SELECT * FROM {table}"))
 
@@ -149,10 +149,10 @@ def test_an_idempotency_key_is_kept_a_day(services: Services, clock: Clock) -> N
     request = SendRequest(to=ANN, template_key="plain", variables=VARIABLES)
     first = services.acceptor.send(request, ADMIN, idempotency_key="k1")
     clock.forward(hours=23)
-    services.purger.purge()
+    services.retention_purge.purge()
     assert services.acceptor.send(request, ADMIN, idempotency_key="k1").id == first.id
     clock.forward(hours=1, seconds=1)
-    services.purger.purge()
+    services.retention_purge.purge()
     assert services.database.read("SELECT idempotency_key, request_digest FROM sends") == [
         {"idempotency_key": None, "request_digest": None}
     ]
@@ -169,17 +169,17 @@ def test_a_purge_goes_in_small_steps_tells_of_each_and_can_be_stopped(
     drain(services)
     stop, told = threading.Event(), []
 
-    def listen(done: purge.Purged) -> None:
+    def listen(done: purge.PurgeResult) -> None:
         told.append(done.messages_anonymised)
         if len(told) == 2:
             stop.set()
 
-    stopped = services.purger.purge(stop=stop, told=listen)
+    stopped = services.retention_purge.purge(stop=stop, on_progress=listen)
     assert (stopped.messages_anonymised, stopped.is_finished, stopped.is_scrubbed) == (6, False, False)
     assert told[:2] == [3, 6]
     assert retention.is_unscrubbed(services.database)
     assert services.readiness.report().details["purge"] == {"last_at": clock().isoformat(), "is_scrubbed": False}
-    finished = services.purger.purge()
+    finished = services.retention_purge.purge()
     assert (finished.messages_anonymised, finished.is_finished, finished.is_scrubbed) == (2, True, True)
     assert not retention.is_unscrubbed(services.database)
 
@@ -206,7 +206,7 @@ def test_sending_and_accepting_go_on_while_a_purge_does(
     threads = [threading.Thread(target=traffic) for _ in range(2)]
     for thread in threads:
         thread.start()
-    purgers = [Purger(services.database, services.settings, clock) for _ in range(2)]
+    purgers = [RetentionPurge(services.database, services.settings, clock) for _ in range(2)]
     others = [threading.Thread(target=one.purge) for one in purgers[1:]]
     for thread in others:
         thread.start()
@@ -215,39 +215,39 @@ def test_sending_and_accepting_go_on_while_a_purge_does(
     for thread in (*threads, *others):
         thread.join(60)
     assert failures == []
-    services.purger.purge()
+    services.retention_purge.purge()
     assert {message(services, one).anonymised_at for one in old} == {clock()}
     assert {message(services, one).anonymised_at for one in made} == {None}
     for one in old:
-        kinds = [event.type.value for event in services.auditor.story(one, ADMIN).events]
+        kinds = [event.type.value for event in services.message_search.detail(one, ADMIN).events]
         assert kinds.count("anonymised") == 1
 
 
 def test_the_daily_purge_has_its_hour_and_is_made_up_for(services: Services, clock: Clock) -> None:
-    assert services.purger.is_time()  # there was never one
-    services.purger.purge()
-    assert not services.purger.is_time()
+    assert services.retention_purge.is_time()  # there was never one
+    services.retention_purge.purge()
+    assert not services.retention_purge.is_time()
     clock.now = clock.now.replace(hour=2) + timedelta(days=1)  # 03:30 in Porto-Novo, 12 hours later
-    assert not services.purger.is_time()
+    assert not services.retention_purge.is_time()
     clock.forward(days=1)
-    assert services.purger.is_time()
-    services.purger.purge()
+    assert services.retention_purge.is_time()
+    services.retention_purge.purge()
     clock.now = clock.now.replace(hour=20)
-    assert not services.purger.is_time()
+    assert not services.retention_purge.is_time()
     clock.forward(days=1)
-    assert services.purger.is_time()
+    assert services.retention_purge.is_time()
 
 
 def test_a_clock_that_leapt_ahead_does_not_empty_the_database(services: Services, clock: Clock) -> None:
     message_id = sent(services)
-    services.purger.purge()
+    services.retention_purge.purge()
     clock.forward(days=3_650)
-    assert not services.purger.is_time()
+    assert not services.retention_purge.is_time()
     clock.forward(hours=-3)
-    assert not services.purger.is_time()
+    assert not services.retention_purge.is_time()
     assert message(services, message_id).anonymised_at is None
     clock.forward(days=2)  # the machine has been up with this time for two days
-    assert services.purger.is_time()
+    assert services.retention_purge.is_time()
 
 
 def test_files_go_once_nobody_refers_to_them(services: Services, clock: Clock, canaries: Canaries) -> None:
@@ -255,11 +255,11 @@ def test_files_go_once_nobody_refers_to_them(services: Services, clock: Clock, c
     clock.forward(days=60)
     send(services, attachments=[FILE])
     clock.forward(days=31)
-    services.purger.purge()
+    services.retention_purge.purge()
     assert len(services.database.read("SELECT sha256 FROM attachment_blobs")) == 1
     clock.forward(days=90)
     drain(services)
-    services.purger.purge()
+    services.retention_purge.purge()
     assert services.database.read("SELECT sha256 FROM attachment_blobs") == []
 
 

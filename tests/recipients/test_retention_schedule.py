@@ -16,7 +16,7 @@ from tests.support.scripted import Clock
 def test_a_ring_of_the_hour_purges_once_a_day(tmp_path: Path, clock: Clock, canaries: Canaries) -> None:
     settings = settings_for(tmp_path, email_templates_dir=planting.write_templates(tmp_path / "templates"))
     transport = planting.transport_of(canaries)
-    with closing(build(settings, transport=transport, clock=clock, boot=clock.boot)) as services:
+    with closing(build(settings, transport=transport, clock=clock, boottime=clock.boottime)) as services:
         variables = {"name": "Ann", "sender": "Bob"}
         request = SendRequest(to="ann@example.com", template_key="plain", variables=variables)
         message_id = services.acceptor.send(request, ADMIN).messages[0].id
@@ -43,7 +43,7 @@ def test_a_ring_of_the_hour_purges_once_a_day(tmp_path: Path, clock: Clock, cana
 
 
 def state(services: Services, message_id: str) -> tuple[str, datetime | None]:
-    message = services.auditor.story(message_id, ADMIN).message
+    message = services.message_search.detail(message_id, ADMIN).message
     return message.status.value, message.anonymised_at
 
 

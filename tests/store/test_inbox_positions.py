@@ -10,7 +10,7 @@ INBOX = "bounces@mail.example:993/INBOX"
 
 
 def move(database: Database, uid_validity: int, uid: int, *, inbox: str = INBOX) -> None:
-    database.write(partial(inbox_positions.move, inbox=inbox, uid_validity=uid_validity, uid=uid, now=NOW))
+    database.write(partial(inbox_positions.set_last_uid, inbox=inbox, uid_validity=uid_validity, uid=uid, now=NOW))
 
 
 def test_a_position_moves_forward_alone(database: Database) -> None:

@@ -89,7 +89,7 @@ def test_claim_suppresses_whoever_was_suppressed_since_accept(database: Database
     for scope in ("all", "marketing"):
         suppression = Suppression(f"s-{scope}", None, f"hash-{scope}", scope, "bounce", "ses", letters.NOW)
         database.write(partial(suppressions.add, suppression=suppression))
-    database.write(lambda tx: suppressions.claim_slot(tx, "hash-all", letters.NOW.date(), 1, taken))
+    database.write(lambda tx: suppressions.acquire_quota(tx, "hash-all", letters.NOW.date(), 1, taken))
 
     claimed = letters.claim(database, limit=3)
 
@@ -191,7 +191,7 @@ def test_sweep_queues_again_what_a_dead_worker_held_and_counts_it(database: Data
 
 def test_sweep_fails_what_no_worker_survives(database: Database) -> None:
     message_id = letters.store_one(database)
-    database.write(lambda tx: suppressions.claim_slot(tx, "hash", letters.NOW.date(), 1, message_id))
+    database.write(lambda tx: suppressions.acquire_quota(tx, "hash", letters.NOW.date(), 1, message_id))
     for lapse in range(3):
         assert letters.claim(database, now=letters.after(lapse * 60)) == [message_id]
         assert _sweep(database, lapse * 60 + 31, lapses_max=3) == 1
@@ -255,7 +255,7 @@ def test_two_sweeps_at_once_take_each_lease_back_once(database: Database) -> Non
 def test_expire_fails_what_could_not_be_delivered_in_time(database: Database) -> None:
     ends = letters.NOW + timedelta(hours=1)
     message_id = letters.store_one(database, expires_at=ends)
-    database.write(lambda tx: suppressions.claim_slot(tx, "hash", letters.NOW.date(), 1, message_id))
+    database.write(lambda tx: suppressions.acquire_quota(tx, "hash", letters.NOW.date(), 1, message_id))
     held = letters.store_one(database, expires_at=ends, next_attempt_at=letters.after(-1))
     letters.claim(database, limit=1)
 

@@ -85,7 +85,7 @@ def test_of_many_claims_on_the_same_day_exactly_as_many_win_as_there_are_slots(d
 
     def claim(n: int) -> bool:
         together.wait(30)
-        return database.write(lambda tx: suppressions.claim_slot(tx, "hash", _DAY, count, f"m{n}"))
+        return database.write(lambda tx: suppressions.acquire_quota(tx, "hash", _DAY, count, f"m{n}"))
 
     with ThreadPoolExecutor(10) as pool:
         won = list(pool.map(claim, range(10)))
@@ -97,7 +97,7 @@ def test_of_many_claims_on_the_same_day_exactly_as_many_win_as_there_are_slots(d
 
 def test_slots_are_counted_by_person_period_and_stream(database: Database) -> None:
     def claim(message_id: str, recipient: str = "hash", day: date = _DAY, stream: Stream = Stream.MARKETING) -> bool:
-        return database.write(lambda tx: suppressions.claim_slot(tx, recipient, day, 1, message_id, stream=stream))
+        return database.write(lambda tx: suppressions.acquire_quota(tx, recipient, day, 1, message_id, stream=stream))
 
     assert [claim("a"), claim("b"), claim("c", "other"), claim("d", day=_DAY + timedelta(days=1))] == [
         True,
@@ -106,23 +106,23 @@ def test_slots_are_counted_by_person_period_and_stream(database: Database) -> No
         True,
     ]
     assert claim("e", stream=Stream.TRANSACTIONAL)
-    assert not database.write(lambda tx: suppressions.claim_slot(tx, "hash", _DAY, 0, "f"))
+    assert not database.write(lambda tx: suppressions.acquire_quota(tx, "hash", _DAY, 0, "f"))
 
 
 def test_a_released_slot_can_be_taken_again(database: Database) -> None:
     def claim(message_id: str) -> bool:
-        return database.write(lambda tx: suppressions.claim_slot(tx, "hash", letters.NOW, 2, message_id))
+        return database.write(lambda tx: suppressions.acquire_quota(tx, "hash", letters.NOW, 2, message_id))
 
     assert [claim("a"), claim("b"), claim("c")] == [True, True, False]
-    assert database.write(lambda tx: suppressions.release_slot(tx, "a"))
-    assert not database.write(lambda tx: suppressions.release_slot(tx, "a"))
+    assert database.write(lambda tx: suppressions.release_quota(tx, "a"))
+    assert not database.write(lambda tx: suppressions.release_quota(tx, "a"))
     assert [claim("c"), claim("d")] == [True, False]
 
 
 def test_a_claim_is_given_back_when_its_transaction_fails(database: Database) -> None:
     with pytest.raises(LookupError):
-        database.write(lambda tx: (suppressions.claim_slot(tx, "hash", _DAY, 1, "a"), {}["missing"]))
-    assert database.write(lambda tx: suppressions.claim_slot(tx, "hash", _DAY, 1, "b"))
+        database.write(lambda tx: (suppressions.acquire_quota(tx, "hash", _DAY, 1, "a"), {}["missing"]))
+    assert database.write(lambda tx: suppressions.acquire_quota(tx, "hash", _DAY, 1, "b"))
 
 
 def test_of_two_sends_with_one_idempotency_key_exactly_one_is_stored(database: Database) -> None:
@@ -186,6 +186,6 @@ def test_no_secret_of_a_key_is_stored(database: Database) -> None:
 
 def test_a_notification_is_new_once_for_each_source(database: Database) -> None:
     def first_time(source: str) -> bool:
-        return bool(database.write(lambda tx: seen.first_times(tx, [("n1", source)], now=letters.NOW)))
+        return bool(database.write(lambda tx: seen.mark_seen(tx, [("n1", source)], now=letters.NOW)))
 
     assert [first_time("sns"), first_time("sns"), first_time("inbox")] == [True, False, True]

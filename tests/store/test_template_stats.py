@@ -4,10 +4,10 @@ import threading
 from datetime import timedelta
 
 from service.models import Status
-from service.monitoring.template_stats import Figures
+from service.monitoring.template_stats import TemplateStats
 from service.store import template_stats
 from service.store.database import Database
-from service.store.template_stats import Figure
+from service.store.template_stats import TemplateFigures
 from tests.support import rows as letters
 
 
@@ -33,7 +33,7 @@ def test_figures_count_by_template_what_was_sent_bounced_and_late(database: Data
     letters.store_one(database, template_key="a", created_at=letters.NOW - timedelta(days=31))
 
     found = template_stats.since(database, since=letters.NOW - timedelta(days=30), now=until)
-    assert found == [Figure("a", 5, 3, 1, 4, 2), Figure("b", 1, 0, 0, 1, 1)]
+    assert found == [TemplateFigures("a", 5, 3, 1, 4, 2), TemplateFigures("b", 1, 0, 0, 1, 1)]
     assert (found[0].bounce_share, found[0].kept_share) == (1 / 3, 0.5)
     assert (found[1].bounce_share, found[1].kept_share) == (None, 0.0)
     assert template_stats.since(database, since=letters.after(1), now=until) == []
@@ -42,16 +42,16 @@ def test_figures_count_by_template_what_was_sent_bounced_and_late(database: Data
 def test_figures_are_kept_for_twenty_times_what_counting_took(database: Database) -> None:
     ticks = iter([0.0, 1.0, 1.0, 20.9, 21.1, 21.1, 22.0, 22.0, 22.1])
     times = iter([letters.NOW, letters.after(60)])
-    figures = Figures(database, lambda: next(times), stopwatch=lambda: next(ticks))
+    figures = TemplateStats(database, lambda: next(times), stopwatch=lambda: next(ticks))
     letters.store_one(database, template_key="a")
-    first = figures.look(patience_s=20)
+    first = figures.get(patience_s=20)
     assert first is not None
     assert first.by_key["a"].accepted == 1
     letters.store_one(database, template_key="a")
-    assert figures.look() is first
-    figures.look()  # is good no longer: the next count begins
+    assert figures.get() is first
+    figures.get()  # is good no longer: the next count begins
     figures.close()
-    again = figures.look()
+    again = figures.get()
     assert again is not None
     assert again.by_key["a"].accepted == 2
 
@@ -63,8 +63,8 @@ def test_nobody_waits_for_the_first_count_longer_than_they_have_patience(databas
         going.wait(20)
         return letters.NOW
 
-    figures = Figures(database, clock)  # type: ignore[arg-type]
-    assert figures.look(patience_s=0.0) is None
+    figures = TemplateStats(database, clock)  # type: ignore[arg-type]
+    assert figures.get(patience_s=0.0) is None
     going.set()
     figures.close()
-    assert figures.look(patience_s=20) is not None
+    assert figures.get(patience_s=20) is not None

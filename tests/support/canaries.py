@@ -12,7 +12,7 @@ from typing import Any
 
 from service.bootstrap import Services
 from service.delivery.outcome import Outcome, OutcomeKind, Transport
-from service.feedback.event import Report, ReportKind
+from service.feedback.event import FeedbackEvent, FeedbackKind
 from service.mail.mime import Wire
 from service.models import Caller, Scope
 from service.models.requests import AttachmentRequest, SendRequest, SuppressionRequest
@@ -103,9 +103,9 @@ def plant(services: Services, clock: Clock, canaries: Canaries, *, mails: int) -
     _tell(services, clock, canaries, ids)
     for n in range(20):
         body = SuppressionRequest(address=f"{canaries.new()}@example.com", reason=f"said {canaries.new()}")
-        item, _ = services.suppressor.add(body, ADMIN, source="api")
+        item, _ = services.suppressions.add(body, ADMIN, source="api")
         if n % 2:
-            services.suppressor.lift(item.id, ADMIN, reason=canaries.new())
+            services.suppressions.lift(item.id, ADMIN, reason=canaries.new())
     return ids
 
 
@@ -113,24 +113,25 @@ def _tell(services: Services, clock: Clock, canaries: Canaries, ids: list[str]) 
     """Feedback about some of them."""
     for n, message_id in enumerate(ids[::7]):
         words = f"smtp; 550 5.1.1 <{canaries.new()}@example.com> is unknown"
-        report = Report(
-            ReportKind.BOUNCED, clock(), "ses", our_id=message_id, bounce_type="permanent", bounce_subtype="NoEmail",
+        report = FeedbackEvent(
+            FeedbackKind.BOUNCED, clock(), "ses", message_id=message_id, bounce_type="permanent",
+            bounce_subtype="NoEmail",
             diagnostic=words, provider_id=canaries.new(), suppresses=True,
         )  # fmt: skip
-        services.recorder.record(f"told-{n}", "sns", [report])
+        services.feedback_recorder.record(f"told-{n}", "sns", [report])
 
 
 def let_pass(services: Services, clock: Clock, canaries: Canaries) -> None:
     """Ninety-one days, in which what was to be tried again expires, and a report comes about a mail nobody knows."""
     clock.now += timedelta(days=89)
     services.deliverer.drain(threading.Event())
-    early = Report(
-        ReportKind.BOUNCED, clock(), "ses", recipient=f"{canaries.new()}@example.com", provider_id=canaries.new(),
+    early = FeedbackEvent(
+        FeedbackKind.BOUNCED, clock(), "ses", recipient=f"{canaries.new()}@example.com", provider_id=canaries.new(),
         diagnostic=canaries.new(),
     )  # fmt: skip
-    services.recorder.record("early", "sns", [early])
+    services.feedback_recorder.record("early", "sns", [early])
     clock.now += timedelta(days=2)
-    assert services.indexer.catch_up() > 0
+    assert services.search_indexer.catch_up() > 0
 
 
 def found_in(files: Iterable[Path], words: Iterable[str]) -> set[str]:

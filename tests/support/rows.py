@@ -70,7 +70,7 @@ def new_message(send: Send, **fields: Any) -> NewMessage:
         next_attempt_at=send.created_at,
         expires_at=send.created_at + timedelta(days=1),
         attempts_max=3,
-        message_id=f"{n}@rgz.bj",
+        rfc_message_id=f"{n}@rgz.bj",
         date_at=send.created_at,
         source_endpoint="billing",
     )

@@ -40,7 +40,7 @@ class Running:
         """A client with a key of its own."""
         from service.models import Scope
 
-        _, text = self.services.access.create(name, [Scope(scope) for scope in scopes], self.services.clock())
+        _, text = self.services.api_keys.create(name, [Scope(scope) for scope in scopes], self.services.clock())
         return httpx.Client(base_url=self.url, headers={"Authorization": f"Bearer {text}"}, timeout=30)
 
     def mails(self, to: str, *, wait_s: float = 20) -> list[dict[str, Any]]:

@@ -7,7 +7,7 @@ from service.delivery.smtp_pool import SmtpTransport
 from service.mail.mime import Mail
 
 MAIL = Mail(
-    message_id="0192f3a4@rgz.bj",
+    rfc_message_id="0192f3a4@rgz.bj",
     date_at=datetime(2026, 2, 21, 14, 30, tzinfo=UTC),
     from_header="RGZ Notifications <noreply@rgz.bj>",
     to="reseller@techconnect.bj",

@@ -19,7 +19,7 @@ class Clock:
     def __call__(self) -> datetime:
         return self.now
 
-    def boot(self) -> float:
+    def boottime(self) -> float:
         """The machine's own clock, which nobody sets: here the two agree."""
         return (self.now - NOW).total_seconds() + 1_000.0
 
@@ -44,14 +44,14 @@ class ScriptedTransport:
         wire: Wire,
         *,
         before_mail: Callable[[], bool] | None = None,
-        before_dot: Callable[[], None] | None = None,
+        before_end_of_data: Callable[[], None] | None = None,
     ) -> Outcome:
         if self.before_conversation is not None:
             self.before_conversation()
         if before_mail is not None and not before_mail():
             return outcome(OutcomeKind.PAUSED, phase=Phase.LEASE, tried=False)
-        if before_dot is not None:
-            before_dot()
+        if before_end_of_data is not None:
+            before_end_of_data()
         self.sent.append((sender, recipient, wire.encode("8bit")))
         if self.before_answer is not None:
             self.before_answer()
@@ -64,7 +64,7 @@ class ScriptedTransport:
         return None
 
 
-def outcome(kind: OutcomeKind, *, phase: Phase = Phase.DOT, tried: bool = True, **more: object) -> Outcome:
+def outcome(kind: OutcomeKind, *, phase: Phase = Phase.END_OF_DATA, tried: bool = True, **more: object) -> Outcome:
     """An outcome as a server's answer makes it."""
     answered = kind in (OutcomeKind.SENT, OutcomeKind.DEFERRED, OutcomeKind.BOUNCED, OutcomeKind.FAILED)
     return Outcome(  # type: ignore[arg-type]

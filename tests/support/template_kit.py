@@ -5,11 +5,11 @@ from typing import Any
 
 from service.errors import Finding
 from service.templates.compiler import Compilation, compile_template
-from service.templates.runtime.sandbox import Budget
+from service.templates.runtime.sandbox import RenderLimits
 from service.templates.source.files import Files
 from service.templates.template import Template
 
-BUDGET = Budget(max_output_bytes=2_000_000, max_steps=100_000)
+BUDGET = RenderLimits(max_output_bytes=2_000_000, max_steps=100_000)
 
 VARIABLES = """\
   name: {type: string, example: "Zoé <b>&\\"'"}
@@ -54,7 +54,7 @@ def text(content: str) -> str:
 
 
 def compiled(
-    mjml: str, more_files: Mapping[str, str] | None = None, *, more: str = "", budget: Budget = BUDGET
+    mjml: str, more_files: Mapping[str, str] | None = None, *, more: str = "", budget: RenderLimits = BUDGET
 ) -> Compilation:
     """`mjml` without front matter gets one that declares `VARIABLES`."""
     source = mjml if mjml.lstrip("\ufeff").startswith("---") else front_matter(more=more) + mjml
@@ -62,7 +62,7 @@ def compiled(
 
 
 def template(
-    mjml: str, more_files: Mapping[str, str] | None = None, *, more: str = "", budget: Budget = BUDGET
+    mjml: str, more_files: Mapping[str, str] | None = None, *, more: str = "", budget: RenderLimits = BUDGET
 ) -> Template:
     compilation = compiled(mjml, more_files, more=more, budget=budget)
     assert compilation.template is not None, [str(finding) for finding in compilation.findings]

@@ -170,7 +170,7 @@ def test_a_key_reads_its_own_messages_and_no_others(service: Running) -> None:
 
 
 def test_a_revoked_key_is_unknown(service: Running) -> None:
-    access = service.services.access
+    access = service.services.api_keys
     made, text = access.create("short", [Scope.READ], service.services.clock())
     headers = {"Authorization": f"Bearer {text}"}
     assert service.client.get("/api/v1/email/templates", headers=headers).status_code == 200

@@ -3,8 +3,8 @@
 import re
 
 from service.feedback.bounce.addresses import addresses_in
-from service.feedback.bounce.report import MailKind, Statement
-from service.mail.parser import Part, decode_words
+from service.feedback.bounce.report import MailKind, RecipientStatus
+from service.mail.parser import MimePart, decode_words
 
 _SUBJECT = re.compile(
     r"^\s*(?:re: ?)?(?:\[?auto(?:matic|mated)?[- ]?(?:reply|response|respon\w*|answer)|auto:"
@@ -17,7 +17,7 @@ _AWAY = re.compile(r"^(?:away|absent|out of office|abwesend)\b", re.IGNORECASE)
 _BY_A_SERVER = re.compile(r"mailer[-_ ]?daemon|post_?master|mail delivery|mail system", re.IGNORECASE)
 
 
-def read_auto_reply(mail: Part) -> list[Statement] | None:
+def read_auto_reply(mail: MimePart) -> list[RecipientStatus] | None:
     """Who answers; None where this is no automatic reply (RFC 3834), or a server's report that calls itself one."""
     writer = decode_words(mail.header("from"))
     people = addresses_in(writer)
@@ -36,4 +36,4 @@ def read_auto_reply(mail: Part) -> list[Statement] | None:
     )
     if not answers:
         return None
-    return [Statement(MailKind.AUTO_REPLY, address) for address in people[:1]]
+    return [RecipientStatus(MailKind.AUTO_REPLY, address) for address in people[:1]]

@@ -4,8 +4,8 @@ import re
 from collections.abc import Iterator, Sequence
 
 from service.feedback.bounce.addresses import address_of, without_xtext
-from service.feedback.bounce.report import MailKind, Statement
-from service.mail.parser import Part, decode_words
+from service.feedback.bounce.report import MailKind, RecipientStatus
+from service.mail.parser import MimePart, decode_words
 from service.mail.smtp_status import meant_status, settle_status, subtype_of
 
 STATUS_TYPES = frozenset({"message/delivery-status", "message/global-delivery-status", "text/delivery-status"})
@@ -31,9 +31,9 @@ _ACTIONS = {
 Fields = dict[str, str]
 
 
-def read_statuses(mail: Part) -> list[Statement]:
+def read_statuses(mail: MimePart) -> list[RecipientStatus]:
     """What the status parts of a mail say, of each recipient once; [] where there are none."""
-    found: dict[str, Statement] = {}
+    found: dict[str, RecipientStatus] = {}
     for part in mail.walk():
         if part.content_type in STATUS_TYPES:
             for statement in read_fields(part.text):
@@ -41,7 +41,7 @@ def read_statuses(mail: Part) -> list[Statement]:
     return list(found.values())
 
 
-def read_fields(text: str) -> list[Statement]:
+def read_fields(text: str) -> list[RecipientStatus]:
     """What a text of fields says: one group for each recipient, apart by blank lines or by a field that comes again."""
     statements = []
     for group in _groups(text):
@@ -52,7 +52,7 @@ def read_fields(text: str) -> list[Statement]:
     return statements
 
 
-def status_alone(mail: Part) -> str | None:
+def status_alone(mail: MimePart) -> str | None:
     """The one status that status parts hold beside a recipient that is no address (a pipe, a folder); else None."""
     found = set()
     for part in mail.walk():
@@ -90,7 +90,7 @@ def _groups(text: str) -> Iterator[Fields]:
     yield group
 
 
-def _statement(fields: Fields) -> Statement | None:
+def _statement(fields: Fields) -> RecipientStatus | None:
     address = _recipient(fields)
     action = re.split(r"[\s(;]", fields.get("action", "").strip().lower(), maxsplit=1)[0]
     if address is None or not ("action" in fields or "status" in fields):
@@ -102,12 +102,12 @@ def _statement(fields: Fields) -> Statement | None:
     if kind is None:
         kind = MailKind.DELIVERED if field is not None and field[0] == "2" else MailKind.BOUNCE
     if kind is MailKind.DELIVERED:
-        return Statement(kind, address, status=field, diagnostic=words or None)
+        return RecipientStatus(kind, address, status=field, diagnostic=words or None)
     if field is not None and field[0] == "2":
         field = None  # a failure with the status of a success (seen in the wild): its words decide
     status, reply = settle_status(field, words)
     status = status or ("4.0.0" if kind is MailKind.DELAYED else meant_status(words))
-    return Statement(kind, address, status, reply, subtype_of(status, words), words or None)
+    return RecipientStatus(kind, address, status, reply, subtype_of(status, words), words or None)
 
 
 def _recipient(fields: Fields) -> str | None:
@@ -133,7 +133,7 @@ def shorten(words: str) -> str:
     return " ".join(words.split())[:MAX_DIAGNOSTIC_LENGTH]
 
 
-def gravest(statements: Sequence[Statement]) -> MailKind:
+def gravest(statements: Sequence[RecipientStatus]) -> MailKind:
     """The kind of a mail that says all this."""
     order = [MailKind.BOUNCE, MailKind.COMPLAINT, MailKind.DELAYED, MailKind.DELIVERED]
     kinds = {statement.kind for statement in statements}

@@ -7,7 +7,7 @@ import structlog
 from flufl.bounce import all_failures
 
 from service.feedback.bounce.addresses import trim
-from service.feedback.bounce.report import MailKind, Statement
+from service.feedback.bounce.report import MailKind, RecipientStatus
 from service.mail.parser import decode
 
 #: Its patterns were written for mail of people's size; what they look for stands at the beginning.
@@ -18,7 +18,7 @@ _log = structlog.get_logger("feedback")
 logging.getLogger("flufl.bounce").setLevel(logging.CRITICAL + 1)
 
 
-def read_with_flufl(raw: bytes) -> list[Statement]:
+def read_with_flufl(raw: bytes) -> list[RecipientStatus]:
     """Whom the library finds; it tells lasting from passing failures, and nothing more."""
     try:
         passing, lasting = all_failures(email.message_from_bytes(raw[:_MAX_BYTES]))
@@ -28,7 +28,7 @@ def read_with_flufl(raw: bytes) -> list[Statement]:
     found = [(address, MailKind.BOUNCE, "5.0.0") for address in sorted(lasting)]
     found += [(address, MailKind.DELAYED, "4.0.0") for address in sorted(set(passing) - set(lasting))]
     addresses = [(trim(decode(bytes(address), "utf-8").strip()), kind, status) for address, kind, status in found]
-    return [Statement(kind, address, status) for address, kind, status in addresses if _is_address(address)]
+    return [RecipientStatus(kind, address, status) for address, kind, status in addresses if _is_address(address)]
 
 
 def _is_address(text: str) -> bool:

@@ -3,7 +3,7 @@
 import re
 from itertools import islice
 
-from service.mail.parser import RETURNED_TYPES, Part, read_headers
+from service.mail.parser import RETURNED_TYPES, MimePart, read_headers
 
 _ID = re.compile(r"<\s*([^<>\s]{1,998})\s*>")
 _HEADER_LINE = re.compile(
@@ -36,7 +36,7 @@ _LONGEST_ANNOUNCEMENT = 500
 _MAX_HEADER_LINES = 1_000
 
 
-def find_returned(mail: Part) -> Part | None:
+def find_returned(mail: MimePart) -> MimePart | None:
     """The headers of the returned mail, from a part of its own; None where there is no such part."""
     for part in mail.walk():
         if part.content_type in RETURNED_TYPES and part is not mail:
@@ -46,7 +46,7 @@ def find_returned(mail: Part) -> Part | None:
     return None
 
 
-def split_words(text: str) -> tuple[str, Part | None]:
+def split_words(text: str) -> tuple[str, MimePart | None]:
     """A report's own words, and the headers of the mail that stands below them in the same text."""
     place = _beginning(text)
     if place is None:
@@ -59,7 +59,7 @@ def split_words(text: str) -> tuple[str, Part | None]:
     return text[:place], read_headers(block.lstrip())
 
 
-def message_id(returned: Part | None) -> str | None:
+def rfc_message_id(returned: MimePart | None) -> str | None:
     """Its Message-ID without brackets."""
     if returned is None:
         return None

@@ -8,25 +8,25 @@ import structlog
 from service.feedback.bounce import arf, dsn, plain_text
 from service.feedback.bounce.auto_reply import read_auto_reply
 from service.feedback.bounce.flufl import read_with_flufl
-from service.feedback.bounce.original_message import find_returned, message_id
-from service.feedback.bounce.report import MailKind, Reading
+from service.feedback.bounce.original_message import find_returned, rfc_message_id
+from service.feedback.bounce.report import MailKind, ParsedReport
 from service.feedback.bounce.report_text import is_report, words_of
 from service.feedback.bounce.ses_notification import read_notification
-from service.mail.parser import Part, read
+from service.mail.parser import MimePart, read
 
 _log = structlog.get_logger("feedback")
 
 
-def read_bounce(raw: bytes) -> Reading:
+def parse_bounce(raw: bytes) -> ParsedReport:
     """What this mail says became of other mail."""
     try:
         return read_mail(read(raw), raw)
     except Exception as error:  # anybody may send a mail; a fault of ours must not keep others from being read
         _log.error("mail_could_not_be_read", size_bytes=len(raw), exc_info=error)
-        return Reading(MailKind.NONE)
+        return ParsedReport(MailKind.NONE)
 
 
-def read_mail(mail: Part, raw: bytes) -> Reading:
+def read_mail(mail: MimePart, raw: bytes) -> ParsedReport:
     """The same of a mail whose parts are known already; a fault of ours is raised."""
     notification = read_notification(mail)
     if notification is not None:
@@ -36,24 +36,24 @@ def read_mail(mail: Part, raw: bytes) -> Reading:
     if complaint is not None:
         return complaint
     if _is_receipt(mail):
-        return Reading(MailKind.NONE, (), message_id(returned))
+        return ParsedReport(MailKind.NONE, (), rfc_message_id(returned))
     statements = dsn.read_statuses(mail)
     if statements and returned is None:
         _, returned = words_of(mail)
     if not statements:
         answers = read_auto_reply(mail)
         if answers is not None:
-            return Reading(MailKind.AUTO_REPLY, tuple(answers), _answered(mail))
+            return ParsedReport(MailKind.AUTO_REPLY, tuple(answers), _answered(mail))
         statements, returned = plain_text.read_words(mail, returned)
     if not statements and is_report(mail):
         statements = read_with_flufl(raw)
-    return Reading(dsn.gravest(statements), tuple(statements), message_id(returned))
+    return ParsedReport(dsn.gravest(statements), tuple(statements), rfc_message_id(returned))
 
 
-def _is_receipt(mail: Part) -> bool:
+def _is_receipt(mail: MimePart) -> bool:
     """RFC 3798: a person's program says that a mail was opened or deleted; of delivery it says nothing new."""
     return any(part.content_type == "message/disposition-notification" for part in mail.walk())
 
 
-def _answered(mail: Part) -> str | None:
+def _answered(mail: MimePart) -> str | None:
     return mail.header("in-reply-to").strip().strip("<>") or None

@@ -12,9 +12,9 @@ from functools import cache
 
 from service.feedback.bounce.addresses import ADDRESS, addresses_in, trim
 from service.feedback.bounce.dsn import MAX_RECIPIENTS, read_fields, shorten, status_alone
-from service.feedback.bounce.report import MailKind, Statement
+from service.feedback.bounce.report import MailKind, RecipientStatus
 from service.feedback.bounce.report_text import is_report, text_of, words_of
-from service.mail.parser import Part, decode_words
+from service.mail.parser import MimePart, decode_words
 from service.mail.smtp_status import find_reply, find_status, meant_status, settle_status, subtype_of
 
 
@@ -131,7 +131,7 @@ class _Named:
     start: int
 
 
-def read_words(mail: Part, returned: Part | None) -> tuple[list[Statement], Part | None]:
+def read_words(mail: MimePart, returned: MimePart | None) -> tuple[list[RecipientStatus], MimePart | None]:
     """What this report's words say of each recipient, and the returned mail's headers; [] where it is no report."""
     words, quoted = words_of(mail)
     returned = returned or quoted
@@ -156,19 +156,19 @@ def read_words(mail: Part, returned: Part | None) -> tuple[list[Statement], Part
     return [replace(found[0], status=alone)] if alone else found, returned
 
 
-def _in_fields(text: str) -> list[Statement]:
+def _in_fields(text: str) -> list[RecipientStatus]:
     """The fields of RFC 3464 where no part says so: broken MIME, or a server that prints them for people."""
     place = re.search(r"^[ \t>]*(?:final|original)-recipient[ \t]*:", text, re.IGNORECASE | re.MULTILINE)
     if place is None:
         return []
     begin = text.rfind("\n\n", 0, place.start())
-    found: dict[str, Statement] = {}
+    found: dict[str, RecipientStatus] = {}
     for statement in read_fields(re.sub(r"^[ \t]+(?=[A-Z][\w-]+: )", "", text[max(begin, 0) :], flags=re.MULTILINE)):
         found.setdefault(statement.address.lower(), statement)
     return list(found.values())
 
 
-def _failed_header(mail: Part, words: str) -> list[_Named]:
+def _failed_header(mail: MimePart, words: str) -> list[_Named]:
     """Exim's and Gmail's X-Failed-Recipients."""
     addresses = [address for value in mail.every("x-failed-recipients") for address in addresses_in(value)]
     return [_place(address, words) for address in dict.fromkeys(addresses)]
@@ -195,7 +195,7 @@ def _named(words: str, strangers: set[str]) -> list[_Named]:
     return []
 
 
-def _not_recipients(mail: Part, returned: Part | None) -> set[str]:
+def _not_recipients(mail: MimePart, returned: MimePart | None) -> set[str]:
     """Who writes the report, and to whom: never who failed, unless we wrote to ourselves."""
     headers = [mail.header(name) for name in ("from", "to", "return-path", "reply-to", "x-original-to", "delivered-to")]
     people = {address.lower() for value in headers for address in addresses_in(value)}
@@ -206,13 +206,13 @@ def _not_recipients(mail: Part, returned: Part | None) -> set[str]:
     return people
 
 
-def _written_to(returned: Part) -> list[str]:
+def _written_to(returned: MimePart) -> list[str]:
     names = ("x-envelope-to", "envelope-to", "to", "cc")
     found = [address for name in names for value in returned.every(name) for address in addresses_in(value)]
     return list(dict.fromkeys(found))
 
 
-def _statements(named: Sequence[_Named], words: str, subject: str) -> list[Statement]:
+def _statements(named: Sequence[_Named], words: str, subject: str) -> list[RecipientStatus]:
     delayed = bool(_DELAYED.search(words) or re.search(r"\bdelay(?:ed)?\b|^warning\b", subject, re.IGNORECASE))
     kind = MailKind.DELAYED if delayed and not _GAVE_UP.search(words) else MailKind.BOUNCE
     if not named:
@@ -223,7 +223,7 @@ def _statements(named: Sequence[_Named], words: str, subject: str) -> list[State
     return [_statement(one.address, said[one.address], words, kind, alone=len(named) == 1) for one in named]
 
 
-def _statement(address: str, said: str, words: str, kind: MailKind, *, alone: bool) -> Statement:
+def _statement(address: str, said: str, words: str, kind: MailKind, *, alone: bool) -> RecipientStatus:
     about = re.sub(rf"^[\s*>\"'(\[<]*{re.escape(address)}[>\])\"']*[\s:;.,]*", "", said, flags=re.IGNORECASE)
     mentions = "\n".join(line for line in words.split("\n") if address.lower() in line.lower())
     first = said.partition("\n")[0]
@@ -232,7 +232,9 @@ def _statement(address: str, said: str, words: str, kind: MailKind, *, alone: bo
     for text in places:
         status, reply = settle_status(None, text)
         if status is not None:
-            return Statement(kind, address, status, reply, subtype_of(status, text), shorten(about or text) or None)
+            return RecipientStatus(
+                kind, address, status, reply, subtype_of(status, text), shorten(about or text) or None
+            )
     text = words if alone else said or words
     status = "4.0.0" if kind is MailKind.DELAYED or _TEMPORARY_WORDS.search(text) else meant_status(text)
-    return Statement(kind, address, status, None, subtype_of(status, text), shorten(about or words) or None)
+    return RecipientStatus(kind, address, status, None, subtype_of(status, text), shorten(about or words) or None)

@@ -17,7 +17,7 @@ class MailKind(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Statement:
+class RecipientStatus:
     """What the mail says of one recipient.
 
     `status` is RFC 3463's code, written or, for a failure told in words only, meant. `smtp_code` is the reply of
@@ -38,9 +38,9 @@ class Statement:
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
+class ParsedReport:
     """All that a mail says. `original_message_id` is the returned mail's, without angle brackets."""
 
     kind: MailKind
-    statements: tuple[Statement, ...] = ()
+    recipients: tuple[RecipientStatus, ...] = ()
     original_message_id: str | None = None

@@ -4,7 +4,7 @@ import html
 import re
 
 from service.feedback.bounce.original_message import split_words
-from service.mail.parser import RETURNED_TYPES, Part, decode_words
+from service.mail.parser import RETURNED_TYPES, MimePart, decode_words
 
 #: What a browser does not show, and how each ends.
 _INVISIBLE = re.compile(r"<(style|script|head)\b|<!--", re.IGNORECASE)
@@ -32,7 +32,7 @@ _SUBJECT = re.compile(
 )
 
 
-def words_of(mail: Part) -> tuple[str, Part | None]:
+def words_of(mail: MimePart) -> tuple[str, MimePart | None]:
     """The words of this mail's text parts, and the headers of a mail that they quote."""
     plain = [part.text for part in mail.walk() if _is_words(part) and part.content_type != "text/html"]
     text = "\n".join(plain)
@@ -43,7 +43,7 @@ def words_of(mail: Part) -> tuple[str, Part | None]:
     return split_words(_unquote(text[:_MAX_CHARACTERS]))
 
 
-def text_of(mail: Part) -> str:
+def text_of(mail: MimePart) -> str:
     """The same words with whatever they quote."""
     texts = [strip_html(part.text) if part.content_type == "text/html" else part.text for part in mail.walk()]
     return _unquote("\n".join(texts)[:_MAX_CHARACTERS])
@@ -68,7 +68,7 @@ def _shown(text: str) -> str:
     return " ".join([*pieces, text[place:]])
 
 
-def is_report(mail: Part) -> bool:
+def is_report(mail: MimePart) -> bool:
     """Whether a program wrote this about mail that failed, as far as sender and subject tell."""
     if mail.content_type == "multipart/report" or mail.header("x-failed-recipients"):
         return True
@@ -78,7 +78,7 @@ def is_report(mail: Part) -> bool:
     return bool(_SUBJECT.search(subject) or _WRITER.search(decode_words(mail.header("from"))))
 
 
-def _is_words(part: Part) -> bool:
+def _is_words(part: MimePart) -> bool:
     if part.children or part.content_type in RETURNED_TYPES:
         return False
     named = part.header("content-disposition").lower().startswith("attachment")

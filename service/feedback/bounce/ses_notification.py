@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from service.feedback.bounce.dsn import shorten
-from service.feedback.bounce.report import MailKind, Reading, Statement
-from service.mail.parser import Part
+from service.feedback.bounce.report import MailKind, ParsedReport, RecipientStatus
+from service.mail.parser import MimePart
 from service.mail.smtp_status import settle_status
 
 _BEGINS = re.compile(r"\A\s*\{")
@@ -20,7 +20,7 @@ _BROKEN_LINE = re.compile(r"!\n |\n")
 _MAX_RECIPIENTS = 1_000
 
 
-def read_notification(mail: Part) -> Reading | None:
+def read_notification(mail: MimePart) -> ParsedReport | None:
     """What a notification says; None where this mail holds none."""
     text = next((part.text for part in mail.walk() if part.content_type == "text/plain" and not part.children), "")
     if not _BEGINS.match(text) or "Type" not in text:
@@ -39,7 +39,7 @@ def read_notification(mail: Part) -> Reading | None:
     kinds = [statement.kind for statement in statements]
     common = sent.get("commonHeaders")
     message_id = common.get("messageId") if isinstance(common, dict) else None
-    return Reading(
+    return ParsedReport(
         kinds[0] if kinds else MailKind.NONE,
         statements,
         message_id.strip("<> ") if isinstance(message_id, str) else None,
@@ -66,32 +66,32 @@ def _people(notification: dict[str, Any], what: str, who: str) -> Iterator[tuple
             yield {}, person
 
 
-def _bounced(notification: dict[str, Any]) -> Iterator[Statement]:
+def _bounced(notification: dict[str, Any]) -> Iterator[RecipientStatus]:
     said = notification["bounce"] if isinstance(notification.get("bounce"), dict) else {}
     for person, address in _people(notification, "bounce", "bouncedRecipients"):
         words = shorten(str(person.get("diagnosticCode") or ""))
         field = str(person.get("status") or "") or ("4.0.0" if said.get("bounceType") == "Transient" else "5.0.0")
         status, reply = settle_status(field, words)
         subtype = str(said.get("bounceSubType") or "") or None
-        yield Statement(MailKind.BOUNCE, address, status, reply, subtype, words or None)
+        yield RecipientStatus(MailKind.BOUNCE, address, status, reply, subtype, words or None)
 
 
-def _complained(notification: dict[str, Any]) -> Iterator[Statement]:
+def _complained(notification: dict[str, Any]) -> Iterator[RecipientStatus]:
     said = notification["complaint"] if isinstance(notification.get("complaint"), dict) else {}
     subtype = str(said.get("complaintFeedbackType") or "") or None
     kind = MailKind.NONE if subtype == "not-spam" else MailKind.COMPLAINT
     for _, address in _people(notification, "complaint", "complainedRecipients"):
-        yield Statement(kind, address, subtype=subtype)
+        yield RecipientStatus(kind, address, subtype=subtype)
 
 
-def _delivered(notification: dict[str, Any]) -> Iterator[Statement]:
+def _delivered(notification: dict[str, Any]) -> Iterator[RecipientStatus]:
     for _, address in _people(notification, "delivery", "recipients"):
         words = notification["delivery"].get("smtpResponse")
-        yield Statement(MailKind.DELIVERED, address, "2.0.0", diagnostic=shorten(str(words)) if words else None)
+        yield RecipientStatus(MailKind.DELIVERED, address, "2.0.0", diagnostic=shorten(str(words)) if words else None)
 
 
-def _delayed(notification: dict[str, Any]) -> Iterator[Statement]:
+def _delayed(notification: dict[str, Any]) -> Iterator[RecipientStatus]:
     for person, address in _people(notification, "deliveryDelay", "delayedRecipients"):
         words = shorten(str(person.get("diagnosticCode") or ""))
         status, reply = settle_status(str(person.get("status") or "4.0.0"), words)
-        yield Statement(MailKind.DELAYED, address, status, reply, diagnostic=words or None)
+        yield RecipientStatus(MailKind.DELAYED, address, status, reply, diagnostic=words or None)

@@ -28,7 +28,7 @@ _API_VERSION = "2010-03-31"
 
 
 @dataclass(frozen=True)
-class SnsLine:
+class SnsClient:
     """Blocking requests to SNS. `ca_file` is a PEM file of authorities trusted besides the system's.
 
     `address` (host, port) is connected to in place of any host of SNS; whose certificate is asked for stays the same.

@@ -49,11 +49,11 @@ CERTIFICATE_NAME = "sns.amazonaws.com"
 
 
 @dataclass(frozen=True, slots=True)
-class Envelope:
+class SnsEnvelope:
     """What SNS posts, every field there and a text, none of it believed yet. `token` confirms a subscription."""
 
     type: str
-    message_id: str
+    notification_id: str
     topic_arn: str
     message: str
     at: datetime
@@ -74,7 +74,7 @@ class Certificate:
     key: rsa.RSAPublicKey | None
 
 
-def read(body: bytes) -> Envelope:
+def read(body: bytes) -> SnsEnvelope:
     """The envelope in a request's body.
 
     Raises MalformedRequest for what is not JSON, InvalidRequest for JSON that is no envelope (among it a raw
@@ -86,9 +86,9 @@ def read(body: bytes) -> Envelope:
         hint = "an SNS notification has a Type; raw message delivery must be off, as it has no signature"
         raise InvalidRequest("This is not a notification of Amazon SNS.", [Problem("/Type", "no_envelope", hint)])
     fields = {name: _text(given, name) for name in (*_SIGNED[kind], *_UNSIGNED)}
-    return Envelope(
+    return SnsEnvelope(
         type=kind,
-        message_id=fields["MessageId"] or "",
+        notification_id=fields["MessageId"] or "",
         topic_arn=fields["TopicArn"] or "",
         message=fields["Message"] or "",
         at=_time(fields["Timestamp"] or ""),
@@ -100,7 +100,7 @@ def read(body: bytes) -> Envelope:
     )
 
 
-def check_age(envelope: Envelope, *, now: datetime) -> None:
+def check_age(envelope: SnsEnvelope, *, now: datetime) -> None:
     """Raises NotVerified for an envelope that is older, or more ahead of the clock, than SNS ever delivers."""
     if envelope.at < now - MAX_AGE:
         raise NotVerified(f"Timestamp is older than {MAX_AGE.total_seconds() / 3600:.0f} hours.")
@@ -108,7 +108,7 @@ def check_age(envelope: Envelope, *, now: datetime) -> None:
         raise NotVerified(f"Timestamp is more than {MAX_AHEAD.total_seconds() / 60:.0f} minutes ahead.")
 
 
-def verify(envelope: Envelope, certificate: Certificate, *, at: datetime | None = None) -> None:
+def verify(envelope: SnsEnvelope, certificate: Certificate, *, at: datetime | None = None) -> None:
     """Raises NotVerified unless the owner of this certificate signed this envelope.
 
     The certificate bears the name of SNS and is valid at `at` (the envelope's own time without it). Who issued it is

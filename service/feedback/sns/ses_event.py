@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from service.feedback.event import Report, ReportKind
+from service.feedback.event import FeedbackEvent, FeedbackKind
 
 _SOURCE = "ses"
 #: They say what people did with a mail, or that SES has what it answered with 250 for: no state of ours changes.
@@ -32,7 +32,7 @@ class SesEvent:
     """What happened, in SES's own word, and what it means for whom."""
 
     kind: str
-    reports: Sequence[Report]
+    events: Sequence[FeedbackEvent]
 
 
 class _Shape(msgspec.Struct, rename="camel"):
@@ -140,14 +140,14 @@ def parse(message: str, *, at: datetime) -> SesEvent:
             raise NotAnEvent("an event of a type that SES did not have, or without its own part")
 
 
-def _bounces(mail: _Mail, bounce: _Bounce, at: datetime) -> list[Report]:
+def _bounces(mail: _Mail, bounce: _Bounce, at: datetime) -> list[FeedbackEvent]:
     # Transient means that SES has given up, and Undetermined that nobody knows why: it may pass.
     is_permanent = bounce.bounce_type == "Permanent"
     bounce_type: Literal["permanent", "temporary"] = "permanent" if is_permanent else "temporary"
     return [
         _report(
             mail,
-            ReportKind.BOUNCED,
+            FeedbackKind.BOUNCED,
             _time(bounce.timestamp, at),
             one,
             bounce_type=bounce_type,
@@ -163,12 +163,12 @@ def _subtype(bounce: _Bounce) -> str:
     return bounce.bounce_type if bounce.bounce_type == "Undetermined" else _text(bounce.bounce_sub_type) or "General"
 
 
-def _complaints(mail: _Mail, complaint: _Complaint, at: datetime) -> list[Report]:
+def _complaints(mail: _Mail, complaint: _Complaint, at: datetime) -> list[FeedbackEvent]:
     kind = _text(complaint.complaint_feedback_type) or _text(complaint.complaint_sub_type)
     return [
         _report(
             mail,
-            ReportKind.COMPLAINT,
+            FeedbackKind.COMPLAINT,
             _time(complaint.timestamp, at),
             one,
             diagnostic=kind,
@@ -179,40 +179,46 @@ def _complaints(mail: _Mail, complaint: _Complaint, at: datetime) -> list[Report
     ]
 
 
-def _deliveries(mail: _Mail, delivery: _Delivery, at: datetime) -> list[Report]:
+def _deliveries(mail: _Mail, delivery: _Delivery, at: datetime) -> list[FeedbackEvent]:
     said = _text(delivery.smtp_response)
     taken = [_Recipient(address) for address in delivery.recipients] if delivery.recipients else None
     moment = _time(delivery.timestamp, at)
     return [
-        _report(mail, ReportKind.DELIVERED, moment, one, diagnostic=said, smtp_code=_code(said))
+        _report(mail, FeedbackKind.DELIVERED, moment, one, diagnostic=said, smtp_code=_code(said))
         for one in _recipients(taken, mail)
     ]
 
 
-def _delays(mail: _Mail, delay: _Delay, at: datetime) -> list[Report]:
+def _delays(mail: _Mail, delay: _Delay, at: datetime) -> list[FeedbackEvent]:
     moment, kind = _time(delay.timestamp, at), _text(delay.delay_type)
     return [
-        _report(mail, ReportKind.DELAYED, moment, one, bounce_subtype=kind)
+        _report(mail, FeedbackKind.DELAYED, moment, one, bounce_subtype=kind)
         for one in _recipients(delay.delayed_recipients, mail)
     ]
 
 
-def _failures(mail: _Mail, subtype: str, said: str | None, at: datetime) -> list[Report]:
+def _failures(mail: _Mail, subtype: str, said: str | None, at: datetime) -> list[FeedbackEvent]:
     return [
-        _report(mail, ReportKind.FAILED, at, one, bounce_subtype=subtype, diagnostic=said)
+        _report(mail, FeedbackKind.FAILED, at, one, bounce_subtype=subtype, diagnostic=said)
         for one in _recipients(None, mail)
     ]
 
 
-def _report(mail: _Mail, kind: ReportKind, at: datetime, to: _Recipient, **said: Any) -> Report:
+def _report(mail: _Mail, kind: FeedbackKind, at: datetime, to: _Recipient, **said: Any) -> FeedbackEvent:
     words = _text(to.diagnostic_code)
     found = {"diagnostic": words, "smtp_code": _code(words), "status": _text(to.status)} | said
     address = to.email_address
     if address.endswith(">"):
         address = address[:-1].rpartition("<")[2]
     message_id = _message_id(mail)
-    return Report(
-        kind=kind, at=at, source=_SOURCE, recipient=address, provider_id=mail.message_id, message_id=message_id, **found
+    return FeedbackEvent(
+        kind=kind,
+        at=at,
+        source=_SOURCE,
+        recipient=address,
+        provider_id=mail.message_id,
+        rfc_message_id=message_id,
+        **found,
     )
 
 

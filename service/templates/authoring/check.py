@@ -6,14 +6,14 @@ from pathlib import Path
 
 from service.errors import Finding, NotFound
 from service.templates.compiler import compile_template
-from service.templates.findings import Report
+from service.templates.findings import FindingCollector
 from service.templates.front_matter.version_rule import Base, compare
-from service.templates.runtime.sandbox import Budget
+from service.templates.runtime.sandbox import RenderLimits
 from service.templates.source.files import read_files
 
 
 @dataclass(frozen=True, slots=True)
-class Checked:
+class CheckResult:
     """Every finding once, in the order of files and lines; how many templates were looked at."""
 
     findings: Sequence[Finding]
@@ -29,8 +29,8 @@ class Checked:
 
 
 def check(
-    root: Path, keys: Sequence[str] = (), *, budget: Budget, ref: str | None = None, allow_breaking: bool = False
-) -> Checked:
+    root: Path, keys: Sequence[str] = (), *, budget: RenderLimits, ref: str | None = None, allow_breaking: bool = False
+) -> CheckResult:
     """Compiles the templates of these keys (none: of all) and compares them with those at the commit `ref`.
 
     `allow_breaking` makes a warning of what breaks callers. Raises NotFound for a key that is neither here nor at
@@ -49,8 +49,8 @@ def check(
         if key in here:
             findings.update(compile_template(files, key, budget=budget).findings)
         if base is not None:
-            report = Report()
+            report = FindingCollector()
             compare(base, files, key, report, breaking="warning" if allow_breaking else "error")
             findings.update(report.findings)
     ordered = sorted(findings, key=lambda one: (one.file, one.line, one.column, one.severity, one.code, one.message))
-    return Checked(ordered, sum(1 for key in wanted if key in here))
+    return CheckResult(ordered, sum(1 for key in wanted if key in here))

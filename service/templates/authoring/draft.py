@@ -14,12 +14,12 @@ from typing import Any
 from service.errors import Finding
 from service.templates.catalogue import Catalogue
 from service.templates.compiler import DEFAULT_LANGUAGE, Compilation, compile_template
-from service.templates.findings import Report
+from service.templates.findings import FindingCollector
 from service.templates.front_matter.manifest import FIELDS
 from service.templates.front_matter.variables import variables_schema
 from service.templates.front_matter.version_rule import front_matter
 from service.templates.mjml.components import ATTRIBUTES, CHILDREN, COMMON_ATTRIBUTES, CONTENT, TEXT_CONTENT, expected
-from service.templates.runtime.sandbox import Budget, sandbox_without_modules
+from service.templates.runtime.sandbox import RenderLimits, sandbox_without_modules
 from service.templates.source.files import Files
 from service.templates.template import Template
 
@@ -28,7 +28,7 @@ _REMEMBERED = 16
 
 
 @dataclass(frozen=True, slots=True)
-class Draft:
+class TemplateDraft:
     """A template as it would be. `template` is None where an error is among the findings.
 
     `declared` is the JSON Schema of each variable by its name, also of a draft that does not compile.
@@ -40,22 +40,22 @@ class Draft:
 
 
 @dataclass(frozen=True)
-class Drafts:
+class TemplateDrafts:
     """Compiles what is not on disk, beside all that is. Thread-safe."""
 
     catalogue: Catalogue
-    budget: Budget
+    budget: RenderLimits
     _made: OrderedDict[tuple[str, ...], Compilation] = field(default_factory=OrderedDict, repr=False, compare=False)
     _gate: threading.Lock = field(default_factory=threading.Lock, repr=False, compare=False)
 
-    def of(self, key: str, texts: Mapping[str, str | None]) -> Draft:
+    def of(self, key: str, texts: Mapping[str, str | None]) -> TemplateDraft:
         """The template with these files (path in its folder -> text, None: without it)."""
         saved = self.catalogue.current.files
         files = saved.with_changes({f"{key}/{name}": text for name, text in texts.items()})
         compilation = self._compiled(key, files)
         document = front_matter(files, f"{key}/template.mjml")
-        schema = variables_schema(document, Report()) if document else {"properties": {}}
-        return Draft(compilation.template, compilation.findings, schema["properties"])
+        schema = variables_schema(document, FindingCollector()) if document else {"properties": {}}
+        return TemplateDraft(compilation.template, compilation.findings, schema["properties"])
 
     def _compiled(self, key: str, files: Files) -> Compilation:
         shared = [path for path in files.by_path if path.startswith(("_", f"{key}/"))]

@@ -11,7 +11,7 @@ from typing import TypeVar
 
 from service.errors import GitError, NotFound
 from service.templates.compiler import compile_template
-from service.templates.runtime.sandbox import Budget
+from service.templates.runtime.sandbox import RenderLimits
 from service.templates.source.files import files_at
 from service.templates.source.git import git
 from service.templates.template import Template
@@ -35,10 +35,10 @@ class Commit:
     subject: str
 
 
-class Commits:
+class TemplateHistory:
     """Reads the history of the checkout in which the templates lie; outside of git there is none. Thread-safe."""
 
-    def __init__(self, root: Path, budget: Budget) -> None:
+    def __init__(self, root: Path, budget: RenderLimits) -> None:
         self._root = root
         self._budget = budget
         self._gate = threading.Lock()

@@ -12,10 +12,10 @@ from service.templates.authoring.publish_changes import changed_files
 from service.templates.authoring.publisher import check_key
 from service.templates.catalogue import Catalogue
 from service.templates.compiler import compile_template
-from service.templates.findings import Report
+from service.templates.findings import FindingCollector
 from service.templates.front_matter.version_rule import Base, Saved, compare
 from service.templates.revisions import state_of
-from service.templates.runtime.sandbox import Budget
+from service.templates.runtime.sandbox import RenderLimits
 from service.templates.source.files import Files, read_files
 from service.templates.source.git import WorkTree
 
@@ -38,7 +38,7 @@ class Target:
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class PublishPlan:
     """`state` is the one there is now, None for a template that is new, and `before` its files.
 
     `changes` are the files that would change, None for one that would go. `findings` are of the new files;
@@ -60,12 +60,12 @@ class Plan:
 
 
 @dataclass(frozen=True, slots=True)
-class Planner:
+class PublishPlanner:
     """Asks the files, the compiler and git."""
 
     root: Path
     catalogue: Catalogue
-    budget: Budget
+    budget: RenderLimits
 
     def found(self, key: str) -> tuple[str, Mapping[str, str]]:
         """The state and the files that somebody begins to write with. Raises NotFound."""
@@ -75,7 +75,7 @@ class Planner:
             raise NotFound(f"There is no template {key!r}.")
         return state_of(entry), snapshot.folder(key)
 
-    def plan(self, key: str, texts: Mapping[str, str | None]) -> Plan:
+    def plan(self, key: str, texts: Mapping[str, str | None]) -> PublishPlan:
         """Raises InvalidRequest for a key or a path that can't be one."""
         check_key(key)
         snapshot = self.catalogue.refresh()
@@ -83,9 +83,9 @@ class Planner:
         files = read_files(self.root)
         changes = changed_files(key, texts, files)
         after = files.with_changes({f"{key}/{name}": data for name, data in changes.items()})
-        report = Report()
+        report = FindingCollector()
         compare(self._base(files, key), after, key, report, breaking="warning")
-        return Plan(
+        return PublishPlan(
             state=state_of(entry) if entry else None,
             before=snapshot.folder(key),
             changes={name: data.decode() if data is not None else None for name, data in changes.items()},

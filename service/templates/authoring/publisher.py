@@ -13,7 +13,7 @@ from pathlib import Path
 
 import structlog
 
-from service.config.file_lock import Turns
+from service.config.file_lock import FileLock
 from service.errors import (
     Conflict,
     GitError,
@@ -32,7 +32,7 @@ from service.templates.authoring.publish_changes import changed_files, changes_o
 from service.templates.catalogue import Catalogue, Entry
 from service.templates.compiler import compile_template
 from service.templates.revisions import Revisions, state_of
-from service.templates.runtime.sandbox import Budget
+from service.templates.runtime.sandbox import RenderLimits
 from service.templates.source import atomic_write
 from service.templates.source.atomic_write import KEY, KEY_RULE, Changes
 from service.templates.source.files import Files, read_files
@@ -83,9 +83,9 @@ class Publisher:
     root: Path
     catalogue: Catalogue
     database: Database
-    budget: Budget
+    budget: RenderLimits
     revisions: Revisions
-    turns: Turns
+    lock: FileLock
     mail_domain: str
     clock: Callable[[], datetime]
 
@@ -118,7 +118,7 @@ class Publisher:
         message: str | None,
     ) -> bool:
         check_key(key)
-        with self.turns.take():
+        with self.lock.acquire():
             snapshot = self.catalogue.refresh()
             entry = snapshot.entries.get(key)
             condition.hold(state_of(entry) if entry else None)
@@ -138,7 +138,7 @@ class Publisher:
         Raises InvalidRequest for a bad key and where another template takes it in, NotFound, and what `put` raises.
         """
         check_key(key)
-        with self.turns.take():
+        with self.lock.acquire():
             entry = self.catalogue.refresh().entries.get(key)
             if entry is None:
                 raise NotFound(f"There is no template {key!r}.")
@@ -226,5 +226,5 @@ def check_key(key: str) -> None:
         raise InvalidRequest(f"{key!r} can't be a key: {KEY_RULE}.", [Problem("", "key", KEY_RULE)])
 
 
-def _works(files: Files, key: str, budget: Budget) -> bool:
+def _works(files: Files, key: str, budget: RenderLimits) -> bool:
     return compile_template(files, key, budget=budget).template is not None

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from service.errors import Conflict, InvalidRequest, Problem, TemplateInvalid
 from service.templates.compiler import compile_template
-from service.templates.runtime.sandbox import Budget
+from service.templates.runtime.sandbox import RenderLimits
 from service.templates.source.atomic_write import KEY, KEY_RULE, changed, example_file
 from service.templates.source.files import read_files
 
@@ -86,7 +86,7 @@ _SELF_CONTAINED = """\
 _EXAMPLE = {"name": "Zoé d’Almeida", "link": "https://example.com/a?b=1&c=2"}
 
 
-def scaffold(root: Path, key: str, *, budget: Budget) -> Sequence[Path]:
+def scaffold(root: Path, key: str, *, budget: RenderLimits) -> Sequence[Path]:
     """Makes the folder `key` and returns its files.
 
     Raises InvalidRequest for a key that is none, Conflict where there is such a folder or it can't be written.
@@ -103,14 +103,14 @@ def scaffold(root: Path, key: str, *, budget: Budget) -> Sequence[Path]:
         raise Conflict(f"The folder {key!r} can't be made: {error.strerror}.") from error
 
 
-def begun(root: Path, key: str, *, budget: Budget) -> Mapping[str, str]:
+def begun(root: Path, key: str, *, budget: RenderLimits) -> Mapping[str, str]:
     """The files that `scaffold` would make, path -> text. Raises InvalidRequest for a key that is none."""
     if not KEY.fullmatch(key):
         raise InvalidRequest(f"{key!r} can't be a key: {KEY_RULE}.", [Problem("", "key", KEY_RULE)])
     return {name: data.decode() for name, data in _that_pass(root, key, budget).items()}
 
 
-def _that_pass(root: Path, key: str, budget: Budget) -> Mapping[str, bytes]:
+def _that_pass(root: Path, key: str, budget: RenderLimits) -> Mapping[str, bytes]:
     """With the shared parts, where they are there and are like ours; by itself otherwise."""
     there = read_files(root)
     bodies = [_SELF_CONTAINED]

@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from service.templates.findings import Refused
+from service.templates.findings import CompileAborted
 from service.templates.front_matter.manifest import FrontMatter
 from service.templates.front_matter.variables import VariablesCheck, default_example
 from service.templates.front_matter.yaml_positions import Document, Path, read_yaml
@@ -32,7 +32,7 @@ def read_examples(key: str, front: FrontMatter, compiling: Compiling, check: Var
         try:
             text = compiling.read(path)
             document = read_yaml(text or "", path, compiling.report)
-        except Refused:
+        except CompileAborted:
             continue
         if _is_valid(document.data or {}, document, (), compiling, check, name):
             found[name] = (document.data or {}, place)

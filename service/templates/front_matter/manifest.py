@@ -10,7 +10,7 @@ from typing import Any
 import jsonschema_rs
 
 from service.models import DeliveryPolicy, Priority, Stream
-from service.templates.findings import Refused, Report, did_you_mean
+from service.templates.findings import CompileAborted, FindingCollector, did_you_mean
 from service.templates.front_matter.schema_errors import problems_of
 from service.templates.front_matter.variables import variables_schema
 from service.templates.front_matter.yaml_positions import Document, Path, read_yaml
@@ -87,7 +87,7 @@ class FrontMatter:
     document: Document
 
 
-def split(source: Source, report: Report) -> tuple[str, Place]:
+def split(source: Source, report: FindingCollector) -> tuple[str, Place]:
     """The YAML between the two lines `---`. Refused: there is none, or it is never closed."""
     start = source.place(0)
     end = front_matter_end(source.text)
@@ -95,24 +95,24 @@ def split(source: Source, report: Report) -> tuple[str, Place]:
         report.error(
             start, "no-front-matter", "the template has no front matter", 'begin with a line "---", then subject: …'
         )
-        raise Refused
+        raise CompileAborted
     if end < 0:
         report.error(start, "no-front-matter", "the front matter is never closed", 'close it with a line "---"')
-        raise Refused
+        raise CompileAborted
     return source.text[4 : source.text.rindex("---", 0, end)], Place(source.path, 2, 1)
 
 
-def read_front_matter(source: Source, report: Report) -> FrontMatter:
+def read_front_matter(source: Source, report: FindingCollector) -> FrontMatter:
     """Refused: something in it is wrong; all of it has been reported."""
     text, place = split(source, report)
     document = read_yaml(text, source.path, report, first_line=place.line)
     if not isinstance(document.data, dict):
         report.error(place, "bad-front-matter", "the front matter must be a mapping", "write subject: …")
-        raise Refused
+        raise CompileAborted
     wrong = _check(document, report, _SCHEMA)
     schema = variables_schema(document, report)
     if wrong:
-        raise Refused
+        raise CompileAborted
     data = document.data
     if data["category"] not in KNOWN_CATEGORIES and (hint := did_you_mean(data["category"], KNOWN_CATEGORIES)):
         report.warning(
@@ -135,7 +135,7 @@ def read_front_matter(source: Source, report: Report) -> FrontMatter:
     return FrontMatter(manifest, _texts(document), data.get("examples") or {}, document)
 
 
-def read_overrides(source: Source, report: Report) -> Mapping[str, Source]:
+def read_overrides(source: Source, report: FindingCollector) -> Mapping[str, Source]:
     """The texts of another language; without front matter there are none. Refused: it says more than it may."""
     if front_matter_end(source.text) is None:
         return {}
@@ -144,11 +144,11 @@ def read_overrides(source: Source, report: Report) -> Mapping[str, Source]:
     properties = {name: _SCHEMA["properties"][name] for name in JINJA_FIELDS}
     schema = {"type": "object", "additionalProperties": False, "properties": properties}
     if document.data is not None and _check(document, report, schema):
-        raise Refused
+        raise CompileAborted
     return _texts(document)
 
 
-def _check(document: Document, report: Report, schema: Mapping[str, Any]) -> bool:
+def _check(document: Document, report: FindingCollector, schema: Mapping[str, Any]) -> bool:
     validator = jsonschema_rs.Draft202012Validator(dict(schema))
     wrong = False
     for path, problem in problems_of(validator.iter_errors(document.data), schema, unknown="field"):
@@ -176,7 +176,7 @@ def _texts(document: Document) -> dict[str, Source]:
     return {name: document.sources[(name,)] for name in JINJA_FIELDS if (name,) in document.sources}
 
 
-def _attachments(declared: Any, document: Document, report: Report) -> AttachmentPolicy:
+def _attachments(declared: Any, document: Document, report: FindingCollector) -> AttachmentPolicy:
     if not declared:
         return AttachmentPolicy()
     required = declared.get("required", False)

@@ -9,10 +9,10 @@ import jsonschema_rs
 import msgspec
 
 from service.errors import Problem
-from service.templates.findings import Report
+from service.templates.findings import FindingCollector
 from service.templates.front_matter.schema_errors import pointer, problems_of
 from service.templates.front_matter.yaml_positions import Document, Path
-from service.templates.runtime.undefined import Absent
+from service.templates.runtime.undefined import OptionalUndefined
 
 _VARIABLE = json.loads(files("service.templates.front_matter").joinpath("variable_schema.json").read_text("utf-8"))
 _MAX_DEPTH = 32
@@ -39,7 +39,7 @@ def normalised_declaration(declared: Any) -> Any:
     return long
 
 
-def variables_schema(document: Document, report: Report) -> dict[str, Any]:
+def variables_schema(document: Document, report: FindingCollector) -> dict[str, Any]:
     """The JSON Schema (2020-12) of all variables together; a wrong declaration is reported and left out."""
     declared = document.data.get("variables") or {} if isinstance(document.data, dict) else {}
     properties: dict[str, Any] = {}
@@ -186,7 +186,7 @@ def _object_filler(schema: Mapping[str, Any]) -> Filler | None:
         if "default" in one:
             base[name] = one["default"]
         elif name not in required:
-            base[name] = Absent(name=name)
+            base[name] = OptionalUndefined(name=name)
         if (fill := filler_for(one)) is not None:
             inner.append((name, fill))
     if not base and not inner:

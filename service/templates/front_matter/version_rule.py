@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Literal
 
 from service.errors import GitError
-from service.templates.findings import Refused, Report
+from service.templates.findings import CompileAborted, FindingCollector
 from service.templates.front_matter.manifest import split
 from service.templates.front_matter.schema_breaks import breaks
 from service.templates.front_matter.variables import variables_schema
@@ -61,7 +61,7 @@ def own_source(files: Files, key: str) -> OwnSource:
     }
 
 
-def compare(base: Base | Saved, now: Files, key: str, report: Report, *, breaking: Severity) -> None:
+def compare(base: Base | Saved, now: Files, key: str, report: FindingCollector, *, breaking: Severity) -> None:
     """Reports what is wrong with the step from the base to now. A template that is new has no step."""
     path = f"{key}/template.mjml"
     if path not in base.files:
@@ -79,7 +79,7 @@ def compare(base: Base | Saved, now: Files, key: str, report: Report, *, breakin
         _compare_variables(before, document, report, breaking)
 
 
-def _compare_versions(base: Base | Saved, now: Files, key: str, document: Document, report: Report) -> None:
+def _compare_versions(base: Base | Saved, now: Files, key: str, document: Document, report: FindingCollector) -> None:
     own = own_source(now, key)
     before = front_matter(base.files, f"{key}/template.mjml")
     was, is_now = _version(before), _version(document)
@@ -97,8 +97,8 @@ def _compare_versions(base: Base | Saved, now: Files, key: str, document: Docume
         report.error(place, "version-not-raised", message, hint)
 
 
-def _compare_variables(before: Document, now: Document, report: Report, severity: Severity) -> None:
-    ignored = Report()
+def _compare_variables(before: Document, now: Document, report: FindingCollector, severity: Severity) -> None:
+    ignored = FindingCollector()
     report_it: Callable[..., None] = report.error if severity == "error" else report.warning
     for one in breaks(variables_schema(before, ignored), variables_schema(now, ignored)):
         message = f'variable "{one.variable}" {one.clause}'
@@ -116,11 +116,11 @@ def _nearest(path: tuple[str, ...], keys: Iterable[tuple[str | int, ...]]) -> tu
 
 def front_matter(files: Files, path: str) -> Document | None:
     """The front matter of this file as far as it can be read; None where it can't be at all."""
-    ignored = Report()
+    ignored = FindingCollector()
     try:
         text, place = split(Source(path, normalised(files.text(path))), ignored)
         document = read_yaml(text, path, ignored, first_line=place.line)
-    except (Refused, UnicodeDecodeError):
+    except (CompileAborted, UnicodeDecodeError):
         return None
     return document if isinstance(document.data, dict) else None
 

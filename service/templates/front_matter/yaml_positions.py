@@ -6,7 +6,7 @@ from typing import Any
 
 import yaml
 
-from service.templates.findings import Refused, Report
+from service.templates.findings import CompileAborted, FindingCollector
 from service.templates.positions import Place, Source
 
 Path = tuple[str | int, ...]
@@ -47,7 +47,7 @@ class Document:
         return self.keys.get(path) or self.place(path)
 
 
-def read_yaml(text: str, file: str, report: Report, *, first_line: int = 1) -> Document:
+def read_yaml(text: str, file: str, report: FindingCollector, *, first_line: int = 1) -> Document:
     """Refused: it is no YAML, has a key twice, or an alias; reported with its place."""
     try:
         node = yaml.compose(text, Loader=_Loader)
@@ -57,11 +57,11 @@ def read_yaml(text: str, file: str, report: Report, *, first_line: int = 1) -> D
         mark = error.context_mark if is_at_end else error.problem_mark or error.context_mark
         place = Place(file, first_line + (mark.line if mark else 0), (mark.column if mark else 0) + 1)
         report.error(place, "yaml-syntax", f"YAML: {error.problem or error.context}", _hint(error))
-        raise Refused from None
+        raise CompileAborted from None
     except (yaml.YAMLError, RecursionError) as error:
         message = str(error).split("\n", 1)[0]
         report.error(Place(file, first_line, 1), "yaml-syntax", f"YAML: {message}", "save the file as plain text")
-        raise Refused from None
+        raise CompileAborted from None
     return _Reader(text, file, first_line, report).document(node)
 
 
@@ -76,7 +76,7 @@ def _hint(error: yaml.MarkedYAMLError) -> str:
 
 
 class _Reader:
-    def __init__(self, text: str, file: str, first_line: int, report: Report) -> None:
+    def __init__(self, text: str, file: str, first_line: int, report: FindingCollector) -> None:
         self._text = text
         self._file = file
         self._first_line = first_line
@@ -97,7 +97,7 @@ class _Reader:
         place = self._place(node.start_mark)
         if id(node) in self._seen or len(self._seen) > MAX_NODES or len(path) > 40:
             self._report.error(place, "yaml-alias", "aliases are not supported here", "write the value again")
-            raise Refused
+            raise CompileAborted
         self._seen.add(id(node))
         self._document.places[path] = place
         if isinstance(node, yaml.MappingNode):
@@ -106,7 +106,7 @@ class _Reader:
             return [self._value(child, (*path, index)) for index, child in enumerate(node.value)]
         if not node.tag.startswith("tag:yaml.org,2002:"):
             self._report.error(place, "yaml-syntax", f"YAML: the tag {node.tag} is not supported", "delete it")
-            raise Refused
+            raise CompileAborted
         if not isinstance(node, yaml.ScalarNode):
             raise TypeError(node)
         return self._scalar(node, path, place)
@@ -123,7 +123,7 @@ class _Reader:
                     "YAML: a key must be a plain word",
                     'put a text that begins with {{ into quotes: "{{ … }}"',
                 )
-                raise Refused
+                raise CompileAborted
             if key in found:
                 self._report.error(place, "duplicate-key", f'"{key}" is given twice', "delete one")
             self._document.keys[(*path, key)] = place

@@ -2,7 +2,7 @@
 
 import re
 
-from service.templates.findings import Refused, Report
+from service.templates.findings import CompileAborted, FindingCollector
 from service.templates.jinja.tokens import PLACEHOLDER, Token, Tokens
 from service.templates.positions import Place
 
@@ -10,7 +10,7 @@ _IMPORTANT = re.compile(r"\s*!\s*important\s*$", re.I)
 _ALONE = re.compile(r"\s*zqj\d{5}x\s*")
 
 
-def check_blocks(found: list[Token], report: Report, where: str) -> None:
+def check_blocks(found: list[Token], report: FindingCollector, where: str) -> None:
     """Refused: a block that opens here does not close here, or the other way round; reported."""
     stack: list[Token] = []
     for token in found:
@@ -21,18 +21,18 @@ def check_blocks(found: list[Token], report: Report, where: str) -> None:
                 report.error(
                     token.place, "block-crosses", f"{token} belongs to a block that began outside of {where}", _HINT
                 )
-                raise Refused
+                raise CompileAborted
             if token.closes:
                 stack.pop()
     if stack:
         report.error(stack[-1].place, "block-crosses", f"{stack[-1]} is not closed inside {where}", _HINT)
-        raise Refused
+        raise CompileAborted
 
 
 _HINT = "a block opens and closes in the same element, attribute or style"
 
 
-def composite(value: str, place: Place, tokens: Tokens, report: Report, where: str) -> str:
+def composite(value: str, place: Place, tokens: Tokens, report: FindingCollector, where: str) -> str:
     """An attribute's value; with control tags in it, it becomes one placeholder."""
     found = tokens.within(value)
     if not any(token.kind == "control" for token in found):
@@ -41,7 +41,7 @@ def composite(value: str, place: Place, tokens: Tokens, report: Report, where: s
     return tokens.new("composite", value, place).placeholder
 
 
-def composite_css(declarations: str, place: Place, tokens: Tokens, report: Report) -> str:
+def composite_css(declarations: str, place: Place, tokens: Tokens, report: FindingCollector) -> str:
     """CSS declarations; the value of each that holds Jinja becomes one placeholder.
 
     With control tags in it the whole is one, in a form that is a declaration: cssutils would drop anything else.
@@ -55,7 +55,7 @@ def composite_css(declarations: str, place: Place, tokens: Tokens, report: Repor
     return ";".join(_declaration(one, place, tokens, report) for one in split_declarations(declarations))
 
 
-def _declaration(text: str, place: Place, tokens: Tokens, report: Report) -> str:
+def _declaration(text: str, place: Place, tokens: Tokens, report: FindingCollector) -> str:
     if not PLACEHOLDER.search(text):
         return text
     name, _, value = text.partition(":")
@@ -63,7 +63,7 @@ def _declaration(text: str, place: Place, tokens: Tokens, report: Report) -> str
         report.error(
             found.place, "jinja-in-css-name", "Jinja can't stand in place of a CSS property", "write property: {{ … }}"
         )
-        raise Refused
+        raise CompileAborted
     important = _IMPORTANT.search(value)
     base = value[: important.start()] if important else value
     if not _ALONE.fullmatch(base):

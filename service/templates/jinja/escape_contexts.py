@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from html import unescape
 
-from service.templates.findings import Refused, Report
+from service.templates.findings import CompileAborted, FindingCollector
 from service.templates.jinja.tokens import PLACEHOLDER, Token, Tokens
 
 URL_ATTRIBUTES = frozenset(
@@ -89,10 +89,10 @@ class _Branch:
     is_loop: bool = False
 
 
-class Way:
+class EscapeContextTracker:
     """Walks through one attribute's value or one style block; says the context of each expression in turn."""
 
-    def __init__(self, start: Context, tokens: Tokens, report: Report, *, is_css: bool = False) -> None:
+    def __init__(self, start: Context, tokens: Tokens, report: FindingCollector, *, is_css: bool = False) -> None:
         self._states = frozenset({start})
         self._tokens = tokens
         self._report = report
@@ -112,7 +112,7 @@ class Way:
                 f"{token} begins a URL on one way and continues it on another",
                 "write the whole URL in each branch",
             )
-            raise Refused
+            raise CompileAborted
         context = next(iter(states)) if len(states) == 1 else Context.URL_PART
         if context is Context.URL_START:
             self._states = frozenset({Context.URL_PART})

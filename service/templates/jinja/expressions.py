@@ -7,7 +7,7 @@ from typing import Any
 
 from jinja2 import Environment, nodes
 
-from service.templates.findings import Report, did_you_mean
+from service.templates.findings import FindingCollector, did_you_mean
 from service.templates.jinja.tokens import Token
 
 _LOOP_CALLS = ("cycle", "changed")
@@ -43,7 +43,7 @@ class ExpressionCheck:
         lines: Mapping[int, Token],
         schema: Mapping[str, Any],
         environment: Environment,
-        report: Report,
+        report: FindingCollector,
         uses: Uses,
         where: str,
     ) -> None:

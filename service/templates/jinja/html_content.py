@@ -3,10 +3,10 @@
 import re
 from dataclasses import dataclass
 
-from service.templates.findings import Refused, Report
+from service.templates.findings import CompileAborted, FindingCollector
 from service.templates.jinja.composites import check_blocks, composite, composite_css
 from service.templates.jinja.escape_contexts import LINK_HINT, URL_ATTRIBUTES, harmful_scheme
-from service.templates.jinja.html_scanner import VOID, Part, parts
+from service.templates.jinja.html_scanner import VOID, HtmlToken, parts
 from service.templates.jinja.tokens import PLACEHOLDER, Token, Tokens
 from service.templates.mjml.parse import Slice
 
@@ -25,7 +25,7 @@ class _Block:
 class _Balance:
     """HTML elements and Jinja blocks side by side: at each branch the open elements must be the same."""
 
-    def __init__(self, content: Slice, report: Report) -> None:
+    def __init__(self, content: Slice, report: FindingCollector) -> None:
         self._content = content
         self._report = report
         self._elements: list[tuple[str, int]] = []
@@ -35,7 +35,7 @@ class _Balance:
     def _names(self) -> tuple[str, ...]:
         return tuple(name for name, _ in self._elements)
 
-    def tag(self, part: Part) -> None:
+    def tag(self, part: HtmlToken) -> None:
         if part.name in VOID:
             return
         if part.kind == "open":
@@ -50,7 +50,7 @@ class _Balance:
                 f"</{part.name}> does not close " + (f"<{last}>" if last else "anything"),
                 f"<{last}> was opened at {self._place(self._elements[-1][1])}" if last else "delete it",
             )
-            raise Refused
+            raise CompileAborted
         if self._blocks and len(self._elements) <= len(self._blocks[-1].open_elements):
             block = self._blocks[-1].token
             self._report.error(
@@ -59,7 +59,7 @@ class _Balance:
                 f"</{part.name}> closes an element that was opened outside of {block}",
                 "on the other way it would stay open, or be closed twice",
             )
-            raise Refused
+            raise CompileAborted
         self._elements.pop()
 
     def block(self, token: Token) -> None:
@@ -73,7 +73,7 @@ class _Balance:
                     f"{token} belongs to a block that began outside of this element",
                     "a block opens and closes in the same element",
                 )
-                raise Refused
+                raise CompileAborted
             block = self._blocks.pop() if token.closes else self._blocks[-1]
             if block.open_elements != self._names:
                 left = self._elements[len(block.open_elements) :]
@@ -84,7 +84,7 @@ class _Balance:
                     f"<{name}> is still open at {token}",
                     f"close it before line {token.place.line}, or open it outside of {block.token}",
                 )
-                raise Refused
+                raise CompileAborted
 
     def finish(self) -> None:
         if self._blocks:
@@ -95,20 +95,20 @@ class _Balance:
                 f"{token} is not closed inside of this element",
                 "a block opens and closes in the same element",
             )
-            raise Refused
+            raise CompileAborted
         if self._elements:
             name, start = self._elements[-1]
             self._report.error(
                 self._content.place(start), "unbalanced-html", f"<{name}> is never closed", f"add </{name}>"
             )
-            raise Refused
+            raise CompileAborted
 
     def _place(self, start: int) -> str:
         place = self._content.place(start)
         return f"{place.line}:{place.column}"
 
 
-def check_html(content: Slice, tokens: Tokens, report: Report) -> None:
+def check_html(content: Slice, tokens: Tokens, report: FindingCollector) -> None:
     """Refused: a branch leaves the elements unbalanced, or Jinja stands where it can't; reported with its place."""
     balance = _Balance(content, report)
     for part in parts(content.text):
@@ -120,7 +120,7 @@ def check_html(content: Slice, tokens: Tokens, report: Report) -> None:
                     "a tag or comment that never ends",
                     'close it with ">" or "-->"; a bare "<" is written &lt;',
                 )
-                raise Refused
+                raise CompileAborted
             for token in tokens.within(part.text):
                 if token.kind == "control":
                     balance.block(token)
@@ -133,7 +133,7 @@ def check_html(content: Slice, tokens: Tokens, report: Report) -> None:
                 f"{part.text[:20]} would be destroyed by the HTML parser",
                 "write <!--[if !mso]><!--> … <!--<![endif]-->",
             )
-            raise Refused
+            raise CompileAborted
         elif part.kind == "raw":
             _check_raw(part, tokens, report)
         else:
@@ -142,7 +142,7 @@ def check_html(content: Slice, tokens: Tokens, report: Report) -> None:
     balance.finish()
 
 
-def _check_comment(part: Part, content: Slice, tokens: Tokens, report: Report) -> None:
+def _check_comment(part: HtmlToken, content: Slice, tokens: Tokens, report: FindingCollector) -> None:
     found = tokens.within(part.text)
     if not found:
         return
@@ -153,24 +153,24 @@ def _check_comment(part: Part, content: Slice, tokens: Tokens, report: Report) -
             "Jinja in an HTML comment is never shown",
             "delete it, or comment it out with {# … #}",
         )
-        raise Refused
+        raise CompileAborted
     check_blocks(found, report, "the conditional comment")
     for inner in parts(part.text[4:-3]):
         if inner.kind == "open":
             _check_tag(inner, Slice(part.text[4:-3], content.mapped, content.start + part.start + 4), tokens, report)
 
 
-def _check_raw(part: Part, tokens: Tokens, report: Report) -> None:
+def _check_raw(part: HtmlToken, tokens: Tokens, report: FindingCollector) -> None:
     found = tokens.within(part.text)
     if found and part.name == "script":
         report.error(
             found[0].place, "jinja-in-script", "Jinja in a script can't be made safe", "mail has no scripts: delete it"
         )
-        raise Refused
+        raise CompileAborted
     check_blocks([token for token in found if token.kind == "control"], report, f"<{part.name}>")
 
 
-def _check_tag(part: Part, content: Slice, tokens: Tokens, report: Report) -> None:
+def _check_tag(part: HtmlToken, content: Slice, tokens: Tokens, report: FindingCollector) -> None:
     if found := PLACEHOLDER.search(part.name):
         raise_in_tag(tokens[int(found[1])], report)
     bare = re.sub(r"\"[^\"]*\"|'[^']*'", "", part.text)
@@ -183,7 +183,7 @@ def _check_tag(part: Part, content: Slice, tokens: Tokens, report: Report) -> No
                 f'the value of "{one.name}" must be quoted',
                 f'write {one.name}="…"',
             )
-            raise Refused
+            raise CompileAborted
     if found := PLACEHOLDER.search(bare):
         raise_in_tag(tokens[int(found[1])], report)
     seen: set[str] = set()
@@ -198,10 +198,10 @@ def _check_tag(part: Part, content: Slice, tokens: Tokens, report: Report) -> No
             report.error(
                 token.place, "jinja-in-script", f'Jinja in "{one.name}" can\'t be made safe', "mail has no scripts"
             )
-            raise Refused
+            raise CompileAborted
 
 
-def raise_in_tag(token: Token, report: Report) -> None:
+def raise_in_tag(token: Token, report: FindingCollector) -> None:
     """Refused, always: Jinja stands in a tag, outside of the attributes' values."""
     report.error(
         token.place,
@@ -209,10 +209,10 @@ def raise_in_tag(token: Token, report: Report) -> None:
         "Jinja can't stand in place of an attribute or of a tag's name",
         'put it inside of the value: name="{{ … }}"',
     )
-    raise Refused
+    raise CompileAborted
 
 
-def canonical_html(content: Slice, tokens: Tokens, report: Report) -> str:
+def canonical_html(content: Slice, tokens: Tokens, report: FindingCollector) -> str:
     """The same HTML as mrml wants it: lower-case tags, quoted and escaped attributes, composites, no plain comments."""
     out: list[str] = []
     for part in parts(content.text):
@@ -230,7 +230,7 @@ def canonical_html(content: Slice, tokens: Tokens, report: Report) -> str:
     return "".join(out)
 
 
-def _canonical_tag(part: Part, content: Slice, tokens: Tokens, report: Report) -> str:
+def _canonical_tag(part: HtmlToken, content: Slice, tokens: Tokens, report: FindingCollector) -> str:
     out = [f"<{part.name}"]
     for one in part.attributes:
         value = one.name if one.value is None else one.value

@@ -32,7 +32,7 @@ class Attribute:
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class HtmlToken:
     """A comment, a declaration, a tag, or text. `text` is all of it, at `start`; `name` is in lower case."""
 
     kind: Literal["comment", "declaration", "open", "close", "text", "raw"]
@@ -52,7 +52,7 @@ class Part:
         return tuple(_attribute(found, self.start) for found in _ATTRIBUTE.finditer(inside, name.end() if name else 0))
 
 
-def parts(html: str) -> Iterator[Part]:
+def parts(html: str) -> Iterator[HtmlToken]:
     """The parts of `html`, without gaps. The content of style, script, title and textarea comes as one `raw` part.
 
     From a tag or comment that never ends, the rest is text: whoever checks finds it there, and none of it is looked at
@@ -64,30 +64,32 @@ def parts(html: str) -> Iterator[Part]:
         if part is None:
             break
         if part.start > text_start:
-            yield Part("text", html[text_start : part.start], text_start)
+            yield HtmlToken("text", html[text_start : part.start], text_start)
         yield part
         position = text_start = part.start + len(part.text)
         if part.kind == "open" and part.name in RAW_TEXT and not part.closes_itself:
             end = _RAW_ENDS[part.name].search(html, position)
             text_start = position = end.start() if end else len(html)
             if position > part.start + len(part.text):
-                yield Part("raw", html[part.start + len(part.text) : position], part.start + len(part.text), part.name)
+                yield HtmlToken(
+                    "raw", html[part.start + len(part.text) : position], part.start + len(part.text), part.name
+                )
     if text_start < len(html):
-        yield Part("text", html[text_start:], text_start)
+        yield HtmlToken("text", html[text_start:], text_start)
 
 
-def _markup(html: str, start: int) -> Part | None:
+def _markup(html: str, start: int) -> HtmlToken | None:
     """The comment, declaration or tag that begins here; None: it never ends."""
     if html.startswith("<!--", start):
         end = html.find("-->", start + 4)
-        return Part("comment", html[start : end + 3], start) if end >= 0 else None
+        return HtmlToken("comment", html[start : end + 3], start) if end >= 0 else None
     if html[start + 1] in "!?":
         end = html.find(">", start)
-        return Part("declaration", html[start : end + 1], start) if end >= 0 else None
+        return HtmlToken("declaration", html[start : end + 1], start) if end >= 0 else None
     tag = _TAG.match(html, start)
     if tag is None:
         return None
-    return Part("close" if tag["slash"] else "open", tag[0], start, tag["name"].lower())
+    return HtmlToken("close" if tag["slash"] else "open", tag[0], start, tag["name"].lower())
 
 
 def _attribute(found: re.Match[str], start: int) -> Attribute:

@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from service.templates.findings import Refused, Report
+from service.templates.findings import CompileAborted, FindingCollector
 from service.templates.jinja.tokens import Piece, Token, Tokens
 from service.templates.positions import Place
 from service.templates.source.files import resolve
@@ -35,7 +35,7 @@ class Flattener:
 
     load: Load
     tokens: Tokens
-    report: Report
+    report: FindingCollector
     imports: dict[str, Place] = field(default_factory=dict)
     overrides: dict[str, list[list[Piece]]] = field(default_factory=dict)
     used: set[str] = field(default_factory=set)
@@ -55,7 +55,7 @@ class Flattener:
                 f"{extends} does not name its parent literally",
                 'write {% extends "…" %}',
             )
-            raise Refused
+            raise CompileAborted
         parent = self._resolve(extends, found[1], stack)
         kept: list[Piece] = []
         blocks: dict[str, list[Piece]] = {}
@@ -138,7 +138,7 @@ class Flattener:
             self.report.error(
                 token.place, "dynamic-name", f"{token} does not name its file literally", 'write {% include "…" %}'
             )
-            raise Refused
+            raise CompileAborted
         names = re.findall(_STRING, found[1])
         for name in names:
             wanted = self._resolve(token, name, stack)
@@ -158,7 +158,7 @@ class Flattener:
                 f"{token} does not name its file literally",
                 'write {% import "…" as name %}',
             )
-            raise Refused
+            raise CompileAborted
         module = self._resolve(token, found[3], stack)
         self.imports.setdefault(module, token.place)
         return self.tokens.new("control", f'{found[1]} "{module}"{found[4]}', token.place, token.word)
@@ -170,17 +170,17 @@ class Flattener:
             self.report.error(
                 token.place, "outside-directory", f'"{wanted}" leads out of the template directory', "keep it inside"
             )
-            raise Refused
+            raise CompileAborted
         if found in stack or len(stack) > MAX_DEPTH:
             self.report.error(token.place, "include-cycle", "a file includes itself: " + " -> ".join((*stack, found)))
-            raise Refused
+            raise CompileAborted
         return found
 
     def _load(self, path: str, token: Token) -> list[Piece]:
         loaded = self.load(path)
         if loaded is None:
             self._missing(token, path)
-            raise Refused
+            raise CompileAborted
         return loaded
 
     def _missing(self, token: Token, name: str) -> None:

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 from jinja2 import Environment
 
-from service.templates.findings import Refused, Report
+from service.templates.findings import CompileAborted, FindingCollector
 from service.templates.jinja.inheritance import Flattener
 from service.templates.jinja.syntax import check_syntax, parses
 from service.templates.jinja.tokens import Piece, Token, Tokens, assemble, scan
@@ -18,7 +18,7 @@ class Compiling:
 
     files: Files
     author: Environment
-    report: Report
+    report: FindingCollector
     tokens: Tokens = field(default_factory=Tokens)
     dependencies: set[str] = field(default_factory=set)
     flattener: Flattener = field(init=False)
@@ -38,7 +38,7 @@ class Compiling:
             line = self.files.by_path[path].data.count(b"\n", 0, error.start) + 1
             place = Source(path, "\n" * (line - 1)).place(line - 1)
             self.report.error(place, "not-utf-8", f"the file is not UTF-8 ({error.reason})", "save it as UTF-8")
-            raise Refused from None
+            raise CompileAborted from None
 
     def load(self, path: str) -> list[Piece] | None:
         """The pieces of another file; its front matter, should it have one, is left out."""

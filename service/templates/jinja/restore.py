@@ -9,9 +9,9 @@ import re
 from dataclasses import dataclass, field
 from html import unescape
 
-from service.templates.findings import Refused, Report
-from service.templates.jinja.escape_contexts import URL_ATTRIBUTES, Context, Way, flat_parts, quoted
-from service.templates.jinja.html_scanner import Part, parts
+from service.templates.findings import CompileAborted, FindingCollector
+from service.templates.jinja.escape_contexts import URL_ATTRIBUTES, Context, EscapeContextTracker, flat_parts, quoted
+from service.templates.jinja.html_scanner import HtmlToken, parts
 from service.templates.jinja.tokens import PLACEHOLDER, Token, Tokens
 
 EXPRESSION_BEGIN, EXPRESSION_END = "\x02{", "}\x03"
@@ -42,7 +42,7 @@ class Restored:
     used: dict[int, int] = field(default_factory=dict)
 
 
-def restore_html(html: str, tokens: Tokens, report: Report) -> Restored:
+def restore_html(html: str, tokens: Tokens, report: FindingCollector) -> Restored:
     """HTML, as premailer leaves it, with Jinja. Refused: an expression stands where no escape makes it safe."""
     writer = _Writer(tokens)
     _Html(writer, tokens, report).write(html)
@@ -104,7 +104,7 @@ class _Writer:
 
 
 class _Html:
-    def __init__(self, writer: _Writer, tokens: Tokens, report: Report) -> None:
+    def __init__(self, writer: _Writer, tokens: Tokens, report: FindingCollector) -> None:
         self._writer = writer
         self._tokens = tokens
         self._report = report
@@ -137,9 +137,11 @@ class _Html:
         else:
             self._writer.literal(text)
 
-    def _raw(self, part: Part) -> None:
+    def _raw(self, part: HtmlToken) -> None:
         if part.name == "style":
-            self._value(part.text, Way(Context.CSS, self._tokens, self._report, is_css=True), style_block=True)
+            self._value(
+                part.text, EscapeContextTracker(Context.CSS, self._tokens, self._report, is_css=True), style_block=True
+            )
         else:
             self._text(part.text)
 
@@ -164,15 +166,15 @@ class _Html:
             self._report.error(
                 token.place, "jinja-in-script", f"Jinja in {name} can't be made safe", "mail has no scripts"
             )
-            raise Refused
+            raise CompileAborted
         if name == "style":
-            self._value(value, Way(Context.CSS, self._tokens, self._report, is_css=True))
+            self._value(value, EscapeContextTracker(Context.CSS, self._tokens, self._report, is_css=True))
         elif name in URL_ATTRIBUTES:
-            self._value(value, Way(Context.URL_START, self._tokens, self._report))
+            self._value(value, EscapeContextTracker(Context.URL_START, self._tokens, self._report))
         else:
             self._value(value, None)
 
-    def _value(self, value: str, way: Way | None, *, style_block: bool = False) -> None:
+    def _value(self, value: str, way: EscapeContextTracker | None, *, style_block: bool = False) -> None:
         for one in flat_parts(value, self._tokens, _unchanged if style_block else quoted):
             if isinstance(one, str):
                 self._writer.literal(one)
@@ -193,6 +195,6 @@ class _Html:
                 f"|safe can't be used here: {token} stands in an attribute or a style",
                 "leave out |safe; it works in text",
             )
-            raise Refused
+            raise CompileAborted
         name = _FILTERS[context]
         self._writer.token(token, f"_style{name}" if style_block and context is not Context.CSS else name)

@@ -5,7 +5,7 @@ from typing import Any
 
 from jinja2 import Environment, TemplateSyntaxError, nodes
 
-from service.templates.findings import Report
+from service.templates.findings import FindingCollector
 from service.templates.jinja.expressions import Binding, ExpressionCheck, Scope, Uses
 from service.templates.jinja.restore import BLOCK_BEGIN, BLOCK_END, EXPRESSION_BEGIN, EXPRESSION_END
 from service.templates.jinja.tokens import Token
@@ -17,7 +17,7 @@ def check_jinja(
     tokens: Sequence[Token],
     schema: Mapping[str, Any],
     environment: Environment,
-    report: Report,
+    report: FindingCollector,
     uses: Uses,
     *,
     where: str = "",

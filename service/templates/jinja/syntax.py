@@ -4,7 +4,7 @@ import re
 
 from jinja2 import Environment, TemplateSyntaxError
 
-from service.templates.findings import Report
+from service.templates.findings import FindingCollector
 from service.templates.jinja.tokens import Piece, Token
 from service.templates.positions import Place, Source
 
@@ -16,7 +16,7 @@ _HINTS = (
 
 
 def check_syntax(
-    source: Source, pieces: list[Piece], report: Report, *, environment: Environment, is_known: bool
+    source: Source, pieces: list[Piece], report: FindingCollector, *, environment: Environment, is_known: bool
 ) -> list[Token] | None:
     """Reports what keeps the file from being Jinja; nothing more where that `is_known` already.
 
@@ -50,7 +50,7 @@ def parses(pieces: list[Piece], environment: Environment) -> bool:
     return _error("\n".join(written), environment) is None
 
 
-def _report_expressions(tags: list[Token], report: Report, environment: Environment) -> list[Token]:
+def _report_expressions(tags: list[Token], report: FindingCollector, environment: Environment) -> list[Token]:
     """Jinja stops at the first mistake; expressions can be looked at one by one. Those that are wrong by themselves."""
     wrong: list[Token] = []
     for token in tags:
@@ -103,6 +103,6 @@ def _is_wrong_alone(token: Token, environment: Environment) -> bool:
     return _error(closed, environment) is not None
 
 
-def _report(report: Report, place: Place, message: str) -> None:
+def _report(report: FindingCollector, place: Place, message: str) -> None:
     hint = next((text for pattern, text in _HINTS if re.search(pattern, message)), "")
     report.error(place, "jinja-syntax", f"Jinja: {message}", hint)

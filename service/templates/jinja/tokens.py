@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from service.templates.findings import Refused, Report
+from service.templates.findings import CompileAborted, FindingCollector
 from service.templates.positions import Mapped, Place, Run, Source
 
 PLACEHOLDER = re.compile(r"zqj(\d{5})x")
@@ -126,19 +126,19 @@ class Tokens:
         return next(iter(self.opened(text)), None)
 
 
-def scan(source: Source, tokens: Tokens, report: Report) -> list[Piece]:
+def scan(source: Source, tokens: Tokens, report: FindingCollector) -> list[Piece]:
     """The pieces of one file in their order. Refused: a reserved word or an unclosed tag; reported with its place."""
     text = source.text
     if reserved := PLACEHOLDER.search(text):
         report.error(
             source.place(reserved.start()), "reserved-word", f'"{reserved[0]}" is reserved', "write it otherwise"
         )
-        raise Refused
+        raise CompileAborted
     if control := _CONTROL_CHARACTER.search(text):
         report.error(
             source.place(control.start()), "control-character", f"control character {control[0]!r}", "delete it"
         )
-        raise Refused
+        raise CompileAborted
     pieces: list[Piece] = []
     position = 0
     strip_next = False
@@ -160,14 +160,14 @@ def scan(source: Source, tokens: Tokens, report: Report) -> list[Piece]:
         position, strip_next = _tag(source, opening[0], end, tokens, pieces, report)
 
 
-def _raw(source: Source, begin: re.Match[str], pieces: list[Piece], report: Report) -> tuple[int, bool]:
+def _raw(source: Source, begin: re.Match[str], pieces: list[Piece], report: FindingCollector) -> tuple[int, bool]:
     """The text between raw and endraw, as it is."""
     end = _RAW_END.search(source.text, begin.end())
     if end is None:
         report.error(
             source.place(begin.start()), "jinja-syntax", "{% raw %} is never closed", "close it with {% endraw %}"
         )
-        raise Refused
+        raise CompileAborted
     text, start = source.text[begin.end() : end.start()], begin.end()
     if begin[2] == "-":
         start += len(text) - len(text.lstrip())
@@ -179,7 +179,7 @@ def _raw(source: Source, begin: re.Match[str], pieces: list[Piece], report: Repo
 
 
 def _tag(
-    source: Source, delimiter: str, start: int, tokens: Tokens, pieces: list[Piece], report: Report
+    source: Source, delimiter: str, start: int, tokens: Tokens, pieces: list[Piece], report: FindingCollector
 ) -> tuple[int, bool]:
     text = source.text
     place = source.place(start)
@@ -188,13 +188,13 @@ def _tag(
         end = text.find("#}", body_start)
         if end < 0:
             report.error(place, "jinja-syntax", "the comment {# is never closed", "close it with #}")
-            raise Refused
+            raise CompileAborted
         return end + 2, text[end - 1] == "-"
     closing = "}}" if delimiter == "{{" else "%}"
     end = _closing(text, body_start, closing)
     if end < 0:
         report.error(place, "jinja-syntax", f"{delimiter} is never closed", f"close it with {closing}")
-        raise Refused
+        raise CompileAborted
     strip_next = text[end - 1] == "-"
     inside = text[body_start : end - (text[end - 1] in ("-", "+"))]
     body = inside.strip()
@@ -204,7 +204,7 @@ def _tag(
         return end + 2, strip_next
     if len(tokens) >= MAX_TOKENS:
         report.error(place, "too-many-tags", f"more than {MAX_TOKENS} Jinja tags", "split the template")
-        raise Refused
+        raise CompileAborted
     if delimiter == "{{":
         pieces.append(tokens.new("expression", body, place, "", body_place))
     else:

@@ -1,6 +1,6 @@
 """Jinja between the components of one element: which tags may stand there, and that blocks open and close in it."""
 
-from service.templates.findings import Report
+from service.templates.findings import FindingCollector
 from service.templates.jinja.tokens import PLACEHOLDER, Token, Tokens
 from service.templates.mjml.components import NO_CONTROL
 from service.templates.mjml.parse import Element, Slice
@@ -20,7 +20,7 @@ _ELSEWHERE = {
 class Blocks:
     """The blocks inside of `element`, looked at from its beginning to its end."""
 
-    def __init__(self, element: Element, tokens: Tokens, report: Report) -> None:
+    def __init__(self, element: Element, tokens: Tokens, report: FindingCollector) -> None:
         self._element = element
         self._tokens = tokens
         self._report = report

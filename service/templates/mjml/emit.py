@@ -3,7 +3,7 @@
 import re
 from dataclasses import dataclass, field
 
-from service.templates.findings import Report
+from service.templates.findings import FindingCollector
 from service.templates.jinja.composites import composite, composite_css
 from service.templates.jinja.html_content import canonical_html, escape_attribute
 from service.templates.jinja.tokens import PLACEHOLDER, Tokens
@@ -44,7 +44,7 @@ class Emitted:
     prologue: str = ""
 
 
-def emit(nodes: list[Node], root: Element, tokens: Tokens, report: Report) -> Emitted:
+def emit(nodes: list[Node], root: Element, tokens: Tokens, report: FindingCollector) -> Emitted:
     """`nodes` are the whole file, `root` its document; both have been validated. Refused: reported."""
     emitter = _Emitter(tokens, report)
     emitter.element(root, "")
@@ -60,7 +60,7 @@ def emit(nodes: list[Node], root: Element, tokens: Tokens, report: Report) -> Em
 
 
 class _Emitter:
-    def __init__(self, tokens: Tokens, report: Report) -> None:
+    def __init__(self, tokens: Tokens, report: FindingCollector) -> None:
         self._tokens = tokens
         self._report = report
         self.out: list[str] = []

@@ -1,6 +1,6 @@
 """mj-include, in its three kinds, expanded in the tree."""
 
-from service.templates.findings import Refused
+from service.templates.findings import CompileAborted
 from service.templates.jinja.inheritance import MAX_DEPTH
 from service.templates.jinja.loader import Compiling, without_front_matter
 from service.templates.jinja.tokens import PLACEHOLDER
@@ -39,7 +39,7 @@ def _expand(nodes: list[Node], compiling: Compiling, stack: tuple[str, ...], hea
         if isinstance(node, Element) and node.tag == "mj-include":
             try:
                 expanded += _included(node, compiling, stack, heads)
-            except Refused:
+            except CompileAborted:
                 continue
         else:
             if isinstance(node, Element):
@@ -55,7 +55,7 @@ def _included(include: Element, compiling: Compiling, stack: tuple[str, ...], he
         compiling.report.error(
             include.place, "file-not-found", f"there is no file {path}", "paths count from the file that includes"
         )
-        raise Refused
+        raise CompileAborted
     kind = include.literal("type") or "mjml"
     if kind == "css":
         return [_style(Source(path, text), compiling, is_inline=include.literal("css-inline") == "inline")]
@@ -90,7 +90,7 @@ def _path(include: Element, compiling: Compiling, stack: tuple[str, ...]) -> str
         report.error(
             include.place, "missing-attribute", "<mj-include> needs a path", 'write path="../_shared/header.mjml"'
         )
-        raise Refused
+        raise CompileAborted
     if token := PLACEHOLDER.search(wanted.value.text):
         report.error(
             wanted.value.place(token.start()),
@@ -98,7 +98,7 @@ def _path(include: Element, compiling: Compiling, stack: tuple[str, ...]) -> str
             "the path of <mj-include> must be literal",
             "use {% if %} around two mj-include",
         )
-        raise Refused
+        raise CompileAborted
     path = resolve(include.place.file, wanted.value.text)
     if path is None:
         report.error(
@@ -107,8 +107,8 @@ def _path(include: Element, compiling: Compiling, stack: tuple[str, ...]) -> str
             f'"{wanted.value.text}" leads out of the template directory',
             "keep it inside",
         )
-        raise Refused
+        raise CompileAborted
     if path in stack or len(stack) > MAX_DEPTH:
         report.error(wanted.place, "include-cycle", "a file includes itself: " + " -> ".join((*stack, path)))
-        raise Refused
+        raise CompileAborted
     return path

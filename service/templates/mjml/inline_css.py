@@ -13,7 +13,7 @@ from lxml import etree
 from mjml import mjml2html
 from premailer import Premailer
 
-from service.templates.findings import Report
+from service.templates.findings import FindingCollector
 from service.templates.jinja.html_scanner import parts
 from service.templates.jinja.tokens import PLACEHOLDER, Tokens
 from service.templates.mjml.emit import Emitted
@@ -47,7 +47,7 @@ def comments_in_text(html: str) -> str:
     return "".join(out)
 
 
-def inline_css(html: str, emitted: Emitted, tokens: Tokens, report: Report) -> str:
+def inline_css(html: str, emitted: Emitted, tokens: Tokens, report: FindingCollector) -> str:
     """The author's inline CSS in the elements' `style`, and their own attributes set.
 
     ValueError: a selector is no selector. Refused: a rule can't be applied once for all renderings; reported.

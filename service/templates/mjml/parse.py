@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import NoReturn
 
-from service.templates.findings import Refused, Report
+from service.templates.findings import CompileAborted, FindingCollector
 from service.templates.jinja.tokens import PLACEHOLDER, Token, Tokens
 from service.templates.mjml.components import CONTENT
 from service.templates.positions import Mapped, Place
@@ -69,13 +69,13 @@ class Element:
 Node = Element | Slice
 
 
-def parse(mapped: Mapped, tokens: Tokens, report: Report) -> list[Node]:
+def parse(mapped: Mapped, tokens: Tokens, report: FindingCollector) -> list[Node]:
     """The nodes of one file. Refused: the tags don't match; it has been reported where."""
     return _Parser(mapped, tokens, report).parse()
 
 
 class _Parser:
-    def __init__(self, mapped: Mapped, tokens: Tokens, report: Report) -> None:
+    def __init__(self, mapped: Mapped, tokens: Tokens, report: FindingCollector) -> None:
         self._mapped = mapped
         self._tokens = tokens
         self._text = mapped.text
@@ -111,7 +111,7 @@ class _Parser:
         if len(self._open) > 1:
             last = self._open[-1]
             self._report.error(last.place, "unclosed-tag", f"<{last.tag}> is never closed", f"add </{last.tag}>")
-            raise Refused
+            raise CompileAborted
         return self._root.children
 
     def _refuse_what_never_ends(self) -> None:
@@ -147,7 +147,7 @@ class _Parser:
                 f"{component[0]}> inside {token} would not be compiled",
                 "use mj-include for components; a macro prints HTML inside mj-text, mj-table or mj-raw",
             )
-            raise Refused
+            raise CompileAborted
         self._open[-1].children.append(Element("mj-raw", token.place, content=content))
         return end
 
@@ -239,7 +239,7 @@ class _Parser:
                 element.content = content
                 return found.end()
         self._report.error(element.place, "unclosed-tag", f"<{element.tag}> is never closed", f"add </{element.tag}>")
-        raise Refused
+        raise CompileAborted
 
     def _holds_only_blocks(self, element: Element, content: Slice) -> bool:
         """`<mj-raw>{% if … %}</mj-raw>`, as other MJML tools want it, is the same as the block alone."""
@@ -253,4 +253,4 @@ class _Parser:
 
     def _refuse(self, offset: int, code: str, message: str, hint: str = "") -> NoReturn:
         self._report.error(self._mapped.place(offset), code, message, hint)
-        raise Refused
+        raise CompileAborted

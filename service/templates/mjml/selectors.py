@@ -2,7 +2,7 @@
 
 import re
 
-from service.templates.findings import Refused, Report
+from service.templates.findings import CompileAborted, FindingCollector
 from service.templates.jinja.tokens import PLACEHOLDER, Token, Tokens
 from service.templates.mjml.emit import InlineStyle
 from service.templates.mjml.html_tree import BadSelector, Node, elements, is_element, select
@@ -16,7 +16,7 @@ _POSITION = re.compile(
 _PSEUDO = re.compile(r"::?[\w-]+(?:\([^)]*\))?")
 
 
-def check_selectors(root: Node, styles: list[InlineStyle], tokens: Tokens, report: Report) -> None:
+def check_selectors(root: Node, styles: list[InlineStyle], tokens: Tokens, report: FindingCollector) -> None:
     """Refused: a rule depends on positions among looped or conditional elements, or on a class with an expression."""
     wrong = False
     classes: set[str] = set()
@@ -41,10 +41,10 @@ def check_selectors(root: Node, styles: list[InlineStyle], tokens: Tokens, repor
                 'write the style into each branch, or use a plain <mj-style> without inline="inline"',
             )
     if wrong:
-        raise Refused
+        raise CompileAborted
 
 
-def _is_fixed(root: Node, selector: str, place: Place, tokens: Tokens, report: Report) -> bool:
+def _is_fixed(root: Node, selector: str, place: Place, tokens: Tokens, report: FindingCollector) -> bool:
     for found in _POSITION.finditer(selector):
         before = _PSEUDO.sub("", _POSITION.sub("", selector[: found.start()])).strip() or "*"
         if before[-1] in "> ":

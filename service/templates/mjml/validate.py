@@ -3,7 +3,7 @@
 import re
 from collections.abc import Sequence
 
-from service.templates.findings import Refused, Report, did_you_mean
+from service.templates.findings import CompileAborted, FindingCollector, did_you_mean
 from service.templates.jinja.composites import check_blocks
 from service.templates.jinja.escape_contexts import LINK_HINT, harmful_scheme
 from service.templates.jinja.html_content import check_html
@@ -24,7 +24,7 @@ from service.templates.mjml.parse import Attribute, Element, Node, Slice
 from service.templates.positions import Place
 
 
-def validate(nodes: Sequence[Node], tokens: Tokens, report: Report, *, file: Place) -> Element | None:
+def validate(nodes: Sequence[Node], tokens: Tokens, report: FindingCollector, *, file: Place) -> Element | None:
     """The `<mjml>` element, or None where there is no single one. `file` is the start of the template."""
     roots = [node for node in nodes if isinstance(node, Element) and node.tag != "mj-raw"]
     validator = _Validator(tokens, report)
@@ -44,7 +44,7 @@ def validate(nodes: Sequence[Node], tokens: Tokens, report: Report, *, file: Pla
 
 
 class _Validator:
-    def __init__(self, tokens: Tokens, report: Report) -> None:
+    def __init__(self, tokens: Tokens, report: FindingCollector) -> None:
         self._tokens = tokens
         self._report = report
         self._defaults: list[Element] = []
@@ -129,7 +129,7 @@ class _Validator:
                     check_blocks(
                         [t for t in found if t.kind == "control"], self._report, f'the value of "{attribute.name}"'
                     )
-                except Refused:
+                except CompileAborted:
                     return
         elif scheme := harmful_scheme(attribute.name, attribute.value.text):
             self._report.error(attribute.place, "harmful-link", f'"{scheme}:" is no link for a mail', LINK_HINT)
@@ -154,7 +154,7 @@ class _Validator:
                     self._report.error(
                         element.place, "wrong-parent", f"HTML can't stand inside <{above}>", "only Jinja blocks can"
                     )
-        except Refused:
+        except CompileAborted:
             return
 
     def _text_content(self, element: Element, content: Slice) -> None:

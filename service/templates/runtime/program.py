@@ -13,10 +13,10 @@ from service.mail.addresses import AddressInvalid
 from service.templates.jinja.restore import Restored
 from service.templates.jinja.tokens import Tokens
 from service.templates.runtime.escapes import Unprintable
-from service.templates.runtime.sandbox import TooMuch
+from service.templates.runtime.sandbox import LimitExceeded
 
 
-class Spot(NamedTuple):
+class SourceMapEntry(NamedTuple):
     """A tag of the author's: where it is, what it says, and the variable that its value comes from, if one is known."""
 
     file: str
@@ -34,16 +34,16 @@ class Program:
     """
 
     source: str
-    spots: Mapping[int, tuple[Any, ...]] = field(default_factory=dict)
+    source_map: Mapping[int, tuple[Any, ...]] = field(default_factory=dict)
 
-    def spot(self, line: int) -> Spot | None:
+    def entry_at(self, line: int) -> SourceMapEntry | None:
         """What stands in this line of the source."""
-        fields = self.spots.get(line)
-        return Spot(*fields) if fields else None
+        fields = self.source_map.get(line)
+        return SourceMapEntry(*fields) if fields else None
 
     @property
     def is_constant(self) -> bool:
-        return not self.spots
+        return not self.source_map
 
     @classmethod
     def of(cls, restored: Restored, tokens: Tokens, variables: Mapping[int, str]) -> "Program":
@@ -52,13 +52,13 @@ class Program:
         for line, index in restored.tokens.items():
             token = tokens[index]
             place = token.place
-            spots[line] = tuple(Spot(place.file, place.line, place.column, str(token), variables.get(index)))
+            spots[line] = tuple(SourceMapEntry(place.file, place.line, place.column, str(token), variables.get(index)))
         return cls(restored.source, spots)
 
     def as_json(self) -> dict[str, Any]:
         return {
             "source": self.source,
-            "spots": [[line, *fields] for line, fields in self.spots.items()],
+            "spots": [[line, *fields] for line, fields in self.source_map.items()],
         }
 
     @classmethod
@@ -69,14 +69,14 @@ class Program:
 def explain(error: BaseException, program: Program, modules: Mapping[str, Program], part: str) -> RenderError:
     """A runtime error as a finding at the author's tag, and the variable to blame."""
     spot = _spot(error.__traceback__, program, modules)
-    if isinstance(error, TooMuch) and error.line is not None:
-        spot = program.spot(error.line) or spot
+    if isinstance(error, LimitExceeded) and error.line is not None:
+        spot = program.entry_at(error.line) or spot
     code, message = _sentence(error)
     if spot is None:
-        first = next(iter(program.spots), None)
-        place = program.spot(first) if first is not None else None
+        first = next(iter(program.source_map), None)
+        place = program.entry_at(first) if first is not None else None
         file, line = (place.file, place.line) if place else ("", 1)
-        blamed = place.variable if place and len(program.spots) == 1 else None
+        blamed = place.variable if place and len(program.source_map) == 1 else None
         return RenderError(Finding(file, line, 1, "error", code, f"{part}: {message}"), variable=blamed)
     hint = f"in {spot.tag}"
     missing = re.fullmatch(r"(\w+) is missing", message)
@@ -85,7 +85,7 @@ def explain(error: BaseException, program: Program, modules: Mapping[str, Progra
 
 
 def _sentence(error: BaseException) -> tuple[str, str]:
-    if isinstance(error, TooMuch):
+    if isinstance(error, LimitExceeded):
         return "too-much", str(error)
     if isinstance(error, UndefinedError):
         return "missing-value", str(error)
@@ -102,14 +102,14 @@ def _sentence(error: BaseException) -> tuple[str, str]:
     return "bad-value", f"{error}" or type(error).__name__
 
 
-def _spot(traceback: TracebackType | None, program: Program, modules: Mapping[str, Program]) -> Spot | None:
+def _spot(traceback: TracebackType | None, program: Program, modules: Mapping[str, Program]) -> SourceMapEntry | None:
     """The innermost tag on the way to the error; code of templates knows the line of its source."""
-    found: Spot | None = None
+    found: SourceMapEntry | None = None
     while traceback is not None:
         template = traceback.tb_frame.f_globals.get("__jinja_template__")
         if template is not None:
             line = template.get_corresponding_lineno(traceback.tb_lineno)
             owner = program if template.name is None else modules.get(template.name)
-            found = (owner.spot(line) if owner else None) or found
+            found = (owner.entry_at(line) if owner else None) or found
         traceback = traceback.tb_next
     return found

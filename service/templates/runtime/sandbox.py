@@ -30,13 +30,13 @@ from service.templates.runtime.builtins import allowed_filters, allowed_tests
 from service.templates.runtime.code_generator import Compiled, Generator
 from service.templates.runtime.escapes import ESCAPES, Unprintable, escape_text, plain, printable, strip_tags
 from service.templates.runtime.filters import filters_for
-from service.templates.runtime.undefined import Missing
+from service.templates.runtime.undefined import MissingUndefined
 
 _LARGEST_NUMBER_BITS = 2_048
 
 
 @dataclass(frozen=True, slots=True)
-class Budget:
+class RenderLimits:
     """What one rendering may use: bytes of each part, steps of all loops and calls, bytes of the variables as JSON."""
 
     max_output_bytes: int
@@ -44,7 +44,7 @@ class Budget:
     max_variables_bytes: int = 1_000_000
 
 
-class TooMuch(Exception):
+class LimitExceeded(Exception):
     """A rendering went over its budget; the message says which. `line` of the compiled text, where it is known."""
 
     def __init__(self, message: str, line: int | None = None) -> None:
@@ -70,7 +70,7 @@ class _Sandboxed(ImmutableSandboxedEnvironment):
     intercepted_binops = frozenset({"*", "**", "%", "+"})
 
     def __init__(
-        self, budget: Budget, meter: Meter, language: str, modules: Mapping[str, str], *, is_html: bool
+        self, budget: RenderLimits, meter: Meter, language: str, modules: Mapping[str, str], *, is_html: bool
     ) -> None:
         super().__init__(
             block_start_string=BLOCK_BEGIN,
@@ -80,7 +80,7 @@ class _Sandboxed(ImmutableSandboxedEnvironment):
             comment_start_string=COMMENT_BEGIN,
             comment_end_string=COMMENT_END,
             autoescape=is_html,
-            undefined=Missing,
+            undefined=MissingUndefined,
             keep_trailing_newline=True,
             loader=DictLoader(dict(modules)),
             auto_reload=False,
@@ -109,7 +109,7 @@ class _Sandboxed(ImmutableSandboxedEnvironment):
             try:
                 return container[key]
             except (KeyError, TypeError):
-                return Missing(obj=container, name=key)
+                return MissingUndefined(obj=container, name=key)
         return self._slow_item(container, key)
 
     def _slow_item(self, container: Any, key: Any) -> Any:
@@ -119,19 +119,19 @@ class _Sandboxed(ImmutableSandboxedEnvironment):
             try:
                 return container[key]
             except (LookupError, TypeError):
-                return Missing(obj=container, name=key)
+                return MissingUndefined(obj=container, name=key)
         if isinstance(container, LoopContext) and key in _LOOP_ATTRIBUTES:
             return getattr(container, key)
         if isinstance(container, Namespace):
             try:
                 return getattr(container, "" if str(key).startswith("_") else str(key))
             except AttributeError:
-                return Missing(obj=container, name=key)
+                return MissingUndefined(obj=container, name=key)
         if isinstance(container, TemplateModule) and isinstance(key, str) and not key.startswith("_"):
-            return container.__dict__.get(key, Missing(obj=container, name=key))
+            return container.__dict__.get(key, MissingUndefined(obj=container, name=key))
         if isinstance(container, tuple):
-            return Missing(obj=container, name=key)
-        return Missing(f'"{key}" of this value can\'t be reached', name=str(key), exc=SecurityError)
+            return MissingUndefined(obj=container, name=key)
+        return MissingUndefined(f'"{key}" of this value can\'t be reached', name=str(key), exc=SecurityError)
 
     def getattr(self, obj: Any, attribute: str) -> Any:
         return self.item(obj, attribute)
@@ -206,17 +206,19 @@ class _Sandboxed(ImmutableSandboxedEnvironment):
     def _range(self, *arguments: int) -> range:
         found = range(*arguments)
         if len(found) > self._budget.max_steps:
-            raise TooMuch(f"a range of {len(found)} is longer than the {self._budget.max_steps} steps of a rendering")
+            raise LimitExceeded(
+                f"a range of {len(found)} is longer than the {self._budget.max_steps} steps of a rendering"
+            )
         return found
 
     def _charge(self, steps: int) -> None:
         self._meter.steps_left -= steps
         if self._meter.steps_left < 0:
-            raise TooMuch(f"the rendering takes more than {self._budget.max_steps} steps")
+            raise LimitExceeded(f"the rendering takes more than {self._budget.max_steps} steps")
 
     def _check_size(self, size: int) -> None:
         if size > self._budget.max_output_bytes:
-            raise TooMuch(
+            raise LimitExceeded(
                 f"a text or list of {size} is longer than the {self._budget.max_output_bytes} that a part may have"
             )
 
@@ -235,7 +237,7 @@ class _Sandboxed(ImmutableSandboxedEnvironment):
             if size > self._budget.max_output_bytes:
                 frame = getattr(produced, "gi_frame", None)
                 line = compiled.get_corresponding_lineno(frame.f_lineno) if frame else None
-                raise TooMuch(f"the output is longer than {self._budget.max_output_bytes} bytes", line)
+                raise LimitExceeded(f"the output is longer than {self._budget.max_output_bytes} bytes", line)
             parts.append(part)
         return "".join(parts)
 
@@ -248,7 +250,7 @@ class Sandbox:
     """The two environments of one template and language: HTML and plain text. Safe to use from many threads."""
 
     def __init__(
-        self, budget: Budget, language: str, *, html_modules: Mapping[str, str], text_modules: Mapping[str, str]
+        self, budget: RenderLimits, language: str, *, html_modules: Mapping[str, str], text_modules: Mapping[str, str]
     ) -> None:
         self._budget = budget
         self._meter = Meter()
@@ -261,7 +263,7 @@ class Sandbox:
 
 
 @lru_cache(maxsize=32)
-def sandbox_without_modules(budget: Budget, language: str) -> Sandbox:
+def sandbox_without_modules(budget: RenderLimits, language: str) -> Sandbox:
     """One for all templates that import nothing: nothing in it is of one template, and hundreds would slow a start."""
     return Sandbox(budget, language, html_modules={}, text_modules={})
 

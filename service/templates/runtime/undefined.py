@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from jinja2 import Undefined
 
 
-class Missing(Undefined):
+class MissingUndefined(Undefined):
     """What is not there. Using it in any way is an error; `is defined` and `|default` are allowed."""
 
     def __str__(self) -> str:
@@ -28,7 +28,7 @@ class Missing(Undefined):
         return f"{self._undefined_name} is missing"
 
 
-class Absent(Missing):
+class OptionalUndefined(MissingUndefined):
     """An optional variable that was not given: false in a condition, an error where it is printed."""
 
     __slots__ = ()

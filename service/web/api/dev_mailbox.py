@@ -27,7 +27,7 @@ class MailboxController(Controller):
         `to` picks one recipient; `wait_s` waits up to 60 seconds for a first mail.
         """
         to, wait_s = request.query_params.get("to"), _wait_s(request.query_params.get("wait_s", "0"))
-        mailbox = services_of(request).inbox()
+        mailbox = services_of(request).require_mailbox()
         items = await anyio.to_thread.run_sync(lambda: mailbox.list(to, wait_s))
         listed = [
             {
@@ -45,7 +45,7 @@ class MailboxController(Controller):
     @get("/{mail_id:str}/raw")
     async def show_raw(self, request: Request[Any, Any, Any], mail_id: FromPath[str]) -> Response[bytes]:
         """Return a mail as it was received."""
-        raw = services_of(request).inbox().raw(mail_id)
+        raw = services_of(request).require_mailbox().raw(mail_id)
         if raw is None:
             raise NotFound("There is no such mail in the mailbox.")
         return as_file(raw, "message/rfc822")
@@ -53,7 +53,7 @@ class MailboxController(Controller):
     @delete("/", status_code=204)
     async def clear(self, request: Request[Any, Any, Any]) -> None:
         """Empty the development mailbox."""
-        services_of(request).inbox().clear()
+        services_of(request).require_mailbox().clear()
 
 
 def _wait_s(text: str) -> float:

@@ -38,7 +38,7 @@ class HealthController(Controller):
 
         What was accepted, refused and tried, what is queued and how long, what is late; by template for the admin.
         """
-        observer, with_details = services_of(request).observer, await _is_admin(request)
+        observer, with_details = services_of(request).metrics_exporter, await _is_admin(request)
         text = await anyio.to_thread.run_sync(lambda: observer.exposition(with_details=with_details))
         return Response(text, media_type=MEDIA_TYPE)
 

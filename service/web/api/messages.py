@@ -8,7 +8,7 @@ import anyio.to_thread
 from litestar import Controller, Request, Response, get, post
 from litestar.params import FromPath
 
-from service.messages.search import Story
+from service.messages.search import MessageDetail
 from service.models import Event, Message, Scope
 from service.web.api.query import number, parameters
 from service.web.auth import caller_of, require, services_of
@@ -36,7 +36,7 @@ class MessageController(Controller):
         """
         given = parameters(request, _PARAMETERS)
         limit = number(given.pop("limit", "50"), "limit")
-        auditor = services_of(request).auditor
+        auditor = services_of(request).message_search
         page = await anyio.to_thread.run_sync(lambda: auditor.search(limit=limit, **given))
         answer: dict[str, Any] = {
             "items": [_summary(message) for message in page.items],
@@ -48,25 +48,25 @@ class MessageController(Controller):
     @get("/{message_id:str}", guards=[require(Scope.SEND)])
     async def show_message(self, request: Request[Any, Any, Any], message_id: FromPath[str]) -> dict[str, Any]:
         """Show one message with its timeline, to the key that sent it or an admin."""
-        auditor, caller = services_of(request).auditor, caller_of(request)
-        return as_detail(await anyio.to_thread.run_sync(auditor.story, message_id, caller))
+        auditor, caller = services_of(request).message_search, caller_of(request)
+        return as_detail(await anyio.to_thread.run_sync(auditor.detail, message_id, caller))
 
     @get("/{message_id:str}/html", guards=[require(Scope.ADMIN)])
     async def show_html(self, request: Request[Any, Any, Any], message_id: FromPath[str]) -> Response[bytes]:
         """Return the HTML part as it was sent, byte for byte."""
-        body = await anyio.to_thread.run_sync(services_of(request).auditor.body, message_id)
+        body = await anyio.to_thread.run_sync(services_of(request).message_search.body, message_id)
         return as_file(body.html_utf8, "text/html; charset=utf-8")
 
     @get("/{message_id:str}/text", guards=[require(Scope.ADMIN)])
     async def show_text(self, request: Request[Any, Any, Any], message_id: FromPath[str]) -> Response[bytes]:
         """Return the plain text part as it was sent, byte for byte."""
-        body = await anyio.to_thread.run_sync(services_of(request).auditor.body, message_id)
+        body = await anyio.to_thread.run_sync(services_of(request).message_search.body, message_id)
         return as_file(body.text_utf8, "text/plain; charset=utf-8")
 
     @get("/{message_id:str}/raw", guards=[require(Scope.ADMIN)])
     async def show_raw(self, request: Request[Any, Any, Any], message_id: FromPath[str]) -> Response[bytes]:
         """Return the whole mail as it went over the wire (RFC 5322)."""
-        raw = await anyio.to_thread.run_sync(services_of(request).auditor.raw, message_id)
+        raw = await anyio.to_thread.run_sync(services_of(request).message_search.raw, message_id)
         return as_file(raw, "message/rfc822")
 
     @get("/{message_id:str}/attachments/{n:int}", guards=[require(Scope.ADMIN)])
@@ -74,7 +74,7 @@ class MessageController(Controller):
         self, request: Request[Any, Any, Any], message_id: FromPath[str], n: FromPath[int]
     ) -> Response[bytes]:
         """Return an attachment, counted from 0, byte for byte."""
-        file = await anyio.to_thread.run_sync(services_of(request).auditor.attachment, message_id, n)
+        file = await anyio.to_thread.run_sync(services_of(request).message_search.attachment, message_id, n)
         return as_file(file.data, file.content_type, filename=file.filename)
 
     @post("/{message_id:str}/resend", guards=[require(Scope.ADMIN)], status_code=201)
@@ -118,7 +118,7 @@ def _summary(message: Message) -> dict[str, Any]:
     }
 
 
-def as_detail(story: Story) -> dict[str, Any]:
+def as_detail(story: MessageDetail) -> dict[str, Any]:
     message = story.message
     return _summary(message) | {
         "send_id": message.send_id,
@@ -128,7 +128,7 @@ def as_detail(story: Story) -> dict[str, Any]:
         "locale": message.locale,
         "from": message.from_header,
         "reply_to": message.reply_to,
-        "message_id": message.message_id,
+        "message_id": message.rfc_message_id,
         "attempts": message.attempts,
         "attempts_max": message.attempts_max,
         "next_attempt_at": as_time(message.next_attempt_at),

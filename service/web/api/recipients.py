@@ -7,9 +7,9 @@ import anyio.to_thread
 from litestar import Controller, Request, get, post
 from litestar.params import FromPath
 
-from service.messages.search import Story
+from service.messages.search import MessageDetail
 from service.models import Scope
-from service.recipients.data_requests import Erased, Known, Written
+from service.recipients.data_requests import ErasureResult, MessageRecord, RecipientData
 from service.web.api.messages import as_detail
 from service.web.api.query import parameters, truth
 from service.web.api.suppressions import as_json
@@ -24,7 +24,7 @@ class RecipientController(Controller):
     @get("/{address:str}", guards=[require(Scope.ADMIN)])
     async def export(self, request: Request[Any, Any, Any], address: FromPath[str]) -> dict[str, Any]:
         """Export everything about one person: messages with timeline, content and variables, and suppressions."""
-        return as_known(await anyio.to_thread.run_sync(services_of(request).persons.export, address))
+        return as_known(await anyio.to_thread.run_sync(services_of(request).data_requests.export, address))
 
     @post("/{address:str}/erase", guards=[require(Scope.ADMIN)], status_code=200)
     async def erase(self, request: Request[Any, Any, Any], address: FromPath[str]) -> dict[str, Any]:
@@ -35,18 +35,18 @@ class RecipientController(Controller):
         """
         given = parameters(request, frozenset({"dry_run", "suppress"}))
         suppresses = truth(given.get("suppress", "true"), "suppress")
-        persons, caller = services_of(request).persons, caller_of(request)
+        persons, caller = services_of(request).data_requests, caller_of(request)
         if truth(given.get("dry_run", "false"), "dry_run"):
-            return as_answer(await anyio.to_thread.run_sync(persons.look, address), is_dry=True)
+            return as_answer(await anyio.to_thread.run_sync(persons.preview_erasure, address), is_dry=True)
         done = await anyio.to_thread.run_sync(lambda: persons.erase(address, caller, suppresses=suppresses))
         return as_answer(done, is_dry=False)
 
 
-def as_answer(erased: Erased, *, is_dry: bool) -> dict[str, Any]:
+def as_answer(erased: ErasureResult, *, is_dry: bool) -> dict[str, Any]:
     return {"dry_run": is_dry, **asdict(erased)}
 
 
-def as_known(known: Known) -> dict[str, Any]:
+def as_known(known: RecipientData) -> dict[str, Any]:
     return {
         "address": known.address,
         "messages": [_written(item) for item in known.messages],
@@ -54,8 +54,8 @@ def as_known(known: Known) -> dict[str, Any]:
     }
 
 
-def _written(item: Written) -> dict[str, Any]:
-    story = Story(item.message, item.events, item.attachments)
+def _written(item: MessageRecord) -> dict[str, Any]:
+    story = MessageDetail(item.message, item.events, item.attachments)
     return as_detail(story) | {
         "variables": item.variables,
         "html": item.body.html if item.body else None,

@@ -26,7 +26,7 @@ class SendController(Controller):
         """
         services, caller = services_of(request), caller_of(request)
         key = idempotency_key(request)
-        return _created(await services.acceptor.take(await request.body(), caller, idempotency_key=key))
+        return _created(await services.acceptor.accept_send(await request.body(), caller, idempotency_key=key))
 
 
 class BatchController(Controller):
@@ -42,8 +42,8 @@ class BatchController(Controller):
         """
         services, caller = services_of(request), caller_of(request)
         key = idempotency_key(request)
-        services.intake.require_room()  # before the body is read
-        return _created(await services.acceptor.take_batch(await request.body(), caller, idempotency_key=key))
+        services.group_commit.require_room()  # before the body is read
+        return _created(await services.acceptor.accept_batch(await request.body(), caller, idempotency_key=key))
 
 
 def _created(accepted: Accepted) -> Response[dict[str, Any]]:

@@ -29,7 +29,7 @@ class SuppressionController(Controller):
         """
         given = parameters(request, _PARAMETERS)
         limit, lifted = number(given.pop("limit", "50"), "limit"), truth(given.pop("lifted", "false"), "lifted")
-        suppressor = services_of(request).suppressor
+        suppressor = services_of(request).suppressions
         page = await anyio.to_thread.run_sync(lambda: suppressor.search(limit=limit, lifted=lifted, **given))
         return {"items": [as_json(item) for item in page.items], "total": page.total, "next": page.next}
 
@@ -40,7 +40,7 @@ class SuppressionController(Controller):
         `scope` is `all` (the default) or `marketing`, `reason` a word or a sentence. 201; 200 with the existing
         suppression where the address is suppressed already.
         """
-        suppressor, caller, body = services_of(request).suppressor, caller_of(request), await request.body()
+        suppressor, caller, body = services_of(request).suppressions, caller_of(request), await request.body()
 
         def work() -> tuple[Suppression, bool]:
             return suppressor.add(parse(body, SuppressionRequest), caller, source="api")
@@ -52,7 +52,7 @@ class SuppressionController(Controller):
     @get("/{suppression_id:str}", guards=[require(Scope.ADMIN)])
     async def show_suppression(self, request: Request[Any, Any, Any], suppression_id: FromPath[str]) -> dict[str, Any]:
         """Show one suppression, lifted or not: address, time, reason, causing event."""
-        return as_json(await anyio.to_thread.run_sync(services_of(request).suppressor.get, suppression_id))
+        return as_json(await anyio.to_thread.run_sync(services_of(request).suppressions.get, suppression_id))
 
     @delete("/{suppression_id:str}", guards=[require(Scope.ADMIN)], status_code=200)
     async def lift(self, request: Request[Any, Any, Any], suppression_id: FromPath[str]) -> dict[str, Any]:
@@ -61,7 +61,7 @@ class SuppressionController(Controller):
         It stays on record, with who lifted it, when and why (`?reason=`).
         """
         reason = parameters(request, frozenset({"reason"})).get("reason")
-        suppressor, caller = services_of(request).suppressor, caller_of(request)
+        suppressor, caller = services_of(request).suppressions, caller_of(request)
         return as_json(await anyio.to_thread.run_sync(lambda: suppressor.lift(suppression_id, caller, reason=reason)))
 
 

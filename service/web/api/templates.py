@@ -12,7 +12,7 @@ from service.models import Scope
 from service.models.requests import PublishRequest, SendRequest, TestRequest, parse
 from service.sending.acceptor import Accepted
 from service.templates.authoring.publisher import Condition
-from service.templates.descriptions import Shown
+from service.templates.descriptions import TemplateView
 from service.templates.preview import Preview
 from service.web.api import send
 from service.web.api.messages import as_time
@@ -30,7 +30,7 @@ class TemplateController(Controller):
 
         A template that doesn't compile is listed with its findings and its last good revision.
         """
-        items = services_of(request).browser.summaries()
+        items = services_of(request).template_describer.summaries()
         return {"items": items, "total": len(items)}
 
     @get("/{key:str}", guards=[require(Scope.READ)])
@@ -41,7 +41,7 @@ class TemplateController(Controller):
 
         The ETag is its revision; `If-None-Match` is answered with 304.
         """
-        shown = await anyio.to_thread.run_sync(services_of(request).browser.show, key)
+        shown = await anyio.to_thread.run_sync(services_of(request).template_describer.show, key)
         if _etag(shown) in _tags(request.headers.get("if-none-match", "")):
             return Response(None, status_code=304, headers=_headers(shown))
         return Response(shown.content, headers=_headers(shown))
@@ -59,10 +59,10 @@ class TemplateController(Controller):
         services, caller = services_of(request), caller_of(request)
         body = await request.body()
 
-        def work() -> tuple[bool, Shown]:
+        def work() -> tuple[bool, TemplateView]:
             asked = parse(body, PublishRequest)
             is_new = services.publisher.put(key, asked, caller, _condition(request))
-            return is_new, services.browser.show(key)
+            return is_new, services.template_describer.show(key)
 
         is_new, shown = await anyio.to_thread.run_sync(work)
         if is_new:
@@ -83,7 +83,7 @@ class TemplateController(Controller):
     @get("/{key:str}/versions", guards=[require(Scope.READ)])
     async def list_versions(self, request: Request[Any, Any, Any], key: FromPath[str]) -> dict[str, Any]:
         """List every revision that ever sent, newest first, and the current one."""
-        items = await anyio.to_thread.run_sync(services_of(request).browser.versions, key)
+        items = await anyio.to_thread.run_sync(services_of(request).template_describer.versions, key)
         return {"items": [_with_times(item) for item in items], "total": len(items)}
 
     @get("/{key:str}/versions/{number:int}", guards=[require(Scope.READ)])
@@ -91,7 +91,7 @@ class TemplateController(Controller):
         self, request: Request[Any, Any, Any], key: FromPath[str], number: FromPath[int]
     ) -> dict[str, Any]:
         """Show the latest revision of a version: source, variables, when it first sent."""
-        return _with_times(await anyio.to_thread.run_sync(services_of(request).browser.version, key, number))
+        return _with_times(await anyio.to_thread.run_sync(services_of(request).template_describer.version, key, number))
 
     @post("/{key:str}/test", guards=[require(Scope.ADMIN)], status_code=200)
     async def test_template(self, request: Request[Any, Any, Any], key: FromPath[str]) -> dict[str, Any]:
@@ -138,11 +138,11 @@ def _condition(request: Request[Any, Any, Any]) -> Condition:
     return Condition.of(*(", ".join(headers.getall(name, [])) for name in ("if-match", "if-none-match")))
 
 
-def _etag(shown: Shown) -> str:
+def _etag(shown: TemplateView) -> str:
     return f'"{shown.state}"'
 
 
-def _headers(shown: Shown) -> dict[str, str]:
+def _headers(shown: TemplateView) -> dict[str, str]:
     return {"ETag": _etag(shown), "Cache-Control": "no-cache"}
 
 

@@ -20,5 +20,5 @@ class WebhookController(Controller):
         200 once it is recorded, now or before; 403 where it can't be verified; 503 asks SNS to repeat it. The content
         type is not looked at: SNS says text/plain.
         """
-        await services_of(request).receiver.receive(await request.body())
+        await services_of(request).webhook_receiver.receive(await request.body())
         return {"status": "accepted"}

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from service.messages.search import Tally
+from service.messages.search import Bucket
 from service.web.pages.i18n import Language
 
 WIDTH, HEIGHT, FOOT = 960, 150, 20
@@ -18,7 +18,7 @@ class Bar:
     width: float
     height: float
     trouble_height: float
-    tally: Tally
+    tally: Bucket
     label: str
 
     @property
@@ -46,7 +46,7 @@ def days_before(now: datetime, days: int, language: Language) -> list[datetime]:
     return [(today + timedelta(days=n)).astimezone(now.tzinfo) for n in range(1 - days, 2)]
 
 
-def chart(tallies: Sequence[Tally], language: Language) -> Chart:
+def chart(tallies: Sequence[Bucket], language: Language) -> Chart:
     """Bars side by side, the highest as high as the picture."""
     most = max((tally.total for tally in tallies), default=0)
     step = WIDTH / max(len(tallies), 1)

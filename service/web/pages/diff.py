@@ -12,7 +12,7 @@ _MAX_LINES = 4_000
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class DiffLine:
     """One line: the numbers it has before and after, counted from 1; None where it is not there."""
 
     sign: Sign
@@ -26,7 +26,7 @@ class Difference:
     """One file that came, went or changed."""
 
     file: str
-    lines: Sequence[Line]
+    lines: Sequence[DiffLine]
     added: int
     removed: int
 
@@ -50,17 +50,17 @@ def difference(file: str, before: str, after: str) -> Difference:
     )
 
 
-def _lines(old: Sequence[str], new: Sequence[str]) -> Iterator[Line]:
+def _lines(old: Sequence[str], new: Sequence[str]) -> Iterator[DiffLine]:
     matcher = difflib.SequenceMatcher(None, old, new, autojunk=len(old) + len(new) > _MAX_LINES)
     for number, group in enumerate(matcher.get_grouped_opcodes(_AROUND)):
         if number:
-            yield Line("gap", None, None, "")
+            yield DiffLine("gap", None, None, "")
         for tag, old_from, old_to, new_from, new_to in group:
             if tag == "equal":
                 for offset in range(old_to - old_from):
-                    yield Line("same", old_from + offset + 1, new_from + offset + 1, old[old_from + offset])
+                    yield DiffLine("same", old_from + offset + 1, new_from + offset + 1, old[old_from + offset])
                 continue
             for index in range(old_from, old_to):
-                yield Line("out", index + 1, None, old[index])
+                yield DiffLine("out", index + 1, None, old[index])
             for index in range(new_from, new_to):
-                yield Line("in", None, index + 1, new[index])
+                yield DiffLine("in", None, index + 1, new[index])

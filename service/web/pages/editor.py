@@ -14,18 +14,18 @@ from litestar import Controller, Request, Response, get, post
 from litestar.params import FromPath
 from litestar.response import Redirect
 
-from service.bootstrap import Services, budget
+from service.bootstrap import Services, render_limits
 from service.errors import Conflict, Finding, InvalidRequest, PreconditionFailed, RequestRefused, TryLater
-from service.templates.authoring.publish_plan import Plan, raised
+from service.templates.authoring.publish_plan import PublishPlan, raised
 from service.templates.authoring.publisher import Condition
 from service.templates.authoring.scaffold import begun
 from service.web.auth import caller_of, services_of
 from service.web.pages import mail_frame
 from service.web.pages.diff import between
-from service.web.pages.editor_form import Written
+from service.web.pages.editor_form import EditorForm
 from service.web.pages.merge import Merged, merge
 from service.web.pages.render import POLICY, part, show
-from service.web.pages.request_context import form_of, signed_in, visit_of
+from service.web.pages.request_context import form_of, page_context, signed_in
 from service.web.pages.template_page import Choice, fill, in_order
 
 #: What the editor's own panels and marks say: CodeMirror's phrases -> ours.
@@ -70,7 +70,7 @@ class EditorController(Controller):
             texts = await anyio.to_thread.run_sync(lambda: _begun(services, key))
         except InvalidRequest as error:
             return show(request, "template_new.html", status=422, key=key, problem=error.problems[0].message)
-        return _editor(request, key, Written("", texts, {}, None, None, None))
+        return _editor(request, key, EditorForm("", texts, {}, None, None, None))
 
     @get("/_vocabulary")
     async def vocabulary(self, request: Request[Any, Any, Any]) -> Response[Mapping[str, Any]]:
@@ -81,8 +81,8 @@ class EditorController(Controller):
     @get("/{key:str}/edit")
     async def edit(self, request: Request[Any, Any, Any], key: FromPath[str]) -> Response[str]:
         """Page: the editor of a template's files."""
-        state, files = services_of(request).planner.found(key)
-        return _editor(request, key, Written(state, files, files, None, None, None))
+        state, files = services_of(request).publish_planner.found(key)
+        return _editor(request, key, EditorForm(state, files, files, None, None, None))
 
     @post("/{key:str}/edit")
     async def write(self, request: Request[Any, Any, Any], key: FromPath[str]) -> Response[Any]:
@@ -91,7 +91,7 @@ class EditorController(Controller):
         A change by somebody else in between is a 409 that shows both changes.
         """
         form, services = await form_of(request), services_of(request)
-        written = Written.of(form)
+        written = EditorForm.of(form)
         match form.get("action"):
             case "save":
                 return await self._save(request, key, written)
@@ -99,7 +99,7 @@ class EditorController(Controller):
                 return _editor(request, key, written)
             case "add":
                 return await self._add(request, key, written, str(form.get("added", "")).strip())
-        plan = await anyio.to_thread.run_sync(lambda: services.planner.plan(key, written.texts))
+        plan = await anyio.to_thread.run_sync(lambda: services.publish_planner.plan(key, written.texts))
         if (plan.state or "") != written.state:
             return _conflict(request, key, written, plan)
         if not plan.works:
@@ -118,9 +118,9 @@ class EditorController(Controller):
     async def check(self, request: Request[Any, Any, Any], key: FromPath[str]) -> Response[Mapping[str, Any]]:
         """Return the findings about unsaved files, as JSON."""
         form, services = await form_of(request), services_of(request)
-        written = Written.of(form)
+        written = EditorForm.of(form)
         draft = await anyio.to_thread.run_sync(lambda: services.drafts.of(key, written.all_texts))
-        language = visit_of(request).language
+        language = page_context(request).language
         errors = sum(1 for finding in draft.findings if finding.severity == "error")
         summary = [language.say("gallery.errors", count=errors)] if errors else []
         if warnings := len(draft.findings) - errors:
@@ -151,7 +151,7 @@ class EditorController(Controller):
     async def draft(self, request: Request[Any, Any, Any], key: FromPath[str]) -> Response[str]:
         """Return the mail that unsaved files make, for a frame."""
         form, services = await form_of(request), services_of(request)
-        written = Written.of(form)
+        written = EditorForm.of(form)
         scheme = "dark" if form.get("scheme") == "dark" else "light"
 
         def work() -> str | None:
@@ -167,15 +167,15 @@ class EditorController(Controller):
             return mail_frame.framed(part(request, "template_unshown.html"))
         return mail_frame.framed(mail_frame.emulated(html, scheme))
 
-    async def _add(self, request: Request[Any, Any, Any], key: str, written: Written, name: str) -> Response[str]:
+    async def _add(self, request: Request[Any, Any, Any], key: str, written: EditorForm, name: str) -> Response[str]:
         """One more file, empty: what stays empty is not saved."""
         try:
-            await anyio.to_thread.run_sync(lambda: services_of(request).planner.plan(key, {name: ""}))
+            await anyio.to_thread.run_sync(lambda: services_of(request).publish_planner.plan(key, {name: ""}))
         except InvalidRequest as error:
             return _editor(request, key, written, status=422, problem=str(error), mistakes=_messages(error))
         return _editor(request, key, replace(written, now={name: "", **written.now}), opened=name)
 
-    async def _save(self, request: Request[Any, Any, Any], key: str, written: Written) -> Response[Any]:
+    async def _save(self, request: Request[Any, Any, Any], key: str, written: EditorForm) -> Response[Any]:
         services, caller = services_of(request), caller_of(request)
         texts = dict(written.texts)
         if written.raises_to is not None:
@@ -187,7 +187,7 @@ class EditorController(Controller):
                 lambda: services.publisher.put_files(key, texts, caller, condition, written.message)
             )
         except PreconditionFailed:
-            plan = await anyio.to_thread.run_sync(lambda: services.planner.plan(key, written.texts))
+            plan = await anyio.to_thread.run_sync(lambda: services.publish_planner.plan(key, written.texts))
             return _conflict(request, key, written, plan)
         except (InvalidRequest, Conflict) as error:
             return _editor(request, key, written, status=422, problem=str(error), mistakes=_messages(error))
@@ -206,7 +206,7 @@ def _messages(error: RequestRefused) -> Sequence[str]:
 
 
 def _begun(services: Services, key: str) -> Mapping[str, str]:
-    return begun(services.settings.email_templates_dir, key, budget=budget(services.settings))
+    return begun(services.settings.email_templates_dir, key, budget=render_limits(services.settings))
 
 
 def _told(one: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -224,7 +224,7 @@ def _told(one: Mapping[str, Any]) -> Mapping[str, Any]:
     return told
 
 
-def _conflict(request: Request[Any, Any, Any], key: str, written: Written, plan: Plan) -> Response[str]:
+def _conflict(request: Request[Any, Any, Any], key: str, written: EditorForm, plan: PublishPlan) -> Response[str]:
     """Somebody else was faster: what they did, what we did, and both together to go on with."""
     merged = merge(written.was, plan.before, {name: text for name, text in written.all_texts.items() if text})
     ahead = replace(written, state=plan.state or "", now=merged.texts, was=plan.before)
@@ -242,7 +242,7 @@ def _conflict(request: Request[Any, Any, Any], key: str, written: Written, plan:
 def _editor(
     request: Request[Any, Any, Any],
     key: str,
-    written: Written,
+    written: EditorForm,
     *,
     status: int = 200,
     findings: Sequence[Finding] = (),
@@ -253,7 +253,7 @@ def _editor(
     ours: Sequence[Any] = (),
     opened: str = "template.mjml",
 ) -> Response[str]:
-    language, nonce = visit_of(request).language, secrets.token_urlsafe(16)
+    language, nonce = page_context(request).language, secrets.token_urlsafe(16)
     examples = [name[9:].rpartition(".")[0] for name in in_order(written.now) if name.startswith("examples/")]
     page = show(
         request,

@@ -10,7 +10,7 @@ NOW, WAS = "f.", "b."
 
 
 @dataclass(frozen=True, slots=True)
-class Written:
+class EditorForm:
     """`state` is the ETag that the writer began with, "" for a template that was not there."""
 
     state: str
@@ -21,7 +21,7 @@ class Written:
     example: str | None
 
     @classmethod
-    def of(cls, form: FormMultiDict) -> "Written":
+    def of(cls, form: FormMultiDict) -> "EditorForm":
         fields = {name: value for name, value in form.items() if isinstance(value, str)}
         now = {name.removeprefix(NOW): _lines(text) for name, text in fields.items() if name.startswith(NOW)}
         was = {name.removeprefix(WAS): _lines(text) for name, text in fields.items() if name.startswith(WAS)}

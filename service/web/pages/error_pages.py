@@ -10,7 +10,7 @@ from litestar.response import Redirect
 from service.errors import NotAuthenticated
 from service.web import problems
 from service.web.pages.render import show
-from service.web.pages.request_context import visit_of
+from service.web.pages.request_context import page_context
 
 _PLACES = ("/admin", "/docs")
 
@@ -24,8 +24,8 @@ def respond(request: Request[Any, Any, Any], error: Exception) -> Response[Any]:
     found = problems.respond(request, error)
     content: dict[str, Any] = found.content
     status = int(content["status"])
-    language = visit_of(request).language
-    key = f"failure.{status}" if language.knows(f"failure.{status}") else "failure.other"
+    language = page_context(request).language
+    key = f"failure.{status}" if language.has(f"failure.{status}") else "failure.other"
     page = show(
         request,
         "failure.html",

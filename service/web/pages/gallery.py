@@ -10,10 +10,10 @@ import anyio.to_thread
 from litestar import Controller, Request, Response, get
 from litestar.response import ServerSentEvent
 
-from service.bootstrap import Services, Workbench
-from service.web.auth import workbench_of
+from service.bootstrap import PreviewServices, Services
+from service.web.auth import preview_services_of
 from service.web.pages.render import show
-from service.web.pages.request_context import may_look
+from service.web.pages.request_context import can_preview
 from service.web.pages.server_sent_events import Streams
 
 #: An open stream says nothing for so long at most, seconds; proxies close what is silent for a minute.
@@ -40,7 +40,7 @@ class GalleryController(Controller):
     """All templates, and the stream that says when one has changed."""
 
     path = "/admin/templates"
-    guards = [may_look()]  # noqa: RUF012  # Litestar reads it from the class
+    guards = [can_preview()]  # noqa: RUF012  # Litestar reads it from the class
 
     @get("/")
     async def gallery(self, request: Request[Any, Any, Any]) -> Response[str]:
@@ -48,13 +48,13 @@ class GalleryController(Controller):
 
         `q` filters by words, `from` shows the next sixty.
         """
-        workbench, words = workbench_of(request), request.query_params.get("q", "").strip()
+        workbench, words = preview_services_of(request), request.query_params.get("q", "").strip()
         all_cards = cards(workbench)
         found = [card for card in all_cards if _holds(card, words)]
         start = _start(request.query_params.get("from", ""), len(found))
         counted = None
         if isinstance(workbench, Services):
-            counted = await anyio.to_thread.run_sync(workbench.figures.look)
+            counted = await anyio.to_thread.run_sync(workbench.template_stats.get)
         return show(
             request,
             "gallery.html",
@@ -71,11 +71,11 @@ class GalleryController(Controller):
     @get("/_live")
     async def live(self, request: Request[Any, Any, Any]) -> ServerSentEvent:
         """Stream server-sent events: `changed` after each change of a template, or of the one named `key`."""
-        workbench, streams = workbench_of(request), _streams(request)
+        workbench, streams = preview_services_of(request), _streams(request)
         return streams.answer(_changes(workbench, streams, request.query_params.get("key")))
 
 
-def cards(workbench: Workbench) -> Sequence[Card]:
+def cards(workbench: PreviewServices) -> Sequence[Card]:
     """A card for each template, by key."""
     made = []
     for entry in workbench.catalogue.current:
@@ -112,7 +112,7 @@ def _streams(request: Request[Any, Any, Any]) -> Streams:
     return streams
 
 
-async def _changes(workbench: Workbench, streams: Streams, key: str | None) -> AsyncIterator[tuple[str, str]]:
+async def _changes(workbench: PreviewServices, streams: Streams, key: str | None) -> AsyncIterator[tuple[str, str]]:
     loop, woken = asyncio.get_running_loop(), asyncio.Event()
 
     def wake() -> None:

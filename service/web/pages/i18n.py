@@ -38,7 +38,7 @@ class Language:
         shown = {name: self.number(value) if isinstance(value, int) else value for name, value in values.items()}
         return phrase.format_map(shown) if values else phrase
 
-    def knows(self, key: str) -> bool:
+    def has(self, key: str) -> bool:
         return key in self._phrases
 
     def name_of(self, group: str, value: str) -> str:

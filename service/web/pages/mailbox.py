@@ -60,7 +60,7 @@ class MailboxPages(Controller):
         `view` is `html`, `text`, `check`, `links`, `headers` or `raw`.
         """
         raw = _raw(request, mail_id)
-        item = next((item for item in services_of(request).inbox().list() if item.id == mail_id), None)
+        item = next((item for item in services_of(request).require_mailbox().list() if item.id == mail_id), None)
         if item is None:
             raise _no_mail()
 
@@ -116,18 +116,18 @@ class MailboxPages(Controller):
     async def clear(self, request: Request[Any, Any, Any]) -> Redirect:
         """Form: empty the development mailbox."""
         await form_of(request)
-        services_of(request).inbox().clear()
+        services_of(request).require_mailbox().clear()
         return Redirect("/admin/mailbox", status_code=303)
 
 
 def _listed(request: Request[Any, Any, Any]) -> dict[str, Any]:
     to = (request.query_params.get("to") or "").strip()
-    mails = services_of(request).inbox().list(to or None)
+    mails = services_of(request).require_mailbox().list(to or None)
     return {"mails": mails[:SHOWN], "total": len(mails), "to": to}
 
 
 def _raw(request: Request[Any, Any, Any], mail_id: str) -> bytes:
-    raw = services_of(request).inbox().raw(mail_id)
+    raw = services_of(request).require_mailbox().raw(mail_id)
     if raw is None:
         raise _no_mail()
     return raw

@@ -18,7 +18,7 @@ from service.web.pages.charts import chart, days_before
 from service.web.pages.i18n import Language
 from service.web.pages.mail_frame import framed, has_remote_images
 from service.web.pages.render import shortened, show
-from service.web.pages.request_context import form_of, signed_in, visit_of
+from service.web.pages.request_context import form_of, page_context, signed_in
 from service.web.pages.timeline import lines
 
 #: What the form may ask for; anything else in the address is ignored.
@@ -40,7 +40,7 @@ class MessagePages(Controller):
 
         Filters: `to`, `text`, `status`, `template_key`, `source_endpoint`, `since`, `until` (in `EMAIL_TIMEZONE`).
         """
-        services, language = services_of(request), visit_of(request).language
+        services, language = services_of(request), page_context(request).language
         given = {name: value for name in FILTERS if (value := (request.query_params.get(name) or "").strip())}
         asked = _as_asked(given, language)
         cursor = request.query_params.get("cursor") or None
@@ -48,14 +48,14 @@ class MessagePages(Controller):
         charted = {name: value for name, value in asked.items() if name not in ("since", "until", "text")}
 
         def look() -> tuple[Any, Any]:
-            page = services.auditor.search(limit=PAGE, cursor=cursor, **asked)
-            return page, chart(services.auditor.tally(edges, **charted), language)
+            page = services.message_search.search(limit=PAGE, cursor=cursor, **asked)
+            return page, chart(services.message_search.counts(edges, **charted), language)
 
         page, counts, problems, indexed_to = None, None, [], None
         try:
             page, counts = await anyio.to_thread.run_sync(look)
             if "text" in asked:
-                indexed_to = await anyio.to_thread.run_sync(services.auditor.searchable_up_to)
+                indexed_to = await anyio.to_thread.run_sync(services.message_search.searchable_up_to)
         except InvalidRequest as error:
             problems = [problem.message for problem in error.problems]
         return show(
@@ -80,13 +80,13 @@ class MessagePages(Controller):
 
         `view` is `html`, `text` or `raw`; `images=1` loads pictures from elsewhere.
         """
-        services, language = services_of(request), visit_of(request).language
+        services, language = services_of(request), page_context(request).language
         view = request.query_params.get("view", "html")
         view = view if view in ("html", "text", "raw") else "html"
 
         def look() -> dict[str, Any]:
-            story = services.auditor.story(message_id, caller_of(request))
-            variables = services.auditor.variables(message_id)
+            story = services.message_search.detail(message_id, caller_of(request))
+            variables = services.message_search.variables(message_id)
             found = {
                 "message": story.message,
                 "lines": lines(story.events, language),
@@ -95,10 +95,10 @@ class MessagePages(Controller):
                 "can_cancel": story.message.status is Status.QUEUED,
             }
             try:
-                body = services.auditor.body(message_id)
+                body = services.message_search.body(message_id)
             except Gone:
                 return found | {"body": None}
-            raw = services.auditor.raw(message_id) if view == "raw" else b""
+            raw = services.message_search.raw(message_id) if view == "raw" else b""
             return found | {
                 "body": body,
                 "text": shortened(body.text_utf8),
@@ -119,13 +119,13 @@ class MessagePages(Controller):
     @get("/{message_id:str}/frame")
     async def show_frame(self, request: Request[Any, Any, Any], message_id: FromPath[str]) -> Response[str]:
         """Return the mail's HTML for a sandboxed frame: no script, no form, no request."""
-        auditor, with_images = services_of(request).auditor, request.query_params.get("images") == "1"
+        auditor, with_images = services_of(request).message_search, request.query_params.get("images") == "1"
         return await anyio.to_thread.run_sync(lambda: framed(auditor.body(message_id).html, with_images=with_images))
 
     @get("/{message_id:str}/raw")
     async def download(self, request: Request[Any, Any, Any], message_id: FromPath[str]) -> Response[bytes]:
         """Download the whole mail."""
-        raw = await anyio.to_thread.run_sync(services_of(request).auditor.raw, message_id)
+        raw = await anyio.to_thread.run_sync(services_of(request).message_search.raw, message_id)
         return as_file(raw, "message/rfc822", filename=f"{message_id}.eml")
 
     @get("/{message_id:str}/attachments/{n:int}")
@@ -133,7 +133,7 @@ class MessagePages(Controller):
         self, request: Request[Any, Any, Any], message_id: FromPath[str], n: FromPath[int]
     ) -> Response[bytes]:
         """Download an attachment."""
-        file = await anyio.to_thread.run_sync(services_of(request).auditor.attachment, message_id, n)
+        file = await anyio.to_thread.run_sync(services_of(request).message_search.attachment, message_id, n)
         return as_file(file.data, file.content_type, filename=file.filename)
 
     @post("/{message_id:str}/resend")

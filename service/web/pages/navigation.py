@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from service.bootstrap import Services, Workbench
+from service.bootstrap import PreviewServices, Services
 
 #: Address and the key of its word, in the order in which they stand.
 _SECTIONS = (
@@ -25,7 +25,7 @@ class Section:
     current: bool
 
 
-def sections(workbench: Workbench, path: str) -> Sequence[Section]:
+def sections(workbench: PreviewServices, path: str) -> Sequence[Section]:
     """All entries for this service; the mailbox is only where there is one, and a preview has templates alone."""
     return [
         Section(url, word, path == url or (url != "/admin" and path.startswith(f"{url}/")))
@@ -34,7 +34,7 @@ def sections(workbench: Workbench, path: str) -> Sequence[Section]:
     ]
 
 
-def _is_there(url: str, workbench: Workbench) -> bool:
+def _is_there(url: str, workbench: PreviewServices) -> bool:
     if not isinstance(workbench, Services):
         return url == "/admin/templates"
     return url != "/admin/mailbox" or workbench.mailbox is not None

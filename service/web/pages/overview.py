@@ -27,18 +27,18 @@ class OverviewController(Controller):
     @get("/")
     async def overview(self, request: Request[Any, Any, Any]) -> Response[str]:
         """Page: the overview of what is queued, late and broken."""
-        look = await anyio.to_thread.run_sync(services_of(request).standing.look)
+        look = await anyio.to_thread.run_sync(services_of(request).overview.snapshot)
         return show(request, "overview.html", look=look)
 
     @get("/live")
     async def live(self, request: Request[Any, Any, Any]) -> ServerSentEvent:
         """Stream the overview's figures as server-sent events, every two seconds."""
-        standing, streams = services_of(request).standing, _streams(request)
+        standing, streams = services_of(request).overview, _streams(request)
 
         async def events() -> AsyncIterator[tuple[str, str]]:
             while not await streams.ends_within(EVERY_S) and await is_still_signed_in(request):
                 try:
-                    look = await anyio.to_thread.run_sync(standing.look)
+                    look = await anyio.to_thread.run_sync(standing.snapshot)
                 except StoreBusy:
                     continue  # the figures on the page say of when they are
                 yield "part", json.dumps({"id": "standing", "html": part(request, "standing.html", look=look)})

@@ -8,10 +8,10 @@ import jinja2
 from litestar import Request, Response
 from markupsafe import Markup
 
-from service.web.auth import workbench_of
+from service.web.auth import preview_services_of
 from service.web.pages.assets import Assets
 from service.web.pages.navigation import sections
-from service.web.pages.request_context import new_visitor, visit_of, visitor_cookie
+from service.web.pages.request_context import new_visitor, page_context, visitor_cookie
 
 #: Everything from here, nothing inline, no frame around us; pictures also as data, for placeholders and charts.
 POLICY = (
@@ -47,7 +47,7 @@ def show(request: Request[Any, Any, Any], name: str, /, *, status: int = 200, **
     with the query), and the macros of `parts.html` that it imports.
     """
     html = part(request, name, **values)
-    workbench = workbench_of(request)
+    workbench = preview_services_of(request)
     nonce = new_visitor(request)
     return Response(
         html,
@@ -77,14 +77,14 @@ def shortened(data: bytes) -> Excerpt:
 
 def part(request: Request[Any, Any, Any], name: str, /, **values: Any) -> str:
     """What `markup/NAME` makes of these values: a page, or a part of one for a script to put in its place."""
-    visit = visit_of(request)
+    visit = page_context(request)
     markup: jinja2.Environment = request.app.state.markup
     path = request.url.path + (f"?{request.url.query}" if request.url.query else "")
     return markup.get_template(name).render(
         t=visit.language.say,
         language=visit.language,
         visit=visit,
-        sections=sections(workbench_of(request), request.url.path),
+        sections=sections(preview_services_of(request), request.url.path),
         path=path,
         form_token=Markup('<input type="hidden" name="form_token" value="{}">').format(visit.form_token),
         **values,

@@ -18,10 +18,10 @@ from litestar.datastructures import Cookie, FormMultiDict
 from litestar.handlers import BaseRouteHandler
 
 from service.auth.sessions import SESSION_LASTS, Session
-from service.bootstrap import Services, Workbench
+from service.bootstrap import PreviewServices, Services
 from service.errors import NotAllowed, NotAuthenticated, NotFound
 from service.models import Caller, Scope
-from service.web.auth import Guard, identify, names_this_machine, services_of, workbench_of
+from service.web.auth import Guard, identify, names_this_machine, preview_services_of, services_of
 from service.web.pages.i18n import Language, Languages
 
 Connection = ASGIConnection[Any, Any, Any, Any]
@@ -33,7 +33,7 @@ _A_YEAR = timedelta(days=365)
 
 
 @dataclass(frozen=True, slots=True)
-class Visit:
+class PageContext:
     """One look at a page. `caller` is None for who has not signed in. `form_token` goes into each form."""
 
     caller: Caller | None
@@ -67,12 +67,12 @@ async def is_still_signed_in(connection: Connection) -> bool:
     return caller is not None and caller.may(Scope.ADMIN)
 
 
-def may_look() -> Guard:
+def can_preview() -> Guard:
     """A guard for pages that only show templates: who has signed in, or who sits before `rgz-email preview`."""
     admit = signed_in()
 
     async def guard(connection: Connection, handler: BaseRouteHandler) -> None:
-        if isinstance(workbench_of(connection), Services):
+        if isinstance(preview_services_of(connection), Services):
             await admit(connection, handler)
         elif not names_this_machine(connection):
             raise NotFound("There is nothing at this address.")
@@ -81,28 +81,28 @@ def may_look() -> Guard:
     return guard
 
 
-def visit_of(connection: Connection) -> Visit:
+def page_context(connection: Connection) -> PageContext:
     """The visit that this request is part of. The caller is who the guard found."""
-    workbench, session = workbench_of(connection), session_of(connection)
+    workbench, session = preview_services_of(connection), session_of(connection)
     languages: Languages = connection.app.state.languages
     scheme = connection.cookies.get(SCHEME_COOKIE, SCHEMES[0])
     nonce = session.nonce if session else _visitor(connection)
-    return Visit(
+    return PageContext(
         caller=connection.state.get("caller"),
         session=session,
         language=languages.choose(
             connection.cookies.get(LANGUAGE_COOKIE), connection.headers.get("accept-language", "")
         ),
         scheme=scheme if scheme in SCHEMES else SCHEMES[0],
-        form_token=workbench.sign_in.form_token(nonce),
+        form_token=workbench.sessions.form_token(nonce),
     )
 
 
 def session_of(connection: Connection) -> Session | None:
     """The session of the cookie, None where there is none or it has ended."""
-    workbench = workbench_of(connection)
+    workbench = preview_services_of(connection)
     text = connection.cookies.get(_name("session", workbench))
-    return workbench.sign_in.session(text) if text else None
+    return workbench.sessions.session(text) if text else None
 
 
 async def form_of(request: Request[Any, Any, Any]) -> FormMultiDict:
@@ -117,7 +117,7 @@ async def form_of(request: Request[Any, Any, Any]) -> FormMultiDict:
     is_program = "sec-fetch-site" not in request.headers and "origin" not in request.headers and not request.cookies
     nonce = session.nonce if session else _visitor(request)
     given = str(form.get("form_token") or request.headers.get("x-form-token") or "")
-    if not is_program and not workbench_of(request).sign_in.is_form_token(nonce, given):
+    if not is_program and not preview_services_of(request).sessions.is_form_token(nonce, given):
         raise NotAllowed("This form is too old, or not from here. Load the page again and repeat it.")
     return form
 
@@ -131,17 +131,17 @@ def local_path(path: str | None, otherwise: str = "/admin") -> str:
     return otherwise
 
 
-def session_cookie(workbench: Workbench, text: str | None) -> Cookie:
+def session_cookie(workbench: PreviewServices, text: str | None) -> Cookie:
     """The cookie of a new session; with None, the one that makes a browser forget it."""
     lasts = int(SESSION_LASTS.total_seconds()) if text is not None else 0
     return _cookie(_name("session", workbench), text or "", workbench, max_age=lasts)
 
 
-def visitor_cookie(workbench: Workbench, nonce: str) -> Cookie:
+def visitor_cookie(workbench: PreviewServices, nonce: str) -> Cookie:
     return _cookie(_name("visitor", workbench), nonce, workbench, max_age=None)
 
 
-def switch_cookie(workbench: Workbench, name: Literal["rgz_language", "rgz_scheme"], value: str) -> Cookie:
+def switch_cookie(workbench: PreviewServices, name: Literal["rgz_language", "rgz_scheme"], value: str) -> Cookie:
     return _cookie(name, value, workbench, max_age=int(_A_YEAR.total_seconds()))
 
 
@@ -157,13 +157,13 @@ async def _caller(connection: Connection) -> Caller | None:
     services, session = services_of(connection), session_of(connection)
     if session is None:
         return None
-    if services.access.is_quick:
-        return services.sign_in.caller(session)
-    return await anyio.to_thread.run_sync(services.sign_in.caller, session)
+    if services.api_keys.is_quick:
+        return services.sessions.caller(session)
+    return await anyio.to_thread.run_sync(services.sessions.caller, session)
 
 
 def _visitor(connection: Connection) -> str:
-    known = connection.cookies.get(_name("visitor", workbench_of(connection)))
+    known = connection.cookies.get(_name("visitor", preview_services_of(connection)))
     if known:
         return known
     made: str = connection.state.get("new_visitor") or secrets.token_urlsafe(16)
@@ -180,19 +180,19 @@ def _is_of_this_origin(request: Request[Any, Any, Any]) -> bool:
     if origin is None:
         return True
     # A proxy may ask us under another name than people ask the proxy.
-    ours = {request.headers.get("host"), urlsplit(workbench_of(request).settings.email_public_url).netloc}
+    ours = {request.headers.get("host"), urlsplit(preview_services_of(request).settings.email_public_url).netloc}
     return urlsplit(origin).netloc in ours
 
 
-def _is_https(workbench: Workbench) -> bool:
+def _is_https(workbench: PreviewServices) -> bool:
     return workbench.settings.email_public_url.startswith("https://")
 
 
-def _name(kind: str, workbench: Workbench) -> str:
+def _name(kind: str, workbench: PreviewServices) -> str:
     return f"__Host-rgz_{kind}" if _is_https(workbench) else f"rgz_{kind}"
 
 
-def _cookie(name: str, value: str, workbench: Workbench, *, max_age: int | None) -> Cookie:
+def _cookie(name: str, value: str, workbench: PreviewServices, *, max_age: int | None) -> Cookie:
     return Cookie(
         key=name, value=value, path="/", max_age=max_age, secure=_is_https(workbench), httponly=True, samesite="lax"
     )  # fmt: skip

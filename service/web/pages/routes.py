@@ -14,7 +14,7 @@ from service.web.pages.overview import OverviewController
 from service.web.pages.recipients import RecipientPages, SuppressionPages
 from service.web.pages.sign_in import LookController, SignInController
 from service.web.pages.template_page import TemplatePageController
-from service.web.pages.template_test import TemplateTrialController
+from service.web.pages.template_test import TemplateTestController
 from service.web.pages.template_versions import TemplateVersionsController
 
 #: A new page adds its controller here.
@@ -29,7 +29,7 @@ CONTROLLERS: Sequence[type[Controller]] = (
     GalleryController,
     EditorController,
     TemplatePageController,
-    TemplateTrialController,
+    TemplateTestController,
     TemplateVersionsController,
     MailboxPages,
     DocsController,

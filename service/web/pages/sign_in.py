@@ -7,7 +7,7 @@ from litestar import Controller, Request, Response, get, post
 from litestar.response import Redirect
 
 from service.errors import NotAllowed, NotAuthenticated, TooManyAttempts
-from service.web.auth import services_of, workbench_of
+from service.web.auth import preview_services_of, services_of
 from service.web.pages.i18n import LANGUAGES
 from service.web.pages.render import show
 from service.web.pages.request_context import (
@@ -41,7 +41,7 @@ class SignInController(Controller):
         token, target = str(form.get("token", "")).strip(), local_path(form.get("next"))
         origin = request.client.host if request.client else ""
         try:
-            text = await anyio.to_thread.run_sync(lambda: services.sign_in.begin(token, origin=origin))
+            text = await anyio.to_thread.run_sync(lambda: services.sessions.create_session(token, origin=origin))
         except TooManyAttempts as error:
             page = _again(request, target, "sign_in.too_many", 429, wait_s=error.retry_after_s)
             page.headers["Retry-After"] = str(error.retry_after_s)
@@ -67,7 +67,7 @@ class LookController(Controller):
     @post("/look", opt={"open": True})
     async def switch(self, request: Request[Any, Any, Any]) -> Response[Any]:
         """Switch `language` (`en`, `fr`) or `scheme` (`auto`, `light`, `dark`), and lead back."""
-        form, workbench = await form_of(request), workbench_of(request)
+        form, workbench = await form_of(request), preview_services_of(request)
         cookies = []
         if (language := str(form.get("language"))) in LANGUAGES:
             cookies.append(switch_cookie(workbench, LANGUAGE_COOKIE, language))

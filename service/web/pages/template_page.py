@@ -9,13 +9,13 @@ import anyio.to_thread
 from litestar import Controller, Request, Response, get
 from litestar.params import FromPath
 
-from service.bootstrap import Services, Workbench
+from service.bootstrap import PreviewServices, Services
 from service.errors import Finding, InvalidRequest, NotFound, Problem, TemplateInvalid
 from service.templates.preview import Preview
-from service.web.auth import workbench_of
+from service.web.auth import preview_services_of
 from service.web.pages import mail_frame, variable_form
 from service.web.pages.render import part, show
-from service.web.pages.request_context import may_look
+from service.web.pages.request_context import can_preview
 from service.web.pages.variable_form import PREFIX, Field
 
 VIEWS = ("mail", "text", "html", "headers", "source", "versions")
@@ -45,7 +45,7 @@ class Choice:
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
+class TemplatePreview:
     """A template filled in; `preview` is None where it can't be rendered, and `problems` says why."""
 
     preview: Preview | None
@@ -57,7 +57,7 @@ class TemplatePageController(Controller):
     """One template, and its mail in a frame."""
 
     path = "/admin/templates/{key:str}"
-    guards = [may_look()]  # noqa: RUF012  # Litestar reads it from the class
+    guards = [can_preview()]  # noqa: RUF012  # Litestar reads it from the class
 
     @get("/")
     async def template(self, request: Request[Any, Any, Any], key: FromPath[str]) -> Response[str]:
@@ -65,13 +65,13 @@ class TemplatePageController(Controller):
 
         Parameters: `view`, `example`, `locale`, `scheme`, and `v.NAME` for a variable.
         """
-        workbench, choice = workbench_of(request), Choice.of(request.query_params)
+        workbench, choice = preview_services_of(request), Choice.of(request.query_params)
         view = request.query_params.get("view", VIEWS[0])
         entry = workbench.catalogue.current.entries.get(key)
         if entry is None:
             raise NotFound(f"There is no template {key!r}.")
 
-        def work() -> tuple[Look | None, str]:
+        def work() -> tuple[TemplatePreview | None, str]:
             look = look_at(workbench, key, choice) if entry.template is not None else None
             has_headers = view == "headers" and look is not None and look.preview is not None
             return look, _headers(workbench, look.preview) if has_headers and look and look.preview else ""
@@ -100,7 +100,7 @@ class TemplatePageController(Controller):
     @get("/frame")
     async def mail(self, request: Request[Any, Any, Any], key: FromPath[str]) -> Response[str]:
         """Return its HTML part, for a frame."""
-        workbench, choice = workbench_of(request), Choice.of(request.query_params)
+        workbench, choice = preview_services_of(request), Choice.of(request.query_params)
 
         def work() -> Preview | None:
             try:
@@ -116,7 +116,7 @@ class TemplatePageController(Controller):
         return mail_frame.framed(mail_frame.emulated(preview.rendered.html, choice.scheme))
 
 
-def look_at(workbench: Workbench, key: str, choice: Choice) -> Look:
+def look_at(workbench: PreviewServices, key: str, choice: Choice) -> TemplatePreview:
     """Raises NotFound for an unknown template or example, TemplateInvalid where no revision of it works."""
     template = workbench.catalogue.current.entries.get(key)
     if template is None:
@@ -126,7 +126,7 @@ def look_at(workbench: Workbench, key: str, choice: Choice) -> Look:
     return fill(workbench, template.template, choice, template.findings)
 
 
-def fill(workbench: Workbench, template: Any, choice: Choice, findings: Sequence[Finding]) -> Look:
+def fill(workbench: PreviewServices, template: Any, choice: Choice, findings: Sequence[Finding]) -> TemplatePreview:
     """The template with the variables of the form, or with an example."""
     schema = template.manifest.schema
     before = workbench.previewer.example(template, choice.example)
@@ -146,7 +146,7 @@ def fill(workbench: Workbench, template: Any, choice: Choice, findings: Sequence
             problems = error.problems
     if choice.given:
         shown = variable_form.with_problems(shown, choice.given, unread, problems)
-    return Look(preview, shown, problems)
+    return TemplatePreview(preview, shown, problems)
 
 
 def in_order(names: Iterable[str]) -> list[str]:
@@ -154,7 +154,7 @@ def in_order(names: Iterable[str]) -> list[str]:
     return sorted(names, key=lambda name: ("/" in name, name != "template.mjml", name))
 
 
-def _headers(workbench: Workbench, preview: Preview) -> str:
+def _headers(workbench: PreviewServices, preview: Preview) -> str:
     """The head of the mail as it goes over the wire (RFC 5322)."""
     mail = workbench.previewer.eml(preview, now=workbench.clock())
     return mail.partition(b"\r\n\r\n")[0].decode("utf-8", "replace").replace("\r\n", "\n")

@@ -15,7 +15,7 @@ from service.web.pages.request_context import form_of, signed_in
 from service.web.pages.template_page import Choice, look_at
 
 
-class TemplateTrialController(Controller):
+class TemplateTestController(Controller):
     """Sends, marked as a test."""
 
     path = "/admin/templates/{key:str}"

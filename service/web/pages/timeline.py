@@ -25,7 +25,7 @@ _LOOKS = {
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class TimelineEntry:
     """One event: a sentence, when, what its source said more, and whether that is good."""
 
     words: str
@@ -35,12 +35,12 @@ class Line:
     source: str
 
 
-def lines(events: Sequence[Event], language: Language) -> list[Line]:
+def lines(events: Sequence[Event], language: Language) -> list[TimelineEntry]:
     """The timeline in the language of the page; what servers and sources said stays in their own words."""
     return [_line(event, language) for event in events]
 
 
-def _line(event: Event, language: Language) -> Line:
+def _line(event: Event, language: Language) -> TimelineEntry:
     found = _SERVER.search(event.detail or "")
     server, reply = found[1] if found else None, event.smtp_reply
     time, key, more = language.time(event.at), f"event.{event.type}", event.detail
@@ -52,4 +52,4 @@ def _line(event: Event, language: Language) -> Line:
         words = language.say("timeline.deferred_by", server=server, time=time, reply=reply)
     else:
         words = language.say("timeline.at", what=language.say(key), time=time)
-    return Line(words, event.at, more, _LOOKS.get(event.type, "plain"), event.source)
+    return TimelineEntry(words, event.at, more, _LOOKS.get(event.type, "plain"), event.source)

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from service.feedback.bounce.parse import read_bounce
+from service.feedback.bounce.parse import parse_bounce
 from service.mail.parser import MAX_READ_BYTES
 from service.mail.smtp_status import find_reply, find_status, settle_status, subtype_of
 from tests.support.bounce_families import CASES, Case, plain
@@ -12,35 +12,35 @@ from tests.support.bounce_families import CASES, Case, plain
 
 @pytest.mark.parametrize("case", CASES.values(), ids=CASES.keys())
 def test_a_report_names_every_recipient_and_why(case: Case) -> None:
-    reading = read_bounce(case.raw)
+    reading = parse_bounce(case.raw)
     assert reading.kind == case.kind
-    assert {one.address: one.status for one in reading.statements} == case.says
+    assert {one.address: one.status for one in reading.recipients} == case.says
     assert reading.original_message_id == case.original_message_id
     classes = {"5": "permanent", "4": "temporary"}
-    assert all(one.bounce_type == classes.get((one.status or "")[:1]) for one in reading.statements)
+    assert all(one.bounce_type == classes.get((one.status or "")[:1]) for one in reading.recipients)
 
 
 @pytest.mark.parametrize("line_end", [b"\r\n", b"\r"], ids=["crlf", "cr"])
 @pytest.mark.parametrize("name", ["postfix_dsn", "qmail", "exim", "arf", "sendmail_old", "gmail"])
 def test_line_ends_do_not_matter(name: str, line_end: bytes) -> None:
-    assert read_bounce(CASES[name].raw.replace(b"\n", line_end)) == read_bounce(CASES[name].raw)
+    assert parse_bounce(CASES[name].raw.replace(b"\n", line_end)) == parse_bounce(CASES[name].raw)
 
 
 def test_a_mail_from_an_mbox_is_read_without_its_first_line() -> None:
     case = CASES["postfix_dsn"]
-    assert read_bounce(b"From MAILER-DAEMON Fri Feb 20 10:00:00 2026\n" + case.raw) == read_bounce(case.raw)
+    assert parse_bounce(b"From MAILER-DAEMON Fri Feb 20 10:00:00 2026\n" + case.raw) == parse_bounce(case.raw)
 
 
 def test_nul_bytes_and_a_mail_of_50_mb_change_nothing() -> None:
     case = CASES["postfix_dsn"]
-    expected = read_bounce(case.raw)
-    assert read_bounce(case.raw.replace(b"Reporting", b"\0Reporting\0")) == expected
-    assert read_bounce(case.raw + b"x" * (50 * 1024 * 1024)) == expected
+    expected = parse_bounce(case.raw)
+    assert parse_bounce(case.raw.replace(b"Reporting", b"\0Reporting\0")) == expected
+    assert parse_bounce(case.raw + b"x" * (50 * 1024 * 1024)) == expected
 
 
 def test_what_stands_beyond_the_bounds_is_not_read() -> None:
     late = plain("x\n" * MAX_READ_BYTES + "<u@there.example>:\n550 5.1.1 no\n")
-    assert read_bounce(late).statements == ()
+    assert parse_bounce(late).recipients == ()
 
 
 @settings(max_examples=150, deadline=None)
@@ -50,7 +50,7 @@ def test_a_torn_or_damaged_report_is_read_without_a_fault(name: str, data: st.Da
     for _ in range(data.draw(st.integers(0, 6))):
         place = data.draw(st.integers(0, len(raw)))
         raw[place : place + data.draw(st.integers(0, 40))] = data.draw(st.binary(max_size=12))
-    read_bounce(bytes(raw[: data.draw(st.integers(0, len(raw)))]))
+    parse_bounce(bytes(raw[: data.draw(st.integers(0, len(raw)))]))
 
 
 #: Texts on which a careless pattern takes minutes. Each is read in a moment; a hang would be the end of the test.
@@ -74,12 +74,12 @@ HOSTILE = {
 @pytest.mark.parametrize("kind", ["plain", "html"])
 def test_a_hostile_text_is_read_in_bounded_steps(text: bytes, kind: str) -> None:
     raw = plain("").replace(b"text/plain", b"text/" + kind.encode()) + text
-    read_bounce(raw)
+    parse_bounce(raw)
 
 
 @pytest.mark.parametrize("opened", [b"<style", b"<!--", b"<a ", b"<br "])
 def test_html_that_is_never_closed_is_read_in_bounded_steps(opened: bytes) -> None:
-    assert read_bounce(plain("").replace(b"text/plain", b"text/html") + opened * 20_000).statements == ()
+    assert parse_bounce(plain("").replace(b"text/plain", b"text/html") + opened * 20_000).recipients == ()
 
 
 @pytest.mark.parametrize(

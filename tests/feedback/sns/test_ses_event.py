@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.feedback.event import Report, ReportKind
+from service.feedback.event import FeedbackEvent, FeedbackKind
 from service.feedback.sns import ses_event
 from tests.support import ses_events
 from tests.support.ses_events import AT, SES_ID, TO, bounce, complaint, delay, delivery, event
@@ -16,8 +16,8 @@ from tests.support.ses_events import AT, SES_ID, TO, bounce, complaint, delay, d
 OTHERWISE = datetime(2026, 1, 1, tzinfo=UTC)
 
 
-def reports(said: dict[str, Any]) -> list[Report]:
-    return list(ses_event.parse(json.dumps(said), at=OTHERWISE).reports)
+def reports(said: dict[str, Any]) -> list[FeedbackEvent]:
+    return list(ses_event.parse(json.dumps(said), at=OTHERWISE).events)
 
 
 @pytest.mark.parametrize(
@@ -41,8 +41,8 @@ def test_a_bounce_is_told_with_its_class_and_the_word_of_ses(
     kind: str, subtype: str, bounce_type: str, told: str, suppresses: bool
 ) -> None:
     (one,) = reports(bounce(kind, subtype))
-    assert one == Report(
-        kind=ReportKind.BOUNCED,
+    assert one == FeedbackEvent(
+        kind=FeedbackKind.BOUNCED,
         at=AT,
         source="ses",
         recipient=TO,
@@ -59,23 +59,23 @@ def test_a_bounce_is_told_with_its_class_and_the_word_of_ses(
 @pytest.mark.parametrize(
     ("said", "kind", "fields"),
     [
-        (complaint(), ReportKind.COMPLAINT, {"diagnostic": "abuse", "suppresses": True}),
-        (complaint("not-spam"), ReportKind.COMPLAINT, {"suppresses": False}),
-        (complaint("Not-Spam"), ReportKind.COMPLAINT, {"suppresses": False}),
-        (complaint(None), ReportKind.COMPLAINT, {"suppresses": True}),
-        (delivery(), ReportKind.DELIVERED, {"smtp_code": 250, "diagnostic": "250 2.6.0 Message received"}),
-        (delay(), ReportKind.DELAYED, {"bounce_subtype": "MailboxFull", "status": "4.2.2", "smtp_code": 452}),
-        (event("Reject", reject={"reason": "Bad content"}), ReportKind.FAILED, {"diagnostic": "Bad content"}),
-        (event("Reject"), ReportKind.FAILED, {"bounce_subtype": "Reject"}),
+        (complaint(), FeedbackKind.COMPLAINT, {"diagnostic": "abuse", "suppresses": True}),
+        (complaint("not-spam"), FeedbackKind.COMPLAINT, {"suppresses": False}),
+        (complaint("Not-Spam"), FeedbackKind.COMPLAINT, {"suppresses": False}),
+        (complaint(None), FeedbackKind.COMPLAINT, {"suppresses": True}),
+        (delivery(), FeedbackKind.DELIVERED, {"smtp_code": 250, "diagnostic": "250 2.6.0 Message received"}),
+        (delay(), FeedbackKind.DELAYED, {"bounce_subtype": "MailboxFull", "status": "4.2.2", "smtp_code": 452}),
+        (event("Reject", reject={"reason": "Bad content"}), FeedbackKind.FAILED, {"diagnostic": "Bad content"}),
+        (event("Reject"), FeedbackKind.FAILED, {"bounce_subtype": "Reject"}),
         (
             event("Rendering Failure", failure={"errorMessage": "no such variable", "templateName": "t"}),
-            ReportKind.FAILED,
+            FeedbackKind.FAILED,
             {"diagnostic": "no such variable", "bounce_subtype": "RenderingFailure"},
         ),
     ],
 )
 def test_every_other_event_is_told_as_what_it_means(
-    said: dict[str, Any], kind: ReportKind, fields: dict[str, Any]
+    said: dict[str, Any], kind: FeedbackKind, fields: dict[str, Any]
 ) -> None:
     (one,) = reports(said)
     assert (one.kind, one.at, one.recipient, one.provider_id) == (kind, AT, TO, SES_ID)
@@ -86,7 +86,7 @@ def test_every_other_event_is_told_as_what_it_means(
 def test_what_people_do_with_a_mail_changes_nothing(kind: str) -> None:
     part = {kind.lower(): {"ipAddress": "192.0.2.1", "link": "https://rgz.bj"}}
     found = ses_event.parse(json.dumps(event(kind, **part)), at=OTHERWISE)
-    assert (found.kind, list(found.reports)) == (kind, [])
+    assert (found.kind, list(found.events)) == (kind, [])
 
 
 @pytest.mark.parametrize("said", [bounce(), complaint(), delivery()])
@@ -116,7 +116,7 @@ def test_where_nobody_is_named_it_is_about_all_to_whom_it_went(named: object) ->
 )
 def test_our_message_id_is_read_where_ses_gives_headers(headers: dict[str, Any]) -> None:
     said = delivery() | {"mail": ses_events.mail(**headers)}
-    assert [one.message_id for one in reports(said)] == ["1@rgz.bj"]
+    assert [one.rfc_message_id for one in reports(said)] == ["1@rgz.bj"]
 
 
 @pytest.mark.parametrize("stamp", [None, 1, "", "yesterday", "2026-02-21T14:30:00", "9999-12-31T23:59:59-23:00"])

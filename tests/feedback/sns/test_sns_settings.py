@@ -7,7 +7,7 @@ import pytest
 from service.bootstrap import build
 from service.config.environment import load
 from service.errors import ConfigurationError
-from service.feedback.sns.client import SnsLine
+from service.feedback.sns.client import SnsClient
 from tests.support.running import settings_for
 
 TOPIC = "arn:aws:sns:eu-west-1:123456789012:ses-events"
@@ -59,4 +59,4 @@ def test_an_authority_that_can_not_be_read_is_told_at_start(tmp_path: Path, what
     with pytest.raises(ConfigurationError, match=r"EMAIL_SNS_CERT_CA_FILE: .* can't be read as PEM"):
         build(settings_for(tmp_path, email_sns_cert_ca_file=file), delivers=False)
     with pytest.raises(ConfigurationError):
-        _ = SnsLine(file).context
+        _ = SnsClient(file).context

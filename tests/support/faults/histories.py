@@ -101,10 +101,10 @@ class Histories(RuleBasedStateMachine):
         more = {"greylisted": greylisted, "retry_after_s": 300.0} if kind is OutcomeKind.DEFERRED and greylisted else {}
         if kind is OutcomeKind.SENT:
             more = {"wire_sha256": "0" * 64, "transfer_encoding": "8bit"}
-        came = outcome(kind, phase=Phase.DOT, tried=tried, **more)
-        result = completer.Result(self.message(id_), came, self.now, self.now)
+        came = outcome(kind, phase=Phase.END_OF_DATA, tried=tried, **more)
+        result = completer.AttemptResult(self.message(id_), came, self.now, self.now)
         before = len(self.events(id_))
-        self.write(lambda tx: completer.record_all(tx, [result], owner=owner, chance=random.Random(1)))
+        self.write(lambda tx: completer.record_all(tx, [result], owner=owner, rng=random.Random(1)))
         if model.owner != owner:  # a worker that woke up too late
             was_taken = kind is OutcomeKind.SENT or (kind is OutcomeKind.AMBIGUOUS and model.stream is Stream.MARKETING)
             if model.status in OVERTAKEN and was_taken:
@@ -178,8 +178,8 @@ class Histories(RuleBasedStateMachine):
         """All that a worker believes to hold was sent, and is written down together."""
         came = outcome(OutcomeKind.SENT, wire_sha256="0" * 64, transfer_encoding="8bit")
         hand, self.hands[owner] = sorted(self.hands[owner]), set()
-        results = [completer.Result(self.message(id_), came, self.now, self.now) for id_ in hand]
-        self.write(lambda tx: completer.record_all(tx, results, owner=owner, chance=random.Random(1)))
+        results = [completer.AttemptResult(self.message(id_), came, self.now, self.now) for id_ in hand]
+        self.write(lambda tx: completer.record_all(tx, results, owner=owner, rng=random.Random(1)))
         for model in (self.models[id_] for id_ in hand):
             if model.owner == owner:
                 model.attempts += 1

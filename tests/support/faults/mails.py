@@ -37,8 +37,8 @@ def draining(services: Services) -> Iterator[threading.Thread]:
 
 
 def status(services: Services, message_id: str) -> Status:
-    return services.auditor.story(message_id, _ADMIN).message.status
+    return services.message_search.detail(message_id, _ADMIN).message.status
 
 
 def kinds(services: Services, message_id: str) -> list[str]:
-    return [event.type.value for event in services.auditor.story(message_id, _ADMIN).events]
+    return [event.type.value for event in services.message_search.detail(message_id, _ADMIN).events]

@@ -63,7 +63,7 @@ def _message(send: Send, n: int, position: int) -> NewMessage:
         next_attempt_at=send.created_at,
         expires_at=send.created_at + timedelta(days=1),
         attempts_max=3,
-        message_id=f"{name}@rgz.bj",
+        rfc_message_id=f"{name}@rgz.bj",
         date_at=send.created_at,
         source_endpoint="test",
     )

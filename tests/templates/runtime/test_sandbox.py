@@ -5,10 +5,10 @@ import threading
 import pytest
 
 from service.errors import RenderError
-from service.templates.runtime.sandbox import Budget
+from service.templates.runtime.sandbox import RenderLimits
 from tests.support.template_kit import VALUES, column, compiled, document, errors, front_matter, template, text
 
-SMALL = Budget(max_output_bytes=50_000, max_steps=1_000)
+SMALL = RenderLimits(max_output_bytes=50_000, max_steps=1_000)
 
 
 def refused(source: str, **values: object) -> RenderError:

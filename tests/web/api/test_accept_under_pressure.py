@@ -96,7 +96,7 @@ def test_a_database_that_another_process_holds_is_answered_with_503(api: Running
 
 
 def test_what_waits_too_long_behind_others_is_answered_with_503_at_once(api: Running) -> None:
-    api.services.intake._max_waiting = 3
+    api.services.group_commit._max_waiting = 3
     api.services.database._patience_s = 30  # type: ignore[attr-defined]
     with ThreadPoolExecutor(12) as pool:
         with held(api):
@@ -108,7 +108,7 @@ def test_what_waits_too_long_behind_others_is_answered_with_503_at_once(api: Run
     assert refused
     for answer in refused:
         assert_come_again(answer)
-    api.services.intake._max_waiting = 1_000
+    api.services.group_commit._max_waiting = 1_000
     assert eventually(lambda: send(api, "later@example.com"), lambda answer: answer.status_code == 201)
     assert_whole(api, 2 + len(done) - len(refused))
 
@@ -144,7 +144,7 @@ def test_a_send_that_the_database_refuses_does_not_take_its_neighbours_with_it(a
             eventually(database._waiting.qsize, lambda waiting: waiting == 1)  # type: ignore[attr-defined]
             bad = pool.submit(send, api, "bad@example.com")
             good = [pool.submit(send, api, f"{n}@example.com") for n in range(4)]
-            eventually(api.services.intake._queue.qsize, lambda waiting: waiting == 5)
+            eventually(api.services.group_commit._queue.qsize, lambda waiting: waiting == 5)
         assert ahead.result(30).status_code == 201
         assert {answer.result(30).status_code for answer in good} == {201}
         assert bad.result(30).status_code == 500
@@ -164,7 +164,7 @@ def test_what_is_too_much_for_the_disk_does_not_take_its_neighbours_with_it(api:
             eventually(database._waiting.qsize, lambda waiting: waiting == 1)  # type: ignore[attr-defined]
             good = [pool.submit(send, api, f"{n}@example.com") for n in range(3)]
             many = pool.submit(api.client.post, "/api/v1/email/send/batch", json=body, timeout=60)
-            eventually(lambda: api.services.intake._waits, lambda waits: waits == 203)
+            eventually(lambda: api.services.group_commit._waits, lambda waits: waits == 203)
             database._connection.execute(f"PRAGMA max_page_count = {pages + 60}")  # type: ignore[attr-defined]
         assert {answer.result(30).status_code for answer in (ahead, *good)} == {201}
         assert_come_again(many.result(60))
@@ -172,9 +172,9 @@ def test_what_is_too_much_for_the_disk_does_not_take_its_neighbours_with_it(api:
 
 
 def test_what_rendered_slowly_is_rendered_in_a_thread_the_next_time(api: Running) -> None:
-    drafter = api.services.acceptor.drafter
+    drafter = api.services.acceptor.renderer
     order = SendRequest(to="a@example.com", template_key="onboarding_welcome", variables=WELCOME)
     assert drafter.is_quick(order, within_s=MAX_QUICK_S)
-    drafter.costs.note(api.services.catalogue.current.get("onboarding_welcome"), 10 * MAX_QUICK_S)
+    drafter.render_times.note(api.services.catalogue.current.get("onboarding_welcome"), 10 * MAX_QUICK_S)
     assert not drafter.is_quick(order, within_s=MAX_QUICK_S)
     assert send(api, "b@example.com").status_code == 201

@@ -75,7 +75,7 @@ def test_a_server_that_is_away_shows_as_paused_and_as_tries(tmp_path: Path) -> N
 
 def test_a_refusal_is_counted_by_its_reason(tmp_path: Path) -> None:
     with running(settings_for(tmp_path), works=False) as service:
-        service.services.intake._max_waiting = 0
+        service.services.group_commit._max_waiting = 0
         assert service.send("onboarding_welcome", "a@example.com", WELCOME).status_code == 503
         assert told(service)["refused_total{reason=store_busy}"] == 1
 
@@ -109,7 +109,7 @@ def test_the_counts_of_workers_stand_beside_our_own_until_they_end(tmp_path: Pat
     with running(settings_for(tmp_path), works=False) as service:
         worker = Metrics()
         worker.tried({"sent": 5, "deferred": 2}, retries=1)
-        worker.took(0.004)
+        worker.observe_send(0.004)
         left = leave_as(service, worker, "worker-1")
         seen = told(service)
         assert seen["attempts_total{outcome=sent}"] == 5
@@ -123,14 +123,14 @@ def test_the_counts_of_workers_stand_beside_our_own_until_they_end(tmp_path: Pat
         ended = time.time() - 60
         os.utime(left, (ended, ended))
         assert "attempts_total{outcome=sent}" not in told(service)
-        service.services.observer.leave()
-        service.services.observer.withdraw()
+        service.services.metrics_exporter.write_snapshot()
+        service.services.metrics_exporter.remove_snapshot()
         assert sorted(file.name for file in directory.iterdir()) == ["worker-1.prom"]
 
 
 def leave_as(service: Running, metrics: Metrics, name: str) -> Path:
     """As another process would."""
-    observer = replace(service.services.observer, metrics=metrics)
-    observer.leave()
+    observer = replace(service.services.metrics_exporter, metrics=metrics)
+    observer.write_snapshot()
     own = observer.directory / f"worker-{os.getpid()}.prom"
     return own.rename(observer.directory / f"{name}.prom")

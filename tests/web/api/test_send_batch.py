@@ -153,15 +153,15 @@ def test_several_batches_at_once_are_all_taken_and_others_go_on_meanwhile(api: R
 
 def test_a_batch_is_counted_by_its_mails_where_too_much_waits(local: Running) -> None:
     assert post(local, letters(1)).status_code == 201  # the revision is kept from here on
-    local.services.intake._max_waiting = 60
+    local.services.group_commit._max_waiting = 60
     with ThreadPoolExecutor(4) as pool:
         with held(local):
             ahead = pool.submit(post, local, letters(1))
             eventually(local.services.database._waiting.qsize, lambda waiting: waiting == 1)  # type: ignore[attr-defined]
             first = pool.submit(post, local, letters(50, "first.example"))
-            eventually(lambda: local.services.intake._waits, lambda waits: waits == 50)
+            eventually(lambda: local.services.group_commit._waits, lambda waits: waits == 50)
             second = pool.submit(post, local, letters(50, "second.example"))
-            eventually(lambda: local.services.intake._waits, lambda waits: waits == 100)
+            eventually(lambda: local.services.group_commit._waits, lambda waits: waits == 100)
             refused = post(local, letters(50, "third.example"))
             assert refused.status_code == 503
             assert int(refused.headers["retry-after"]) > 0
@@ -190,7 +190,7 @@ def test_the_letters_of_a_batch_arrive(tmp_path: Path) -> None:
 
 @contextmanager
 def settings_changed(service: Running, **changes: Any) -> Iterator[None]:
-    intake = service.services.intake
+    intake = service.services.group_commit
     before = intake._settings
     intake._settings = before.with_changes(**changes)
     try:
@@ -200,7 +200,7 @@ def settings_changed(service: Running, **changes: Any) -> Iterator[None]:
 
 
 def suppress(service: Running, address: str) -> None:
-    key = service.services.acceptor.drafter.pseudonym_key
+    key = service.services.acceptor.renderer.pseudonym_key
     hashed = addresses.pseudonym(addresses.parse(address).normalised, key=key)
     one = suppressions.Suppression("s", address, hashed, "all", "manual", "test", service.services.clock())
     assert service.services.database.write(lambda tx: suppressions.add(tx, one))

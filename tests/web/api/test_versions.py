@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from service.bootstrap import budget
+from service.bootstrap import render_limits
 from service.store import revisions
 from service.templates.template import Template
 from tests.support.checkouts import MAIL, Checkout, write_mail
@@ -149,7 +149,7 @@ def test_an_archived_revision_renders_in_a_process_that_can_not_compile(service:
     revision = sent(service)["template"]["revision"]
     kept = revisions.revision(service.services.database, revision)
     assert kept is not None
-    here = Template.from_archive(kept.archive, budget=budget(service.services.settings)).render(NAME)
+    here = Template.from_archive(kept.archive, budget=render_limits(service.services.settings)).render(NAME)
     (tmp_path / "archive").write_bytes(kept.archive)
     script = textwrap.dedent("""
         import json, sys, types

@@ -38,7 +38,7 @@ def client(service: Running) -> Iterator[httpx.Client]:
 
 
 def keep(service: Running, mail: EmailMessage) -> str:
-    return service.services.inbox().keep("me@example.com", ["you@example.com"], mail.as_bytes())
+    return service.services.require_mailbox().keep("me@example.com", ["you@example.com"], mail.as_bytes())
 
 
 def test_a_foreign_mail_is_taken_apart_and_stays_in_its_frame(service: Running, client: httpx.Client) -> None:

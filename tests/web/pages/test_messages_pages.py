@@ -54,7 +54,7 @@ def test_times_of_the_form_are_on_the_clocks_of_the_page(service: Running, clien
     message_id = send(service, "clocks@example.com")
     # Benin is an hour ahead of UTC all the year.
     hour = service.services.clock().hour
-    today = f"{service.bootstrap.clock():%Y-%m-%d}"
+    today = f"{service.services.clock():%Y-%m-%d}"
     for since, there in ((f"{today}T00:00", hour < 23), ("2099-01-01T00:00", False)):
         page = client.get("/admin/messages", params={"to": "clocks@example.com", "since": since})
         assert (message_id in page.text) is there or hour == 23

@@ -28,12 +28,12 @@ def _listen(service: Running, cookies: dict[str, str], said: list[str]) -> None:
 
 def test_a_stream_ends_with_the_key_of_its_session(tmp_path: Path) -> None:
     with running(settings_for(tmp_path), works=False) as service, browser(service) as client:
-        made, boss = service.services.access.create("boss", [Scope.ADMIN], service.services.clock())
+        made, boss = service.services.api_keys.create("boss", [Scope.ADMIN], service.services.clock())
         assert sign_in(client, boss).status_code == 303
         with client.stream("GET", "/admin/live") as stream:
             lines = stream.iter_lines()
             assert next(line for line in lines if line.startswith("event:")) == "event: part"
-            service.services.access.revoke(made.id, service.services.clock())
+            service.services.api_keys.revoke(made.id, service.services.clock())
             assert "event: closing" in list(lines)
 
 

@@ -27,9 +27,9 @@ def places(service: Running) -> list[str]:
     service.until(message_id, "sent")
     bounced = service.send("onboarding_welcome", "bounce@example.com", WELCOME).json()["messages"][0]["id"]
     service.until(bounced, "bounced")
-    mail = service.services.inbox().keep("me@example.com", ["you@example.com"], foreign_mail().as_bytes())
+    mail = service.services.require_mailbox().keep("me@example.com", ["you@example.com"], foreign_mail().as_bytes())
     caller = Caller("admin", "admin", frozenset({Scope.ADMIN}))
-    service.services.suppressor.add(SuppressionRequest(address="blocked@example.com"), caller, source="api")
+    service.services.suppressions.add(SuppressionRequest(address="blocked@example.com"), caller, source="api")
     message, mailbox = f"/admin/messages/{message_id}", f"/admin/mailbox/{mail}"
     return [
         "/admin",
@@ -120,7 +120,7 @@ def test_the_pages_work_before_any_script_has_run(service: Running, browser: Bro
 
 
 def test_a_hostile_mail_stays_in_its_frame(service: Running, browser: Browser) -> None:
-    mail = service.services.inbox().keep("me@example.com", ["you@example.com"], foreign_mail().as_bytes())
+    mail = service.services.require_mailbox().keep("me@example.com", ["you@example.com"], foreign_mail().as_bytes())
     with window(browser, service.url) as page:
         page.goto(f"/admin/mailbox/{mail}")
         frame = page.frame_locator("iframe.mail")
@@ -134,7 +134,7 @@ def test_a_hostile_mail_stays_in_its_frame(service: Running, browser: Browser) -
 
 
 def test_pictures_from_elsewhere_are_fetched_only_when_asked_for(service: Running, browser: Browser) -> None:
-    mail = service.services.inbox().keep("me@example.com", ["you@example.com"], foreign_mail().as_bytes())
+    mail = service.services.require_mailbox().keep("me@example.com", ["you@example.com"], foreign_mail().as_bytes())
     asked: list[str] = []
     context = browser.new_context(base_url=service.url)
     context.on("request", lambda request: asked.append(request.url) if "e.example" in request.url else None)

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import httpx
 import pytest
 
-from service.auth.sessions import MAX_ATTEMPTS, SESSION_LASTS, SignIn, signing_key
+from service.auth.sessions import MAX_ATTEMPTS, SESSION_LASTS, Sessions, signing_key
 from service.errors import NotAuthenticated, TooManyAttempts
 from service.models import Caller, Scope
 from service.web.pages.request_context import local_path
@@ -32,7 +32,7 @@ def test_the_admin_token_opens_the_pages_until_signing_out(service: Running) -> 
 
 
 def test_a_key_opens_the_pages_only_with_the_scope_admin_and_only_while_it_holds(service: Running) -> None:
-    access, now = service.services.access, service.services.clock()
+    access, now = service.services.api_keys, service.services.clock()
     _, reader = access.create("reader", [Scope.READ], now)
     made, boss = access.create("boss", [Scope.ADMIN], now)
     with browser(service) as client:
@@ -112,8 +112,8 @@ class Clock:
         return self.now
 
 
-def signing_in(clock: Clock, admin_token: str = "right") -> SignIn:
-    return SignIn(
+def signing_in(clock: Clock, admin_token: str = "right") -> Sessions:
+    return Sessions(
         lambda token: ADMIN if token == admin_token else None, lambda _: None, signing_key("secret", admin_token), clock
     )
 
@@ -121,7 +121,7 @@ def signing_in(clock: Clock, admin_token: str = "right") -> SignIn:
 def test_a_session_ends_by_its_time_and_with_the_admin_token() -> None:
     clock = Clock()
     door = signing_in(clock)
-    text = door.begin("right", origin="1.2.3.4")
+    text = door.create_session("right", origin="1.2.3.4")
     assert door.session(text) is not None
     assert signing_in(clock, "another").session(text) is None
     assert door.session(text[:-1] + ("0" if text[-1] != "0" else "1")) is None
@@ -135,9 +135,9 @@ def test_wrong_tokens_from_one_address_are_limited_for_a_while() -> None:
     door = signing_in(clock)
     for _ in range(MAX_ATTEMPTS):
         with pytest.raises(NotAuthenticated):
-            door.begin("wrong", origin="1.2.3.4")
+            door.create_session("wrong", origin="1.2.3.4")
     with pytest.raises(TooManyAttempts) as caught:
-        door.begin("right", origin="1.2.3.4")
-    assert door.begin("right", origin="5.6.7.8")
+        door.create_session("right", origin="1.2.3.4")
+    assert door.create_session("right", origin="5.6.7.8")
     clock.now += timedelta(seconds=caught.value.retry_after_s)
-    assert door.begin("right", origin="1.2.3.4")
+    assert door.create_session("right", origin="1.2.3.4")
