@@ -27,19 +27,19 @@ def test_backoff_doubles_with_jitter_up_to_an_hour() -> None:
 
 
 @pytest.mark.parametrize("attempt", [0, 1, 2, 3, 10, 1_000])
-def test_greylisting_waits_five_minutes_at_least(attempt: int) -> None:
+def test_backoff_after_greylisting_is_five_minutes_at_least(attempt: int) -> None:
     chance = Random(attempt)
     assert all(300 <= backoff_s(attempt, greylisted=True, random=chance) <= 3_600 for _ in range(200))
 
 
-def test_a_circuit_lets_everybody_through_until_something_breaks() -> None:
+def test_circuit_breaker_lets_all_attempts_through_until_one_fails() -> None:
     circuit = CircuitBreaker(Clock())
     assert [circuit.acquire() for _ in range(3)] == [0.0, 0.0, 0.0]
     assert circuit.paused_for_s() == 0
     assert circuit.reason == ""
 
 
-def test_a_circuit_admits_one_probe_after_a_pause_that_doubles_up_to_a_minute() -> None:
+def test_circuit_breaker_allows_one_probe_after_a_pause_that_doubles_up_to_a_minute() -> None:
     clock = Clock()
     circuit = CircuitBreaker(clock)
     circuit.acquire()
@@ -59,7 +59,7 @@ def test_a_circuit_admits_one_probe_after_a_pause_that_doubles_up_to_a_minute() 
     assert circuit.failed("anew") == 1.0
 
 
-def test_failures_side_by_side_count_once() -> None:
+def test_circuit_breaker_counts_concurrent_failures_once() -> None:
     clock = Clock()
     circuit = CircuitBreaker(clock)
     for _ in range(5):
@@ -67,7 +67,7 @@ def test_failures_side_by_side_count_once() -> None:
     assert [circuit.failed("down") for _ in range(5)] == [1.0] * 5
 
 
-def test_a_probe_that_was_abandoned_leaves_its_place_to_the_next() -> None:
+def test_circuit_breaker_gives_the_place_of_a_released_probe_to_the_next() -> None:
     clock = Clock()
     circuit = CircuitBreaker(clock)
     circuit.failed("down")

@@ -33,7 +33,7 @@ def transport(mailbox: DevMailbox) -> Iterator[SmtpTransport]:
     transport.close()
 
 
-def test_a_mail_arrives_byte_for_byte(mailbox: DevMailbox, transport: SmtpTransport, wire: Wire) -> None:
+def test_dev_mailbox_keeps_a_mail_byte_for_byte(mailbox: DevMailbox, transport: SmtpTransport, wire: Wire) -> None:
     outcome = transport.deliver("noreply@rgz.bj", "reseller@techconnect.bj", wire)
     (item,) = mailbox.list()
     assert (outcome.kind, outcome.transfer_encoding) == (OutcomeKind.SENT, "8bit")
@@ -44,13 +44,15 @@ def test_a_mail_arrives_byte_for_byte(mailbox: DevMailbox, transport: SmtpTransp
     assert item.size_bytes == wire.size_bytes("8bit")
 
 
-def test_a_mail_of_ten_mebibytes_arrives(mailbox: DevMailbox, transport: SmtpTransport) -> None:
+def test_dev_mailbox_takes_a_mail_of_ten_mebibytes(mailbox: DevMailbox, transport: SmtpTransport) -> None:
     big = build(replace(MAIL, attachments=(Attachment("a.pdf", "application/pdf", b"%PDF-" + b"x" * 10_485_755, ""),)))
     assert transport.deliver("a@rgz.bj", "b@rgz.bj", big).kind is OutcomeKind.SENT
     assert mailbox.raw(mailbox.list()[0].id) == big.encode("8bit")
 
 
-def test_the_newest_comes_first_and_the_oldest_goes(mailbox: DevMailbox, transport: SmtpTransport, wire: Wire) -> None:
+def test_dev_mailbox_lists_the_newest_first_and_drops_the_oldest(
+    mailbox: DevMailbox, transport: SmtpTransport, wire: Wire
+) -> None:
     for n in range(5):
         transport.deliver("a@rgz.bj", f"r{n}@rgz.bj", wire)
     assert [item.to for item in mailbox.list()] == [("r4@rgz.bj",), ("r3@rgz.bj",), ("r2@rgz.bj",)]
@@ -58,7 +60,7 @@ def test_the_newest_comes_first_and_the_oldest_goes(mailbox: DevMailbox, transpo
     assert mailbox.raw("1") is None
 
 
-def test_the_oldest_goes_when_all_together_are_too_large() -> None:
+def test_dev_mailbox_drops_the_oldest_when_all_together_are_too_large() -> None:
     box = DevMailbox(100, max_total_bytes=250)
     ids = [box.keep("a@rgz.bj", ["b@rgz.bj"], b"Subject: x\r\n\r\n" + b"x" * 86) for _ in range(4)]
     assert [item.id for item in box.list()] == [ids[3], ids[2]]
@@ -67,14 +69,16 @@ def test_the_oldest_goes_when_all_together_are_too_large() -> None:
     assert box.raw(ids[3]) is None
 
 
-def test_a_single_mail_larger_than_the_room_is_kept_alone() -> None:
+def test_dev_mailbox_keeps_a_single_mail_larger_than_its_limit_alone() -> None:
     box = DevMailbox(100, max_total_bytes=50)
     box.keep("a@rgz.bj", ["b@rgz.bj"], b"x" * 10)
     newest = box.keep("a@rgz.bj", ["b@rgz.bj"], b"x" * 100)
     assert [item.id for item in box.list()] == [newest]
 
 
-def test_list_waits_for_a_mail_of_that_recipient(mailbox: DevMailbox, transport: SmtpTransport, wire: Wire) -> None:
+def test_dev_mailbox_list_waits_for_a_mail_of_that_recipient(
+    mailbox: DevMailbox, transport: SmtpTransport, wire: Wire
+) -> None:
     found: list[int] = []
     thread = threading.Thread(target=lambda: found.append(len(mailbox.list(to="late@rgz.bj", wait_s=30))))
     thread.start()
@@ -84,12 +88,12 @@ def test_list_waits_for_a_mail_of_that_recipient(mailbox: DevMailbox, transport:
     assert found == [1]
 
 
-def test_list_does_not_wait_longer_than_asked(mailbox: DevMailbox) -> None:
+def test_dev_mailbox_list_does_not_wait_longer_than_asked(mailbox: DevMailbox) -> None:
     mailbox.start()
     assert mailbox.list(wait_s=0.05) == []
 
 
-def test_who_waits_goes_home_when_the_mailbox_stops(mailbox: DevMailbox) -> None:
+def test_dev_mailbox_ends_waiting_lists_when_it_stops(mailbox: DevMailbox) -> None:
     mailbox.start()
     thread = threading.Thread(target=lambda: mailbox.list(wait_s=600))
     thread.start()
@@ -99,13 +103,13 @@ def test_who_waits_goes_home_when_the_mailbox_stops(mailbox: DevMailbox) -> None
     mailbox.stop()
 
 
-def test_a_port_that_is_taken_is_said_so(mailbox: DevMailbox) -> None:
+def test_dev_mailbox_says_so_when_its_port_is_taken(mailbox: DevMailbox) -> None:
     port = mailbox.start()
     with pytest.raises(ConfigurationError, match=str(port)):
         DevMailbox(1).start(port=port)
 
 
-def test_a_subject_that_is_encoded_is_shown_decoded_and_a_broken_mail_is_kept(mailbox: DevMailbox) -> None:
+def test_dev_mailbox_decodes_subjects_and_keeps_a_broken_mail(mailbox: DevMailbox) -> None:
     mailbox.keep("a@rgz.bj", ["b@rgz.bj"], b"Subject: =?utf-8?q?f=C3=A9vrier?=\r\n\r\n")
     mailbox.keep("", ["b@rgz.bj"], b"\xff\xfe no header")
     assert [item.subject for item in mailbox.list()] == ["", "février"]

@@ -49,7 +49,9 @@ def kinds(told: MessageDetail) -> list[str]:
     return [event.type.value for event in told.events]
 
 
-def test_a_due_message_is_sent_with_its_reply_and_its_time(services: Services, transport: ScriptedTransport) -> None:
+def test_dispatcher_sends_a_due_message_with_its_reply_and_its_time(
+    services: Services, transport: ScriptedTransport
+) -> None:
     accepted = accept(services)
     assert drain(services) == 1
     told = story(services, accepted)
@@ -59,7 +61,7 @@ def test_a_due_message_is_sent_with_its_reply_and_its_time(services: Services, t
     assert [recipient for _, recipient, _ in transport.sent] == ["a@example.com"]
 
 
-def test_an_urgent_message_leaves_before_older_ones(
+def test_dispatcher_sends_an_urgent_message_before_older_ones(
     services: Services, transport: ScriptedTransport, clock: Clock
 ) -> None:
     for number in range(30):
@@ -72,7 +74,7 @@ def test_an_urgent_message_leaves_before_older_ones(
     assert len(transport.sent) == 31
 
 
-def test_a_temporary_refusal_waits_longer_each_time_and_fails_at_last(
+def test_dispatcher_defers_a_temporary_refusal_longer_each_time_and_fails_it_at_last(
     services: Services, transport: ScriptedTransport, clock: Clock
 ) -> None:
     transport.outcomes = [outcome(OutcomeKind.DEFERRED, code=450, reply="4.2.0 later")]
@@ -118,7 +120,7 @@ def test_greylisting_gets_a_second_attempt_after_five_minutes_even_where_the_tem
     assert story(services, accepted).message.status is Status.SENT
 
 
-def test_a_refused_recipient_is_bounced_for_good(services: Services, transport: ScriptedTransport) -> None:
+def test_dispatcher_bounces_a_refused_recipient_for_good(services: Services, transport: ScriptedTransport) -> None:
     transport.outcomes = [
         outcome(OutcomeKind.BOUNCED, phase=Phase.RCPT, code=550, reply="5.1.1 no such user", bounce_subtype="NoEmail")
     ]
@@ -134,7 +136,7 @@ def test_a_refused_recipient_is_bounced_for_good(services: Services, transport: 
 
 
 @pytest.mark.parametrize("subtype", ["General", "MailboxFull"])
-def test_a_refusal_that_may_pass_does_not_suppress(
+def test_dispatcher_does_not_suppress_after_a_refusal_that_may_pass(
     services: Services, transport: ScriptedTransport, subtype: str
 ) -> None:
     transport.outcomes = [
@@ -146,7 +148,7 @@ def test_a_refusal_that_may_pass_does_not_suppress(
     assert story(services, accept(services)).message.status is Status.QUEUED
 
 
-def test_a_server_that_can_not_be_asked_burns_no_attempt(
+def test_relay_that_cannot_be_reached_costs_no_attempt(
     services: Services, transport: ScriptedTransport, clock: Clock
 ) -> None:
     transport.outcomes = [outcome(OutcomeKind.PAUSED, phase=Phase.CONNECT, retry_after_s=20.0)]
@@ -162,14 +164,14 @@ def test_a_server_that_can_not_be_asked_burns_no_attempt(
     assert story(services, accepted).message.status is Status.SENT
 
 
-def test_a_paused_server_leaves_the_queue_as_it_is(services: Services, transport: ScriptedTransport) -> None:
+def test_relay_that_is_paused_leaves_the_queue_as_it_is(services: Services, transport: ScriptedTransport) -> None:
     transport.paused_s = 30
     accepted = accept(services)
     assert drain(services) == 0
     assert kinds(story(services, accepted)) == ["accepted"]
 
 
-def test_a_message_that_waited_too_long_fails_even_while_the_server_is_paused(
+def test_message_that_waited_too_long_fails_even_while_the_relay_is_paused(
     services: Services, transport: ScriptedTransport, clock: Clock
 ) -> None:
     transport.paused_s = 30
@@ -179,7 +181,7 @@ def test_a_message_that_waited_too_long_fails_even_while_the_server_is_paused(
     assert story(services, accepted).message.status is Status.FAILED
 
 
-def test_an_ambiguous_end_is_tried_again_with_the_same_mail(
+def test_ambiguous_end_is_retried_with_the_same_mail(
     services: Services, transport: ScriptedTransport, clock: Clock
 ) -> None:
     transport.outcomes = [outcome(OutcomeKind.AMBIGUOUS), outcome(OutcomeKind.SENT, code=250, reply="ok")]
@@ -194,7 +196,9 @@ def test_an_ambiguous_end_is_tried_again_with_the_same_mail(
 
 
 @pytest.mark.parametrize("feedback", [Status.DELIVERED, Status.BOUNCED, Status.COMPLAINT])
-def test_feedback_that_overtakes_us_stands(services: Services, transport: ScriptedTransport, feedback: Status) -> None:
+def test_feedback_that_overtakes_our_commit_stands(
+    services: Services, transport: ScriptedTransport, feedback: Status
+) -> None:
     accepted = accept(services)
     message_id = accepted.messages[0].id
     event = Event(EventType(feedback.value), NOW, "ses")
@@ -210,7 +214,7 @@ def test_feedback_that_overtakes_us_stands(services: Services, transport: Script
     assert drain(services) == 0
 
 
-def test_a_lost_lease_is_noticed_before_mail_is_said(
+def test_lease_that_is_lost_is_noticed_before_mail_is_sent(
     services: Services, transport: ScriptedTransport, clock: Clock
 ) -> None:
     accepted = accept(services)
@@ -230,7 +234,9 @@ def test_a_lost_lease_is_noticed_before_mail_is_said(
     assert len(transport.sent) == 1
 
 
-def test_a_stop_gives_back_what_was_claimed_and_not_begun(services: Services, transport: ScriptedTransport) -> None:
+def test_dispatcher_releases_claimed_messages_that_were_not_begun_when_it_stops(
+    services: Services, transport: ScriptedTransport
+) -> None:
     for number in range(20):
         accept(services, to=f"a{number}@example.com")
     stop = threading.Event()
@@ -242,7 +248,7 @@ def test_a_stop_gives_back_what_was_claimed_and_not_begun(services: Services, tr
     assert left[Status.QUEUED] == 20 - len(transport.sent)
 
 
-def test_a_body_that_was_damaged_in_the_store_is_never_sent(services: Services, transport: ScriptedTransport) -> None:
+def test_body_that_was_damaged_in_the_store_is_never_sent(services: Services, transport: ScriptedTransport) -> None:
     accepted = accept(services)
     services.database.write(lambda tx: tx.execute("UPDATE email_bodies SET sha256 = '0'"))
     drain(services)
@@ -252,7 +258,7 @@ def test_a_body_that_was_damaged_in_the_store_is_never_sent(services: Services, 
     assert transport.sent == []
 
 
-def test_a_row_that_is_no_mail_fails_at_once_instead_of_coming_back(
+def test_row_that_makes_no_mail_fails_at_once_instead_of_coming_back(
     services: Services, transport: ScriptedTransport
 ) -> None:
     accepted = accept(services)

@@ -32,7 +32,7 @@ STEPS = [Phase.MAIL, Phase.RCPT, Phase.DATA, Phase.END_OF_DATA]
         ("", None),
     ],
 )
-def test_the_name_that_the_next_hop_gave_is_found(text: str, expected: str | None) -> None:
+def test_provider_id_is_found_in_the_reply_of_the_relay(text: str, expected: str | None) -> None:
     assert provider_id(Reply(250, text)) == expected
 
 
@@ -48,7 +48,7 @@ def test_the_name_that_the_next_hop_gave_is_found(text: str, expected: str | Non
         (250, "2.0.0 ok", "2.0.0"),
     ],
 )
-def test_the_enhanced_code_is_one_of_the_replys_own_class(code: int, text: str, expected: str | None) -> None:
+def test_enhanced_code_is_one_of_the_replys_own_class(code: int, text: str, expected: str | None) -> None:
     assert Reply(code, text).enhanced_code == expected
 
 
@@ -68,13 +68,13 @@ def test_the_enhanced_code_is_one_of_the_replys_own_class(code: int, text: str, 
         ("5.7.1 unknown user", "General"),
     ],
 )
-def test_the_subtype_of_a_bounce_follows_the_enhanced_code(text: str, subtype: str) -> None:
+def test_bounce_subtype_follows_the_enhanced_code(text: str, subtype: str) -> None:
     assert bounce_subtype(Reply(550, text)) == subtype
 
 
 @given(code=st.integers(0, 999), text=st.text(max_size=60), phase=st.sampled_from(STEPS))
 @settings(deadline=None)
-def test_any_reply_has_a_judgement_that_fits_its_class(code: int, text: str, phase: Phase) -> None:
+def test_reply_of_any_kind_has_an_outcome_that_fits_its_class(code: int, text: str, phase: Phase) -> None:
     outcome = judge(phase, Reply(code, clean(text)), "mail.example")
     final = {OutcomeKind.BOUNCED, OutcomeKind.FAILED}
     assert (outcome.kind is OutcomeKind.SENT) == (200 <= code < 300 and phase is Phase.END_OF_DATA)
@@ -89,7 +89,7 @@ def test_any_reply_has_a_judgement_that_fits_its_class(code: int, text: str, pha
 
 @given(text=st.text(max_size=2_000))
 @settings(deadline=None)
-def test_cleaned_words_are_one_bounded_line(text: str) -> None:
+def test_reply_text_is_cleaned_to_one_bounded_line(text: str) -> None:
     cleaned = clean(text)
     assert cleaned.isprintable()
     assert len(cleaned) <= MAX_REPLY_LENGTH

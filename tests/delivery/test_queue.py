@@ -39,7 +39,7 @@ class QueueCases:
     def queue(self, open_it: Callable[[], Huey]) -> Huey:
         return open_it()
 
-    def test_a_ring_wakes_who_answers_by_that_name(self, queue: Huey, open_it: Callable[[], Huey]) -> None:
+    def test_notification_wakes_the_task_of_that_name(self, queue: Huey, open_it: Callable[[], Huey]) -> None:
         woken = threading.Event()
         queue.task(name=RING)(woken.set)
         consumer = Consumer(queue)
@@ -50,7 +50,7 @@ class QueueCases:
         finally:
             consumer.stop()
 
-    def test_rings_coalesce_while_one_waits(self, queue: Huey, open_it: Callable[[], Huey]) -> None:
+    def test_notifications_coalesce_while_one_waits(self, queue: Huey, open_it: Callable[[], Huey]) -> None:
         assert notify(queue)
         assert not notify(queue)
         assert not notify(open_it())
@@ -59,19 +59,19 @@ class QueueCases:
         assert queue.dequeue() is not None
         assert notify(queue)
 
-    def test_many_who_ring_at_once_leave_one_ring(self, open_it: Callable[[], Huey]) -> None:
+    def test_notifications_of_many_callers_at_once_leave_one(self, open_it: Callable[[], Huey]) -> None:
         queues = [open_it() for _ in range(4)]
         with ThreadPoolExecutor(4) as pool:
             rung = list(pool.map(lambda n: notify(queues[n % 4]), range(40)))
         assert rung.count(True) == 1
         assert queues[0].storage.queue_size() == 1
 
-    def test_another_task_does_not_hide_a_ring(self, queue: Huey) -> None:
+    def test_notification_is_not_hidden_by_another_task(self, queue: Huey) -> None:
         queue.task(name="purge")(lambda: None)()
         assert notify(queue)
         assert queue.storage.queue_size() == 2
 
-    def test_each_ring_is_answered_once(self, queue: Huey) -> None:
+    def test_notification_is_answered_once(self, queue: Huey) -> None:
         answered = threading.Semaphore(0)
         queue.task(name=RING)(answered.release)
         consumer = Consumer(queue)
@@ -85,7 +85,7 @@ class QueueCases:
         assert not answered.acquire(blocking=False)
         assert queue.storage.queue_size() == 0
 
-    def test_a_stopped_consumer_takes_no_more(self, queue: Huey) -> None:
+    def test_consumer_takes_no_more_when_stopped(self, queue: Huey) -> None:
         woken = threading.Event()
         queue.task(name=RING)(woken.set)
         consumer = Consumer(queue)
@@ -95,7 +95,7 @@ class QueueCases:
         assert not woken.wait(0.2)
         assert queue.storage.queue_size() == 1
 
-    def test_stop_waits_for_the_task_under_way(self, queue: Huey) -> None:
+    def test_consumer_stop_waits_for_the_task_under_way(self, queue: Huey) -> None:
         began, go, ended = threading.Event(), threading.Event(), threading.Event()
 
         def work() -> None:
@@ -112,7 +112,7 @@ class QueueCases:
         consumer.stop()
         assert ended.is_set()
 
-    def test_a_task_that_fails_does_not_end_the_consumer(self, queue: Huey) -> None:
+    def test_consumer_survives_a_task_that_fails(self, queue: Huey) -> None:
         second = threading.Event()
         calls: list[int] = []
 
@@ -135,7 +135,7 @@ class QueueCases:
         finally:
             consumer.stop()
 
-    def test_the_process_keeps_its_signal_handlers(self, queue: Huey) -> None:
+    def test_consumer_leaves_the_signal_handlers_of_the_process(self, queue: Huey) -> None:
         before = [signal.getsignal(one) for one in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)]
         consumer = Consumer(queue)
         consumer.start()
@@ -143,7 +143,7 @@ class QueueCases:
         consumer.stop()
         assert during == before
 
-    def test_a_pickle_in_the_queue_runs_nothing(self, queue: Huey, tmp_path: Path) -> None:
+    def test_queue_runs_nothing_of_a_pickle(self, queue: Huey, tmp_path: Path) -> None:
         victim = tmp_path / "victim"
         victim.touch()
         queue.storage.enqueue(pickle.dumps(_Bomb(str(victim))))
@@ -165,7 +165,7 @@ class TestSqliteQueue(QueueCases):
     def url(self, tmp_path: Path) -> str:
         return f"sqlite:///{tmp_path / 'new' / 'queue.db'}"
 
-    def test_a_deleted_file_is_made_anew(self, queue: Huey, tmp_path: Path) -> None:
+    def test_queue_makes_a_deleted_file_anew(self, queue: Huey, tmp_path: Path) -> None:
         notify(queue)
         for file in (tmp_path / "new").iterdir():
             file.unlink()
@@ -189,7 +189,7 @@ class TestPostgresqlQueue(QueueCases):
 @pytest.mark.parametrize(
     "url", ["mysql://x", "queue.db", "", "sqlite:////proc/nowhere/queue.db", "redis://127.0.0.1:1/0"]
 )
-def test_a_queue_that_can_not_be_opened_is_a_mistake_in_the_settings(url: str) -> None:
+def test_queue_that_cannot_be_opened_is_a_mistake_in_the_settings(url: str) -> None:
     with pytest.raises(ConfigurationError, match="QUEUE_URL"):
         open_queue(url)
 
@@ -197,12 +197,12 @@ def test_a_queue_that_can_not_be_opened_is_a_mistake_in_the_settings(url: str) -
 @pytest.mark.parametrize(
     "data", [b"", b"[]", b"1", b'{"task": []}', b'{"task": {}}', b'{"task": {"name": "x", "y": 1}}', b"\xff"]
 )
-def test_the_serializer_refuses_what_it_did_not_write(data: bytes) -> None:
+def test_serializer_refuses_what_it_did_not_write(data: bytes) -> None:
     with pytest.raises(ValueError, match=r"."):
         JsonSerializer().deserialize(data)
 
 
-def test_the_serializer_gives_back_plain_values() -> None:
+def test_serializer_gives_back_plain_values() -> None:
     serializer = JsonSerializer()
     for value in (None, 1, "x", [1, {"a": "é"}]):
         assert serializer.deserialize(serializer.serialize(value)) == value
@@ -210,7 +210,7 @@ def test_the_serializer_gives_back_plain_values() -> None:
         serializer.serialize(object())
 
 
-def test_a_ring_is_json_that_carries_nothing(tmp_path: Path) -> None:
+def test_notification_is_json_that_carries_nothing(tmp_path: Path) -> None:
     queue = open_queue(f"sqlite:///{tmp_path / 'queue.db'}")
     notify(queue)
     (data,) = queue.storage.enqueued_items()

@@ -28,7 +28,7 @@ class Clock:
         return self.now
 
 
-def test_a_connection_is_kept_for_the_next_mail(connect: Connect, wire: Wire) -> None:
+def test_connection_is_reused_for_the_next_mail(connect: Connect, wire: Wire) -> None:
     with Peer() as peer:
         transport = connect(peer)
         for _ in range(3):
@@ -37,7 +37,7 @@ def test_a_connection_is_kept_for_the_next_mail(connect: Connect, wire: Wire) ->
         assert peer.verbs() == ["EHLO"] + ["MAIL", "RCPT", "DATA"] * 3
 
 
-def test_the_envelope_goes_in_one_write_where_pipelining_is_offered(connect: Connect, wire: Wire) -> None:
+def test_envelope_goes_in_one_write_where_pipelining_is_offered(connect: Connect, wire: Wire) -> None:
     with Peer() as peer:
         connect(peer).deliver(SENDER, RECIPIENT, wire)
         envelope = next(chunk for chunk in peer.chunks if chunk.startswith(b"MAIL"))
@@ -48,7 +48,7 @@ def test_the_envelope_goes_in_one_write_where_pipelining_is_offered(connect: Con
 
 
 @pytest.mark.parametrize("extensions", [EXTENSIONS, ("8BITMIME",)])
-def test_a_refusal_is_followed_by_rset_and_the_next_mail_on_the_same_connection(
+def test_refusal_is_followed_by_rset_and_the_next_mail_on_the_same_connection(
     connect: Connect, wire: Wire, extensions: tuple[str, ...]
 ) -> None:
     script = {"RCPT": ["550 5.1.1 no", "250 ok"], "DATA": ["503 5.5.1 no recipients", "354 go"]}
@@ -64,7 +64,7 @@ def test_a_refusal_is_followed_by_rset_and_the_next_mail_on_the_same_connection(
         assert len(peer.messages) == 2
 
 
-def test_a_server_that_takes_data_without_a_recipient_never_gets_the_dot(connect: Connect, wire: Wire) -> None:
+def test_relay_that_takes_data_without_a_recipient_never_gets_the_end_of_data(connect: Connect, wire: Wire) -> None:
     with Peer({"RCPT": ["550 5.1.1 no", "250 ok"]}) as peer:
         transport = connect(peer)
         assert transport.deliver(SENDER, RECIPIENT, wire).kind is OutcomeKind.BOUNCED
@@ -75,7 +75,7 @@ def test_a_server_that_takes_data_without_a_recipient_never_gets_the_dot(connect
 
 @pytest.mark.parametrize("act", [Act.CLOSE, "421 4.7.0 too many messages on this connection"])
 @pytest.mark.parametrize("extensions", [EXTENSIONS, ("8BITMIME",)])
-def test_a_kept_connection_that_ends_before_mail_is_answered_is_replaced_once(
+def test_connection_reused_is_replaced_once_when_it_ends_before_mail_is_answered(
     connect: Connect, wire: Wire, act: Act | str, extensions: tuple[str, ...]
 ) -> None:
     with Peer({"MAIL": ["250 ok", act, "250 ok"]}, extensions=extensions) as peer:
@@ -87,7 +87,7 @@ def test_a_kept_connection_that_ends_before_mail_is_answered_is_replaced_once(
         assert transport.paused_for_s() == 0
 
 
-def test_a_connection_that_ends_after_mail_is_not_tried_again_at_once(connect: Connect, wire: Wire) -> None:
+def test_connection_that_ends_after_mail_is_not_retried_at_once(connect: Connect, wire: Wire) -> None:
     with Peer({"RCPT": ["250 ok", Act.CLOSE, "250 ok"]}, extensions=("8BITMIME",)) as peer:
         transport = connect(peer)
         kinds = [transport.deliver(SENDER, RECIPIENT, wire).kind for _ in range(2)]
@@ -95,7 +95,7 @@ def test_a_connection_that_ends_after_mail_is_not_tried_again_at_once(connect: C
         assert peer.connections == 1
 
 
-def test_a_connection_on_which_the_server_spoke_unasked_is_replaced(connect: Connect, wire: Wire) -> None:
+def test_connection_is_replaced_when_the_relay_spoke_unasked(connect: Connect, wire: Wire) -> None:
     with Peer({".": ["250 2.0.0 ok\r\n421 4.4.2 idle for too long", "250 2.0.0 ok"]}) as peer:
         transport = connect(peer)
         first, second = (transport.deliver(SENDER, RECIPIENT, wire) for _ in range(2))
@@ -104,7 +104,7 @@ def test_a_connection_on_which_the_server_spoke_unasked_is_replaced(connect: Con
         assert len(peer.messages) == 2
 
 
-def test_an_idle_connection_is_not_used_again_after_twenty_seconds(connect: Connect, wire: Wire) -> None:
+def test_connection_is_not_reused_after_twenty_seconds_idle(connect: Connect, wire: Wire) -> None:
     clock = Clock()
     with Peer() as peer:
         transport = connect(peer, clock=clock)
@@ -115,7 +115,7 @@ def test_an_idle_connection_is_not_used_again_after_twenty_seconds(connect: Conn
         assert "QUIT" in peer.verbs()
 
 
-def test_a_drop_at_quit_changes_nothing(connect: Connect, wire: Wire) -> None:
+def test_connection_dropped_at_quit_changes_nothing(connect: Connect, wire: Wire) -> None:
     with Peer({"QUIT": Act.CLOSE}) as peer:
         transport = connect(peer)
         assert transport.deliver(SENDER, RECIPIENT, wire).kind is OutcomeKind.SENT
@@ -123,7 +123,7 @@ def test_a_drop_at_quit_changes_nothing(connect: Connect, wire: Wire) -> None:
         assert transport.paused_for_s() == 0
 
 
-def test_there_are_never_more_connections_than_allowed(connect: Connect, wire: Wire) -> None:
+def test_connections_are_never_more_than_allowed(connect: Connect, wire: Wire) -> None:
     with Peer() as peer:
         transport = connect(peer, max_connections=3)
         with ThreadPoolExecutor(8) as pool:
@@ -133,7 +133,7 @@ def test_there_are_never_more_connections_than_allowed(connect: Connect, wire: W
         assert peer.connections <= 3
 
 
-def test_before_mail_is_asked_after_the_connection_stands_and_before_mail_is_said(connect: Connect, wire: Wire) -> None:
+def test_before_mail_is_called_after_connecting_and_before_mail_is_sent(connect: Connect, wire: Wire) -> None:
     said: list[list[str]] = []
     with Peer() as peer:
 
@@ -146,7 +146,7 @@ def test_before_mail_is_asked_after_the_connection_stands_and_before_mail_is_sai
         assert said == [["EHLO"]]
 
 
-def test_a_lost_lease_abandons_the_try_and_keeps_the_connection(connect: Connect, wire: Wire) -> None:
+def test_lease_that_is_lost_abandons_the_attempt_and_keeps_the_connection(connect: Connect, wire: Wire) -> None:
     with Peer() as peer:
         transport = connect(peer)
         outcome = transport.deliver(SENDER, RECIPIENT, wire, before_mail=lambda: False)
@@ -163,7 +163,7 @@ def test_a_lost_lease_abandons_the_try_and_keeps_the_connection(connect: Connect
         assert len(peer.messages) == 1
 
 
-def test_before_end_of_data_is_called_when_only_the_dot_is_missing(connect: Connect, wire: Wire) -> None:
+def test_before_end_of_data_is_called_when_only_the_final_dot_is_missing(connect: Connect, wire: Wire) -> None:
     calls: list[int] = []
     with Peer() as peer:
         outcome = connect(peer).deliver(
@@ -174,7 +174,7 @@ def test_before_end_of_data_is_called_when_only_the_dot_is_missing(connect: Conn
         assert peer.messages == [wire.encode("8bit")]
 
 
-def test_what_before_end_of_data_raises_comes_through_and_nothing_is_sent(connect: Connect, wire: Wire) -> None:
+def test_before_end_of_data_passes_on_its_error_and_nothing_is_sent(connect: Connect, wire: Wire) -> None:
     def fail() -> None:
         raise LookupError("the row is gone")
 
@@ -187,7 +187,7 @@ def test_what_before_end_of_data_raises_comes_through_and_nothing_is_sent(connec
         assert peer.connections == 2
 
 
-def test_a_paused_server_gets_one_probe_and_not_a_thousand_tries(connect: Connect, wire: Wire) -> None:
+def test_relay_that_is_paused_gets_one_probe_and_not_a_thousand_attempts(connect: Connect, wire: Wire) -> None:
     clock = Clock()
     with Peer({"greeting": ["421 4.3.2 busy", "421 4.3.2 busy", "220 hello"]}) as peer:
         transport = connect(peer, clock=clock)
@@ -208,7 +208,7 @@ def test_a_paused_server_gets_one_probe_and_not_a_thousand_tries(connect: Connec
         assert peer.connections == 3
 
 
-def test_only_one_of_many_threads_probes_a_paused_server(connect: Connect, wire: Wire) -> None:
+def test_relay_that_is_paused_is_probed_by_only_one_of_many_threads(connect: Connect, wire: Wire) -> None:
     clock = Clock()
     probing, go = threading.Event(), threading.Event()
 
@@ -237,7 +237,7 @@ def test_only_one_of_many_threads_probes_a_paused_server(connect: Connect, wire:
         (".", OutcomeKind.AMBIGUOUS),
     ],
 )
-def test_abort_breaks_off_what_is_under_way_and_says_what_is_known(
+def test_abort_ends_what_is_under_way_and_says_what_is_known(
     connect: Connect, wire: Wire, step: str, kind: OutcomeKind
 ) -> None:
     with Peer({step: Act.SILENCE}) as peer, ThreadPoolExecutor(1) as pool:
@@ -262,7 +262,7 @@ def test_abort_reaches_a_handshake_too(connect: Connect, wire: Wire) -> None:
         assert conversation.result(10).kind is OutcomeKind.PAUSED
 
 
-def test_a_line_that_is_broken_off_while_it_changes_to_tls_does_not_begin_a_handshake() -> None:
+def test_abort_while_changing_to_tls_begins_no_handshake() -> None:
     """The socket is a new one then, and whoever breaks off holds the old one."""
 
     class Meanwhile(ssl.SSLContext):
@@ -279,7 +279,7 @@ def test_a_line_that_is_broken_off_while_it_changes_to_tls_does_not_begin_a_hand
             opening.result(5)
 
 
-def test_a_line_that_is_broken_off_before_it_connects_asks_nobody() -> None:
+def test_abort_before_connecting_opens_no_connection() -> None:
     with Peer() as peer:
         line = SmtpConnection(Server("127.0.0.1", peer.port, "none", timeout_s=60.0), ssl.create_default_context())
         line.abort()
@@ -288,7 +288,7 @@ def test_a_line_that_is_broken_off_before_it_connects_asks_nobody() -> None:
         assert peer.connections == 0
 
 
-def test_a_refusal_of_a_message_does_not_pause_the_server(connect: Connect, wire: Wire) -> None:
+def test_refusal_of_a_message_does_not_pause_the_relay(connect: Connect, wire: Wire) -> None:
     with Peer({".": "554 5.6.0 no"}) as peer:
         transport = connect(peer)
         transport.deliver(SENDER, RECIPIENT, wire)

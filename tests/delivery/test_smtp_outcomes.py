@@ -25,7 +25,7 @@ def send(connect: Connect, peer: Peer, wire: Wire, **changes: object) -> Outcome
 
 
 @pytest.mark.parametrize("extensions", both_ways())
-def test_mail_is_sent_when_the_final_dot_is_answered_with_250(
+def test_mail_is_sent_when_the_end_of_data_is_answered_with_250(
     connect: Connect, wire: Wire, extensions: tuple[str, ...]
 ) -> None:
     with Peer(extensions=extensions) as peer:
@@ -50,7 +50,7 @@ def test_mail_is_sent_when_the_final_dot_is_answered_with_250(
     ],
 )
 @pytest.mark.parametrize("extensions", both_ways())
-def test_5xx_at_rcpt_bounces_unless_it_is_size_or_policy(
+def test_reply_5xx_at_rcpt_bounces_unless_it_is_size_or_policy(
     connect: Connect, wire: Wire, reply: str, kind: OutcomeKind, subtype: str | None, extensions: tuple[str, ...]
 ) -> None:
     with Peer({"RCPT": reply, "DATA": "554 5.5.1 no valid recipients"}, extensions=extensions) as peer:
@@ -72,7 +72,7 @@ def test_5xx_at_rcpt_bounces_unless_it_is_size_or_policy(
         ("452 4.2.2 over quota", False),
     ],
 )
-def test_4xx_at_rcpt_defers_and_greylisting_waits_five_minutes(
+def test_reply_4xx_at_rcpt_defers_and_greylisting_waits_five_minutes(
     connect: Connect, wire: Wire, reply: str, greylisted: bool
 ) -> None:
     with Peer({"RCPT": reply, "DATA": "503 5.5.1 no recipients"}) as peer:
@@ -102,7 +102,7 @@ def test_4xx_at_rcpt_defers_and_greylisting_waits_five_minutes(
     ],
 )
 @pytest.mark.parametrize("extensions", both_ways())
-def test_a_refusal_is_judged_by_its_step_and_code(
+def test_refusal_is_judged_by_its_step_and_code(
     connect: Connect, wire: Wire, step: str, reply: str, kind: OutcomeKind, extensions: tuple[str, ...]
 ) -> None:
     script = {"RCPT": "503 5.5.1 need MAIL", "DATA": "503 5.5.1 need RCPT"} if step == "MAIL" else {}
@@ -115,7 +115,7 @@ def test_a_refusal_is_judged_by_its_step_and_code(
 
 @pytest.mark.parametrize("step", ["greeting", "EHLO", "MAIL", "RCPT", "DATA", "."])
 @pytest.mark.parametrize("extensions", both_ways())
-def test_421_anywhere_pauses_the_server_and_burns_no_attempt(
+def test_reply_421_anywhere_pauses_the_relay_and_costs_no_attempt(
     connect: Connect, wire: Wire, step: str, extensions: tuple[str, ...]
 ) -> None:
     with Peer({step: "421 4.3.2 closing down"}, extensions=extensions) as peer:
@@ -130,7 +130,7 @@ def test_421_anywhere_pauses_the_server_and_burns_no_attempt(
 @pytest.mark.parametrize("step", ["greeting", "EHLO", "MAIL", "RCPT", "DATA"])
 @pytest.mark.parametrize("act", [Act.CLOSE, Act.RESET])
 @pytest.mark.parametrize("extensions", both_ways())
-def test_a_disconnect_before_the_final_dot_pauses(
+def test_disconnect_before_end_of_data_pauses(
     connect: Connect, wire: Wire, step: str, act: Act, extensions: tuple[str, ...]
 ) -> None:
     with Peer({step: act}, extensions=extensions) as peer:
@@ -141,7 +141,7 @@ def test_a_disconnect_before_the_final_dot_pauses(
 
 
 @pytest.mark.parametrize("act", [Act.CLOSE, Act.RESET])
-def test_a_disconnect_after_the_final_dot_is_ambiguous(connect: Connect, wire: Wire, act: Act) -> None:
+def test_disconnect_after_end_of_data_is_ambiguous(connect: Connect, wire: Wire, act: Act) -> None:
     with Peer({".": act}) as peer:
         transport = connect(peer)
         outcome = transport.deliver(SENDER, RECIPIENT, wire)
@@ -152,14 +152,14 @@ def test_a_disconnect_after_the_final_dot_is_ambiguous(connect: Connect, wire: W
         assert transport.paused_for_s() == 0
 
 
-def test_an_unreadable_answer_to_the_final_dot_is_ambiguous(connect: Connect, wire: Wire) -> None:
+def test_reply_to_end_of_data_is_ambiguous_when_unreadable(connect: Connect, wire: Wire) -> None:
     with Peer({".": "HTTP/1.1 400 Bad Request"}) as peer:
         assert send(connect, peer, wire).kind is OutcomeKind.AMBIGUOUS
 
 
 @pytest.mark.parametrize("step", ["greeting", "EHLO", "MAIL", "RCPT", "DATA"])
 @pytest.mark.parametrize("act", [Act.SILENCE, Act.TRICKLE])
-def test_a_server_that_never_answers_or_trickles_is_paused(connect: Connect, wire: Wire, step: str, act: Act) -> None:
+def test_relay_that_never_answers_or_trickles_is_paused(connect: Connect, wire: Wire, step: str, act: Act) -> None:
     with Peer({step: act}) as peer:
         outcome = send(connect, peer, wire, timeout_s=SHORT_S)
         assert (outcome.kind, outcome.answered) == (OutcomeKind.PAUSED, False)
@@ -167,7 +167,9 @@ def test_a_server_that_never_answers_or_trickles_is_paused(connect: Connect, wir
 
 
 @pytest.mark.parametrize("act", [Act.SILENCE, Act.TRICKLE])
-def test_no_answer_to_the_final_dot_in_time_is_ambiguous(connect: Connect, wire: Wire, act: Act) -> None:
+def test_reply_to_end_of_data_is_ambiguous_when_it_does_not_come_in_time(
+    connect: Connect, wire: Wire, act: Act
+) -> None:
     with Peer({".": act}) as peer:
         outcome = send(connect, peer, wire, end_of_data_timeout_s=SHORT_S)
         assert outcome.kind is OutcomeKind.AMBIGUOUS
@@ -175,13 +177,13 @@ def test_no_answer_to_the_final_dot_in_time_is_ambiguous(connect: Connect, wire:
 
 
 @pytest.mark.parametrize("reply", ["554 5.3.2 no service here", "220-hello", "SSH-2.0-OpenSSH"])
-def test_a_greeting_that_is_none_pauses(connect: Connect, wire: Wire, reply: str) -> None:
+def test_greeting_that_is_none_pauses(connect: Connect, wire: Wire, reply: str) -> None:
     with Peer({"greeting": reply}) as peer:
         assert send(connect, peer, wire, timeout_s=SHORT_S).kind is OutcomeKind.PAUSED
         assert peer.messages == []
 
 
-def test_a_refused_connection_pauses(connect: Connect, wire: Wire) -> None:
+def test_connection_refused_pauses(connect: Connect, wire: Wire) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
     with Peer() as peer:
@@ -190,13 +192,13 @@ def test_a_refused_connection_pauses(connect: Connect, wire: Wire) -> None:
     assert outcome.detail == "Not sent: 127.0.0.1 failed at connect: it refused the connection."
 
 
-def test_a_name_that_does_not_exist_pauses(connect: Connect, wire: Wire) -> None:
+def test_host_that_does_not_exist_pauses(connect: Connect, wire: Wire) -> None:
     with Peer() as peer:
         outcome = send(connect, peer, wire, host="mail\u0300..invalid")
     assert outcome.kind is OutcomeKind.PAUSED
 
 
-def test_a_mail_above_the_servers_size_fails_before_mail_is_said(connect: Connect, wire: Wire) -> None:
+def test_mail_above_the_size_of_the_relay_fails_before_mail_is_sent(connect: Connect, wire: Wire) -> None:
     size_bytes = wire.size_bytes("8bit")
     with Peer(extensions=("8BITMIME", f"SIZE {size_bytes - 1}")) as peer:
         outcome = send(connect, peer, wire)
@@ -206,7 +208,7 @@ def test_a_mail_above_the_servers_size_fails_before_mail_is_said(connect: Connec
 
 
 @pytest.mark.parametrize("size", ["SIZE", "SIZE 0"])
-def test_a_size_without_a_limit_refuses_nothing(connect: Connect, wire: Wire, size: str) -> None:
+def test_size_without_a_limit_refuses_nothing(connect: Connect, wire: Wire, size: str) -> None:
     with Peer(extensions=("8BITMIME", size)) as peer:
         assert send(connect, peer, wire).kind is OutcomeKind.SENT
         assert peer.commands[1].endswith(f"SIZE={wire.size_bytes('8bit')} BODY=8BITMIME")
@@ -220,13 +222,13 @@ def test_quoted_printable_goes_where_8bitmime_is_not_offered(connect: Connect, w
         assert peer.commands[1] == "MAIL FROM:<noreply@rgz.bj>"
 
 
-def test_a_server_without_ehlo_is_greeted_with_helo(connect: Connect, wire: Wire) -> None:
+def test_relay_without_ehlo_is_greeted_with_helo(connect: Connect, wire: Wire) -> None:
     with Peer({"EHLO": "502 5.5.1 not implemented"}) as peer:
         assert send(connect, peer, wire).kind is OutcomeKind.SENT
         assert peer.messages == [wire.encode("quoted-printable")]
 
 
-def test_a_letter_beyond_ascii_before_the_at_needs_smtputf8(connect: Connect, wire: Wire) -> None:
+def test_local_part_beyond_ascii_needs_smtputf8(connect: Connect, wire: Wire) -> None:
     with Peer(extensions=("8BITMIME",)) as peer:
         outcome = connect(peer).deliver(SENDER, "é@techconnect.bj", wire)
         assert (outcome.kind, peer.verbs()) == (OutcomeKind.FAILED, ["EHLO"])
@@ -238,14 +240,14 @@ def test_a_letter_beyond_ascii_before_the_at_needs_smtputf8(connect: Connect, wi
 
 
 @pytest.mark.parametrize("recipient", ["a@b.test>\r\nRCPT TO:<c@d.test", "no-address", "a b@c.test", ""])
-def test_what_is_no_address_never_reaches_the_line(connect: Connect, wire: Wire, recipient: str) -> None:
+def test_address_that_is_none_never_reaches_the_relay(connect: Connect, wire: Wire, recipient: str) -> None:
     with Peer() as peer:
         outcome = connect(peer).deliver(SENDER, recipient, wire)
         assert outcome.kind is OutcomeKind.FAILED
         assert peer.connections == 0
 
 
-def test_a_server_that_hangs_up_in_the_middle_of_the_data_is_heard(connect: Connect) -> None:
+def test_relay_that_hangs_up_in_the_middle_of_the_data_is_heard(connect: Connect) -> None:
     """RFC 5321 wants it to read on; some say what they have to say and go."""
     big = build(replace(MAIL, text="x" * 70 + "\n", html=("x" * 70 + "\n") * 200_000))
     with Peer(extensions=("8BITMIME",), amid_data="552 5.3.4 that is enough") as peer:
@@ -253,7 +255,7 @@ def test_a_server_that_hangs_up_in_the_middle_of_the_data_is_heard(connect: Conn
         assert (outcome.kind, outcome.code, outcome.answered) == (OutcomeKind.FAILED, 552, True)
 
 
-def test_a_servers_words_are_cleaned_and_bounded(connect: Connect, wire: Wire) -> None:
+def test_reply_text_of_the_relay_is_cleaned_and_bounded(connect: Connect, wire: Wire) -> None:
     with Peer({"RCPT": "550 5.1.1 \x1b[31mred\x07\x00 " + "x" * 5000, "DATA": "503 no"}) as peer:
         outcome = send(connect, peer, wire)
         assert outcome.reply is not None
@@ -261,6 +263,6 @@ def test_a_servers_words_are_cleaned_and_bounded(connect: Connect, wire: Wire) -
         assert len(outcome.detail) < 700
 
 
-def test_a_reply_of_many_lines_is_read_whole(connect: Connect, wire: Wire) -> None:
+def test_reply_of_many_lines_is_read_whole(connect: Connect, wire: Wire) -> None:
     with Peer({"RCPT": "550-5.1.1 no such\r\n550 5.1.1 user here", "DATA": "503 no"}) as peer:
         assert send(connect, peer, wire).reply == "550 5.1.1 no such user here"

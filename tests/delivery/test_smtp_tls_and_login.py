@@ -44,7 +44,7 @@ def test_implicit_tls_encrypts_from_the_first_byte(
 
 
 @pytest.mark.parametrize("mode", ["starttls", "implicit"])
-def test_an_encrypted_connection_is_kept_too(
+def test_connection_is_reused_when_encrypted_too(
     connect: Connect, wire: Wire, authority: trustme.CA, ca_file: Path, mode: str
 ) -> None:
     context = server_context(authority)
@@ -57,7 +57,7 @@ def test_an_encrypted_connection_is_kept_too(
 
 @pytest.mark.parametrize("mode", ["starttls", "implicit"])
 @pytest.mark.parametrize("wrong", ["name", "authority"])
-def test_a_certificate_that_does_not_verify_pauses_and_nothing_is_said(
+def test_certificate_that_does_not_verify_pauses_and_nothing_is_sent(
     connect: Connect, wire: Wire, authority: trustme.CA, ca_file: Path, mode: str, wrong: str
 ) -> None:
     context = server_context(authority, "other.test") if wrong == "name" else server_context(trustme.CA())
@@ -71,14 +71,14 @@ def test_a_certificate_that_does_not_verify_pauses_and_nothing_is_said(
         assert transport.paused_for_s() > 0
 
 
-def test_our_own_authority_is_not_trusted_unless_it_is_named(
+def test_certificate_authority_of_our_own_is_not_trusted_unless_it_is_named(
     connect: Connect, wire: Wire, authority: trustme.CA
 ) -> None:
     with Peer(extensions=WITH_TLS, context=server_context(authority)) as peer:
         assert connect(peer, tls_mode="starttls").deliver(SENDER, RECIPIENT, wire).kind is OutcomeKind.PAUSED
 
 
-def test_a_stripped_starttls_pauses_and_nothing_goes_in_clear(connect: Connect, wire: Wire) -> None:
+def test_starttls_that_is_stripped_pauses_and_nothing_goes_in_clear(connect: Connect, wire: Wire) -> None:
     with Peer() as peer:
         outcome = connect(peer, tls_mode="starttls", user="u", password=PASSWORD).deliver(SENDER, RECIPIENT, wire)
         assert (outcome.kind, outcome.phase) == (OutcomeKind.PAUSED, Phase.TLS)
@@ -87,7 +87,7 @@ def test_a_stripped_starttls_pauses_and_nothing_goes_in_clear(connect: Connect, 
 
 
 @pytest.mark.parametrize("reply", ["454 4.7.0 TLS not available", "500 what?"])
-def test_a_refused_starttls_pauses(connect: Connect, wire: Wire, reply: str) -> None:
+def test_starttls_that_is_refused_pauses(connect: Connect, wire: Wire, reply: str) -> None:
     with Peer({"STARTTLS": reply}, extensions=WITH_TLS) as peer:
         outcome = connect(peer, tls_mode="starttls").deliver(SENDER, RECIPIENT, wire)
         assert (outcome.kind, outcome.phase) == (OutcomeKind.PAUSED, Phase.TLS)
@@ -95,7 +95,7 @@ def test_a_refused_starttls_pauses(connect: Connect, wire: Wire, reply: str) -> 
         assert peer.verbs() == ["EHLO", "STARTTLS"]
 
 
-def test_words_slipped_in_before_the_encryption_are_not_believed(
+def test_starttls_ignores_replies_injected_before_the_encryption(
     connect: Connect, wire: Wire, authority: trustme.CA, ca_file: Path
 ) -> None:
     """CVE-2021-38084 and its kind: an answer in clear that the client would read as if it were encrypted."""
@@ -116,7 +116,7 @@ def test_login_is_made_once_a_connection(connect: Connect, wire: Wire) -> None:
         assert [command for command in peer.commands if command.startswith("AUTH")] == [f"AUTH PLAIN {told}"]
 
 
-def test_a_refused_login_pauses_without_telling_the_password(connect: Connect, wire: Wire) -> None:
+def test_login_that_is_refused_pauses_without_telling_the_password(connect: Connect, wire: Wire) -> None:
     told = base64.b64encode(f"\0mailer\0{PASSWORD}".encode()).decode()
     reply = f"535 5.7.8 bad credentials {PASSWORD} {told}"
     with Peer({"AUTH": reply}, extensions=(*EXTENSIONS, "AUTH PLAIN")) as peer:
@@ -129,14 +129,14 @@ def test_a_refused_login_pauses_without_telling_the_password(connect: Connect, w
 
 
 @pytest.mark.parametrize("offered", [(), ("AUTH XOAUTH2",)])
-def test_a_server_without_a_login_we_can_make_pauses(connect: Connect, wire: Wire, offered: tuple[str, ...]) -> None:
+def test_login_by_no_method_we_have_pauses(connect: Connect, wire: Wire, offered: tuple[str, ...]) -> None:
     with Peer(extensions=(*EXTENSIONS, *offered)) as peer:
         outcome = connect(peer, user="mailer", password=PASSWORD).deliver(SENDER, RECIPIENT, wire)
         assert (outcome.kind, outcome.phase) == (OutcomeKind.PAUSED, Phase.LOGIN)
         assert "MAIL" not in peer.verbs()
 
 
-def test_a_password_that_can_not_be_said_pauses_with_a_hint(connect: Connect, wire: Wire) -> None:
+def test_password_that_cannot_be_sent_pauses_with_a_hint(connect: Connect, wire: Wire) -> None:
     with Peer(extensions=(*EXTENSIONS, "AUTH PLAIN")) as peer:
         outcome = connect(peer, user="mailer", password="clé-très-secrète").deliver(SENDER, RECIPIENT, wire)
         assert outcome.kind is OutcomeKind.PAUSED
@@ -144,7 +144,7 @@ def test_a_password_that_can_not_be_said_pauses_with_a_hint(connect: Connect, wi
         assert "secr" not in outcome.detail
 
 
-def test_an_authority_that_can_not_be_read_is_a_mistake_in_the_settings(tmp_path: Path) -> None:
+def test_certificate_authority_that_cannot_be_read_is_a_mistake_in_the_settings(tmp_path: Path) -> None:
     nonsense = tmp_path / "authority.pem"
     nonsense.write_text("no certificate")
     for path in (nonsense, tmp_path / "missing.pem"):

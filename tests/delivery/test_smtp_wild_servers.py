@@ -42,7 +42,7 @@ steps: st.SearchStrategy[Step] = st.one_of(
     extensions=st.sets(st.sampled_from(["PIPELINING", "8BITMIME", "SIZE 100000", "SIZE x", "SMTPUTF8"])),
 )
 @settings(deadline=None, max_examples=60)
-def test_sent_is_said_only_of_what_was_taken_and_paused_only_of_what_was_not(
+def test_outcome_is_sent_only_after_acceptance_and_paused_only_without_it_for_wild_relays(
     script: dict[str, Step], extensions: set[str]
 ) -> None:
     wire = build(MAIL)

@@ -30,5 +30,5 @@ def test_event_is_read_back_when_an_earlier_version_stored_it() -> None:
     assert FeedbackEvent.from_json(EVENT.as_json()) == EVENT
 
 
-def test_event_is_stored_in_ascii_when_its_words_hold_half_a_surrogate_pair() -> None:
+def test_event_is_stored_in_ascii_when_its_text_holds_half_a_surrogate_pair() -> None:
     assert FeedbackEvent(FeedbackKind.DELAYED, AT, "inbox", diagnostic="\ud83d").as_json().isascii()

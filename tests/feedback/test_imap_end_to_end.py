@@ -49,7 +49,7 @@ def example(service: Running) -> tuple[str, dict[str, Any]]:
     raise AssertionError("no template without attachments")
 
 
-def test_a_report_by_mail_ends_in_the_audit_trail_and_the_address_is_written_to_no_more(
+def test_bounce_report_by_mail_reaches_the_audit_trail_and_suppresses_the_address(
     service: tuple[Running, str], dovecot: Dovecot
 ) -> None:
     up, user = service
@@ -80,7 +80,7 @@ def test_a_report_by_mail_ends_in_the_audit_trail_and_the_address_is_written_to_
     assert up.admin.get("/api/v1/email/suppressions").json()["total"] == 1
 
 
-def test_each_mail_has_a_return_path_of_its_own_and_a_resend_too(service: tuple[Running, str]) -> None:
+def test_return_path_is_unique_for_each_mail_and_for_a_resend(service: tuple[Running, str]) -> None:
     up, _ = service
     message_id, first = sent(up, "a@there.example")
     _, second = sent(up, "b@there.example")
@@ -91,7 +91,7 @@ def test_each_mail_has_a_return_path_of_its_own_and_a_resend_too(service: tuple[
     assert len(paths) == 3
 
 
-def test_a_complaint_by_mail_beats_what_was_said_before(service: tuple[Running, str], dovecot: Dovecot) -> None:
+def test_complaint_by_mail_beats_earlier_feedback(service: tuple[Running, str], dovecot: Dovecot) -> None:
     up, user = service
     message_id, mail = sent(up, "angry@there.example")
     dovecot.put(user, report(mail["from"], action="delivered", status="2.0.0", words="250 taken"))
@@ -103,7 +103,7 @@ def test_a_complaint_by_mail_beats_what_was_said_before(service: tuple[Running, 
     assert (suppression["address"], suppression["reason"]) == ("angry@there.example", "complaint")
 
 
-def test_nothing_is_ever_answered_so_bounces_of_bounces_make_no_loop(
+def test_bounce_mailbox_never_answers_so_bounces_of_bounces_make_no_loop(
     service: tuple[Running, str], dovecot: Dovecot
 ) -> None:
     up, user = service

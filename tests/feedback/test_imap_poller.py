@@ -80,7 +80,7 @@ def recorder_of(database: Database) -> FeedbackRecorder:
     return FeedbackRecorder(database, FeedbackApplier(lambda: NOW, KEY, SoftBounces(1, 1)), lambda: NOW, Metrics())
 
 
-def test_a_report_is_about_the_message_whose_return_path_it_came_to(
+def test_bounce_report_is_about_the_message_whose_return_path_it_came_to(
     dovecot: Dovecot, place: ImapAccount, database: Database
 ) -> None:
     dovecot.put(place.user, report(path_of(ID), message_id="another@rgz.bj", recipient="else@there.example"))
@@ -113,7 +113,7 @@ def test_a_report_is_about_the_message_whose_return_path_it_came_to(
         ("2.0.0", "250 taken", "relayed", FeedbackKind.DELIVERED, False),
     ],
 )
-def test_what_a_report_says_decides_whether_the_address_is_written_to_again(
+def test_bounce_report_decides_whether_its_address_is_suppressed(
     place: ImapAccount,
     database: Database,
     dovecot: Dovecot,
@@ -129,7 +129,7 @@ def test_what_a_report_says_decides_whether_the_address_is_written_to_again(
     assert [(said.kind, said.suppresses) for said in reader.reports] == [(kind, suppresses)]
 
 
-def test_a_complaint_without_its_recipient_is_known_by_the_return_path_in_it(
+def test_complaint_without_its_recipient_is_known_by_the_return_path_in_it(
     dovecot: Dovecot, place: ImapAccount, database: Database
 ) -> None:
     dovecot.put(place.user, complaint("abuse@rgz.bj", returned_path=path_of(ID)))
@@ -141,7 +141,9 @@ def test_a_complaint_without_its_recipient_is_known_by_the_return_path_in_it(
     ]
 
 
-def test_what_is_not_signed_changes_nothing(dovecot: Dovecot, place: ImapAccount, database: Database) -> None:
+def test_return_path_without_a_signature_changes_nothing(
+    dovecot: Dovecot, place: ImapAccount, database: Database
+) -> None:
     mine = letters.store_one(database, id=ID, rfc_message_id="mine@rgz.bj", recipient="person@there.example")
     signed = path_of(ID)
     changed = signed.replace("+", "+b", 1)[: len(signed)]
@@ -185,7 +187,7 @@ def test_automatic_replies_receipts_and_ordinary_mail_change_nothing(
     assert reader.reports == []
 
 
-def test_each_mail_is_read_once_over_restarts_and_nothing_in_the_mailbox_is_touched(
+def test_poller_reads_each_mail_once_over_restarts_and_touches_nothing_in_the_mailbox(
     dovecot: Dovecot, place: ImapAccount, database: Database
 ) -> None:
     dovecot.put(place.user, *[report(path_of(ID), name=str(n)) for n in range(120)])
@@ -202,7 +204,7 @@ def test_each_mail_is_read_once_over_restarts_and_nothing_in_the_mailbox_is_touc
     assert {flags.partition(" ")[2] for flags in strip} == {"(FLAGS ())"}
 
 
-def test_a_mailbox_that_was_made_anew_is_read_from_its_beginning(
+def test_poller_reads_a_mailbox_that_was_made_anew_from_its_beginning(
     dovecot: Dovecot, place: ImapAccount, database: Database
 ) -> None:
     place = replace(place, folder="Retours de mail")
@@ -217,7 +219,7 @@ def test_a_mailbox_that_was_made_anew_is_read_from_its_beginning(
     assert reader.reports[-1].message_id == OTHER
 
 
-def test_mails_behind_a_gap_of_numbers_are_found(dovecot: Dovecot, place: ImapAccount, database: Database) -> None:
+def test_poller_finds_mails_behind_a_gap_of_numbers(dovecot: Dovecot, place: ImapAccount, database: Database) -> None:
     reader = Reader(place, database)
     for next_uid in (900, 1_003, 50_000, 2_000_000):
         dovecot.put(place.user, report(path_of(ID), name=str(next_uid)))
@@ -233,7 +235,7 @@ def uid_validity_of(place: ImapAccount) -> int:
         return line.uid_validity
 
 
-def test_mails_are_deleted_only_when_asked_and_only_those_that_were_read(
+def test_poller_deletes_mails_only_when_asked_and_only_those_it_read(
     dovecot: Dovecot, place: ImapAccount, database: Database
 ) -> None:
     dovecot.put(place.user, report(path_of(ID)), b"Subject: marked by a person\r\n\r\nkeep me\r\n")
@@ -248,7 +250,9 @@ def test_mails_are_deleted_only_when_asked_and_only_those_that_were_read(
     assert len(dovecot.flags(place.user)) == 2
 
 
-def test_no_mail_is_lost_while_the_database_is_away(dovecot: Dovecot, place: ImapAccount, database: Database) -> None:
+def test_poller_loses_no_mail_while_the_database_is_away(
+    dovecot: Dovecot, place: ImapAccount, database: Database
+) -> None:
     dovecot.put(place.user, *[report(path_of(ID), name=str(n)) for n in range(3)])
     reader = Reader(place, database, deletes=True)
 
@@ -267,7 +271,7 @@ def test_no_mail_is_lost_while_the_database_is_away(dovecot: Dovecot, place: Ima
     assert len(set(reader.names)) == len(reader.names) == 3
 
 
-def test_a_mail_whose_position_was_lost_has_its_effect_once(
+def test_mail_whose_position_was_lost_has_its_effect_once(
     dovecot: Dovecot, place: ImapAccount, database: Database
 ) -> None:
     """As if a process died between the two commits, or somebody emptied the table."""
@@ -285,7 +289,7 @@ def test_a_mail_whose_position_was_lost_has_its_effect_once(
     assert len(database.read("SELECT id FROM suppressions")) == 1
 
 
-def test_a_mail_that_breaks_what_is_done_with_it_is_left_behind_after_three_looks(
+def test_mail_that_fails_to_apply_is_left_behind_after_three_polls(
     dovecot: Dovecot, place: ImapAccount, database: Database
 ) -> None:
     mails = [report(path_of(ID), name=str(n)) for n in range(3)]
@@ -306,7 +310,7 @@ def test_a_mail_that_breaks_what_is_done_with_it_is_left_behind_after_three_look
     assert len(reader.reports) == 2
 
 
-def test_huge_and_broken_mails_are_passed_by(dovecot: Dovecot, place: ImapAccount, database: Database) -> None:
+def test_poller_skips_huge_and_broken_mails(dovecot: Dovecot, place: ImapAccount, database: Database) -> None:
     parts = f"To: {path_of(OTHER)}\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n" + "--b\r\n\r\nx\r\n" * 10_000
     deep = "".join(f"Content-Type: multipart/mixed; boundary=b{n}\r\n\r\n--b{n}\r\n" for n in range(2_000))
     dovecot.put(
@@ -323,22 +327,20 @@ def test_huge_and_broken_mails_are_passed_by(dovecot: Dovecot, place: ImapAccoun
 
 
 @pytest.mark.parametrize("tls", ["implicit", "starttls", "none"])
-def test_every_way_of_tls_leads_to_the_mailbox(
+def test_tls_of_every_mode_leads_to_the_mailbox(
     dovecot: Dovecot, place: ImapAccount, database: Database, tls: Any
 ) -> None:
     port = dovecot.tls_port if tls == "implicit" else dovecot.plain_port
     assert Reader(replace(place, tls=tls, port=port), database).look() == {}
 
 
-def test_a_certificate_that_nobody_vouches_for_is_refused(
-    dovecot: Dovecot, place: ImapAccount, database: Database
-) -> None:
+def test_certificate_that_is_not_trusted_is_refused(dovecot: Dovecot, place: ImapAccount, database: Database) -> None:
     for other in (replace(place, ca_file=None), replace(place, host="127.0.0.1")):
         with pytest.raises(InboxUnreachable, match="TLS failed"):
             Reader(other, database).look()
 
 
-def test_a_refused_login_says_so_without_a_name(dovecot: Dovecot, place: ImapAccount, database: Database) -> None:
+def test_login_that_is_refused_is_told_without_a_name(dovecot: Dovecot, place: ImapAccount, database: Database) -> None:
     with pytest.raises(InboxUnreachable) as told:
         Reader(replace(place, password="wrong"), database).look()
     assert place.user not in str(told.value)
@@ -375,12 +377,12 @@ def silent_server(greeting: bytes = b"") -> Iterator[tuple[int, threading.Event]
             thread.join(5)
 
 
-def test_a_server_that_hangs_is_given_up_after_its_time(place: ImapAccount, database: Database) -> None:
+def test_imap_server_that_hangs_is_given_up_after_its_timeout(place: ImapAccount, database: Database) -> None:
     with silent_server() as (port, _), pytest.raises(InboxUnreachable):
         Reader(replace(place, tls="none", port=port, host="127.0.0.1", timeout_s=0.2), database).look()
 
 
-def test_a_look_that_is_ended_while_it_connects_lets_its_line_go(
+def test_poll_that_is_aborted_while_it_connects_closes_its_connection(
     place: ImapAccount, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     inbox, lines = ImapMailbox(place), []
@@ -401,7 +403,7 @@ def test_a_look_that_is_ended_while_it_connects_lets_its_line_go(
 
 
 @pytest.mark.parametrize("said", [b"\0\xff\r\n", b"* BYE full\r\n", b"+OK POP3\r\n", b"* OK \r\n* {999999999}\r\n"])
-def test_a_server_that_speaks_something_else_is_told_apart_from_a_fault_of_ours(
+def test_imap_server_that_speaks_another_protocol_is_told_apart_from_our_own_errors(
     place: ImapAccount, database: Database, said: bytes
 ) -> None:
     with silent_server(said) as (port, _), pytest.raises(InboxUnreachable):
@@ -409,7 +411,7 @@ def test_a_server_that_speaks_something_else_is_told_apart_from_a_fault_of_ours(
 
 
 @pytest.mark.parametrize(("tls", "greeting"), [("none", b"* OK here\r\n"), ("implicit", b"")])
-def test_a_worker_ends_within_10_s_while_the_imap_server_hangs(tmp_path: Path, tls: str, greeting: bytes) -> None:
+def test_worker_ends_within_10_s_while_the_imap_server_hangs(tmp_path: Path, tls: str, greeting: bytes) -> None:
     with silent_server(greeting) as (port, came):
         environment = {
             "EMAIL_DATA_DIR": str(data_directory(tmp_path)),

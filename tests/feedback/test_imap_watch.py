@@ -68,7 +68,7 @@ def end(watch: InboxWatch) -> None:
     assert not watch._thread.is_alive()
 
 
-def test_a_watch_goes_on_at_once_while_there_are_mails_and_rests_then() -> None:
+def test_watch_continues_at_once_while_there_are_mails_and_then_rests() -> None:
     collector = Collector(one_mail, one_mail, one_mail, nothing)
     watch = watch_of(collector, 3_600)
     watch.start()
@@ -82,7 +82,7 @@ def test_a_watch_goes_on_at_once_while_there_are_mails_and_rests_then() -> None:
 @pytest.mark.parametrize(
     "error", [InboxUnreachable("it is away"), StoreBusy("locked"), ValueError("a fault of ours"), RecursionError()]
 )
-def test_a_watch_outlives_whatever_a_look_meets(error: Exception) -> None:
+def test_watch_survives_any_error_of_a_poll(error: Exception) -> None:
     collector = Collector(failing(error), failing(error), nothing)
     watch = watch_of(collector, 0.1)
     watch.start()
@@ -92,7 +92,7 @@ def test_a_watch_outlives_whatever_a_look_meets(error: Exception) -> None:
     assert counts(watch)["looks", "failed"] == 2
 
 
-def test_a_watch_that_rests_ends_at_once_and_breaks_off_what_hangs() -> None:
+def test_watch_that_rests_ends_at_once_and_aborts_a_poll_that_hangs() -> None:
     release = threading.Event()
 
     def hang() -> Counter[MailResult]:

@@ -109,7 +109,7 @@ def state(database: Database, message_id: str) -> tuple[object, ...]:
         ([FeedbackKind.FAILED, FeedbackKind.DELIVERED], Status.DELIVERED, False),
     ],
 )
-def test_a_report_moves_its_message_as_the_table_says(
+def test_event_moves_its_message_as_the_table_says(
     database: Database, said: list[FeedbackKind], status: Status, suppressed: bool
 ) -> None:
     message_id = store(database)
@@ -121,7 +121,7 @@ def test_a_report_moves_its_message_as_the_table_says(
     assert letters.timeline(database, message_id)[3:] == [kind.value for kind in said]
 
 
-def test_a_repeated_notification_has_no_second_effect(database: Database) -> None:
+def test_notification_that_is_repeated_has_no_second_effect(database: Database) -> None:
     message_id = store(database)
     send(database, message_id)
     recorder, bounced = recorder_of(database), [report(FeedbackKind.BOUNCED)]
@@ -132,7 +132,7 @@ def test_a_repeated_notification_has_no_second_effect(database: Database) -> Non
     assert letters.timeline(database, message_id).count("bounced") == 1
 
 
-def test_a_notification_that_comes_twenty_times_at_once_counts_once(database: Database) -> None:
+def test_notification_that_comes_twenty_times_at_once_counts_once(database: Database) -> None:
     message_id = store(database)
     send(database, message_id)
     recorder, bounced = recorder_of(database), [report(FeedbackKind.BOUNCED)]
@@ -142,7 +142,7 @@ def test_a_notification_that_comes_twenty_times_at_once_counts_once(database: Da
     assert letters.timeline(database, message_id).count("bounced") == 1
 
 
-def test_different_reports_about_one_message_at_once_all_count(database: Database) -> None:
+def test_events_about_one_message_at_once_all_count(database: Database) -> None:
     message_id = store(database)
     send(database, message_id)
     recorder = recorder_of(database)
@@ -154,7 +154,7 @@ def test_different_reports_about_one_message_at_once_all_count(database: Databas
     assert message_of(database, message_id).status is Status.COMPLAINT
 
 
-def test_a_report_before_our_own_commit_waits_for_it(database: Database) -> None:
+def test_event_before_our_own_commit_waits_for_it(database: Database) -> None:
     message_id = store(database)
     letters.claim(database)
     assert recorder_of(database).record("n1", "sns", [report(FeedbackKind.BOUNCED, after(-1))]) == Recorded(pending=1)
@@ -166,7 +166,7 @@ def test_a_report_before_our_own_commit_waits_for_it(database: Database) -> None
     assert database.read("SELECT id FROM feedback_early") == []
 
 
-def test_a_report_that_names_our_message_id_does_not_wait(database: Database) -> None:
+def test_event_that_names_our_message_id_does_not_wait(database: Database) -> None:
     message_id = store(database, rfc_message_id="1@rgz.bj")
     letters.claim(database)
     recorder_of(database).record("n1", "sns", [report(FeedbackKind.DELIVERED, after(-1), rfc_message_id="1@rgz.bj")])
@@ -177,7 +177,7 @@ def test_a_report_that_names_our_message_id_does_not_wait(database: Database) ->
     assert Counter(letters.timeline(database, message_id)) == Counter(["accepted", "attempted", "sent", "delivered"])
 
 
-def test_a_report_that_passed_our_commit_unseen_is_found_by_the_sweep(database: Database) -> None:
+def test_event_that_passed_our_commit_unseen_is_found_by_the_sweep(database: Database) -> None:
     message_id = store(database)
     letters.claim(database)
     recorder_of(database).record("n1", "sns", [report(FeedbackKind.COMPLAINT)])
@@ -190,7 +190,7 @@ def test_a_report_that_passed_our_commit_unseen_is_found_by_the_sweep(database: 
     assert message_of(database, message_id).status is Status.COMPLAINT
 
 
-def test_a_report_that_nobody_claims_goes_after_a_day(database: Database) -> None:
+def test_event_that_matches_no_message_is_deleted_after_a_day(database: Database) -> None:
     recorder_of(database).record("n1", "sns", [report(FeedbackKind.DELIVERED)])
     database.write(lambda tx: consequences_of(after(86_000)).sweep(tx))
     assert len(database.read("SELECT id FROM feedback_early")) == 1
@@ -209,7 +209,7 @@ def test_a_report_that_nobody_claims_goes_after_a_day(database: Database) -> Non
         (FeedbackKind.COMPLAINT, {"suppresses": False}, set()),
     ],
 )
-def test_who_is_suppressed_depends_on_what_is_said(
+def test_suppression_depends_on_the_kind_of_event(
     database: Database, kind: FeedbackKind, fields: dict[str, Any], scopes: set[str]
 ) -> None:
     send(database, store(database))
@@ -217,13 +217,13 @@ def test_who_is_suppressed_depends_on_what_is_said(
     assert {scope for _, scope in suppressions(database)} == scopes
 
 
-def test_a_complaint_about_marketing_leaves_other_mail_alone(database: Database) -> None:
+def test_complaint_about_marketing_leaves_other_mail_alone(database: Database) -> None:
     send(database, store(database, stream=Stream.MARKETING))
     recorder_of(database).record("n1", "sns", [report(FeedbackKind.COMPLAINT)])
     assert suppressions(database) == {("person@example.org", "marketing")}
 
 
-def test_a_complaint_that_lists_a_whole_domain_suppresses_only_whom_we_wrote_to(database: Database) -> None:
+def test_complaint_that_lists_a_whole_domain_suppresses_only_our_recipients(database: Database) -> None:
     message_id = store(database)
     send(database, message_id)
     people = ["colleague@example.org", "person@example.org", "boss@example.org", "not an address"]
@@ -233,7 +233,7 @@ def test_a_complaint_that_lists_a_whole_domain_suppresses_only_whom_we_wrote_to(
     assert database.read("SELECT id FROM feedback_early") == []
 
 
-def test_a_signed_path_counts_whoever_it_was_forwarded_to(database: Database) -> None:
+def test_signed_return_path_counts_even_when_the_mail_was_forwarded(database: Database) -> None:
     message_id = store(database)
     send(database, message_id)
     bounced = report(FeedbackKind.BOUNCED, message_id=message_id, provider_id=None, recipient="forwarded@example.net")
@@ -241,14 +241,14 @@ def test_a_signed_path_counts_whoever_it_was_forwarded_to(database: Database) ->
     assert suppressions(database) == {("person@example.org", "all")}
 
 
-def test_what_is_not_spam_is_no_complaint(database: Database) -> None:
+def test_report_of_no_spam_is_no_complaint(database: Database) -> None:
     message_id = store(database)
     send(database, message_id)
     recorder_of(database).record("n1", "sns", [report(FeedbackKind.COMPLAINT, suppresses=False)])
     assert message_of(database, message_id).status is Status.SENT
 
 
-def test_a_lifted_suppression_does_not_come_back_by_a_repeat(database: Database) -> None:
+def test_suppression_that_was_lifted_does_not_come_back_by_a_repeat(database: Database) -> None:
     send(database, store(database))
     bounced = [report(FeedbackKind.BOUNCED)]
     recorder_of(database).record("n1", "sns", bounced)
@@ -274,7 +274,7 @@ def test_temporary_bounces_suppress_once_there_are_too_many_in_a_span(
     assert bool(suppressions(database)) is suppressed
 
 
-def test_a_report_about_nothing_of_ours_changes_nothing(database: Database) -> None:
+def test_event_about_no_message_of_ours_changes_nothing(database: Database) -> None:
     message_id = store(database)
     send(database, message_id)
     before = state(database, message_id)
@@ -287,7 +287,7 @@ def test_a_report_about_nothing_of_ours_changes_nothing(database: Database) -> N
     assert state(database, message_id) == before
 
 
-def test_words_that_no_text_can_hold_are_taken_in(database: Database) -> None:
+def test_event_text_that_cannot_be_stored_is_taken_in(database: Database) -> None:
     message_id = store(database)
     send(database, message_id)
     wild = report(FeedbackKind.BOUNCED, diagnostic="a\x00b\ud800\r\n" * 400, bounce_subtype="x\x00", status="5.1.1")
@@ -325,7 +325,7 @@ def local(tmp_path_factory: pytest.TempPathFactory) -> Any:
 
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(reports=st.lists(_REPORTS, min_size=1, max_size=5), data=st.data())
-def test_any_order_and_any_repeats_end_in_the_same_state(
+def test_events_in_any_order_with_repeats_end_in_the_same_state(
     local: Database, reports: list[FeedbackEvent], data: st.DataObject
 ) -> None:
     """Our own commit is one of the things that may come at any place."""
@@ -371,7 +371,7 @@ def _play(
     return *ended[:-1], mine
 
 
-def test_many_that_come_together_each_have_their_effect_once(database: Database) -> None:
+def test_events_that_come_together_each_have_their_effect_once(database: Database) -> None:
     names = [f"{n:03}-{SES_ID}" for n in range(150)]
     people = [f"person{n}@example.org" for n in range(150)]
     ids = [store(database, to) for to in people]
@@ -404,7 +404,7 @@ def test_many_that_come_together_each_have_their_effect_once(database: Database)
     assert recorder_of(database).record_all([]) == []
 
 
-def test_what_a_worker_gave_up_may_still_have_arrived(database: Database) -> None:
+def test_message_that_the_worker_gave_up_may_still_have_been_delivered(database: Database) -> None:
     message_id = store(database, rfc_message_id="1@rgz.bj")
     failed = Event(EventType.FAILED, NOW, "worker", "No answer.")
     database.write(

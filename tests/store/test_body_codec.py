@@ -127,7 +127,7 @@ def test_revision_is_corrupt_when_its_archive_was_changed(database: Database) ->
             revisions.revision(database, letters.REVISION.revision)
 
 
-def test_the_current_row_of_a_key_follows_its_revision(database: Database) -> None:
+def test_current_row_of_a_key_follows_its_revision(database: Database) -> None:
     current = CurrentTemplate("Facture {{ month }}", "<p>", "text", "billing", ("month",), True, True, "Ada")
     database.write(partial(revisions.save_revision, revision=replace(letters.REVISION, current=current)))
     later = replace(
@@ -154,7 +154,7 @@ def test_the_current_row_of_a_key_follows_its_revision(database: Database) -> No
     assert (row["revision"], row["is_active"]) == (letters.REVISION.revision, True)
 
 
-def test_blobs_are_kept_once_and_swept_when_nobody_wants_them(database: Database) -> None:
+def test_blobs_are_kept_once_and_deleted_when_unused(database: Database) -> None:
     used, orphan = letters.attachment(b"used"), letters.attachment(b"orphan")
     letters.store_one(database, attachments=(used, replace(used, filename="again.pdf")))
     letters.store_one(database, attachments=(used,))

@@ -60,7 +60,7 @@ def test_values_come_back_as_they_went_in(things: Database) -> None:
     assert found == [{"id": rows[0]["id"]}]
 
 
-def test_times_are_ordered_as_they_follow_each_other(things: Database) -> None:
+def test_times_are_stored_in_their_order(things: Database) -> None:
     start = datetime(2026, 2, 21, 14, 0, tzinfo=UTC)
     moments = [start + timedelta(microseconds=n) for n in (0, 1, 10, 999_999, 1_000_000)]
     things.write(lambda tx: tx.execute_many(
@@ -131,7 +131,7 @@ def test_listed_has_few_sizes_so_that_a_worker_prepares_few_statements() -> None
     assert listed("id", "abc") == (":id_0, :id_1, :id_2, :id_3", {"id_0": "a", "id_1": "b", "id_2": "c", "id_3": "c"})
 
 
-def test_write_undoes_all_of_a_work_that_raises(things: Database) -> None:
+def test_write_rolls_back_all_of_a_work_that_raises(things: Database) -> None:
     def work(tx: Transaction) -> None:
         _put(tx, "a")
         raise LookupError("mine")
@@ -143,7 +143,7 @@ def test_write_undoes_all_of_a_work_that_raises(things: Database) -> None:
     assert _names(things) == ["b"]
 
 
-def test_write_undoes_a_work_that_swallows_a_refusal(things: Database) -> None:
+def test_write_rolls_back_a_work_that_swallows_a_refusal(things: Database) -> None:
     def work(tx: Transaction) -> None:
         _put(tx, "a")
         with contextlib.suppress(ConstraintBroken):
@@ -207,7 +207,7 @@ def test_reads_see_only_what_is_committed(things: Database) -> None:
         assert (before, answer.result(30), _names(things)) == ([], 1, ["a"])
 
 
-def test_each_of_many_writers_gets_its_own_answer_or_its_own_error(things: Database) -> None:
+def test_writers_in_parallel_each_get_their_own_answer_or_error(things: Database) -> None:
     def work(tx: Transaction, n: int) -> int:
         _put(tx, f"{n:03}")
         if n % 3 == 0:

@@ -13,14 +13,14 @@ def move(database: Database, uid_validity: int, uid: int, *, inbox: str = INBOX)
     database.write(partial(inbox_positions.set_last_uid, inbox=inbox, uid_validity=uid_validity, uid=uid, now=NOW))
 
 
-def test_a_position_moves_forward_alone(database: Database) -> None:
+def test_inbox_position_only_moves_forward(database: Database) -> None:
     assert inbox_positions.last_uid(database, INBOX, 7) == 0
     for uid, expected in ((3, 3), (9, 9), (5, 9), (9, 9), (4_294_967_295, 4_294_967_295)):
         move(database, 7, uid)
         assert inbox_positions.last_uid(database, INBOX, 7) == expected
 
 
-def test_a_position_begins_anew_where_the_numbers_mean_other_mails(database: Database) -> None:
+def test_inbox_position_begins_anew_where_the_numbers_mean_other_mails(database: Database) -> None:
     move(database, 7, 100)
     assert inbox_positions.last_uid(database, INBOX, 8) == 0
     move(database, 8, 2)
@@ -28,7 +28,7 @@ def test_a_position_begins_anew_where_the_numbers_mean_other_mails(database: Dat
     assert inbox_positions.last_uid(database, INBOX, 7) == 0
 
 
-def test_each_mailbox_has_a_position_of_its_own(database: Database) -> None:
+def test_inbox_position_belongs_to_one_mailbox(database: Database) -> None:
     move(database, 7, 100)
     move(database, 7, 5, inbox="other")
     assert [inbox_positions.last_uid(database, name, 7) for name in (INBOX, "other", "third")] == [100, 5, 0]

@@ -30,7 +30,7 @@ def test_claim_takes_the_most_urgent_first_and_the_oldest_within_one_priority(da
     assert claimed == [wanted[priority, age] for priority in Priority for age in (3, 2, 1)]
 
 
-def test_claim_follows_another_order_so_that_bulk_can_move_too(database: Database) -> None:
+def test_claim_follows_another_order_so_that_bulk_is_not_starved(database: Database) -> None:
     letters.store_one(database, priority=Priority.CRITICAL)
     bulk = letters.store_one(database, priority=Priority.BULK)
     order = (Priority.BULK, Priority.CRITICAL)
@@ -38,7 +38,7 @@ def test_claim_follows_another_order_so_that_bulk_can_move_too(database: Databas
     assert claimed == [bulk]
 
 
-def test_claim_takes_new_mail_before_what_was_tried_but_for_those_that_may_go_first(database: Database) -> None:
+def test_claim_takes_new_mail_before_retries_except_those_that_may_go_first(database: Database) -> None:
     tried = [letters.store_one(database, next_attempt_at=letters.after(-10)) for _ in range(4)]
     database.write(lambda tx: tx.execute("UPDATE email_messages SET attempts = 1"))
     new = [letters.store_one(database) for _ in range(2)]
@@ -54,7 +54,7 @@ def test_claim_takes_new_mail_before_what_was_tried_but_for_those_that_may_go_fi
     assert claim(9, 0) == tried[1:]
 
 
-def test_claim_leaves_what_is_not_due_expired_or_held(database: Database) -> None:
+def test_claim_skips_messages_not_due_expired_or_leased(database: Database) -> None:
     letters.store_one(database, next_attempt_at=letters.after(1))
     letters.store_one(database, expires_at=letters.NOW)
     due = letters.store_one(database)
@@ -63,7 +63,7 @@ def test_claim_leaves_what_is_not_due_expired_or_held(database: Database) -> Non
     assert letters.claim(database, limit=0) == []
 
 
-def test_claim_never_hands_a_row_to_two_workers(database: Database) -> None:
+def test_claim_never_gives_a_row_to_two_workers(database: Database) -> None:
     send = letters.new_send()
     ids = letters.store(database, *(letters.new_message(send) for _ in range(120)), send=send)
 
@@ -79,7 +79,7 @@ def test_claim_never_hands_a_row_to_two_workers(database: Database) -> None:
     assert sorted(claimed) == sorted(ids)
 
 
-def test_claim_suppresses_whoever_was_suppressed_since_accept(database: Database) -> None:
+def test_claim_suppresses_recipients_suppressed_since_accept(database: Database) -> None:
     ids = {
         (scope, stream): letters.store_one(database, recipient_hash=f"hash-{scope}", stream=stream)
         for scope in ("all", "marketing", "none")
@@ -118,7 +118,7 @@ def test_load_claimed_has_all_that_a_mail_is_made_of_in_the_order_asked_for(data
     assert leases.load_claimed(database, []) == []
 
 
-def test_load_claimed_tells_of_corrupt_bytes_and_loads_the_others(database: Database) -> None:
+def test_load_claimed_reports_corrupt_bytes_and_loads_the_others(database: Database) -> None:
     bad_body, bad_file, good = (
         letters.store_one(database, attachments=(letters.attachment(str(n).encode()),)) for n in range(3)
     )
@@ -145,7 +145,7 @@ def test_load_claimed_tells_of_corrupt_bytes_and_loads_the_others(database: Data
         leases.load_claimed(database, [bad_body])
 
 
-def test_renew_prolongs_only_what_is_still_held(database: Database) -> None:
+def test_renew_prolongs_only_leases_still_held(database: Database) -> None:
     mine, others, queued = (letters.store_one(database, next_attempt_at=letters.after(-n)) for n in (3, 2, 1))
     letters.claim(database, owner="mine", limit=1)
     letters.claim(database, owner="other", limit=1)
@@ -161,7 +161,7 @@ def test_renew_prolongs_only_what_is_still_held(database: Database) -> None:
     assert database.write(lambda tx: leases.renew(tx, [], owner="mine", now=letters.NOW, lease_s=30)) == set()
 
 
-def test_hand_back_leaves_no_trace_and_can_put_off(database: Database) -> None:
+def test_release_leaves_no_trace_and_can_defer(database: Database) -> None:
     message_id = letters.store_one(database)
     letters.claim(database)
     assert not database.write(lambda tx: leases.hand_back(tx, message_id, owner="other"))
@@ -176,7 +176,7 @@ def test_hand_back_leaves_no_trace_and_can_put_off(database: Database) -> None:
     assert leases.load_claimed(database, [message_id])[0].lapsed_leases == 0
 
 
-def test_sweep_queues_again_what_a_dead_worker_held_and_counts_it(database: Database) -> None:
+def test_sweep_requeues_the_leases_of_a_dead_worker_and_counts_them(database: Database) -> None:
     message_id = letters.store_one(database)
     letters.claim(database)
     assert _sweep(database, 30) == 0  # not yet over
@@ -189,7 +189,7 @@ def test_sweep_queues_again_what_a_dead_worker_held_and_counts_it(database: Data
     assert (again.lapsed_leases, again.message.attempts) == (1, 0)
 
 
-def test_sweep_fails_what_no_worker_survives(database: Database) -> None:
+def test_sweep_fails_a_message_that_no_worker_survives(database: Database) -> None:
     message_id = letters.store_one(database)
     database.write(lambda tx: suppressions.acquire_quota(tx, "hash", letters.NOW.date(), 1, message_id))
     for lapse in range(3):
@@ -206,7 +206,7 @@ def test_sweep_fails_what_no_worker_survives(database: Database) -> None:
 
 
 @pytest.mark.parametrize("stream", list(Stream))
-def test_sweep_never_repeats_marketing_that_may_have_been_taken(database: Database, stream: Stream) -> None:
+def test_sweep_never_repeats_marketing_that_may_have_been_sent(database: Database, stream: Stream) -> None:
     message_id = letters.store_one(database, stream=stream)
     letters.claim(database)
     started = letters.after(2)
@@ -223,7 +223,7 @@ def test_sweep_never_repeats_marketing_that_may_have_been_taken(database: Databa
         assert stored.status is Status.QUEUED
 
 
-def test_a_definite_refusal_forgets_that_data_had_been_started(database: Database) -> None:
+def test_refusal_that_is_definite_forgets_that_data_had_been_started(database: Database) -> None:
     message_id = letters.store_one(database, stream=Stream.MARKETING)
     letters.claim(database)
     database.write(lambda tx: leases.note_data_started(tx, message_id, owner="worker", now=letters.NOW))
@@ -237,7 +237,7 @@ def test_a_definite_refusal_forgets_that_data_had_been_started(database: Databas
     assert letters.status(database, message_id) is Status.QUEUED
 
 
-def test_two_sweeps_at_once_take_each_lease_back_once(database: Database) -> None:
+def test_sweeps_in_parallel_rescue_each_lease_once(database: Database) -> None:
     send = letters.new_send()
     ids = letters.store(database, *(letters.new_message(send) for _ in range(40)), send=send)
     letters.claim(database)
@@ -277,7 +277,7 @@ def test_next_due_at_is_the_soonest_of_all_priorities(database: Database) -> Non
     assert leases.next_due_at(database) == letters.after(9)
 
 
-def test_events_of_many_threads_each_get_a_line(database: Database) -> None:
+def test_events_of_many_threads_each_get_a_row(database: Database) -> None:
     message_id = letters.store_one(database)
 
     def add(tx: Transaction, n: int) -> None:
@@ -290,7 +290,7 @@ def test_events_of_many_threads_each_get_a_line(database: Database) -> None:
     assert sorted(times) == [letters.after(n) for n in range(40)]
 
 
-def test_of_a_race_between_two_transitions_exactly_one_happens(database: Database) -> None:
+def test_transitions_that_race_let_exactly_one_happen(database: Database) -> None:
     for _ in range(10):
         message_id = letters.store_one(database)
         together = threading.Barrier(2)

@@ -50,7 +50,7 @@ def test_scripts_are_numbered_without_gaps() -> None:
     assert [int(name.split("_")[0]) for name in scripts()] == list(range(1, len(scripts()) + 1))
 
 
-def test_every_column_says_what_anonymising_does_to_it(database: Database) -> None:
+def test_column_comments_say_what_anonymising_does(database: Database) -> None:
     words = said()
     assert {column for column in _columns(database) if words.get(column) not in WORDS} == set()
 
@@ -61,7 +61,7 @@ def test_columns_are_named_for_what_they_hold(database: Database) -> None:
         assert is_boolean(column) is (kind == "boolean"), f"{table}.{column} is a {kind}"
 
 
-def test_every_table_of_the_design_is_there(database: Database) -> None:
+def test_tables_of_the_design_all_exist(database: Database) -> None:
     tables = {table for table, _ in _columns(database)}
     assert tables >= {
         "sends", "email_messages", "email_events", "email_bodies", "email_attachments", "attachment_blobs",
@@ -75,7 +75,7 @@ def test_split_is_not_fooled_by_semicolons_in_text() -> None:
 
 
 @pytest.mark.parametrize(("kind", "index"), [("attempts = 0", "messages_new"), ("attempts > 0", "messages_tried")])
-def test_an_index_serves_the_claim(database: Database, kind: str, index: str) -> None:
+def test_claim_is_served_by_an_index(database: Database, kind: str, index: str) -> None:
     due = (
         f"SELECT id FROM email_messages WHERE status = 'queued' AND {kind} AND priority_rank = 0"
         " AND next_attempt_at <= :now ORDER BY next_attempt_at, id"

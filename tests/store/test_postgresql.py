@@ -67,7 +67,7 @@ def test_write_is_busy_when_its_connection_dies_before_the_commit(
     assert _names(postgresql) == []
 
 
-def test_all_connections_in_use_make_others_busy(postgresql: PostgresqlDatabase) -> None:
+def test_connections_all_in_use_make_others_busy(postgresql: PostgresqlDatabase) -> None:
     begun, go = threading.Semaphore(0), threading.Event()
 
     def work(tx: Transaction) -> None:
@@ -88,7 +88,7 @@ def test_all_connections_in_use_make_others_busy(postgresql: PostgresqlDatabase)
     assert postgresql.read("SELECT 1 AS one") == [{"one": 1}]
 
 
-def test_a_lock_that_does_not_come_makes_the_work_busy_and_undone(postgresql: PostgresqlDatabase) -> None:
+def test_lock_that_does_not_come_makes_the_work_busy_and_rolled_back(postgresql: PostgresqlDatabase) -> None:
     postgresql.write(lambda tx: _put(tx, "a"))
     begun, go = threading.Event(), threading.Event()
 
@@ -111,7 +111,7 @@ def test_a_lock_that_does_not_come_makes_the_work_busy_and_undone(postgresql: Po
     assert _names(postgresql) == ["b"]
 
 
-def test_a_server_that_is_away_makes_everything_busy(tmp_path: object) -> None:
+def test_server_that_is_away_makes_every_call_busy(tmp_path: object) -> None:
     database = PostgresqlDatabase(f"postgresql://nobody@/nothing?host={tmp_path}", patience_s=0.2)
     with pytest.raises(StoreBusy):
         database.read("SELECT 1 AS one")
@@ -120,7 +120,7 @@ def test_a_server_that_is_away_makes_everything_busy(tmp_path: object) -> None:
     database.close()
 
 
-def test_both_spellings_of_the_scheme_open(postgresql_url: str) -> None:
+def test_url_schemes_of_both_spellings_open(postgresql_url: str) -> None:
     for url in (postgresql_url, postgresql_url.replace("postgresql:", "postgres:")):
         database = open_database(url)
         assert (database.dialect, database.read("SELECT 1 AS one")) == ("postgresql", [{"one": 1}])

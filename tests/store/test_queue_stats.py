@@ -8,7 +8,7 @@ from service.store.database import Database
 from tests.support import rows as letters
 
 
-def test_what_waits_is_counted_by_priority_with_the_oldest_that_is_due(database: Database) -> None:
+def test_queue_is_counted_by_priority_with_the_oldest_that_is_due(database: Database) -> None:
     now = letters.after(100)
     letters.store_one(database, priority=Priority.HIGH, created_at=letters.NOW, next_attempt_at=letters.after(10))
     letters.store_one(database, priority=Priority.HIGH, created_at=letters.NOW, next_attempt_at=letters.after(5))
@@ -27,7 +27,7 @@ def test_what_waits_is_counted_by_priority_with_the_oldest_that_is_due(database:
     assert not found[Priority.HIGH].is_capped
 
 
-def test_what_goes_through_is_counted_by_its_times(database: Database) -> None:
+def test_throughput_is_counted_by_its_times(database: Database) -> None:
     ids = [letters.store_one(database, created_at=letters.after(60 * n)) for n in range(5)]
     for n, message_id in enumerate(ids[:3]):
         params = {"id": message_id, "at": letters.after(60 * n + 90)}

@@ -80,7 +80,7 @@ def test_list_page_walks_through_all_suppressions(database: Database) -> None:
 
 
 @pytest.mark.parametrize("count", [1, 3])
-def test_of_many_claims_on_the_same_day_exactly_as_many_win_as_there_are_slots(database: Database, count: int) -> None:
+def test_quota_of_a_day_is_won_by_exactly_as_many_claims_as_it_allows(database: Database, count: int) -> None:
     together = threading.Barrier(10)
 
     def claim(n: int) -> bool:
@@ -95,7 +95,7 @@ def test_of_many_claims_on_the_same_day_exactly_as_many_win_as_there_are_slots(d
     assert winners == {f"m{n}" for n in range(10) if won[n]}
 
 
-def test_slots_are_counted_by_person_period_and_stream(database: Database) -> None:
+def test_quota_is_counted_by_person_period_and_stream(database: Database) -> None:
     def claim(message_id: str, recipient: str = "hash", day: date = _DAY, stream: Stream = Stream.MARKETING) -> bool:
         return database.write(lambda tx: suppressions.acquire_quota(tx, recipient, day, 1, message_id, stream=stream))
 
@@ -109,7 +109,7 @@ def test_slots_are_counted_by_person_period_and_stream(database: Database) -> No
     assert not database.write(lambda tx: suppressions.acquire_quota(tx, "hash", _DAY, 0, "f"))
 
 
-def test_a_released_slot_can_be_taken_again(database: Database) -> None:
+def test_quota_that_was_released_can_be_acquired_again(database: Database) -> None:
     def claim(message_id: str) -> bool:
         return database.write(lambda tx: suppressions.acquire_quota(tx, "hash", letters.NOW, 2, message_id))
 
@@ -119,13 +119,13 @@ def test_a_released_slot_can_be_taken_again(database: Database) -> None:
     assert [claim("c"), claim("d")] == [True, False]
 
 
-def test_a_claim_is_given_back_when_its_transaction_fails(database: Database) -> None:
+def test_quota_is_given_back_when_its_transaction_fails(database: Database) -> None:
     with pytest.raises(LookupError):
         database.write(lambda tx: (suppressions.acquire_quota(tx, "hash", _DAY, 1, "a"), {}["missing"]))
     assert database.write(lambda tx: suppressions.acquire_quota(tx, "hash", _DAY, 1, "b"))
 
 
-def test_of_two_sends_with_one_idempotency_key_exactly_one_is_stored(database: Database) -> None:
+def test_idempotency_key_stores_exactly_one_of_two_sends(database: Database) -> None:
     for n in range(5):
         together = threading.Barrier(2)
 
@@ -146,7 +146,7 @@ def test_of_two_sends_with_one_idempotency_key_exactly_one_is_stored(database: D
     assert database.read("SELECT COUNT(*) AS n FROM email_messages") == [{"n": 10}]
 
 
-def test_keys_are_found_by_their_text_until_revoked(database: Database) -> None:
+def test_api_keys_are_found_by_their_text_until_revoked(database: Database) -> None:
     key, text = database.write(lambda tx: api_keys.create(tx, "Facturation é", [Scope.READ, Scope.SEND], letters.NOW))
     other, _ = database.write(lambda tx: api_keys.create(tx, "Other", [Scope.ADMIN], letters.after(1)))
 
@@ -177,14 +177,14 @@ def test_keys_are_found_by_their_text_until_revoked(database: Database) -> None:
     assert [one.revoked_at for one in api_keys.list_keys(database)] == [letters.after(9), None]
 
 
-def test_no_secret_of_a_key_is_stored(database: Database) -> None:
+def test_api_key_is_stored_without_its_secret(database: Database) -> None:
     key, text = database.write(lambda tx: api_keys.create(tx, "name", [Scope.SEND], letters.NOW))
     secret = text.removeprefix(f"rgz_{key.id}_")
     assert len(secret) >= 43
     assert secret not in str(database.read("SELECT * FROM api_keys"))
 
 
-def test_a_notification_is_new_once_for_each_source(database: Database) -> None:
+def test_notification_is_new_once_for_each_source(database: Database) -> None:
     def first_time(source: str) -> bool:
         return bool(database.write(lambda tx: seen.mark_seen(tx, [("n1", source)], now=letters.NOW)))
 

@@ -37,7 +37,7 @@ def left(directory: Path, words: list[str]) -> int:
     return sum(word.encode() in data for word in words)
 
 
-def test_nothing_is_left_of_what_was_deleted_or_overwritten(tmp_path: Path, words: list[str]) -> None:
+def test_scrub_leaves_nothing_of_deleted_or_overwritten_rows(tmp_path: Path, words: list[str]) -> None:
     with closing(open_database(f"sqlite:///{tmp_path / 'store.db'}")) as database:
         fill(database, words)
         assert left(tmp_path, words) > 0
@@ -46,7 +46,7 @@ def test_nothing_is_left_of_what_was_deleted_or_overwritten(tmp_path: Path, word
         assert database.read("SELECT COUNT(*) AS n FROM notes") == [{"n": 200}]
 
 
-def test_a_large_file_is_written_anew_only_where_that_is_asked_for(
+def test_scrub_rewrites_a_large_file_only_when_asked(
     tmp_path: Path, words: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(contract, "REWRITE_UP_TO_BYTES", 10_000)
@@ -59,7 +59,7 @@ def test_a_large_file_is_written_anew_only_where_that_is_asked_for(
         assert left(tmp_path, words) == 0
 
 
-def test_a_scrub_says_so_where_somebody_reads_all_the_time(
+def test_scrub_says_so_when_a_reader_never_ends(
     tmp_path: Path, words: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("service.store.database.sqlite._SCRUB_PAUSE_S", 0.0)
@@ -75,7 +75,7 @@ def test_a_scrub_says_so_where_somebody_reads_all_the_time(
         assert left(tmp_path, words) == 0
 
 
-def test_writers_of_all_threads_wait_for_a_scrub_and_lose_nothing(tmp_path: Path, words: list[str]) -> None:
+def test_scrub_makes_writers_of_all_threads_wait_and_loses_nothing(tmp_path: Path, words: list[str]) -> None:
     with closing(SqliteDatabase(tmp_path / "store.db")) as database:
         fill(database, words)
         stop = threading.Event()
@@ -97,7 +97,7 @@ def test_writers_of_all_threads_wait_for_a_scrub_and_lose_nothing(tmp_path: Path
         assert [row["id"] for row in rows] == written
 
 
-def test_a_scrub_inside_of_a_transaction_is_refused(database: Database) -> None:
+def test_scrub_inside_of_a_transaction_is_refused(database: Database) -> None:
     with pytest.raises(RuntimeError):
         database.write(lambda _: database.scrub(["suppressions"]))
     assert database.scrub(["suppressions", "email_messages"])
@@ -107,7 +107,7 @@ def _insert(tx: Transaction, number: int) -> None:
     tx.execute("INSERT INTO notes VALUES (:id, '', '')", {"id": number})
 
 
-def test_a_table_that_somebody_holds_is_given_up_soon(migrated_postgresql_url: str) -> None:
+def test_scrub_gives_up_soon_on_a_table_that_is_locked(migrated_postgresql_url: str) -> None:
     """Whoever comes after a VACUUM FULL that waits for its lock waits, too."""
     with closing(open_database(migrated_postgresql_url)) as database:
         usual = database.read("SELECT current_setting('lock_timeout') AS value")

@@ -73,7 +73,7 @@ def test_messages_are_found_before_and_after_they_are_indexed(database: Database
     assert index(database) == 0
 
 
-def test_a_search_pages_over_the_end_of_the_index(database: Database) -> None:
+def test_search_pages_over_the_end_of_the_index(database: Database) -> None:
     ids = [letters.store_one(database, created_at=letters.after(n // 3), subject="same word") for n in range(12)]
     index(database, limit=7)
     seen: list[str] = []
@@ -89,13 +89,13 @@ def test_a_search_pages_over_the_end_of_the_index(database: Database) -> None:
     assert pages == 3
 
 
-def test_a_search_of_nothing_has_no_terms() -> None:
+def test_search_of_nothing_has_no_terms() -> None:
     assert search_index.terms_of(" - ? a *") == []
     assert search_index.terms_of("Tech* TECH*") == [Term("tech", True)]
     assert search_index.terms_of("x" * 99) == [Term("x" * 40, False)]
 
 
-def test_what_is_anonymised_or_deleted_leaves_no_word(database: Database, three: list[str]) -> None:
+def test_search_index_keeps_no_word_of_anonymised_or_deleted_messages(database: Database, three: list[str]) -> None:
     index(database, limit=2)
     database.write(lambda tx: tx.execute("UPDATE email_messages SET status = 'failed'"))
     database.write(lambda tx: retention.anonymise(tx, three[1:], now=LATER, source="test"))

@@ -41,7 +41,7 @@ def _events(database: Database, message_id: str) -> list[Event]:
     return message_queries.events(database, message_id)
 
 
-def test_together_is_the_same_as_one_by_one(database: Database) -> None:
+def test_send_all_in_one_statement_equals_one_by_one(database: Database) -> None:
     together, alone = letters.store_one(database), letters.store_one(database)
     letters.claim(database)
     assert _send(database, transitions.Sent(together, _changes(), _EVENTS)) == {together}
@@ -57,7 +57,7 @@ def test_together_is_the_same_as_one_by_one(database: Database) -> None:
     assert [event.type for event in _events(database, together)][-2:] == [EventType.ATTEMPTED, EventType.SENT]
 
 
-def test_more_than_one_statement_takes_are_all_written(database: Database) -> None:
+def test_send_all_writes_more_rows_than_one_statement_takes(database: Database) -> None:
     send = letters.new_send()
     ids = letters.store(database, *(letters.new_message(send) for _ in range(230)), send=send)
     letters.claim(database, limit=300)
@@ -67,7 +67,7 @@ def test_more_than_one_statement_takes_are_all_written(database: Database) -> No
     assert counted["total"] == len(ids)
 
 
-def test_nothing_happens_to_what_another_holds_or_feedback_has_reached(database: Database) -> None:
+def test_send_all_leaves_rows_leased_by_another_or_reached_by_feedback(database: Database) -> None:
     overtaken, lost, ours = (letters.store_one(database) for _ in range(3))
     letters.claim(database)
     bounced = letters.event(EventType.BOUNCED)
@@ -82,12 +82,12 @@ def test_nothing_happens_to_what_another_holds_or_feedback_has_reached(database:
     assert {one: (_row(database, one), _events(database, one)) for one in (overtaken, lost)} == before
 
 
-def test_none_are_written_without_a_statement(database: Database) -> None:
+def test_send_all_of_none_needs_no_statement(database: Database) -> None:
     assert _send(database) == set()
 
 
 @pytest.mark.parametrize("reply", ["250 ok \x00 \ud800", "250 \u2713 ok"])
-def test_a_servers_words_are_kept_as_far_as_a_text_can_hold_them(database: Database, reply: str) -> None:
+def test_send_all_keeps_the_reply_text_as_far_as_it_can_be_stored(database: Database, reply: str) -> None:
     one = letters.store_one(database)
     letters.claim(database)
     changes = _changes(smtp_reply=reply, provider_id=None)

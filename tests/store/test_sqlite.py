@@ -61,7 +61,7 @@ class _Held:
         self._pool.shutdown()
 
 
-def test_settings_are_those_that_survive_a_power_loss(sqlite: SqliteDatabase) -> None:
+def test_pragmas_are_those_that_survive_a_power_loss(sqlite: SqliteDatabase) -> None:
     def pragmas(tx: Transaction) -> list[object]:
         return [
             next(iter(tx.execute(f"PRAGMA {name}")[0].values()))
@@ -71,7 +71,7 @@ def test_settings_are_those_that_survive_a_power_loss(sqlite: SqliteDatabase) ->
     assert sqlite.write(pragmas) == ["wal", 2, 1]
 
 
-def test_all_who_wait_share_one_commit(sqlite: SqliteDatabase) -> None:
+def test_writers_that_wait_share_one_commit(sqlite: SqliteDatabase) -> None:
     commits: list[str] = []
     sqlite._connection.conn.set_trace_callback(lambda sql: commits.append(sql) if sql == "COMMIT" else None)
     held = _Held(sqlite)
@@ -89,7 +89,7 @@ def test_all_who_wait_share_one_commit(sqlite: SqliteDatabase) -> None:
     assert 1 <= len(commits) <= 2
 
 
-def test_no_answer_comes_before_the_commit(sqlite: SqliteDatabase) -> None:
+def test_answers_never_come_before_the_commit(sqlite: SqliteDatabase) -> None:
     held = _Held(sqlite)
     with ThreadPoolExecutor(1) as pool:
         answer = pool.submit(sqlite.write, partial(_put, name="a"))
@@ -180,7 +180,7 @@ def test_readers_cannot_write_even_by_a_query(sqlite: SqliteDatabase) -> None:
         sqlite.read("WITH gone AS (SELECT 1) DELETE FROM things")
 
 
-def test_a_failing_commit_is_told_to_all_and_the_writer_lives_on(sqlite: SqliteDatabase) -> None:
+def test_commit_that_fails_is_told_to_all_and_the_writer_lives_on(sqlite: SqliteDatabase) -> None:
     sqlite.write(lambda tx: tx.execute(
         "CREATE TABLE children (parent TEXT REFERENCES things (id) DEFERRABLE INITIALLY DEFERRED)"
     ))  # fmt: skip

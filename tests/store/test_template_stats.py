@@ -11,7 +11,7 @@ from service.store.template_stats import TemplateFigures
 from tests.support import rows as letters
 
 
-def test_figures_count_by_template_what_was_sent_bounced_and_late(database: Database) -> None:
+def test_template_stats_count_by_template_what_was_sent_bounced_and_late(database: Database) -> None:
     until = letters.after(3_600)
     for key, status, sent_after_s in (
         ("a", Status.SENT, 10),
@@ -39,7 +39,7 @@ def test_figures_count_by_template_what_was_sent_bounced_and_late(database: Data
     assert template_stats.since(database, since=letters.after(1), now=until) == []
 
 
-def test_figures_are_kept_for_twenty_times_what_counting_took(database: Database) -> None:
+def test_template_stats_are_kept_for_twenty_times_what_counting_took(database: Database) -> None:
     ticks = iter([0.0, 1.0, 1.0, 20.9, 21.1, 21.1, 22.0, 22.0, 22.1])
     times = iter([letters.NOW, letters.after(60)])
     figures = TemplateStats(database, lambda: next(times), stopwatch=lambda: next(ticks))
@@ -56,7 +56,7 @@ def test_figures_are_kept_for_twenty_times_what_counting_took(database: Database
     assert again.by_key["a"].accepted == 2
 
 
-def test_nobody_waits_for_the_first_count_longer_than_they_have_patience(database: Database) -> None:
+def test_template_stats_give_up_on_a_slow_first_count_when_the_patience_ends(database: Database) -> None:
     going = threading.Event()
 
     def clock() -> object:

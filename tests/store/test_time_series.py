@@ -29,7 +29,7 @@ def test_messages_are_counted_by_when_they_were_accepted(database: Database) -> 
     assert counted(database, CountCache(), 300, status=Status.QUEUED) == [(2, 0), (1, 0), (1, 0)]
 
 
-def test_totals_of_what_is_over_are_remembered_for_a_while_and_troubles_are_not(database: Database) -> None:
+def test_totals_of_past_periods_are_cached_for_a_while_and_troubles_are_not(database: Database) -> None:
     memory, now_s = CountCache(), 200 + CountCache.SETTLED_AFTER.total_seconds() + 1
     first = letters.store_one(database, created_at=letters.after(50))
     assert counted(database, memory, now_s) == [(1, 0), (0, 0), (0, 0)]

@@ -11,7 +11,7 @@ from tests.support.bounce_families import CASES, Case, plain
 
 
 @pytest.mark.parametrize("case", CASES.values(), ids=CASES.keys())
-def test_a_report_names_every_recipient_and_why(case: Case) -> None:
+def test_bounce_report_names_every_recipient_and_the_reason(case: Case) -> None:
     reading = parse_bounce(case.raw)
     assert reading.kind == case.kind
     assert {one.address: one.status for one in reading.recipients} == case.says
@@ -22,30 +22,30 @@ def test_a_report_names_every_recipient_and_why(case: Case) -> None:
 
 @pytest.mark.parametrize("line_end", [b"\r\n", b"\r"], ids=["crlf", "cr"])
 @pytest.mark.parametrize("name", ["postfix_dsn", "qmail", "exim", "arf", "sendmail_old", "gmail"])
-def test_line_ends_do_not_matter(name: str, line_end: bytes) -> None:
+def test_line_endings_do_not_matter_to_a_bounce_report(name: str, line_end: bytes) -> None:
     assert parse_bounce(CASES[name].raw.replace(b"\n", line_end)) == parse_bounce(CASES[name].raw)
 
 
-def test_a_mail_from_an_mbox_is_read_without_its_first_line() -> None:
+def test_mbox_line_before_a_bounce_report_is_skipped() -> None:
     case = CASES["postfix_dsn"]
     assert parse_bounce(b"From MAILER-DAEMON Fri Feb 20 10:00:00 2026\n" + case.raw) == parse_bounce(case.raw)
 
 
-def test_nul_bytes_and_a_mail_of_50_mb_change_nothing() -> None:
+def test_bounce_report_is_read_with_nul_bytes_and_at_50_mb() -> None:
     case = CASES["postfix_dsn"]
     expected = parse_bounce(case.raw)
     assert parse_bounce(case.raw.replace(b"Reporting", b"\0Reporting\0")) == expected
     assert parse_bounce(case.raw + b"x" * (50 * 1024 * 1024)) == expected
 
 
-def test_what_stands_beyond_the_bounds_is_not_read() -> None:
+def test_bounce_report_is_not_read_beyond_its_bounds() -> None:
     late = plain("x\n" * MAX_READ_BYTES + "<u@there.example>:\n550 5.1.1 no\n")
     assert parse_bounce(late).recipients == ()
 
 
 @settings(max_examples=150, deadline=None)
 @given(st.sampled_from(sorted(CASES)), st.data())
-def test_a_torn_or_damaged_report_is_read_without_a_fault(name: str, data: st.DataObject) -> None:
+def test_bounce_report_that_is_torn_or_damaged_is_read_without_an_error(name: str, data: st.DataObject) -> None:
     raw = bytearray(CASES[name].raw)
     for _ in range(data.draw(st.integers(0, 6))):
         place = data.draw(st.integers(0, len(raw)))
@@ -72,7 +72,7 @@ HOSTILE = {
 
 @pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE.keys())
 @pytest.mark.parametrize("kind", ["plain", "html"])
-def test_a_hostile_text_is_read_in_bounded_steps(text: bytes, kind: str) -> None:
+def test_hostile_text_is_read_in_bounded_steps(text: bytes, kind: str) -> None:
     raw = plain("").replace(b"text/plain", b"text/" + kind.encode()) + text
     parse_bounce(raw)
 
@@ -96,7 +96,7 @@ def test_html_that_is_never_closed_is_read_in_bounded_steps(opened: bytes) -> No
         ("451", None, 451),
     ],
 )
-def test_codes_are_told_from_other_numbers(words: str, status: str | None, reply: int | None) -> None:
+def test_status_codes_are_told_from_other_numbers(words: str, status: str | None, reply: int | None) -> None:
     assert (find_status(words), find_reply(words)) == (status, reply)
 
 
@@ -113,7 +113,7 @@ def test_codes_are_told_from_other_numbers(words: str, status: str | None, reply
         (None, "no", None),
     ],
 )
-def test_the_words_of_the_server_that_refused_win_where_the_field_is_vague(
+def test_diagnostic_text_of_the_refusing_server_wins_where_the_status_is_vague(
     field: str | None, words: str, status: str | None
 ) -> None:
     assert settle_status(field, words)[0] == status
@@ -132,5 +132,5 @@ def test_the_words_of_the_server_that_refused_win_where_the_field_is_vague(
         ("5.0.0", "no", "General"),
     ],
 )
-def test_why_is_said_in_the_words_of_amazon_ses(status: str, words: str, subtype: str) -> None:
+def test_bounce_reason_is_said_in_the_words_of_amazon_ses(status: str, words: str, subtype: str) -> None:
     assert subtype_of(status, words) == subtype

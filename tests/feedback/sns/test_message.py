@@ -36,13 +36,13 @@ def encoded(what: Any) -> bytes:
 
 
 @given(st.binary(max_size=200))
-def test_any_bytes_are_read_or_refused(body: bytes) -> None:
+def test_sns_message_of_any_bytes_is_read_or_refused(body: bytes) -> None:
     with pytest.raises(_REFUSED):
         sns.read(body)
 
 
 @given(name=st.sampled_from(sorted(signed())), wild=_JSON)
-def test_any_value_of_a_field_is_read_or_refused(name: str, wild: Any) -> None:
+def test_sns_message_with_any_value_of_a_field_is_read_or_refused(name: str, wild: Any) -> None:
     certificate = sns.read_certificate(sns_peer.certificate())
     original = signed()
     changed = original | {name: wild}
@@ -54,17 +54,17 @@ def test_any_value_of_a_field_is_read_or_refused(name: str, wild: Any) -> None:
 
 
 @given(message=st.text(), subject=st.none() | st.text(st.characters(exclude_categories=["C", "Zl", "Zp"])))
-def test_whatever_sns_says_is_verified(message: str, subject: str | None) -> None:
+def test_sns_message_of_each_type_is_verified(message: str, subject: str | None) -> None:
     given_ = sign(envelope(Message=message, Subject=subject, SignatureVersion="2"))
     sns.verify(sns.read(encoded(given_)), sns.read_certificate(sns_peer.certificate()))
 
 
 @pytest.mark.parametrize("region", ["eu-west-1", "us-gov-west-1", "cn-north-1", "ap-southeast-7"])
-def test_a_certificate_lies_at_the_host_of_its_region(region: str) -> None:
+def test_certificate_url_is_at_the_host_of_its_region(region: str) -> None:
     assert certificate_url(f"https://{host_of(region)}{PATH}") == CertificateUrl(host_of(region), PATH)
 
 
-def test_a_region_is_known_once_a_topic_of_it_is_allowed() -> None:
+def test_region_is_known_once_a_topic_of_it_is_allowed() -> None:
     url = f"https://sns.eu-new-7.amazonaws.com{PATH}"
     with pytest.raises(NotVerified):
         certificate_url(url)
@@ -98,7 +98,7 @@ def urls(count: int) -> list[CertificateUrl]:
     return [CertificateUrl(sns_peer.HOST, f"/SimpleNotificationService-{n:032x}.pem") for n in range(count)]
 
 
-def test_a_certificate_is_fetched_once_a_day_for_all_who_wait() -> None:
+def test_certificate_is_fetched_once_a_day_for_all_who_wait() -> None:
     async def work() -> None:
         shelf, (url,) = Shelf(sns_peer.certificate()), urls(1)
         assert all(await asyncio.gather(*(shelf.can_have(url) for _ in range(20))))
@@ -113,7 +113,7 @@ def test_a_certificate_is_fetched_once_a_day_for_all_who_wait() -> None:
     run(work())
 
 
-def test_few_certificates_are_kept() -> None:
+def test_certificates_are_kept_up_to_a_bound() -> None:
     async def work() -> None:
         shelf = Shelf(sns_peer.certificate())
         for url in urls(17):
@@ -127,7 +127,7 @@ def test_few_certificates_are_kept() -> None:
 
 
 @pytest.mark.parametrize("file", [None, b"no PEM"])
-def test_a_failure_is_remembered_for_a_moment(file: bytes | None) -> None:
+def test_certificate_failure_is_remembered_for_a_moment(file: bytes | None) -> None:
     async def work() -> None:
         shelf, (url,) = Shelf(file), urls(1)
         assert not await shelf.can_have(url)
@@ -140,7 +140,7 @@ def test_a_failure_is_remembered_for_a_moment(file: bytes | None) -> None:
     run(work())
 
 
-def test_whoever_posts_nonsense_does_not_make_us_ask_on_and_on() -> None:
+def test_certificate_fetches_are_limited_when_nonsense_is_posted() -> None:
     async def work() -> None:
         shelf = Shelf(None)
         for url in urls(200):
@@ -152,7 +152,7 @@ def test_whoever_posts_nonsense_does_not_make_us_ask_on_and_on() -> None:
     run(work())
 
 
-def test_what_was_fetched_goes_on_while_so_much_fails() -> None:
+def test_certificate_that_was_fetched_is_served_while_others_fail() -> None:
     async def work() -> None:
         shelf, (good, *bad) = Shelf(sns_peer.certificate()), urls(101)
         assert await shelf.can_have(good)

@@ -37,7 +37,7 @@ def reports(said: dict[str, Any]) -> list[FeedbackEvent]:
         ("Something new", "x", "temporary", "x", False),
     ],
 )
-def test_a_bounce_is_told_with_its_class_and_the_word_of_ses(
+def test_bounce_event_has_its_class_and_the_subtype_of_ses(
     kind: str, subtype: str, bounce_type: str, told: str, suppresses: bool
 ) -> None:
     (one,) = reports(bounce(kind, subtype))
@@ -74,7 +74,7 @@ def test_a_bounce_is_told_with_its_class_and_the_word_of_ses(
         ),
     ],
 )
-def test_every_other_event_is_told_as_what_it_means(
+def test_ses_event_of_each_other_type_is_read_as_its_kind(
     said: dict[str, Any], kind: FeedbackKind, fields: dict[str, Any]
 ) -> None:
     (one,) = reports(said)
@@ -83,7 +83,7 @@ def test_every_other_event_is_told_as_what_it_means(
 
 
 @pytest.mark.parametrize("kind", ["Send", "Open", "Click", "Subscription"])
-def test_what_people_do_with_a_mail_changes_nothing(kind: str) -> None:
+def test_open_and_click_events_change_nothing(kind: str) -> None:
     part = {kind.lower(): {"ipAddress": "192.0.2.1", "link": "https://rgz.bj"}}
     found = ses_event.parse(json.dumps(event(kind, **part)), at=OTHERWISE)
     assert (found.kind, list(found.events)) == (kind, [])
@@ -95,13 +95,13 @@ def test_identity_notifications_are_read_like_event_publishing(said: dict[str, A
     assert reports(other) == reports(said)
 
 
-def test_everybody_named_has_a_report_of_their_own() -> None:
+def test_ses_event_gives_each_named_recipient_an_event() -> None:
     people = ["a@example.org", "b@example.org", "Cé <c@example.org>"]
     assert [one.recipient for one in reports(complaint(people=people))] == [*people[:2], "c@example.org"]
 
 
 @pytest.mark.parametrize("named", [None, []])
-def test_where_nobody_is_named_it_is_about_all_to_whom_it_went(named: object) -> None:
+def test_ses_event_without_recipients_is_about_all_of_the_mail(named: object) -> None:
     assert [one.recipient for one in reports(bounce(bouncedRecipients=named))] == [TO]
 
 
@@ -114,17 +114,17 @@ def test_where_nobody_is_named_it_is_about_all_to_whom_it_went(named: object) ->
         {"headers": [{"name": None, "value": 1}], "commonHeaders": {"messageId": "<1@rgz.bj>"}},
     ],
 )
-def test_our_message_id_is_read_where_ses_gives_headers(headers: dict[str, Any]) -> None:
+def test_message_id_of_ours_is_read_where_ses_gives_headers(headers: dict[str, Any]) -> None:
     said = delivery() | {"mail": ses_events.mail(**headers)}
     assert [one.rfc_message_id for one in reports(said)] == ["1@rgz.bj"]
 
 
 @pytest.mark.parametrize("stamp", [None, 1, "", "yesterday", "2026-02-21T14:30:00", "9999-12-31T23:59:59-23:00"])
-def test_a_time_that_can_not_be_read_is_that_of_the_notification(stamp: object) -> None:
+def test_time_that_cannot_be_read_is_that_of_the_notification(stamp: object) -> None:
     assert [one.at for one in reports(bounce(timestamp=stamp))] == [OTHERWISE]
 
 
-def test_a_time_with_an_offset_is_told_in_utc() -> None:
+def test_time_with_an_offset_is_converted_to_utc() -> None:
     assert [one.at for one in reports(bounce(timestamp="2026-02-21T15:31:00.123+01:00"))] == [AT]
 
 
@@ -150,7 +150,7 @@ def test_a_time_with_an_offset_is_told_in_utc() -> None:
     ],
     ids=lambda message: message[:40],
 )
-def test_what_is_no_event_is_told_so(message: str) -> None:
+def test_notification_that_is_no_ses_event_is_told_so(message: str) -> None:
     with pytest.raises(ses_event.NotAnEvent):
         ses_event.parse(message, at=OTHERWISE)
 
@@ -165,7 +165,7 @@ _JSON = st.recursive(
 @given(
     part=st.sampled_from(["bounce", "mail", "eventType"]), name=st.sampled_from(sorted(bounce()["bounce"])), wild=_JSON
 )
-def test_a_wild_event_is_read_or_told_to_be_none(part: str, name: str, wild: Any) -> None:
+def test_ses_event_of_any_shape_is_read_or_refused(part: str, name: str, wild: Any) -> None:
     said = bounce()
     said[part] = {**said[part], name: wild} if part == "bounce" else wild
     try:

@@ -91,7 +91,7 @@ def kinds(told: dict[str, Any]) -> list[str]:
     return [event["type"] for event in told["events"]]
 
 
-def test_the_audit_trail_tells_what_ses_said(started: tuple[Ses, Running]) -> None:
+def test_audit_trail_tells_what_ses_said(started: tuple[Ses, Running]) -> None:
     ses, service = started
     to = "trail@example.org"
     message_id = send(service, to)
@@ -160,7 +160,7 @@ def test_events_in_any_order_with_repeats_end_the_same(started: tuple[Ses, Runni
     }
 
 
-def test_a_mail_that_ses_refuses_has_failed(started: tuple[Ses, Running]) -> None:
+def test_mail_that_ses_refuses_has_failed(started: tuple[Ses, Running]) -> None:
     ses, service = started
     to = "virus@example.org"
     message_id = send(service, to)
@@ -170,8 +170,8 @@ def test_a_mail_that_ses_refuses_has_failed(started: tuple[Ses, Running]) -> Non
     assert told["error_message"] == "The provider did not send it (Reject): Bad content"
 
 
-def test_the_same_is_true_on_postgresql(tmp_path: Path, migrated_postgresql_url: str) -> None:
+def test_events_end_the_same_on_postgresql(tmp_path: Path, migrated_postgresql_url: str) -> None:
     with playing(tmp_path, database_url=migrated_postgresql_url) as both:
-        test_the_audit_trail_tells_what_ses_said(both)
+        test_audit_trail_tells_what_ses_said(both)
         test_events_before_the_reply_that_names_the_mail_find_it_later(both)
         test_events_in_any_order_with_repeats_end_the_same(both)

@@ -26,33 +26,33 @@ TOPIC = "arn:aws:sns:eu-west-1:123456789012:ses-events"
         f"{TOPIC}:1",
     ],
 )
-def test_a_wildcard_is_refused_at_start(text: str) -> None:
+def test_topic_with_a_wildcard_is_refused_at_start(text: str) -> None:
     with pytest.raises(
         ConfigurationError, match=r"EMAIL_SNS_TOPIC_ARNS: .* is not one topic; write arn:aws:sns:REGION"
     ):
         load({"EMAIL_SNS_TOPIC_ARNS": text})
 
 
-def test_several_topics_are_taken_exactly() -> None:
+def test_topics_are_taken_exactly_when_several() -> None:
     given = f"{TOPIC}, arn:aws-cn:sns:cn-north-1:123456789012:x_y.fifo,arn:aws-us-gov:sns:us-gov-west-1:123456789012:z"
     assert load({"EMAIL_SNS_TOPIC_ARNS": given}).email_sns_topic_arns == tuple(given.replace(" ", "").split(","))
     assert load({}).email_sns_topic_arns == ()
 
 
 @pytest.mark.parametrize("text", ["localhost", "localhost:", ":8443", "localhost:0", "localhost:65536", "localhost:x"])
-def test_an_address_without_host_or_port_is_refused_at_start(text: str) -> None:
+def test_endpoint_without_host_or_port_is_refused_at_start(text: str) -> None:
     with pytest.raises(ConfigurationError, match="EMAIL_SNS_HOST_OVERRIDE: write host:port"):
         load({"EMAIL_SNS_HOST_OVERRIDE": text})
 
 
-def test_an_address_is_a_host_and_a_port() -> None:
+def test_endpoint_is_a_host_and_a_port() -> None:
     assert load({"EMAIL_SNS_HOST_OVERRIDE": "127.0.0.1:8443"}).sns_address == ("127.0.0.1", 8443)
     assert load({"EMAIL_SNS_HOST_OVERRIDE": "[::1]:8443"}).sns_address == ("::1", 8443)
     assert load({}).sns_address is None
 
 
 @pytest.mark.parametrize("what", ["missing", "no PEM"])
-def test_an_authority_that_can_not_be_read_is_told_at_start(tmp_path: Path, what: str) -> None:
+def test_certificate_authority_that_cannot_be_read_is_told_at_start(tmp_path: Path, what: str) -> None:
     file = tmp_path / "ca.pem"
     if what == "no PEM":
         file.write_text("x")
