@@ -66,7 +66,7 @@ OPEN = {
 }
 
 
-def test_every_route_has_a_guard_with_its_scope() -> None:
+def test_routes_all_have_a_guard_with_their_scope() -> None:
     controllers = [
         SendController,
         BatchController,
@@ -117,9 +117,7 @@ def test_every_route_has_a_guard_with_its_scope() -> None:
     ],
     ids=lambda headers: "-".join(f"{name}={value}" for name, value in headers.items()),
 )
-def test_an_anonymous_send_is_refused_when_a_browser_or_proxy_made_it(
-    service: Running, headers: dict[str, str]
-) -> None:
+def test_anonymous_send_is_refused_when_a_browser_or_proxy_made_it(service: Running, headers: dict[str, str]) -> None:
     body = {"to": "a@example.com", "template_key": "onboarding_welcome", "variables": WELCOME}
     answer = service.client.post("/api/v1/email/send", json=body, headers=headers)
     assert answer.status_code == 401
@@ -127,12 +125,12 @@ def test_an_anonymous_send_is_refused_when_a_browser_or_proxy_made_it(
 
 
 @pytest.mark.parametrize("host", ["localhost", "LOCALHOST:8000", "[::1]:8000", "127.0.0.1"])
-def test_an_anonymous_send_from_this_machine_passes(service: Running, host: str) -> None:
+def test_anonymous_send_from_this_machine_passes(service: Running, host: str) -> None:
     body = {"to": "a@example.com", "template_key": "onboarding_welcome", "variables": WELCOME}
     assert service.client.post("/api/v1/email/send", json=body, headers={"Host": host}).status_code == 201
 
 
-def test_a_key_still_works_behind_a_proxy(service: Running) -> None:
+def test_key_still_works_behind_a_proxy(service: Running) -> None:
     with service.key("billing", "send") as client:
         body = {"to": "a@example.com", "template_key": "onboarding_welcome", "variables": WELCOME}
         answer = client.post("/api/v1/email/send", json=body, headers={"X-Forwarded-For": "10.1.1.1"})
@@ -142,14 +140,14 @@ def test_a_key_still_works_behind_a_proxy(service: Running) -> None:
 @pytest.mark.parametrize(
     "header", ["Bearer nobody", "Bearer rgz_0000_wrong", "Basic abc", "Bearer", f"Bearer {ADMIN_TOKEN}x", "Bearer \xe9"]
 )
-def test_an_unknown_token_is_refused_even_where_anonymous_callers_may_send(service: Running, header: str) -> None:
+def test_token_that_is_unknown_is_refused_even_where_anonymous_callers_may_send(service: Running, header: str) -> None:
     answer = service.client.get("/api/v1/email/templates", headers={"Authorization": header.encode("latin-1")})
     assert answer.status_code == 401
     assert answer.headers["www-authenticate"].startswith("Bearer")
     assert answer.headers["content-type"] == "application/problem+json"
 
 
-def test_a_key_does_only_what_its_scopes_say(service: Running) -> None:
+def test_key_allows_only_what_its_scopes_say(service: Running) -> None:
     with service.key("reader", "read") as reader:
         assert reader.get("/api/v1/email/templates").status_code == 200
         body = {"to": "a@example.com", "template_key": "onboarding_welcome", "variables": WELCOME}
@@ -160,7 +158,7 @@ def test_a_key_does_only_what_its_scopes_say(service: Running) -> None:
         assert boss.post("/api/v1/email/send", json=body).status_code == 201
 
 
-def test_a_key_reads_its_own_messages_and_no_others(service: Running) -> None:
+def test_key_reads_its_own_messages_and_no_others(service: Running) -> None:
     body = {"to": "a@example.com", "template_key": "onboarding_welcome", "variables": WELCOME}
     with service.key("mine", "send") as mine, service.key("theirs", "send") as theirs:
         message_id = mine.post("/api/v1/email/send", json=body).json()["messages"][0]["id"]
@@ -169,7 +167,7 @@ def test_a_key_reads_its_own_messages_and_no_others(service: Running) -> None:
         assert mine.get(f"/api/v1/email/messages/{message_id}/html").status_code == 403
 
 
-def test_a_revoked_key_is_unknown(service: Running) -> None:
+def test_key_that_is_revoked_is_unknown(service: Running) -> None:
     access = service.services.api_keys
     made, text = access.create("short", [Scope.READ], service.services.clock())
     headers = {"Authorization": f"Bearer {text}"}
@@ -178,7 +176,7 @@ def test_a_revoked_key_is_unknown(service: Running) -> None:
     assert service.client.get("/api/v1/email/templates", headers=headers).status_code == 401
 
 
-def test_nothing_is_open_by_default(tmp_path: Path) -> None:
+def test_routes_are_closed_by_default(tmp_path: Path) -> None:
     with running(settings_for(tmp_path, email_anonymous_scopes=""), works=False) as closed:
         assert closed.client.get("/api/v1/email/templates").status_code == 401
         assert closed.send("onboarding_welcome", "a@example.com", WELCOME).status_code == 401
@@ -187,7 +185,7 @@ def test_nothing_is_open_by_default(tmp_path: Path) -> None:
         assert closed.admin.get("/readyz").json()["details"]["broken_templates"] == {}
 
 
-def test_a_forged_client_address_does_not_make_a_request_local(service: Running) -> None:
+def test_client_address_that_is_forged_does_not_make_a_request_local(service: Running) -> None:
     headers = {"X-Real-IP": "127.0.0.1"}
     answer = httpx.get(f"{service.url}/api/v1/email/templates", headers=headers)
     assert answer.status_code == 401

@@ -45,7 +45,7 @@ def assert_whole(service: Running, accepted: int) -> None:
     assert set(rows(service).values()) == {accepted}
 
 
-def test_a_full_disk_is_answered_with_503_and_stores_nothing_half(api: Running) -> None:
+def test_send_is_answered_with_503_and_stores_nothing_half_when_the_disk_is_full(api: Running) -> None:
     database = api.services.database
     pages = database.write(lambda tx: tx.execute("PRAGMA page_count")[0]["page_count"])
     database.write(lambda tx: tx.execute(f"PRAGMA max_page_count = {pages + 20}"))
@@ -76,7 +76,9 @@ connection.execute("ROLLBACK")
 
 
 @pytest.mark.parametrize("manners", ["in turn", "out of turn"])
-def test_a_database_that_another_process_holds_is_answered_with_503(api: Running, tmp_path: Path, manners: str) -> None:
+def test_send_is_answered_with_503_when_another_process_holds_the_database(
+    api: Running, tmp_path: Path, manners: str
+) -> None:
     file = data_directory(tmp_path) / "rgz-email.db"
     command = [sys.executable, "-c", _HOLDER, str(file), manners]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as holder:
@@ -95,7 +97,7 @@ def test_a_database_that_another_process_holds_is_answered_with_503(api: Running
     assert_whole(api, 2)
 
 
-def test_what_waits_too_long_behind_others_is_answered_with_503_at_once(api: Running) -> None:
+def test_send_is_answered_with_503_at_once_when_too_much_waits(api: Running) -> None:
     api.services.group_commit._max_waiting = 3
     api.services.database._patience_s = 30  # type: ignore[attr-defined]
     with ThreadPoolExecutor(12) as pool:
@@ -113,7 +115,7 @@ def test_what_waits_too_long_behind_others_is_answered_with_503_at_once(api: Run
     assert_whole(api, 2 + len(done) - len(refused))
 
 
-def test_those_who_wait_together_are_told_apart(api: Running) -> None:
+def test_sends_that_wait_together_each_get_their_own_answer(api: Running) -> None:
     """One transaction for all of them: a key that is taken, a suppressed recipient and a mistake are one's own."""
     keyed = {"Idempotency-Key": "taken"}
     body = {"to": "key@example.com", "template_key": "onboarding_welcome", "variables": WELCOME}
@@ -129,7 +131,7 @@ def test_those_who_wait_together_are_told_apart(api: Running) -> None:
     assert_whole(api, 1 + 5 + 2)
 
 
-def test_a_send_that_the_database_refuses_does_not_take_its_neighbours_with_it(api: Running) -> None:
+def test_send_that_the_database_refuses_does_not_fail_its_neighbours(api: Running) -> None:
     database = api.services.database
     database._patience_s = 30  # type: ignore[attr-defined]
     database.write(
@@ -151,7 +153,7 @@ def test_a_send_that_the_database_refuses_does_not_take_its_neighbours_with_it(a
     assert_whole(api, 1 + 1 + 4)
 
 
-def test_what_is_too_much_for_the_disk_does_not_take_its_neighbours_with_it(api: Running) -> None:
+def test_send_too_large_for_the_disk_does_not_fail_its_neighbours(api: Running) -> None:
     """A batch and single sends that share a transaction, on a disk with room for the latter only."""
     database = api.services.database
     database._patience_s = 30  # type: ignore[attr-defined]
@@ -171,7 +173,7 @@ def test_what_is_too_much_for_the_disk_does_not_take_its_neighbours_with_it(api:
     assert_whole(api, 1 + 1 + 3)
 
 
-def test_what_rendered_slowly_is_rendered_in_a_thread_the_next_time(api: Running) -> None:
+def test_send_that_rendered_slowly_is_rendered_in_a_thread_the_next_time(api: Running) -> None:
     drafter = api.services.acceptor.renderer
     order = SendRequest(to="a@example.com", template_key="onboarding_welcome", variables=WELCOME)
     assert drafter.is_quick(order, within_s=MAX_QUICK_S)

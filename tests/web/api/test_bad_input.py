@@ -67,7 +67,7 @@ def refused(service: Running, body: bytes | dict[str, Any], status: int) -> dict
     ],
     ids=lambda body: repr(body[:24]),
 )
-def test_what_is_not_json_is_400(quiet: Running, body: bytes) -> None:
+def test_body_that_is_not_json_is_400(quiet: Running, body: bytes) -> None:
     refused(quiet, body, 400)
 
 
@@ -76,7 +76,7 @@ def test_json_that_is_no_object_is_422(quiet: Running, body: bytes) -> None:
     assert list(refused(quiet, body, 422)) == [""]
 
 
-def test_every_mistake_is_named_at_once(quiet: Running) -> None:
+def test_mistakes_of_a_request_are_all_named_at_once(quiet: Running) -> None:
     body = {
         "to": ["a@example.com", "two@@example.com", 5],
         "variables": [],
@@ -96,7 +96,7 @@ def test_every_mistake_is_named_at_once(quiet: Running) -> None:
     }
 
 
-def test_every_rule_of_the_template_is_named_at_once(quiet: Running) -> None:
+def test_mistakes_against_the_rules_of_the_template_are_all_named_at_once(quiet: Running) -> None:
     body = {
         "to": "no-address, b@example.com",
         "template_key": "billing_invoice_monthly",
@@ -109,7 +109,7 @@ def test_every_rule_of_the_template_is_named_at_once(quiet: Running) -> None:
     assert {f"/variables/{name}" for name in missing} <= set(problems)
 
 
-def test_an_unknown_template_is_404(quiet: Running) -> None:
+def test_template_that_is_unknown_is_404(quiet: Running) -> None:
     assert list(refused(quiet, SEND | {"template_key": "nothing"}, 404)) == ["/template_key"]
 
 
@@ -134,7 +134,7 @@ def test_an_unknown_template_is_404(quiet: Running) -> None:
     ],
     ids=lambda to: repr(to)[:40],
 )
-def test_what_is_no_address_is_refused(quiet: Running, to: object) -> None:
+def test_recipient_that_is_no_address_is_refused(quiet: Running, to: object) -> None:
     assert any(pointer.startswith("/to") for pointer in refused(quiet, SEND | {"to": to}, 422))
 
 
@@ -192,13 +192,13 @@ def attached(filename: str, content_type: str, data: bytes | str) -> dict[str, A
         ("x" * 300 + ".pdf", "application/pdf", PDF, "filename"),
     ],
 )
-def test_an_attachment_that_is_not_what_it_says_is_refused(
+def test_attachment_that_is_not_what_it_says_is_refused(
     quiet: Running, filename: str, content_type: str, data: bytes | str, field: str
 ) -> None:
     assert f"/attachments/0/{field}" in refused(quiet, attached(filename, content_type, data), 422)
 
 
-def test_a_template_without_attachments_takes_none(quiet: Running) -> None:
+def test_attachments_are_refused_by_a_template_without_any(quiet: Running) -> None:
     file = {"filename": "a.pdf", "content_type": "application/pdf", "data_base64": b64encode(PDF).decode()}
     assert "/attachments" in refused(quiet, SEND | {"attachments": [file]}, 422)
 
@@ -207,12 +207,12 @@ def test_attachments_that_are_too_large_together_are_413(quiet: Running) -> None
     refused(quiet, attached("a.pdf", "application/pdf", PDF + b"x" * 1_100_000), 413)
 
 
-def test_a_body_that_is_too_large_is_413(quiet: Running) -> None:
+def test_body_that_is_too_large_is_413(quiet: Running) -> None:
     refused(quiet, b'{"to": "' + b"x" * 7_000_000 + b'"}', 413)
 
 
 @pytest.mark.parametrize("key", ["", "x" * 256, "caf\u00e9"])
-def test_an_idempotency_key_must_be_a_short_ascii_text(quiet: Running, key: str) -> None:
+def test_idempotency_key_must_be_a_short_ascii_text(quiet: Running, key: str) -> None:
     answer = quiet.client.post("/api/v1/email/send", json=SEND, headers={"Idempotency-Key": key.encode("latin-1")})
     assert answer.status_code == 422
 
@@ -246,7 +246,7 @@ def test_an_idempotency_key_must_be_a_short_ascii_text(quiet: Running, key: str)
         ("GET", "/dev/mailbox/messages/nothing/raw", 404),
     ],
 )
-def test_every_refusal_is_problem_details(quiet: Running, method: str, path: str, status: int) -> None:
+def test_refusals_are_all_problem_details(quiet: Running, method: str, path: str, status: int) -> None:
     answer = quiet.admin.request(method, path)
     assert answer.status_code == status, answer.text
     if status != 200:
@@ -263,20 +263,20 @@ json_values = st.recursive(
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.dictionaries(st.sampled_from([*SEND, "attachments", "metadata", "reply_to", "send_at"]), json_values))
-def test_no_json_makes_a_5xx(quiet: Running, body: dict[str, Any]) -> None:
+def test_json_of_any_shape_makes_no_5xx(quiet: Running, body: dict[str, Any]) -> None:
     answer = quiet.client.post("/api/v1/email/send", content=json.dumps(body).encode())
     assert 400 <= answer.status_code < 500
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.fixed_dictionaries({name: st.text(max_size=60) | json_values for name in WELCOME}))
-def test_no_value_of_a_variable_makes_a_5xx(quiet: Running, variables: dict[str, Any]) -> None:
+def test_variable_of_any_value_makes_no_5xx(quiet: Running, variables: dict[str, Any]) -> None:
     url = "/api/v1/email/templates/onboarding_welcome/test"
     answer = quiet.admin.post(url, content=json.dumps({"variables": variables}).encode())
     assert answer.status_code < 500
 
 
-def test_no_answer_tells_of_paths_or_stacks(quiet: Running) -> None:
+def test_answers_never_tell_of_paths_or_stacks(quiet: Running) -> None:
     answer = quiet.admin.get("/api/v1/email/templates/..%2f..%2fetc")
     assert "Traceback" not in answer.text
     assert str(Path(__file__).parents[3]) not in answer.text

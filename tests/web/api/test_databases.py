@@ -39,7 +39,7 @@ def database_of_its_own(url: str) -> Iterator[tuple[str, Callable[[], None]]]:
     [(None, None), ("postgresql_url", None), ("postgresql_url", "postgresql_url"), (None, "valkey_url")],
     ids=["sqlite", "postgresql", "postgresql-twice", "valkey"],
 )
-def test_a_mail_is_accepted_sent_found_and_sent_again(
+def test_mail_is_accepted_sent_found_and_sent_again(
     request: pytest.FixtureRequest, tmp_path: Path, database: str | None, queue: str | None
 ) -> None:
     chosen = {
@@ -64,7 +64,7 @@ def test_a_mail_is_accepted_sent_found_and_sent_again(
         assert service.client.get("/readyz").json() == {"status": "ready"}
 
 
-def test_a_database_that_is_away_makes_the_service_unavailable_and_stores_nothing(
+def test_database_that_is_away_makes_the_service_unavailable_and_stores_nothing(
     tmp_path: Path, postgresql_url: str
 ) -> None:
     with (

@@ -19,7 +19,7 @@ def post(service: Running, key: str, content: dict[str, object]):  # type: ignor
     return service.client.post("/api/v1/email/send", json=content, headers={"Idempotency-Key": key})
 
 
-def test_the_same_request_gets_the_first_answer(service: Running) -> None:
+def test_idempotent_replay_gets_the_first_answer(service: Running) -> None:
     first = post(service, "same", body("same@example.com"))
     service.until(first.json()["messages"][0]["id"], "sent")
     second = post(service, "same", body("same@example.com"))
@@ -31,20 +31,20 @@ def test_the_same_request_gets_the_first_answer(service: Running) -> None:
     assert len(service.mails("same@example.com")) == 1
 
 
-def test_another_request_under_the_same_key_is_refused(service: Running) -> None:
+def test_idempotency_key_refuses_another_request(service: Running) -> None:
     post(service, "other", body("other@example.com"))
     answer = post(service, "other", body("someone.else@example.com"))
     assert answer.status_code == 422
     assert answer.json()["errors"][0]["code"] == "idempotency_key_reused"
 
 
-def test_the_order_of_fields_does_not_matter(service: Running) -> None:
+def test_idempotency_ignores_the_order_of_fields(service: Running) -> None:
     first = post(service, "order", body("order@example.com"))
     turned = dict(reversed(body("order@example.com").items()))
     assert post(service, "order", turned).json() == first.json()
 
 
-def test_each_caller_has_keys_of_its_own(service: Running) -> None:
+def test_idempotency_keys_belong_to_their_caller(service: Running) -> None:
     first = post(service, "mine", body("mine@example.com"))
     with service.key("neighbour", "send") as neighbour:
         second = neighbour.post(
@@ -54,12 +54,12 @@ def test_each_caller_has_keys_of_its_own(service: Running) -> None:
     assert second.json()["id"] != first.json()["id"]
 
 
-def test_a_refused_request_does_not_use_up_its_key(service: Running) -> None:
+def test_idempotency_key_is_not_used_up_by_a_refused_request(service: Running) -> None:
     assert post(service, "retry", body("retry@@example.com")).status_code == 422
     assert post(service, "retry", body("retry@example.com")).status_code == 201
 
 
-def test_many_at_once_make_one_mail(service: Running) -> None:
+def test_idempotent_requests_at_once_make_one_mail(service: Running) -> None:
     with ThreadPoolExecutor(12) as pool:
         answers = list(pool.map(lambda _: post(service, "race", body("race@example.com")), range(24)))
     assert {answer.status_code for answer in answers} <= {201, 409}
@@ -71,7 +71,9 @@ def test_many_at_once_make_one_mail(service: Running) -> None:
 
 
 @pytest.mark.parametrize(("change", "status"), [("inactive", 409), ("broken", 503), ("gone", 404)])
-def test_the_first_answer_stands_whatever_has_become_of_its_template(tmp_path: Path, change: str, status: int) -> None:
+def test_idempotent_replay_gets_the_first_answer_whatever_became_of_the_template(
+    tmp_path: Path, change: str, status: int
+) -> None:
     templates = tmp_path / "templates"
     for name in ("_shared", "onboarding_welcome"):
         shutil.copytree(ROOT / "email_templates" / name, templates / name)

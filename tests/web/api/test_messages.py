@@ -39,7 +39,7 @@ def lines(part: bytes) -> list[bytes]:
     return part.replace(b"\r\n", b"\n").rstrip(b"\n").split(b"\n")
 
 
-def test_a_message_tells_its_whole_story(service: Running) -> None:
+def test_message_tells_its_whole_history(service: Running) -> None:
     accepted = invoice(service, "story@example.com")
     message = service.until(accepted["messages"][0]["id"], "sent")
     assert [event["type"] for event in message["events"]] == ["accepted", "attempted", "sent"]
@@ -61,7 +61,7 @@ def test_a_message_tells_its_whole_story(service: Running) -> None:
     assert message["bounce_type"] is None
 
 
-def test_what_was_archived_is_what_arrived(service: Running) -> None:
+def test_message_content_archived_is_what_arrived(service: Running) -> None:
     message_id = invoice(service, "bytes@example.com")["messages"][0]["id"]
     message = service.until(message_id, "sent")
     base = f"/api/v1/email/messages/{message_id}"
@@ -85,7 +85,7 @@ def test_what_was_archived_is_what_arrived(service: Running) -> None:
     assert mail["Reply-To"] == "support@rgz.bj"
 
 
-def test_mail_content_is_shown_without_any_power(service: Running) -> None:
+def test_message_content_is_shown_without_scripts_or_requests(service: Running) -> None:
     message_id = service.send("onboarding_welcome", "power@example.com", WELCOME).json()["messages"][0]["id"]
     answer = service.admin.get(f"/api/v1/email/messages/{message_id}/html")
     policy = answer.headers["content-security-policy"]
@@ -94,7 +94,7 @@ def test_mail_content_is_shown_without_any_power(service: Running) -> None:
     assert answer.headers["x-content-type-options"] == "nosniff"
 
 
-def test_a_list_is_narrowed_and_paged_without_gaps(service: Running) -> None:
+def test_message_list_is_filtered_and_paged_without_gaps(service: Running) -> None:
     for _ in range(5):
         service.send("onboarding_welcome", "paged@example.com", WELCOME, source_endpoint="paging")
     pages, cursor = [], None
@@ -113,12 +113,12 @@ def test_a_list_is_narrowed_and_paged_without_gaps(service: Running) -> None:
     assert seen == sorted(seen, reverse=True)
 
 
-def test_a_list_of_another_address_is_empty(service: Running) -> None:
+def test_message_list_of_another_address_is_empty(service: Running) -> None:
     page = service.admin.get("/api/v1/email/messages", params={"to": "nobody@example.com"}).json()
     assert page == {"items": [], "total": 0, "next": None}
 
 
-def test_since_means_created_at(service: Running) -> None:
+def test_message_list_since_means_created_at(service: Running) -> None:
     service.send("onboarding_welcome", "since@example.com", WELCOME)
     [item] = service.admin.get("/api/v1/email/messages", params={"to": "since@example.com"}).json()["items"]
     params = {"to": "since@example.com", "since": item["created_at"]}
@@ -127,7 +127,7 @@ def test_since_means_created_at(service: Running) -> None:
     assert service.admin.get("/api/v1/email/messages", params=params).json()["total"] == 0
 
 
-def test_a_resend_carries_the_same_content_under_a_new_name(service: Running) -> None:
+def test_resend_carries_the_same_content_under_a_new_name(service: Running) -> None:
     old_id = invoice(service, "again@example.com")["messages"][0]["id"]
     old = service.until(old_id, "sent")
     answer = service.admin.post(f"/api/v1/email/messages/{old_id}/resend")
@@ -141,7 +141,7 @@ def test_a_resend_carries_the_same_content_under_a_new_name(service: Running) ->
         assert service.admin.get(f"/api/v1/email/messages/{new['id']}/{part}").content == first
 
 
-def test_several_recipients_get_private_copies(service: Running) -> None:
+def test_recipients_get_private_copies_when_several(service: Running) -> None:
     accepted = service.send("onboarding_welcome", "One@example.com, two@example.com,one@EXAMPLE.com", WELCOME).json()
     assert [message["to"] for message in accepted["messages"]] == ["One@example.com", "two@example.com"]
     [mail] = service.mails("two@example.com")
@@ -150,7 +150,7 @@ def test_several_recipients_get_private_copies(service: Running) -> None:
     assert mail["to"] == ["two@example.com"]
 
 
-def test_a_scheduled_mail_waits_for_its_time(service: Running) -> None:
+def test_scheduled_mail_waits_for_its_time(service: Running) -> None:
     tomorrow = (datetime.now(UTC) + timedelta(days=1)).replace(microsecond=0)
     elsewhere = tomorrow.astimezone(timezone(timedelta(hours=1)))
     accepted = service.send("onboarding_welcome", "later@example.com", WELCOME, send_at=elsewhere.isoformat())

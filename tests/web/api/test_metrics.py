@@ -29,7 +29,7 @@ def told(service: Running, *, admin: bool = False) -> dict[str, float]:
     return found
 
 
-def test_what_was_accepted_and_sent_is_counted_and_timed(tmp_path: Path) -> None:
+def test_metrics_count_and_time_what_was_accepted_and_sent(tmp_path: Path) -> None:
     with running(settings_for(tmp_path)) as service:
         for n in range(3):
             sent = service.send("onboarding_welcome", f"{n}@example.com", WELCOME)
@@ -45,7 +45,7 @@ def test_what_was_accepted_and_sent_is_counted_and_timed(tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize("url", [None, "postgresql_url"], ids=["sqlite", "postgresql"])
-def test_what_waits_is_told_by_priority_and_how_long(
+def test_metrics_tell_the_queue_by_priority_and_age(
     request: pytest.FixtureRequest, tmp_path: Path, url: str | None
 ) -> None:
     database_url = request.getfixturevalue(url) if url else None
@@ -65,7 +65,7 @@ def test_what_waits_is_told_by_priority_and_how_long(
         assert seen["sending"] == 0
 
 
-def test_a_server_that_is_away_shows_as_paused_and_as_tries(tmp_path: Path) -> None:
+def test_metrics_show_a_relay_that_is_away_as_paused_and_as_attempts(tmp_path: Path) -> None:
     settings = settings_for(tmp_path, smtp_host="127.0.0.1", smtp_port=1, smtp_tls="none")
     with running(settings) as service:
         service.send("onboarding_welcome", "a@example.com", WELCOME)
@@ -73,14 +73,14 @@ def test_a_server_that_is_away_shows_as_paused_and_as_tries(tmp_path: Path) -> N
         assert seen["server_paused_seconds"] > 0
 
 
-def test_a_refusal_is_counted_by_its_reason(tmp_path: Path) -> None:
+def test_metrics_count_a_refusal_by_its_reason(tmp_path: Path) -> None:
     with running(settings_for(tmp_path), works=False) as service:
         service.services.group_commit._max_waiting = 0
         assert service.send("onboarding_welcome", "a@example.com", WELCOME).status_code == 503
         assert told(service)["refused_total{reason=store_busy}"] == 1
 
 
-def test_a_broken_template_shows_by_name_to_the_admin_alone(tmp_path: Path) -> None:
+def test_metrics_show_a_broken_template_by_name_to_the_admin_alone(tmp_path: Path) -> None:
     templates = tmp_path / "templates"
     (templates / "broken_one").mkdir(parents=True)
     (templates / "broken_one" / "template.mjml").write_text("---\n---\n<mjml>", encoding="utf-8")
@@ -92,7 +92,7 @@ def test_a_broken_template_shows_by_name_to_the_admin_alone(tmp_path: Path) -> N
         assert told(service, admin=True)["template_broken{template=broken_one}"] == 1
 
 
-def test_no_label_holds_an_address_a_subject_or_a_caller(tmp_path: Path) -> None:
+def test_metrics_have_no_address_subject_or_caller_in_a_label(tmp_path: Path) -> None:
     with running(settings_for(tmp_path)) as service:
         with service.key("secret-caller", "send") as caller:
             body = {"to": "somebody@example.com", "template_key": "onboarding_welcome", "variables": WELCOME}
@@ -104,7 +104,7 @@ def test_no_label_holds_an_address_a_subject_or_a_caller(tmp_path: Path) -> None
             assert private not in text
 
 
-def test_the_counts_of_workers_stand_beside_our_own_until_they_end(tmp_path: Path) -> None:
+def test_metrics_of_workers_stand_beside_those_of_the_api_until_they_end(tmp_path: Path) -> None:
     directory = data_directory(tmp_path) / "metrics"
     with running(settings_for(tmp_path), works=False) as service:
         worker = Metrics()

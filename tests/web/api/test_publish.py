@@ -19,7 +19,7 @@ def plain(tmp_path: Path) -> Iterator[Running]:
         yield service
 
 
-def test_what_is_left_out_stays_and_what_is_given_is_all_there_is(plain: Running, tmp_path: Path) -> None:
+def test_publish_keeps_files_left_out_and_replaces_those_given(plain: Running, tmp_path: Path) -> None:
     folder = tmp_path / "mails" / "hello"
     full = {
         "text": "Bonjour {{ name }}\n",
@@ -55,7 +55,7 @@ def test_what_is_left_out_stays_and_what_is_given_is_all_there_is(plain: Running
     assert (folder / "examples" / "default.yaml").read_text() == commented
 
 
-def test_outside_of_git_there_is_no_commit_and_the_caller_is_remembered(plain: Running) -> None:
+def test_publish_outside_of_git_makes_no_commit_and_remembers_the_caller(plain: Running) -> None:
     assert plain.client.get(f"{URL}/hello").json()["created_by"] is None
     with plain.key("grace", "admin") as grace:
         created = grace.put(f"{URL}/other", json={"source": MAIL}, headers=CREATE)
@@ -85,7 +85,7 @@ def test_outside_of_git_there_is_no_commit_and_the_caller_is_remembered(plain: R
     ],
     ids=str,
 )
-def test_a_condition_is_obligatory_and_must_hold(
+def test_publish_needs_a_condition_that_holds(
     plain: Running, tmp_path: Path, key: str, headers: dict[str, str], status: int
 ) -> None:
     before = tree(tmp_path / "mails")
@@ -94,12 +94,12 @@ def test_a_condition_is_obligatory_and_must_hold(
     assert tree(tmp_path / "mails") == before
 
 
-def test_a_weak_tag_of_the_right_revision_does_not_match(plain: Running) -> None:
+def test_publish_condition_with_a_weak_tag_of_the_right_revision_does_not_match(plain: Running) -> None:
     assert put(plain, SECOND, match=f"W/{etag(plain)}").status_code == 412
     assert put(plain, SECOND, match=f'"other", {etag(plain)}').status_code == 200
 
 
-def test_the_condition_is_held_against_the_files_not_against_what_is_served(plain: Running, tmp_path: Path) -> None:
+def test_publish_condition_is_held_against_the_files_not_the_served_revision(plain: Running, tmp_path: Path) -> None:
     read = etag(plain)
     text = MAIL.replace("A mail for the tests", "Changed by hand")
     write_mail(tmp_path / "mails", text=text)
@@ -108,7 +108,7 @@ def test_the_condition_is_held_against_the_files_not_against_what_is_served(plai
     assert (tmp_path / "mails" / "hello" / "template.mjml").read_text() == text
 
 
-def test_a_broken_template_has_a_state_of_its_own_and_can_be_mended(plain: Running, tmp_path: Path) -> None:
+def test_broken_template_has_a_tag_of_its_own_and_can_be_mended(plain: Running, tmp_path: Path) -> None:
     good = etag(plain)
     write_mail(tmp_path / "mails", text=MAIL.replace("</mj-text>", "</mj-txt>"))
     eventually(lambda: etag(plain), lambda tag: tag != good)
@@ -118,7 +118,7 @@ def test_a_broken_template_has_a_state_of_its_own_and_can_be_mended(plain: Runni
     assert plain.client.get(f"{URL}/hello").json()["broken"] is False
 
 
-def test_mistakes_are_told_with_their_place_and_nothing_is_touched(plain: Running, tmp_path: Path) -> None:
+def test_publish_tells_findings_with_their_place_and_touches_nothing(plain: Running, tmp_path: Path) -> None:
     before = tree(tmp_path / "mails")
     broken = MAIL.replace("<mj-text>", '<mj-text fontsize="3px">')
     answer = put(plain, broken, text="{{ nobody }}", examples={"default": {"name": 7}})
@@ -142,7 +142,7 @@ def test_mistakes_are_told_with_their_place_and_nothing_is_touched(plain: Runnin
     ],
     ids=lambda value: ",".join(value),
 )
-def test_every_mistake_of_the_request_is_told_at_once(
+def test_publish_tells_every_mistake_of_the_request_at_once(
     plain: Running, tmp_path: Path, body: dict[str, Any], pointers: list[str]
 ) -> None:
     before = tree(tmp_path)
@@ -152,7 +152,7 @@ def test_every_mistake_of_the_request_is_told_at_once(
     assert not {name for name in tree(tmp_path).keys() - before.keys() if name.startswith("mails")}
 
 
-def test_what_another_template_takes_in_can_not_be_taken_away(plain: Running, tmp_path: Path) -> None:
+def test_publish_keeps_a_file_that_another_template_includes(plain: Running, tmp_path: Path) -> None:
     text = MAIL.replace("<mj-text>Bonjour", '<mj-text>{% include "../hello/part.txt" %}')
     (tmp_path / "mails" / "hello" / "part.txt").write_text("x")
     write_mail(tmp_path / "mails", "other", text)
@@ -163,7 +163,7 @@ def test_what_another_template_takes_in_can_not_be_taken_away(plain: Running, tm
     assert plain.client.get(f"{URL}/hello").status_code == 200
 
 
-def test_mounted_configuration_can_not_be_written(plain: Running, tmp_path: Path) -> None:
+def test_publish_cannot_write_mounted_configuration(plain: Running, tmp_path: Path) -> None:
     mails = tmp_path / "mails"
     (mails / "..data").mkdir()
     (mails / "hello").rename(mails / "..data" / "hello")
@@ -176,7 +176,7 @@ def test_mounted_configuration_can_not_be_written(plain: Running, tmp_path: Path
     assert tree(mails) == before
 
 
-def test_a_change_by_hand_after_a_publish_is_still_noticed(plain: Running, tmp_path: Path) -> None:
+def test_change_by_hand_after_a_publish_is_still_noticed(plain: Running, tmp_path: Path) -> None:
     assert put(plain, SECOND, text="Bonsoir {{ name }}\n").status_code == 200
     third = SECOND.replace("version: 2", "version: 3")
     write_mail(tmp_path / "mails", text=third)

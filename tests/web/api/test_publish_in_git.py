@@ -26,7 +26,7 @@ def in_git(tmp_path: Path, checkout: Checkout) -> Iterator[Running]:
         yield service
 
 
-def test_a_change_is_written_committed_and_served_at_once(in_git: Running, checkout: Checkout) -> None:
+def test_publish_writes_commits_and_serves_a_change_at_once(in_git: Running, checkout: Checkout) -> None:
     before = etag(in_git)
     answer = put(in_git, SECOND, message="Say good evening\n\nIt is late.")
     assert answer.status_code == 200, answer.text
@@ -47,7 +47,7 @@ def test_a_change_is_written_committed_and_served_at_once(in_git: Running, check
     assert in_git.message(sent["messages"][0]["id"])["subject"] == "Bonsoir Zoé"
 
 
-def test_a_new_template_is_created_with_all_its_files(in_git: Running, checkout: Checkout) -> None:
+def test_publish_creates_a_new_template_with_all_its_files(in_git: Running, checkout: Checkout) -> None:
     body = {
         "source": MAIL,
         "text": "Bonjour {{ name }} !\n",
@@ -71,7 +71,7 @@ def test_a_new_template_is_created_with_all_its_files(in_git: Running, checkout:
     assert (answer.json()["created_by"], answer.json()["updated_by"]) == ("Grace Hopper", "Grace Hopper")
 
 
-def test_in_git_the_row_of_a_template_that_sent_names_its_authors(in_git: Running) -> None:
+def test_template_row_names_its_authors_in_git_once_it_sent(in_git: Running) -> None:
     assert in_git.send("hello", "a@example.com", {"name": "Zoé"}).status_code == 201
     [row] = in_git.services.database.read("SELECT * FROM email_templates")
     assert (row["created_by"], row["updated_by"]) == ("Ada Lovelace", "Ada Lovelace")
@@ -81,7 +81,7 @@ def test_in_git_the_row_of_a_template_that_sent_names_its_authors(in_git: Runnin
     assert (row["created_by"], row["updated_by"]) == ("Ada Lovelace", "admin")
 
 
-def test_uncommitted_work_of_somebody_else_is_left_alone(in_git: Running, checkout: Checkout) -> None:
+def test_publish_leaves_uncommitted_work_of_others_alone(in_git: Running, checkout: Checkout) -> None:
     theirs = MAIL.replace("A mail for the tests", "Work under way")
     write_mail(checkout.mails, text=theirs)
     for step in (lambda: None, lambda: checkout.git("add", "mails")):
@@ -93,7 +93,7 @@ def test_uncommitted_work_of_somebody_else_is_left_alone(in_git: Running, checko
     assert (checkout.mails / "hello" / "template.mjml").read_text() == theirs
 
 
-def test_what_is_staged_elsewhere_stays_staged_and_is_not_committed(in_git: Running, checkout: Checkout) -> None:
+def test_publish_does_not_commit_what_is_staged_elsewhere(in_git: Running, checkout: Checkout) -> None:
     (checkout.top / "elsewhere.txt").write_text("two\n")
     checkout.git("add", "elsewhere.txt")
     (checkout.top / "elsewhere.txt").write_text("three\n")
@@ -102,7 +102,7 @@ def test_what_is_staged_elsewhere_stays_staged_and_is_not_committed(in_git: Runn
     assert checkout.git("status", "--porcelain") == "MM elsewhere.txt"
 
 
-def test_hooks_do_not_run(in_git: Running, checkout: Checkout, tmp_path: Path) -> None:
+def test_publish_does_not_run_hooks(in_git: Running, checkout: Checkout, tmp_path: Path) -> None:
     for name in ("pre-commit", "commit-msg", "post-commit", "reference-transaction"):
         hook = checkout.top / ".git" / "hooks" / name
         hook.parent.mkdir(exist_ok=True)
@@ -112,14 +112,14 @@ def test_hooks_do_not_run(in_git: Running, checkout: Checkout, tmp_path: Path) -
     assert not (tmp_path / "hook-ran").exists()
 
 
-def test_the_same_again_makes_no_commit(in_git: Running, checkout: Checkout) -> None:
+def test_publish_of_the_same_files_makes_no_commit(in_git: Running, checkout: Checkout) -> None:
     head = checkout.git("rev-parse", "HEAD")
     answer = put(in_git, MAIL)
     assert (answer.status_code, answer.json()["commit"]) == (200, head)
     assert checkout.git("rev-parse", "HEAD") == head
 
 
-def test_where_git_is_busy_the_files_are_put_back(in_git: Running, checkout: Checkout) -> None:
+def test_publish_puts_the_files_back_when_git_is_busy(in_git: Running, checkout: Checkout) -> None:
     before = tree(checkout.mails)
     (checkout.top / ".git" / "index.lock").touch()
     answer = put(in_git, SECOND)
@@ -132,7 +132,7 @@ def test_where_git_is_busy_the_files_are_put_back(in_git: Running, checkout: Che
     assert put(in_git, SECOND).status_code == 200
 
 
-def test_where_the_commit_fails_files_and_index_are_as_they_were(in_git: Running, checkout: Checkout) -> None:
+def test_publish_restores_files_and_index_when_the_commit_fails(in_git: Running, checkout: Checkout) -> None:
     checkout.git("checkout", "--quiet", "-b", "side")
     (checkout.top / "elsewhere.txt").write_text("side\n")
     checkout.commit()
@@ -151,14 +151,14 @@ def test_where_the_commit_fails_files_and_index_are_as_they_were(in_git: Running
     assert in_git.client.get(f"{URL}/hello").json()["version"] == 1
 
 
-def test_a_checkout_without_any_commit_takes_the_first_one(tmp_path: Path) -> None:
+def test_checkout_without_any_commit_takes_the_first_one(tmp_path: Path) -> None:
     empty = Checkout(tmp_path / "checkout")
     with running(settings_for(tmp_path, email_templates_dir=empty.mails), works=False) as service:
         answer = service.admin.put(f"{URL}/hello", json={"source": MAIL}, headers=CREATE)
         assert (answer.status_code, answer.json()["commit"]) == (201, empty.git("rev-parse", "HEAD"))
 
 
-def test_a_folder_that_git_ignores_is_written_without_a_commit(in_git: Running, checkout: Checkout) -> None:
+def test_folder_that_git_ignores_is_written_without_a_commit(in_git: Running, checkout: Checkout) -> None:
     (checkout.top / ".gitignore").write_text("mails/scratch*\n")
     head = checkout.commit()
     answer = in_git.admin.put(f"{URL}/scratch1", json={"source": MAIL}, headers=CREATE)
@@ -167,7 +167,7 @@ def test_a_folder_that_git_ignores_is_written_without_a_commit(in_git: Running, 
     assert answer.json()["created_by"] == "admin"
 
 
-def test_delete_takes_the_folder_away_and_commits_it(in_git: Running, checkout: Checkout) -> None:
+def test_delete_removes_the_folder_and_commits_it(in_git: Running, checkout: Checkout) -> None:
     assert in_git.admin.delete(f"{URL}/hello").status_code == 428
     assert in_git.admin.delete(f"{URL}/hello", headers={"If-Match": '"0"'}).status_code == 412
     assert in_git.admin.delete(f"{URL}/missing", headers={"If-Match": "*"}).status_code == 404
@@ -182,7 +182,9 @@ def test_delete_takes_the_folder_away_and_commits_it(in_git: Running, checkout: 
     assert again.status_code == 201
 
 
-def test_of_two_processes_with_the_same_state_one_wins(in_git: Running, checkout: Checkout, tmp_path: Path) -> None:
+def test_publish_by_two_processes_from_the_same_state_succeeds_for_one(
+    in_git: Running, checkout: Checkout, tmp_path: Path
+) -> None:
     settings = settings_for(tmp_path, email_templates_dir=checkout.mails)
     with running(settings, works=False) as other:
         for round_ in range(5):
@@ -198,7 +200,7 @@ def _one_of_two_wins(one: Running, other: Running, read: str, name: str) -> None
     eventually(lambda: (etag(one), etag(other)), lambda tags: tags[0] == tags[1] != read)
 
 
-def test_of_many_changes_of_one_revision_exactly_one_wins(in_git: Running, checkout: Checkout) -> None:
+def test_publish_of_many_changes_of_one_revision_succeeds_for_exactly_one(in_git: Running, checkout: Checkout) -> None:
     read = etag(in_git)
     sources = [MAIL.replace("A mail for the tests", f"Number {number}") for number in range(6)]
     with ThreadPoolExecutor(6) as pool:

@@ -8,7 +8,7 @@ WELCOME = {"reseller_name": "Tech", "validation_link": "https://rgz.bj", "estima
 PLACE = "/api/v1/email/recipients"
 
 
-def test_everything_about_one_person_is_told_and_then_erased(service: Running) -> None:
+def test_recipient_data_is_exported_and_then_erased(service: Running) -> None:
     sent = service.send("onboarding_welcome", "ann+tag@example.com, bob@example.com", WELCOME).json()["messages"]
     for message in sent:
         service.until(message["id"], "sent")
@@ -40,14 +40,14 @@ def test_everything_about_one_person_is_told_and_then_erased(service: Running) -
 
 
 @pytest.mark.parametrize("query", ["dry_run=1", "suppress=no", "sure=true", "dry_run=true&dry_run=true"])
-def test_a_wrong_parameter_of_an_erasure_changes_nothing(service: Running, query: str) -> None:
+def test_erasure_with_a_wrong_parameter_changes_nothing(service: Running, query: str) -> None:
     service.send("onboarding_welcome", "cy@example.com", WELCOME)
     assert service.admin.post(f"{PLACE}/cy@example.com/erase?{query}").status_code == 422
     messages = service.admin.get(f"{PLACE}/cy@example.com").json()["messages"]
     assert {message["anonymised_at"] for message in messages} == {None}
 
 
-def test_nobody_but_an_admin_may_ask_for_a_person(service: Running) -> None:
+def test_recipient_data_is_for_an_admin_alone(service: Running) -> None:
     assert service.admin.get(f"{PLACE}/nobody").status_code == 422
     assert service.client.get(f"{PLACE}/a@example.com").status_code == 401
     with service.key("reader", "send", "read") as reader:

@@ -31,7 +31,7 @@ def subject_served(service: Running) -> str:
     return subject
 
 
-def test_a_saved_change_is_what_the_next_send_carries(service: Running, templates: Path) -> None:
+def test_reload_makes_the_next_send_carry_a_saved_change(service: Running, templates: Path) -> None:
     source = templates / "onboarding_welcome" / "template.mjml"
     before = service.client.get("/api/v1/email/templates/onboarding_welcome")
     source.write_text(source.read_text().replace("Bienvenue sur RGZ Access!", "Bienvenue chez RGZ!"))
@@ -45,7 +45,7 @@ def test_a_saved_change_is_what_the_next_send_carries(service: Running, template
     assert sent["template"]["revision"] in after.headers["etag"]
 
 
-def test_a_broken_file_leaves_the_last_good_revision_serving_and_is_told(service: Running, templates: Path) -> None:
+def test_broken_file_keeps_the_last_good_revision_serving_and_is_told(service: Running, templates: Path) -> None:
     source = templates / "onboarding_welcome" / "template.mjml"
     good = source.read_text()
     source.write_text(good.replace("</mj-body>", "<mj-txt>?</mj-txt></mj-body>"))
@@ -60,7 +60,7 @@ def test_a_broken_file_leaves_the_last_good_revision_serving_and_is_told(service
     eventually(lambda: service.client.get("/readyz").json()["status"], lambda status: status == "ready")
 
 
-def test_a_shared_part_changes_every_template_that_takes_it_in(service: Running, templates: Path) -> None:
+def test_shared_part_changes_every_template_that_includes_it(service: Running, templates: Path) -> None:
     before = service.client.get("/api/v1/email/templates/onboarding_welcome").headers["etag"]
     theme = templates / "_shared" / "theme.mjml"
     theme.write_text(theme.read_text() + "\n")
@@ -70,7 +70,7 @@ def test_a_shared_part_changes_every_template_that_takes_it_in(service: Running,
     )
 
 
-def test_a_new_template_appears_and_a_deleted_one_goes(service: Running, templates: Path) -> None:
+def test_template_appears_when_new_and_goes_when_deleted(service: Running, templates: Path) -> None:
     shutil.copytree(templates / "onboarding_welcome", templates / "another")
     eventually(lambda: service.client.get("/api/v1/email/templates").json()["total"], lambda total: total == 2)
     shutil.rmtree(templates / "another")
@@ -78,7 +78,7 @@ def test_a_new_template_appears_and_a_deleted_one_goes(service: Running, templat
     assert service.send("another", "a@example.com", WELCOME).status_code == 404
 
 
-def test_a_template_that_never_worked_answers_503_and_the_others_serve(tmp_path: Path, templates: Path) -> None:
+def test_template_that_never_worked_answers_503_and_the_others_serve(tmp_path: Path, templates: Path) -> None:
     shutil.copytree(templates / "onboarding_welcome", templates / "broken")
     (templates / "broken" / "template.mjml").write_text(
         "---\nsubject: x\n---\n<mjml><mj-body><mj-txt/></mj-body></mjml>"
@@ -92,7 +92,7 @@ def test_a_template_that_never_worked_answers_503_and_the_others_serve(tmp_path:
         assert (listed["broken"]["broken"], listed["onboarding_welcome"]["broken"]) == (True, False)
 
 
-def test_an_inactive_template_answers_409_and_can_still_be_tried(service: Running, templates: Path) -> None:
+def test_inactive_template_answers_409_and_can_still_be_tried(service: Running, templates: Path) -> None:
     source = templates / "onboarding_welcome" / "template.mjml"
     text = source.read_text()
     source.write_text(text.replace("active: true", "active: false"))
@@ -102,7 +102,7 @@ def test_an_inactive_template_answers_409_and_can_still_be_tried(service: Runnin
     assert service.admin.post(f"{url}/test", json={}).status_code == 200
 
 
-def test_an_earlier_version_can_be_sent_after_the_file_has_changed(service: Running, templates: Path) -> None:
+def test_earlier_version_can_be_sent_after_the_file_has_changed(service: Running, templates: Path) -> None:
     source = templates / "onboarding_welcome" / "template.mjml"
     first = service.send("onboarding_welcome", "a@example.com", WELCOME).json()["template"]
     text = source.read_text().replace("version: 1", "version: 2").replace("sur RGZ Access!", "(deux)")

@@ -43,7 +43,9 @@ def disturb(directory: Path, stop: threading.Event) -> int:
     return count
 
 
-def test_no_send_fails_and_each_mail_is_of_one_revision(tmp_path: Path, pytestconfig: pytest.Config) -> None:
+def test_reload_under_load_fails_no_send_and_each_mail_is_of_one_revision(
+    tmp_path: Path, pytestconfig: pytest.Config
+) -> None:
     seconds, pace = (60.0, 200) if pytestconfig.getoption("--long") else (4.0, 50)
     directory = tmp_path / "templates"
     directory.mkdir()

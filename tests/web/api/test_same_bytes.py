@@ -59,7 +59,7 @@ def test_preview_archive_and_delivered_mail_are_the_same(service: Running, key: 
     assert received["subject"] == tried["subject"]
 
 
-def test_the_command_line_prints_the_same(service: Running) -> None:
+def test_render_command_prints_the_same_bytes(service: Running) -> None:
     tried = service.admin.post("/api/v1/email/templates/rma_confirmation/test", json={}).json()
     assert run("render", "rma_confirmation", environment={}).stdout == tried["html"]
     assert run("render", "rma_confirmation", "--text", environment={}).stdout == tried["text"]

@@ -11,7 +11,7 @@ def in_seconds(seconds: float) -> str:
     return (datetime.now(UTC) + timedelta(seconds=seconds)).isoformat()
 
 
-def test_a_scheduled_mail_leaves_at_its_time_and_not_before(service: Running) -> None:
+def test_scheduled_mail_leaves_at_its_time_and_not_before(service: Running) -> None:
     accepted = service.send("onboarding_welcome", "soon@example.com", WELCOME, send_at=in_seconds(1.5))
     message_id = accepted.json()["messages"][0]["id"]
     assert service.message(message_id)["waiting_for"] == "time"
@@ -20,7 +20,7 @@ def test_a_scheduled_mail_leaves_at_its_time_and_not_before(service: Running) ->
     assert datetime.fromisoformat(sent["sent_at"]) >= due_at
 
 
-def test_a_mail_that_waits_can_be_cancelled_once_and_for_all(service: Running) -> None:
+def test_cancel_stops_a_waiting_mail_once_and_for_all(service: Running) -> None:
     accepted = service.send("onboarding_welcome", "never@example.com", WELCOME, send_at=in_seconds(3600))
     message_id = accepted.json()["messages"][0]["id"]
     url = f"/api/v1/email/messages/{message_id}/cancel"
@@ -32,7 +32,7 @@ def test_a_mail_that_waits_can_be_cancelled_once_and_for_all(service: Running) -
     assert service.mails("never@example.com", wait_s=0) == []
 
 
-def test_a_mail_that_has_left_can_not_be_cancelled(service: Running) -> None:
+def test_cancel_is_refused_when_the_mail_has_left(service: Running) -> None:
     accepted = service.send("onboarding_welcome", "gone@example.com", WELCOME)
     message_id = accepted.json()["messages"][0]["id"]
     service.until(message_id, "sent")

@@ -54,7 +54,7 @@ def pointers(answer: httpx.Response) -> set[str]:
     return {problem["pointer"] for problem in answer.json()["errors"]}
 
 
-def test_a_thousand_letters_are_one_send_with_a_text_of_its_own_for_each(api: Running) -> None:
+def test_batch_of_a_thousand_mails_is_one_send_with_a_text_of_its_own_for_each(api: Running) -> None:
     answer = post(api, letters(1_000))
     assert answer.status_code == 201, answer.text
     told = answer.json()
@@ -68,7 +68,7 @@ def test_a_thousand_letters_are_one_send_with_a_text_of_its_own_for_each(api: Ru
         assert f"Reseller {n + 1}" not in text
 
 
-def test_every_mistake_of_every_letter_is_told_at_once_and_nothing_is_stored(api: Running) -> None:
+def test_batch_tells_every_mistake_of_every_mail_at_once_and_stores_nothing(api: Running) -> None:
     batch = letters(20)
     batch[3]["to"] = "nobody"
     del batch[17]["variables"]["validation_link"]
@@ -87,7 +87,7 @@ def test_every_mistake_of_every_letter_is_told_at_once_and_nothing_is_stored(api
     assert set(rows(api).values()) == {0}
 
 
-def test_a_value_that_only_rendering_refuses_is_told_with_its_letter(local: Running) -> None:
+def test_batch_tells_the_mail_of_a_value_that_only_rendering_refuses(local: Running) -> None:
     batch = letters(3)
     batch[1]["variables"]["validation_link"] = "javascript:alert(1)"
     answer = post(local, batch)
@@ -108,19 +108,19 @@ def test_a_value_that_only_rendering_refuses_is_told_with_its_letter(local: Runn
     ],
     ids=["none", "too many", "without to", "unknown field", "no list", "too many copies"],
 )
-def test_what_is_no_batch_is_refused(local: Running, messages: object, pointer: str) -> None:
+def test_body_that_is_no_batch_is_refused(local: Running, messages: object, pointer: str) -> None:
     answer = post(local, messages)
     assert answer.status_code == 422
     assert pointers(answer) == {pointer}
 
 
-def test_a_letter_may_go_to_several_and_an_address_may_get_several_letters(local: Running) -> None:
+def test_batch_takes_several_recipients_for_a_mail_and_several_mails_for_a_recipient(local: Running) -> None:
     answer = post(local, [letter("a@example.com, b@example.com"), letter("a@example.com")])
     assert [item["to"] for item in answer.json()["messages"]] == ["a@example.com", "b@example.com", "a@example.com"]
     assert rows(local)["sends"] == 1
 
 
-def test_who_is_suppressed_or_over_a_limit_does_not_stop_the_others(api: Running) -> None:
+def test_batch_sends_to_the_others_when_some_are_suppressed_or_over_a_limit(api: Running) -> None:
     with settings_changed(api, email_rate_limit_transactional="1/day"):
         suppress(api, "2@example.com")
         answer = post(api, [*letters(3), letter("0@example.com")])
@@ -129,7 +129,7 @@ def test_who_is_suppressed_or_over_a_limit_does_not_stop_the_others(api: Running
     assert answer.json()["status"] == "mixed"
 
 
-def test_the_same_batch_under_the_same_key_is_answered_once(api: Running) -> None:
+def test_batch_under_the_same_idempotency_key_is_answered_once(api: Running) -> None:
     first = post(api, letters(30), key="once")
     second = post(api, letters(30), key="once")
     assert (first.status_code, second.status_code) == (201, 201)
@@ -142,7 +142,7 @@ def test_the_same_batch_under_the_same_key_is_answered_once(api: Running) -> Non
     assert api.client.post("/api/v1/email/send", json=single, headers={"Idempotency-Key": "once"}).status_code == 422
 
 
-def test_several_batches_at_once_are_all_taken_and_others_go_on_meanwhile(api: Running) -> None:
+def test_batches_at_once_are_all_taken_and_others_go_on_meanwhile(api: Running) -> None:
     with ThreadPoolExecutor(6) as pool:
         batches = [pool.submit(post, api, letters(400, f"batch{n}.example")) for n in range(4)]
         single = pool.submit(api.send, "onboarding_welcome", "single@example.com", WELCOME)
@@ -151,7 +151,7 @@ def test_several_batches_at_once_are_all_taken_and_others_go_on_meanwhile(api: R
     assert rows(api)["email_messages"] == 1_601
 
 
-def test_a_batch_is_counted_by_its_mails_where_too_much_waits(local: Running) -> None:
+def test_batch_counts_by_its_mails_when_too_much_waits(local: Running) -> None:
     assert post(local, letters(1)).status_code == 201  # the revision is kept from here on
     local.services.group_commit._max_waiting = 60
     with ThreadPoolExecutor(4) as pool:
@@ -169,7 +169,7 @@ def test_a_batch_is_counted_by_its_mails_where_too_much_waits(local: Running) ->
     assert rows(local)["email_messages"] == 1 + 1 + 100
 
 
-def test_a_batch_may_be_larger_than_a_mail_and_no_larger_than_its_setting(tmp_path: Path) -> None:
+def test_batch_may_be_larger_than_a_mail_and_no_larger_than_its_setting(tmp_path: Path) -> None:
     settings = settings_for(tmp_path, email_max_attachment_size_mb=0, email_max_batch_size_mb=6)
     with running(settings, works=False) as service:
         wide = {**WELCOME, "reseller_name": "n" * 50_000}
@@ -180,7 +180,7 @@ def test_a_batch_may_be_larger_than_a_mail_and_no_larger_than_its_setting(tmp_pa
         assert answer.json()["type"].endswith("too_large")
 
 
-def test_the_letters_of_a_batch_arrive(tmp_path: Path) -> None:
+def test_batch_delivers_all_its_mails(tmp_path: Path) -> None:
     with running(settings_for(tmp_path)) as service:
         answer = post(service, letters(25))
         for item in answer.json()["messages"]:

@@ -79,7 +79,7 @@ def curl(*arguments: str) -> tuple[int, dict]:  # type: ignore[type-arg]
     return int(status), json.loads(body)
 
 
-def test_the_spec_calls_send_four_mails_that_are_found_again(service: Running) -> None:
+def test_spec_calls_send_four_mails_that_are_found_again(service: Running) -> None:
     document = pdf()
     invoice = json.loads(json.dumps(INVOICE))
     invoice["attachments"][0]["data_base64"] = b64encode(document).decode()
@@ -120,14 +120,14 @@ def test_the_spec_calls_send_four_mails_that_are_found_again(service: Running) -
     assert curl(url)[0] == 401
 
 
-def test_the_spec_lists_templates(service: Running) -> None:
+def test_spec_call_lists_templates(service: Running) -> None:
     status, listed = curl(f"{service.url}/api/v1/email/templates")
     assert status == 200
     assert listed["total"] == len(listed["items"]) == 10
     assert {"key", "subject", "category", "version"} <= set(listed["items"][0])
 
 
-def test_the_spec_tries_a_template_and_sends_it_without_its_pdf(service: Running) -> None:
+def test_spec_call_tries_a_template_and_sends_it_without_its_pdf(service: Running) -> None:
     url = f"{service.url}/api/v1/email/templates/billing_invoice_monthly/test"
     status, tried = curl("-X", "POST", url, *ADMIN, "-d", json.dumps(TRIAL))
     assert (status, tried["subject"]) == (200, "Facture RGZ — février 2026")
@@ -138,7 +138,7 @@ def test_the_spec_tries_a_template_and_sends_it_without_its_pdf(service: Running
 
 
 @pytest.mark.parametrize(("call", "pointer"), [(INVOICE, "/attachments/0/data_base64")])
-def test_the_elided_pdf_of_the_spec_is_refused_at_its_place(service: Running, call: dict, pointer: str) -> None:  # type: ignore[type-arg]
+def test_spec_call_with_the_elided_pdf_is_refused_at_its_place(service: Running, call: dict, pointer: str) -> None:  # type: ignore[type-arg]
     elided = json.loads(json.dumps(call))
     elided["attachments"][0]["data_base64"] = "JVBERi0xLjQKJeLjz9MNCi..."
     status, problem = curl("-X", "POST", f"{service.url}/api/v1/email/send", "-d", json.dumps(elided))

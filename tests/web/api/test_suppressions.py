@@ -26,7 +26,7 @@ def listed(service: Running, **params: Any) -> list[dict[str, Any]]:
     return items
 
 
-def test_a_send_to_a_suppressed_address_is_accepted_recorded_and_not_sent(service: Running) -> None:
+def test_send_to_a_suppressed_address_is_accepted_recorded_and_not_sent(service: Running) -> None:
     suppress(service, "Never@Example.com", reason="asked by telephone")
     answer = service.send("onboarding_welcome", "never@example.COM, other@example.com", WELCOME)
     assert answer.status_code == 201
@@ -39,7 +39,7 @@ def test_a_send_to_a_suppressed_address_is_accepted_recorded_and_not_sent(servic
     assert service.mails("never@example.COM", wait_s=0) == []
 
 
-def test_a_mail_that_waits_is_suppressed_before_it_leaves(service: Running) -> None:
+def test_suppression_stops_a_waiting_mail_before_it_leaves(service: Running) -> None:
     soon = (datetime.now(UTC) + timedelta(seconds=1)).isoformat()
     waiting = service.send("onboarding_welcome", "waits@example.com", WELCOME, send_at=soon).json()["messages"][0]
     assert waiting["status"] == "queued"
@@ -48,7 +48,7 @@ def test_a_mail_that_waits_is_suppressed_before_it_leaves(service: Running) -> N
     assert [event["type"] for event in message["events"]] == ["accepted", "suppressed"]
 
 
-def test_lifting_opens_the_way_again_and_stays_on_record(service: Running) -> None:
+def test_suppression_lifted_allows_mail_again_and_stays_on_record(service: Running) -> None:
     item = suppress(service, "back@example.com", reason="bounce")
     assert (item["reason"], item["scope"], item["source"], item["created_by"]) == ("bounce", "all", "api", "admin")
     assert item["lifted_at"] is None
@@ -69,7 +69,7 @@ def test_lifting_opens_the_way_again_and_stays_on_record(service: Running) -> No
     ]
 
 
-def test_the_first_suppression_stands(service: Running) -> None:
+def test_suppression_that_came_first_stands(service: Running) -> None:
     item = suppress(service, "twice+tag@example.com", reason="first")
     answer = service.admin.post(LIST, json={"address": "TWICE+tag@EXAMPLE.com", "reason": "second"})
     assert answer.status_code == 200
@@ -81,7 +81,7 @@ def test_the_first_suppression_stands(service: Running) -> None:
     assert listed(service, address="twice+tag@example.com", scope="marketing") == [narrow]
 
 
-def test_a_list_of_suppressions_is_paged_without_gaps(service: Running) -> None:
+def test_suppression_list_is_paged_without_gaps(service: Running) -> None:
     made = [suppress(service, f"page{n}@example.com", scope="marketing")["id"] for n in range(5)]
     seen, cursor = [], None
     while True:
@@ -98,7 +98,7 @@ def test_a_list_of_suppressions_is_paged_without_gaps(service: Running) -> None:
     "query",
     ["limit=0", "limit=1001", "limit=x", "cursor=odd", "scope=some", "address=nobody", "lifted=1", "to=a@b.example"],
 )
-def test_a_wrong_parameter_of_the_list_is_named(service: Running, query: str) -> None:
+def test_suppression_list_names_a_wrong_parameter(service: Running, query: str) -> None:
     answer = service.admin.get(f"{LIST}?{query}")
     assert answer.status_code == 422
     assert answer.json()["errors"][0]["message"].startswith(query.partition("=")[0])
@@ -115,13 +115,15 @@ def test_a_wrong_parameter_of_the_list_is_named(service: Running, query: str) ->
     ],
     ids=str,
 )
-def test_a_wrong_suppression_is_refused_with_its_place(service: Running, body: dict[str, Any], pointer: str) -> None:
+def test_suppression_that_is_invalid_is_refused_with_its_place(
+    service: Running, body: dict[str, Any], pointer: str
+) -> None:
     answer = service.admin.post(LIST, json=body)
     assert answer.status_code == 422
     assert [error["pointer"] for error in answer.json()["errors"]] == [pointer]
 
 
-def test_an_unknown_suppression_is_not_found(service: Running) -> None:
+def test_suppression_that_is_unknown_is_not_found(service: Running) -> None:
     assert service.admin.get(f"{LIST}/nothing").status_code == 404
     assert service.admin.delete(f"{LIST}/nothing").status_code == 404
     assert service.client.get(LIST).status_code == 401

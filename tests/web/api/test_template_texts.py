@@ -15,7 +15,7 @@ from service.web.pages.merge import merge, merge_lines
 BASE = "one\ntwo\nthree\nfour\nfive\n"
 
 
-def test_a_difference_shows_what_went_and_came_with_its_numbers() -> None:
+def test_diff_shows_lines_removed_and_added_with_their_numbers() -> None:
     (one,) = between({"a": BASE, "b": "same"}, {"a": BASE.replace("three", "3"), "b": "same"})
     assert (one.file, one.added, one.removed) == ("a", 1, 1)
     changed = [(line.sign, line.before, line.after, line.text) for line in one.lines if line.sign != "same"]
@@ -36,9 +36,7 @@ def test_a_difference_shows_what_went_and_came_with_its_numbers() -> None:
         ("", BASE.replace("three", "3"), None),
     ],
 )
-def test_two_changes_are_put_together_where_they_touch_other_lines(
-    theirs: str, ours: str, expected: str | None
-) -> None:
+def test_merge_combines_two_changes_of_different_lines(theirs: str, ours: str, expected: str | None) -> None:
     assert merge_lines(BASE, theirs, ours) == expected
     assert merge_lines(BASE, ours, theirs) == expected
 
@@ -47,7 +45,9 @@ _TEXTS = st.lists(st.sampled_from(["a", "b", "c", "d"]), max_size=8).map(lambda 
 
 
 @given(base=_TEXTS, theirs=_TEXTS, ours=_TEXTS)
-def test_what_only_one_changed_is_followed_and_what_both_did_is_ours_or_both(base: str, theirs: str, ours: str) -> None:
+def test_merge_follows_a_change_of_one_side_and_offers_ours_or_both_where_both_changed(
+    base: str, theirs: str, ours: str
+) -> None:
     assert merge_lines(base, theirs, base) == theirs
     assert merge_lines(base, base, ours) == ours
     merged = merge({"f": base}, {"f": theirs}, {"f": ours})
@@ -55,7 +55,7 @@ def test_what_only_one_changed_is_followed_and_what_both_did_is_ours_or_both(bas
     assert not merged.torn or merge_lines(base, theirs, ours) is None
 
 
-def test_files_that_came_and_went_are_put_together() -> None:
+def test_merge_combines_files_added_and_deleted() -> None:
     base = {"kept": "k", "theirs_gone": "t", "ours_gone": "o", "both": "b"}
     theirs = {"kept": "k", "ours_gone": "o", "both": "their b", "their_new": "n"}
     ours = {"kept": "k", "theirs_gone": "t", "both": "our b", "our_new": "n"}
@@ -84,7 +84,7 @@ def as_form(values: dict[str, Any]) -> dict[str, str]:
     return {f"v.{field.name}": field.value for field in variable_form.fields(SCHEMA, values)}
 
 
-def test_a_form_gives_back_the_values_that_it_was_filled_with() -> None:
+def test_form_gives_back_the_values_that_it_was_filled_with() -> None:
     assert variable_form.read(SCHEMA, as_form(VALUES), VALUES) == (VALUES, {})
     kinds = {field.name: field.kind for field in variable_form.fields(SCHEMA, VALUES)}
     assert kinds == {
@@ -93,7 +93,7 @@ def test_a_form_gives_back_the_values_that_it_was_filled_with() -> None:
     }  # fmt: skip
 
 
-def test_a_form_leaves_out_what_is_optional_and_empty_and_tells_what_is_no_json() -> None:
+def test_form_leaves_out_empty_optional_fields_and_tells_what_is_no_json() -> None:
     form = as_form(VALUES) | {
         "v.note": "",
         "v.is_vip": "",
@@ -114,7 +114,7 @@ def test_a_form_leaves_out_what_is_optional_and_empty_and_tells_what_is_no_json(
     assert "line 1 column 4" in told["rows"][1]
 
 
-def test_a_version_is_raised_where_it_stands() -> None:
+def test_version_is_raised_where_it_stands() -> None:
     source = "---\nsubject: x\nversion: 3\n---\nversion: 3\n"
     assert raised(source, 12) == "---\nsubject: x\nversion: 12\n---\nversion: 3\n"
     assert raised("---\n---\n", 2) == "---\n---\n"

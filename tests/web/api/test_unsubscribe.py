@@ -67,7 +67,7 @@ def suppressions(shop: Running, to: str) -> list[dict[str, Any]]:
     return items
 
 
-def test_marketing_carries_the_link_and_what_is_archived_has_the_same_bytes(shop: Running) -> None:
+def test_unsubscribe_link_is_in_marketing_mail_and_the_archive_has_the_same_bytes(shop: Running) -> None:
     message = news(shop, "header@example.com")
     mail = mail_to(shop, "header@example.com")
     assert mail["List-Unsubscribe-Post"] == "List-Unsubscribe=One-Click"
@@ -78,12 +78,12 @@ def test_marketing_carries_the_link_and_what_is_archived_has_the_same_bytes(shop
     assert shop.raw(received["id"]).endswith(raw)
 
 
-def test_transactional_mail_carries_none(shop: Running) -> None:
+def test_unsubscribe_link_is_not_in_transactional_mail(shop: Running) -> None:
     shop.send("hello", "plain@example.com", {"name": "Zoé"})
     assert mail_to(shop, "plain@example.com")["List-Unsubscribe"] is None
 
 
-def test_a_link_names_nobody_and_opening_it_changes_nothing(shop: Running) -> None:
+def test_unsubscribe_link_names_nobody_and_opening_it_changes_nothing(shop: Running) -> None:
     path = link(shop, "secret.name@example.com")
     decoded = base64.urlsafe_b64decode(path.rpartition("/")[2])
     for text in ("secret", "example"):
@@ -98,7 +98,7 @@ def test_a_link_names_nobody_and_opening_it_changes_nothing(shop: Running) -> No
 
 
 @pytest.mark.parametrize("sends", ["form", "multipart", "nothing"])
-def test_one_click_ends_marketing_and_nothing_else(shop: Running, sends: str) -> None:
+def test_unsubscribe_by_one_click_ends_marketing_and_nothing_else(shop: Running, sends: str) -> None:
     to = f"click-{sends}@example.com"
     path = link(shop, to)
     body: dict[str, Any] = {
@@ -122,7 +122,7 @@ def test_one_click_ends_marketing_and_nothing_else(shop: Running, sends: str) ->
     assert "<button>" not in shop.client.get(path).text
 
 
-def test_each_copy_has_the_link_of_its_recipient_in_its_text(shop: Running) -> None:
+def test_unsubscribe_link_in_the_text_of_each_copy_is_that_of_its_recipient(shop: Running) -> None:
     people = [f"letter{n}@example.com" for n in range(3)]
     accepted = shop.send("letter", ", ".join(people), {"name": "Zoé"})
     assert accepted.status_code == 201, accepted.text
@@ -142,14 +142,14 @@ def test_each_copy_has_the_link_of_its_recipient_in_its_text(shop: Running) -> N
     assert "https://shop.example/bye" in mail_to(shop, "own@example.com").get_body(("html",)).get_content()
 
 
-def test_a_test_mail_has_a_link_that_works_and_a_preview_the_example(shop: Running) -> None:
+def test_unsubscribe_link_works_in_a_test_mail_and_is_an_example_in_a_preview(shop: Running) -> None:
     shown = shop.admin.post("/api/v1/email/templates/letter/test", json={"to": "tester@example.com"}).json()
     assert "https://example.com/u" in shown["html"]
     mail = mail_to(shop, "tester@example.com")
     assert listed_in(mail) in mail.get_body(("html",)).get_content()
 
 
-def test_who_comes_back_can_leave_again_by_the_same_link(shop: Running) -> None:
+def test_unsubscribe_link_works_again_after_the_suppression_was_lifted(shop: Running) -> None:
     path = link(shop, "again@example.com")
     shop.client.post(path, data=ONE_CLICK)
     [item] = suppressions(shop, "again@example.com")
@@ -159,7 +159,7 @@ def test_who_comes_back_can_leave_again_by_the_same_link(shop: Running) -> None:
     assert len(suppressions(shop, "again@example.com")) == 1
 
 
-def test_a_forged_link_is_not_found_and_changes_nothing(shop: Running) -> None:
+def test_unsubscribe_link_that_is_forged_is_not_found_and_changes_nothing(shop: Running) -> None:
     path = link(shop, "forged@example.com")
     base, _, token = path.rpartition("/")
     letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
@@ -185,13 +185,13 @@ def test_a_forged_link_is_not_found_and_changes_nothing(shop: Running) -> None:
         ("fr;q=0.1, EN", "en"),
     ],
 )
-def test_the_page_speaks_french_or_english(shop: Running, wish: str, language: str) -> None:
+def test_unsubscribe_page_speaks_french_or_english(shop: Running, wish: str, language: str) -> None:
     page = httpx.get(f"{shop.url}/api/v1/email/unsubscribe/x", headers={"Accept-Language": wish})
     assert f'<html lang="{language}">' in page.text
     assert page.headers["vary"] == "Accept-Language"
 
 
-def test_the_page_asks_nobody_and_works_in_a_browser(shop: Running) -> None:
+def test_unsubscribe_page_needs_no_sign_in_and_works_in_a_browser(shop: Running) -> None:
     path = link(shop, "browser@example.com")
     asked: list[str] = []
     program = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)

@@ -49,7 +49,7 @@ def sent(service: Running) -> dict[str, Any]:
     return found
 
 
-def test_a_template_that_never_sent_has_its_current_version_alone(service: Running, checkout: Checkout) -> None:
+def test_versions_of_a_template_that_never_sent_are_the_current_one_alone(service: Running, checkout: Checkout) -> None:
     [item] = versions(service)
     assert item == {
         "version": 1,
@@ -61,7 +61,7 @@ def test_a_template_that_never_sent_has_its_current_version_alone(service: Runni
     }
 
 
-def test_what_sent_is_listed_newest_first_and_the_current_one_is_marked(service: Running) -> None:
+def test_versions_that_sent_are_listed_newest_first_and_the_current_one_is_marked(service: Running) -> None:
     first = sent(service)["template"]["revision"]
     [item] = versions(service)
     assert (item["revision"], item["current"]) == (first, True)
@@ -79,7 +79,7 @@ def test_what_sent_is_listed_newest_first_and_the_current_one_is_marked(service:
     assert [(item["version"], item["current"]) for item in versions(service)] == [(2, False), (1, True)]
 
 
-def test_a_version_shows_what_it_was(service: Running) -> None:
+def test_version_shows_what_it_was(service: Running) -> None:
     before = service.client.get(f"{URL}/hello").json()
     sent(service)
     put(service, SECOND)
@@ -92,7 +92,7 @@ def test_a_version_shows_what_it_was(service: Running) -> None:
     assert (current["source"], current["current"], current["first_sent_at"]) == (SECOND, True, None)
 
 
-def test_the_latest_revision_of_a_version_is_shown(service: Running) -> None:
+def test_version_shows_its_latest_revision(service: Running) -> None:
     sent(service)
     changed = MAIL.replace("A mail for the tests", "The same version, another text")
     put(service, changed)
@@ -103,12 +103,12 @@ def test_the_latest_revision_of_a_version_is_shown(service: Running) -> None:
 
 
 @pytest.mark.parametrize("number", ["0", "2", "-1", "2147483648", "9" * 30, "latest", "1.0"])
-def test_a_version_that_is_none_is_not_found(service: Running, number: str) -> None:
+def test_version_that_is_none_is_not_found(service: Running, number: str) -> None:
     answer = service.client.get(f"{URL}/hello/versions/{number}")
     assert (answer.status_code, answer.headers["content-type"]) == (404, "application/problem+json")
 
 
-def test_a_template_that_is_none_has_no_versions(service: Running) -> None:
+def test_versions_of_an_unknown_template_are_not_found(service: Running) -> None:
     assert service.client.get(f"{URL}/missing/versions").status_code == 404
     assert service.client.get(f"{URL}/missing/versions/1").status_code == 404
 
@@ -124,7 +124,7 @@ def test_versions_outlive_their_template(service: Running) -> None:
     assert [item["version"] for item in versions(service)] == [2, 1]
 
 
-def test_an_archived_revision_sends_the_same_bytes_after_the_file_has_changed(
+def test_archived_revision_sends_the_same_bytes_after_the_file_has_changed(
     service: Running, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first = sent(service)
@@ -145,7 +145,7 @@ def _never(*_: object, **__: object) -> None:
     raise AssertionError("an archived revision was compiled")
 
 
-def test_an_archived_revision_renders_in_a_process_that_can_not_compile(service: Running, tmp_path: Path) -> None:
+def test_archived_revision_renders_in_a_process_that_cannot_compile(service: Running, tmp_path: Path) -> None:
     revision = sent(service)["template"]["revision"]
     kept = revisions.revision(service.services.database, revision)
     assert kept is not None

@@ -48,7 +48,7 @@ def post(service: Running, given: Any, **headers: str) -> httpx.Response:
     return service.client.post(WEBHOOK, content=body, headers=headers)
 
 
-def test_genuine_envelopes_are_taken(service: Running) -> None:
+def test_webhook_takes_genuine_envelopes(service: Running) -> None:
     genuine = [
         signed(SignatureVersion=version, **fields)
         for version in ("1", "2")
@@ -228,7 +228,7 @@ def _other_times_and_topics() -> Iterator[tuple[str, dict[str, Any]]]:
         yield f"topic {topic!r}", signed(TopicArn=topic)
 
 
-def test_no_forgery_is_accepted_and_none_makes_us_ask_elsewhere(peer: SnsPeer, service: Running) -> None:
+def test_webhook_accepts_no_forgery_and_fetches_nothing_for_one(peer: SnsPeer, service: Running) -> None:
     peer.files |= {wrong_path(n): sns_peer.certificate(**wrong) for n, wrong in enumerate(WRONG_CERTIFICATES)}
     before = service.services.database.read("SELECT id FROM feedback_seen")
     forged = list(forgeries())
@@ -267,7 +267,7 @@ def test_no_forgery_is_accepted_and_none_makes_us_ask_elsewhere(peer: SnsPeer, s
     ],
     ids=lambda value: str(value[:20]) + str(len(value)) if isinstance(value, bytes) else None,
 )
-def test_what_is_no_envelope_is_told_so(service: Running, body: bytes, status: int) -> None:
+def test_webhook_tells_what_is_no_envelope(service: Running, body: bytes, status: int) -> None:
     assert post(service, body).status_code == status
     # Even a form, a picture, or no type at all.
     for kind in ("application/x-www-form-urlencoded", "multipart/form-data; boundary=x", "image/png", ""):
@@ -280,12 +280,12 @@ def test_raw_delivery_is_refused_with_its_reason(service: Running) -> None:
     assert "raw message delivery must be off" in answer.json()["errors"][0]["message"]
 
 
-def test_the_content_type_is_not_looked_at(service: Running) -> None:
+def test_webhook_ignores_the_content_type(service: Running) -> None:
     for kind in ("text/plain; charset=UTF-8", "application/json", "application/x-www-form-urlencoded", ""):
         assert post(service, signed(), **{"content-type": kind}).status_code == 200
 
 
-def test_a_subscription_is_confirmed_by_its_token_never_by_its_url(peer: SnsPeer, service: Running) -> None:
+def test_subscription_is_confirmed_by_its_token_never_by_its_url(peer: SnsPeer, service: Running) -> None:
     with socket.create_server(("127.0.0.1", 0)) as trap:
         trap.settimeout(0.2)
         url = f"http://127.0.0.1:{trap.getsockname()[1]}/?Action=ConfirmSubscription"
@@ -304,7 +304,7 @@ def test_a_subscription_is_confirmed_by_its_token_never_by_its_url(peer: SnsPeer
     peer.requests.clear()
 
 
-def test_a_subscription_that_sns_refuses_is_not_taken(peer: SnsPeer, service: Running) -> None:
+def test_subscription_that_sns_refuses_is_not_taken(peer: SnsPeer, service: Running) -> None:
     post(service, signed())  # its certificate is known
     given = signed("SubscriptionConfirmation")
     try:
@@ -319,12 +319,12 @@ def test_a_subscription_that_sns_refuses_is_not_taken(peer: SnsPeer, service: Ru
     peer.requests.clear()
 
 
-def test_a_signed_message_that_is_no_event_is_taken_without_effect(service: Running) -> None:
+def test_signed_message_that_is_no_event_is_taken_without_effect(service: Running) -> None:
     for message in ("Successfully validated SNS topic for Amazon SES event publishing.", "{}", "[" * 100_000, "null"):
         assert post(service, signed(Message=message)).status_code == 200
 
 
-def test_a_message_is_followed_from_send_to_the_callback_to_the_audit_trail(peer: SnsPeer, service: Running) -> None:
+def test_message_is_followed_from_send_to_the_webhook_to_the_audit_trail(peer: SnsPeer, service: Running) -> None:
     variables = {"reseller_name": "Tech", "validation_link": "https://rgz.bj", "estimated_duration": "7 jours"}
     accepted = service.send("onboarding_welcome", "ada@example.org", variables).raise_for_status().json()
     message_id = accepted["messages"][0]["id"]
@@ -345,7 +345,7 @@ def test_a_message_is_followed_from_send_to_the_callback_to_the_audit_trail(peer
     assert (again.status_code, again.json()["messages"][0]["status"]) == (201, "suppressed")
 
 
-def test_one_notification_posted_twenty_times_at_once_counts_once(service: Running) -> None:
+def test_notification_posted_twenty_times_at_once_counts_once(service: Running) -> None:
     variables = {"reseller_name": "Tech", "validation_link": "https://rgz.bj", "estimated_duration": "7 jours"}
     message_id = service.send("onboarding_welcome", "bob@example.org", variables).json()["messages"][0]["id"]
     own = service.until(message_id, "sent")["message_id"]
@@ -360,7 +360,7 @@ def test_one_notification_posted_twenty_times_at_once_counts_once(service: Runni
     assert stranger["messages"][0]["status"] == "queued"
 
 
-def test_what_a_held_database_can_not_take_comes_again_and_counts_once(service: Running) -> None:
+def test_notification_comes_again_after_a_locked_database_and_counts_once(service: Running) -> None:
     variables = {"reseller_name": "Tech", "validation_link": "https://rgz.bj", "estimated_duration": "7 jours"}
     message_id = service.send("onboarding_welcome", "held@example.org", variables).json()["messages"][0]["id"]
     event = ses_events.delivery("held@example.org")
@@ -378,12 +378,12 @@ def test_what_a_held_database_can_not_take_comes_again_and_counts_once(service: 
     assert (told["status"], [one["type"] for one in told["events"]].count("delivered")) == ("delivered", 1)
 
 
-def test_without_an_allowed_topic_nobody_is_heard(tmp_path: Path) -> None:
+def test_webhook_refuses_everything_without_an_allowed_topic(tmp_path: Path) -> None:
     with running(settings_for(tmp_path), works=False) as deaf:
         assert post(deaf, signed()).status_code == 403
 
 
-def test_a_certificate_that_cannot_be_had_just_now_is_asked_for_again(tmp_path: Path) -> None:
+def test_certificate_that_cannot_be_fetched_just_now_is_fetched_again(tmp_path: Path) -> None:
     with (
         sns_peer.sns_peer(tmp_path) as (peer, settings),
         running(settings_for(tmp_path, **settings), works=False) as service,
@@ -405,7 +405,7 @@ def test_a_certificate_that_cannot_be_had_just_now_is_asked_for_again(tmp_path: 
 
 
 @pytest.mark.parametrize("how", ["hangs", "is away", "has another authority"])
-def test_an_sns_that_cannot_be_asked_is_answered_in_time_and_others_go_on(tmp_path: Path, how: str) -> None:
+def test_webhook_answers_in_time_and_serves_others_when_sns_cannot_be_reached(tmp_path: Path, how: str) -> None:
     with sns_peer.sns_peer(tmp_path) as (peer, settings):
         if how == "is away":
             settings["email_sns_host_override"] = "127.0.0.1:1"

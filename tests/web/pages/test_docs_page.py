@@ -12,7 +12,7 @@ from tests.support.pages import signed_in
 from tests.support.running import ADMIN_TOKEN, Running
 
 
-def test_the_document_describes_every_operation_and_its_scope(service: Running) -> None:
+def test_openapi_document_describes_every_operation_and_its_scope(service: Running) -> None:
     document = service.client.get("/openapi.json").json()
     assert document["openapi"] == "3.1.0"
     served = {
@@ -29,7 +29,7 @@ def test_the_document_describes_every_operation_and_its_scope(service: Running) 
         assert not re.search(r"\bself\b", json.dumps(one)), place
 
 
-def test_every_example_of_a_body_fits_its_schema(service: Running) -> None:
+def test_openapi_examples_of_bodies_fit_their_schemas(service: Running) -> None:
     document = service.client.get("/openapi.json").json()
     checked = 0
     for methods in document["paths"].values():
@@ -42,7 +42,7 @@ def test_every_example_of_a_body_fits_its_schema(service: Running) -> None:
     assert checked >= 4
 
 
-def test_the_first_example_is_taken_as_it_is(service: Running) -> None:
+def test_openapi_first_example_is_taken_as_it_is(service: Running) -> None:
     page = service.client.get("/docs", headers={"Accept-Language": "en"}).text
     [body] = re.findall(r"<textarea id=\"post_api_v1_email_send-body\"[^>]*>(.*?)</textarea>", page, re.DOTALL)
     answer = service.client.post("/api/v1/email/send", content=html.unescape(body))
@@ -50,7 +50,7 @@ def test_the_first_example_is_taken_as_it_is(service: Running) -> None:
 
 
 @pytest.mark.parametrize("language", ["en", "fr"])
-def test_the_page_is_open_and_shows_every_operation(service: Running, language: str) -> None:
+def test_docs_page_is_open_and_shows_every_operation(service: Running, language: str) -> None:
     document = service.client.get("/openapi.json").json()
     page = service.client.get("/docs", headers={"Accept-Language": language})
     assert page.status_code == 200
@@ -60,6 +60,6 @@ def test_the_page_is_open_and_shows_every_operation(service: Running, language: 
     assert ADMIN_TOKEN not in page.text
 
 
-def test_a_session_is_no_key_for_the_api(service: Running) -> None:
+def test_session_is_no_key_for_the_api(service: Running) -> None:
     with signed_in(service) as browser:
         assert browser.get("/api/v1/email/messages").status_code == 401

@@ -56,7 +56,7 @@ def has_git(templates: Path) -> bool:
 
 
 @pytest.mark.parametrize("templates", ["folder", "checkout"], indirect=True)
-def test_a_change_is_looked_at_then_saved_with_a_higher_version(person: httpx.Client, templates: Path) -> None:
+def test_editor_shows_a_change_then_saves_it_with_a_higher_version(person: httpx.Client, templates: Path) -> None:
     form = fields(person.get(EDIT))
     form[SOURCE] = form[SOURCE].replace("Bienvenue", "Bienvenu").replace("\n", "\r\n")  # as browsers send it
     review = person.post(EDIT, data=form | {"action": "review"})
@@ -77,7 +77,7 @@ def test_a_change_is_looked_at_then_saved_with_a_higher_version(person: httpx.Cl
         assert checkout.git("status", "--porcelain") == ""
 
 
-def test_a_mistake_comes_back_with_its_line_and_what_was_written(person: httpx.Client, templates: Path) -> None:
+def test_editor_returns_a_mistake_with_its_line_and_what_was_written(person: httpx.Client, templates: Path) -> None:
     before = (templates / KEY / "template.mjml").read_text()
     form = fields(person.get(EDIT))
     form[SOURCE] = form[SOURCE].replace("<mj-column", "<mj-column colour='red'", 1)
@@ -90,14 +90,14 @@ def test_a_mistake_comes_back_with_its_line_and_what_was_written(person: httpx.C
     assert (templates / KEY / "template.mjml").read_text() == before
 
 
-def test_nothing_is_saved_where_nothing_changed(person: httpx.Client) -> None:
+def test_editor_saves_nothing_when_nothing_changed(person: httpx.Client) -> None:
     review = person.post(EDIT, data=fields(person.get(EDIT)) | {"action": "review"})
     assert "Nothing has changed." in review.text
     assert 'value="save"' not in review.text
 
 
 @pytest.mark.parametrize("is_same_place", [False, True])
-def test_who_saves_second_sees_the_others_change_and_loses_nothing(
+def test_editor_shows_the_others_change_and_loses_nothing_when_saving_second(
     person: httpx.Client, service: Running, templates: Path, is_same_place: bool
 ) -> None:
     form = fields(person.get(EDIT))
@@ -123,7 +123,9 @@ def test_who_saves_second_sees_the_others_change_and_loses_nothing(
     assert (theirs[1] in saved) != is_same_place
 
 
-def test_several_files_are_saved_as_one_change_and_an_emptied_one_goes(person: httpx.Client, templates: Path) -> None:
+def test_editor_saves_several_files_as_one_change_and_deletes_an_emptied_one(
+    person: httpx.Client, templates: Path
+) -> None:
     added = fields(person.post(EDIT, data=fields(person.get(EDIT)) | {"action": "add", "added": "template.en.mjml"}))
     assert added["f.template.en.mjml"] == ""
     added |= {"f.template.en.mjml": '---\nsubject: Welcome\n---\n{% extends "template.mjml" %}\n', "f.template.txt": ""}
@@ -133,7 +135,7 @@ def test_several_files_are_saved_as_one_change_and_an_emptied_one_goes(person: h
     assert "Welcome" in person.get(f"/admin/templates/{KEY}", params={"locale": "en"}).text
 
 
-def test_a_file_outside_of_the_folder_is_refused(person: httpx.Client) -> None:
+def test_editor_refuses_a_file_outside_of_the_folder(person: httpx.Client) -> None:
     form = fields(person.get(EDIT))
     for name in ("../x.txt", "/etc/passwd", ".hidden.mjml", "a/b/c.txt", "x.py", "template"):
         assert person.post(EDIT, data=form | {"action": "add", "added": name}).status_code == 422
@@ -142,14 +144,14 @@ def test_a_file_outside_of_the_folder_is_refused(person: httpx.Client) -> None:
         assert "can&#39;t have this name" in answer.text
 
 
-def test_a_file_that_nobody_would_read_for_its_size_is_refused(person: httpx.Client) -> None:
+def test_editor_refuses_a_file_too_large_to_be_read(person: httpx.Client) -> None:
     form = fields(person.get(EDIT)) | {"f.template.txt": "x" * 500_001}
     answer = person.post(EDIT, data=form | {"action": "save"})
     assert answer.status_code == 422
     assert "template.txt: over 500000 characters" in answer.text
 
 
-def test_a_new_template_begins_with_a_mail_that_works(person: httpx.Client, templates: Path) -> None:
+def test_editor_begins_a_new_template_with_a_mail_that_works(person: httpx.Client, templates: Path) -> None:
     assert person.get("/admin/templates/_new", params={"key": "Not A Key"}).status_code == 422
     assert person.get("/admin/templates/_new", params={"key": KEY}).headers["location"] == EDIT
     page = person.get("/admin/templates/_new", params={"key": "password_changed"})
@@ -161,7 +163,7 @@ def test_a_new_template_begins_with_a_mail_that_works(person: httpx.Client, temp
     assert "password_changed" in person.get("/admin/templates").text
 
 
-def test_the_check_and_the_draft_know_what_is_not_saved(person: httpx.Client, templates: Path) -> None:
+def test_check_and_draft_know_unsaved_changes(person: httpx.Client, templates: Path) -> None:
     form = fields(person.get(EDIT))
     good = form | {SOURCE: form[SOURCE].replace("Bienvenue {{", "Salut {{")}
     checked = person.post(f"/admin/templates/{KEY}/check", data=good).json()
@@ -187,14 +189,14 @@ def test_completion_knows_components_attributes_filters_and_fields(person: httpx
     assert {"subject", "variables"} <= set(vocabulary["fields"])
 
 
-def test_a_form_of_another_site_is_refused(person: httpx.Client) -> None:
+def test_editor_refuses_a_form_of_another_site(person: httpx.Client) -> None:
     form = fields(person.get(EDIT)) | {"form_token": "x"}
     for path in (EDIT, f"/admin/templates/{KEY}/check", f"/admin/templates/{KEY}/draft"):
         assert person.post(path, data=form).status_code == 403
 
 
 @pytest.mark.parametrize("templates", ["checkout"], indirect=True)
-def test_a_folder_with_uncommitted_changes_is_left_alone(person: httpx.Client, templates: Path) -> None:
+def test_editor_leaves_a_folder_with_uncommitted_changes_alone(person: httpx.Client, templates: Path) -> None:
     with (templates / KEY / "template.txt").open("a") as file:
         file.write("mine")
     form = eventually(lambda: fields(person.get(EDIT)), lambda found: "mine" in found["f.template.txt"])
@@ -221,7 +223,7 @@ def test_commits_are_compared_also_where_nothing_was_sent(person: httpx.Client, 
     assert person.get(f"{versions}/{names[0][:39]}g/frame").status_code == 404
 
 
-def test_a_folder_that_comes_through_links_is_not_saved(person: httpx.Client, templates: Path) -> None:
+def test_editor_does_not_save_a_folder_that_comes_through_links(person: httpx.Client, templates: Path) -> None:
     form = fields(person.get(EDIT))
     text = templates / KEY / "template.txt"
     text.rename(templates / "kept.txt")

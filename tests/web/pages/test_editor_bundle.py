@@ -9,7 +9,7 @@ SOURCES = ROOT / "scripts/editor"
 STATIC = ROOT / "service/web/pages/static"
 
 
-def test_the_bundle_was_built_from_the_sources_as_they_are() -> None:
+def test_editor_bundle_was_built_from_the_sources_as_they_are() -> None:
     digest = hashlib.sha256()
     for path in sorted(path for path in SOURCES.iterdir() if path.suffix in (".mjs", ".json")):
         digest.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
@@ -19,7 +19,7 @@ def test_the_bundle_was_built_from_the_sources_as_they_are() -> None:
     )
 
 
-def test_the_bundle_is_small_and_brings_its_licences() -> None:
+def test_editor_bundle_is_small_and_brings_its_licences() -> None:
     script = STATIC.joinpath("editor.js").read_text("utf-8")
     assert len(script.encode()) < 500_000
     assert not re.search(r"\beval\(|new Function\(", script)

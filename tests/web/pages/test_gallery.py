@@ -37,7 +37,7 @@ def person(service: Running) -> Iterator[httpx.Client]:
         yield client
 
 
-def test_the_gallery_shows_every_template_with_a_frame_of_its_own(service: Running, person: httpx.Client) -> None:
+def test_gallery_shows_every_template_with_a_frame_of_its_own(service: Running, person: httpx.Client) -> None:
     page = person.get("/admin/templates")
     keys = list(service.services.catalogue.current.entries)
     assert len(keys) >= 10
@@ -49,7 +49,7 @@ def test_the_gallery_shows_every_template_with_a_frame_of_its_own(service: Runni
 
 
 @pytest.mark.parametrize("words", ["facture", "FACTURE  rgz", "billing_invoice", "invoice portal"])
-def test_the_gallery_finds_templates_by_all_their_words(person: httpx.Client, words: str) -> None:
+def test_gallery_finds_templates_by_all_their_words(person: httpx.Client, words: str) -> None:
     page = person.get("/admin/templates", params={"q": words})
     found = re.findall(r'<iframe src="/admin/templates/(\w+)/frame"', page.text)
     if words == "invoice portal":
@@ -59,7 +59,7 @@ def test_the_gallery_finds_templates_by_all_their_words(person: httpx.Client, wo
         assert "rma_confirmation" not in found
 
 
-def test_the_gallery_counts_what_was_sent_but_no_tests(changing: Running) -> None:
+def test_gallery_counts_what_was_sent_but_no_tests(changing: Running) -> None:
     with signed_in(changing) as person:
         for name in ("a", "b"):
             changing.send("onboarding_welcome", f"{name}@example.com", WELCOME).raise_for_status()
@@ -74,7 +74,7 @@ def test_the_gallery_counts_what_was_sent_but_no_tests(changing: Running) -> Non
         assert "<dd>–</dd>" in shown or "<dd>100%</dd>" in shown
 
 
-def test_a_page_shows_the_mail_in_every_form(person: httpx.Client) -> None:
+def test_template_page_shows_the_mail_in_every_form(person: httpx.Client) -> None:
     page = person.get(PAGE)
     assert page.text.count(f'src="{PAGE}/frame?scheme=light"') == 2
     assert "Bienvenue sur RGZ Access!" in page.text
@@ -95,7 +95,7 @@ def test_dark_and_light_are_answered_in_the_mail_itself(person: httpx.Client) ->
     assert "(min-width: 0)" in dark
 
 
-def test_the_form_takes_values_and_tells_what_is_wrong_at_its_field(person: httpx.Client) -> None:
+def test_template_form_takes_values_and_tells_what_is_wrong_at_its_field(person: httpx.Client) -> None:
     page = "/admin/templates/sla_report_monthly"
     values = {"v.reseller_name": "<b>Zoé</b>", "v.month": "mai", "v.year": "2026", "v.link_report": "https://rgz.bj"}
     sites = '[{"name": "Parakou", "sla_percent": 98.5, "downtime_minutes": 3, "incidents": 1}]'
@@ -114,7 +114,7 @@ def test_the_form_takes_values_and_tells_what_is_wrong_at_its_field(person: http
     assert person.get(f"{page}/frame", params=values | {"v.sites": "[1"}).status_code == 422
 
 
-def test_a_test_is_sent_with_the_values_of_the_page(service: Running, person: httpx.Client) -> None:
+def test_template_test_is_sent_with_the_values_of_the_page(service: Running, person: httpx.Client) -> None:
     page = person.get(PAGE, params={f"v.{name}": value for name, value in WELCOME.items()} | {"v.reseller_name": "Zoé"})
     choice = re.search(r'name="choice" value="([^"]+)"', page.text)
     assert choice
@@ -127,7 +127,7 @@ def test_a_test_is_sent_with_the_values_of_the_page(service: Running, person: ht
     assert person.post(f"{PAGE}/test", data=form | {"to": "nobody"}).status_code == 422
 
 
-def test_a_mistake_is_shown_at_its_line_and_the_last_good_mail_stays(changing: Running, templates: Path) -> None:
+def test_template_page_shows_a_mistake_at_its_line_and_the_last_good_mail(changing: Running, templates: Path) -> None:
     file = templates / "onboarding_welcome/template.mjml"
     good = file.read_text()
     with signed_in(changing) as person:
@@ -140,7 +140,7 @@ def test_a_mistake_is_shown_at_its_line_and_the_last_good_mail_stays(changing: R
         assert '<span class="badge bad">1 error</span>' in person.get("/admin/templates").text
 
 
-def test_a_file_saved_on_disk_is_told_to_those_who_look_at_it(changing: Running, templates: Path) -> None:
+def test_template_page_is_told_of_a_file_saved_on_disk(changing: Running, templates: Path) -> None:
     file = templates / "onboarding_welcome/template.mjml"
     with (
         signed_in(changing) as person,
@@ -156,7 +156,7 @@ def test_a_file_saved_on_disk_is_told_to_those_who_look_at_it(changing: Running,
         assert [next(others), next(others)] == ["event: listening", "event: silence"]
 
 
-def test_two_versions_are_compared_by_source_and_by_sight(changing: Running, templates: Path) -> None:
+def test_versions_are_compared_by_source_and_by_sight(changing: Running, templates: Path) -> None:
     file = templates / "onboarding_welcome/template.mjml"
     changing.send("onboarding_welcome", "a@example.com", WELCOME).raise_for_status()
     with signed_in(changing) as person:
@@ -174,7 +174,7 @@ def test_two_versions_are_compared_by_source_and_by_sight(changing: Running, tem
     assert changing.client.get(f"{PAGE}/versions/{before}/frame").status_code == 303
 
 
-def test_many_templates_stand_on_several_pages(tmp_path: Path) -> None:
+def test_gallery_of_many_templates_has_several_pages(tmp_path: Path) -> None:
     for number in range(61):
         write_mail(tmp_path / "mails", f"mail_{number:02}")
     settings = settings_for(tmp_path, email_templates_dir=tmp_path / "mails")

@@ -41,7 +41,9 @@ def keep(service: Running, mail: EmailMessage) -> str:
     return service.services.require_mailbox().keep("me@example.com", ["you@example.com"], mail.as_bytes())
 
 
-def test_a_foreign_mail_is_taken_apart_and_stays_in_its_frame(service: Running, client: httpx.Client) -> None:
+def test_mailbox_page_takes_a_foreign_mail_apart_and_keeps_it_in_its_frame(
+    service: Running, client: httpx.Client
+) -> None:
     here = f"/admin/mailbox/{keep(service, foreign_mail())}"
     page = client.get(here)
     assert "&lt;b&gt;Étranger&lt;/b&gt;" in page.text
@@ -59,7 +61,7 @@ def test_a_foreign_mail_is_taken_apart_and_stays_in_its_frame(service: Running, 
     assert "&lt;script&gt;" in client.get(here, params={"view": "raw"}).text
 
 
-def test_a_file_of_a_mail_is_never_shown_as_a_page(service: Running, client: httpx.Client) -> None:
+def test_mailbox_never_shows_a_file_of_a_mail_as_a_page(service: Running, client: httpx.Client) -> None:
     here = f"/admin/mailbox/{keep(service, foreign_mail())}"
     file = client.get(f"{here}/attachments/1")
     assert file.content == b"<script>alert(1)</script>"
@@ -68,7 +70,7 @@ def test_a_file_of_a_mail_is_never_shown_as_a_page(service: Running, client: htt
     assert client.get(f"{here}/attachments/9").status_code == 404
 
 
-def test_the_html_check_names_what_readers_do_not_see() -> None:
+def test_html_check_names_what_readers_do_not_see() -> None:
     found = {remark.code: remark.count for remark in inspection.inspect(foreign_mail().as_bytes()).remarks}
     assert found == {
         "script": 1, "form": 2, "alt": 1, "remote_image": 1, "css_layout": 1, "css_position": 1, "relative_link": 1,
@@ -80,18 +82,18 @@ def test_the_html_check_names_what_readers_do_not_see() -> None:
     "raw",
     [b"", b"\xff\xfe\x00", b"Content-Type: text/html; charset=none\r\n\r\n<a href=x", b"Content-Type: m/m"],
 )
-def test_inspecting_takes_anything_that_came(raw: bytes) -> None:
+def test_inspection_takes_anything_that_came(raw: bytes) -> None:
     assert inspection.inspect(raw).sizes_bytes["all"] == len(raw)
     assert inspection.file(raw, 7) is None
 
 
-def test_our_own_mails_have_nothing_that_readers_do_not_see(service: Running) -> None:
+def test_html_check_finds_nothing_in_our_own_mails(service: Running) -> None:
     service.send("onboarding_welcome", "clean@example.com", WELCOME)
     mail_id = service.mails("clean@example.com")[0]["id"]
     assert inspection.inspect(service.raw(mail_id)).remarks == []
 
 
-def test_the_list_comes_alive_when_a_mail_arrives(service: Running, client: httpx.Client) -> None:
+def test_mailbox_list_updates_when_a_mail_arrives(service: Running, client: httpx.Client) -> None:
     with client.stream("GET", "/admin/mailbox/live", params={"to": "alive@example.com"}) as stream:
         lines = stream.iter_lines()
         service.send("onboarding_welcome", "alive@example.com", WELCOME)
@@ -102,13 +104,15 @@ def test_the_list_comes_alive_when_a_mail_arrives(service: Running, client: http
     ("name", "status", "bounce"),
     [("bounce", "bounced", "NoEmail"), ("full+x", "bounced", "MailboxFull"), ("refuse", "failed", None)],
 )
-def test_an_address_is_refused_on_purpose(service: Running, name: str, status: str, bounce: str | None) -> None:
+def test_mailbox_simulator_refuses_an_address_on_purpose(
+    service: Running, name: str, status: str, bounce: str | None
+) -> None:
     answer = service.send("onboarding_welcome", f"{name}@example.com", WELCOME)
     message = service.until(answer.json()["messages"][0]["id"], status)
     assert message["bounce_subtype"] == bounce
 
 
-def test_an_address_is_put_off_once_on_purpose(service: Running) -> None:
+def test_mailbox_simulator_defers_an_address_once_on_purpose(service: Running) -> None:
     answer = service.send("onboarding_welcome", "delay+a@example.com", WELCOME)
     message_id = answer.json()["messages"][0]["id"]
     events = service.until(message_id, "queued")["events"]
@@ -120,14 +124,14 @@ def test_an_address_is_put_off_once_on_purpose(service: Running) -> None:
         assert [line.rcpt("delay+b@example.com")[0] for _ in range(3)] == [450, 250, 450]
 
 
-def test_the_mailbox_is_emptied(service: Running, client: httpx.Client) -> None:
+def test_mailbox_is_emptied(service: Running, client: httpx.Client) -> None:
     token = form_token(client.get("/admin/mailbox"))
     keep(service, foreign_mail())
     client.post("/admin/mailbox/clear", data={"form_token": token})
     assert "No mail yet." in client.get("/admin/mailbox").text
 
 
-def test_a_large_mail_is_shown_by_its_beginning(service: Running, client: httpx.Client) -> None:
+def test_mailbox_page_shows_the_beginning_of_a_large_mail(service: Running, client: httpx.Client) -> None:
     mail = EmailMessage()
     mail["Subject"] = "large"
     mail.set_content("word " * 60_000)

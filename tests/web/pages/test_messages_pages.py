@@ -31,7 +31,7 @@ def send(service: Running, to: str, **more: object) -> str:
     return message_id
 
 
-def test_messages_are_found_by_recipient_and_say_what_became_of_them(service: Running, client: httpx.Client) -> None:
+def test_messages_page_finds_by_recipient_and_says_what_became_of_each(service: Running, client: httpx.Client) -> None:
     message_id = send(service, "found@example.com")
     service.until(message_id, "sent")
     page = client.get("/admin/messages", params={"to": "Found@example.com", "status": "sent"})
@@ -43,14 +43,14 @@ def test_messages_are_found_by_recipient_and_say_what_became_of_them(service: Ru
     assert message_id not in page.text
 
 
-def test_a_wrong_filter_is_told_beside_the_form(client: httpx.Client) -> None:
+def test_messages_page_tells_a_wrong_filter_beside_the_form(client: httpx.Client) -> None:
     page = client.get("/admin/messages", params={"to": "nobody", "since": "yesterday"})
     assert page.status_code == 422
     assert 'value="nobody"' in page.text
     assert page.text.count('<li lang="en">') == 2
 
 
-def test_times_of_the_form_are_on_the_clocks_of_the_page(service: Running, client: httpx.Client) -> None:
+def test_messages_form_takes_times_by_the_clock_of_the_page(service: Running, client: httpx.Client) -> None:
     message_id = send(service, "clocks@example.com")
     # Benin is an hour ahead of UTC all the year.
     hour = service.services.clock().hour
@@ -60,7 +60,7 @@ def test_times_of_the_form_are_on_the_clocks_of_the_page(service: Running, clien
         assert (message_id in page.text) is there or hour == 23
 
 
-def test_pages_follow_each_other_by_cursor(service: Running, client: httpx.Client) -> None:
+def test_messages_pages_follow_each_other_by_cursor(service: Running, client: httpx.Client) -> None:
     to = [f"page{n}@example.com" for n in range(51)]
     service.send("onboarding_welcome", ", ".join(to), WELCOME, source_endpoint="paging")
     first = client.get("/admin/messages", params={"source_endpoint": "paging"})
@@ -72,7 +72,7 @@ def test_pages_follow_each_other_by_cursor(service: Running, client: httpx.Clien
     assert seen[0] | seen[1] == set(to)
 
 
-def test_a_message_tells_its_way_in_words(service: Running, client: httpx.Client) -> None:
+def test_message_page_tells_its_history_in_words(service: Running, client: httpx.Client) -> None:
     message_id = invoice(service, "words@example.com")["messages"][0]["id"]
     service.until(message_id, "sent")
     page = client.get(f"/admin/messages/{message_id}")
@@ -88,7 +88,7 @@ def test_a_message_tells_its_way_in_words(service: Running, client: httpx.Client
     assert "attachment" in raw.headers["content-disposition"]
 
 
-def test_the_mail_is_shown_in_a_frame_of_its_own(service: Running, client: httpx.Client) -> None:
+def test_message_page_shows_the_mail_in_a_frame_of_its_own(service: Running, client: httpx.Client) -> None:
     message_id = send(service, "frame@example.com")
     page = client.get(f"/admin/messages/{message_id}")
     assert f'src="/admin/messages/{message_id}/frame"' in page.text
@@ -98,7 +98,7 @@ def test_the_mail_is_shown_in_a_frame_of_its_own(service: Running, client: httpx
     assert "frame-ancestors 'self'" in frame.headers["content-security-policy"]
 
 
-def test_a_message_is_sent_again_from_its_page(service: Running, client: httpx.Client) -> None:
+def test_message_page_sends_a_message_again(service: Running, client: httpx.Client) -> None:
     message_id = send(service, "again@example.com")
     token = form_token(client.get(f"/admin/messages/{message_id}"))
     refused = client.post(f"/admin/messages/{message_id}/resend", data={"form_token": "wrong"})
@@ -110,7 +110,7 @@ def test_a_message_is_sent_again_from_its_page(service: Running, client: httpx.C
     assert 'role="status"' in page.text
 
 
-def test_a_scheduled_message_is_cancelled_from_its_page(service: Running, client: httpx.Client) -> None:
+def test_message_page_cancels_a_scheduled_message(service: Running, client: httpx.Client) -> None:
     message_id = send(service, "later@example.com", send_at=tomorrow(service))
     page = client.get(f"/admin/messages/{message_id}")
     client.post(f"/admin/messages/{message_id}/cancel", data={"form_token": form_token(page)})
@@ -119,14 +119,14 @@ def test_a_scheduled_message_is_cancelled_from_its_page(service: Running, client
     assert "/cancel" not in page.text
 
 
-def test_what_a_caller_said_stays_text(service: Running, client: httpx.Client) -> None:
+def test_message_page_keeps_the_words_of_a_caller_as_text(service: Running, client: httpx.Client) -> None:
     message_id = send(service, "hostile@example.com", metadata={"<img src=x>": "<script>alert(1)</script>"})
     page = client.get(f"/admin/messages/{message_id}")
     assert "<script>alert" not in page.text
     assert "&lt;script&gt;alert(1)&lt;/script&gt;" in page.text
 
 
-def test_a_recipient_is_suppressed_and_let_in_again(service: Running, client: httpx.Client) -> None:
+def test_suppression_of_a_recipient_is_made_and_lifted_on_a_page(service: Running, client: httpx.Client) -> None:
     address = "per+son@example.com"
     token = form_token(client.get("/admin/suppressions"))
     added = client.post(
@@ -144,7 +144,7 @@ def test_a_recipient_is_suppressed_and_let_in_again(service: Running, client: ht
     assert "/lift" not in client.get(answer.headers["location"]).text
 
 
-def test_the_overview_says_what_waits_and_comes_alive(service: Running, client: httpx.Client) -> None:
+def test_overview_page_says_what_waits_and_updates(service: Running, client: httpx.Client) -> None:
     send(service, "waits@example.com", send_at=tomorrow(service))
     assert "Queued" in client.get("/admin").text
     with client.stream("GET", "/admin/live") as stream:
@@ -154,7 +154,7 @@ def test_the_overview_says_what_waits_and_comes_alive(service: Running, client: 
         assert '"id": "standing"' in next(line for line in lines if line.startswith("data:"))
 
 
-def test_messages_are_found_by_their_words(service: Running, client: httpx.Client) -> None:
+def test_messages_page_finds_by_words(service: Running, client: httpx.Client) -> None:
     message_id = send(service, "words@verbatim.example", metadata={"ticket": "Réf-4711"})
     for text in ("ref 4711", "VERBATIM", "bienv* 4711"):
         assert message_id in client.get("/admin/messages", params={"text": text}).text
@@ -164,7 +164,7 @@ def test_messages_are_found_by_their_words(service: Running, client: httpx.Clien
     assert service.admin.get("/api/v1/email/messages", params={"text": "- ?"}).status_code == 422
 
 
-def test_a_person_is_exported_without_formulas_and_erased(service: Running, client: httpx.Client) -> None:
+def test_recipient_page_exports_a_person_without_formulas_and_erases(service: Running, client: httpx.Client) -> None:
     address = "=cmd|x@example.com"
     message_id = send(service, address, metadata={"note": "kept"})
     service.until(message_id, "sent")
@@ -184,6 +184,6 @@ def test_a_person_is_exported_without_formulas_and_erased(service: Running, clie
 
 
 @pytest.mark.parametrize("cell", ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "  =1", "\r\n=1", "＝1"])
-def test_a_cell_of_an_export_is_never_a_formula(cell: str) -> None:
+def test_csv_export_has_no_cell_that_is_a_formula(cell: str) -> None:
     [_, [shown]] = list(csv.reader(csv_export.write(["a"], [[cell]]).decode("utf-8-sig").splitlines(keepends=True)))
     assert shown == f"'{cell}"

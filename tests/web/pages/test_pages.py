@@ -14,7 +14,7 @@ from tests.support.running import Running
 PAGES = Path(i18n.__file__).parent
 
 
-def test_every_phrase_is_there_in_every_language_with_the_same_places() -> None:
+def test_phrases_are_all_there_in_every_language_with_the_same_placeholders() -> None:
     for key, phrase in read_words().items():
         assert set(phrase) == set(i18n.LANGUAGES), key
         places = {code: set(re.findall(r"\{(\w+)\}", str(phrase[code]))) for code in phrase}
@@ -24,7 +24,7 @@ def test_every_phrase_is_there_in_every_language_with_the_same_places() -> None:
             assert isinstance(forms, str) or "other" in forms, key
 
 
-def test_every_phrase_that_a_page_says_is_known_and_every_known_one_is_said() -> None:
+def test_phrases_that_pages_say_are_those_that_are_known() -> None:
     known, said = set(read_words()), set()
     groups = {key.partition(".")[0] for key in known}
     for path in (*PAGES.rglob("*.html"), *PAGES.rglob("*.py")):
@@ -44,12 +44,12 @@ def test_every_phrase_that_a_page_says_is_known_and_every_known_one_is_said() ->
     ("accepts", "expected"),
     [("fr-FR,fr;q=0.9,en;q=0.8", "fr"), ("de, en;q=0.5, fr;q=0.7", "fr"), ("de", "en"), ("fr;q=x", "en"), ("", "en")],
 )
-def test_a_page_is_in_the_language_that_the_browser_asks_for(service: Running, accepts: str, expected: str) -> None:
+def test_page_is_in_the_language_that_the_browser_asks_for(service: Running, accepts: str, expected: str) -> None:
     page = service.client.get("/admin/sign-in", headers={"Accept-Language": accepts})
     assert f'<html lang="{expected}"' in page.text
 
 
-def test_a_switched_language_and_scheme_stay(service: Running) -> None:
+def test_language_and_scheme_stay_when_switched(service: Running) -> None:
     with browser(service) as client:
         token = form_token(client.get("/admin/sign-in"))
         fields = {"form_token": token, "language": "fr", "scheme": "dark", "next": "/admin/sign-in"}
@@ -57,7 +57,7 @@ def test_a_switched_language_and_scheme_stay(service: Running) -> None:
         assert '<html lang="fr" data-scheme="dark">' in client.get("/admin/sign-in").text
 
 
-def test_assets_are_kept_for_ever_at_the_address_of_their_content(service: Running) -> None:
+def test_assets_are_cached_for_ever_at_the_address_of_their_content(service: Running) -> None:
     page = service.client.get("/admin/sign-in").text
     urls = re.findall(r'(?:href|src)="(/admin/assets/[^"]+)"', page)
     assert len(set(urls)) >= 4
@@ -69,7 +69,7 @@ def test_assets_are_kept_for_ever_at_the_address_of_their_content(service: Runni
     assert service.client.get("/admin/assets/0000000000000000/pages.css").status_code == 404
 
 
-def test_a_page_allows_nothing_inline_and_nothing_from_elsewhere(service: Running) -> None:
+def test_page_allows_nothing_inline_and_nothing_from_elsewhere(service: Running) -> None:
     policy = service.client.get("/admin/sign-in").headers["content-security-policy"]
     assert "default-src 'none'" in policy
     assert "frame-ancestors 'none'" in policy
@@ -77,13 +77,13 @@ def test_a_page_allows_nothing_inline_and_nothing_from_elsewhere(service: Runnin
     assert "http" not in policy
 
 
-def test_forms_of_a_page_can_say_where_they_come_from(service: Running) -> None:
+def test_page_forms_can_say_where_they_come_from(service: Running) -> None:
     """Over plain HTTP a browser says no more than Origin, and with `no-referrer` that is null."""
     assert service.client.get("/admin/sign-in").headers["referrer-policy"] == "same-origin"
     assert service.client.get("/api/v1/email/templates").headers["referrer-policy"] == "no-referrer"
 
 
-def test_a_failure_is_a_page_for_a_browser_and_problem_details_for_a_program(service: Running) -> None:
+def test_failure_is_a_page_for_a_browser_and_problem_details_for_a_program(service: Running) -> None:
     page = httpx.get(f"{service.url}/nothing", headers={"Accept": "text/html,*/*;q=0.8", "Accept-Language": "fr"})
     assert (page.status_code, page.headers["content-type"]) == (404, "text/html; charset=utf-8")
     assert "Il n’y a rien ici" in page.text
@@ -105,7 +105,7 @@ HOSTILE = """<!DOCTYPE html><html><head><meta http-equiv="refresh" content="0;ur
 </body></html>"""
 
 
-def test_a_hostile_mail_asks_for_nothing_in_its_frame() -> None:
+def test_hostile_mail_requests_nothing_in_its_frame() -> None:
     shown = mail_frame.quiet(HOSTILE)
     assert "evil.example" not in shown
     assert "script" not in shown
@@ -129,7 +129,7 @@ def test_pictures_are_shown_when_they_are_asked_for_and_nothing_else_is() -> Non
     assert not mail_frame.has_remote_images('<p>none</p><img src="data:image/png;base64,AAAA">')
 
 
-def test_a_mail_without_anything_remote_is_shown_as_it_is(service: Running) -> None:
+def test_mail_without_anything_remote_is_shown_as_it_is(service: Running) -> None:
     markup = service.services.previewer.render("onboarding_welcome").rendered.html
     tags = re.compile(r"<!--.*?-->|<(/?\w+)", re.DOTALL)
     assert tags.findall(mail_frame.quiet(markup)) == tags.findall(markup)

@@ -11,7 +11,7 @@ from tests.support.pages import browser, form_token, sign_in, signed_in
 from tests.support.running import Running, eventually, running, settings_for
 
 
-def test_an_open_page_does_not_keep_the_service_from_ending(tmp_path: Path) -> None:
+def test_page_that_is_open_does_not_keep_the_service_from_ending(tmp_path: Path) -> None:
     said: list[str] = []
     with running(settings_for(tmp_path), works=False) as service, signed_in(service) as client:
         listening = threading.Thread(target=_listen, args=(service, dict(client.cookies), said))
@@ -26,7 +26,7 @@ def _listen(service: Running, cookies: dict[str, str], said: list[str]) -> None:
         said.extend(line for line in stream.iter_lines() if line.startswith("event:"))
 
 
-def test_a_stream_ends_with_the_key_of_its_session(tmp_path: Path) -> None:
+def test_stream_ends_with_the_key_of_its_session(tmp_path: Path) -> None:
     with running(settings_for(tmp_path), works=False) as service, browser(service) as client:
         made, boss = service.services.api_keys.create("boss", [Scope.ADMIN], service.services.clock())
         assert sign_in(client, boss).status_code == 303

@@ -53,7 +53,7 @@ def places(service: Running) -> list[str]:
 
 
 @pytest.mark.parametrize(("language", "scheme"), [("en", "light"), ("fr", "dark")])
-def test_no_page_keeps_anybody_out(
+def test_pages_are_all_accessible(
     service: Running, browser: Browser, places: list[str], language: str, scheme: Literal["light", "dark"]
 ) -> None:
     with window(browser, service.url, language=language, scheme=scheme, is_signed_in=False) as page:
@@ -72,7 +72,7 @@ def test_no_page_keeps_anybody_out(
         assert page.evaluate("document.documentElement.lang") == language
 
 
-def test_a_person_finds_reads_and_resends_with_the_keyboard_alone(service: Running, browser: Browser) -> None:
+def test_keyboard_alone_finds_reads_and_resends_a_message(service: Running, browser: Browser) -> None:
     address = "keyboard@example.com"
     service.send("onboarding_welcome", address, WELCOME)
     service.send("onboarding_welcome", address, WELCOME)
@@ -101,7 +101,7 @@ def test_a_person_finds_reads_and_resends_with_the_keyboard_alone(service: Runni
         page.wait_for_url("**/admin/sign-in")
 
 
-def test_the_pages_work_before_any_script_has_run(service: Running, browser: Browser) -> None:
+def test_pages_work_before_any_script_has_run(service: Running, browser: Browser) -> None:
     address = "scriptless@example.com"
     message_id = service.send("onboarding_welcome", address, WELCOME).json()["messages"][0]["id"]
     with window(browser, service.url, scripts=False) as page:
@@ -119,7 +119,7 @@ def test_the_pages_work_before_any_script_has_run(service: Running, browser: Bro
         page.wait_for_url("**/admin/sign-in")
 
 
-def test_a_hostile_mail_stays_in_its_frame(service: Running, browser: Browser) -> None:
+def test_hostile_mail_stays_in_its_frame(service: Running, browser: Browser) -> None:
     mail = service.services.require_mailbox().keep("me@example.com", ["you@example.com"], foreign_mail().as_bytes())
     with window(browser, service.url) as page:
         page.goto(f"/admin/mailbox/{mail}")
@@ -150,7 +150,7 @@ def test_pictures_from_elsewhere_are_fetched_only_when_asked_for(service: Runnin
     assert asked == ["https://e.example/p.gif"]
 
 
-def test_open_pages_come_alive(service: Running, browser: Browser) -> None:
+def test_pages_that_are_open_update(service: Running, browser: Browser) -> None:
     with window(browser, service.url) as page:
         page.goto("/admin/mailbox?to=alive@browser.example")
         expect(page.locator("#mails")).to_contain_text("No mail yet")
@@ -161,7 +161,7 @@ def test_open_pages_come_alive(service: Running, browser: Browser) -> None:
         expect(page.locator("#standing > .note")).not_to_have_text(before)
 
 
-def test_an_operation_is_tried_on_the_page_of_the_api(service: Running, browser: Browser) -> None:
+def test_docs_page_tries_an_operation(service: Running, browser: Browser) -> None:
     with window(browser, service.url, is_signed_in=False) as page:
         page.goto("/docs#post_api_v1_email_send")
         page.fill("#key", ADMIN_TOKEN)

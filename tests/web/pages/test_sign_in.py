@@ -13,7 +13,7 @@ from tests.support.pages import browser, form_token, sign_in
 from tests.support.running import ADMIN_TOKEN, Running
 
 
-def test_the_admin_token_opens_the_pages_until_signing_out(service: Running) -> None:
+def test_admin_token_opens_the_pages_until_signing_out(service: Running) -> None:
     with browser(service) as client:
         away = client.get("/admin")
         assert (away.status_code, away.headers["location"]) == (303, "/admin/sign-in")
@@ -31,7 +31,7 @@ def test_the_admin_token_opens_the_pages_until_signing_out(service: Running) -> 
         assert client.get("/admin").status_code == 303
 
 
-def test_a_key_opens_the_pages_only_with_the_scope_admin_and_only_while_it_holds(service: Running) -> None:
+def test_key_opens_the_pages_only_with_the_scope_admin_and_only_while_it_holds(service: Running) -> None:
     access, now = service.services.api_keys, service.services.clock()
     _, reader = access.create("reader", [Scope.READ], now)
     made, boss = access.create("boss", [Scope.ADMIN], now)
@@ -43,14 +43,14 @@ def test_a_key_opens_the_pages_only_with_the_scope_admin_and_only_while_it_holds
         assert client.get("/admin").status_code == 303
 
 
-def test_a_wrong_token_is_told_so_and_may_be_mended(service: Running) -> None:
+def test_token_that_is_wrong_is_told_so_and_may_be_mended(service: Running) -> None:
     with browser(service) as client:
         answer = sign_in(client, "wrong")
         assert answer.status_code == 401
         assert 'role="alert"' in answer.text
 
 
-def test_a_bearer_token_opens_the_pages_for_programs(service: Running) -> None:
+def test_bearer_token_opens_the_pages_for_programs(service: Running) -> None:
     assert service.admin.get("/admin").status_code == 200
     with service.key("reader", "read") as reader:
         assert reader.get("/admin").status_code == 403
@@ -59,7 +59,7 @@ def test_a_bearer_token_opens_the_pages_for_programs(service: Running) -> None:
 @pytest.mark.parametrize(
     "headers", [{"Sec-Fetch-Site": "cross-site"}, {"Origin": "https://evil.example", "Sec-Fetch-Site": "cross-site"}]
 )
-def test_a_form_from_another_site_is_refused(service: Running, headers: dict[str, str]) -> None:
+def test_form_from_another_site_is_refused(service: Running, headers: dict[str, str]) -> None:
     with browser(service) as client:
         assert sign_in(client).status_code == 303
         token = form_token(client.get("/admin"))
@@ -70,14 +70,14 @@ def test_a_form_from_another_site_is_refused(service: Running, headers: dict[str
 @pytest.mark.parametrize(
     ("origin", "status"), [("https://evil.example", 403), ("null", 403), ("http://localhost:8000", 303)]
 )
-def test_a_browser_without_fetch_metadata_is_known_by_its_origin(service: Running, origin: str, status: int) -> None:
+def test_browser_without_fetch_metadata_is_known_by_its_origin(service: Running, origin: str, status: int) -> None:
     with browser(service) as client:
         del client.headers["Sec-Fetch-Site"]
         client.headers["Origin"] = origin
         assert sign_in(client).status_code == status
 
 
-def test_a_form_without_the_token_of_its_session_is_refused(service: Running) -> None:
+def test_form_without_the_token_of_its_session_is_refused(service: Running) -> None:
     with browser(service) as client, browser(service) as other:
         sign_in(client)
         sign_in(other)
@@ -86,7 +86,7 @@ def test_a_form_without_the_token_of_its_session_is_refused(service: Running) ->
         assert client.post("/admin/sign-in", data={"token": ADMIN_TOKEN}).status_code == 403
 
 
-def test_a_program_signs_in_without_a_form(service: Running) -> None:
+def test_program_signs_in_without_a_form(service: Running) -> None:
     with httpx.Client(base_url=service.url) as client:
         assert client.post("/admin/sign-in", data={"token": ADMIN_TOKEN}).status_code == 303
         assert client.get("/admin").status_code == 200
@@ -118,7 +118,7 @@ def signing_in(clock: Clock, admin_token: str = "right") -> Sessions:
     )
 
 
-def test_a_session_ends_by_its_time_and_with_the_admin_token() -> None:
+def test_session_ends_by_its_time_and_with_the_admin_token() -> None:
     clock = Clock()
     door = signing_in(clock)
     text = door.create_session("right", origin="1.2.3.4")
@@ -130,7 +130,7 @@ def test_a_session_ends_by_its_time_and_with_the_admin_token() -> None:
     assert door.session(text) is None
 
 
-def test_wrong_tokens_from_one_address_are_limited_for_a_while() -> None:
+def test_sign_in_limits_wrong_tokens_from_one_address_for_a_while() -> None:
     clock = Clock()
     door = signing_in(clock)
     for _ in range(MAX_ATTEMPTS):

@@ -45,7 +45,7 @@ def edited(page: Page) -> None:
     expect(page.locator("#summary")).not_to_be_empty()
 
 
-def test_a_mistake_is_seen_mended_and_saved_with_the_keyboard_alone(
+def test_editor_shows_a_mistake_that_is_mended_and_saved_with_the_keyboard_alone(
     service: Running, browser: Browser, templates: Path
 ) -> None:
     source = templates / KEY / "template.mjml"
@@ -79,7 +79,7 @@ def test_a_mistake_is_seen_mended_and_saved_with_the_keyboard_alone(
     assert "version: 2" in source.read_text()
 
 
-def test_the_mail_and_the_completions_follow_what_is_typed(service: Running, browser: Browser) -> None:
+def test_editor_updates_the_mail_and_the_completions_while_typing(service: Running, browser: Browser) -> None:
     with window(browser, service.url) as page:
         edited(page)
         page.get_by_role("textbox", name="template.mjml").click()
@@ -109,7 +109,9 @@ def test_the_mail_and_the_completions_follow_what_is_typed(service: Running, bro
         assert serious(page) == []
 
 
-def test_a_file_saved_on_disk_is_seen_without_a_hand(service: Running, browser: Browser, templates: Path) -> None:
+def test_template_page_updates_when_a_file_is_saved_on_disk(
+    service: Running, browser: Browser, templates: Path
+) -> None:
     source = templates / KEY / "template.mjml"
     with window(browser, service.url) as page:
         for place, frame in ((PAGE, ".device.desktop iframe"), ("/admin/templates", f'iframe[title="{KEY}"]')):
@@ -139,9 +141,7 @@ HIDE = """is_hidden => {
 }"""
 
 
-def test_a_window_that_nobody_looks_at_holds_no_line_and_catches_up(
-    service: Running, browser: Browser, templates: Path
-) -> None:
+def test_hidden_window_holds_no_connection_and_catches_up(service: Running, browser: Browser, templates: Path) -> None:
     source = templates / KEY / "template.mjml"
     with window(browser, service.url) as page:
         with page.expect_event("requestfailed", lambda request: "/_live" in request.url):
@@ -153,9 +153,7 @@ def test_a_window_that_nobody_looks_at_holds_no_line_and_catches_up(
         expect(page.frame_locator(".device.desktop iframe").locator("body")).to_contain_text("Salut Tech")
 
 
-def test_the_editor_saves_and_shows_the_mail_without_a_script(
-    service: Running, browser: Browser, templates: Path
-) -> None:
+def test_editor_saves_and_shows_the_mail_without_a_script(service: Running, browser: Browser, templates: Path) -> None:
     with window(browser, service.url, scripts=False) as page:
         page.goto(f"{PAGE}/edit")
         area = page.get_by_label("template.mjml")
@@ -190,9 +188,7 @@ variables:
 """
 
 
-def test_a_hostile_template_stays_text_or_stays_in_its_frame(
-    service: Running, browser: Browser, templates: Path
-) -> None:
+def test_hostile_template_stays_text_or_stays_in_its_frame(service: Running, browser: Browser, templates: Path) -> None:
     (templates / "hostile").mkdir()
     (templates / "hostile/template.mjml").write_text(HOSTILE)
     eventually(lambda: service.services.catalogue.current.entries.get("hostile"), bool)
@@ -211,7 +207,7 @@ def test_a_hostile_template_stays_text_or_stays_in_its_frame(
 
 
 @pytest.mark.parametrize(("language", "scheme"), [("en", "dark"), ("fr", "light")])
-def test_no_page_of_templates_keeps_anybody_out(
+def test_template_pages_are_all_accessible(
     service: Running, browser: Browser, templates: Path, language: str, scheme: Literal["light", "dark"]
 ) -> None:
     report = templates / "sla_report_monthly/template.mjml"
