@@ -85,7 +85,7 @@ def test_check_looks_at_the_named_templates_alone(tmp_path: Path) -> None:
     assert codes(checked(tmp_path, "bad", "good", code=1)) == codes(checked(tmp_path, code=1))
 
 
-def test_a_mistake_in_a_shared_part_is_told_once(tmp_path: Path) -> None:
+def test_check_tells_a_mistake_in_a_shared_part_once(tmp_path: Path) -> None:
     for key in ("one", "two"):
         text = MAIL.replace("<mj-body>", '<mj-body><mj-include path="../_shared/part.mjml" />')
         write_mail(tmp_path, key, text)
@@ -106,13 +106,15 @@ def test_a_mistake_in_a_shared_part_is_told_once(tmp_path: Path) -> None:
     ],
     ids=" ".join,
 )
-def test_wrong_usage_ends_with_2_and_a_sentence(checkout: Checkout, arguments: list[str], said: str) -> None:
+def test_check_ends_with_2_and_a_sentence_when_used_wrongly(
+    checkout: Checkout, arguments: list[str], said: str
+) -> None:
     done = CliRunner().invoke(main, ["check", "--templates", str(checkout.mails), *arguments])
     assert (done.exit_code, done.stdout) == (2, "")
     assert said in done.stderr
 
 
-def test_a_directory_that_is_not_there_ends_with_2(tmp_path: Path) -> None:
+def test_check_ends_with_2_when_the_directory_is_not_there(tmp_path: Path) -> None:
     missing = str(tmp_path / "missing")
     for arguments, environment in ((["--templates", missing], {}), ([], {"EMAIL_TEMPLATES_DIR": missing})):
         done = run("check", *arguments, environment=environment)
@@ -120,7 +122,7 @@ def test_a_directory_that_is_not_there_ends_with_2(tmp_path: Path) -> None:
         assert missing in done.stderr.replace("\n", "")
 
 
-def test_base_outside_of_a_checkout_or_without_git_is_wrong_usage(tmp_path: Path, checkout: Checkout) -> None:
+def test_check_base_outside_of_a_checkout_or_without_git_is_wrong_usage(tmp_path: Path, checkout: Checkout) -> None:
     write_mail(tmp_path / "plain")
     done = run("check", "--base", "main", "--templates", str(tmp_path / "plain"), environment={})
     assert (done.returncode, done.stdout) == (2, "")
@@ -132,11 +134,11 @@ def test_base_outside_of_a_checkout_or_without_git_is_wrong_usage(tmp_path: Path
     assert run("check", "--templates", str(checkout.mails), environment=no_git).returncode == 0
 
 
-def test_base_passes_where_nothing_has_changed(checkout: Checkout) -> None:
+def test_check_base_passes_where_nothing_has_changed(checkout: Checkout) -> None:
     assert checked(checkout.mails, "--base", "HEAD", code=0) == []
 
 
-def test_changed_content_needs_a_higher_version(checkout: Checkout) -> None:
+def test_version_must_be_raised_when_content_changed(checkout: Checkout) -> None:
     source = write_mail(checkout.mails, text=MAIL.replace("<mj-text>Bonjour", "<mj-text>Bonsoir"))
     [finding] = checked(checkout.mails, "--base", "main", code=1)
     assert (finding["code"], finding["severity"]) == ("version-not-raised", "error")
@@ -151,13 +153,13 @@ def test_changed_content_needs_a_higher_version(checkout: Checkout) -> None:
 
 
 @pytest.mark.parametrize("name", ["template.txt", "template.en.mjml"])
-def test_every_part_of_the_own_source_counts(checkout: Checkout, name: str) -> None:
+def test_version_must_be_raised_for_each_part_of_the_own_source(checkout: Checkout, name: str) -> None:
     content = "Bonjour {{ name }}" if name.endswith("txt") else MAIL.partition("---\n<")[2].join(["<", ""])
     (checkout.mails / "hello" / name).write_text(content)
     assert "version-not-raised" in codes(checked(checkout.mails, "--base", "main", code=1))
 
 
-def test_examples_shared_parts_and_line_ends_need_no_version(checkout: Checkout) -> None:
+def test_version_may_stay_when_examples_shared_parts_and_line_endings_change(checkout: Checkout) -> None:
     (checkout.mails / "_shared").mkdir()
     (checkout.mails / "_shared" / "part.txt").write_text("x")
     (checkout.mails / "hello" / "examples").mkdir()
@@ -166,7 +168,7 @@ def test_examples_shared_parts_and_line_ends_need_no_version(checkout: Checkout)
     assert checked(checkout.mails, "--base", "main", code=0) == []
 
 
-def test_a_version_may_not_go_down(checkout: Checkout) -> None:
+def test_version_may_not_go_down(checkout: Checkout) -> None:
     write_mail(checkout.mails, text=MAIL.replace("version: 1", "version: 5"))
     checkout.commit()
     source = write_mail(checkout.mails, text=MAIL.replace("version: 1", "version: 4"))
@@ -174,7 +176,7 @@ def test_a_version_may_not_go_down(checkout: Checkout) -> None:
     assert (finding["code"], finding["line"]) == ("version-went-down", line_of(source, "version: 4"))
 
 
-def test_git_revert_is_excused(checkout: Checkout) -> None:
+def test_version_check_excuses_git_revert(checkout: Checkout) -> None:
     write_mail(checkout.mails, text=MAIL.replace("version: 1", "version: 2").replace("Bonjour", "Salut"))
     second = checkout.commit()
     assert codes(checked(checkout.mails, "--base", "HEAD~1", code=0)) == []
@@ -184,7 +186,7 @@ def test_git_revert_is_excused(checkout: Checkout) -> None:
     assert codes(checked(checkout.mails, "--base", second, code=1)) == ["version-went-down"]
 
 
-def test_a_commit_of_the_branch_itself_excuses_nothing(checkout: Checkout) -> None:
+def test_version_check_excuses_no_commit_of_the_branch_itself(checkout: Checkout) -> None:
     checkout.git("checkout", "--quiet", "-b", "topic")
     write_mail(checkout.mails, text=MAIL.replace("<mj-text>Bonjour", "<mj-text>Bonsoir"))
     checkout.commit()
@@ -208,7 +210,7 @@ def test_a_commit_of_the_branch_itself_excuses_nothing(checkout: Checkout) -> No
     ],
     ids=lambda value: value.strip(),
 )
-def test_a_narrower_variable_breaks_callers_at_its_line(checkout: Checkout, old: str, new: str, said: str) -> None:
+def test_variable_made_narrower_breaks_callers_at_its_line(checkout: Checkout, old: str, new: str, said: str) -> None:
     text = MAIL.replace(old, new).replace("version: 1", "version: 2")
     source = write_mail(checkout.mails, text=text)
     [finding] = checked(checkout.mails, "--base", "main", code=1)
@@ -219,7 +221,7 @@ def test_a_narrower_variable_breaks_callers_at_its_line(checkout: Checkout, old:
     assert allowed == finding | {"severity": "warning"}
 
 
-def test_a_removed_variable_and_a_new_required_one_break_callers(checkout: Checkout) -> None:
+def test_variable_removed_or_newly_required_breaks_callers(checkout: Checkout) -> None:
     text = MAIL.replace("name", "nom").replace("version: 1", "version: 2")
     source = write_mail(checkout.mails, text=text)
     found = checked(checkout.mails, "--base", "main", code=1)
@@ -230,7 +232,7 @@ def test_a_removed_variable_and_a_new_required_one_break_callers(checkout: Check
     }
 
 
-def test_what_becomes_wider_breaks_nobody(checkout: Checkout) -> None:
+def test_variable_made_wider_breaks_nobody(checkout: Checkout) -> None:
     wider = (
         MAIL.replace("version: 1", "version: 2")
         .replace("[string, integer]", "[string, number, 'null']")
@@ -242,7 +244,7 @@ def test_what_becomes_wider_breaks_nobody(checkout: Checkout) -> None:
     assert checked(checkout.mails, "--base", "main", code=0) == []
 
 
-def test_what_lies_inside_of_a_list_counts_and_is_named(checkout: Checkout) -> None:
+def test_variable_inside_of_a_list_counts_and_is_named(checkout: Checkout) -> None:
     rows = "variables:\n  rows:\n    type: array\n    items: {type: object, properties: {label: %s}}\n    example: []\n"
     body = MAIL.replace("</mj-text>", "{% for row in rows %}{{ row.label }}{% endfor %}</mj-text>")
     write_mail(checkout.mails, text=body.replace("variables:\n", rows % "[string, integer]"))
@@ -254,7 +256,7 @@ def test_what_lies_inside_of_a_list_counts_and_is_named(checkout: Checkout) -> N
     assert finding["line"] == line_of(source, "items:")
 
 
-def test_a_template_that_is_gone_is_a_warning_and_may_be_named(checkout: Checkout) -> None:
+def test_template_that_is_gone_is_a_warning_and_may_be_named(checkout: Checkout) -> None:
     write_mail(checkout.mails, "other")
     (checkout.mails / "hello" / "template.mjml").unlink()
     for arguments in ([], ["hello"]):
@@ -263,12 +265,12 @@ def test_a_template_that_is_gone_is_a_warning_and_may_be_named(checkout: Checkou
         assert (finding["file"], finding["line"], finding["column"]) == ("hello/template.mjml", 1, 1)
 
 
-def test_a_new_template_has_nothing_to_be_compared_with(checkout: Checkout) -> None:
+def test_template_that_is_new_has_nothing_to_be_compared_with(checkout: Checkout) -> None:
     write_mail(checkout.mails, "brand_new")
     assert checked(checkout.mails, "--base", "main", code=0) == []
 
 
-def test_a_base_that_was_broken_or_had_no_such_directory_compares_what_it_can(checkout: Checkout) -> None:
+def test_check_base_that_was_broken_or_had_no_such_directory_compares_what_it_can(checkout: Checkout) -> None:
     write_mail(checkout.mails, text="nothing of a template")
     checkout.commit()
     write_mail(checkout.mails)
@@ -278,7 +280,7 @@ def test_a_base_that_was_broken_or_had_no_such_directory_compares_what_it_can(ch
     assert checked(later, "--base", "HEAD", code=0) == []
 
 
-def test_the_templates_may_lie_at_the_top_of_the_checkout(tmp_path: Path) -> None:
+def test_templates_may_lie_at_the_top_of_the_checkout(tmp_path: Path) -> None:
     top = Checkout(tmp_path / "checkout", ".")
     (top.top / "notes.txt").write_text("x")
     write_mail(top.mails)
@@ -288,7 +290,7 @@ def test_the_templates_may_lie_at_the_top_of_the_checkout(tmp_path: Path) -> Non
     assert codes(checked(top.mails, "--base", "HEAD", code=1)) == ["version-not-raised"]
 
 
-def test_base_ignores_hooks_settings_and_variables_of_git(checkout: Checkout, tmp_path: Path) -> None:
+def test_check_base_ignores_hooks_settings_and_variables_of_git(checkout: Checkout, tmp_path: Path) -> None:
     environment = {"GIT_DIR": str(tmp_path / "nowhere"), "GIT_WORK_TREE": str(tmp_path), "GIT_INDEX_FILE": "/x"}
     done = run("check", "--base", "HEAD", "--templates", str(checkout.mails), environment=environment)
     assert done.returncode == 0, done.stderr

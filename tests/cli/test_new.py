@@ -44,19 +44,19 @@ def test_new_says_what_to_do_next(ours: Path) -> None:
     assert "rgz-email render password_changed --open" in said
 
 
-def test_new_stands_by_itself_where_there_are_no_shared_parts(tmp_path: Path) -> None:
+def test_new_stands_alone_where_there_are_no_shared_parts(tmp_path: Path) -> None:
     assert new("hello", tmp_path).exit_code == 0
     assert check(tmp_path) == "1 template: no findings.\n"
     assert "mj-include" not in (tmp_path / "hello" / "template.mjml").read_text()
 
 
-def test_new_stands_by_itself_where_the_shared_parts_are_not_like_ours(ours: Path) -> None:
+def test_new_stands_alone_where_the_shared_parts_are_not_like_ours(ours: Path) -> None:
     (ours / "_shared" / "theme.mjml").write_text("<mj-nonsense />")
     assert new("hello", ours).exit_code == 0
     assert check(ours) == "1 template: no findings.\n"
 
 
-def test_what_new_makes_renders(ours: Path) -> None:
+def test_new_makes_a_template_that_renders(ours: Path) -> None:
     assert new("hello", ours).exit_code == 0
     done = CliRunner().invoke(main, ["render", "hello", "--text", "--templates", str(ours)])
     assert done.exit_code == 0, done.output
@@ -86,7 +86,7 @@ def test_new_leaves_an_existing_folder_alone(ours: Path) -> None:
     assert list((ours / "empty").iterdir()) == []
 
 
-def test_new_says_so_where_it_can_not_write(tmp_path: Path) -> None:
+def test_new_says_so_where_it_cannot_write(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     assert new("hello", tmp_path / "file").exit_code == 2
     assert new("hello", tmp_path / "missing").exit_code == 2

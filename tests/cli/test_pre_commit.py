@@ -34,7 +34,7 @@ def commit(checkout: Checkout, *paths: str) -> subprocess.CompletedProcess[str]:
     return checkout.attempt("commit", "--quiet", "--message", "A change")
 
 
-def test_the_first_commit_is_checked_without_a_base(checkout: Checkout) -> None:
+def test_pre_commit_checks_the_first_commit_without_a_base(checkout: Checkout) -> None:
     write_mail(checkout.mails, "other", WRONG)
     refused = commit(checkout)
     assert refused.returncode == 1
@@ -45,7 +45,7 @@ def test_the_first_commit_is_checked_without_a_base(checkout: Checkout) -> None:
     assert "2 templates: no findings." in done.stdout + done.stderr
 
 
-def test_only_what_the_commit_touches_is_checked_against_the_last_one(checkout: Checkout) -> None:
+def test_pre_commit_checks_only_what_the_commit_touches_against_the_last_one(checkout: Checkout) -> None:
     write_mail(checkout.mails, "other")
     commit(checkout)
     write_mail(checkout.mails, "other", WRONG)
@@ -60,7 +60,7 @@ def test_only_what_the_commit_touches_is_checked_against_the_last_one(checkout: 
     assert commit(checkout, "email_templates/hello").returncode == 0
 
 
-def test_a_shared_part_concerns_every_template(checkout: Checkout) -> None:
+def test_pre_commit_checks_every_template_when_a_shared_part_changes(checkout: Checkout) -> None:
     text = MAIL.replace("<mj-body>", '<mj-body><mj-include path="../_shared/part.mjml" />')
     write_mail(checkout.mails, text=text)
     part = checkout.mails / "_shared" / "part.mjml"
@@ -73,7 +73,7 @@ def test_a_shared_part_concerns_every_template(checkout: Checkout) -> None:
     assert "_shared/part.mjml:1:1: error" in refused.stdout + refused.stderr
 
 
-def test_a_commit_that_touches_no_template_is_not_held_up(checkout: Checkout) -> None:
+def test_pre_commit_passes_a_commit_that_touches_no_template(checkout: Checkout) -> None:
     commit(checkout)
     write_mail(checkout.mails, text=WRONG)
     (checkout.top / "notes.txt").write_text("x")
@@ -84,7 +84,7 @@ def test_a_commit_that_touches_no_template_is_not_held_up(checkout: Checkout) ->
     assert (done.returncode, done.stdout + done.stderr) == (0, "")
 
 
-def test_a_deleted_template_is_warned_of_and_may_go(checkout: Checkout) -> None:
+def test_pre_commit_warns_of_a_deleted_template_and_lets_it_go(checkout: Checkout) -> None:
     write_mail(checkout.mails, "other")
     commit(checkout)
     checkout.git("rm", "-r", "--quiet", "email_templates/hello")
@@ -95,7 +95,7 @@ def test_a_deleted_template_is_warned_of_and_may_go(checkout: Checkout) -> None:
     assert checkout.attempt("commit", "--quiet", "--message", "All of them").returncode == 0
 
 
-def test_without_the_command_it_says_what_to_do(checkout: Checkout) -> None:
+def test_pre_commit_says_what_to_do_without_the_command(checkout: Checkout) -> None:
     (checkout.top / ".venv" / "bin" / "rgz-email").unlink()
     hook = subprocess.run(
         ["bash", "scripts/pre-commit"],
@@ -109,7 +109,7 @@ def test_without_the_command_it_says_what_to_do(checkout: Checkout) -> None:
     assert "./scripts/check" in hook.stderr
 
 
-def test_users_of_the_pre_commit_tool_find_their_hook() -> None:
+def test_pre_commit_tool_users_find_their_hook() -> None:
     [hook] = yaml.safe_load((ROOT / ".pre-commit-hooks.yaml").read_text())
     assert hook["language"] == "python"  # the tool installs this package, and with it the command
     assert hook["entry"].split()[:2] == ["rgz-email", "check"]

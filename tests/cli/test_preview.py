@@ -36,7 +36,7 @@ def preview(templates: Path, home: Path) -> Iterator[Process]:
         yield process
 
 
-def test_a_preview_shows_the_page_and_follows_a_save_without_a_service(
+def test_preview_shows_the_page_and_follows_a_save_without_a_service(
     preview: Process, templates: Path, home: Path
 ) -> None:
     url = preview.said(r"live on save: (http://127\.0\.0\.1:\d+)/admin/templates/onboarding_welcome\n")[1]
@@ -58,7 +58,7 @@ def test_a_preview_shows_the_page_and_follows_a_save_without_a_service(
     assert list(home.iterdir()) == []
 
 
-def test_a_preview_is_read_only_and_for_this_machine_alone(preview: Process) -> None:
+def test_preview_is_read_only_and_for_this_machine_alone(preview: Process) -> None:
     url = preview.said(r"(http://127\.0\.0\.1:\d+)/")[1]
     with httpx.Client(base_url=url, timeout=30) as stranger:
         for host in ("evil.example", "127.0.0.1.evil.example", "rgz.bj"):
@@ -83,6 +83,6 @@ def test_render_open_opens_the_page_with_its_values(templates: Path, home: Path)
     assert (home / "opened").read_text() == address
 
 
-def test_a_preview_of_nothing_is_refused(templates: Path) -> None:
+def test_preview_of_nothing_is_refused(templates: Path) -> None:
     answer = run("preview", "unknown", environment={"EMAIL_TEMPLATES_DIR": str(templates)})
     assert (answer.returncode, answer.stderr) == (1, "There is no template 'unknown'.\n")

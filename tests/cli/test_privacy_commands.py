@@ -53,7 +53,7 @@ def test_purge_counts_first_and_then_leaves_no_byte(environment: dict[str, str])
     assert told.startswith("0 messages and 0 suppressions anonymised, 0 messages deleted")
 
 
-def test_a_person_is_told_and_erased(environment: dict[str, str]) -> None:
+def test_recipient_is_exported_and_erased(environment: dict[str, str]) -> None:
     state = old_message(environment)
     address = f"{CANARY.decode()}@example.com"
     known = json.loads(run("person", "export", address, "--json", "--attachments", environment=environment).stdout)

@@ -50,14 +50,14 @@ def test_serve_says_where_everything_is_and_that_mail_goes_nowhere_else(environm
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_serve_ends_by_itself_when_it_is_told_to(environment: dict[str, str], number: signal.Signals) -> None:
+def test_serve_ends_cleanly_when_it_is_told_to(environment: dict[str, str], number: signal.Signals) -> None:
     with started("serve", "--port", "0", environment=environment) as process:
         assert process.url
         os.kill(process.pid, number)
         assert process.wait(10) == 0
 
 
-def test_a_mail_accepted_before_a_kill_arrives_after_the_next_start(environment: dict[str, str]) -> None:
+def test_mail_accepted_before_a_kill_arrives_after_the_next_start(environment: dict[str, str]) -> None:
     with started("api", "--port", "0", environment=environment) as process:
         message_id = send(process, "survivor@example.com")
         process.kill()
@@ -69,7 +69,7 @@ def test_a_mail_accepted_before_a_kill_arrives_after_the_next_start(environment:
         assert events[0] == "accepted"
 
 
-def test_a_mail_on_the_wire_when_its_worker_is_killed_is_sent_by_the_next_one(
+def test_mail_under_way_when_its_worker_is_killed_is_sent_by_the_next_one(
     environment: dict[str, str],
 ) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
@@ -87,7 +87,7 @@ def test_a_mail_on_the_wire_when_its_worker_is_killed_is_sent_by_the_next_one(
         assert len(found) == 1
 
 
-def test_a_hanging_server_does_not_keep_the_process_from_ending(environment: dict[str, str]) -> None:
+def test_relay_that_hangs_does_not_keep_the_process_from_ending(environment: dict[str, str]) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         mute = {"SMTP_HOST": "127.0.0.1", "SMTP_PORT": str(silent.getsockname()[1]), "SMTP_TLS": "none"}
         with started("serve", "--port", "0", environment=environment | mute) as process:
@@ -99,7 +99,7 @@ def test_a_hanging_server_does_not_keep_the_process_from_ending(environment: dic
             assert process.wait(10) == 0
 
 
-def test_an_api_and_a_worker_share_the_work(environment: dict[str, str], tmp_path: Path) -> None:
+def test_api_and_worker_processes_share_the_work(environment: dict[str, str], tmp_path: Path) -> None:
     from aiosmtpd.controller import Controller
     from aiosmtpd.handlers import Mailbox
 
@@ -132,7 +132,7 @@ def test_logs_hold_no_address_and_no_token(environment: dict[str, str]) -> None:
         assert TOKEN not in process.log
 
 
-def test_a_port_that_is_taken_is_said_in_a_sentence(environment: dict[str, str]) -> None:
+def test_port_that_is_taken_is_said_in_a_sentence(environment: dict[str, str]) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
         with started("serve", "--port", port, environment=environment) as process:
@@ -140,7 +140,7 @@ def test_a_port_that_is_taken_is_said_in_a_sentence(environment: dict[str, str])
             assert process.wait(10) == 2
 
 
-def test_wrong_settings_are_all_told_at_once(environment: dict[str, str]) -> None:
+def test_settings_that_are_wrong_are_all_told_at_once(environment: dict[str, str]) -> None:
     wrong = {"SMTP_PORT": "many", "EMAIL_RATE_LIMIT_MARKETING": "some"}
     with started("serve", environment=environment | wrong) as process:
         process.said("EMAIL_RATE_LIMIT_MARKETING: ")

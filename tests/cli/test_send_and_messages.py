@@ -78,7 +78,7 @@ def test_keys_refuse_a_scope_that_does_not_exist(environment: dict[str, str]) ->
     assert "root" in done.stderr
 
 
-def test_send_queues_a_mail_whose_story_messages_tells(environment: dict[str, str]) -> None:
+def test_send_queues_a_mail_whose_history_messages_tells(environment: dict[str, str]) -> None:
     sent = run("send", "onboarding_welcome", "--to", "a@example.com", *WELCOME, "--json", environment=environment)
     assert sent.returncode == 0, sent.stderr
     [message] = json.loads(sent.stdout)["messages"]

@@ -42,7 +42,7 @@ def write(directory: Path, name: str, what: dict[str, Any] | bytes) -> Path:
     return file
 
 
-def test_genuine_envelopes_are_verified(tmp_path: Path, pem: Path) -> None:
+def test_sns_verify_takes_genuine_envelopes(tmp_path: Path, pem: Path) -> None:
     files = [
         write(tmp_path, f"{n}.json", one)
         for n, one in enumerate(
@@ -77,7 +77,7 @@ def test_genuine_envelopes_are_verified(tmp_path: Path, pem: Path) -> None:
         (b"[" * 1_000_000, "The body is not JSON."),
     ],
 )
-def test_everything_else_is_told_with_its_reason(
+def test_sns_verify_tells_why_an_envelope_is_refused(
     tmp_path: Path, pem: Path, what: dict[str, Any] | bytes, reason: str
 ) -> None:
     good, bad = write(tmp_path, "good", signed()), write(tmp_path, "bad", what)
@@ -87,7 +87,7 @@ def test_everything_else_is_told_with_its_reason(
     assert run(bad, "--certificate", pem).stdout == f"{bad}: {reason}\n"
 
 
-def test_the_certificate_must_be_valid_at_the_time_that_is_given(tmp_path: Path, pem: Path) -> None:
+def test_certificate_must_be_valid_at_the_time_that_is_given(tmp_path: Path, pem: Path) -> None:
     file = write(tmp_path, "one.json", signed())
     for days, ok in ((0, True), (-31, False), (340, False), (300, True)):
         at = datetime.now(UTC) + timedelta(days=days)
@@ -98,7 +98,7 @@ def test_the_certificate_must_be_valid_at_the_time_that_is_given(tmp_path: Path,
 
 
 @pytest.mark.parametrize("kind", ["other name", "no RSA", "no PEM", "missing", "a folder"])
-def test_a_certificate_that_is_not_that_of_sns_is_told(tmp_path: Path, kind: str) -> None:
+def test_certificate_that_is_not_that_of_sns_is_told(tmp_path: Path, kind: str) -> None:
     certificates = {
         "other name": sns_peer.certificate("sns.eu-west-1.amazonaws.com"),
         "no RSA": sns_peer.certificate(is_elliptic=True),
@@ -112,7 +112,7 @@ def test_a_certificate_that_is_not_that_of_sns_is_told(tmp_path: Path, kind: str
     assert result.exit_code == 1
 
 
-def test_a_file_that_can_not_be_read_is_told(tmp_path: Path, pem: Path) -> None:
+def test_file_that_cannot_be_read_is_told(tmp_path: Path, pem: Path) -> None:
     result = run(tmp_path / "missing", tmp_path, "--certificate", pem, "--json")
     assert [ok for ok, _ in verdicts(result)] == [False, False]
     assert result.exit_code == 1

@@ -14,7 +14,7 @@ def environment(tmp_path: Path) -> dict[str, str]:
     return {"EMAIL_DATA_DIR": str(data_directory(tmp_path))}
 
 
-def test_a_list_is_imported_once_exported_and_lifted(environment: dict[str, str], tmp_path: Path) -> None:
+def test_suppression_list_is_imported_once_exported_and_lifted(environment: dict[str, str], tmp_path: Path) -> None:
     file = tmp_path / "list.csv"
     file.write_text("address,scope,reason\na@example.com,,asked\n=b@example.com,marketing,\na@EXAMPLE.com,all,\n")
 
@@ -38,7 +38,7 @@ def test_a_list_is_imported_once_exported_and_lifted(environment: dict[str, str]
     assert json.loads(listed.stdout)["total"] == 2
 
 
-def test_a_bad_file_is_refused_as_a_whole(environment: dict[str, str], tmp_path: Path) -> None:
+def test_suppression_file_with_a_mistake_is_refused_as_a_whole(environment: dict[str, str], tmp_path: Path) -> None:
     file = tmp_path / "list.csv"
     file.write_text("address\nnobody\na@example.com\nb@@example.com\n")
     done = run("suppressions", "import", str(file), environment=environment)
@@ -49,7 +49,7 @@ def test_a_bad_file_is_refused_as_a_whole(environment: dict[str, str], tmp_path:
     assert (done.returncode, "line 3: not UTF-8" in done.stderr) == (1, True)
 
 
-def test_an_address_is_added_by_hand_once(environment: dict[str, str]) -> None:
+def test_suppression_is_added_by_hand_once(environment: dict[str, str]) -> None:
     def added() -> dict[str, object]:
         arguments = ["add", "a@example.com", "--scope", "marketing", "--reason", "asked by telephone", "--json"]
         item: dict[str, object] = json.loads(run("suppressions", *arguments, environment=environment).stdout)

@@ -21,7 +21,7 @@ with Turns(Path(sys.argv[1])).take():
 """
 
 
-def test_threads_take_turns(tmp_path: Path) -> None:
+def test_file_lock_lets_threads_take_turns(tmp_path: Path) -> None:
     turns = FileLock(tmp_path / "lock")
     inside: list[int] = []
 
@@ -35,7 +35,7 @@ def test_threads_take_turns(tmp_path: Path) -> None:
         list(pool.map(work, range(40)))
 
 
-def test_who_waits_too_long_is_sent_away_and_a_dead_holder_holds_nothing(tmp_path: Path) -> None:
+def test_file_lock_refuses_who_waits_too_long_and_is_free_once_its_holder_is_dead(tmp_path: Path) -> None:
     file = tmp_path / "lock"
     with subprocess.Popen(
         [sys.executable, "-c", HOLD, str(file)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
@@ -50,7 +50,7 @@ def test_who_waits_too_long_is_sent_away_and_a_dead_holder_holds_nothing(tmp_pat
         pass
 
 
-def test_a_failure_inside_lets_go(tmp_path: Path) -> None:
+def test_file_lock_is_released_when_its_block_fails(tmp_path: Path) -> None:
     turns = FileLock(tmp_path / "lock", wait_s=0)
     with pytest.raises(KeyError), turns.acquire():
         raise KeyError

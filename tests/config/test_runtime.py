@@ -11,6 +11,6 @@ print(gc.get_freeze_count() > 0, gc.get_threshold()[0], sys.getswitchinterval())
 """
 
 
-def test_what_is_built_is_left_alone_and_threads_take_turns_soon() -> None:
+def test_runtime_freezes_long_lived_objects_and_switches_threads_soon() -> None:
     told = subprocess.run([sys.executable, "-c", _SCRIPT], capture_output=True, text=True, check=True)
     assert told.stdout.split() == ["True", "10000", "0.001"]

@@ -15,7 +15,7 @@ from service.config.settings import Settings
     ],
     ids=str,
 )
-def test_a_link_that_mail_programs_do_not_click_is_warned_of(changes: dict[str, str], warned: bool) -> None:
+def test_public_url_that_mail_programs_do_not_click_is_warned_of(changes: dict[str, str], warned: bool) -> None:
     told = weaknesses(Settings().with_changes(**changes))
     assert any("EMAIL_PUBLIC_URL" in warning for warning in told) is warned
 
@@ -23,6 +23,6 @@ def test_a_link_that_mail_programs_do_not_click_is_warned_of(changes: dict[str, 
 @pytest.mark.parametrize(
     "url", ["ftp://x", "https://x.example/a b", "https://x.example/?q=1", "https://é.example", "x"]
 )
-def test_a_public_url_is_one_that_fits_into_a_header(url: str) -> None:
+def test_public_url_fits_into_a_header(url: str) -> None:
     with pytest.raises(ValueError):
         Settings().with_changes(email_public_url=url)

@@ -123,7 +123,7 @@ def headers(template: Template, rendered: Rendered) -> str:
     return "".join(f"{name}: {'(settings)' if value is None else value}\n" for name, value in lines.items())
 
 
-def test_each_snapshot_belongs_to_a_mail() -> None:
+def test_snapshots_each_belong_to_a_mail() -> None:
     known = {
         SNAPSHOTS / mail.key / f"{mail.locale}.{mail.example}.{part}"
         for mail in MAILS
@@ -135,7 +135,7 @@ def test_each_snapshot_belongs_to_a_mail() -> None:
     )
 
 
-def test_the_snapshots_cover_each_example_in_each_language(catalogue: Snapshot) -> None:
+def test_snapshots_cover_each_example_in_each_language(catalogue: Snapshot) -> None:
     assert MAILS
     compiled = {
         Mail(key, locale, example)
@@ -147,27 +147,27 @@ def test_the_snapshots_cover_each_example_in_each_language(catalogue: Snapshot) 
 
 
 @pytest.mark.parametrize("mail", MAILS, ids=str)
-def test_mail_of_a_snapshot_has_plain_line_ends(mail: Mail, render: Callable[[Mail], Rendered]) -> None:
+def test_snapshot_mail_has_plain_line_endings(mail: Mail, render: Callable[[Mail], Rendered]) -> None:
     # A text file can't tell \r\n from \n when it is read; so no mail may hold one.
     rendered = render(mail)
     assert "\r" not in rendered.html + rendered.text + rendered.subject
 
 
-def test_a_snapshot_diff_shows_the_word_that_changed() -> None:
+def test_snapshot_diff_shows_the_word_that_changed() -> None:
     old = '<td style="color:#34433b;padding:0;"><div>Votre facture est <b>prête</b>.</div></td>' * 3
     new = old.replace("facture", "note", 1)
     assert "! Votre [-facture-]{+note+} est" in list(differences(old, new))
 
 
-def test_a_snapshot_diff_shows_what_was_added_and_removed() -> None:
+def test_snapshot_diff_shows_what_was_added_and_removed() -> None:
     assert list(differences("<p>un</p><p>deux</p>", "<p>un</p>")) == ["  </p>", "- <p>", "- deux", "- </p>"]
     assert list(differences("<p>un</p>", "<p>un</p><hr>")) == ["  </p>", "+ <hr>"]
 
 
-def test_a_snapshot_diff_tells_when_only_spaces_differ() -> None:
+def test_snapshot_diff_tells_when_only_spaces_differ() -> None:
     (line,) = differences("a\n\nb", "a\nb")
     assert line == "  only spaces or line breaks differ, first at character 2"
 
 
-def test_a_snapshot_diff_is_empty_for_equal_mails() -> None:
+def test_snapshot_diff_is_empty_for_equal_mails() -> None:
     assert list(differences("<p>un</p>", "<p>un</p>")) == []

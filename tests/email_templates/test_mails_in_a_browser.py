@@ -99,7 +99,9 @@ def test_mail_has_readable_contrast(
 
 
 @each_mail
-def test_mail_is_dark_for_who_wants_it_dark(mail: Mail, window: Window, render: Callable[[Mail], Rendered]) -> None:
+def test_mail_is_dark_for_readers_who_want_it_dark(
+    mail: Mail, window: Window, render: Callable[[Mail], Rendered]
+) -> None:
     with window.showing(render(mail).html, 700, "dark") as page:
         for place in ("document.body", "document.querySelector('.card')"):
             colour = page.evaluate(f"getComputedStyle({place}).backgroundColor")
@@ -141,6 +143,6 @@ def test_progress_bar_is_filled_as_far_as_the_checklist(
     assert filled / (filled + left) == pytest.approx(min(done / total, 1), abs=0.01)
 
 
-def test_the_window_notices_a_mail_that_fetches(window: Window) -> None:
+def test_window_notices_a_mail_that_fetches(window: Window) -> None:
     with pytest.raises(AssertionError), window.showing('<img src="https://tracker.example/pixel.png">', 320) as page:
         page.wait_for_load_state("load")

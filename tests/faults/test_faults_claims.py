@@ -47,7 +47,7 @@ def at_once(databases: list[Database], work: Callable[[int, Database], T]) -> li
         return list(pool.map(run, range(len(databases))))
 
 
-def test_no_row_is_claimed_twice_by_many_workers(databases: list[Database]) -> None:
+def test_claims_of_many_workers_never_take_a_row_twice(databases: list[Database]) -> None:
     ids = add_messages(databases[0], 300)
 
     def claim_all(n: int, database: Database) -> list[str]:
@@ -60,7 +60,7 @@ def test_no_row_is_claimed_twice_by_many_workers(databases: list[Database]) -> N
     assert Counter(claimed) == Counter(ids)
 
 
-def test_two_sweeps_at_once_take_each_row_back_once(databases: list[Database]) -> None:
+def test_sweeps_at_once_rescue_each_lease_once(databases: list[Database]) -> None:
     ids = add_messages(databases[0], 300)
     databases[0].write(lambda tx: leases.claim(tx, owner="dead", now=NOW, lease_s=30, limit=1_000))
 

@@ -35,7 +35,7 @@ def mid_conversation(services: Services, transport: ScriptedTransport) -> Iterat
 
 
 @pytest.mark.parametrize("idle_s", [0.5, 7.0])
-def test_a_clock_set_forward_and_back_sends_nothing_twice(
+def test_clock_set_forward_and_back_sends_nothing_twice(
     new_worker: NewWorker, clocks: TwoClocks, idle_s: float
 ) -> None:
     one, wire_of_one = new_worker()
@@ -53,7 +53,7 @@ def test_a_clock_set_forward_and_back_sends_nothing_twice(
     assert [kinds(one, id_) for id_ in ids] == [["accepted", "attempted", "sent"]] * 2
 
 
-def test_a_clock_set_forward_expires_nothing_if_it_is_set_back_soon(new_worker: NewWorker, clocks: TwoClocks) -> None:
+def test_clock_set_forward_expires_nothing_if_it_is_set_back_soon(new_worker: NewWorker, clocks: TwoClocks) -> None:
     one, wire = new_worker()
     drain(one)
     [message_id] = accept(one, "a@example.com")
@@ -67,7 +67,7 @@ def test_a_clock_set_forward_expires_nothing_if_it_is_set_back_soon(new_worker: 
 
 
 @pytest.mark.parametrize("set_by_s", [HOUR, -HOUR])
-def test_what_a_worker_held_that_died_before_the_clock_was_set_comes_back(
+def test_lease_of_a_worker_that_died_before_the_clock_was_set_is_rescued(
     new_worker: NewWorker, clocks: TwoClocks, set_by_s: float
 ) -> None:
     one, _ = new_worker()

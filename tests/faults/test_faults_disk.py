@@ -43,7 +43,7 @@ class Limited:
         self.free = free
 
 
-def test_a_full_disk_is_told_with_503_and_nothing_is_half_stored(tmp_path: Path, limited: Limited) -> None:
+def test_full_disk_is_told_with_503_and_nothing_is_half_stored(tmp_path: Path, limited: Limited) -> None:
     with Sink() as sink:
         environment = environment_for(tmp_path, sink)
         with Crew(["api", "worker"], environment) as crew:

@@ -15,7 +15,7 @@ from tests.support.faults.worker import NewWorker, TwoClocks
 from tests.support.scripted import outcome
 
 
-def test_a_drain_that_never_ends_takes_back_what_died_beside_it(new_worker: NewWorker, clocks: TwoClocks) -> None:
+def test_dispatcher_that_never_ends_rescues_the_leases_of_a_dead_one(new_worker: NewWorker, clocks: TwoClocks) -> None:
     one, wire = new_worker()
     drain(one)
     [orphan] = accept(one, "orphan@example.com")
@@ -30,7 +30,7 @@ def test_a_drain_that_never_ends_takes_back_what_died_beside_it(new_worker: NewW
     assert status(one, orphan) is Status.SENT
 
 
-def test_a_database_that_goes_away_between_claim_and_reading_costs_no_second_mail(
+def test_database_that_goes_away_between_claim_and_load_costs_no_second_mail(
     new_worker: NewWorker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     one, wire = new_worker()
@@ -53,7 +53,7 @@ def test_a_database_that_goes_away_between_claim_and_reading_costs_no_second_mai
     assert {tuple(kinds(one, id_)) for id_ in ids} == {("accepted", "attempted", "sent")}
 
 
-def test_a_database_that_is_away_when_the_row_is_asked_for_costs_no_lapsed_lease(
+def test_database_that_is_away_at_the_load_costs_no_lapsed_lease(
     new_worker: NewWorker, monkeypatch: pytest.MonkeyPatch, clocks: TwoClocks
 ) -> None:
     one, wire = new_worker()
@@ -80,7 +80,7 @@ def test_a_database_that_is_away_when_the_row_is_asked_for_costs_no_lapsed_lease
 
 
 @pytest.mark.parametrize("kind", [OutcomeKind.SENT, OutcomeKind.DEFERRED, OutcomeKind.BOUNCED])
-def test_a_commit_that_nobody_confirmed_is_not_written_twice(
+def test_commit_that_was_not_confirmed_is_not_written_twice(
     new_worker: NewWorker, monkeypatch: pytest.MonkeyPatch, kind: OutcomeKind
 ) -> None:
     one, wire = new_worker()
@@ -103,7 +103,7 @@ def test_a_commit_that_nobody_confirmed_is_not_written_twice(
     assert kinds(one, message_id) == ["accepted", "attempted", kind.value]
 
 
-def test_what_was_perhaps_handed_back_is_asked_for_before_it_is_sent(
+def test_lease_that_may_have_been_released_is_renewed_before_its_mail_is_sent(
     new_worker: NewWorker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     one, wire_of_one = new_worker()

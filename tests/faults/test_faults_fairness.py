@@ -74,7 +74,7 @@ def drained(services: Services, transport: CountingTransport, conversations: int
     return [recipient for _, recipient, _ in transport.sent]
 
 
-def test_a_new_mail_leaves_in_the_first_claims_before_twenty_thousand_retries(
+def test_new_mail_leaves_in_the_first_claims_before_twenty_thousand_retries(
     services: Services, transport: CountingTransport
 ) -> None:
     tried(services, 20_000)
@@ -94,7 +94,7 @@ def test_retries_move_while_new_mail_keeps_coming(services: Services, transport:
     assert len(order) / 20 <= len(retried) <= len(order) / 2
 
 
-def test_a_worker_holds_no_more_than_it_can_write_down(services: Services, transport: CountingTransport) -> None:
+def test_worker_leases_no_more_than_it_can_commit(services: Services, transport: CountingTransport) -> None:
     """Where few outcomes share a commit, sending is faster than writing: claims wait for what was sent."""
     add_messages(services.database, 600, attempts_max=100)
     held: list[int] = []
@@ -121,7 +121,7 @@ def test_a_worker_holds_no_more_than_it_can_write_down(services: Services, trans
     assert max(held) < 100
 
 
-def test_bulk_moves_while_urgent_mail_keeps_coming(services: Services, transport: CountingTransport) -> None:
+def test_bulk_mail_moves_while_urgent_mail_keeps_coming(services: Services, transport: CountingTransport) -> None:
     add_messages(services.database, 600, priority=Priority.CRITICAL)
     add_messages(services.database, 600, priority=Priority.BULK, recipient="bulk@example.com")
     order = drained(services, transport, 500)

@@ -54,7 +54,7 @@ def test_copies_made_at_any_moment_hold_what_was_answered_before(tmp_path: Path)
     assert (found.lost, found.twice) == ([], 0)
 
 
-def test_a_log_that_lost_what_was_promised_is_noticed(tmp_path: Path) -> None:
+def test_log_that_lost_what_was_promised_is_noticed(tmp_path: Path) -> None:
     """The test above can fail: a log torn before the answer lacks the row."""
     path = tmp_path / "some.db"
     with closing(sqlite3.connect(path, isolation_level=None)) as connection:

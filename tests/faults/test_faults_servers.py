@@ -41,7 +41,7 @@ def postgresql(home: Path) -> Iterator[Postgresql]:
     server.stop()
 
 
-def test_a_mail_server_that_restarts_gets_all_mail_and_burns_no_attempt(tmp_path: Path) -> None:
+def test_relay_that_restarts_gets_all_mail_and_costs_no_attempt(tmp_path: Path) -> None:
     with Sink(hold_s=0.002) as sink:
         environment = environment_for(tmp_path, sink)
         with Crew(["api", "worker", "worker"], environment) as crew:
@@ -66,7 +66,7 @@ def test_a_mail_server_that_restarts_gets_all_mail_and_burns_no_attempt(tmp_path
     assert load.refusals.keys() <= {0}, "callers need not know"
 
 
-def test_a_queue_whose_file_is_deleted_loses_no_mail(tmp_path: Path) -> None:
+def test_queue_whose_file_is_deleted_loses_no_mail(tmp_path: Path) -> None:
     with Sink() as sink:
         environment = environment_for(tmp_path, sink)
         state = Path(environment["EMAIL_DATA_DIR"])
@@ -86,7 +86,7 @@ def test_a_queue_whose_file_is_deleted_loses_no_mail(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGKILL])
-def test_a_queue_server_that_restarts_loses_no_mail(tmp_path: Path, valkey: Valkey, how: signal.Signals) -> None:
+def test_queue_server_that_restarts_loses_no_mail(tmp_path: Path, valkey: Valkey, how: signal.Signals) -> None:
     with Sink() as sink:
         environment = environment_for(tmp_path, sink, QUEUE_URL=valkey.url)
         with Crew(["api", "worker"], environment) as crew:
@@ -105,7 +105,7 @@ def test_a_queue_server_that_restarts_loses_no_mail(tmp_path: Path, valkey: Valk
     assert load.refusals.total() == 0, "callers need not know"
 
 
-def test_a_database_server_that_restarts_loses_no_mail(tmp_path: Path, postgresql: Postgresql) -> None:
+def test_database_server_that_restarts_loses_no_mail(tmp_path: Path, postgresql: Postgresql) -> None:
     with Sink(hold_s=0.002) as sink:
         environment = environment_for(tmp_path, sink, DATABASE_URL=postgresql.url)
         with Crew(["api", "worker", "worker"], environment) as crew:

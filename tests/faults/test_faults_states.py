@@ -24,7 +24,7 @@ def histories(request: pytest.FixtureRequest) -> Iterator[tuple[int, Callable[[]
         yield 25, lambda: _empty(url)
 
 
-def test_no_history_leaves_the_state_table(
+def test_states_of_every_history_follow_the_table(
     histories: tuple[int, Callable[[], Database]], pytestconfig: pytest.Config
 ) -> None:
     examples, new_database = histories

@@ -54,7 +54,7 @@ def test_workers_that_are_told_to_end_send_nothing_twice_and_leave_nothing_behin
     assert {row["lapsed_leases"] for row in rows.values()} == {0}
 
 
-def test_a_worker_that_is_told_to_end_while_the_server_hangs_gives_its_mail_back(tmp_path: Path) -> None:
+def test_worker_that_is_told_to_end_while_the_relay_hangs_releases_its_leases(tmp_path: Path) -> None:
     with Sink(hold_s=600.0) as sink:
         environment = environment_for(tmp_path, sink)
         with Crew(["api"], environment) as api, rows_of(database_url(environment)) as look:

@@ -181,7 +181,7 @@ def test_check_never_fails_whatever_comes(name: str, content_type: str, data: by
 
 @given(value=st.recursive(st.none() | st.booleans() | st.integers() | st.text(), st.lists, max_leaves=10))
 @settings(deadline=None)
-def test_any_json_is_json(value: object) -> None:
+def test_json_of_any_shape_is_json(value: object) -> None:
     assert codes("a.json", "application/json", json.dumps(value).encode()) == []
 
 
@@ -210,13 +210,13 @@ def test_base64_comes_back_with_and_without_line_breaks(data: bytes) -> None:
         "AAAA\0",
     ],
 )
-def test_what_is_not_base64_is_refused(text: str) -> None:
+def test_base64_that_is_none_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="not base64"):
         attachments.decode_base64(text)
 
 
 @pytest.mark.parametrize("size", [0, 1, 57, 58, 1_000_000])
-def test_the_encoded_size_is_that_of_lines_of_76(size: int) -> None:
+def test_encoded_size_is_that_of_lines_of_76(size: int) -> None:
     lines = base64.encodebytes(b"x" * size).replace(b"\n", b"\r\n")
     assert len(lines) <= attachments.encoded_size_bytes(size) < len(lines) + 78
 

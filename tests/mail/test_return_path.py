@@ -16,7 +16,7 @@ KEY = b"key-of-the-tests"
 ID = "01932f6e-7b1c-7c3a-9f00-0123456789ab"
 
 
-def test_a_return_path_names_its_message() -> None:
+def test_return_path_names_its_message() -> None:
     address = return_path.signed("bounces@mail.rgz.bj", ID, key=KEY)
     assert address.startswith("bounces+")
     assert address.endswith("@mail.rgz.bj")
@@ -24,18 +24,18 @@ def test_a_return_path_names_its_message() -> None:
 
 
 @given(st.uuids(), st.sampled_from([str.upper, str.lower, str.title]))
-def test_a_return_path_survives_a_server_that_changes_its_case(uuid: UUID, change: object) -> None:
+def test_return_path_survives_a_server_that_changes_its_case(uuid: UUID, change: object) -> None:
     address = return_path.signed("b@x.example", str(uuid), key=KEY)
     assert return_path.find([change(address)], key=KEY) == str(uuid)  # type: ignore[operator]
 
 
-def test_a_return_path_stays_within_what_smtp_allows() -> None:
+def test_return_path_stays_within_what_smtp_allows() -> None:
     longest = "b" * return_path.MAX_NAME_LENGTH
     local = return_path.signed(f"{longest}@x.example", ID, key=KEY).partition("@")[0]
     assert len(local) == 64
 
 
-def test_no_changed_return_path_is_ours() -> None:
+def test_return_path_that_was_changed_is_not_ours() -> None:
     code = return_path.signed("b@x.example", ID, key=KEY).partition("@")[0].removeprefix("b+")
     ids = set()
     for place in range(len(code)):
@@ -48,40 +48,40 @@ def test_no_changed_return_path_is_ours() -> None:
 
 
 @pytest.mark.parametrize("key", [b"", b"another key", KEY + b"\0"])
-def test_a_return_path_of_another_key_is_not_ours(key: bytes) -> None:
+def test_return_path_of_another_key_is_not_ours(key: bytes) -> None:
     assert return_path.find([return_path.signed("b@x.example", ID, key=b"theirs")], key=key) is None
 
 
-def test_a_return_path_is_found_after_its_address_was_set_otherwise() -> None:
+def test_return_path_is_found_after_its_address_was_set_otherwise() -> None:
     old = return_path.signed("old@before.example", ID, key=KEY)
     assert return_path.find(["nobody@x.example", f"for <{old}>; Thu"], key=KEY) == ID
 
 
 @pytest.mark.parametrize("before", ["SRS0=x1Yz=Q7=x.example=", "prvs=1234ab56cd=", "SRS1+a+b.example++h+c+"])
-def test_a_return_path_is_found_behind_what_relays_add(before: str) -> None:
+def test_return_path_is_found_behind_what_relays_add(before: str) -> None:
     """Sender rewriting and bounce tags stand before the local part that they change."""
     address = return_path.signed("bounces@mail.rgz.bj", ID, key=KEY)
     assert return_path.find([f"<{before}{address}>"], key=KEY) == ID
 
 
-def test_the_first_return_path_counts() -> None:
+def test_return_path_that_comes_first_counts() -> None:
     other = "01932f6e-7b1c-7c3a-9f00-ffffffffffff"
     paths = [return_path.signed("b@x.example", one, key=KEY) for one in (ID, other)]
     assert return_path.find(paths, key=KEY) == ID
     assert return_path.find([f"{paths[1]}, {paths[0]}"], key=KEY) == other
 
 
-def test_looking_for_return_paths_ends_whatever_the_text() -> None:
+def test_return_path_search_ends_whatever_the_text() -> None:
     assert return_path.find(["a" * 1_000_000, ("a" * 42 + "@") * 20_000], key=KEY) is None
 
 
 @pytest.mark.parametrize("address", ["no address", "ü@x.example", "b" * 22 + "@x.example"])
-def test_an_address_that_nothing_can_be_added_to_is_refused_at_the_start(address: str) -> None:
+def test_bounce_address_that_nothing_can_be_added_to_is_refused_at_the_start(address: str) -> None:
     with pytest.raises(ConfigurationError, match=r"^EMAIL_BOUNCE_ADDRESS: "):
         load({"EMAIL_BOUNCE_ADDRESS": address})
 
 
-def test_a_mailbox_without_a_user_is_refused_at_the_start() -> None:
+def test_bounce_mailbox_without_a_user_is_refused_at_the_start() -> None:
     with pytest.raises(ConfigurationError) as refused:
         load({"EMAIL_INBOX_HOST": "mail.rgz.bj", "EMAIL_BOUNCE_ADDRESS": "b@rgz.bj"})
     assert refused.value.problems == (
@@ -89,5 +89,5 @@ def test_a_mailbox_without_a_user_is_refused_at_the_start() -> None:
     )
 
 
-def test_without_a_bounce_address_mail_comes_back_to_the_sender() -> None:
+def test_bounces_return_to_the_sender_without_a_bounce_address() -> None:
     assert Settings().envelope_from(ID, key=KEY) == "noreply@rgz.bj"

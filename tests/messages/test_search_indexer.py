@@ -14,7 +14,7 @@ from tests.support.running import eventually, running, settings_for
 from tests.support.scripted import Clock
 
 
-def test_what_was_just_accepted_is_left_for_later(database: Database) -> None:
+def test_search_indexer_leaves_messages_just_accepted_for_later(database: Database) -> None:
     clock = Clock()
     for n in range(3):
         letters.store_one(database, created_at=clock() - timedelta(seconds=n))
@@ -26,7 +26,7 @@ def test_what_was_just_accepted_is_left_for_later(database: Database) -> None:
     assert indexer.catch_up() == 1
 
 
-def test_the_worker_keeps_the_index(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_search_index_is_kept_by_the_worker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(worker, "INDEX_EVERY_S", 0.02)
     monkeypatch.setattr(search_indexer, "BEHIND", timedelta(0))
     with running(settings_for(tmp_path)) as service:

@@ -11,7 +11,7 @@ def alarms(services: Services) -> dict[str, str]:
     return {alarm.kind: alarm.subject for alarm in services.overview.snapshot().alarms}
 
 
-def test_nothing_needs_a_look_while_all_goes_well(services: Services, clock: Clock) -> None:
+def test_overview_has_no_alarm_while_all_goes_well(services: Services, clock: Clock) -> None:
     accept(services, "a@example.com")
     services.deliverer.drain(threading.Event())
     clock.forward(seconds=10)
@@ -21,7 +21,7 @@ def test_nothing_needs_a_look_while_all_goes_well(services: Services, clock: Clo
     assert look.templates == len(services.catalogue.current.entries)
 
 
-def test_a_paused_server_and_what_waits_for_it_raise_alarms(
+def test_overview_raises_alarms_for_a_paused_relay_and_what_waits_for_it(
     services: Services, clock: Clock, transport: ScriptedTransport
 ) -> None:
     accept(services, "a@example.com")
@@ -33,7 +33,7 @@ def test_a_paused_server_and_what_waits_for_it_raise_alarms(
     assert [message.status for message in services.overview.snapshot().late] == ["queued"]
 
 
-def test_many_bad_ends_raise_an_alarm_and_a_few_do_not(services: Services) -> None:
+def test_overview_raises_an_alarm_for_many_failures_and_none_for_a_few(services: Services) -> None:
     for n in range(20):
         accept(services, f"a{n}@example.com")
     services.deliverer.drain(threading.Event())

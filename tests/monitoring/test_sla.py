@@ -24,7 +24,7 @@ def accept(services: Services, to: str) -> str:
     return services.acceptor.send(request, ADMIN).messages[0].id
 
 
-def test_what_leaves_in_time_is_not_late(services: Services, clock: Clock) -> None:
+def test_sla_is_kept_by_mail_that_leaves_in_time(services: Services, clock: Clock) -> None:
     accept(services, "a@example.com")
     clock.forward(seconds=29)
     services.deliverer.drain(threading.Event())
@@ -33,7 +33,7 @@ def test_what_leaves_in_time_is_not_late(services: Services, clock: Clock) -> No
     assert services.readiness.report().details["sla_24h"] == {"incident_alert_critical": {"promised": 1, "late": 0}}
 
 
-def test_what_leaves_too_late_and_what_still_waits_is_found(
+def test_sla_is_broken_by_mail_that_leaves_too_late_and_that_still_waits(
     services: Services, clock: Clock, transport: ScriptedTransport
 ) -> None:
     sent_late = accept(services, "a@example.com")
@@ -47,7 +47,7 @@ def test_what_leaves_too_late_and_what_still_waits_is_found(
     assert services.readiness.report().details["sla_24h"]["incident_alert_critical"] == {"promised": 2, "late": 2}
 
 
-def test_a_scheduled_mail_is_promised_from_its_own_time_on(services: Services, clock: Clock) -> None:
+def test_sla_of_a_scheduled_mail_counts_from_its_own_time(services: Services, clock: Clock) -> None:
     request = SendRequest(
         to="a@example.com",
         template_key="incident_alert_critical",

@@ -31,7 +31,7 @@ def written(services: Services, clock: Clock) -> list[str]:
     return [first, services.acceptor.send(later, ADMIN).messages[0].id]
 
 
-def test_an_export_tells_everything_and_changes_nothing(services: Services, written: list[str]) -> None:
+def test_export_tells_everything_and_changes_nothing(services: Services, written: list[str]) -> None:
     services.suppressions.add(
         SuppressionRequest(address=ANN, scope="marketing", reason="Ann asked"), ADMIN, source="api"
     )
@@ -49,7 +49,7 @@ def test_an_export_tells_everything_and_changes_nothing(services: Services, writ
         services.data_requests.export("nobody")
 
 
-def test_an_erasure_leaves_nothing_but_a_hash_that_is_suppressed(
+def test_erasure_leaves_nothing_but_a_hash_that_is_suppressed(
     services: Services, clock: Clock, written: list[str]
 ) -> None:
     services.suppressions.add(SuppressionRequest(address=ANN, reason="Ann asked"), ADMIN, source="api")
@@ -78,13 +78,13 @@ def test_an_erasure_leaves_nothing_but_a_hash_that_is_suppressed(
     assert services.data_requests.erase(ANN, ADMIN).messages_anonymised == 0
 
 
-def test_an_erasure_may_leave_no_suppression(services: Services, written: list[str]) -> None:
+def test_erasure_may_leave_no_suppression(services: Services, written: list[str]) -> None:
     assert not services.data_requests.erase(ANN, ADMIN, suppresses=False).is_suppressed
     again = services.acceptor.send(SendRequest(to=ANN, template_key="plain", variables=VARIABLES), ADMIN)
     assert again.messages[0].status is Status.QUEUED
 
 
-def test_what_is_on_the_wire_is_said_and_erased_the_next_time(services: Services, clock: Clock) -> None:
+def test_erasure_reports_mail_under_way_and_erases_it_the_next_time(services: Services, clock: Clock) -> None:
     transport = services.transport
     assert isinstance(transport, planting.TellTale)
     seen = []
@@ -99,14 +99,14 @@ def test_what_is_on_the_wire_is_said_and_erased_the_next_time(services: Services
     assert ANN not in str(rows)
 
 
-def test_young_files_wait_for_the_next_purge(services: Services, clock: Clock, written: list[str]) -> None:
+def test_erasure_leaves_young_files_for_the_next_purge(services: Services, clock: Clock, written: list[str]) -> None:
     services.data_requests.erase(BOB, ADMIN)
     assert services.data_requests.erase(ANN, ADMIN).files_waiting == 1
     clock.forward(hours=1, seconds=1)
     assert services.retention_purge.purge().files_deleted == 1
 
 
-def test_nothing_of_an_erased_person_is_left_in_any_file(services: Services, clock: Clock, canaries: Canaries) -> None:
+def test_erasure_leaves_nothing_of_the_person_in_any_file(services: Services, clock: Clock, canaries: Canaries) -> None:
     if services.database.dialect != "sqlite":
         return  # its files are looked through in test_privacy_canaries
     words = Canaries()

@@ -28,7 +28,7 @@ def files_of(directory: Path) -> Iterator[Path]:
     return (path for path in directory.rglob("*") if path.is_file())
 
 
-def test_nothing_of_a_person_is_left_in_any_file(
+def test_retention_leaves_nothing_of_a_person_in_any_file(
     tmp_path: Path,
     clock: Clock,
     canaries: Canaries,
@@ -57,7 +57,7 @@ def test_nothing_of_a_person_is_left_in_any_file(
     assert [word for word in canaries.words if word in told] == []
 
 
-def test_nothing_of_a_person_is_left_in_the_files_of_postgresql(
+def test_retention_leaves_nothing_of_a_person_in_the_files_of_postgresql(
     tmp_path: Path, clock: Clock, canaries: Canaries
 ) -> None:
     with tempfile.TemporaryDirectory(prefix="rgz-pg-", ignore_cleanup_errors=True) as directory:

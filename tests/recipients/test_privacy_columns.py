@@ -81,7 +81,7 @@ def _is_done(word: str, column: str, value: Any, row: Row, now: Row | None) -> b
     return False
 
 
-def test_no_canary_is_left_in_any_row(services: Services, clock: Clock) -> None:
+def test_anonymising_leaves_no_canary_in_any_row(services: Services, clock: Clock) -> None:
     canaries = Canaries()
     planting.plant(services, clock, canaries, mails=8)
     planting.let_pass(services, clock, canaries)

@@ -46,7 +46,7 @@ def sent(services: Services, to: str = ANN, key: str = "plain", **more: Any) -> 
     return message_id
 
 
-def test_what_was_anonymised_tells_its_story_and_nothing_of_anybody(services: Services, clock: Clock) -> None:
+def test_anonymised_message_tells_its_history_and_names_nobody(services: Services, clock: Clock) -> None:
     message_id = sent(services, attachments=[FILE])
     clock.forward(days=90, seconds=1)
     assert services.retention_purge.due() == Due(1, 0, 0)
@@ -69,7 +69,7 @@ def test_what_was_anonymised_tells_its_story_and_nothing_of_anybody(services: Se
     assert services.retention_purge.due() == Due(0, 0, 0)
 
 
-def test_what_may_still_leave_is_left_alone(services: Services, clock: Clock) -> None:
+def test_retention_leaves_messages_that_may_still_be_sent(services: Services, clock: Clock) -> None:
     later = send(services, send_at=(clock() + timedelta(days=100)).isoformat())
     clock.forward(days=95)
     services.retention_purge.purge()
@@ -84,7 +84,7 @@ def test_what_may_still_leave_is_left_alone(services: Services, clock: Clock) ->
     assert message(services, later).anonymised_at == clock()
 
 
-def test_rows_go_after_their_time_with_all_that_hangs_on_them(services: Services, clock: Clock) -> None:
+def test_retention_deletes_expired_rows_with_all_that_depends_on_them(services: Services, clock: Clock) -> None:
     old = sent(services)
     item, _ = services.suppressions.add(planting.SuppressionRequest(address="x@example.com"), ADMIN, source="api")
     kept, _ = services.suppressions.add(planting.SuppressionRequest(address="y@example.com"), ADMIN, source="api")
@@ -104,7 +104,7 @@ def test_rows_go_after_their_time_with_all_that_hangs_on_them(services: Services
     assert services.suppressions.search(address="y@example.com").total == 1
 
 
-def test_suppressions_and_limits_hold_for_whom_nobody_knows_any_more(services: Services, clock: Clock) -> None:
+def test_suppressions_and_limits_hold_for_anonymised_recipients(services: Services, clock: Clock) -> None:
     services.suppressions.add(planting.SuppressionRequest(address="Gone@example.com"), ADMIN, source="api")
     clock.forward(days=91)
     services.retention_purge.purge()
@@ -114,7 +114,7 @@ def test_suppressions_and_limits_hold_for_whom_nobody_knows_any_more(services: S
     assert message(services, second).status is Status.RATE_LIMITED
 
 
-def test_a_link_in_an_old_mail_still_ends_marketing(services: Services, clock: Clock) -> None:
+def test_unsubscribe_link_in_an_old_mail_still_ends_marketing(services: Services, clock: Clock) -> None:
     message_id = sent(services, key="news")
     [row] = services.database.read("SELECT unsubscribe_url FROM email_messages")
     token = row["unsubscribe_url"].rpartition("/")[2]
@@ -145,7 +145,7 @@ def test_feedback_about_an_anonymised_message_counts_and_names_nobody(services: 
         assert ANN not in str(services.database.read(f"SELECT * FROM {table}"))
 
 
-def test_an_idempotency_key_is_kept_a_day(services: Services, clock: Clock) -> None:
+def test_idempotency_key_is_kept_a_day(services: Services, clock: Clock) -> None:
     request = SendRequest(to=ANN, template_key="plain", variables=VARIABLES)
     first = services.acceptor.send(request, ADMIN, idempotency_key="k1")
     clock.forward(hours=23)
@@ -159,7 +159,7 @@ def test_an_idempotency_key_is_kept_a_day(services: Services, clock: Clock) -> N
     assert services.acceptor.send(request, ADMIN, idempotency_key="k1").id != first.id
 
 
-def test_a_purge_goes_in_small_steps_tells_of_each_and_can_be_stopped(
+def test_purge_goes_in_small_steps_tells_of_each_and_can_be_stopped(
     services: Services, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(purge, "STEP_MESSAGES", 3)
@@ -184,7 +184,7 @@ def test_a_purge_goes_in_small_steps_tells_of_each_and_can_be_stopped(
     assert not retention.is_unscrubbed(services.database)
 
 
-def test_sending_and_accepting_go_on_while_a_purge_does(
+def test_purge_lets_sending_and_accepting_go_on(
     services: Services, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(purge, "STEP_MESSAGES", 2)
@@ -223,7 +223,7 @@ def test_sending_and_accepting_go_on_while_a_purge_does(
         assert kinds.count("anonymised") == 1
 
 
-def test_the_daily_purge_has_its_hour_and_is_made_up_for(services: Services, clock: Clock) -> None:
+def test_purge_of_the_day_has_its_hour_and_is_made_up_for(services: Services, clock: Clock) -> None:
     assert services.retention_purge.is_time()  # there was never one
     services.retention_purge.purge()
     assert not services.retention_purge.is_time()
@@ -238,7 +238,7 @@ def test_the_daily_purge_has_its_hour_and_is_made_up_for(services: Services, clo
     assert services.retention_purge.is_time()
 
 
-def test_a_clock_that_leapt_ahead_does_not_empty_the_database(services: Services, clock: Clock) -> None:
+def test_purge_after_a_clock_that_leapt_ahead_does_not_empty_the_database(services: Services, clock: Clock) -> None:
     message_id = sent(services)
     services.retention_purge.purge()
     clock.forward(days=3_650)
@@ -250,7 +250,9 @@ def test_a_clock_that_leapt_ahead_does_not_empty_the_database(services: Services
     assert services.retention_purge.is_time()
 
 
-def test_files_go_once_nobody_refers_to_them(services: Services, clock: Clock, canaries: Canaries) -> None:
+def test_attachments_are_deleted_once_nothing_refers_to_them(
+    services: Services, clock: Clock, canaries: Canaries
+) -> None:
     sent(services, attachments=[FILE])
     clock.forward(days=60)
     send(services, attachments=[FILE])
@@ -263,7 +265,7 @@ def test_files_go_once_nobody_refers_to_them(services: Services, clock: Clock, c
     assert services.database.read("SELECT sha256 FROM attachment_blobs") == []
 
 
-def test_a_purge_looks_through_what_is_in_clear_alone(services: Services, clock: Clock) -> None:
+def test_purge_reads_only_columns_in_clear(services: Services, clock: Clock) -> None:
     params = {"before": clock(), "since": clock() - timedelta(days=9), "limit": 50}
     database = services.database
     if database.dialect == "sqlite":

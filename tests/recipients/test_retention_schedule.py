@@ -13,7 +13,7 @@ from tests.support.running import eventually, settings_for
 from tests.support.scripted import Clock
 
 
-def test_a_ring_of_the_hour_purges_once_a_day(tmp_path: Path, clock: Clock, canaries: Canaries) -> None:
+def test_retention_schedule_purges_once_a_day_at_its_hour(tmp_path: Path, clock: Clock, canaries: Canaries) -> None:
     settings = settings_for(tmp_path, email_templates_dir=planting.write_templates(tmp_path / "templates"))
     transport = planting.transport_of(canaries)
     with closing(build(settings, transport=transport, clock=clock, boottime=clock.boottime)) as services:

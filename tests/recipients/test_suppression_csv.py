@@ -24,7 +24,7 @@ def row(address: str | None, reason: str = "manual") -> dict[str, object]:
     ["a@example.com", "=1+1@example.com", "+229@example.com", "-x@example.com", "'quoted@example.com",
      "'=1@example.com", "''+1@example.com", "é@exämple.com"],
 )  # fmt: skip
-def test_what_is_written_is_read_back_and_no_cell_is_a_formula(address: str) -> None:
+def test_suppression_csv_reads_back_what_it_wrote_and_has_no_cell_that_is_a_formula(address: str) -> None:
     reason = '=HYPERLINK("https://evil.example"), "quoted"; and more'
     text = "".join(suppression_csv.write([row(address, reason)]))
     for cells in csv.reader(io.StringIO(text)):
@@ -36,12 +36,12 @@ def test_what_is_written_is_read_back_and_no_cell_is_a_formula(address: str) -> 
     assert line.since is not None and line.since.isoformat() == "2026-02-21T14:30:00+00:00"
 
 
-def test_an_anonymised_row_is_known_by_its_hash() -> None:
+def test_suppression_csv_knows_an_anonymised_row_by_its_hash() -> None:
     [line] = suppression_csv.read("".join(suppression_csv.write([row(None)])))
     assert (line.address, line.recipient_hash) == (None, HASH)
 
 
-def test_files_of_spreadsheets_are_read() -> None:
+def test_suppression_csv_reads_files_of_spreadsheets() -> None:
     text = "\ufeffAddress;Nom;Scope\r\na@example.com;Ada;marketing\r\n;;\r\n\r\nb@example.com;\r\n"
     lines = suppression_csv.read(text)
     assert [(line.address.spelling, line.scope) for line in lines if line.address] == [
@@ -51,7 +51,7 @@ def test_files_of_spreadsheets_are_read() -> None:
     assert suppression_csv.read("address\n") == []
 
 
-def test_every_bad_line_is_named_by_its_number() -> None:
+def test_suppression_csv_names_each_bad_line_by_its_number() -> None:
     text = (
         "address,scope,since,reason,source\n"
         "a@example.com\n"
@@ -72,12 +72,12 @@ def test_every_bad_line_is_named_by_its_number() -> None:
 
 
 @pytest.mark.parametrize("text", ["", "a@example.com\n", "scope,reason\nall,manual\n"])
-def test_a_file_without_a_column_address_is_no_list(text: str) -> None:
+def test_suppression_csv_without_a_column_address_is_refused(text: str) -> None:
     with pytest.raises(InvalidRequest):
         suppression_csv.read(text)
 
 
-def test_a_broken_quote_is_named_and_no_more_mistakes_than_help_are_told() -> None:
+def test_suppression_csv_names_a_broken_quote_and_no_more_mistakes_than_help() -> None:
     with pytest.raises(InvalidRequest) as refused:
         suppression_csv.read('address\n"a@example.com" b\n')
     assert refused.value.problems[0].message.startswith("line 2")

@@ -47,7 +47,7 @@ def doc(name: str) -> str:
     return (ROOT / "docs" / name).read_text(encoding="utf-8")
 
 
-def test_generated_parts_of_the_documents_are_up_to_date_and_whole() -> None:
+def test_documents_have_generated_parts_that_are_up_to_date_and_whole() -> None:
     script = [sys.executable, str(ROOT / "scripts" / "docs.py"), "--check"]
     done = subprocess.run(script, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, ""), done.stderr
@@ -93,7 +93,7 @@ def commands(group: click.Group, path: tuple[str, ...] = ()) -> list[tuple[tuple
 
 
 @pytest.mark.parametrize(("path", "command"), commands(main), ids=str)
-def test_every_command_has_an_example_and_stands_in_the_document(path: tuple[str, ...], command: click.Command) -> None:
+def test_commands_all_have_an_example_and_stand_in_the_document(path: tuple[str, ...], command: click.Command) -> None:
     called, text = f"rgz-email {' '.join(path)}", doc("cli.md")
     assert "Example:" in (command.help or ""), "its --help needs an example"
     assert called in (command.help or "") + text
@@ -152,7 +152,7 @@ def test_privacy_document_names_every_table() -> None:
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda file: str(file.relative_to(ROOT)))
-def test_every_yaml_and_json_of_a_document_can_be_read(document: Path) -> None:
+def test_document_yaml_and_json_can_be_read(document: Path) -> None:
     for text in re.findall(
         r"^```(?:yaml|json)\n(.*?)^```", document.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE
     ):
@@ -167,7 +167,7 @@ def test_operations_document_alerts_only_on_metrics_that_are_there() -> None:
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda file: str(file.relative_to(ROOT)))
-def test_every_path_that_a_document_names_exists(document: Path) -> None:
+def test_document_names_only_paths_that_exist(document: Path) -> None:
     tops = {file.name for folder in (ROOT, ROOT / "service") for file in folder.iterdir()}
     named = {one or two for one, two in _PATH.findall(document.read_text(encoding="utf-8"))}
     named = {name for name in named if "NNNN" not in name}  # stands for a number
@@ -179,14 +179,14 @@ def test_every_path_that_a_document_names_exists(document: Path) -> None:
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda file: str(file.relative_to(ROOT)))
-def test_every_command_that_a_document_names_exists(document: Path) -> None:
+def test_document_names_only_commands_that_exist(document: Path) -> None:
     code = re.findall(r"```.*?```|`[^`\n]+`", document.read_text(encoding="utf-8"), re.DOTALL)
     named = set(re.findall(r"\brgz-email ([a-z]+)", "\n".join(code)))
     assert named - set(main.list_commands(click.Context(main))) == set()
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda file: str(file.relative_to(ROOT)))
-def test_every_link_of_a_document_leads_somewhere(document: Path) -> None:
+def test_document_links_all_lead_somewhere(document: Path) -> None:
     for target in re.findall(r"\]\(([^)\s]+)\)", document.read_text(encoding="utf-8")):
         if re.match(r"[a-z]+:", target):
             continue

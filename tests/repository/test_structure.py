@@ -142,7 +142,7 @@ def our_imports(file: Path) -> Iterator[tuple[str, int]]:
             yield module.removeprefix("service."), line
 
 
-def test_every_file_stands_on_a_floor() -> None:
+def test_files_all_belong_to_a_package_of_the_table() -> None:
     known = set().union(*FLOORS) | {""}
     strangers = [name_of(file) for file in FILES if name_of(file).partition(".")[0] not in known]
     assert strangers == []
@@ -164,7 +164,7 @@ def test_imports_run_downward(file: Path) -> None:
     assert wrong == []
 
 
-def test_there_are_no_circles() -> None:
+def test_imports_make_no_circles() -> None:
     graph = {name_of(file): {module for module, _ in our_imports(file)} for file in FILES}
     done: set[str] = set()
 
@@ -182,7 +182,7 @@ def test_there_are_no_circles() -> None:
         visit(name, ())
 
 
-def test_each_library_has_one_home() -> None:
+def test_libraries_each_have_one_home() -> None:
     wrong = []
     for file in FILES:
         for module, line in imports_of(file):
@@ -192,7 +192,7 @@ def test_each_library_has_one_home() -> None:
     assert wrong == []
 
 
-def test_nothing_lives_in_a_module() -> None:
+def test_modules_hold_no_live_objects() -> None:
     """Module-level names are constants, types, functions and loggers; nobody changes one."""
     wrong = []
     for file in FILES:
@@ -245,7 +245,7 @@ IMPORTED_AS = {
 BY_PRESENCE = {"httptools", "uvloop", "tzdata", "django-js-lib-htmx"}
 
 
-def test_what_is_imported_is_declared_and_what_is_declared_is_imported() -> None:
+def test_dependencies_declared_and_imported_are_the_same() -> None:
     project = tomllib.loads((HOUSE.parent / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     declared = {re.split(r"[\[<>=]", line)[0] for line in project["dependencies"]}
     expected = {IMPORTED_AS.get(name, name) for name in declared - BY_PRESENCE}

@@ -29,7 +29,7 @@ def _is_running(pid: int) -> bool:
         return False
 
 
-def test_a_server_ends_with_the_process_that_started_it(tmp_path: Path) -> None:
+def test_server_ends_with_the_process_that_started_it(tmp_path: Path) -> None:
     parent = subprocess.Popen(
         [sys.executable, "-c", _PARENT, tmp_path / "log"],
         cwd=Path(__file__).parents[2],

@@ -50,7 +50,7 @@ def test_invoice_says_the_same_to_all_who_are_compared(benches: Any) -> None:
         assert markup.count("{{#if paid}}") == markup.count("{{/if}}") == 1
 
 
-def test_each_round_takes_turns_and_the_best_counts(benches: Any) -> None:
+def test_rounds_take_turns_and_the_best_counts(benches: Any) -> None:
     asked: list[str] = []
     rounds: Iterator[float] = iter([3.0, 30.0, 1.0, 10.0, 2.0, 20.0])
 

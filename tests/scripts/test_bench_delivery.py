@@ -38,7 +38,7 @@ def test_invoices_leave_in_batches_and_one_by_one_on_a_slow_disk_too(benches: An
     assert all(rate.per_second > 0 and math.isfinite(rate.cpu_us) for rate in rates)
 
 
-def test_a_line_delays_each_direction_and_changes_nothing(benches: Any) -> None:
+def test_slow_line_delays_each_direction_and_changes_nothing(benches: Any) -> None:
     servers = benches.delivery_servers
     with servers.telling_sink() as (sink, port), servers.line(port, 30) as far:
         with smtplib.SMTP("127.0.0.1", far) as client:
@@ -50,13 +50,13 @@ def test_a_line_delays_each_direction_and_changes_nothing(benches: Any) -> None:
     assert float(taken_at) - began_s >= 0.03 * 9
 
 
-def test_an_alert_is_followed_from_its_request_to_the_sink(benches: Any) -> None:
+def test_alert_is_followed_from_its_request_to_the_sink(benches: Any) -> None:
     found = benches.delivery_alerts.measured(300, alerts_max=2)
     assert len(found.ms) == 2
     assert 0 < found.p50_ms <= found.quantile(0.99)
 
 
-def test_each_size_of_an_archived_invoice_is_told(benches: Any) -> None:
+def test_sizes_of_an_archived_invoice_are_each_told(benches: Any) -> None:
     drains, rows = benches.delivery_drain, benches.delivery_rows
     with drains.service(1) as services:
         whole, kept = drains.archived(services, rows.accept_invoices(services, 5, lines_count=12))
@@ -64,7 +64,7 @@ def test_each_size_of_an_archived_invoice_is_told(benches: Any) -> None:
     assert kept < 1_500  # bytes, not time: what is promised of the archive
 
 
-def test_who_lacks_the_sink_is_told_where_it_comes_from(benches: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_sink_that_is_missing_is_told_with_where_it_comes_from(benches: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "")
     monkeypatch.setattr(benches.delivery_servers, "_SBIN", Path(sys.executable).parent / "no-such-sink")
     with (

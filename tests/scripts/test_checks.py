@@ -65,13 +65,13 @@ def test_command_is_valid_bash(name: str) -> None:
     subprocess.run(["bash", "-n", REPOSITORY / name], check=True)
 
 
-def test_every_script_is_explained_in_its_readme() -> None:
+def test_scripts_are_each_explained_in_their_readme() -> None:
     explained = (REPOSITORY / "scripts" / "README.md").read_text("utf-8")
     scripts = [file.name for file in (REPOSITORY / "scripts").iterdir() if file.is_file() and file.suffix != ".md"]
     assert [name for name in scripts if not re.search(rf"`(scripts/)?{re.escape(name)}[` ]", explained)] == []
 
 
-def test_no_tracked_file_names_a_registry_or_a_folder_of_one_machine() -> None:
+def test_tracked_files_name_no_registry_and_no_folder_of_one_machine() -> None:
     found = subprocess.run(
         ["git", "grep", "-n", "-I", "-E", PRIVATE], cwd=REPOSITORY, capture_output=True, text=True, check=False
     )

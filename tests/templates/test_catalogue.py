@@ -231,7 +231,7 @@ def test_watch_follows_a_mounted_config_map(tmp_path: Path) -> None:
         thread.join(30)
 
 
-def test_a_file_that_is_only_being_replaced_goes_on_serving(root: Path) -> None:
+def test_file_that_is_only_being_replaced_goes_on_serving(root: Path) -> None:
     now = [0.0]
     catalogue = Catalogue(root, budget=BUDGET, clock=lambda: now[0])
     catalogue.load()
@@ -245,7 +245,7 @@ def test_a_file_that_is_only_being_replaced_goes_on_serving(root: Path) -> None:
     assert "b" not in catalogue.refresh(patient=True).entries
 
 
-def test_a_file_that_comes_back_in_time_was_never_away(root: Path) -> None:
+def test_file_that_comes_back_in_time_was_never_away(root: Path) -> None:
     now = [0.0]
     catalogue = Catalogue(root, budget=BUDGET, clock=lambda: now[0])
     before = catalogue.load().entries["b"].findings

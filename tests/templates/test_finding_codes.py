@@ -46,13 +46,13 @@ def codes() -> set[str]:
     return {code for file in (HOUSE / "templates").rglob("*.py") for code in codes_of(file)}
 
 
-def test_this_test_reads_the_codes() -> None:
+def test_finding_codes_are_read_from_the_code() -> None:
     found = codes()
     assert {"unused-variable", "unclosed-tag", "too-much", "version-not-raised", "breaking-variable"} <= found
     assert all(re.fullmatch(r"[a-z][a-z0-9]*(-[a-z0-9]+)+", code) for code in found)
 
 
-def test_the_guide_explains_every_code_with_its_remedy() -> None:
+def test_finding_codes_are_each_explained_with_their_remedy_in_the_guide() -> None:
     chapter = GUIDE.partition("\n## Every finding")[2].partition("\n## ")[0]
     rows = re.findall(r"^\| `([^`]+)` \| (.+) \| (.+) \|$", chapter, re.MULTILINE)
     told = [code for code, _, _ in rows]

@@ -206,7 +206,7 @@ def test_windows_newlines_and_byte_order_mark_are_taken() -> None:
     assert [(one.line, one.column) for one in errors(source)] == [(CONTENT + 1, 4)]
 
 
-def test_a_tag_that_is_no_jinja_does_not_hide_what_is_wrong_around_it() -> None:
+def test_tag_that_is_no_jinja_does_not_hide_mistakes_around_it() -> None:
     source = column(
         '<mj-txt>x</mj-txt>\n<mj-text colour="red">{{ name + }}</mj-text>\n{% if name %}<mj-text>y</mj-text>'
     )
@@ -214,7 +214,7 @@ def test_a_tag_that_is_no_jinja_does_not_hide_what_is_wrong_around_it() -> None:
 
 
 @pytest.mark.parametrize("tag", ["{{ name name }}", "{{ 3x }}", "{{ }}", "{% %}"])
-def test_a_tag_that_can_not_be_read_does_not_hide_what_is_wrong_elsewhere(tag: str) -> None:
+def test_tag_that_cannot_be_read_does_not_hide_mistakes_elsewhere(tag: str) -> None:
     found = errors(column(f"<mj-text>{tag}</mj-text>\n<mj-txt>x</mj-txt>\n<mj-text>{{{{ nme }}}}</mj-text>"))
     assert [(one.line, one.code) for one in found] == [
         (CONTENT, "jinja-syntax"), (CONTENT + 1, "unknown-component"), (CONTENT + 2, "undeclared-variable"),
@@ -222,12 +222,12 @@ def test_a_tag_that_can_not_be_read_does_not_hide_what_is_wrong_elsewhere(tag: s
 
 
 @pytest.mark.parametrize("field", ["from", "reply_to"])
-def test_a_sender_that_is_no_address_is_found_in_the_front_matter(field: str) -> None:
+def test_sender_that_is_no_address_is_found_in_the_front_matter(field: str) -> None:
     [found] = errors(text("x"), more=f"{field}: RGZ <rgz at example.com>\n")
     assert (found.code, found.line, found.column) == ("bad-address", 6, len(field) + 3)
 
 
-def test_a_sender_that_a_value_spoils_is_refused_when_it_renders() -> None:
+def test_sender_that_a_value_spoils_is_refused_when_it_renders() -> None:
     front = front_matter("  name: {type: string, example: a}\n", 'from: "Service <{{ name }}@example.com>"\n')
     made = template(front + text("x"))
     assert made.render({"name": "support"}).from_header == "Service <support@example.com>"
@@ -248,13 +248,13 @@ def test_a_sender_that_a_value_spoils_is_refused_when_it_renders() -> None:
         ("template.de.txt", "there is no template.de.mjml beside it"),
     ],
 )
-def test_a_file_of_a_language_that_is_never_read_is_a_warning(file: str, why: str) -> None:
+def test_file_of_a_language_that_is_never_read_is_a_warning(file: str, why: str) -> None:
     found = compiled(text("x"), {f"t/{file}": "x"}).findings
     told = [(one.file, one.severity, one.code) for one in found if one.code == "unused-file"]
     assert told == [(f"t/{file}", "warning", "unused-file")]
     assert why in next(one.message for one in found if one.code == "unused-file")
 
 
-def test_the_text_part_of_another_language_is_used() -> None:
+def test_text_part_of_another_language_is_used() -> None:
     files = {"t/template.en.mjml": text("{{ name }}"), "t/template.en.txt": "{{ name }}"}
     assert "unused-file" not in {one.code for one in compiled(text("x"), files).findings}

@@ -19,11 +19,11 @@ from tests.support.template_kit import compiled, text
         ("<b>" * 3_000 + "</b>" * 3_000, "html-restructured"),
     ],
 )
-def test_what_never_ends_is_found(content: str, code: str) -> None:
+def test_limits_stop_what_never_ends(content: str, code: str) -> None:
     findings = compiled(text(content)).findings
     assert [one.code for one in findings if one.severity == "error"] == [code]
 
 
 @pytest.mark.parametrize("content", ["<" * 20_000, " " * 200_000 + "x", "\n" * 100_000, "x" * 200_000, "&" * 20_000])
-def test_much_text_is_text(content: str) -> None:
+def test_limits_leave_much_text_alone(content: str) -> None:
     assert compiled(text(content)).template is not None

@@ -70,7 +70,7 @@ def test_list_and_links_are_written_out() -> None:
     assert plain(source) == "- un\n- deux\n\nici (https://x.example/) a@x.example\n"
 
 
-def test_what_is_only_for_the_eye_is_left_out() -> None:
+def test_plain_text_leaves_out_what_is_only_for_the_eye() -> None:
     source = document(
         "<mj-section><mj-column><mj-image src='https://x.example/a.png' alt='' /><mj-spacer /><mj-text>a&nbsp;b "
         "<!--[if mso]>non<![endif]--><span style='display: "
@@ -95,7 +95,7 @@ def test_macro_and_block_set_are_text_too() -> None:
     assert plain(source, name="a < b") == "a < b a < b\n"
 
 
-def test_several_lines_of_a_value() -> None:
+def test_lines_of_a_value_are_kept() -> None:
     assert plain(text("{{ name|nl2br }}"), name="a\nb") == "a\nb\n"
     assert "a<br>\nb" in template(text("{{ name|nl2br }}")).render({**VALUES, "name": "a\nb"}).html
 
@@ -105,6 +105,6 @@ def test_several_lines_of_a_value() -> None:
     ["<td><table><tr><td>un</td></tr></table></td>", "<table><tr><td>un</td></tr></table>"],
     ids=["a cell", "a table"],
 )
-def test_what_stands_in_a_table_outside_of_its_rows_is_text_too(inside: str) -> None:
+def test_plain_text_includes_what_stands_in_a_table_outside_of_its_rows(inside: str) -> None:
     source = column(f"<mj-table>{inside}<tr><td>deux</td></tr></mj-table>")
     assert plain(source).split() == ["un", "deux"]

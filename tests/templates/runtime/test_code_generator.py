@@ -41,7 +41,7 @@ WILD: list[Any] = [
 
 @pytest.mark.parametrize("filter_", FILTERS)
 @pytest.mark.parametrize("value", WILD, ids=repr)
-def test_both_ways_print_the_same(filter_: str, value: Any) -> None:
+def test_generated_code_and_jinja_print_the_same(filter_: str, value: Any) -> None:
     for expression in ("name", "row.key", "row['key']"):
         source = f"a\x02{{ ({expression}){filter_} }}\x03b"
         assert _printed(source, value) == _printed(source + CALL, value)
@@ -62,13 +62,13 @@ def test_literal_is_escaped_once_wherever_it_stands() -> None:
     assert '<b title="a&amp;b">a&amp;b</b>' in found
 
 
-def test_what_is_called_is_called_once() -> None:
+def test_function_calls_are_made_once() -> None:
     rows = [{"label": "a"}, {"label": "a"}, {"label": "b"}]
     source = text("{% for row in rows %}{{ loop.changed(row.label) }},{{ row.url|default('-') }};{% endfor %}")
     assert "True,-;False,-;True,-;" in template(source).render({**VALUES, "rows": rows}).html
 
 
-def test_a_call_is_found_wherever_it_hides() -> None:
+def test_function_call_is_found_wherever_it_hides() -> None:
     rows = [{"label": "a"}, {"label": "a"}]
     for hidden in ("loop.changed(row.label)|string|upper", "row.url|default(loop.changed(row.label), boolean=true)"):
         source = text(f"{{% for row in rows %}}{{{{ {hidden} }}}},{{{{ row.url|default('-') }}}};{{% endfor %}}")
@@ -91,20 +91,20 @@ def test_key_that_is_missing_among_others_is_named_with_its_tag() -> None:
 
 
 @pytest.mark.parametrize("container", ["a text", ["a", "list"], 3, None])
-def test_key_of_what_is_no_object_is_an_error(container: Any) -> None:
+def test_key_of_a_value_that_is_no_object_is_an_error(container: Any) -> None:
     printed = _printed("\x02{ name.label }\x03", container)
     assert printed.startswith(("UndefinedError", "SecurityError"))
     assert printed == _printed("\x02{ name.label }\x03" + CALL, container)
 
 
-def test_many_prints_in_a_row_come_in_their_order() -> None:
+def test_prints_in_a_row_come_in_their_order() -> None:
     content = "".join(f"{index}{{{{ number }}}}." for index in range(200))
     expected = "".join(f"{index}3." for index in range(200))
     assert expected in html(content)
     assert expected in plain(text(content), **VALUES)
 
 
-def test_too_much_output_between_two_blocks_is_found() -> None:
+def test_output_limit_is_found_between_two_blocks() -> None:
     compiled = template(text("{{ name }}" * 300), budget=RenderLimits(max_output_bytes=50_000, max_steps=10))
     with pytest.raises(RenderError) as refused:
         compiled.render({**VALUES, "name": "x" * 1_000})

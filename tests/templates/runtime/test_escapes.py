@@ -51,7 +51,7 @@ def test_wild_value_changes_neither_tags_nor_headers(value: str) -> None:
 
 @settings(max_examples=150, deadline=None)
 @given(st.text(st.characters(codec=None), max_size=200))
-def test_any_text_changes_neither_tags_nor_headers(value: str) -> None:
+def test_text_of_any_kind_changes_neither_tags_nor_headers(value: str) -> None:
     wild = _COMPILED.render({**VALUES, "name": value})
     assert tag_sequence(wild.html) == _TAME
     assert wild.subject.isprintable() or not set(wild.subject) & set("\r\n\x00")

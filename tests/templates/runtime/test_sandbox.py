@@ -28,7 +28,7 @@ def refused(source: str, **values: object) -> RenderError:
         "{% set x = namespace() %}{{ x.__class__ }}",
     ],
 )  # fmt: skip
-def test_nothing_but_data_is_reached(expression: str) -> None:
+def test_sandbox_reaches_nothing_but_data(expression: str) -> None:
     compilation = compiled(text(expression))
     assert compilation.template is None
 

@@ -16,7 +16,7 @@ from tests.support.checkouts import write_mail
 from tests.support.publishing import tree
 
 
-def test_a_process_that_is_killed_leaves_the_old_files_or_the_new_ones(tmp_path: Path) -> None:
+def test_atomic_write_that_is_killed_leaves_the_old_files_or_the_new_ones(tmp_path: Path) -> None:
     """Killed at every system call that changes a name, in turn, until it gets through."""
     script = textwrap.dedent("""
         import os, signal, sys
@@ -54,7 +54,7 @@ def test_a_process_that_is_killed_leaves_the_old_files_or_the_new_ones(tmp_path:
     assert not [path for path in root.iterdir() if path.name != "hello"]
 
 
-def test_readers_never_see_a_mixture_while_folders_are_swapped(tmp_path: Path) -> None:
+def test_atomic_write_never_shows_readers_a_mixture_while_folders_are_swapped(tmp_path: Path) -> None:
     names = [f"part{number}.txt" for number in range(8)]
     (tmp_path / "hello").mkdir()
     with ThreadPoolExecutor(1) as pool:
@@ -75,7 +75,7 @@ def test_readers_never_see_a_mixture_while_folders_are_swapped(tmp_path: Path) -
 
 
 @pytest.mark.parametrize("swaps", [True, False], ids=["swapped", "file by file"])
-def test_a_failure_puts_every_file_back(tmp_path: Path, swaps: bool) -> None:
+def test_atomic_write_puts_every_file_back_after_a_failure(tmp_path: Path, swaps: bool) -> None:
     target = tmp_path / "hello"
     (target / "examples").mkdir(parents=True)
     (target / "template.mjml").write_text("old")
@@ -93,7 +93,7 @@ def test_a_failure_puts_every_file_back(tmp_path: Path, swaps: bool) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["hello"]
 
 
-def test_modes_of_files_stay(tmp_path: Path) -> None:
+def test_atomic_write_keeps_the_modes_of_files(tmp_path: Path) -> None:
     source = write_mail(tmp_path)
     source.chmod(0o640)
     source.parent.chmod(0o750)

@@ -28,7 +28,7 @@ def _texts(files: Files) -> dict[str, str]:
     return {path: files.text(path) for path in files.by_path}
 
 
-def test_only_the_named_folders_are_read_again(root: Path) -> None:
+def test_reread_reads_only_the_named_folders(root: Path) -> None:
     before = read_files(root)
     _change_both(root)
     assert _texts(read_files(root, before, only={"a"})) == {"a/template.mjml": "other", "b/template.mjml": "one"}
@@ -50,7 +50,7 @@ def test_file_at_the_top_is_read_too(root: Path) -> None:
     assert "theme.css" not in read_files(root, with_theme, only={"theme.css"})
 
 
-def test_everything_is_read_where_there_are_links(root: Path) -> None:
+def test_reread_reads_everything_where_there_are_links(root: Path) -> None:
     (root / "a" / "part.mjml").symlink_to("../b/template.mjml")
     before = read_files(root)
     assert before.has_links
@@ -58,7 +58,7 @@ def test_everything_is_read_where_there_are_links(root: Path) -> None:
     assert read_files(root, before, only={"b"}).text("a/part.mjml") == "other"
 
 
-def test_a_new_link_is_followed_from_then_on(root: Path) -> None:
+def test_link_that_is_new_is_followed_from_then_on(root: Path) -> None:
     before = read_files(root)
     (root / "c").symlink_to("b")
     linked = read_files(root, before, only={"c"})
