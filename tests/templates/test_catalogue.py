@@ -135,7 +135,7 @@ def test_cache_is_read_only_as_it_was_written(root: Path, tmp_path: Path) -> Non
     assert Catalogue(root, budget=BUDGET, cache_dir=cache).load().get("a").render(VALUES).text == "h2\n"
 
 
-def test_cache_that_can_not_be_written_does_no_harm(root: Path, tmp_path: Path) -> None:
+def test_cache_that_cannot_be_written_does_no_harm(root: Path, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("x")
     assert Catalogue(root, budget=BUDGET, cache_dir=tmp_path / "file").load().get("b").key == "b"
 

@@ -60,7 +60,7 @@ def test_filter_prints_the_language_of_the_template() -> None:
 
 @pytest.mark.parametrize("name", ["fcfa", "number", "percent", "date", "datetime"])
 @pytest.mark.parametrize("value", ["abc", None, True, [1], "", "9" * 99, "1e999", "nan", "2026-13-45", float("inf")])
-def test_filter_refuses_what_it_can_not_read(name: str, value: object) -> None:
+def test_filter_refuses_what_it_cannot_read(name: str, value: object) -> None:
     with pytest.raises(Unprintable):
         FRENCH[name](value)
 
