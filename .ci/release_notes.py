@@ -40,6 +40,7 @@ def release_notes(home: Path, tag: str) -> str:
 
 
 def main(arguments: list[str]) -> None:
+    """Print the release notes of a tag; exit with 2 for wrong usage."""
     if len(arguments) != 1:
         sys.stderr.write("usage: release_notes.py TAG\n")
         sys.exit(2)

@@ -1,0 +1,1 @@
+"""The tests, in the layout of `service/`; helpers are in `tests/support`."""

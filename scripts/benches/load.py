@@ -45,8 +45,10 @@ class Load:
 
 @dataclass(frozen=True)
 class Answered:
-    """What came back: the rate, times from the request's first byte to the answer's last one, how many in all, and how
-    many of them were not as they should be."""
+    """The answers of one run: rate, latencies, how many came and how many of them were wrong.
+
+    A latency is the time from the request's first byte to the answer's last one.
+    """
 
     per_second: float
     p50_ms: float

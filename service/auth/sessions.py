@@ -58,6 +58,7 @@ class SignInAttempts:
             return max(int((failed[0] + ATTEMPTS_PER - now).total_seconds()), 1)
 
     def note(self, origin: str, now: datetime) -> None:
+        """Record a failed sign-in attempt from this origin."""
         with self._gate:
             self._failed.setdefault(origin, deque(maxlen=MAX_ATTEMPTS)).append(now)
             self._failed.move_to_end(origin)
@@ -117,6 +118,7 @@ class Sessions:
         return self._digest("form", nonce)
 
     def is_form_token(self, nonce: str, given: str) -> bool:
+        """True if the given token is that of `form_token`; compared in constant time."""
         return hmac.compare_digest(given.encode("utf-8", "replace"), self.form_token(nonce).encode())
 
     def _sign(self, content: object) -> str:

@@ -279,14 +279,17 @@ class Settings(BaseModel):
 
     @property
     def timezone(self) -> ZoneInfo:
+        """EMAIL_TIMEZONE as a time zone."""
         return ZoneInfo(self.email_timezone)
 
     @property
     def max_attachments_bytes(self) -> int:
+        """EMAIL_MAX_ATTACHMENT_SIZE_MB in bytes."""
         return self.email_max_attachment_size_mb * 1024 * 1024
 
     @property
     def max_batch_bytes(self) -> int:
+        """EMAIL_MAX_BATCH_SIZE_MB in bytes."""
         return self.email_max_batch_size_mb * 1024 * 1024
 
     def with_changes(self, **changes: Any) -> "Settings":

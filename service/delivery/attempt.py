@@ -30,6 +30,7 @@ class LeasedMessage:
 
     @property
     def id(self) -> str:
+        """The message's row id."""
         return self.claimed.message.id
 
     @property
@@ -46,6 +47,7 @@ class Sender:
         self._says_all = logging.getLogger("deliver").isEnabledFor(logging.DEBUG)
 
     def send(self, held: LeasedMessage) -> AttemptResult | None:
+        """Build the message's MIME form and deliver it; None if it failed before the relay was asked."""
         message = held.claimed.message
         try:
             wire = message_builder.write(
@@ -100,6 +102,7 @@ class Sender:
         self.fail(message_id, str(error))
 
     def fail(self, message_id: str, detail: str) -> None:
+        """Store the message as failed: no further attempt can succeed."""
         _log.error("can_not_be_sent", message=message_id)
         now = self._means.clock()
         self._means.database.write(lambda tx: completer.fail(tx, message_id, detail, owner=self._means.owner, now=now))

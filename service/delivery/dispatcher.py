@@ -73,6 +73,10 @@ class Dispatcher:
         self._looked_boot_s = means.boottime()
 
     def run(self) -> int:
+        """Deliver due messages until none is left, the worker stops or the relay is paused.
+
+        Returns how many were claimed.
+        """
         claimed, is_dry = 0, False
         try:
             while True:

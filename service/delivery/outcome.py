@@ -112,9 +112,9 @@ class Transport(Protocol):
         before_mail: Callable[[], bool] | None = None,
         before_end_of_data: Callable[[], None] | None = None,
     ) -> Outcome:
-        """Send `wire` from the envelope address `sender` ("" is the null path) to `recipient`; never raises for a
-        server's or a line's fault.
+        """Send `wire` from the envelope address `sender` to `recipient`.
 
+        A `sender` of "" is the null path. Never raises for a server's or a line's fault.
         `before_mail` is called immediately before MAIL is written, once more if a new connection was needed; False
         abandons the try (PAUSED, `tried` False). `before_end_of_data` is called when all but the final dot is written;
         an exception from it is raised here, and the message was not sent.
@@ -124,8 +124,10 @@ class Transport(Protocol):
         """Seconds until the server may be tried again; 0 when it may be now."""
 
     def abort(self) -> None:
-        """Break off the conversations under way, from another thread; each `deliver` then returns what it knows (PAUSED
-        before the final dot, AMBIGUOUS after it). What comes later is PAUSED with `tried` False.
+        """Break off the conversations under way, from another thread.
+
+        Each `deliver` then returns what it knows (PAUSED before the final dot, AMBIGUOUS after it). What comes later is
+        PAUSED with `tried` False.
         """
 
     def close(self) -> None:

@@ -84,10 +84,11 @@ class Huey(_Huey):  # type: ignore[misc]  # huey has no types
 
 
 def open_queue(url: str) -> Huey:
-    """The queue at `sqlite:///FILE`, `redis://…`, `valkey://…` (`rediss`, `valkeys` with TLS, `unix` for a socket) or
-    `postgresql://…`.
+    """The queue at a URL.
 
-    SQLite's file and directory are made. Raises ConfigurationError for another URL or a place that can't be used.
+    One of `sqlite:///FILE`, `redis://…`, `valkey://…` (`rediss`, `valkeys` with TLS, `unix` for a socket) and
+    `postgresql://…`. SQLite's file and directory are made. Raises ConfigurationError for another URL or a place that
+    can't be used.
     """
     scheme = urlsplit(url).scheme
     opened = _OPENERS.get(scheme)

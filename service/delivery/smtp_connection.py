@@ -15,6 +15,8 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from typing_extensions import override
+
 from service.delivery.outcome import Phase, Reply, clean
 from service.delivery.relay import Server, own_name
 
@@ -153,9 +155,11 @@ class SmtpConnection(smtplib.SMTP):
 
     # What smtplib calls for its commands.
 
+    @override
     def send(self, s: Any) -> None:
         self.write(s.encode("ascii") if isinstance(s, str) else bytes(s), self.server.timeout_s)
 
+    @override
     def getreply(self) -> tuple[int, bytes]:
         code, lines = self._read_lines(self._clock() + self.server.timeout_s)
         return code, b"\n".join(lines)

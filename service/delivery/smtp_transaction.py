@@ -31,6 +31,7 @@ class SmtpEnvelope:
 
     @property
     def needs_smtputf8(self) -> bool:
+        """True if an address or a header needs the SMTPUTF8 extension (RFC 6531)."""
         return self.wire.needs_smtputf8 or not (self.sender + self.recipient).isascii()
 
 

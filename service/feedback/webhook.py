@@ -164,8 +164,10 @@ def verify_offline(body: bytes, certificate: bytes, *, at: datetime | None = Non
 
 
 def _understand(envelope: SnsEnvelope) -> Sequence[FeedbackEvent]:
-    """What SES says in it. A message of another kind comes from our own topic and is signed: refusing it would only
-    make SNS repeat it, so it is logged and has no effect (SES tries a topic out with a sentence, for one).
+    """The SES event in an SNS envelope; no event for a message of another kind.
+
+    Such a message comes from our own topic and is signed: refusing it would only make SNS repeat it, so it is logged
+    and has no effect (SES tries a topic out with a sentence, for one).
     """
     try:
         event = ses_event.parse(envelope.message, at=envelope.at)

@@ -21,4 +21,5 @@ class Caller:
     scopes: frozenset[Scope]
 
     def may(self, scope: Scope) -> bool:
+        """True if the caller's key has this scope, or the scope admin."""
         return scope in self.scopes or Scope.ADMIN in self.scopes

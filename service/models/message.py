@@ -19,6 +19,7 @@ class Attachment:
 
     @property
     def size_bytes(self) -> int:
+        """The size of the decoded content."""
         return len(self.data)
 
 
@@ -208,10 +209,12 @@ class Body:
 
     @property
     def html(self) -> str:
+        """The HTML part as text."""
         return self.html_utf8.decode()
 
     @property
     def text(self) -> str:
+        """The plain text part as text."""
         return self.text_utf8.decode()
 
 

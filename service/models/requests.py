@@ -65,13 +65,16 @@ class MessageRequest(Protocol):
     """What is one's own in a mail: who gets it, what it says, what goes with it."""
 
     @property
-    def to(self) -> str | list[str]: ...
+    def to(self) -> str | list[str]:
+        """The recipient address or addresses."""
 
     @property
-    def variables(self) -> dict[str, Any]: ...
+    def variables(self) -> dict[str, Any]:
+        """The values for the template's variables."""
 
     @property
-    def attachments(self) -> list[AttachmentRequest]: ...
+    def attachments(self) -> list[AttachmentRequest]:
+        """The files sent along."""
 
 
 class _SendFields(_Request):

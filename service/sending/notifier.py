@@ -15,6 +15,7 @@ class WorkerNotifier:
         self._thread.start()
 
     def notify(self) -> None:
+        """Ask for a notification; returns at once."""
         self._pulled.set()
 
     def close(self) -> None:

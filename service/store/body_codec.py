@@ -120,6 +120,7 @@ def verified(data: bytes, sha256: str) -> bytes:
 
 
 def compress(data: bytes) -> bytes:
+    """`data` as a Zstandard frame, without a dictionary."""
     return _compressor(None).compress(data)
 
 
@@ -156,4 +157,5 @@ def _raw_content(dictionary: bytes) -> zstandard.ZstdCompressionDict:
 
 
 def digest_of(data: bytes) -> str:
+    """The SHA-256 digest in hex."""
     return hashlib.sha256(data).hexdigest()

@@ -219,6 +219,7 @@ def message_of(row: Row, *, now: datetime | None = None) -> Message:
 
 
 def attachment_of(row: Row) -> Attachment:
+    """The attachment in a row. Raises ArchiveCorrupt if the data does not match its digest."""
     return Attachment(row["filename"], row["content_type"], verified(row["data"], row["sha256"]), row["sha256"])
 
 

@@ -27,6 +27,7 @@ class Waiting:
 
     @property
     def is_capped(self) -> bool:
+        """True if the count stopped at MAX_COUNTED."""
         return self.total >= MAX_COUNTED
 
 

@@ -41,11 +41,13 @@ class CountCache:
         self._kept: OrderedDict[tuple[MessageQuery, datetime, datetime], tuple[datetime, int]] = OrderedDict()
 
     def find(self, query: MessageQuery, begin: datetime, end: datetime, *, now: datetime) -> int | None:
+        """The remembered count of a bucket; None if there is none or it is too old."""
         with self._gate:
             at, total = self._kept.get((query, begin, end), (None, 0))
         return total if at is not None and now - self.KEPT_FOR < at <= now else None
 
     def keep(self, query: MessageQuery, tally: Bucket, *, now: datetime) -> None:
+        """Remember the count of a bucket that no longer changes."""
         if query.status is None and tally.ends_at < now - self.SETTLED_AFTER:
             with self._gate:
                 self._kept[query, tally.begins_at, tally.ends_at] = (now, tally.total)

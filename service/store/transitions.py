@@ -186,6 +186,7 @@ def exists(reader: Reader, message_id: str, event: Event) -> bool:
 
 
 def event_row(message_id: str, seq: int, event: Event) -> dict[str, Any]:
+    """An event as a row of `email_events`."""
     row = {
         "message_id": message_id,
         "seq": seq,

@@ -37,6 +37,7 @@ class Entry:
 
     @property
     def is_degraded(self) -> bool:
+        """True if the files on disk have an error."""
         return any(finding.severity == "error" for finding in self.findings)
 
 
@@ -109,6 +110,7 @@ class Catalogue:
 
     @property
     def current(self) -> Snapshot:
+        """The snapshot that is served now."""
         return self._snapshot
 
     def load(self) -> Snapshot:

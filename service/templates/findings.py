@@ -31,6 +31,7 @@ class FindingCollector:
 
     @property
     def has_errors(self) -> bool:
+        """True if an error was collected."""
         return any(finding.severity == "error" for finding in self._findings)
 
     @property

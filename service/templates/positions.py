@@ -73,6 +73,7 @@ class Mapped:
         self._starts = [run.start for run in self._runs]
 
     def place(self, offset: int) -> Place:
+        """The position in the author's files of the character at `offset`."""
         run = self._runs[max(bisect.bisect_right(self._starts, offset) - 1, 0)]
         if isinstance(run.origin, Place):
             return run.origin

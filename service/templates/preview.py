@@ -30,6 +30,7 @@ class Preview:
 
     @property
     def size_bytes(self) -> int:
+        """The size of the HTML and text parts together, in UTF-8."""
         return len(self.rendered.html.encode()) + len(self.rendered.text.encode())
 
 

@@ -38,6 +38,7 @@ class Variant:
     text_modules: Mapping[str, Program] = field(default_factory=dict)
 
     def as_json(self) -> dict[str, Any]:
+        """The variant as JSON values."""
         named = {"programs": self.programs, "html_modules": self.html_modules, "text_modules": self.text_modules}
         return {
             "language": self.language,
@@ -46,6 +47,7 @@ class Variant:
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> "Variant":
+        """The variant that `as_json` wrote."""
         groups = ({name: Program.from_json(one) for name, one in data[group].items()} for group in _GROUPS)
         return cls(data["language"], *groups)
 

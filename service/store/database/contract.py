@@ -35,9 +35,11 @@ class Reader(Protocol):
     """Whatever answers a query: the database (what is committed) or a transaction (what it wrote, too)."""
 
     @property
-    def dialect(self) -> Dialect: ...
+    def dialect(self) -> Dialect:
+        """The SQL dialect in which `read` is understood."""
 
-    def read(self, sql: str, params: Parameters | None = None) -> list[Row]: ...
+    def read(self, sql: str, params: Parameters | None = None) -> list[Row]:
+        """The rows of a SELECT."""
 
 
 class Transaction(ABC):
@@ -96,6 +98,7 @@ class Transaction(ABC):
         return _Guard(self)
 
     def failed(self, error: BaseException) -> None:
+        """Remember the error of a failed statement; nothing more is executed."""
         self._failure = error
 
     @abstractmethod
@@ -181,7 +184,7 @@ class Database(ABC):
 
 
 def listed(name: str, values: Iterable[Any]) -> tuple[str, dict[str, Any]]:
-    """Placeholders and parameters for `IN (...)`: listed("id", ["x", "y"]) -> (":id_0, :id_1", {"id_0": "x", ...}).
+    """Placeholders and parameters for `IN (...)`: ("id", ["x", "y"]) -> (":id_0, :id_1", {"id_0": "x", ...}).
 
     An empty list gives "NULL", which is in nothing. The last value is repeated until there are 1, 2, 4, 8 ...: so few
     statements are ever seen, and each is prepared once; hundreds of sizes would fill a connection with statements.
@@ -201,10 +204,12 @@ _PLAIN = frozenset({type(None), bool, int, bytes})
 
 
 def is_time(column: str) -> bool:
+    """True if a column of this name holds a time."""
     return column.endswith(("_at", "_until"))
 
 
 def is_boolean(column: str) -> bool:
+    """True if a column of this name holds a boolean."""
     return column.startswith("is_") or column.endswith("_allowed")
 
 
@@ -237,6 +242,7 @@ def searchable(params: Parameters) -> Row:
 
 
 def require_query(sql: str) -> None:
+    """Raise ValueError unless the statement is a SELECT or begins with WITH."""
     if sql.lstrip()[:6].upper() != "SELECT" and sql.lstrip()[:4].upper() != "WITH":
         raise ValueError("read() takes SELECT or WITH; changes go through write()")
 

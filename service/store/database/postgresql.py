@@ -13,6 +13,7 @@ from typing import Any, NamedTuple, TypeVar
 
 import psycopg
 from psycopg_pool import ConnectionPool
+from typing_extensions import override
 
 from service.errors import StoreBusy, StoreError
 from service.store.database import contract, statements
@@ -53,12 +54,14 @@ class PostgresqlDatabase(Database):
         )
         self._pool.open()
 
+    @override
     def read(self, sql: str, params: Parameters | None = None) -> list[Row]:
         contract.require_query(sql)
         self._refuse_nesting()
         with _postgresql_errors(), self._begun(self._translate(sql), contract.searchable(params or {})) as begun:
             return _rows(begun.cursor)
 
+    @override
     def write(self, work: Callable[[Transaction], T]) -> T:
         self._refuse_nesting()
         with _postgresql_errors(), self._begun("BEGIN", {}) as begun:
@@ -75,6 +78,7 @@ class PostgresqlDatabase(Database):
             begun.connection.execute("COMMIT")
             return value
 
+    @override
     def scrub(self, tables: Sequence[str], *, rewrites: bool = False) -> bool:
         sized = "SELECT SUM(pg_total_relation_size(oid)) AS size_bytes FROM pg_class"
         names, params = contract.listed("table", tables)
@@ -94,6 +98,7 @@ class PostgresqlDatabase(Database):
                     self._configure(begun.connection)
         return rewrites
 
+    @override
     def close(self) -> None:
         if not self._closed:
             self._closed = True

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, Generic, TypeVar, cast
 
 import sqlite_utils
+from typing_extensions import override
 
 from service.errors import StoreBusy, StoreError
 from service.store.database import contract
@@ -69,12 +70,14 @@ class SqliteDatabase(Database):
         self._writer = threading.Thread(target=self._write_all, name=f"store-writer-{self._path.name}", daemon=True)
         self._writer.start()
 
+    @override
     def read(self, sql: str, params: Parameters | None = None) -> list[Row]:
         contract.require_query(sql)
         self._refuse_nesting()
         with named_errors(), self._reader() as connection:
             return rows(connection.execute(sql, bound(contract.searchable(params or {}))))
 
+    @override
     def write(self, work: Callable[[Transaction], T]) -> T:
         self._refuse_nesting()
         job = _Job(work)
@@ -94,6 +97,7 @@ class SqliteDatabase(Database):
         finally:
             del job  # an exception's traceback would keep the job that holds it
 
+    @override
     def scrub(self, tables: Sequence[str], *, rewrites: bool = False) -> bool:
         self._refuse_nesting()
         del tables  # they are all in one file
@@ -118,6 +122,7 @@ class SqliteDatabase(Database):
                 time.sleep(_SCRUB_PAUSE_S)
         return False  # somebody reads all the time
 
+    @override
     def close(self) -> None:
         with self._gate:
             if self._closed:

@@ -27,6 +27,7 @@ _TIME_LENGTH = len("2026-02-21T14:30:00.000000")
 
 
 def rows(cursor: sqlite3.Cursor) -> list[Row]:
+    """The cursor's rows as dictionaries, with times and booleans as Python values."""
     if cursor.description is None:
         return []
     columns = [column[0] for column in cursor.description]
@@ -62,6 +63,7 @@ def as_text(values: Sequence[Any]) -> list[Any]:
 
 @contextmanager
 def named_errors() -> Iterator[None]:
+    """Translate sqlite3 errors into the errors of the store."""
     try:
         yield
     except sqlite3.IntegrityError as error:

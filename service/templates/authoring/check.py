@@ -21,10 +21,12 @@ class CheckResult:
 
     @property
     def errors(self) -> int:
+        """The number of errors."""
         return sum(1 for finding in self.findings if finding.severity == "error")
 
     @property
     def warnings(self) -> int:
+        """The number of warnings."""
         return len(self.findings) - self.errors
 
 

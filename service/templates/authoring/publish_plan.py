@@ -34,6 +34,7 @@ class Target:
 
     @property
     def is_open(self) -> bool:
+        """True if a change can be saved there."""
         return self.kind in ("commit", "files")
 
 
@@ -56,6 +57,7 @@ class PublishPlan:
 
     @property
     def works(self) -> bool:
+        """True if the new files compile without an error."""
         return not any(finding.severity == "error" for finding in self.findings)
 
 

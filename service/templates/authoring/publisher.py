@@ -222,6 +222,7 @@ def _refusals() -> Iterator[None]:
 
 
 def check_key(key: str) -> None:
+    """Raise InvalidRequest unless `key` is a valid template key."""
     if not KEY.fullmatch(key):
         raise InvalidRequest(f"{key!r} can't be a key: {KEY_RULE}.", [Problem("", "key", KEY_RULE)])
 

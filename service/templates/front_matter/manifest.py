@@ -61,6 +61,7 @@ class Manifest:
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> "Manifest":
+        """The manifest that `as_json` wrote."""
         attachments, delivery = data["attachments"], data["delivery"]
         required = attachments["required"]
         return cls(

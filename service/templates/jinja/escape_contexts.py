@@ -100,6 +100,7 @@ class EscapeContextTracker:
         self._branches: list[_Branch] = []
 
     def literal(self, text: str) -> None:
+        """Advance over a stretch of the author's own text."""
         self._states = frozenset(after_literal(state, text, is_css=self._is_css) for state in self._states)
 
     def expression(self, token: Token) -> Context:
@@ -119,6 +120,7 @@ class EscapeContextTracker:
         return context
 
     def control(self, token: Token) -> None:
+        """Open, continue or close a branch at this control tag."""
         if token.opens:
             branch = _Branch(self._states, is_loop=token.word == "for")
             self._branches.append(branch)

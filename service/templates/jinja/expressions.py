@@ -58,6 +58,7 @@ class ExpressionCheck:
         self._where = where
 
     def expression(self, node: nodes.Node, scope: Scope) -> None:
+        """Check an expression and all its parts."""
         if isinstance(node, nodes.Name):
             self._name(node, scope)
             return
@@ -103,6 +104,7 @@ class ExpressionCheck:
             self.undeclared(node, node.name, scope)
 
     def undeclared(self, node: nodes.Node, name: str, scope: Scope) -> None:
+        """Report a name that is neither declared nor bound, with the nearest known one."""
         hint = did_you_mean(name, [*self._variables, *scope])
         self.error(
             node,

@@ -42,6 +42,7 @@ class HtmlToken:
 
     @property
     def closes_itself(self) -> bool:
+        """True for an opening tag that ends with `/>`."""
         return self.kind == "open" and self.text.endswith("/>")
 
     @property

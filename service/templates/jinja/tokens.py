@@ -44,6 +44,7 @@ class Token:
 
     @property
     def placeholder(self) -> str:
+        """The text that stands for this token: `zqj00001x`."""
         return f"zqj{self.index:05d}x"
 
     @property
@@ -55,10 +56,12 @@ class Token:
 
     @property
     def continues(self) -> bool:
+        """True if a further branch of a block begins here (`else`, `elif`)."""
         return self.kind == "control" and self.word in MIDDLE
 
     @property
     def closes(self) -> bool:
+        """True if a block ends here."""
         return self.kind == "control" and self.word.startswith("end")
 
     def place_of(self, word: str, line: int) -> Place:
@@ -96,6 +99,7 @@ class Tokens:
         self._all: list[Token] = []
 
     def new(self, kind: Kind, body: str, place: Place, word: str = "", body_place: Place | None = None) -> Token:
+        """Add a token with the next number."""
         token = Token(len(self._all), kind, body, place, word, body_place)
         self._all.append(token)
         return token
@@ -123,6 +127,7 @@ class Tokens:
         return found
 
     def first(self, text: str) -> Token | None:
+        """The first token in `text`, composites opened; None if there is none."""
         return next(iter(self.opened(text)), None)
 
 

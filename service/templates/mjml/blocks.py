@@ -30,6 +30,7 @@ class Blocks:
 
     @property
     def in_loop(self) -> bool:
+        """True between a `{% for %}` and its end."""
         return any(token.word == "for" for token in self._open)
 
     def between(self, text: Slice) -> None:
@@ -44,6 +45,7 @@ class Blocks:
         self._stray(text, last, len(text.text))
 
     def finish(self) -> None:
+        """Report the blocks that are still open."""
         for token in self._open:
             message = f"{token} is not closed inside of <{self._element.tag}>"
             self._report.error(token.place, "block-crosses", message, _HINT)

@@ -27,11 +27,14 @@ class Slice:
     start: int
 
     def place(self, offset: int = 0) -> Place:
+        """The position of the character at `offset` of this slice."""
         return self.mapped.place(self.start + offset)
 
 
 @dataclass(frozen=True, slots=True)
 class Attribute:
+    """An attribute of a component; `place` is that of its name."""
+
     name: str
     value: Slice
     place: Place
@@ -48,9 +51,11 @@ class Element:
     content: Slice | None = None
 
     def attribute(self, name: str) -> Attribute | None:
+        """The attribute of this name; None if there is none."""
         return next((one for one in self.attributes if one.name == name), None)
 
     def literal(self, name: str) -> str | None:
+        """The value of an attribute as written; None if there is none."""
         found = self.attribute(name)
         return found.value.text if found else None
 

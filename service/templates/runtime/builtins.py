@@ -56,6 +56,7 @@ def allowed_filters(max_bytes: int) -> dict[str, Callable[..., Any]]:
 
 
 def allowed_tests() -> dict[str, Callable[..., Any]]:
+    """Jinja's own tests that authors may use, by name."""
     tests: dict[str, Any] = {name: DEFAULT_TESTS[name] for name in _ALLOWED_TESTS.split()}
     return tests
 

@@ -35,10 +35,12 @@ class Generator(CodeGenerator):
 
     _is_quick = False
 
-    def visit_Getattr(self, node: nodes.Getattr, frame: Frame) -> None:  # noqa: N802 - Jinja's name
+    @override
+    def visit_Getattr(self, node: nodes.Getattr, frame: Frame) -> None:
         self._item(node.node, nodes.Const(node.attr), frame)
 
-    def visit_Getitem(self, node: nodes.Getitem, frame: Frame) -> None:  # noqa: N802
+    @override
+    def visit_Getitem(self, node: nodes.Getitem, frame: Frame) -> None:
         if isinstance(node.arg, nodes.Slice):
             super().visit_Getitem(node, frame)
         else:
@@ -57,12 +59,14 @@ class Generator(CodeGenerator):
         self.visit(key, frame)
         self.write(")")
 
-    def visit_Concat(self, node: nodes.Concat, frame: Frame) -> None:  # noqa: N802
+    @override
+    def visit_Concat(self, node: nodes.Concat, frame: Frame) -> None:
         self.write("environment.bounded_text(")
         super().visit_Concat(node, frame)
         self.write(")")
 
-    def visit_Output(self, node: nodes.Output, frame: Frame) -> None:  # noqa: N802
+    @override
+    def visit_Output(self, node: nodes.Output, frame: Frame) -> None:
         if frame.buffer is not None or frame.require_output_check:
             super().visit_Output(node, frame)
             return
@@ -107,7 +111,8 @@ class Generator(CodeGenerator):
             return str(node.as_const(frame.eval_ctx))
         return super()._output_child_to_const(node, frame, finalize)
 
-    def visit_Filter(self, node: nodes.Filter, frame: Frame) -> None:  # noqa: N802
+    @override
+    def visit_Filter(self, node: nodes.Filter, frame: Frame) -> None:
         if not (self._is_quick and node.name in _QUICK):
             super().visit_Filter(node, frame)
             return
@@ -146,6 +151,7 @@ def _is_escaped(node: nodes.Expr) -> bool:
 class Compiled(Template):
     """A template whose code finds our functions as globals of its module."""
 
+    @override
     @classmethod
     def from_code(
         cls, environment: Any, code: CodeType, globals: Any, uptodate: Callable[[], bool] | None = None

@@ -44,11 +44,11 @@ def filters_for(language: str) -> dict[str, Callable[..., Any]]:
         return format_decimal(amount, locale=locale)
 
     def number(value: Any) -> str:
-        """1234567.5 -> "1 234 567,5" """
+        """A number with grouped digits: 1234567.5 -> "1 234 567,5"."""
         return grouped(_decimal(value, "number"))
 
     def fcfa(value: Any) -> str:
-        """450000 -> "450 000 FCFA"; the franc CFA has no subunit in use, so amounts are rounded half up."""
+        """An amount in FCFA: 450000 -> "450 000 FCFA"; rounded half up, as the franc CFA has no subunit in use."""
         amount = _decimal(value, "fcfa")
         # + 0 takes the sign from minus zero, which is equal to zero and would be remembered for it
         return f"{grouped(amount.quantize(Decimal(1), 'ROUND_HALF_UP') + 0)}\u00a0FCFA"
@@ -60,7 +60,7 @@ def filters_for(language: str) -> dict[str, Callable[..., Any]]:
         )
 
     def percent(value: Any) -> str:
-        """99.5 -> "99,5 %" (the number is already a percentage)"""
+        """A percentage: 99.5 -> "99,5 %" (the number is already a percentage)."""
         return as_percent(_decimal(value, "percent") / 100)
 
     @lru_cache(_CACHED)
@@ -69,7 +69,7 @@ def filters_for(language: str) -> dict[str, Callable[..., Any]]:
         return format_date(moment, format=pattern, locale=locale)
 
     def date_(value: Any) -> str:
-        """ "2026-02-21" -> "21 février 2026"; a time keeps the day of its own offset"""
+        """A long date: "2026-02-21" -> "21 février 2026"; a time keeps the day of its own offset."""
         moment = _moment(value, "date")
         return long_date(moment.date() if isinstance(moment, datetime) else moment)
 
@@ -79,14 +79,14 @@ def filters_for(language: str) -> dict[str, Callable[..., Any]]:
         return joined.format(long_date(moment.date()), format_datetime(moment, "HH:mm", locale=locale))
 
     def datetime_(value: Any) -> str:
-        """ "2026-02-21T15:30:00+01:00" -> "21 février 2026 à 14:30 UTC" """
+        """A date and time in UTC: "2026-02-21T15:30:00+01:00" -> "21 février 2026 à 14:30 UTC"."""
         moment = _moment(value, "datetime")
         if not isinstance(moment, datetime):
             raise Unprintable(f'"{value}" is a date without a time; |datetime needs both, |date only the day')
         return long_time(moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC))
 
     def plural(value: Any, one: str, many: str) -> str:
-        """3|plural("élément", "éléments") -> "3 éléments"; French counts 0 and 1,5 as one"""
+        """A count with its noun: 3|plural("élément", "éléments") -> "3 éléments"; French counts 0 and 1,5 as one."""
         amount = _decimal(value, "plural")
         form = one if locale.plural_form(amount) == "one" else many
         return f"{grouped(amount)}\u00a0{form}"

@@ -43,6 +43,7 @@ class Program:
 
     @property
     def is_constant(self) -> bool:
+        """True if no Jinja is in the source, so that it prints as it is."""
         return not self.source_map
 
     @classmethod
@@ -56,6 +57,7 @@ class Program:
         return cls(restored.source, spots)
 
     def as_json(self) -> dict[str, Any]:
+        """The program as JSON values."""
         return {
             "source": self.source,
             "spots": [[line, *fields] for line, fields in self.source_map.items()],
@@ -63,6 +65,7 @@ class Program:
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> "Program":
+        """The program that `as_json` wrote."""
         return cls(data["source"], {line: tuple(rest) for line, *rest in data["spots"]})
 
 

@@ -93,6 +93,7 @@ class MessageController(Controller):
 
 
 def as_file(data: bytes, content_type: str, filename: str | None = None) -> Response[bytes]:
+    """A response with the bytes of a file, sandboxed; `filename` makes it a download."""
     headers = {"Content-Security-Policy": _SANDBOX}
     if filename is not None:
         headers["Content-Disposition"] = f"attachment; filename*=UTF-8''{quote(filename, safe='')}"
@@ -119,6 +120,7 @@ def _summary(message: Message) -> dict[str, Any]:
 
 
 def as_detail(story: MessageDetail) -> dict[str, Any]:
+    """A message with its events and attachments as JSON values."""
     message = story.message
     return _summary(message) | {
         "send_id": message.send_id,

@@ -43,10 +43,12 @@ class RecipientController(Controller):
 
 
 def as_answer(erased: ErasureResult, *, is_dry: bool) -> dict[str, Any]:
+    """The result of an erasure as JSON values."""
     return {"dry_run": is_dry, **asdict(erased)}
 
 
 def as_known(known: RecipientData) -> dict[str, Any]:
+    """The data stored about a recipient as JSON values."""
     return {
         "address": known.address,
         "messages": [_written(item) for item in known.messages],

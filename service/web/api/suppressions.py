@@ -66,6 +66,7 @@ class SuppressionController(Controller):
 
 
 def as_json(item: Suppression) -> dict[str, Any]:
+    """A suppression as JSON values."""
     return {
         "id": item.id,
         "address": item.address,

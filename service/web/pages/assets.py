@@ -46,6 +46,7 @@ class Assets:
         return self._by_name[name].url
 
     def at(self, url: str) -> Asset | None:
+        """The asset at this URL; None if there is none."""
         return self._by_url.get(url)
 
 

@@ -23,10 +23,12 @@ class Bar:
 
     @property
     def y(self) -> float:
+        """The top edge of the bar in the drawing."""
         return HEIGHT - self.height
 
     @property
     def trouble_y(self) -> float:
+        """The top edge of the bar's failed share in the drawing."""
         return HEIGHT - self.trouble_height
 
 

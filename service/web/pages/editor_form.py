@@ -22,6 +22,7 @@ class EditorForm:
 
     @classmethod
     def of(cls, form: FormMultiDict) -> "EditorForm":
+        """The editor's state from a submitted form."""
         fields = {name: value for name, value in form.items() if isinstance(value, str)}
         now = {name.removeprefix(NOW): _lines(text) for name, text in fields.items() if name.startswith(NOW)}
         was = {name.removeprefix(WAS): _lines(text) for name, text in fields.items() if name.startswith(WAS)}

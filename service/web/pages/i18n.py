@@ -39,6 +39,7 @@ class Language:
         return phrase.format_map(shown) if values else phrase
 
     def has(self, key: str) -> bool:
+        """True if there is a phrase with this key."""
         return key in self._phrases
 
     def name_of(self, group: str, value: str) -> str:
@@ -47,6 +48,7 @@ class Language:
         return phrase if isinstance(phrase, str) else phrase["other"]
 
     def number(self, value: float) -> str:
+        """A number with the digit groups of the language."""
         return str(numbers.format_decimal(value, locale=self._locale))
 
     def percent(self, share: float) -> str:
@@ -76,6 +78,7 @@ class Language:
         return " ".join(parts) or self.say("duration.second", count=0)
 
     def day(self, at: datetime) -> str:
+        """A date in the display time zone, such as "21 Feb 2026"."""
         return str(dates.format_date(self.local(at), format="medium", locale=self._locale))
 
     def time(self, at: datetime) -> str:
@@ -109,6 +112,7 @@ class Languages:
         }
 
     def named(self, code: str) -> Language:
+        """The language of this code. Raises KeyError for an unknown one."""
         return self._by_code[code]
 
     def choose(self, wanted: str | None, accept_language: str) -> Language:

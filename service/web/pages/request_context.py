@@ -138,10 +138,12 @@ def session_cookie(workbench: PreviewServices, text: str | None) -> Cookie:
 
 
 def visitor_cookie(workbench: PreviewServices, nonce: str) -> Cookie:
+    """The cookie of a visitor who has not signed in."""
     return _cookie(_name("visitor", workbench), nonce, workbench, max_age=None)
 
 
 def switch_cookie(workbench: PreviewServices, name: Literal["rgz_language", "rgz_scheme"], value: str) -> Cookie:
+    """The cookie that stores a choice of language or colour scheme for a year."""
     return _cookie(name, value, workbench, max_age=int(_A_YEAR.total_seconds()))
 
 
