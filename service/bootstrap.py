@@ -11,8 +11,8 @@ import structlog
 
 from service.auth.api_keys import ApiKeys
 from service.auth.sessions import Sessions, signing_key
-from service.config import secrets as outside
 from service.config.file_lock import FileLock
+from service.config.secrets import data_directory, secret
 from service.config.settings import Settings
 from service.delivery import queue
 from service.delivery.context import boottime_s
@@ -24,9 +24,10 @@ from service.delivery.relay import Server
 from service.delivery.smtp_pool import SmtpTransport
 from service.errors import NotFound
 from service.feedback.apply import FeedbackApplier, SoftBounces
-from service.feedback.imap import ImapMailbox
+from service.feedback.imap import ImapAccount, ImapMailbox
 from service.feedback.imap_poller import ImapPoller
 from service.feedback.record import FeedbackRecorder
+from service.feedback.sns.client import SnsClient
 from service.feedback.webhook import WebhookReceiver
 from service.mail import addresses
 from service.messages.cancel import Canceller
@@ -145,8 +146,8 @@ def build(
     Raises ConfigurationError where a directory, database or queue of the settings can't be used.
     """
     now = clock or (lambda: datetime.now(UTC))
-    data = outside.data_directory(settings)
-    line = outside.sns_client(settings)
+    data = data_directory(settings)
+    sns_client = SnsClient.from_settings(settings)
     database = open_database(settings.database_url or f"sqlite:///{data / 'rgz-email.db'}")
     migrations = migrate(database)
     huey = queue.open_queue(settings.queue_url or f"sqlite:///{data / 'queue.db'}")
@@ -158,11 +159,11 @@ def build(
     if transport is None:
         if settings.smtp_host is None and delivers:
             mailbox = DevMailbox(max_messages=MAILBOX_KEEPS)
-        server = _mailbox_server(settings, mailbox, mailbox_port) if mailbox else outside.smtp_server(settings)
+        server = _mailbox_server(settings, mailbox, mailbox_port) if mailbox else Server.from_settings(settings)
         transport = SmtpTransport(server)
-    secret_key = outside.secret(settings.email_secret_key, data / "secret-key")
+    secret_key = secret(settings.email_secret_key, data / "secret-key")
     pseudonym_key = secret_key.encode()
-    admin_token = outside.secret(settings.email_admin_token, data / "admin-token")
+    admin_token = secret(settings.email_admin_token, data / "admin-token")
     access = ApiKeys(database, admin_token, frozenset(Scope(scope) for scope in settings.email_anonymous_scopes))
 
     def ring() -> None:
@@ -227,19 +228,19 @@ def build(
             now,
         ),
         metrics=metrics,
-        metrics_exporter=MetricsExporter(metrics, database, catalogue, transport, data / "metrics", now),
+        metrics_exporter=MetricsExporter(metrics, database, catalogue, transport.paused_for_s, data / "metrics", now),
         retention_purge=RetentionPurge(database, settings, now),
-        readiness=Readiness(database, catalogue, transport, now),
+        readiness=Readiness(database, catalogue, transport.paused_for_s, now),
         feedback_recorder=recorder,
         imap_poller=_collector(settings, database, recorder, pseudonym_key, now),
         resender=Resender(database, intake, now, settings, pseudonym_key),
         webhook_receiver=WebhookReceiver(
-            settings.email_sns_topic_arns, line, recorder.record_all, recorder.exists, now
+            settings.email_sns_topic_arns, sns_client, recorder.record_all, recorder.exists, now
         ),
         suppressions=SuppressionList(database, pseudonym_key, now),
         unsubscriber=Unsubscriber(database, pseudonym_key, now),
         sessions=Sessions(access.find, access.holder, signing_key(secret_key, admin_token), now),
-        overview=Overview(database, catalogue, transport, now),
+        overview=Overview(database, catalogue, transport.paused_for_s, now),
         clock=now,
         migrations=migrations,
     )
@@ -283,11 +284,11 @@ def _collector(
     signing_key: bytes,
     clock: Callable[[], datetime],
 ) -> ImapPoller | None:
-    place = outside.imap_account(settings)
-    if place is None:
+    account = ImapAccount.from_settings(settings)
+    if account is None:
         return None
     return ImapPoller(
-        ImapMailbox(place), database, recorder.record, signing_key, clock, deletes=settings.email_inbox_delete
+        ImapMailbox(account), database, recorder.record, signing_key, clock, deletes=settings.email_inbox_delete
     )
 
 

@@ -1,16 +1,38 @@
-"""bounces: read mails that came back, by hand."""
+"""bounces: parse returned mails (DSN, ARF, automatic replies) from files."""
 
 import json
 import sys
 from pathlib import Path
+from typing import TypedDict
 
 import click
 
 from service.config import logs
-from service.examine import Examined, examine_bounce
+from service.feedback.bounce.parse import parse_bounce
 
 #: Beyond this a mail says nothing more about its own fate; a file may be of any size.
 _READ_BYTES = 4 * 1024 * 1024
+
+
+class ExaminedRecipient(TypedDict):
+    """What a mail reports of one recipient; `bounce_type` is the class of `status`."""
+
+    address: str
+    bounce_type: str | None
+    bounce_subtype: str | None
+    status: str | None
+    diagnostic: str | None
+
+
+class ExaminedMail(TypedDict):
+    """What a mail reports, in the form of `--json`.
+
+    `kind` is bounce, delayed, complaint, delivered, auto_reply or none.
+    """
+
+    kind: str
+    recipients: list[ExaminedRecipient]
+    original_message_id: str | None
 
 
 @click.group()
@@ -37,12 +59,31 @@ def parse(files: tuple[str, ...], as_json: bool) -> None:
       rgz-email bounces parse returned.eml --json
     """
     logs.configure("warning", for_people=sys.stderr.isatty())
-    results = [(file, examine_bounce(_bytes_of(file))) for file in files]
+    results = [(file, examine(_bytes_of(file))) for file in files]
     if as_json:
         click.echo(json.dumps({"results": [{"file": file, **said} for file, said in results]}))
     else:
         for file, said in results:
             click.echo(_told(file, said))
+
+
+def examine(raw: bytes) -> ExaminedMail:
+    """Parse the bytes of a mail; never raises, whatever they are."""
+    report = parse_bounce(raw)
+    return {
+        "kind": report.kind.value,
+        "recipients": [
+            {
+                "address": one.address,
+                "bounce_type": one.bounce_type,
+                "bounce_subtype": one.subtype,
+                "status": one.status,
+                "diagnostic": one.diagnostic,
+            }
+            for one in report.recipients
+        ],
+        "original_message_id": report.original_message_id,
+    }
 
 
 def _bytes_of(file: str) -> bytes:
@@ -57,7 +98,7 @@ def _bytes_of(file: str) -> bytes:
         return b""
 
 
-def _told(file: str, said: Examined) -> str:
+def _told(file: str, said: ExaminedMail) -> str:
     lines = [f"{click.format_filename(file)}: {said['kind']}"]
     for one in said["recipients"]:
         facts = [one["bounce_type"], one["status"], one["bounce_subtype"], one["diagnostic"]]

@@ -4,8 +4,9 @@ import socket
 import ssl
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Self
 
+from service.config.settings import Settings
 from service.config.tls import verifying_context
 
 #: RFC 5321, 4.5.3.2.6: how long a server may think about a message after the final dot.
@@ -30,6 +31,20 @@ class Server:
     timeout_s: float = 30.0
     max_connections: int = 20
     end_of_data_timeout_s: float | None = None
+
+    @classmethod
+    def from_settings(cls, settings: Settings) -> Self:
+        """The relay of all mail: SMTP_HOST and the other SMTP_* settings."""
+        return cls(
+            host=settings.smtp_host or "localhost",
+            port=settings.smtp_port,
+            tls_mode=settings.tls_mode,
+            user=settings.smtp_user,
+            password=settings.smtp_password.get_secret_value() if settings.smtp_password else None,
+            ca_file=settings.smtp_ca_file,
+            timeout_s=settings.smtp_timeout_seconds,
+            max_connections=settings.smtp_max_connections,
+        )
 
     @property
     def patience_s(self) -> float:

@@ -13,8 +13,9 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
+from service.config.settings import Settings
 from service.config.tls import verifying_context
 from service.errors import InboxUnreachable
 from service.mail.parser import MAX_READ_BYTES
@@ -42,6 +43,22 @@ class ImapAccount:
     folder: str = "INBOX"
     ca_file: Path | None = None
     timeout_s: float = 20.0
+
+    @classmethod
+    def from_settings(cls, settings: Settings) -> Self | None:
+        """The bounce mailbox of the EMAIL_INBOX_* settings; None where none is read."""
+        if settings.email_inbox_host is None:
+            return None
+        return cls(
+            host=settings.email_inbox_host,
+            port=settings.email_inbox_port,
+            user=settings.email_inbox_user or "",
+            password=settings.email_inbox_password.get_secret_value() if settings.email_inbox_password else "",
+            tls=settings.email_inbox_tls,
+            folder=settings.email_inbox_folder,
+            ca_file=settings.email_inbox_ca_file,
+            timeout_s=settings.email_inbox_timeout_seconds,
+        )
 
     @property
     def name(self) -> str:

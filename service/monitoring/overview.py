@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal
 
-from service.delivery.outcome import Transport
 from service.models import Message, Priority
 from service.store import queue_stats as figures
 from service.store import sla
@@ -61,11 +60,11 @@ class OverviewSnapshot:
 
 @dataclass(frozen=True, slots=True)
 class Overview:
-    """Looks at rows, templates and this process's line to the mail server."""
+    """Takes snapshots of rows and templates; `paused_for_s` is `Transport.paused_for_s` of this process."""
 
     database: Database
     catalogue: Catalogue
-    transport: Transport
+    paused_for_s: Callable[[], float]
     clock: Callable[[], datetime]
 
     def snapshot(self) -> OverviewSnapshot:
@@ -81,7 +80,7 @@ class Overview:
         bad_share = bad / today if today else 0.0
         waiting = figures.waiting(self.database, now=now)
         services = sla.stats_since(self.database, now=now, since=now - A_DAY)
-        paused_s = max(self.transport.paused_for_s(), 0.0)
+        paused_s = max(self.paused_for_s(), 0.0)
         return OverviewSnapshot(
             at=now,
             waiting=waiting,

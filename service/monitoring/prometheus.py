@@ -19,7 +19,6 @@ from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.registry import Collector
 
-from service.delivery.outcome import Transport
 from service.errors import StoreBusy
 from service.monitoring.metrics import Metrics
 from service.store import figures, leases, sla
@@ -50,12 +49,15 @@ class _Kept:
 
 @dataclass(frozen=True, slots=True)
 class MetricsExporter:
-    """Looks at this process, at what workers left in `directory`, at the database and the templates."""
+    """Exports this process, the snapshots of workers in `directory`, the database and the templates.
+
+    `paused_for_s` is `Transport.paused_for_s` of this process.
+    """
 
     metrics: Metrics
     database: Database
     catalogue: Catalogue
-    transport: Transport
+    paused_for_s: Callable[[], float]
     directory: Path
     clock: Callable[[], datetime]
     kept: _Kept = field(default_factory=_Kept)
@@ -65,7 +67,7 @@ class MetricsExporter:
 
         A database that is away is told by `rgz_email_database_up`, and what it knows is left out.
         """
-        self.metrics.paused(self.transport.paused_for_s())
+        self.metrics.paused(self.paused_for_s())
         state = self._state()
         families = [*state, *self._templates()]
         shown = families if with_details else [_summed(one) for one in families]
@@ -75,7 +77,7 @@ class MetricsExporter:
 
     def write_snapshot(self) -> None:
         """For a worker: its counts, where whoever is asked finds them. Raises OSError."""
-        self.metrics.paused(self.transport.paused_for_s())
+        self.metrics.paused(self.paused_for_s())
         self.directory.mkdir(exist_ok=True)
         registry = CollectorRegistry()
         registry.register(_Fixed(self.metrics.families()))

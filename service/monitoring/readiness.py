@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
-from service.delivery.outcome import Transport
 from service.errors import StoreBusy
 from service.store import leases, retention, sla
 from service.store.database import Database
@@ -22,11 +21,11 @@ class ReadinessReport:
 
 @dataclass(frozen=True, slots=True)
 class Readiness:
-    """Looks at the database, the templates and the mail server's line."""
+    """Checks the database, the templates and the relay; `paused_for_s` is `Transport.paused_for_s`."""
 
     database: Database
     catalogue: Catalogue
-    transport: Transport
+    paused_for_s: Callable[[], float]
     clock: Callable[[], datetime]
 
     def report(self) -> ReadinessReport:
@@ -36,7 +35,7 @@ class Readiness:
             for key, entry in self.catalogue.current.entries.items()
             if any(finding.severity == "error" for finding in entry.findings)
         }
-        paused_s = self.transport.paused_for_s()
+        paused_s = self.paused_for_s()
         details: dict[str, Any] = {"broken_templates": broken, "smtp_paused_s": round(max(paused_s, 0), 1)}
         try:
             due_at = leases.next_due_at(self.database)

@@ -33,6 +33,7 @@ from service.sending.prepared_send import PreparedSend, RenderedMessage
 from service.store import revisions as archive
 from service.store.database import Database
 from service.templates.catalogue import Catalogue
+from service.templates.rendering import check_variables, render
 from service.templates.revisions import Revisions
 from service.templates.runtime.sandbox import RenderLimits
 from service.templates.template import Template
@@ -226,10 +227,10 @@ class SendRenderer:
         each: list[Mapping[str, Any]] = [letter.variables]
         if has_unsubscribe_link(template) and (is_test or UNSUBSCRIBE_VARIABLE not in letter.variables):
             each = [{**letter.variables, UNSUBSCRIBE_VARIABLE: one.unsubscribe_url} for one in addressees] or each
-        problems += validation.check_variables(template, each[0], self.settings)
+        problems += check_variables(template, each[0], self.settings)
         if problems:
             raise InvalidRequest("The letter can't be sent as it is.", problems)
-        return _Checked(addressees, files, [validation.render(template, variables, locale) for variables in each])
+        return _Checked(addressees, files, [render(template, variables, locale) for variables in each])
 
     def _source(self, caller: Caller, template: Template) -> str:
         return template.manifest.category if caller.id in ("anonymous", "admin") else caller.name

@@ -1,36 +1,14 @@
-"""What a request must satisfy before it is taken: every mistake at once, each with its JSON pointer.
+"""Validation of send requests: recipients, addresses and attachments; reports every mistake with its JSON pointer."""
 
-Stands between the rooms and the verbs, because accepting and previewing ask the same questions. It stores nothing.
-"""
-
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
-from typing import Any
+from collections.abc import Iterator, Sequence
 
 from service.config.settings import Settings
-from service.errors import InvalidRequest, Problem, RenderError, TooLarge
+from service.errors import Problem, TooLarge
 from service.mail import addresses, attachments
 from service.mail.addresses import Address
-from service.models import Attachment, Rendered
-from service.models.requests import MAX_RECIPIENTS, AttachmentRequest, pointer, to_json
+from service.models import Attachment
+from service.models.requests import MAX_RECIPIENTS, AttachmentRequest, pointer
 from service.templates.template import Template
-
-
-def render(template: Template, variables: Mapping[str, Any], locale: str | None) -> Rendered:
-    """Raises InvalidRequest where the template refuses these values."""
-    try:
-        return template.render(variables, locale=locale)
-    except RenderError as error:
-        place = pointer("variables", error.variable) if error.variable else "/variables"
-        problem = Problem(place, error.finding.code, str(error.finding))
-        raise InvalidRequest("The template can't be rendered with these variables.", [problem]) from error
-
-
-def check_variables(template: Template, variables: Mapping[str, Any], settings: Settings) -> list[Problem]:
-    """What the template's schema, and our bound on size, have against these variables."""
-    if len(to_json(variables)) > settings.email_max_variables_bytes:
-        return [Problem("/variables", "too_large", f"more than {settings.email_max_variables_bytes} bytes as JSON")]
-    return [replace(item, pointer="/variables" + item.pointer) for item in template.problems(variables)]
 
 
 def check_recipients(to: str | Sequence[str], problems: list[Problem]) -> list[Address]:

@@ -14,7 +14,7 @@ from service.errors import Finding, InvalidRequest, NotFound, Problem
 from service.mail import addresses
 from service.mail.mime import Mail, build
 from service.models import Rendered
-from service.sending import validation
+from service.templates import rendering
 from service.templates.catalogue import Catalogue
 from service.templates.revisions import state_of
 from service.templates.template import Template
@@ -66,9 +66,9 @@ class Previewer:
         self, template: Template, values: Mapping[str, Any], *, locale: str | None = None, findings: Sequence[Finding]
     ) -> Preview:
         """This very template with these values. Raises InvalidRequest with every mistake."""
-        if problems := validation.check_variables(template, values, self.settings):
+        if problems := rendering.check_variables(template, values, self.settings):
             raise InvalidRequest("The template can't be rendered with these variables.", problems)
-        rendered = validation.render(template, values, locale)
+        rendered = rendering.render(template, values, locale)
         return Preview(rendered, values, findings)
 
     def state(self, key: str) -> str:

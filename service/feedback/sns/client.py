@@ -11,11 +11,12 @@ import time
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import cast
+from typing import Self, cast
 from urllib.parse import urlencode
 
 from typing_extensions import override
 
+from service.config.settings import Settings
 from service.config.tls import verifying_context
 from service.errors import NotVerified, TryLater
 from service.feedback.sns.urls import CertificateUrl
@@ -36,6 +37,14 @@ class SnsClient:
 
     ca_file: Path | None = None
     address: tuple[str, int] | None = None
+
+    @classmethod
+    def from_settings(cls, settings: Settings) -> Self:
+        """Raises ConfigurationError where the additional authority can't be read."""
+        client = cls(settings.email_sns_cert_ca_file, settings.sns_address)
+        if client.ca_file is not None:
+            _ = client.context  # read now: a wrong file must stop the start, not the first notification
+        return client
 
     @cached_property
     def context(self) -> ssl.SSLContext:
