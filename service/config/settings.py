@@ -67,117 +67,137 @@ class Settings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
 
-    smtp_host: str | None = Field(None, description="SMTP server; without it mail goes to the built-in mailbox only")
+    smtp_host: str | None = Field(
+        None, description="SMTP server (relay); without it mail goes to the development mailbox only"
+    )
     smtp_port: int = Field(587, ge=1, le=65535, description="Port of the SMTP server")
-    smtp_user: str | None = Field(None, description="User for SMTP AUTH; without it no login is made")
+    smtp_user: str | None = Field(None, description="User for SMTP AUTH; without it there is no login")
     smtp_password: SecretStr | None = Field(None, description="Password for SMTP AUTH")
     smtp_from_name: str = Field("RGZ Notifications", max_length=200, description="Name in From")
-    smtp_from_email: str = Field("noreply@rgz.bj", description="Address in From and in the envelope")
+    smtp_from_email: str = Field(
+        "noreply@rgz.bj", description="Address in From, and envelope sender where EMAIL_BOUNCE_ADDRESS is not set"
+    )
     smtp_reply_to: str | None = Field(
         "support@rgz.bj", description="Reply-To where neither request nor template has one"
     )
     smtp_use_tls: bool = Field(True, description="Encrypt: STARTTLS, or implicit TLS on port 465")
     smtp_tls: Literal["starttls", "implicit", "none"] | None = Field(
-        None, description="Says which TLS exactly; wins over SMTP_USE_TLS"
+        None, description="TLS mode; overrides SMTP_USE_TLS"
     )
     smtp_ca_file: Path | None = Field(None, description="PEM file of an additional certificate authority for SMTP")
     smtp_timeout_seconds: float = Field(30.0, gt=0, le=600, description="Time-out of each SMTP step, seconds")
-    smtp_retry_max_attempts: int = Field(3, ge=1, le=100, description="Attempts where the template says nothing")
-    smtp_max_connections: int = Field(20, ge=1, le=500, description="Most SMTP connections of one worker at once")
+    smtp_retry_max_attempts: int = Field(
+        3, ge=1, le=100, description="Delivery attempts of a message where its template sets none"
+    )
+    smtp_max_connections: int = Field(
+        20, ge=1, le=500, description="SMTP connections of one worker at the same time, at most"
+    )
 
     smtp_max_per_second: float | None = Field(
-        None, gt=0, description="Most mails that one worker hands to the server, mails per second; without it no limit"
+        None,
+        gt=0,
+        description="Rate at which one worker hands mails to the relay, at most, mails per second; without it no limit",
     )
 
     email_rate_limit_transactional: RateSetting = Field(
-        Rate(count=None), description="Transactional mail per recipient: unlimited or n/period"
+        Rate(count=None), description="Limit of transactional mail per recipient: unlimited or n/period"
     )
     email_rate_limit_marketing: RateSetting = Field(
-        Rate(count=1, period="day"), description="Marketing mail per recipient: unlimited or n/period"
+        Rate(count=1, period="day"), description="Limit of marketing mail per recipient: unlimited or n/period"
     )
-    email_audit_retention_days: int = Field(365, ge=1, description="Rows go after this time, days")
-    email_auto_anonymize_after_days: int = Field(90, ge=1, description="Persons go from the rows after this time, days")
+    email_audit_retention_days: int = Field(365, ge=1, description="Delete messages after this time, days")
+    email_auto_anonymize_after_days: int = Field(90, ge=1, description="Anonymise messages after this time, days")
     email_soft_bounce_limit: int = Field(
-        5, ge=1, le=1000, description="Temporary bounces after which an address is suppressed, mails"
+        5, ge=1, le=1000, description="Temporary bounces after which an address is suppressed, messages"
     )
-    email_soft_bounce_days: int = Field(30, ge=1, le=365, description="Time within which those are counted, days")
+    email_soft_bounce_days: int = Field(
+        30, ge=1, le=365, description="Period in which temporary bounces are counted, days"
+    )
     email_sns_topic_arns: CommaSeparated = Field(
-        (), description="Topics of Amazon SNS whose notifications are taken, separated by commas; without one nobody's"
+        (), description="Amazon SNS topics whose notifications are accepted, separated by commas; without one none is"
     )
     email_sns_cert_ca_file: Path | None = Field(
         None, description="PEM file of an additional certificate authority for the hosts of Amazon SNS"
     )
     email_sns_host_override: str | None = Field(
-        None, description="host:port that is connected to in place of any host of Amazon SNS, for tests"
+        None, description="host:port to connect to instead of Amazon SNS, for tests"
     )
     email_bounce_address: str | None = Field(
         None,
-        description="Address that mail comes back to, NAME@DOMAIN; NAME+anything@DOMAIN must arrive in the same"
-        " mailbox. Without it mail comes back to SMTP_FROM_EMAIL, and what comes back is not read",
+        description="Address for bounces, NAME@DOMAIN; NAME+anything@DOMAIN must arrive in the same mailbox. Without it"
+        " bounces go to SMTP_FROM_EMAIL, and are not read",
     )
     email_inbox_host: str | None = Field(
-        None, description="IMAP server with the mailbox of EMAIL_BOUNCE_ADDRESS; without it no mailbox is read"
+        None, description="IMAP server of the mailbox of EMAIL_BOUNCE_ADDRESS; without it no mailbox is read"
     )
     email_inbox_port: int = Field(993, ge=1, le=65535, description="Port of the IMAP server")
     email_inbox_user: str | None = Field(None, description="User of that mailbox")
     email_inbox_password: SecretStr | None = Field(None, description="Password of that mailbox")
     email_inbox_tls: Literal["implicit", "starttls", "none"] = Field(
-        "implicit", description="How the line to the IMAP server is encrypted: implicit, starttls or none"
+        "implicit", description="TLS mode of the connection to the IMAP server: implicit, starttls or none"
     )
     email_inbox_ca_file: Path | None = Field(
         None, description="PEM file of an additional certificate authority for the IMAP server"
     )
     email_inbox_folder: str = Field(
-        "INBOX", min_length=1, pattern=r"^[ -~]+$", description="Folder of that mailbox, as the server writes its name"
+        "INBOX", min_length=1, pattern=r"^[ -~]+$", description="Folder of that mailbox, as the server spells its name"
     )
     email_inbox_poll_seconds: float = Field(
-        60.0, ge=0.1, le=86400, description="Time between two looks into that mailbox, seconds"
+        60.0, ge=0.1, le=86400, description="Time between two polls of that mailbox, seconds"
     )
     email_inbox_timeout_seconds: float = Field(
-        20.0, gt=0, le=600, description="Time-out of each step of a look into that mailbox, seconds"
+        20.0, gt=0, le=600, description="Time-out of each step of a poll, seconds"
     )
     email_inbox_delete: bool = Field(
-        False, description="Delete mails from that folder once they are read; without it none is touched"
+        False, description="Delete mails from that folder once they are read; without it nothing in it is changed"
     )
-    email_timezone: str = Field("Africa/Porto-Novo", description="Time zone of a calendar day in limits")
+    email_timezone: str = Field(
+        "Africa/Porto-Novo", description="Time zone of calendar days in limits, of the nightly purge and of the pages"
+    )
 
     email_max_attachment_size_mb: int = Field(
-        10, ge=0, le=100, description="Attachments of a message together, decoded, MiB"
+        10, ge=0, le=100, description="Size of all attachments of a message, decoded, at most, MiB"
     )
     email_max_batch_size_mb: int = Field(
-        64, ge=1, le=1024, description="A whole request of POST /send/batch, attachments in base64 included, MiB"
+        64,
+        ge=1,
+        le=1024,
+        description="Size of a request to POST /send/batch, attachments in base64 included, at most, MiB",
     )
     email_allowed_attachment_types: CommaSeparated = Field(
-        ("pdf", "png", "jpg", "json", "csv"), description="File name endings, separated by commas"
+        ("pdf", "png", "jpg", "json", "csv"),
+        description="File name endings that attachments may have, separated by commas",
     )
 
     email_templates_dir: Path = Field(_default_directory("email_templates"), description="Directory of the templates")
-    email_template_max_output_bytes: int = Field(2_000_000, ge=1_000, description="Largest rendered part, bytes")
-    email_template_max_steps: int = Field(100_000, ge=100, description="Most loop steps of one rendering, steps")
+    email_template_max_output_bytes: int = Field(
+        2_000_000, ge=1_000, description="Size of a rendered part, at most, bytes"
+    )
+    email_template_max_steps: int = Field(100_000, ge=100, description="Loop steps of one rendering, at most, steps")
     email_max_variables_bytes: int = Field(
-        1_000_000, ge=1_000, description="Largest variables of one message as JSON, bytes"
+        1_000_000, ge=1_000, description="Size of one message's variables as JSON, at most, bytes"
     )
 
     email_data_dir: Path = Field(
-        _default_directory("var"), description="Directory of the database, queue and generated secret"
+        _default_directory("var"), description="Directory of the database, the queue and generated secrets"
     )
     email_admin_token: SecretStr | None = Field(
-        None, description="Bearer token with scope admin; without it made once in EMAIL_DATA_DIR"
+        None, description="Bearer token with the scope admin; without it one is generated in EMAIL_DATA_DIR"
     )
     email_secret_key: SecretStr | None = Field(
-        None, description="Key of pseudonyms and signatures; without it made once in EMAIL_DATA_DIR"
+        None, description="Key of pseudonyms and signatures; without it one is generated in EMAIL_DATA_DIR"
     )
     email_public_url: str = Field(
         "http://localhost:8000",
         pattern=r"^https?://[A-Za-z0-9.:\[\]-]+(/[A-Za-z0-9._~/-]*)?$",
         max_length=200,
-        description="Where people reach this service",
+        description="URL under which people reach this service",
     )
     email_anonymous_scopes: CommaSeparated = Field(
-        (), description="Scopes of requests without a key, from loopback only: send, read"
+        (), description="Scopes of requests without a key, from programs on this machine only: send, read"
     )
     email_log_level: Literal["debug", "info", "warning", "error"] = Field(
-        "info", description="Least level that is logged"
+        "info", description="Lowest level that is logged"
     )
 
     database_url: str | None = Field(
