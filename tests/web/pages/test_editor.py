@@ -61,8 +61,8 @@ def test_editor_shows_a_change_then_saves_it_with_a_higher_version(person: httpx
     form[SOURCE] = form[SOURCE].replace("Bienvenue", "Bienvenu").replace("\n", "\r\n")  # as browsers send it
     review = person.post(EDIT, data=form | {"action": "review"})
     assert review.status_code == 200
-    assert "It becomes a commit on the branch" in review.text or not has_git(templates)
-    assert "The files are written" in review.text or has_git(templates)
+    assert "Makes a commit on the branch" in review.text or not has_git(templates)
+    assert "Writes the files, live at once" in review.text or has_git(templates)
     assert 'name="raises_to" value="2" checked' in review.text
     assert '<span class="sign">+</span>' in review.text
     answer = person.post(EDIT, data=fields(review) | {"action": "save", "raises_to": "2", "message": "Masculin"})
@@ -116,7 +116,7 @@ def test_editor_shows_the_others_change_and_loses_nothing_when_saving_second(
     ahead = fields(conflict)
     assert "Étapes (" in ahead[SOURCE]
     assert (theirs[1] in ahead[SOURCE]) != is_same_place
-    assert "Both changed the same place in template.mjml" in conflict.text or not is_same_place
+    assert "Both changes touch the same place in template.mjml" in conflict.text or not is_same_place
     assert person.post(EDIT, data=ahead | {"action": "save"}).status_code == 303
     saved = (templates / KEY / "template.mjml").read_text()
     assert "Étapes (" in saved
@@ -175,7 +175,7 @@ def test_check_and_draft_know_unsaved_changes(person: httpx.Client, templates: P
     assert checked["renders"] is False
     assert checked["findings"][0]["file"] == "template.mjml"
     assert checked["findings"][0]["line"] == bad[SOURCE][: bad[SOURCE].index("resseller")].count("\n") + 1
-    assert "can’t be made" in person.post(f"/admin/templates/{KEY}/draft", data=bad).text
+    assert "can’t be rendered" in person.post(f"/admin/templates/{KEY}/draft", data=bad).text
     assert "Salut" not in (templates / KEY / "template.mjml").read_text()
 
 
@@ -229,6 +229,6 @@ def test_editor_does_not_save_a_folder_that_comes_through_links(person: httpx.Cl
     text.rename(templates / "kept.txt")
     text.symlink_to(templates / "kept.txt")
     review = person.post(EDIT, data=form | {SOURCE: form[SOURCE] + "\n", "action": "review"})
-    assert "The service may not write its templates" in review.text
+    assert "the service has no write access to its templates" in review.text
     assert 'value="save"' not in review.text
     assert person.post(EDIT, data=form | {SOURCE: form[SOURCE] + "\n", "action": "save"}).status_code == 422

@@ -38,7 +38,7 @@ def test_messages_page_finds_by_recipient_and_says_what_became_of_each(service: 
     assert page.status_code == 200
     assert f'href="/admin/messages/{message_id}"' in page.text
     assert ">1 message</h2>" in page.text
-    assert "1 messages in 14 days" in page.text
+    assert "Messages in 14 days: 1." in page.text
     page = client.get("/admin/messages", params={"to": "found@example.com", "status": "bounced"})
     assert message_id not in page.text
 
@@ -106,7 +106,7 @@ def test_message_page_sends_a_message_again(service: Running, client: httpx.Clie
     answer = client.post(f"/admin/messages/{message_id}/resend", data={"form_token": token})
     assert answer.status_code == 303
     page = client.get(answer.headers["location"])
-    assert f'href="/admin/messages/{message_id}"' in page.text  # what it repeats
+    assert f'href="/admin/messages/{message_id}"' in page.text  # the message it resends
     assert 'role="status"' in page.text
 
 
@@ -179,7 +179,7 @@ def test_recipient_page_exports_a_person_without_formulas_and_erases(service: Ru
     assert client.post(f"{here}/erase", data={"form_token": token, "sure": "yes"}).status_code == 303
     page = client.get(f"/admin/messages/{message_id}")
     assert "cmd" not in page.text
-    assert "anonymised; its content is gone" in page.text
+    assert "anonymised; its content has been deleted" in page.text
     assert client.get(f"/admin/messages/{message_id}/frame").status_code == 410
 
 

@@ -86,7 +86,7 @@ def test_page_forms_can_say_where_they_come_from(service: Running) -> None:
 def test_failure_is_a_page_for_a_browser_and_problem_details_for_a_program(service: Running) -> None:
     page = httpx.get(f"{service.url}/nothing", headers={"Accept": "text/html,*/*;q=0.8", "Accept-Language": "fr"})
     assert (page.status_code, page.headers["content-type"]) == (404, "text/html; charset=utf-8")
-    assert "Il n’y a rien ici" in page.text
+    assert "Introuvable" in page.text
     assert service.client.get("/nothing").headers["content-type"] == "application/problem+json"
     api = httpx.get(f"{service.url}/api/v1/email/nothing", headers={"Accept": "text/html"})
     assert api.headers["content-type"] == "application/problem+json"
