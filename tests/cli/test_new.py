@@ -7,7 +7,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from service.cli import main
-from tests.support.running import ROOT
+from tests.support.paths import ROOT
 
 
 def new(key: str, root: Path) -> Result:

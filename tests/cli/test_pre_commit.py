@@ -8,8 +8,8 @@ import pytest
 import yaml
 
 from tests.support.checkouts import MAIL, Checkout, write_mail
+from tests.support.paths import ROOT
 from tests.support.processes import COMMAND
-from tests.support.running import ROOT
 
 WRONG = MAIL.replace("</mj-text>", "</mj-txt>")
 

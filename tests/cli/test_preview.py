@@ -1,14 +1,13 @@
 """`rgz-email preview` and `render KEY --open`: the pages of templates without the rest of the service."""
 
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
 import pytest
 
+from tests.support.checkouts import copy_templates
 from tests.support.processes import Process, run, started
-from tests.support.running import ROOT
 
 PAGE = "/admin/templates/onboarding_welcome"
 
@@ -16,8 +15,7 @@ PAGE = "/admin/templates/onboarding_welcome"
 @pytest.fixture
 def templates(tmp_path: Path) -> Path:
     folder = tmp_path / "email_templates"
-    for name in ("_shared", "onboarding_welcome"):
-        shutil.copytree(ROOT / "email_templates" / name, folder / name)
+    copy_templates(folder, "onboarding_welcome")
     return folder
 
 

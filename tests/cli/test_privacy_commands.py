@@ -9,8 +9,8 @@ import pytest
 
 from tests.support.processes import run
 from tests.support.running import data_directory
+from tests.support.samples import WELCOME_OPTIONS
 
-WELCOME = ["--set", "reseller_name=Tech", "--set", "validation_link=https://rgz.bj", "--set", "estimated_duration=7 j"]
 CANARY = b"canary-of-the-commands"
 
 
@@ -23,7 +23,12 @@ def old_message(environment: dict[str, str]) -> Path:
     """A message that ended a hundred days ago; the directory with all state."""
     state = Path(environment["EMAIL_DATA_DIR"])
     sent = run(
-        "send", "onboarding_welcome", "--to", f"{CANARY.decode()}@example.com", *WELCOME, environment=environment
+        "send",
+        "onboarding_welcome",
+        "--to",
+        f"{CANARY.decode()}@example.com",
+        *WELCOME_OPTIONS,
+        environment=environment,
     )
     assert sent.returncode == 0, sent.stderr
     with sqlite3.connect(state / "rgz-email.db") as database:

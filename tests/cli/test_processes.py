@@ -12,10 +12,10 @@ import pytest
 
 from tests.support.processes import Process, started
 from tests.support.running import data_directory
+from tests.support.samples import WELCOME
 
 TOKEN = "admin-token-of-the-tests"
 ADMIN = {"Authorization": f"Bearer {TOKEN}"}
-WELCOME = {"reseller_name": "Tech", "validation_link": "https://rgz.bj", "estimated_duration": "7 jours"}
 
 
 @pytest.fixture

@@ -9,9 +9,9 @@ import pytest
 
 from tests.support.processes import run
 from tests.support.running import data_directory
+from tests.support.samples import PDF, WELCOME, WELCOME_OPTIONS
 
 TOKEN = "admin-token-of-the-tests"
-WELCOME = ["--set", "reseller_name=Tech", "--set", "validation_link=https://rgz.bj", "--set", "estimated_duration=7 j"]
 
 
 @pytest.fixture
@@ -79,7 +79,9 @@ def test_keys_refuse_a_scope_that_does_not_exist(environment: dict[str, str]) ->
 
 
 def test_send_queues_a_mail_whose_history_messages_tells(environment: dict[str, str]) -> None:
-    sent = run("send", "onboarding_welcome", "--to", "a@example.com", *WELCOME, "--json", environment=environment)
+    sent = run(
+        "send", "onboarding_welcome", "--to", "a@example.com", *WELCOME_OPTIONS, "--json", environment=environment
+    )
     assert sent.returncode == 0, sent.stderr
     [message] = json.loads(sent.stdout)["messages"]
     listed = json.loads(run("messages", "--to", "a@example.com", "--json", environment=environment).stdout)
@@ -97,10 +99,9 @@ def test_send_names_every_mistake(environment: dict[str, str]) -> None:
 
 
 def test_send_takes_a_batch_whole_or_not_at_all(environment: dict[str, str], tmp_path: Path) -> None:
-    said = {"reseller_name": "Tech", "validation_link": "https://rgz.bj", "estimated_duration": "7 j"}
-    letters = [{"to": f"{n}@example.com", "variables": said} for n in range(3)]
+    letters = [{"to": f"{n}@example.com", "variables": WELCOME} for n in range(3)]
     file = tmp_path / "letters.json"
-    file.write_text(json.dumps([*letters, {"to": "nobody", "variables": said}]), encoding="utf-8")
+    file.write_text(json.dumps([*letters, {"to": "nobody", "variables": WELCOME}]), encoding="utf-8")
     refused = run("send", "onboarding_welcome", "--batch", str(file), environment=environment)
     assert refused.returncode != 0
     assert "/messages/3/to" in refused.stderr
@@ -112,7 +113,7 @@ def test_send_takes_a_batch_whole_or_not_at_all(environment: dict[str, str], tmp
 
 def test_send_attaches_files(environment: dict[str, str], tmp_path: Path) -> None:
     file = tmp_path / "facture.pdf"
-    file.write_bytes(b"%PDF-1.4\n1 0 obj<<>>endobj\ntrailer<<>>\n%%EOF\n")
+    file.write_bytes(PDF)
     variables = {
         "reseller_name": "Tech", "month": "mars", "year": 2026, "amount_fcfa": 1000,
         "link_portal": "https://rgz.bj", "invoice_number": "INV-2",

@@ -8,29 +8,14 @@ import pytest
 from service.bootstrap import Services
 from service.delivery.outcome import OutcomeKind, Phase
 from service.messages.search import MessageDetail
-from service.models import Caller, Event, EventType, Scope, Status, WaitingFor
+from service.models import Event, EventType, Status, WaitingFor
 from service.models.requests import SendRequest
 from service.sending.acceptor import Accepted
 from service.store import leases, transitions
+from tests.support.samples import ADMIN, INCIDENT, WELCOME
 from tests.support.scripted import NOW, Clock, ScriptedTransport, outcome
 
-ADMIN = Caller("admin", "admin", frozenset({Scope.ADMIN}))
-VARIABLES = {
-    "onboarding_welcome": {
-        "reseller_name": "Tech",
-        "validation_link": "https://rgz.bj",
-        "estimated_duration": "7 jours",
-    },
-    "incident_alert_critical": {
-        "incident_number": "INC-1",
-        "title": "Coupure",
-        "description": "Fibre coupée",
-        "priority": "P0",
-        "affected_sites": 45,
-        "detected_at": "2026-02-21T14:30:00Z",
-        "status_link": "https://status.rgz.bj",
-    },
-}
+VARIABLES = {"onboarding_welcome": WELCOME, "incident_alert_critical": INCIDENT}
 
 
 def accept(services: Services, key: str = "onboarding_welcome", to: str = "a@example.com", **more: Any) -> Accepted:

@@ -8,7 +8,8 @@ from service.bootstrap import render_limits
 from service.config.settings import Settings
 from service.models import Rendered
 from service.templates.catalogue import Catalogue, Snapshot
-from tests.support.every_mail import TEMPLATES, Mail
+from tests.support.every_mail import Mail
+from tests.support.paths import TEMPLATES
 
 
 @pytest.fixture(scope="session")

@@ -8,7 +8,7 @@ import pytest
 
 from service.templates.runtime.builtins import allowed_filters
 from service.templates.runtime.filters import filters_for
-from tests.support.every_mail import HOME, TEMPLATES
+from tests.support.paths import ROOT, TEMPLATES
 
 GUIDE = (TEMPLATES / "README.md").read_text("utf-8")
 
@@ -47,4 +47,4 @@ def test_guide_names_no_class_that_the_theme_lacks() -> None:
 
 def test_guide_names_no_script_that_is_gone() -> None:
     for script in set(re.findall(r"scripts/[\w-]+", GUIDE)):
-        assert (HOME / script).is_file()
+        assert (ROOT / script).is_file()

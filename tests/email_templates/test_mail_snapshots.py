@@ -15,8 +15,9 @@ from syrupy.types import SerializedData, SnapshotIndex
 from service.models import Rendered
 from service.templates.catalogue import Snapshot
 from service.templates.template import Template
-from tests.support.every_mail import MAILS, SNAPSHOTS, Mail
+from tests.support.every_mail import MAILS, Mail
 from tests.support.mail_diff import differences
+from tests.support.paths import SNAPSHOTS
 
 #: syrupy would like the name of the test in the name of each file; ours are named for the mail.
 pytestmark = pytest.mark.filterwarnings(r"ignore:\s*Can not relate snapshot name")

@@ -6,11 +6,11 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests.support.every_mail import HOME, TEMPLATES
+from tests.support.paths import ROOT, TEMPLATES
 
 
 def picture(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, HOME / "scripts" / "picture.py", *arguments]
+    command = [sys.executable, ROOT / "scripts" / "picture.py", *arguments]
     return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
 
 
@@ -59,15 +59,15 @@ def test_picture_refuses_a_mail_that_fetches(tmp_path: Path) -> None:
 
 
 def test_readme_picture_is_there_and_small() -> None:
-    file = HOME / "scripts" / "pictures" / "mails.png"
+    file = ROOT / "scripts" / "pictures" / "mails.png"
     assert png_size(file)[0] > 1000
     assert file.stat().st_size < 150_000
 
 
 def test_pictures_of_the_pages_are_there_and_small() -> None:
-    files = sorted((HOME / "scripts" / "pictures").glob("pages-*.png"))
+    files = sorted((ROOT / "scripts" / "pictures").glob("pages-*.png"))
     assert len(files) >= 4
     for file in files:
         assert png_size(file) == (1200, 750)
         assert file.stat().st_size < 150_000
-        assert f"(../scripts/pictures/{file.name})" in (HOME / "docs" / "pages.md").read_text(encoding="utf-8")
+        assert f"(../scripts/pictures/{file.name})" in (ROOT / "docs" / "pages.md").read_text(encoding="utf-8")

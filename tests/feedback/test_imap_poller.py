@@ -25,7 +25,7 @@ from service.models import EventType, Status
 from service.monitoring.metrics import Metrics
 from service.store import inbox_positions, message_queries
 from service.store.database import Database
-from tests.support import rows as letters
+from tests.support import rows
 from tests.support.dovecot import Dovecot
 from tests.support.processes import Process
 from tests.support.returned_mails import complaint, report
@@ -144,7 +144,7 @@ def test_complaint_without_its_recipient_is_known_by_the_return_path_in_it(
 def test_return_path_without_a_signature_changes_nothing(
     dovecot: Dovecot, place: ImapAccount, database: Database
 ) -> None:
-    mine = letters.store_one(database, id=ID, rfc_message_id="mine@rgz.bj", recipient="person@there.example")
+    mine = rows.store_one(database, id=ID, rfc_message_id="mine@rgz.bj", recipient="person@there.example")
     signed = path_of(ID)
     changed = signed.replace("+", "+b", 1)[: len(signed)]
     paths = [
@@ -275,7 +275,7 @@ def test_mail_whose_position_was_lost_has_its_effect_once(
     dovecot: Dovecot, place: ImapAccount, database: Database
 ) -> None:
     """As if a process died between the two commits, or somebody emptied the table."""
-    mine = letters.store_one(database, id=ID, recipient="person@there.example")
+    mine = rows.store_one(database, id=ID, recipient="person@there.example")
     dovecot.put(place.user, report(path_of(ID)))
     reader = Reader(place, database)
     reader.record = recorder_of(database).record

@@ -23,7 +23,7 @@ from service.monitoring.metrics import Metrics
 from service.store import message_queries, transitions
 from service.store import suppressions as limits
 from service.store.database import Database
-from tests.support import rows as letters
+from tests.support import rows
 from tests.support.rows import NOW, after
 from tests.support.scripted import outcome
 
@@ -44,12 +44,12 @@ def hash_of(address: str) -> str:
 
 
 def store(database: Database, to: str = "person@example.org", **fields: Any) -> str:
-    return letters.store_one(database, recipient=to, recipient_hash=hash_of(to), **fields)
+    return rows.store_one(database, recipient=to, recipient_hash=hash_of(to), **fields)
 
 
 def send(database: Database, message_id: str, *, provider_id: str = SES_ID, at: datetime = NOW) -> None:
     """A worker claims it, sends it and commits the provider's name for it, as `deliver` does."""
-    assert message_id in letters.claim(database, now=at)
+    assert message_id in rows.claim(database, now=at)
     commit(database, message_id, provider_id=provider_id, at=at)
 
 
@@ -118,7 +118,7 @@ def test_event_moves_its_message_as_the_table_says(
         assert recorder_of(database).record(f"n{n}", "sns", [report(kind, after(n))]) == Recorded(applied=1)
     assert message_of(database, message_id).status is status
     assert suppressions(database) == ({("person@example.org", "all")} if suppressed else set())
-    assert letters.timeline(database, message_id)[3:] == [kind.value for kind in said]
+    assert rows.timeline(database, message_id)[3:] == [kind.value for kind in said]
 
 
 def test_notification_that_is_repeated_has_no_second_effect(database: Database) -> None:
@@ -129,7 +129,7 @@ def test_notification_that_is_repeated_has_no_second_effect(database: Database) 
     assert recorder.record("n1", "sns", bounced) == Recorded(repeated=True)
     # Two topics of one provider tell the same under two names.
     assert recorder.record("n2", "sns", bounced) == Recorded(known=1)
-    assert letters.timeline(database, message_id).count("bounced") == 1
+    assert rows.timeline(database, message_id).count("bounced") == 1
 
 
 def test_notification_that_comes_twenty_times_at_once_counts_once(database: Database) -> None:
@@ -139,7 +139,7 @@ def test_notification_that_comes_twenty_times_at_once_counts_once(database: Data
     with ThreadPoolExecutor(20) as threads:
         done = list(threads.map(lambda _: recorder.record("n1", "sns", bounced), range(20)))
     assert sorted(one.applied for one in done) == [0] * 19 + [1]
-    assert letters.timeline(database, message_id).count("bounced") == 1
+    assert rows.timeline(database, message_id).count("bounced") == 1
 
 
 def test_events_about_one_message_at_once_all_count(database: Database) -> None:
@@ -150,36 +150,36 @@ def test_events_about_one_message_at_once_all_count(database: Database) -> None:
     reports += [report(FeedbackKind.DELIVERED, after(20)), report(FeedbackKind.COMPLAINT, after(30))]
     with ThreadPoolExecutor(12) as threads:
         list(threads.map(lambda n: recorder.record(f"n{n}", "sns", [reports[n]]), range(12)))
-    assert Counter(letters.timeline(database, message_id))["delayed"] == 10
+    assert Counter(rows.timeline(database, message_id))["delayed"] == 10
     assert message_of(database, message_id).status is Status.COMPLAINT
 
 
 def test_event_before_our_own_commit_waits_for_it(database: Database) -> None:
     message_id = store(database)
-    letters.claim(database)
+    rows.claim(database)
     assert recorder_of(database).record("n1", "sns", [report(FeedbackKind.BOUNCED, after(-1))]) == Recorded(pending=1)
     assert message_of(database, message_id).status is Status.SENDING
     commit(database, message_id)
     told = message_of(database, message_id)
     assert (told.status, told.sent_at, told.bounce_subtype) == (Status.BOUNCED, NOW, "NoEmail")
-    assert letters.timeline(database, message_id) == ["accepted", "attempted", "sent", "bounced"]
+    assert rows.timeline(database, message_id) == ["accepted", "attempted", "sent", "bounced"]
     assert database.read("SELECT id FROM feedback_early") == []
 
 
 def test_event_that_names_our_message_id_does_not_wait(database: Database) -> None:
     message_id = store(database, rfc_message_id="1@rgz.bj")
-    letters.claim(database)
+    rows.claim(database)
     recorder_of(database).record("n1", "sns", [report(FeedbackKind.DELIVERED, after(-1), rfc_message_id="1@rgz.bj")])
     assert message_of(database, message_id).status is Status.DELIVERED
     commit(database, message_id)
     told = message_of(database, message_id)
     assert (told.status, told.sent_at) == (Status.DELIVERED, NOW)
-    assert Counter(letters.timeline(database, message_id)) == Counter(["accepted", "attempted", "sent", "delivered"])
+    assert Counter(rows.timeline(database, message_id)) == Counter(["accepted", "attempted", "sent", "delivered"])
 
 
 def test_event_that_passed_our_commit_unseen_is_found_by_the_sweep(database: Database) -> None:
     message_id = store(database)
-    letters.claim(database)
+    rows.claim(database)
     recorder_of(database).record("n1", "sns", [report(FeedbackKind.COMPLAINT)])
     # As on PostgreSQL, where each of the two transactions may not see the other.
     came = outcome(OutcomeKind.SENT, provider_id=SES_ID, wire_sha256="0" * 64, transfer_encoding="8bit")
@@ -333,7 +333,7 @@ def test_events_in_any_order_with_repeats_end_in_the_same_state(
     repeats = data.draw(st.lists(st.sampled_from(names), max_size=4))
     ways = [[-1, *names]]
     ways += [data.draw(st.permutations([-1, *names, *repeats])) for _ in range(2)]
-    ends = [_play(local, f"{letters.number()}-{n}", reports, way, together=n == 2) for n, way in enumerate(ways)]
+    ends = [_play(local, f"{rows.number()}-{n}", reports, way, together=n == 2) for n, way in enumerate(ways)]
     assert ends[1] == ends[0]
     assert ends[2] == ends[0]
 
@@ -352,7 +352,7 @@ def _play(
     database.write(
         lambda tx: tx.execute("UPDATE email_messages SET status = 'queued' WHERE id = :id", {"id": message_id})
     )
-    assert letters.claim(database) == [message_id]
+    assert rows.claim(database) == [message_id]
     recorder, waiting = recorder_of(database), list[Notification]()
     for number in way:
         if number < 0:
@@ -375,7 +375,7 @@ def test_events_that_come_together_each_have_their_effect_once(database: Databas
     names = [f"{n:03}-{SES_ID}" for n in range(150)]
     people = [f"person{n}@example.org" for n in range(150)]
     ids = [store(database, to) for to in people]
-    letters.claim(database, limit=150)
+    rows.claim(database, limit=150)
     for message_id, name in zip(ids[:140], names, strict=False):
         commit(database, message_id, provider_id=name)
     told = [

@@ -9,7 +9,7 @@ from service import worker
 from service.messages import search_indexer
 from service.messages.search_indexer import BEHIND, SearchIndexer
 from service.store.database import Database
-from tests.support import rows as letters
+from tests.support import rows
 from tests.support.running import eventually, running, settings_for
 from tests.support.scripted import Clock
 
@@ -17,7 +17,7 @@ from tests.support.scripted import Clock
 def test_search_indexer_leaves_messages_just_accepted_for_later(database: Database) -> None:
     clock = Clock()
     for n in range(3):
-        letters.store_one(database, created_at=clock() - timedelta(seconds=n))
+        rows.store_one(database, created_at=clock() - timedelta(seconds=n))
     indexer = SearchIndexer(database, clock)
     assert indexer.catch_up() == 0
     clock.now += BEHIND

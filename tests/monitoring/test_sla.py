@@ -3,29 +3,14 @@
 import threading
 
 from service.bootstrap import Services
-from service.models import Caller, Scope
 from service.models.requests import SendRequest
+from tests.support.samples import ADMIN, INCIDENT
 from tests.support.scripted import Clock, ScriptedTransport
-
-ADMIN = Caller("admin", "admin", frozenset({Scope.ADMIN}))
-INCIDENT = {
-    "incident_number": "INC-1",
-    "title": "Coupure",
-    "description": "Fibre coupée",
-    "priority": "P0",
-    "affected_sites": 45,
-    "detected_at": "2026-02-21T14:30:00Z",
-    "status_link": "https://status.rgz.bj",
-}
-
-
-def accept(services: Services, to: str) -> str:
-    request = SendRequest(to=to, template_key="incident_alert_critical", variables=INCIDENT)
-    return services.acceptor.send(request, ADMIN).messages[0].id
+from tests.support.sends import accept_incident
 
 
 def test_sla_is_kept_by_mail_that_leaves_in_time(services: Services, clock: Clock) -> None:
-    accept(services, "a@example.com")
+    accept_incident(services, "a@example.com")
     clock.forward(seconds=29)
     services.deliverer.drain(threading.Event())
     clock.forward(minutes=10)
@@ -36,11 +21,11 @@ def test_sla_is_kept_by_mail_that_leaves_in_time(services: Services, clock: Cloc
 def test_sla_is_broken_by_mail_that_leaves_too_late_and_that_still_waits(
     services: Services, clock: Clock, transport: ScriptedTransport
 ) -> None:
-    sent_late = accept(services, "a@example.com")
+    sent_late = accept_incident(services, "a@example.com")
     clock.forward(seconds=31)
     services.deliverer.drain(threading.Event())
     transport.paused_s = 60
-    waits = accept(services, "b@example.com")
+    waits = accept_incident(services, "b@example.com")
     assert [message.id for message in services.message_search.late()] == [sent_late]
     clock.forward(seconds=31)
     assert {message.id for message in services.message_search.late()} == {sent_late, waits}

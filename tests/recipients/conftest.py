@@ -8,8 +8,7 @@ from typing import Any
 import pytest
 
 from service.bootstrap import Services, build
-from tests.support import canaries as planting
-from tests.support.canaries import Canaries
+from tests.support.canaries import Canaries, transport_of, write_templates
 from tests.support.running import settings_for
 from tests.support.scripted import Clock
 
@@ -26,10 +25,10 @@ def canaries() -> Canaries:
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def services(request: pytest.FixtureRequest, tmp_path: Path, clock: Clock, canaries: Canaries) -> Iterator[Services]:
-    changes: dict[str, Any] = {"email_templates_dir": planting.write_templates(tmp_path / "templates")}
+    changes: dict[str, Any] = {"email_templates_dir": write_templates(tmp_path / "templates")}
     if request.param == "postgresql":
         changes["database_url"] = request.getfixturevalue("migrated_postgresql_url")
     settings = settings_for(tmp_path, **changes)
-    transport = planting.transport_of(canaries)
+    transport = transport_of(canaries)
     with closing(build(settings, transport=transport, clock=clock, boottime=clock.boottime)) as built:
         yield built

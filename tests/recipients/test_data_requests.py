@@ -11,8 +11,8 @@ from service.errors import InvalidRequest
 from service.feedback.event import FeedbackEvent, FeedbackKind
 from service.models import Status
 from service.models.requests import AttachmentRequest, SendRequest, SuppressionRequest
-from tests.support import canaries as planting
-from tests.support.canaries import ADMIN, Canaries
+from tests.support.canaries import Canaries, TellTale, contents, found_in
+from tests.support.samples import ADMIN
 from tests.support.scripted import Clock
 
 ANN, BOB = "ann@example.com", "bob@example.com"
@@ -86,7 +86,7 @@ def test_erasure_may_leave_no_suppression(services: Services, written: list[str]
 
 def test_erasure_reports_mail_under_way_and_erases_it_the_next_time(services: Services, clock: Clock) -> None:
     transport = services.transport
-    assert isinstance(transport, planting.TellTale)
+    assert isinstance(transport, TellTale)
     seen = []
     transport.before_answer = lambda: seen.append(services.data_requests.erase(ANN, ADMIN))
     services.acceptor.send(SendRequest(to=ANN, template_key="plain", variables=VARIABLES), ADMIN)
@@ -116,7 +116,7 @@ def test_erasure_leaves_nothing_of_the_person_in_any_file(services: Services, cl
         services.acceptor.send(request, ADMIN, idempotency_key=words.new())
     services.deliverer.drain(threading.Event())
     state = services.settings.email_data_dir
-    assert planting.found_in(state.rglob("*"), words.words)
+    assert found_in(state.rglob("*"), words.words)
     services.data_requests.erase(ANN, ADMIN)
-    assert planting.found_in(state.rglob("*"), words.words) == set()
-    assert not any(ANN.encode() in data for data in planting.contents(state.rglob("*")))
+    assert found_in(state.rglob("*"), words.words) == set()
+    assert not any(ANN.encode() in data for data in contents(state.rglob("*")))

@@ -9,8 +9,7 @@ import psycopg
 import pytest
 
 from service.bootstrap import Services, build
-from tests.support import canaries as planting
-from tests.support.canaries import Canaries
+from tests.support.canaries import Canaries, contents, found_in, let_pass, plant, slices, transport_of, write_templates
 from tests.support.running import settings_for
 from tests.support.scripted import Clock
 from tests.support.servers import Postgresql
@@ -19,9 +18,9 @@ PLANTED = 1_000
 
 
 def service(directory: Path, clock: Clock, canaries: Canaries, **changes: object) -> Services:
-    templates = planting.write_templates(directory / "templates")
+    templates = write_templates(directory / "templates")
     settings = settings_for(directory, email_templates_dir=templates, **changes)
-    return build(settings, transport=planting.transport_of(canaries), clock=clock, boottime=clock.boottime)
+    return build(settings, transport=transport_of(canaries), clock=clock, boottime=clock.boottime)
 
 
 def files_of(directory: Path) -> Iterator[Path]:
@@ -37,22 +36,22 @@ def test_retention_leaves_nothing_of_a_person_in_any_file(
 ) -> None:
     state = tmp_path / "state"
     with closing(service(tmp_path, clock, canaries)) as services:
-        planting.plant(services, clock, canaries, mails=72)
+        plant(services, clock, canaries, mails=72)
         assert len(canaries.words) >= PLANTED
-        before = planting.found_in(files_of(state), canaries.words)
+        before = found_in(files_of(state), canaries.words)
         assert len(before) >= 0.9 * len(canaries.words)  # the search does find what is there
-        packed = planting.slices(row["content"] for row in services.database.read("SELECT content FROM email_bodies"))
-        written = b"".join(planting.contents(files_of(state)))
+        packed = slices(row["content"] for row in services.database.read("SELECT content FROM email_bodies"))
+        written = b"".join(contents(files_of(state)))
         assert packed and any(piece in written for piece in packed)
 
-        planting.let_pass(services, clock, canaries)
+        let_pass(services, clock, canaries)
         done = services.retention_purge.purge()
         assert (done.is_finished, done.is_scrubbed) == (True, True)
         assert done.messages_anonymised == 144
-        assert planting.found_in(files_of(state), canaries.words) == set()
-        left = b"".join(planting.contents(files_of(state)))
+        assert found_in(files_of(state), canaries.words) == set()
+        left = b"".join(contents(files_of(state)))
         assert [piece for piece in packed if piece in left] == []
-    assert planting.found_in(files_of(state), canaries.words) == set()
+    assert found_in(files_of(state), canaries.words) == set()
     told = "".join(capfd.readouterr()) + caplog.text
     assert [word for word in canaries.words if word in told] == []
 
@@ -66,13 +65,13 @@ def test_retention_leaves_nothing_of_a_person_in_the_files_of_postgresql(
         server.start()
         try:
             with closing(service(tmp_path, clock, canaries, database_url=server.url)) as services:
-                planting.plant(services, clock, canaries, mails=72)
+                plant(services, clock, canaries, mails=72)
                 assert len(canaries.words) >= PLANTED
                 run(server, "ANALYZE", "CHECKPOINT")
-                before = planting.found_in(files_of(home / "data"), canaries.words)
+                before = found_in(files_of(home / "data"), canaries.words)
                 assert len(before) >= 0.9 * len(canaries.words)
 
-                planting.let_pass(services, clock, canaries)
+                let_pass(services, clock, canaries)
                 done = services.retention_purge.purge()
                 assert (done.messages_anonymised, done.is_scrubbed) == (144, True)
             # What the log of changes holds goes when its files do; a recycled one would keep its bytes for a while.
@@ -80,8 +79,8 @@ def test_retention_leaves_nothing_of_a_person_in_the_files_of_postgresql(
             run(server, "SELECT pg_switch_wal()", "CHECKPOINT", "SELECT pg_switch_wal()", "CHECKPOINT")
         finally:
             server.stop()
-        assert planting.found_in(files_of(home), canaries.words) == set()
-        assert planting.found_in(files_of(tmp_path / "state"), canaries.words) == set()
+        assert found_in(files_of(home), canaries.words) == set()
+        assert found_in(files_of(tmp_path / "state"), canaries.words) == set()
 
 
 def run(server: Postgresql, *statements: str) -> None:

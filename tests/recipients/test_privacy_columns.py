@@ -5,8 +5,7 @@ from typing import Any
 from service.bootstrap import Services
 from service.store.database import Database
 from service.store.database.contract import Row
-from tests.support import canaries as planting
-from tests.support.canaries import Canaries
+from tests.support.canaries import Canaries, let_pass, plant
 from tests.support.column_comments import said
 from tests.support.scripted import Clock
 
@@ -36,8 +35,8 @@ def key_of(table: str, row: Row) -> tuple[Any, ...]:
 
 def test_anonymising_does_to_each_column_what_its_comment_says(services: Services, clock: Clock) -> None:
     canaries = Canaries()
-    planting.plant(services, clock, canaries, mails=12)
-    planting.let_pass(services, clock, canaries)
+    plant(services, clock, canaries, mails=12)
+    let_pass(services, clock, canaries)
     words = said()
     before = tables(services.database)
     for table in words_with("row deleted") | words_with("emptied"):
@@ -83,8 +82,8 @@ def _is_done(word: str, column: str, value: Any, row: Row, now: Row | None) -> b
 
 def test_anonymising_leaves_no_canary_in_any_row(services: Services, clock: Clock) -> None:
     canaries = Canaries()
-    planting.plant(services, clock, canaries, mails=8)
-    planting.let_pass(services, clock, canaries)
+    plant(services, clock, canaries, mails=8)
+    let_pass(services, clock, canaries)
     services.retention_purge.purge()
     rows = str(tables(services.database))
     assert [word for word in canaries.words if word in rows] == []

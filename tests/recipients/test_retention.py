@@ -12,12 +12,12 @@ from service.feedback.event import FeedbackEvent, FeedbackKind
 from service.mail import addresses, unsubscribe_token
 from service.mail.unsubscribe_token import Unsubscription
 from service.models import Message, Status, Stream
-from service.models.requests import AttachmentRequest, SendRequest
+from service.models.requests import AttachmentRequest, SendRequest, SuppressionRequest
 from service.recipients import retention as purge
 from service.recipients.retention import Due, RetentionPurge
 from service.store import retention, suppressions
-from tests.support import canaries as planting
-from tests.support.canaries import ADMIN, Canaries
+from tests.support.canaries import Canaries
+from tests.support.samples import ADMIN
 from tests.support.scripted import Clock
 
 ANN = "ann@example.com"
@@ -86,8 +86,8 @@ def test_retention_leaves_messages_that_may_still_be_sent(services: Services, cl
 
 def test_retention_deletes_expired_rows_with_all_that_depends_on_them(services: Services, clock: Clock) -> None:
     old = sent(services)
-    item, _ = services.suppressions.add(planting.SuppressionRequest(address="x@example.com"), ADMIN, source="api")
-    kept, _ = services.suppressions.add(planting.SuppressionRequest(address="y@example.com"), ADMIN, source="api")
+    item, _ = services.suppressions.add(SuppressionRequest(address="x@example.com"), ADMIN, source="api")
+    kept, _ = services.suppressions.add(SuppressionRequest(address="y@example.com"), ADMIN, source="api")
     services.suppressions.lift(item.id, ADMIN)
     clock.forward(days=300)
     young = send(services)
@@ -105,7 +105,7 @@ def test_retention_deletes_expired_rows_with_all_that_depends_on_them(services: 
 
 
 def test_suppressions_and_limits_hold_for_anonymised_recipients(services: Services, clock: Clock) -> None:
-    services.suppressions.add(planting.SuppressionRequest(address="Gone@example.com"), ADMIN, source="api")
+    services.suppressions.add(SuppressionRequest(address="Gone@example.com"), ADMIN, source="api")
     clock.forward(days=91)
     services.retention_purge.purge()
     assert message(services, send(services, "gone@EXAMPLE.com")).status is Status.SUPPRESSED

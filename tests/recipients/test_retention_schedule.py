@@ -7,15 +7,15 @@ from pathlib import Path
 from service.bootstrap import Services, build
 from service.models.requests import SendRequest
 from service.worker import PURGE_AT_MINUTE, Worker
-from tests.support import canaries as planting
-from tests.support.canaries import ADMIN, Canaries
+from tests.support.canaries import Canaries, transport_of, write_templates
 from tests.support.running import eventually, settings_for
+from tests.support.samples import ADMIN
 from tests.support.scripted import Clock
 
 
 def test_retention_schedule_purges_once_a_day_at_its_hour(tmp_path: Path, clock: Clock, canaries: Canaries) -> None:
-    settings = settings_for(tmp_path, email_templates_dir=planting.write_templates(tmp_path / "templates"))
-    transport = planting.transport_of(canaries)
+    settings = settings_for(tmp_path, email_templates_dir=write_templates(tmp_path / "templates"))
+    transport = transport_of(canaries)
     with closing(build(settings, transport=transport, clock=clock, boottime=clock.boottime)) as services:
         variables = {"name": "Ann", "sender": "Bob"}
         request = SendRequest(to="ann@example.com", template_key="plain", variables=variables)

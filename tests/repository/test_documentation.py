@@ -19,9 +19,9 @@ from service.config.settings import Settings
 from service.models.requests import BatchRequest, PublishRequest, SendRequest, SuppressionRequest, TestRequest
 from service.models.status import TRANSITIONS, Status
 from service.web.app import create_app
+from tests.support.paths import ROOT
 from tests.support.running import Running, running, settings_for
 
-ROOT = Path(__file__).parents[2]
 ENV_EXAMPLE = (ROOT / ".env.example").read_text(encoding="utf-8")
 DOCUMENTS = [
     *(file for file in sorted(ROOT.glob("*.md")) if file.name != "CHANGELOG.md"),  # it tells of what is gone, too

@@ -13,7 +13,7 @@ import pytest
 from flit_core import buildapi
 
 from service import __version__
-from tests.support.running import ROOT
+from tests.support.paths import ROOT
 
 CHANGELOG = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
 KINDS = ["Added", "Changed", "Deprecated", "Removed", "Fixed", "Security"]

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
-SERVICE = ROOT / "service"
+from tests.support.paths import SERVICE
+
 FILES = sorted(SERVICE.rglob("*.py"))
 
 _OPEN_TO_ALL = {"models", "errors"}
@@ -213,7 +213,7 @@ BY_PRESENCE = {"httptools", "uvloop", "tzdata", "django-js-lib-htmx"}
 
 
 def test_dependencies_declared_and_imported_are_the_same() -> None:
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    project = tomllib.loads((SERVICE.parent / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     declared = {re.split(r"[\[<>=]", line)[0] for line in project["dependencies"]}
     expected = {IMPORTED_AS.get(name, name) for name in declared - BY_PRESENCE}
     imported = {module.partition(".")[0] for file in FILES for module, _ in imports_of(file)}

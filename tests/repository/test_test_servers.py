@@ -10,6 +10,8 @@ from pathlib import Path
 import psycopg
 import redis
 
+from tests.support.paths import ROOT
+
 _PARENT = """
 import sys
 from pathlib import Path
@@ -32,8 +34,8 @@ def _is_running(pid: int) -> bool:
 def test_server_ends_with_the_process_that_started_it(tmp_path: Path) -> None:
     parent = subprocess.Popen(
         [sys.executable, "-c", _PARENT, tmp_path / "log"],
-        cwd=Path(__file__).parents[2],
-        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
     )

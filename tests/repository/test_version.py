@@ -7,8 +7,9 @@ from importlib.metadata import version
 from pathlib import Path
 
 from service import __version__
+from tests.support.paths import ROOT
 from tests.support.processes import COMMAND
-from tests.support.running import ROOT, running, settings_for
+from tests.support.running import running, settings_for
 
 
 def test_version_is_a_release_number() -> None:

@@ -11,7 +11,8 @@ from typing import Any
 import jinja2
 import pytest
 
-SCRIPTS = Path(__file__).resolve().parents[2] / "scripts"
+from tests.support.paths import SCRIPTS
+
 README = (SCRIPTS / "README.md").read_text(encoding="utf-8")
 
 

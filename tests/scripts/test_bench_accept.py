@@ -1,10 +1,8 @@
 """The bench of accepting works; how fast anything is is nothing that a test can say."""
 
-from pathlib import Path
-
 import pytest
 
-SCRIPTS = Path(__file__).parents[2] / "scripts"
+from tests.support.paths import SCRIPTS
 
 
 def test_bench_measures_accepting_beside_an_empty_handler(monkeypatch: pytest.MonkeyPatch) -> None:

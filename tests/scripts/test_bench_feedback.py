@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-SCRIPTS = Path(__file__).parents[2] / "scripts"
+from tests.support.paths import SCRIPTS
 
 
 def test_bench_posts_signed_events_and_proves_that_each_was_counted_once(

@@ -1,10 +1,8 @@
 """The bench of the pages works; how long anything takes is nothing that a test can say."""
 
-from pathlib import Path
-
 import pytest
 
-SCRIPTS = Path(__file__).resolve().parents[2] / "scripts"
+from tests.support.paths import SCRIPTS
 
 
 def test_bench_measures_every_page(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,7 +12,8 @@ from types import ModuleType
 
 import pytest
 
-REPOSITORY = Path(__file__).resolve().parents[2]
+from tests.support.paths import ROOT
+
 COMMANDS = (
     "scripts/serve",
     "scripts/test",
@@ -33,7 +34,7 @@ PRIVATE = (
 
 
 def lock_digest() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("lock_digest", REPOSITORY / "scripts" / "lock_digest.py")
+    spec = importlib.util.spec_from_file_location("lock_digest", ROOT / "scripts" / "lock_digest.py")
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
@@ -43,7 +44,7 @@ def lock_digest() -> ModuleType:
 
 def locked(name: str) -> dict[tuple[str, str], str]:
     """Versions by name and marker."""
-    return {(found[1], found[3] or ""): found[2] for found in LOCKED.finditer((REPOSITORY / name).read_text("utf-8"))}
+    return {(found[1], found[3] or ""): found[2] for found in LOCKED.finditer((ROOT / name).read_text("utf-8"))}
 
 
 def requirement_name(requirement: str) -> str:
@@ -54,44 +55,44 @@ def requirement_name(requirement: str) -> str:
 
 @pytest.mark.parametrize("name", COMMANDS)
 def test_command_is_executable_and_stops_at_the_first_error(name: str) -> None:
-    assert os.access(REPOSITORY / name, os.X_OK)
-    text = (REPOSITORY / name).read_text("utf-8")
+    assert os.access(ROOT / name, os.X_OK)
+    text = (ROOT / name).read_text("utf-8")
     assert text.startswith("#!/usr/bin/env bash\n")
     assert "\nset -euo pipefail\n" in text
 
 
 @pytest.mark.parametrize("name", [*COMMANDS, "scripts/setup.sh", "scripts/system.sh"])
 def test_command_is_valid_bash(name: str) -> None:
-    subprocess.run(["bash", "-n", REPOSITORY / name], check=True)
+    subprocess.run(["bash", "-n", ROOT / name], check=True)
 
 
 def test_scripts_are_each_explained_in_their_readme() -> None:
-    explained = (REPOSITORY / "scripts" / "README.md").read_text("utf-8")
-    scripts = [file.name for file in (REPOSITORY / "scripts").iterdir() if file.is_file() and file.suffix != ".md"]
+    explained = (ROOT / "scripts" / "README.md").read_text("utf-8")
+    scripts = [file.name for file in (ROOT / "scripts").iterdir() if file.is_file() and file.suffix != ".md"]
     assert [name for name in scripts if not re.search(rf"`(scripts/)?{re.escape(name)}[` ]", explained)] == []
 
 
 def test_tracked_files_name_no_registry_and_no_folder_of_one_machine() -> None:
     found = subprocess.run(
-        ["git", "grep", "-n", "-I", "-E", PRIVATE], cwd=REPOSITORY, capture_output=True, text=True, check=False
+        ["git", "grep", "-n", "-I", "-E", PRIVATE], cwd=ROOT, capture_output=True, text=True, check=False
     )
     assert (found.returncode, found.stdout) == (1, ""), found.stderr  # 1: git grep found nothing
 
 
 @pytest.mark.parametrize("name", LOCKS)
 def test_lock_file_holds_nothing_but_pinned_requirements_with_hashes(name: str) -> None:
-    text = (REPOSITORY / name).read_text("utf-8")
+    text = (ROOT / name).read_text("utf-8")
     assert LOCKED.search(text)
     rest = LOCKED.sub("", text)
     assert [line for line in rest.splitlines() if not line.startswith("#")] == []
 
 
 def test_lock_files_belong_to_this_pyproject() -> None:
-    assert lock_digest().problems(REPOSITORY) == []
+    assert lock_digest().problems(ROOT) == []
 
 
 def test_lock_files_hold_every_dependency_and_the_build_backend() -> None:
-    document = tomllib.loads((REPOSITORY / "pyproject.toml").read_text("utf-8"))
+    document = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
     runtime = {requirement_name(text) for text in document["project"]["dependencies"]}
     build = {requirement_name(text) for text in document["build-system"]["requires"]}
     tests = {requirement_name(text) for text in document["project"]["optional-dependencies"]["test"]}
@@ -106,7 +107,7 @@ def test_runtime_lock_has_the_versions_that_the_tests_run_with() -> None:
 
 def test_lock_digest_notices_a_changed_dependency_and_no_changed_comment(tmp_path: Path) -> None:
     for name in (*LOCKS, "pyproject.toml"):
-        shutil.copy(REPOSITORY / name, tmp_path)
+        shutil.copy(ROOT / name, tmp_path)
     pyproject = tmp_path / "pyproject.toml"
     text = pyproject.read_text("utf-8")
     pyproject.write_text(text + "\n# A remark.\n", "utf-8")
@@ -120,9 +121,9 @@ def test_lock_digest_notices_a_changed_dependency_and_no_changed_comment(tmp_pat
 
 
 def test_image_copies_only_what_the_build_context_holds() -> None:
-    ignored = (REPOSITORY / ".dockerignore").read_text("utf-8").splitlines()
+    ignored = (ROOT / ".dockerignore").read_text("utf-8").splitlines()
     admitted = [line.removeprefix("!") for line in ignored if line.startswith("!")]
-    dockerfile = (REPOSITORY / "Dockerfile").read_text("utf-8")
+    dockerfile = (ROOT / "Dockerfile").read_text("utf-8")
     sources = [
         source
         for line in re.findall(r"^COPY (?!--from)(.+)$", dockerfile, re.MULTILINE)
@@ -130,12 +131,12 @@ def test_image_copies_only_what_the_build_context_holds() -> None:
     ]
     assert sources
     for source in sources:
-        assert (REPOSITORY / source).exists(), source
+        assert (ROOT / source).exists(), source
         assert any(fnmatch.fnmatch(source, pattern) for pattern in admitted), source
 
 
 def test_image_runs_as_somebody_without_rights_and_knows_its_health() -> None:
-    final = (REPOSITORY / "Dockerfile").read_text("utf-8").rpartition("\nFROM ")[2]
+    final = (ROOT / "Dockerfile").read_text("utf-8").rpartition("\nFROM ")[2]
     assert re.findall(r"^USER (.+)$", final, re.MULTILINE) == ["rgz-email"]
     assert final.index("\nUSER ") < final.index("\nCMD ")
     assert "/healthz" in final.partition("\nHEALTHCHECK ")[2]

@@ -6,7 +6,9 @@ from types import ModuleType
 
 import pytest
 
-SCRIPT = Path(__file__).resolve().parents[2] / "scripts" / "docs.py"
+from tests.support.paths import SCRIPTS
+
+SCRIPT = SCRIPTS / "docs.py"
 ALL = "".join(
     f"<!-- generated: {kind} -->\n<!-- end of {kind} -->\n"
     for kind in ("routes", "fields", "settings", "commands", "states", "metrics")

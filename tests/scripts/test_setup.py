@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-REPOSITORY = Path(__file__).resolve().parents[2]
+from tests.support.paths import ROOT
 
 #: Notes its arguments, then does what pip would have done as far as anybody looks: packages, and commands in bin.
 PIP = r"""
@@ -63,10 +63,10 @@ class Checkout:
     def __init__(self, folder: Path) -> None:
         self.home = folder / "a check-out"
         self.home.mkdir()
-        shutil.copytree(REPOSITORY / "scripts", self.home / "scripts", ignore=shutil.ignore_patterns("__pycache__"))
-        shutil.copy(REPOSITORY / "pyproject.toml", self.home)
+        shutil.copytree(ROOT / "scripts", self.home / "scripts", ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copy(ROOT / "pyproject.toml", self.home)
         (self.home / "service").mkdir()
-        shutil.copy(REPOSITORY / "service" / "__init__.py", self.home / "service")
+        shutil.copy(ROOT / "service" / "__init__.py", self.home / "service")
         for name in ("requirements.lock", "requirements-test.lock"):
             (self.home / name).write_text("sample==1.0\n")
         pip = folder / "pip"
@@ -340,7 +340,7 @@ def test_test_says_what_to_install_when_dovecot_is_missing_and_it_may_not(ready:
 @pytest.mark.parametrize(("tests", "checks", "status"), [(0, 0, 0), (1, 0, 1), (0, 1, 1), (5, 2, 1)])
 def test_ci_runs_both_steps_and_fails_when_one_failed(tmp_path: Path, tests: int, checks: int, status: int) -> None:
     (tmp_path / ".ci").mkdir()
-    shutil.copy(REPOSITORY / ".ci" / "run", tmp_path / ".ci")
+    shutil.copy(ROOT / ".ci" / "run", tmp_path / ".ci")
     (tmp_path / "scripts").mkdir()
     for name, code in (("test", tests), ("check", checks)):
         script = tmp_path / "scripts" / name

@@ -8,24 +8,24 @@ from service.models import Status
 from service.store import message_queries
 from service.store.database import Database
 from service.store.message_queries import MessageQuery
-from tests.support import rows as letters
+from tests.support import rows
 
 
 def _ids(database: Database, *, limit: int = 100, **wanted: object) -> list[str]:
-    page = message_queries.search(database, MessageQuery(**wanted), limit=limit, now=letters.NOW)  # type: ignore[arg-type]
+    page = message_queries.search(database, MessageQuery(**wanted), limit=limit, now=rows.NOW)  # type: ignore[arg-type]
     return [message.id for message in page.items]
 
 
 def test_search_pages_without_gaps_or_repeats_while_new_mail_comes(database: Database) -> None:
     # Many share a moment, so that the id has to decide.
-    ids = [letters.store_one(database, created_at=letters.after(n // 7)) for n in range(30)]
+    ids = [rows.store_one(database, created_at=rows.after(n // 7)) for n in range(30)]
     seen: list[str] = []
     cursor, pages = None, 0
     while pages == 0 or cursor:
-        page = message_queries.search(database, MessageQuery(), limit=4, cursor=cursor, now=letters.NOW)
+        page = message_queries.search(database, MessageQuery(), limit=4, cursor=cursor, now=rows.NOW)
         seen += [message.id for message in page.items]
         cursor, pages = page.next, pages + 1
-        letters.store_one(database, created_at=letters.after(1_000 + pages))
+        rows.store_one(database, created_at=rows.after(1_000 + pages))
 
     assert seen == sorted(ids, reverse=True)
     assert pages == 8
@@ -33,19 +33,17 @@ def test_search_pages_without_gaps_or_repeats_while_new_mail_comes(database: Dat
 
 def test_search_ends_without_a_cursor_when_the_last_page_is_full(database: Database) -> None:
     for _ in range(4):
-        letters.store_one(database)
-    first = message_queries.search(database, MessageQuery(), limit=2, now=letters.NOW)
-    second = message_queries.search(database, MessageQuery(), limit=2, cursor=first.next, now=letters.NOW)
+        rows.store_one(database)
+    first = message_queries.search(database, MessageQuery(), limit=2, now=rows.NOW)
+    second = message_queries.search(database, MessageQuery(), limit=2, cursor=first.next, now=rows.NOW)
     assert (len(second.items), second.next, second.total, second.total_capped) == (2, None, 4, False)
 
 
 def test_search_narrows_by_everything_that_is_asked(database: Database) -> None:
-    one = letters.store_one(
-        database, recipient_hash="h1", source_endpoint="rma", template_key="a", created_at=letters.NOW
-    )
-    two = letters.store_one(database, recipient_hash="h1", created_at=letters.after(60), status=Status.SUPPRESSED)
-    send = letters.new_send(caller_id="incidents", created_at=letters.after(90))
-    (three,) = letters.store(database, letters.new_message(send), send=send)
+    one = rows.store_one(database, recipient_hash="h1", source_endpoint="rma", template_key="a", created_at=rows.NOW)
+    two = rows.store_one(database, recipient_hash="h1", created_at=rows.after(60), status=Status.SUPPRESSED)
+    send = rows.new_send(caller_id="incidents", created_at=rows.after(90))
+    (three,) = rows.store(database, rows.new_message(send), send=send)
 
     assert _ids(database) == [three, two, one]
     assert _ids(database, to_hash="h1") == [two, one]
@@ -53,9 +51,9 @@ def test_search_narrows_by_everything_that_is_asked(database: Database) -> None:
     assert _ids(database, status=Status.QUEUED) == [three, one]
     assert _ids(database, template_key="a") == [one]
     assert _ids(database, source_endpoint="rma") == [one]
-    assert _ids(database, since=letters.after(60)) == [three, two]
+    assert _ids(database, since=rows.after(60)) == [three, two]
     assert _ids(database, caller_id="incidents") == [three]
-    assert _ids(database, to_hash="h1", status=Status.QUEUED, since=letters.NOW) == [one]
+    assert _ids(database, to_hash="h1", status=Status.QUEUED, since=rows.NOW) == [one]
     assert _ids(database, template_key="\x00' OR 1=1 --") == []
 
 
@@ -64,11 +62,11 @@ def test_search_counts_exactly_for_one_recipient_and_up_to_a_cap_otherwise(
 ) -> None:
     monkeypatch.setattr(message_queries, "MAX_COUNTED", 5)
     for n in range(7):
-        letters.store_one(database, recipient_hash="h", source_endpoint=f"endpoint{n % 2}")
+        rows.store_one(database, recipient_hash="h", source_endpoint=f"endpoint{n % 2}")
 
-    everything = message_queries.search(database, MessageQuery(), limit=1, now=letters.NOW)
-    one_person = message_queries.search(database, MessageQuery(to_hash="h"), limit=1, now=letters.NOW)
-    few = message_queries.search(database, MessageQuery(source_endpoint="endpoint1"), limit=1, now=letters.NOW)
+    everything = message_queries.search(database, MessageQuery(), limit=1, now=rows.NOW)
+    one_person = message_queries.search(database, MessageQuery(to_hash="h"), limit=1, now=rows.NOW)
+    few = message_queries.search(database, MessageQuery(source_endpoint="endpoint1"), limit=1, now=rows.NOW)
 
     assert (everything.total, everything.total_capped) == (5, True)
     assert (one_person.total, one_person.total_capped) == (7, False)
@@ -80,17 +78,17 @@ def test_search_counts_exactly_for_one_recipient_and_up_to_a_cap_otherwise(
 )
 def test_search_refuses_a_cursor_that_it_never_gave(database: Database, cursor: str) -> None:
     with pytest.raises(ValueError, match="cursor"):
-        message_queries.search(database, MessageQuery(), limit=1, cursor=cursor, now=letters.NOW)
+        message_queries.search(database, MessageQuery(), limit=1, cursor=cursor, now=rows.NOW)
 
 
 def test_cursors_keep_the_microsecond() -> None:
-    at = letters.NOW + timedelta(microseconds=1)
+    at = rows.NOW + timedelta(microseconds=1)
     assert message_queries.parse_cursor(message_queries.make_cursor(at, "id é")) == (at, "id é")
 
 
 def test_count_by_status_names_every_state(database: Database) -> None:
-    letters.store_one(database)
-    letters.store_one(database, status=Status.SUPPRESSED)
-    letters.store_one(database, status=Status.SUPPRESSED)
+    rows.store_one(database)
+    rows.store_one(database, status=Status.SUPPRESSED)
+    rows.store_one(database, status=Status.SUPPRESSED)
     counts = message_queries.count_by_status(database)
     assert counts == {status: {Status.QUEUED: 1, Status.SUPPRESSED: 2}.get(status, 0) for status in Status}

@@ -10,13 +10,13 @@ from service.models import TRANSITIONS, Body, EventType, Priority, Status, Strea
 from service.store import message_queries, messages, transitions
 from service.store.database import ConstraintBroken, Database, Transaction
 from service.store.messages import IdempotencyTaken
-from tests.support import rows as letters
+from tests.support import rows
 
 
 def test_add_gives_back_what_was_stored(database: Database) -> None:
-    send = letters.new_send()
-    files = (letters.attachment(), letters.attachment(b"a,b\n1,2\n", "détail.csv"))
-    new = letters.new_message(
+    send = rows.new_send()
+    files = (rows.attachment(), rows.attachment(b"a,b\n1,2\n", "détail.csv"))
+    new = rows.new_message(
         send,
         attachments=files,
         metadata={"k": [1, "é\x00\ud800"]},
@@ -28,9 +28,9 @@ def test_add_gives_back_what_was_stored(database: Database) -> None:
         priority=Priority.CRITICAL,
         reply_to=None,
     )
-    letters.store(database, new, send=send)
+    rows.store(database, new, send=send)
 
-    stored = message_queries.get(database, new.id, now=letters.NOW)
+    stored = message_queries.get(database, new.id, now=rows.NOW)
 
     assert stored is not None
     same = (
@@ -48,43 +48,43 @@ def test_add_gives_back_what_was_stored(database: Database) -> None:
         (0, "invoice.pdf"),
         (1, "détail.csv"),
     ]
-    assert letters.timeline(database, new.id) == ["accepted"]
+    assert rows.timeline(database, new.id) == ["accepted"]
 
 
 @pytest.mark.parametrize("status", [Status.SUPPRESSED, Status.RATE_LIMITED])
 def test_add_says_why_when_a_message_is_not_to_be_sent(database: Database, status: Status) -> None:
-    message_id = letters.store_one(database, status=status, status_reason="bounced on Monday")
+    message_id = rows.store_one(database, status=status, status_reason="bounced on Monday")
 
-    stored = message_queries.get(database, message_id, now=letters.NOW)
+    stored = message_queries.get(database, message_id, now=rows.NOW)
 
     assert stored is not None
     assert (stored.status, stored.error_message, stored.next_attempt_at) == (status, "bounced on Monday", None)
-    assert letters.timeline(database, message_id) == ["accepted", status.value]
-    assert letters.claim(database) == []
+    assert rows.timeline(database, message_id) == ["accepted", status.value]
+    assert rows.claim(database) == []
 
 
 def test_add_refuses_nul_and_stores_nothing(database: Database) -> None:
-    send = letters.new_send()
+    send = rows.new_send()
     with pytest.raises(ValueError, match="subject"):
-        letters.store(database, letters.new_message(send, subject="a\x00b"), send=send)
+        rows.store(database, rows.new_message(send, subject="a\x00b"), send=send)
     assert database.read("SELECT id FROM sends") == []
 
 
 def test_get_finds_nothing_for_unknown_or_impossible_ids(database: Database) -> None:
     for odd in ("", "unknown", "\x00", "\ud800", "x" * 10_000):
-        assert message_queries.get(database, odd, now=letters.NOW) is None
+        assert message_queries.get(database, odd, now=rows.NOW) is None
         assert message_queries.body(database, odd) is None
         assert message_queries.events(database, odd) == []
 
 
 def test_find_send_repeats_the_first_answer_in_its_order(database: Database) -> None:
-    send = letters.new_send(idempotency_key="key", request_digest="digest")
-    copies = [letters.new_message(send, id=name, status=status) for name, status in
+    send = rows.new_send(idempotency_key="key", request_digest="digest")
+    copies = [rows.new_message(send, id=name, status=status) for name, status in
               (("z", Status.QUEUED), ("a", Status.SUPPRESSED), ("m", Status.QUEUED))]  # fmt: skip
-    letters.store(database, *copies, send=send)
-    letters.claim(database)
+    rows.store(database, *copies, send=send)
+    rows.claim(database)
 
-    found = messages.find_send(database, "billing", "key", since=letters.NOW)
+    found = messages.find_send(database, "billing", "key", since=rows.NOW)
 
     assert found is not None
     assert (found.id, found.request_digest, found.template_version) == (send.id, "digest", 1)
@@ -93,23 +93,23 @@ def test_find_send_repeats_the_first_answer_in_its_order(database: Database) -> 
         ("a", "suppressed"),
         ("m", "queued"),
     ]
-    assert messages.find_send(database, "billing", "key", since=letters.after(1)) is None
-    assert messages.find_send(database, "another", "key", since=letters.NOW) is None
+    assert messages.find_send(database, "billing", "key", since=rows.after(1)) is None
+    assert messages.find_send(database, "another", "key", since=rows.NOW) is None
 
 
 def test_add_refuses_an_idempotency_key_for_a_day(database: Database) -> None:
-    first = letters.new_send(idempotency_key="key")
-    letters.store(database, letters.new_message(first), send=first)
-    within = letters.new_send(idempotency_key="key", created_at=letters.NOW + timedelta(hours=24))
+    first = rows.new_send(idempotency_key="key")
+    rows.store(database, rows.new_message(first), send=first)
+    within = rows.new_send(idempotency_key="key", created_at=rows.NOW + timedelta(hours=24))
     with pytest.raises(IdempotencyTaken):
-        letters.store(database, letters.new_message(within), send=within)
+        rows.store(database, rows.new_message(within), send=within)
 
-    another = letters.new_send(idempotency_key="key", caller_id="incidents")
-    later = letters.new_send(idempotency_key="key", created_at=letters.NOW + timedelta(hours=24, seconds=1))
-    letters.store(database, letters.new_message(another), send=another)
-    letters.store(database, letters.new_message(later), send=later)
+    another = rows.new_send(idempotency_key="key", caller_id="incidents")
+    later = rows.new_send(idempotency_key="key", created_at=rows.NOW + timedelta(hours=24, seconds=1))
+    rows.store(database, rows.new_message(another), send=another)
+    rows.store(database, rows.new_message(later), send=later)
 
-    found = messages.find_send(database, "billing", "key", since=letters.NOW)
+    found = messages.find_send(database, "billing", "key", since=rows.NOW)
     assert found is not None
     assert found.id == later.id
     assert database.read("SELECT COUNT(*) AS n FROM sends") == [{"n": 3}]
@@ -120,31 +120,31 @@ def test_transition_goes_where_the_table_allows_and_nowhere_else(database: Datab
     for to in Status:
         if to is Status.SENDING:
             continue
-        message_id = letters.store_one(database)
+        message_id = rows.store_one(database)
         held = ", lease_owner = 'w', lease_until = :now" if start is Status.SENDING else ""
         sql = f"UPDATE email_messages SET status = '{start.value}'{held} WHERE id = :id"
-        database.write(partial(_execute, sql=sql, params={"id": message_id, "now": letters.NOW}))
+        database.write(partial(_execute, sql=sql, params={"id": message_id, "now": rows.NOW}))
 
         happened = database.write(partial(_move, message_id=message_id, to=to))
 
         assert happened is (to in TRANSITIONS[start]), (start, to)
-        assert letters.status(database, message_id) is (to if happened else start)
-        assert letters.timeline(database, message_id) == ["accepted"] + ["delayed"] * happened
+        assert rows.status(database, message_id) is (to if happened else start)
+        assert rows.timeline(database, message_id) == ["accepted"] + ["delayed"] * happened
 
 
 def test_transition_to_sending_is_refused_because_only_claims_lead_there(database: Database) -> None:
-    message_id = letters.store_one(database)
+    message_id = rows.store_one(database)
     with pytest.raises(ValueError, match="claimed"):
         database.write(
-            lambda tx: transitions.transition(tx, message_id, Status.SENDING, letters.event(EventType.ATTEMPTED))
+            lambda tx: transitions.transition(tx, message_id, Status.SENDING, rows.event(EventType.ATTEMPTED))
         )
 
 
 def test_transition_holds_for_the_owner_of_the_lease_only(database: Database) -> None:
-    message_id = letters.store_one(database)
-    letters.claim(database, owner="mine")
-    sent = letters.event(EventType.SENT, smtp_code=250, smtp_reply="250 ok \x00\udcff", provider_id="p1")
-    changes = {"sent_at": letters.after(2), "provider_id": "p1", "attempts": 1, "smtp_reply": "250 ok \x00\udcff"}
+    message_id = rows.store_one(database)
+    rows.claim(database, owner="mine")
+    sent = rows.event(EventType.SENT, smtp_code=250, smtp_reply="250 ok \x00\udcff", provider_id="p1")
+    changes = {"sent_at": rows.after(2), "provider_id": "p1", "attempts": 1, "smtp_reply": "250 ok \x00\udcff"}
 
     assert not database.write(
         lambda tx: transitions.transition(tx, message_id, Status.SENT, sent, owner="other", changes=changes)
@@ -153,11 +153,11 @@ def test_transition_holds_for_the_owner_of_the_lease_only(database: Database) ->
         lambda tx: transitions.transition(tx, message_id, Status.SENT, sent, owner="mine", changes=changes)
     )
 
-    stored = message_queries.get(database, message_id, now=letters.NOW)
+    stored = message_queries.get(database, message_id, now=rows.NOW)
     assert stored is not None
     assert (stored.status, stored.sent_at, stored.attempts, stored.next_attempt_at) == (
         Status.SENT,
-        letters.after(2),
+        rows.after(2),
         1,
         None,
     )
@@ -168,36 +168,36 @@ def test_transition_holds_for_the_owner_of_the_lease_only(database: Database) ->
 
 
 def test_transition_refuses_columns_that_are_not_its_own(database: Database) -> None:
-    message_id = letters.store_one(database)
+    message_id = rows.store_one(database)
     with pytest.raises(ValueError, match="recipient_email"):
         database.write(
             lambda tx: transitions.transition(
                 tx,
                 message_id,
                 Status.CANCELLED,
-                letters.event(EventType.CANCELLED),
+                rows.event(EventType.CANCELLED),
                 changes={"recipient_email": "x"},
             )
         )
-    assert letters.status(database, message_id) is Status.QUEUED
+    assert rows.status(database, message_id) is Status.QUEUED
 
 
 def test_transition_refuses_words_that_the_table_does_not_know(database: Database) -> None:
-    message_id = letters.store_one(database)
+    message_id = rows.store_one(database)
     with pytest.raises(ConstraintBroken):
         database.write(
             lambda tx: transitions.transition(
-                tx, message_id, Status.BOUNCED, letters.event(EventType.BOUNCED), changes={"bounce_type": "odd"}
+                tx, message_id, Status.BOUNCED, rows.event(EventType.BOUNCED), changes={"bounce_type": "odd"}
             )
         )
-    assert letters.status(database, message_id) is Status.QUEUED
+    assert rows.status(database, message_id) is Status.QUEUED
 
 
 def test_late_sent_never_overwrites_feedback_but_is_noted_once(database: Database) -> None:
-    message_id = letters.store_one(database)
-    letters.claim(database)
-    delivered = letters.event(EventType.DELIVERED)
-    sent = letters.event(EventType.SENT, letters.after(3))
+    message_id = rows.store_one(database)
+    rows.claim(database)
+    delivered = rows.event(EventType.DELIVERED)
+    sent = rows.event(EventType.SENT, rows.after(3))
     changes = {"provider_id": "p1", "attempts": 1, "next_attempt_at": None}
     assert database.write(lambda tx: transitions.transition(tx, message_id, Status.DELIVERED, delivered))
 
@@ -207,49 +207,49 @@ def test_late_sent_never_overwrites_feedback_but_is_noted_once(database: Databas
     assert database.write(lambda tx: transitions.note_sent(tx, message_id, sent, changes))
     assert not database.write(lambda tx: transitions.note_sent(tx, message_id, sent, changes))
 
-    stored = message_queries.get(database, message_id, now=letters.NOW)
+    stored = message_queries.get(database, message_id, now=rows.NOW)
     assert stored is not None
-    assert (stored.status, stored.sent_at, stored.attempts) == (Status.DELIVERED, letters.after(3), 1)
-    assert letters.timeline(database, message_id) == ["accepted", "delivered", "sent"]
+    assert (stored.status, stored.sent_at, stored.attempts) == (Status.DELIVERED, rows.after(3), 1)
+    assert rows.timeline(database, message_id) == ["accepted", "delivered", "sent"]
     assert database.read("SELECT provider_id FROM email_messages") == [{"provider_id": "p1"}]
 
 
 def test_note_sent_leaves_a_message_alone_that_will_be_sent_again(database: Database) -> None:
-    message_id = letters.store_one(database)
-    assert not database.write(lambda tx: transitions.note_sent(tx, message_id, letters.event(EventType.SENT), {}))
-    assert letters.timeline(database, message_id) == ["accepted"]
+    message_id = rows.store_one(database)
+    assert not database.write(lambda tx: transitions.note_sent(tx, message_id, rows.event(EventType.SENT), {}))
+    assert rows.timeline(database, message_id) == ["accepted"]
 
 
 def test_add_event_refuses_an_unknown_message(database: Database) -> None:
     with pytest.raises(ConstraintBroken):
-        database.write(lambda tx: transitions.add_event(tx, "unknown", letters.event(EventType.DELAYED)))
+        database.write(lambda tx: transitions.add_event(tx, "unknown", rows.event(EventType.DELAYED)))
 
 
 def test_waiting_for_tells_schedule_slot_and_retry_apart(database: Database) -> None:
-    scheduled = letters.store_one(database, next_attempt_at=letters.after(60))
+    scheduled = rows.store_one(database, next_attempt_at=rows.after(60))
 
     def waits(now: float) -> WaitingFor | None:
-        found = message_queries.get(database, scheduled, now=letters.after(now))
+        found = message_queries.get(database, scheduled, now=rows.after(now))
         assert found is not None
         return found.waiting_for
 
     assert (waits(0), waits(60)) == (WaitingFor.TIME, WaitingFor.SLOT)
-    letters.claim(database, now=letters.after(60))
+    rows.claim(database, now=rows.after(60))
     assert waits(60) is None
     database.write(
         lambda tx: transitions.transition(
             tx,
             scheduled,
             Status.QUEUED,
-            letters.event(EventType.DEFERRED),
-            changes={"next_attempt_at": letters.after(90)},
+            rows.event(EventType.DEFERRED),
+            changes={"next_attempt_at": rows.after(90)},
         )
     )
     assert (waits(60), waits(90)) == (WaitingFor.RETRY, WaitingFor.SLOT)
 
 
 def _move(tx: Transaction, *, message_id: str, to: Status) -> bool:
-    return transitions.transition(tx, message_id, to, letters.event(EventType.DELAYED))
+    return transitions.transition(tx, message_id, to, rows.event(EventType.DELAYED))
 
 
 def _execute(tx: Transaction, *, sql: str, params: dict[str, Any]) -> None:

@@ -14,14 +14,14 @@ from service.store import api_keys, messages, seen, suppressions
 from service.store.database import Database
 from service.store.messages import IdempotencyTaken
 from service.store.suppressions import Suppression
-from tests.support import rows as letters
+from tests.support import rows
 
 _DAY = date(2026, 2, 21)
 
 
 def _suppression(recipient_hash: str = "hash", scope: Literal["all", "marketing"] = "all") -> Suppression:
-    n = letters.number()
-    return Suppression(f"s{n:05}", "a@example.org", recipient_hash, scope, "bounce", "ses", letters.NOW, f"e{n}")
+    n = rows.number()
+    return Suppression(f"s{n:05}", "a@example.org", recipient_hash, scope, "bounce", "ses", rows.NOW, f"e{n}")
 
 
 def test_suppressions_hold_for_their_scope_until_lifted(database: Database) -> None:
@@ -38,7 +38,7 @@ def test_suppressions_hold_for_their_scope_until_lifted(database: Database) -> N
     assert suppressions.find(database, [], Stream.MARKETING) == {}
 
     def lift() -> bool:
-        return database.write(lambda tx: suppressions.lift(tx, everything.id, by="admin", now=letters.after(5)))
+        return database.write(lambda tx: suppressions.lift(tx, everything.id, by="admin", now=rows.after(5)))
 
     assert (lift(), lift()) == (True, False)
     assert found(Stream.TRANSACTIONAL) == {}
@@ -55,10 +55,10 @@ def test_find_names_the_wider_suppression_when_both_hold(database: Database) -> 
 
 
 def test_list_page_walks_through_all_suppressions(database: Database) -> None:
-    all_of_them = [replace(_suppression(f"h{n}"), since=letters.after(n // 3)) for n in range(8)]
+    all_of_them = [replace(_suppression(f"h{n}"), since=rows.after(n // 3)) for n in range(8)]
     for suppression in all_of_them:
         database.write(partial(suppressions.add, suppression=suppression))
-    database.write(lambda tx: suppressions.lift(tx, all_of_them[0].id, by="admin", now=letters.after(9)))
+    database.write(lambda tx: suppressions.lift(tx, all_of_them[0].id, by="admin", now=rows.after(9)))
 
     seen_ids: list[str] = []
     cursor = None
@@ -72,7 +72,7 @@ def test_list_page_walks_through_all_suppressions(database: Database) -> None:
     assert seen_ids == [one.id for one in reversed(all_of_them[1:])]
     lifted = suppressions.list_page(database, limit=50, recipient_hash="h0", lifted=True)
     assert [(one.id, one.lifted_by, one.lifted_at) for one in lifted.items] == [
-        (all_of_them[0].id, "admin", letters.after(9))
+        (all_of_them[0].id, "admin", rows.after(9))
     ]
     assert suppressions.list_page(database, limit=50, recipient_hash="h0").items == []
     with pytest.raises(ValueError, match="cursor"):
@@ -111,7 +111,7 @@ def test_quota_is_counted_by_person_period_and_stream(database: Database) -> Non
 
 def test_quota_that_was_released_can_be_acquired_again(database: Database) -> None:
     def claim(message_id: str) -> bool:
-        return database.write(lambda tx: suppressions.acquire_quota(tx, "hash", letters.NOW, 2, message_id))
+        return database.write(lambda tx: suppressions.acquire_quota(tx, "hash", rows.NOW, 2, message_id))
 
     assert [claim("a"), claim("b"), claim("c")] == [True, True, False]
     assert database.write(lambda tx: suppressions.release_quota(tx, "a"))
@@ -130,25 +130,25 @@ def test_idempotency_key_stores_exactly_one_of_two_sends(database: Database) -> 
         together = threading.Barrier(2)
 
         def send(number: int, key: str = f"key-{n}", together: threading.Barrier = together) -> bool:
-            new = letters.new_send(idempotency_key=key)
+            new = rows.new_send(idempotency_key=key)
             together.wait(30)
             try:
-                letters.store(database, letters.new_message(new), letters.new_message(new), send=new)
+                rows.store(database, rows.new_message(new), rows.new_message(new), send=new)
             except IdempotencyTaken:
                 return False
             return True
 
         with ThreadPoolExecutor(2) as pool:
             assert sorted(pool.map(send, range(2))) == [False, True]
-        found = messages.find_send(database, "billing", f"key-{n}", since=letters.NOW)
+        found = messages.find_send(database, "billing", f"key-{n}", since=rows.NOW)
         assert found is not None
         assert len(found.messages) == 2
     assert database.read("SELECT COUNT(*) AS n FROM email_messages") == [{"n": 10}]
 
 
 def test_api_keys_are_found_by_their_text_until_revoked(database: Database) -> None:
-    key, text = database.write(lambda tx: api_keys.create(tx, "Facturation é", [Scope.READ, Scope.SEND], letters.NOW))
-    other, _ = database.write(lambda tx: api_keys.create(tx, "Other", [Scope.ADMIN], letters.after(1)))
+    key, text = database.write(lambda tx: api_keys.create(tx, "Facturation é", [Scope.READ, Scope.SEND], rows.NOW))
+    other, _ = database.write(lambda tx: api_keys.create(tx, "Other", [Scope.ADMIN], rows.after(1)))
 
     assert text.startswith(f"rgz_{key.id}_")
     assert api_keys.find(database, text) == key
@@ -170,15 +170,15 @@ def test_api_keys_are_found_by_their_text_until_revoked(database: Database) -> N
     assert api_keys.list_keys(database) == [key, other]
 
     def revoke() -> bool:
-        return database.write(lambda tx: api_keys.revoke(tx, key.id, letters.after(9)))
+        return database.write(lambda tx: api_keys.revoke(tx, key.id, rows.after(9)))
 
     assert (revoke(), revoke()) == (True, False)
     assert api_keys.find(database, text) is None
-    assert [one.revoked_at for one in api_keys.list_keys(database)] == [letters.after(9), None]
+    assert [one.revoked_at for one in api_keys.list_keys(database)] == [rows.after(9), None]
 
 
 def test_api_key_is_stored_without_its_secret(database: Database) -> None:
-    key, text = database.write(lambda tx: api_keys.create(tx, "name", [Scope.SEND], letters.NOW))
+    key, text = database.write(lambda tx: api_keys.create(tx, "name", [Scope.SEND], rows.NOW))
     secret = text.removeprefix(f"rgz_{key.id}_")
     assert len(secret) >= 43
     assert secret not in str(database.read("SELECT * FROM api_keys"))
@@ -186,6 +186,6 @@ def test_api_key_is_stored_without_its_secret(database: Database) -> None:
 
 def test_notification_is_new_once_for_each_source(database: Database) -> None:
     def first_time(source: str) -> bool:
-        return bool(database.write(lambda tx: seen.mark_seen(tx, [("n1", source)], now=letters.NOW)))
+        return bool(database.write(lambda tx: seen.mark_seen(tx, [("n1", source)], now=rows.NOW)))
 
     assert [first_time("sns"), first_time("sns"), first_time("inbox")] == [True, False, True]

@@ -9,9 +9,9 @@ from service.store import retention, search_index
 from service.store.database import Database
 from service.store.message_queries import MessageQuery
 from service.store.search_index import Term
-from tests.support import rows as letters
+from tests.support import rows
 
-LATER = letters.NOW + timedelta(days=1)
+LATER = rows.NOW + timedelta(days=1)
 
 
 def index(database: Database, *, limit: int = 100) -> int:
@@ -20,7 +20,7 @@ def index(database: Database, *, limit: int = 100) -> int:
 
 def found(database: Database, text: str, **wanted: object) -> list[str]:
     query = MessageQuery(**wanted)  # type: ignore[arg-type]
-    page = search_index.search(database, search_index.terms_of(text), query, limit=100, now=letters.NOW)
+    page = search_index.search(database, search_index.terms_of(text), query, limit=100, now=rows.NOW)
     assert page.total == len(page.items)
     return [message.id for message in page.items]
 
@@ -29,9 +29,9 @@ def found(database: Database, text: str, **wanted: object) -> list[str]:
 def three(database: Database) -> list[str]:
     """An invoice, a welcome and a credit, oldest first."""
     return [
-        letters.store_one(
+        rows.store_one(
             database,
-            created_at=letters.after(n),
+            created_at=rows.after(n),
             recipient=f"{name}@techconnect.bj",
             subject=subject,
             variables=variables,
@@ -61,7 +61,7 @@ def check_all(database: Database, three: list[str]) -> None:
     assert found(database, "nothing*") == []
     assert found(database, "fact") == []
     assert found(database, "facture", status=Status.SUPPRESSED) == []
-    assert found(database, "facture", until=letters.after(1)) == [invoice]
+    assert found(database, "facture", until=rows.after(1)) == [invoice]
 
 
 def test_messages_are_found_before_and_after_they_are_indexed(database: Database, three: list[str]) -> None:
@@ -74,13 +74,13 @@ def test_messages_are_found_before_and_after_they_are_indexed(database: Database
 
 
 def test_search_pages_over_the_end_of_the_index(database: Database) -> None:
-    ids = [letters.store_one(database, created_at=letters.after(n // 3), subject="same word") for n in range(12)]
+    ids = [rows.store_one(database, created_at=rows.after(n // 3), subject="same word") for n in range(12)]
     index(database, limit=7)
     seen: list[str] = []
     cursor, pages = None, 0
     while pages == 0 or cursor:
         page = search_index.search(
-            database, [Term("same", False), Term("wo", True)], MessageQuery(), limit=5, cursor=cursor, now=letters.NOW
+            database, [Term("same", False), Term("wo", True)], MessageQuery(), limit=5, cursor=cursor, now=rows.NOW
         )
         assert page.total == 12
         seen += [message.id for message in page.items]
@@ -102,6 +102,6 @@ def test_search_index_keeps_no_word_of_anonymised_or_deleted_messages(database: 
     index(database)
     assert found(database, "john") == found(database, "facture") == [three[0]]
     assert {row["word"] for row in database.read("SELECT word FROM search_words")}.isdisjoint({"zoe", "eleonore", "77"})
-    database.write(lambda tx: retention.delete_older(tx, before=LATER, since=letters.after(-1), limit=10))
+    database.write(lambda tx: retention.delete_older(tx, before=LATER, since=rows.after(-1), limit=10))
     assert database.read("SELECT * FROM search_words") == []
     assert database.read("SELECT * FROM search_entries") == []

@@ -7,11 +7,11 @@ import pytest
 from service.models import Event, EventType, Status
 from service.store import message_queries, transitions
 from service.store.database import Database
-from tests.support import rows as letters
+from tests.support import rows
 
 _EVENTS = (
-    letters.event(EventType.ATTEMPTED, letters.after(1), detail="Tried at mail.example."),
-    letters.event(EventType.SENT, letters.after(2), smtp_code=250, smtp_reply="2.0.0 Ok", provider_id="4XyZ"),
+    rows.event(EventType.ATTEMPTED, rows.after(1), detail="Tried at mail.example."),
+    rows.event(EventType.SENT, rows.after(2), smtp_code=250, smtp_reply="2.0.0 Ok", provider_id="4XyZ"),
 )
 
 
@@ -20,7 +20,7 @@ def _changes(**more: Any) -> dict[str, Any]:
         "attempts": 1,
         "transfer_encoding": "8bit",
         "wire_sha256": "0" * 64,
-        "sent_at": letters.after(2),
+        "sent_at": rows.after(2),
         "provider_id": "4XyZ",
         "smtp_reply": "250 2.0.0 Ok",
         **more,
@@ -42,8 +42,8 @@ def _events(database: Database, message_id: str) -> list[Event]:
 
 
 def test_send_all_in_one_statement_equals_one_by_one(database: Database) -> None:
-    together, alone = letters.store_one(database), letters.store_one(database)
-    letters.claim(database)
+    together, alone = rows.store_one(database), rows.store_one(database)
+    rows.claim(database)
     assert _send(database, transitions.Sent(together, _changes(), _EVENTS)) == {together}
 
     def one_by_one(tx: Any) -> None:
@@ -58,19 +58,19 @@ def test_send_all_in_one_statement_equals_one_by_one(database: Database) -> None
 
 
 def test_send_all_writes_more_rows_than_one_statement_takes(database: Database) -> None:
-    send = letters.new_send()
-    ids = letters.store(database, *(letters.new_message(send) for _ in range(230)), send=send)
-    letters.claim(database, limit=300)
+    send = rows.new_send()
+    ids = rows.store(database, *(rows.new_message(send) for _ in range(230)), send=send)
+    rows.claim(database, limit=300)
     assert _send(database, *(transitions.Sent(one, _changes(), _EVENTS) for one in ids)) == set(ids)
-    assert {letters.status(database, one) for one in ids} == {Status.SENT}
+    assert {rows.status(database, one) for one in ids} == {Status.SENT}
     (counted,) = database.read("SELECT COUNT(*) AS total FROM email_events WHERE type = 'sent'")
     assert counted["total"] == len(ids)
 
 
 def test_send_all_leaves_rows_leased_by_another_or_reached_by_feedback(database: Database) -> None:
-    overtaken, lost, ours = (letters.store_one(database) for _ in range(3))
-    letters.claim(database)
-    bounced = letters.event(EventType.BOUNCED)
+    overtaken, lost, ours = (rows.store_one(database) for _ in range(3))
+    rows.claim(database)
+    bounced = rows.event(EventType.BOUNCED)
     database.write(lambda tx: transitions.transition(tx, overtaken, Status.BOUNCED, bounced))
     database.write(
         lambda tx: tx.execute("UPDATE email_messages SET lease_owner = 'another' WHERE id = :id", {"id": lost})
@@ -88,10 +88,10 @@ def test_send_all_of_none_needs_no_statement(database: Database) -> None:
 
 @pytest.mark.parametrize("reply", ["250 ok \x00 \ud800", "250 \u2713 ok"])
 def test_send_all_keeps_the_reply_text_as_far_as_it_can_be_stored(database: Database, reply: str) -> None:
-    one = letters.store_one(database)
-    letters.claim(database)
+    one = rows.store_one(database)
+    rows.claim(database)
     changes = _changes(smtp_reply=reply, provider_id=None)
-    event = letters.event(EventType.SENT, smtp_reply=reply)
+    event = rows.event(EventType.SENT, smtp_reply=reply)
     assert _send(database, transitions.Sent(one, changes, (event,))) == {one}
     kept = _row(database, one)["smtp_reply"]
     assert kept == _events(database, one)[-1].smtp_reply

@@ -14,6 +14,7 @@ import pytest
 from service.errors import StoreBusy
 from service.store.database import ConstraintBroken, Transaction
 from service.store.database.sqlite import SqliteDatabase
+from tests.support.paths import ROOT
 
 
 @pytest.fixture
@@ -203,7 +204,7 @@ database.close()
 
 def test_processes_that_start_at_once_make_one_database(file: Path) -> None:
     command = [sys.executable, "-c", _OPENER, f"sqlite:///{file}"]
-    processes = [subprocess.Popen(command, cwd=Path(__file__).parent.parent.parent) for _ in range(4)]
+    processes = [subprocess.Popen(command, cwd=ROOT) for _ in range(4)]
     assert [process.wait(60) for process in processes] == [0] * 4
     database = SqliteDatabase(file)
     assert database.read("SELECT COUNT(*) AS n FROM schema_migrations") != [{"n": 0}]
@@ -229,8 +230,7 @@ def test_processes_take_turns_and_lose_nothing(file: Path) -> None:
     database.write(lambda tx: tx.execute("CREATE TABLE counters (n INTEGER)"))
     database.write(lambda tx: tx.execute("INSERT INTO counters VALUES (0)"))
     command = [sys.executable, "-c", _COUNTER, f"sqlite:///{file}", "100"]
-    home = Path(__file__).parent.parent.parent
-    processes = [subprocess.Popen(command, cwd=home) for _ in range(3)]
+    processes = [subprocess.Popen(command, cwd=ROOT) for _ in range(3)]
     for _ in range(50):
         database.write(lambda tx: tx.execute("UPDATE counters SET n = n + 1"))
     assert [process.wait(60) for process in processes] == [0, 0, 0]

@@ -8,11 +8,11 @@ from service.monitoring.template_stats import TemplateStats
 from service.store import template_stats
 from service.store.database import Database
 from service.store.template_stats import TemplateFigures
-from tests.support import rows as letters
+from tests.support import rows
 
 
 def test_template_stats_count_by_template_what_was_sent_bounced_and_late(database: Database) -> None:
-    until = letters.after(3_600)
+    until = rows.after(3_600)
     for key, status, sent_after_s in (
         ("a", Status.SENT, 10),
         ("a", Status.DELIVERED, 90),
@@ -21,33 +21,33 @@ def test_template_stats_count_by_template_what_was_sent_bounced_and_late(databas
         ("a", Status.SUPPRESSED, None),
         ("b", Status.FAILED, None),
     ):
-        message_id = letters.store_one(database, template_key=key, sla_s=60)
-        sent_at = letters.after(sent_after_s) if sent_after_s is not None else None
+        message_id = rows.store_one(database, template_key=key, sla_s=60)
+        sent_at = rows.after(sent_after_s) if sent_after_s is not None else None
         change = {"id": message_id, "status": status.value, "sent_at": sent_at}
         database.write(
             lambda tx, change=change: tx.execute(
                 "UPDATE email_messages SET status = :status, sent_at = :sent_at WHERE id = :id", change
             )
         )
-    letters.store_one(database, template_key="a", is_test=True)
-    letters.store_one(database, template_key="a", created_at=letters.NOW - timedelta(days=31))
+    rows.store_one(database, template_key="a", is_test=True)
+    rows.store_one(database, template_key="a", created_at=rows.NOW - timedelta(days=31))
 
-    found = template_stats.since(database, since=letters.NOW - timedelta(days=30), now=until)
+    found = template_stats.since(database, since=rows.NOW - timedelta(days=30), now=until)
     assert found == [TemplateFigures("a", 5, 3, 1, 4, 2), TemplateFigures("b", 1, 0, 0, 1, 1)]
     assert (found[0].bounce_share, found[0].kept_share) == (1 / 3, 0.5)
     assert (found[1].bounce_share, found[1].kept_share) == (None, 0.0)
-    assert template_stats.since(database, since=letters.after(1), now=until) == []
+    assert template_stats.since(database, since=rows.after(1), now=until) == []
 
 
 def test_template_stats_are_kept_for_twenty_times_what_counting_took(database: Database) -> None:
     ticks = iter([0.0, 1.0, 1.0, 20.9, 21.1, 21.1, 22.0, 22.0, 22.1])
-    times = iter([letters.NOW, letters.after(60)])
+    times = iter([rows.NOW, rows.after(60)])
     figures = TemplateStats(database, lambda: next(times), stopwatch=lambda: next(ticks))
-    letters.store_one(database, template_key="a")
+    rows.store_one(database, template_key="a")
     first = figures.get(patience_s=20)
     assert first is not None
     assert first.by_key["a"].accepted == 1
-    letters.store_one(database, template_key="a")
+    rows.store_one(database, template_key="a")
     assert figures.get() is first
     figures.get()  # is good no longer: the next count begins
     figures.close()
@@ -61,7 +61,7 @@ def test_template_stats_give_up_on_a_slow_first_count_when_the_patience_ends(dat
 
     def clock() -> object:
         going.wait(20)
-        return letters.NOW
+        return rows.NOW
 
     figures = TemplateStats(database, clock)  # type: ignore[arg-type]
     assert figures.get(patience_s=0.0) is None

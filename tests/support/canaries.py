@@ -14,11 +14,10 @@ from service.bootstrap import Services
 from service.delivery.outcome import Outcome, OutcomeKind, Transport
 from service.feedback.event import FeedbackEvent, FeedbackKind
 from service.mail.mime import Wire
-from service.models import Caller, Scope
 from service.models.requests import AttachmentRequest, SendRequest, SuppressionRequest
+from tests.support.samples import ADMIN
 from tests.support.scripted import Clock, ScriptedTransport, outcome
 
-ADMIN = Caller("admin", "admin", frozenset({Scope.ADMIN}))
 MAIL = """\
 ---
 subject: "Bonjour {{ name }}"

@@ -1,8 +1,11 @@
 """Template directories and git checkouts for the tests: small, real, and cut off from this machine's git settings."""
 
 import os
+import shutil
 import subprocess
 from pathlib import Path
+
+from tests.support.paths import TEMPLATES
 
 MAIL = """\
 ---
@@ -31,6 +34,12 @@ def write_mail(root: Path, key: str = "hello", text: str = MAIL) -> Path:
     source.parent.mkdir(parents=True, exist_ok=True)
     source.write_text(text, encoding="utf-8")
     return source
+
+
+def copy_templates(folder: Path, *keys: str) -> None:
+    """Copy templates of this repository with the shared parts into `folder`, where a test may change them."""
+    for name in ("_shared", *keys):
+        shutil.copytree(TEMPLATES / name, folder / name)
 
 
 class Checkout:

@@ -19,7 +19,7 @@ from pathlib import Path
 import pytest
 import trustme
 
-from tests.support.servers import _free_port, _not_root, _stop, _wait_for, start
+from tests.support.servers import free_port, not_root, start, stop, wait_for
 
 _NOBODY = 65534
 _PASSWORD = "correct-horse"
@@ -76,7 +76,7 @@ class Dovecot:
 
     def __init__(self, home: Path) -> None:
         self._home = home
-        self.plain_port, self.tls_port = _free_port(), _free_port()
+        self.plain_port, self.tls_port = free_port(), free_port()
         self.ca_file = home / "ca.pem"
         authority = trustme.CA()
         authority.cert_pem.write_to_path(self.ca_file)
@@ -93,11 +93,11 @@ class Dovecot:
         if os.geteuid() == 0:
             for path in (home, *home.iterdir()):
                 os.chown(path, uid, gid)
-        self._server = start([*_program("dovecot"), "-F", "-c", file], home / "output.log", _not_root())
-        _wait_for(self._answers, self._server, home / "output.log")
+        self._server = start([*_program("dovecot"), "-F", "-c", file], home / "output.log", not_root())
+        wait_for(self._answers, self._server, home / "output.log")
 
     def stop(self) -> None:
-        _stop(self._server, signal.SIGTERM)
+        stop(self._server, signal.SIGTERM)
 
     @contextlib.contextmanager
     def line(self, user: str) -> Iterator[imaplib.IMAP4]:
@@ -118,7 +118,7 @@ class Dovecot:
         """The next mail of this user's INBOX gets this number, as after years of mail that was deleted."""
         folder = ["mailbox", "update", "-u", user, "--min-next-uid", str(next_uid), "INBOX"]
         command = [*_program("doveadm"), "-c", self._home / "dovecot.conf", *folder]
-        done = subprocess.run(command, capture_output=True, text=True, check=False, cwd="/", **_not_root())
+        done = subprocess.run(command, capture_output=True, text=True, check=False, cwd="/", **not_root())
         assert done.returncode == 0, done.stderr
 
     def flags(self, user: str, folder: str = "INBOX") -> list[str]:

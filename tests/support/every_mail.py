@@ -3,9 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-HOME = Path(__file__).resolve().parents[2]
-TEMPLATES = HOME / "email_templates"
-SNAPSHOTS = HOME / "snapshots"
+from tests.support.paths import TEMPLATES
 
 
 @dataclass(frozen=True)

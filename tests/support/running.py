@@ -18,9 +18,9 @@ from service.config.settings import Settings
 from service.web import server
 from service.web.app import create_app
 from service.worker import Worker
+from tests.support.paths import TEMPLATES
 
 ADMIN_TOKEN = "admin-token-of-the-tests"
-ROOT = Path(__file__).parents[2]
 
 
 class Running:
@@ -96,7 +96,7 @@ def settings_for(directory: Path, **changes: Any) -> Settings:
     return Settings().with_changes(
         **{
             "email_data_dir": data_directory(directory),
-            "email_templates_dir": ROOT / "email_templates",
+            "email_templates_dir": TEMPLATES,
             "email_admin_token": ADMIN_TOKEN,
             "email_anonymous_scopes": "send,read",
             **changes,

@@ -50,13 +50,13 @@ class Postgresql:
         command = [self._binaries / "postgres", "-D", self._home / "data", "-h", "", "-k", self._home]
         command += [part for setting in settings for part in ("-c", setting)]
         log = self._home / "postgresql.log"
-        self._server = start(command, log, _not_root())
-        _wait_for(lambda: _postgresql_answers(self._home), self._server, log)
+        self._server = start(command, log, not_root())
+        wait_for(lambda: _postgresql_answers(self._home), self._server, log)
 
     def stop(self, how: signal.Signals = signal.SIGINT) -> None:
         """SIGINT is "fast": does not wait for clients. SIGQUIT is "immediate": as if it had crashed."""
         if self._server is not None:
-            _stop(self._server, how)
+            stop(self._server, how)
 
 
 class Valkey:
@@ -65,7 +65,7 @@ class Valkey:
     def __init__(self, home: Path) -> None:
         self._home = home
         self._server: subprocess.Popen[bytes] | None = None
-        self.port = _free_port()
+        self.port = free_port()
         self.url = f"redis://127.0.0.1:{self.port}/0"
 
     def start(self) -> None:
@@ -74,11 +74,11 @@ class Valkey:
         command = [binary, "--bind", "127.0.0.1", "--port", str(self.port), "--dir", self._home]
         log = self._home / "valkey.log"
         self._server = start([*command, "--save", "", "--appendonly", "no"], log, {})
-        _wait_for(lambda: _valkey_says(self.port, b"PING\r\n") == b"+PONG\r\n", self._server, log)
+        wait_for(lambda: _valkey_says(self.port, b"PING\r\n") == b"+PONG\r\n", self._server, log)
 
     def stop(self, how: signal.Signals = signal.SIGTERM) -> None:
         if self._server is not None:
-            _stop(self._server, how)
+            stop(self._server, how)
 
 
 @pytest.fixture(scope="session")
@@ -195,12 +195,12 @@ def _wheel(package: str) -> Path:
     return Path(spec.origin).parent
 
 
-def _not_root() -> dict[str, Any]:
+def not_root() -> dict[str, Any]:
     return {"user": _NOBODY, "group": _NOBODY, "extra_groups": []} if os.geteuid() == 0 else {}
 
 
 def _run(command: list[str | Path]) -> None:
-    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd="/", **_not_root())
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd="/", **not_root())
     assert done.returncode == 0, done.stdout + done.stderr
 
 
@@ -219,7 +219,7 @@ def start(command: list[str | Path], log: Path, identity: dict[str, Any]) -> sub
         )
 
 
-def _stop(server: subprocess.Popen[bytes], gently: signal.Signals) -> None:
+def stop(server: subprocess.Popen[bytes], gently: signal.Signals) -> None:
     server.send_signal(gently)
     try:
         server.wait(10)
@@ -228,7 +228,7 @@ def _stop(server: subprocess.Popen[bytes], gently: signal.Signals) -> None:
         server.wait()
 
 
-def _wait_for(ready: Callable[[], bool], server: subprocess.Popen[bytes], log: Path) -> None:
+def wait_for(ready: Callable[[], bool], server: subprocess.Popen[bytes], log: Path) -> None:
     until = time.monotonic() + _START_TIMEOUT_S
     while not ready():
         if server.poll() is not None or time.monotonic() > until:
@@ -244,7 +244,7 @@ def _postgresql_answers(directory: Path) -> bool:
     return True
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])

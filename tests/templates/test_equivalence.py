@@ -5,8 +5,8 @@ from typing import Any
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from tests.support.jinja_first import JINJA_FIRST, as_a_mail_program_sees
 from tests.support.template_kit import column, compiled, document, front_matter, template
-from tests.templates.test_features import _JINJA_FIRST, _normal
 
 #: Pieces of text; each ends and begins with a letter so that white space between blocks is the same on both ways.
 TEXTS = st.sampled_from(
@@ -68,12 +68,12 @@ def test_compile_once_is_jinja_first_for_random_templates(sections: str, values:
     source = document(column("").split("<mj-body>")[1].split("</mj-body>")[0] + sections, STYLE)
     once = template(source).render(values).html
 
-    first_source = _JINJA_FIRST.from_string(
+    first_source = JINJA_FIRST.from_string(
         source.replace("?q={{ name }}", "?q={{ name|urlencode|replace('/', '%2F') }}")
     ).render(values)
     first = template(front_matter(variables="") + first_source).render({}).html
 
-    assert _normal(once) == _normal(first)
+    assert as_a_mail_program_sees(once) == as_a_mail_program_sees(first)
 
 
 WORDS = [

@@ -1,14 +1,11 @@
 """Compile once, then Jinja, is the same as Jinja first, wherever Jinja may stand."""
 
-import re
 from collections.abc import Mapping
 from typing import Any
 
 import pytest
-from jinja2 import StrictUndefined
-from jinja2.sandbox import ImmutableSandboxedEnvironment
-from lxml import etree
 
+from tests.support.jinja_first import JINJA_FIRST, as_a_mail_program_sees
 from tests.support.template_kit import OTHER_VALUES, VALUES, column, document, front_matter, template
 
 SECTION = "<mj-section><mj-column><mj-text>{}</mj-text></mj-column></mj-section>"
@@ -144,7 +141,6 @@ FEATURES = {
     ),
     "a picture in a style": column('<mj-text><p style="background:url({{ link }}) no-repeat">x</p></mj-text>'),
 }
-_JINJA_FIRST = ImmutableSandboxedEnvironment(autoescape=True, undefined=StrictUndefined)
 
 
 @pytest.mark.parametrize("name", FEATURES)
@@ -152,34 +148,7 @@ _JINJA_FIRST = ImmutableSandboxedEnvironment(autoescape=True, undefined=StrictUn
 def test_compile_once_is_jinja_first(name: str, values: Mapping[str, Any]) -> None:
     once = template(FEATURES[name]).render(values).html
 
-    rendered_first = _JINJA_FIRST.from_string(FEATURES[name]).render(values)
+    rendered_first = JINJA_FIRST.from_string(FEATURES[name]).render(values)
     first = template(front_matter(variables="") + rendered_first).render({}).html
 
-    assert _normal(once) == _normal(first)
-
-
-def _normal(html: str) -> list[object]:
-    """What a mail program sees: elements, attributes, texts; not the white space between them or in styles."""
-    html = re.sub(r"<!\[endif\]-->\s*<!--\[if mso \| IE\]>", "", html)
-    seen: list[object] = []
-    for node in etree.fromstring(html, etree.HTMLParser()).iter():
-        if node.tag is etree.Comment:
-            seen.append(("comment", _spaces(node.text)))
-        elif node.tag == "style" and "mj-full-width-mobile" in (node.text or ""):
-            # mrml prints this block where any picture may be shown, Jinja first only where one is.
-            continue
-        else:
-            attributes = sorted(
-                (name, _style(value) if name == "style" else _spaces(value)) for name, value in node.attrib.items()
-            )
-            seen.append((node.tag, attributes, _spaces(node.text).strip()))
-        seen.append(_spaces(node.tail).strip())
-    return [one for one in seen if one]
-
-
-def _spaces(text: str | None) -> str:
-    return re.sub(r"[ \t\n]+", " ", text or "")
-
-
-def _style(value: str) -> str:
-    return ";".join(part.strip().replace(": ", ":").replace(", ", ",") for part in value.split(";") if part.strip())
+    assert as_a_mail_program_sees(once) == as_a_mail_program_sees(first)

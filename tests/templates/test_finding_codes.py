@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from tests.support.running import ROOT
+from tests.support.paths import ROOT
 
 HOUSE = ROOT / "service"
 GUIDE = (ROOT / "email_templates" / "README.md").read_text(encoding="utf-8")

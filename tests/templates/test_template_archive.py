@@ -2,12 +2,12 @@
 
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
 from service.errors import ArchiveCorrupt, RenderError
 from service.templates.template import Template
+from tests.support.paths import ROOT
 from tests.support.template_kit import BUDGET, VALUES, column, document, front_matter, template, text
 
 SOURCE = front_matter() + column(
@@ -41,10 +41,9 @@ def test_archive_is_the_same_in_another_process() -> None:
         "import hashlib; from tests.templates import test_template_archive as t;"
         "print(hashlib.sha256(t.template(t.SOURCE, t.FILES).archive()).hexdigest())"
     )
-    root = Path(__file__).parents[2]
     digests = {
         subprocess.run(
-            [sys.executable, "-c", script], cwd=root, env={"PYTHONHASHSEED": seed},
+            [sys.executable, "-c", script], cwd=ROOT, env={"PYTHONHASHSEED": seed},
             capture_output=True, text=True, check=True,
         ).stdout
         for seed in ("1", "2")

@@ -19,8 +19,7 @@ from service.web.api.unsubscribe import UnsubscribeController
 from service.web.api.webhook import WebhookController
 from service.web.pages.routes import CONTROLLERS
 from tests.support.running import ADMIN_TOKEN, Running, running, settings_for
-
-WELCOME = {"reseller_name": "Tech", "validation_link": "https://rgz.bj", "estimated_duration": "7 jours"}
+from tests.support.samples import WELCOME
 
 #: A route that is on no line here has no owner yet, and fails the test.
 SCOPES = {

@@ -16,8 +16,7 @@ from aiosmtpd.smtp import SMTP, Envelope, Session
 
 from tests.support import ses_events, sns_peer
 from tests.support.running import Running, eventually, running, settings_for
-
-VARIABLES = {"reseller_name": "Tech", "validation_link": "https://rgz.bj", "estimated_duration": "7 jours"}
+from tests.support.samples import WELCOME
 
 
 class Ses:
@@ -82,7 +81,7 @@ def post(service: Running, said: dict[str, Any], **fields: Any) -> None:
 
 
 def send(service: Running, to: str) -> str:
-    answer = service.send("onboarding_welcome", to, VARIABLES).raise_for_status()
+    answer = service.send("onboarding_welcome", to, WELCOME).raise_for_status()
     message_id: str = answer.json()["messages"][0]["id"]
     return message_id
 

@@ -5,17 +5,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from service.bootstrap import Services
-from service.models import Caller, Scope, Status
+from service.models import Status
 from service.models.requests import SendRequest
-
-_ADMIN = Caller("admin", "admin", frozenset({Scope.ADMIN}))
-_WELCOME = {"reseller_name": "Tech", "validation_link": "https://rgz.bj", "estimated_duration": "7 jours"}
+from tests.support.samples import ADMIN, WELCOME
 
 
 def accept(services: Services, *recipients: str) -> list[str]:
     """The ids of one mail for each."""
     return [
-        services.acceptor.send(SendRequest(to=to, template_key="onboarding_welcome", variables=_WELCOME), _ADMIN)
+        services.acceptor.send(SendRequest(to=to, template_key="onboarding_welcome", variables=WELCOME), ADMIN)
         .messages[0]
         .id
         for to in recipients
@@ -37,8 +35,8 @@ def draining(services: Services) -> Iterator[threading.Thread]:
 
 
 def status(services: Services, message_id: str) -> Status:
-    return services.message_search.detail(message_id, _ADMIN).message.status
+    return services.message_search.detail(message_id, ADMIN).message.status
 
 
 def kinds(services: Services, message_id: str) -> list[str]:
-    return [event.type.value for event in services.message_search.detail(message_id, _ADMIN).events]
+    return [event.type.value for event in services.message_search.detail(message_id, ADMIN).events]

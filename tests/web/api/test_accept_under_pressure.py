@@ -12,8 +12,7 @@ import pytest
 from service.models.requests import SendRequest
 from service.sending.acceptor import MAX_QUICK_S
 from tests.support.running import Running, data_directory, eventually, held, running, settings_for
-
-WELCOME = {"reseller_name": "Tech", "validation_link": "https://rgz.bj", "estimated_duration": "7 jours"}
+from tests.support.samples import WELCOME
 
 
 @pytest.fixture

@@ -3,26 +3,17 @@
 import json
 from base64 import b64encode
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from tests.support.paths import ROOT
 from tests.support.running import Running, running, settings_for
+from tests.support.samples import INVOICE, PDF, WELCOME, pdf_attachment
 
-WELCOME = {"reseller_name": "Tech", "validation_link": "https://rgz.bj", "estimated_duration": "7 jours"}
 SEND = {"to": "a@example.com", "template_key": "onboarding_welcome", "variables": WELCOME}
-INVOICE = {
-    "reseller_name": "Tech Connect SA",
-    "month": "février",
-    "year": "2026",
-    "amount_fcfa": "450000",
-    "link_portal": "https://rgz.bj/i",
-    "invoice_number": "INV-1",
-}
-PDF = b"%PDF-1.4\n1 0 obj<<>>endobj\ntrailer<<>>\n%%EOF\n"
 
 
 @pytest.fixture(scope="module")
@@ -199,7 +190,7 @@ def test_attachment_that_is_not_what_it_says_is_refused(
 
 
 def test_attachments_are_refused_by_a_template_without_any(quiet: Running) -> None:
-    file = {"filename": "a.pdf", "content_type": "application/pdf", "data_base64": b64encode(PDF).decode()}
+    file = pdf_attachment("a.pdf")
     assert "/attachments" in refused(quiet, SEND | {"attachments": [file]}, 422)
 
 
@@ -279,4 +270,4 @@ def test_variable_of_any_value_makes_no_5xx(quiet: Running, variables: dict[str,
 def test_answers_never_tell_of_paths_or_stacks(quiet: Running) -> None:
     answer = quiet.admin.get("/api/v1/email/templates/..%2f..%2fetc")
     assert "Traceback" not in answer.text
-    assert str(Path(__file__).parents[3]) not in answer.text
+    assert str(ROOT) not in answer.text

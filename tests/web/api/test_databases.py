@@ -8,8 +8,7 @@ import psycopg
 import pytest
 
 from tests.support.running import running, settings_for
-
-WELCOME = {"reseller_name": "Tech", "validation_link": "https://rgz.bj", "estimated_duration": "7 jours"}
+from tests.support.samples import WELCOME
 
 
 @contextmanager

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.running import ROOT, Running, running, settings_for
-
-WELCOME = {"reseller_name": "Tech", "validation_link": "https://rgz.bj", "estimated_duration": "7 jours"}
+from tests.support.checkouts import copy_templates
+from tests.support.running import Running, running, settings_for
+from tests.support.samples import WELCOME
 
 
 def body(to: str, **more: object) -> dict[str, object]:
@@ -75,8 +75,7 @@ def test_idempotent_replay_gets_the_first_answer_whatever_became_of_the_template
     tmp_path: Path, change: str, status: int
 ) -> None:
     templates = tmp_path / "templates"
-    for name in ("_shared", "onboarding_welcome"):
-        shutil.copytree(ROOT / "email_templates" / name, templates / name)
+    copy_templates(templates, "onboarding_welcome")
     source = templates / "onboarding_welcome" / "template.mjml"
     settings = settings_for(tmp_path, email_templates_dir=templates)
     with running(settings, works=False) as service:

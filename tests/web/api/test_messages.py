@@ -3,35 +3,11 @@
 import email
 import email.policy
 import hashlib
-from base64 import b64encode
 from datetime import UTC, datetime, timedelta, timezone
-from typing import Any
 
 from tests.support.running import Running
-
-WELCOME = {"reseller_name": "Tech", "validation_link": "https://rgz.bj", "estimated_duration": "7 jours"}
-INVOICE = {
-    "reseller_name": "Tech Connect SA",
-    "month": "février",
-    "year": "2026",
-    "amount_fcfa": 450000,
-    "link_portal": "https://rgz.bj/i",
-    "invoice_number": "INV-1",
-}
-PDF = b"%PDF-1.4\n1 0 obj<<>>endobj\ntrailer<<>>\n%%EOF\n"
-
-
-def invoice(service: Running, to: str) -> dict[str, Any]:
-    file = {
-        "filename": "facture février.pdf",
-        "content_type": "application/pdf",
-        "data_base64": b64encode(PDF).decode(),
-    }
-    answer = service.send("billing_invoice_monthly", to, INVOICE, attachments=[file])
-    assert answer.status_code == 201, answer.text
-    accepted: dict[str, Any] = answer.json()
-    assert answer.headers["location"] == f"/api/v1/email/messages/{accepted['messages'][0]['id']}"
-    return accepted
+from tests.support.samples import PDF, WELCOME
+from tests.support.sends import send_invoice
 
 
 def lines(part: bytes) -> list[bytes]:
@@ -40,7 +16,7 @@ def lines(part: bytes) -> list[bytes]:
 
 
 def test_message_tells_its_whole_history(service: Running) -> None:
-    accepted = invoice(service, "story@example.com")
+    accepted = send_invoice(service, "story@example.com")
     message = service.until(accepted["messages"][0]["id"], "sent")
     assert [event["type"] for event in message["events"]] == ["accepted", "attempted", "sent"]
     assert message["events"][-1]["smtp_code"] == 250
@@ -62,7 +38,7 @@ def test_message_tells_its_whole_history(service: Running) -> None:
 
 
 def test_message_content_archived_is_what_arrived(service: Running) -> None:
-    message_id = invoice(service, "bytes@example.com")["messages"][0]["id"]
+    message_id = send_invoice(service, "bytes@example.com")["messages"][0]["id"]
     message = service.until(message_id, "sent")
     base = f"/api/v1/email/messages/{message_id}"
     raw = service.admin.get(f"{base}/raw").content
@@ -128,7 +104,7 @@ def test_message_list_since_means_created_at(service: Running) -> None:
 
 
 def test_resend_carries_the_same_content_under_a_new_name(service: Running) -> None:
-    old_id = invoice(service, "again@example.com")["messages"][0]["id"]
+    old_id = send_invoice(service, "again@example.com")["messages"][0]["id"]
     old = service.until(old_id, "sent")
     answer = service.admin.post(f"/api/v1/email/messages/{old_id}/resend")
     assert answer.status_code == 201

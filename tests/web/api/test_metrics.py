@@ -11,8 +11,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from service.monitoring.metrics import Metrics
 from tests.support.running import Running, data_directory, eventually, running, settings_for
-
-WELCOME = {"reseller_name": "Tech", "validation_link": "https://rgz.bj", "estimated_duration": "7 jours"}
+from tests.support.samples import WELCOME
 
 
 def told(service: Running, *, admin: bool = False) -> dict[str, float]:

@@ -3,8 +3,8 @@
 import pytest
 
 from tests.support.running import Running
+from tests.support.samples import WELCOME
 
-WELCOME = {"reseller_name": "Tech", "validation_link": "https://rgz.bj", "estimated_duration": "7 jours"}
 PLACE = "/api/v1/email/recipients"
 
 

@@ -6,17 +6,15 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.running import ROOT, Running, eventually, running, settings_for
-
-WELCOME = {"reseller_name": "Tech", "validation_link": "https://rgz.bj", "estimated_duration": "7 jours"}
+from tests.support.checkouts import copy_templates
+from tests.support.running import Running, eventually, running, settings_for
+from tests.support.samples import WELCOME
 
 
 @pytest.fixture
 def templates(tmp_path: Path) -> Path:
     directory = tmp_path / "templates"
-    directory.mkdir()
-    for name in ("_shared", "onboarding_welcome"):
-        shutil.copytree(ROOT / "email_templates" / name, directory / name)
+    copy_templates(directory, "onboarding_welcome")
     return directory
 
 

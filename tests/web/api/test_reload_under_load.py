@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.running import ROOT, running, settings_for
-
-WELCOME = {"reseller_name": "Tech", "validation_link": "https://rgz.bj", "estimated_duration": "7 jours"}
+from tests.support.checkouts import copy_templates
+from tests.support.running import running, settings_for
+from tests.support.samples import WELCOME
 
 
 def disturb(directory: Path, stop: threading.Event) -> int:
@@ -48,9 +48,7 @@ def test_reload_under_load_fails_no_send_and_each_mail_is_of_one_revision(
 ) -> None:
     seconds, pace = (60.0, 200) if pytestconfig.getoption("--long") else (4.0, 50)
     directory = tmp_path / "templates"
-    directory.mkdir()
-    for name in ("_shared", "onboarding_welcome"):
-        shutil.copytree(ROOT / "email_templates" / name, directory / name)
+    copy_templates(directory, "onboarding_welcome")
     stop = threading.Event()
     with running(settings_for(tmp_path, email_templates_dir=directory), works=False) as service:
 

@@ -3,17 +3,17 @@
 import email
 import email.policy
 import hashlib
-from base64 import b64encode
 from email.message import EmailMessage
 
 import pytest
 
 from service.bootstrap import build_previewer
 from service.config.settings import Settings
+from tests.support.paths import ROOT
 from tests.support.processes import run
-from tests.support.running import ROOT, Running
+from tests.support.running import Running
+from tests.support.samples import pdf_attachment
 
-PDF = b"%PDF-1.4\n1 0 obj<<>>endobj\ntrailer<<>>\n%%EOF\n"
 EXAMPLES = [
     (key, example)
     for key, entry in build_previewer(Settings()).catalogue.current.entries.items()
@@ -38,7 +38,7 @@ def test_preview_archive_and_delivered_mail_are_the_same(service: Running, key: 
     to = f"{key.replace('_', '-')}.{example.replace('_', '-')}@example.com"
     template = service.client.get(f"/api/v1/email/templates/{key}").json()
     tried = service.admin.post(f"/api/v1/email/templates/{key}/test", json={"example": example}).json()
-    file = {"filename": "a.pdf", "content_type": "application/pdf", "data_base64": b64encode(PDF).decode()}
+    file = pdf_attachment("a.pdf")
     files = {"attachments": [file]} if template["attachments"]["required"] else {}
     accepted = service.send(key, to, template["examples"][example], **files)
     assert accepted.status_code == 201, accepted.text

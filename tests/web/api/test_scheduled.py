@@ -3,8 +3,7 @@
 from datetime import UTC, datetime, timedelta
 
 from tests.support.running import Running
-
-WELCOME = {"reseller_name": "Tech", "validation_link": "https://rgz.bj", "estimated_duration": "7 jours"}
+from tests.support.samples import WELCOME
 
 
 def in_seconds(seconds: float) -> str:

@@ -12,9 +12,9 @@ import pytest
 from service.mail import addresses
 from service.store import suppressions
 from tests.support.running import Running, eventually, held, running, settings_for
+from tests.support.samples import WELCOME
 
 ROUTE = "/api/v1/email/send/batch"
-WELCOME = {"reseller_name": "Tech", "validation_link": "https://rgz.bj", "estimated_duration": "7 jours"}
 TABLES = ("sends", "email_messages", "email_bodies", "email_events")
 
 

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from tests.support.running import Running
+from tests.support.samples import WELCOME
 
-WELCOME = {"reseller_name": "Tech", "validation_link": "https://rgz.bj", "estimated_duration": "7 jours"}
 LIST = "/api/v1/email/suppressions"
 
 

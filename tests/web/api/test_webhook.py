@@ -19,6 +19,7 @@ import pytest
 
 from tests.support import ses_events, sns_peer
 from tests.support.running import Running, running, settings_for
+from tests.support.samples import WELCOME
 from tests.support.sns_peer import HOST, PATH, TOPIC, SnsPeer, envelope, sign, signed
 
 WEBHOOK = "/api/v1/email/webhook"
@@ -325,8 +326,7 @@ def test_signed_message_that_is_no_event_is_taken_without_effect(service: Runnin
 
 
 def test_message_is_followed_from_send_to_the_webhook_to_the_audit_trail(peer: SnsPeer, service: Running) -> None:
-    variables = {"reseller_name": "Tech", "validation_link": "https://rgz.bj", "estimated_duration": "7 jours"}
-    accepted = service.send("onboarding_welcome", "ada@example.org", variables).raise_for_status().json()
+    accepted = service.send("onboarding_welcome", "ada@example.org", WELCOME).raise_for_status().json()
     message_id = accepted["messages"][0]["id"]
     told = service.until(message_id, "sent")
     own = told["message_id"]
@@ -341,13 +341,12 @@ def test_message_is_followed_from_send_to_the_webhook_to_the_audit_trail(peer: S
     assert told["delivered_at"] == "2026-02-21T14:31:00.123000Z"
     assert [event["type"] for event in told["events"]] == ["accepted", "attempted", "sent", "delivered", "bounced"]
     assert told["events"][-1]["smtp_code"] == 550
-    again = service.send("onboarding_welcome", "Ada@example.org", variables)
+    again = service.send("onboarding_welcome", "Ada@example.org", WELCOME)
     assert (again.status_code, again.json()["messages"][0]["status"]) == (201, "suppressed")
 
 
 def test_notification_posted_twenty_times_at_once_counts_once(service: Running) -> None:
-    variables = {"reseller_name": "Tech", "validation_link": "https://rgz.bj", "estimated_duration": "7 jours"}
-    message_id = service.send("onboarding_welcome", "bob@example.org", variables).json()["messages"][0]["id"]
+    message_id = service.send("onboarding_welcome", "bob@example.org", WELCOME).json()["messages"][0]["id"]
     own = service.until(message_id, "sent")["message_id"]
     event = ses_events.complaint("abuse", ["bob@example.org", "boss@example.org"])
     event["mail"]["commonHeaders"] = {"messageId": f"<{own}>"}
@@ -356,13 +355,12 @@ def test_notification_posted_twenty_times_at_once_counts_once(service: Running) 
         assert set(threads.map(lambda _: post(service, given).status_code, range(20))) == {200}
     told = service.message(message_id)
     assert (told["status"], [one["type"] for one in told["events"]].count("complaint")) == ("complaint", 1)
-    stranger = service.send("onboarding_welcome", "boss@example.org", variables).json()
+    stranger = service.send("onboarding_welcome", "boss@example.org", WELCOME).json()
     assert stranger["messages"][0]["status"] == "queued"
 
 
 def test_notification_comes_again_after_a_locked_database_and_counts_once(service: Running) -> None:
-    variables = {"reseller_name": "Tech", "validation_link": "https://rgz.bj", "estimated_duration": "7 jours"}
-    message_id = service.send("onboarding_welcome", "held@example.org", variables).json()["messages"][0]["id"]
+    message_id = service.send("onboarding_welcome", "held@example.org", WELCOME).json()["messages"][0]["id"]
     event = ses_events.delivery("held@example.org")
     event["mail"]["commonHeaders"] = {"messageId": f"<{service.until(message_id, 'sent')['message_id']}>"}
     given = sns_peer.notification(event)

@@ -2,16 +2,15 @@
 
 import html
 import re
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
 import pytest
 
-from tests.support.checkouts import Checkout
+from tests.support.checkouts import Checkout, copy_templates
 from tests.support.pages import signed_in
-from tests.support.running import ROOT, Running, eventually, running, settings_for
+from tests.support.running import Running, eventually, running, settings_for
 
 KEY = "onboarding_welcome"
 EDIT = f"/admin/templates/{KEY}/edit"
@@ -21,8 +20,7 @@ SOURCE = "f.template.mjml"
 @pytest.fixture
 def templates(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
     folder = tmp_path / "repository" / "email_templates"
-    for name in ("_shared", KEY):
-        shutil.copytree(ROOT / "email_templates" / name, folder / name)
+    copy_templates(folder, KEY)
     if getattr(request, "param", "folder") == "checkout":
         Checkout(folder.parent, "email_templates").commit()
     return folder

@@ -2,9 +2,9 @@
 
 import hashlib
 import re
-from pathlib import Path
 
-ROOT = Path(__file__).parents[3]
+from tests.support.paths import ROOT
+
 SOURCES = ROOT / "scripts/editor"
 STATIC = ROOT / "service/web/pages/static"
 

@@ -1,18 +1,17 @@
 """The gallery, a template's page, and the stream that says when a file has changed."""
 
 import re
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
 import pytest
 
-from tests.support.checkouts import write_mail
+from tests.support.checkouts import copy_templates, write_mail
 from tests.support.pages import form_token, signed_in
-from tests.support.running import ROOT, Running, eventually, running, settings_for
+from tests.support.running import Running, eventually, running, settings_for
+from tests.support.samples import WELCOME
 
-WELCOME = {"reseller_name": "Tech", "validation_link": "https://rgz.bj", "estimated_duration": "7 jours"}
 PAGE = "/admin/templates/onboarding_welcome"
 
 
@@ -20,8 +19,7 @@ PAGE = "/admin/templates/onboarding_welcome"
 def templates(tmp_path: Path) -> Path:
     """Two templates of our own, free to be changed."""
     folder = tmp_path / "email_templates"
-    for name in ("_shared", "onboarding_welcome", "sla_report_monthly"):
-        shutil.copytree(ROOT / "email_templates" / name, folder / name)
+    copy_templates(folder, "onboarding_welcome", "sla_report_monthly")
     return folder
 
 

@@ -12,7 +12,8 @@ import pytest
 from service.web.pages import csv_export
 from tests.support.pages import form_token, signed_in
 from tests.support.running import Running
-from tests.web.api.test_messages import WELCOME, invoice
+from tests.support.samples import WELCOME
+from tests.support.sends import send_invoice
 
 
 @pytest.fixture(scope="module")
@@ -73,7 +74,7 @@ def test_messages_pages_follow_each_other_by_cursor(service: Running, client: ht
 
 
 def test_message_page_tells_its_history_in_words(service: Running, client: httpx.Client) -> None:
-    message_id = invoice(service, "words@example.com")["messages"][0]["id"]
+    message_id = send_invoice(service, "words@example.com")["messages"][0]["id"]
     service.until(message_id, "sent")
     page = client.get(f"/admin/messages/{message_id}")
     assert re.search(

@@ -9,9 +9,10 @@ from playwright.sync_api import Browser, expect
 from service.models import Caller, Scope
 from service.models.requests import SuppressionRequest
 from tests.support.browser import chromium, serious, sign_in, tab_to, window
+from tests.support.foreign_mail import foreign_mail
 from tests.support.running import ADMIN_TOKEN, Running
-from tests.web.api.test_messages import WELCOME, invoice
-from tests.web.pages.test_mailbox_pages import foreign_mail
+from tests.support.samples import WELCOME
+from tests.support.sends import send_invoice
 
 
 @pytest.fixture(scope="module")
@@ -23,7 +24,7 @@ def browser() -> Iterator[Browser]:
 @pytest.fixture(scope="module")
 def places(service: Running) -> list[str]:
     """Every page, with something to see on it."""
-    message_id = invoice(service, "seen@example.com")["messages"][0]["id"]
+    message_id = send_invoice(service, "seen@example.com")["messages"][0]["id"]
     service.until(message_id, "sent")
     bounced = service.send("onboarding_welcome", "bounce@example.com", WELCOME).json()["messages"][0]["id"]
     service.until(bounced, "bounced")

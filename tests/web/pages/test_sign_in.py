@@ -7,10 +7,11 @@ import pytest
 
 from service.auth.sessions import MAX_ATTEMPTS, SESSION_LASTS, Sessions, signing_key
 from service.errors import NotAuthenticated, TooManyAttempts
-from service.models import Caller, Scope
+from service.models import Scope
 from service.web.pages.request_context import local_path
 from tests.support.pages import browser, form_token, sign_in
 from tests.support.running import ADMIN_TOKEN, Running
+from tests.support.samples import ADMIN
 
 
 def test_admin_token_opens_the_pages_until_signing_out(service: Running) -> None:
@@ -101,7 +102,6 @@ def test_signing_in_leads_back_but_never_away(service: Running) -> None:
 
 
 NOW = datetime(2026, 11, 25, 12, tzinfo=UTC)
-ADMIN = Caller("admin", "admin", frozenset({Scope.ADMIN}))
 
 
 class Clock:

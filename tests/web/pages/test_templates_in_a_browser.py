@@ -1,6 +1,5 @@
 """The pages of templates as people use them: with eyes, with the keyboard alone, with no script, with hostile mail."""
 
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal
@@ -9,8 +8,8 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from tests.support.browser import chromium, serious, tab_to, window
-from tests.support.checkouts import Checkout
-from tests.support.running import ROOT, Running, eventually, running, settings_for
+from tests.support.checkouts import Checkout, copy_templates
+from tests.support.running import Running, eventually, running, settings_for
 
 KEY = "onboarding_welcome"
 PAGE = f"/admin/templates/{KEY}"
@@ -26,8 +25,7 @@ def browser() -> Iterator[Browser]:
 @pytest.fixture
 def templates(tmp_path: Path) -> Path:
     folder = tmp_path / "repository/email_templates"
-    for name in ("_shared", KEY, "sla_report_monthly"):
-        shutil.copytree(ROOT / "email_templates" / name, folder / name)
+    copy_templates(folder, KEY, "sla_report_monthly")
     Checkout(folder.parent, "email_templates").commit()
     return folder
 
