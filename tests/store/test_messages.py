@@ -36,7 +36,7 @@ def test_add_gives_back_what_was_stored(database: Database) -> None:
     same = (
         "id send_id template_key template_version template_revision stream priority recipient recipient_hash "
         "envelope_from from_header reply_to subject locale status created_at next_attempt_at expires_at attempts_max "
-        "message_id date_at source_endpoint metadata sla_s is_test resend_of"
+        "rfc_message_id date_at source_endpoint metadata sla_s is_test resend_of"
     )
     assert [getattr(stored, name) for name in same.split()] == [getattr(new, name) for name in same.split()]
     assert (stored.caller_id, stored.attempts, stored.attachments_count) == ("billing", 0, 2)
