@@ -14,8 +14,8 @@ from service.errors import TryLater
 HOLD = """
 import sys
 from pathlib import Path
-from service.config.file_lock import Turns
-with Turns(Path(sys.argv[1])).take():
+from service.config.file_lock import FileLock
+with FileLock(Path(sys.argv[1])).acquire():
     print("held", flush=True)
     sys.stdin.read()
 """
