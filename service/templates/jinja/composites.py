@@ -3,33 +3,12 @@
 import re
 
 from service.templates.findings import CompileAborted, FindingCollector
-from service.templates.jinja.tokens import PLACEHOLDER, Token, Tokens
+from service.templates.jinja.block_balance import check_balance
+from service.templates.jinja.tokens import PLACEHOLDER, Tokens
 from service.templates.positions import Place
 
 _IMPORTANT = re.compile(r"\s*!\s*important\s*$", re.I)
 _ALONE = re.compile(r"\s*zqj\d{5}x\s*")
-
-
-def check_blocks(found: list[Token], report: FindingCollector, where: str) -> None:
-    """Refused: a block that opens here does not close here, or the other way round; reported."""
-    stack: list[Token] = []
-    for token in found:
-        if token.opens:
-            stack.append(token)
-        elif token.closes or token.continues:
-            if not stack:
-                report.error(
-                    token.place, "block-crosses", f"{token} belongs to a block that began outside of {where}", _HINT
-                )
-                raise CompileAborted
-            if token.closes:
-                stack.pop()
-    if stack:
-        report.error(stack[-1].place, "block-crosses", f"{stack[-1]} is not closed inside {where}", _HINT)
-        raise CompileAborted
-
-
-_HINT = "a block opens and closes in the same element, attribute or style"
 
 
 def composite(value: str, place: Place, tokens: Tokens, report: FindingCollector, where: str) -> str:
@@ -37,7 +16,7 @@ def composite(value: str, place: Place, tokens: Tokens, report: FindingCollector
     found = tokens.within(value)
     if not any(token.kind == "control" for token in found):
         return value
-    check_blocks(found, report, where)
+    check_balance(found, where, report)
     return tokens.new("composite", value, place).placeholder
 
 
@@ -50,7 +29,7 @@ def composite_css(declarations: str, place: Place, tokens: Tokens, report: Findi
     if not found:
         return declarations
     if any(token.kind == "control" for token in found):
-        check_blocks(found, report, "the style")
+        check_balance(found, "the style", report)
         return tokens.new("composite", declarations, place).placeholder + ":0"
     return ";".join(_declaration(one, place, tokens, report) for one in split_declarations(declarations))
 

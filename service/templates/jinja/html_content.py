@@ -1,10 +1,10 @@
 """The HTML inside mj-text, mj-table, mj-button and mj-raw: checked per branch, and written so that mrml takes it."""
 
 import re
-from dataclasses import dataclass
 
 from service.templates.findings import CompileAborted, FindingCollector
-from service.templates.jinja.composites import check_blocks, composite, composite_css
+from service.templates.jinja.block_balance import BlockBalance, check_balance
+from service.templates.jinja.composites import composite, composite_css
 from service.templates.jinja.escape_contexts import LINK_HINT, URL_ATTRIBUTES, harmful_scheme
 from service.templates.jinja.html_scanner import VOID, HtmlToken, parts
 from service.templates.jinja.tokens import PLACEHOLDER, Token, Tokens
@@ -14,14 +14,6 @@ _NEVER_ENDS = re.compile(r"<(?=[A-Za-z/!?])")
 _OWN_COMMENT = re.compile(r"<!--\s*\[if|<!--\s*<!\[endif\]|<!--\[endif")
 
 
-@dataclass(frozen=True, slots=True)
-class _Block:
-    """A Jinja block that is open, and the HTML elements that were open when it began."""
-
-    token: Token
-    open_elements: tuple[str, ...]
-
-
 class _Balance:
     """HTML elements and Jinja blocks side by side: at each branch the open elements must be the same."""
 
@@ -29,7 +21,7 @@ class _Balance:
         self._content = content
         self._report = report
         self._elements: list[tuple[str, int]] = []
-        self._blocks: list[_Block] = []
+        self._blocks = BlockBalance[tuple[str, ...]]("this element", report)
 
     @property
     def _names(self) -> tuple[str, ...]:
@@ -51,51 +43,31 @@ class _Balance:
                 f"<{last}> was opened at {self._place(self._elements[-1][1])}" if last else "delete it",
             )
             raise CompileAborted
-        if self._blocks and len(self._elements) <= len(self._blocks[-1].open_elements):
-            block = self._blocks[-1].token
+        block = self._blocks.innermost
+        if block is not None and len(self._elements) <= len(block.state):
             self._report.error(
                 self._content.place(part.start),
                 "unbalanced-html",
-                f"</{part.name}> closes an element that was opened outside of {block}",
+                f"</{part.name}> closes an element that was opened outside of {block.token}",
                 "on the other way it would stay open, or be closed twice",
             )
             raise CompileAborted
         self._elements.pop()
 
     def block(self, token: Token) -> None:
-        if token.opens:
-            self._blocks.append(_Block(token, self._names))
-        elif token.closes or token.continues:
-            if not self._blocks:
-                self._report.error(
-                    token.place,
-                    "block-crosses",
-                    f"{token} belongs to a block that began outside of this element",
-                    "a block opens and closes in the same element",
-                )
-                raise CompileAborted
-            block = self._blocks.pop() if token.closes else self._blocks[-1]
-            if block.open_elements != self._names:
-                left = self._elements[len(block.open_elements) :]
-                name, start = left[-1] if left else ("?", 0)
-                self._report.error(
-                    self._content.place(start) if left else token.place,
-                    "unbalanced-html",
-                    f"<{name}> is still open at {token}",
-                    f"close it before line {token.place.line}, or open it outside of {block.token}",
-                )
-                raise CompileAborted
-
-    def finish(self) -> None:
-        if self._blocks:
-            token = self._blocks[-1].token
+        block = self._blocks.add(token, self._names)
+        if block is not None:
+            name, start = self._elements[-1]  # no branch closes what was open before it, so one is left
             self._report.error(
-                token.place,
-                "block-crosses",
-                f"{token} is not closed inside of this element",
-                "a block opens and closes in the same element",
+                self._content.place(start),
+                "unbalanced-html",
+                f"<{name}> is still open at {token}",
+                f"close it before line {token.place.line}, or open it outside of {block.token}",
             )
             raise CompileAborted
+
+    def finish(self) -> None:
+        self._blocks.finish()
         if self._elements:
             name, start = self._elements[-1]
             self._report.error(
@@ -154,7 +126,7 @@ def _check_comment(part: HtmlToken, content: Slice, tokens: Tokens, report: Find
             "delete it, or comment it out with {# … #}",
         )
         raise CompileAborted
-    check_blocks(found, report, "the conditional comment")
+    check_balance(found, "the conditional comment", report)
     for inner in parts(part.text[4:-3]):
         if inner.kind == "open":
             _check_tag(inner, Slice(part.text[4:-3], content.mapped, content.start + part.start + 4), tokens, report)
@@ -167,7 +139,7 @@ def _check_raw(part: HtmlToken, tokens: Tokens, report: FindingCollector) -> Non
             found[0].place, "jinja-in-script", "Jinja in a script can't be made safe", "mail has no scripts: delete it"
         )
         raise CompileAborted
-    check_blocks([token for token in found if token.kind == "control"], report, f"<{part.name}>")
+    check_balance(found, f"<{part.name}>", report)
 
 
 def _check_tag(part: HtmlToken, content: Slice, tokens: Tokens, report: FindingCollector) -> None:

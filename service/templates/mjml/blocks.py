@@ -1,6 +1,7 @@
 """Jinja between the components of one element: which tags may stand there, and that blocks open and close in it."""
 
 from service.templates.findings import FindingCollector
+from service.templates.jinja.block_balance import BlockBalance
 from service.templates.jinja.tokens import PLACEHOLDER, Token, Tokens
 from service.templates.mjml.components import NO_CONTROL
 from service.templates.mjml.parse import Element, Slice
@@ -8,7 +9,6 @@ from service.templates.mjml.parse import Element, Slice
 #: Control tags that print nothing and close nothing.
 SILENT = frozenset({"set", "import", "from"})
 _BLOCKS = frozenset({"if", "elif", "else", "endif", "for", "endfor", "with", "endwith"})
-_HINT = "a block opens and closes in the same element"
 _ELSEWHERE = {
     "mj-head": "blocks work inside <mj-title>, <mj-preview>, <mj-style> and <mj-raw>",
     "mjml": "put it into <mj-body>",
@@ -24,14 +24,14 @@ class Blocks:
         self._element = element
         self._tokens = tokens
         self._report = report
-        self._open: list[Token] = []
+        self._balance = BlockBalance[None](f"<{element.tag}>", report, aborts=False)
         #: Whether any block decides what of this element is shown, or how often.
         self.decides = False
 
     @property
     def in_loop(self) -> bool:
         """True between a `{% for %}` and its end."""
-        return any(token.word == "for" for token in self._open)
+        return self._balance.in_loop
 
     def between(self, text: Slice) -> None:
         """The white space and tags between two components."""
@@ -46,9 +46,7 @@ class Blocks:
 
     def finish(self) -> None:
         """Report the blocks that are still open."""
-        for token in self._open:
-            message = f"{token} is not closed inside of <{self._element.tag}>"
-            self._report.error(token.place, "block-crosses", message, _HINT)
+        self._balance.finish()
 
     def _tag(self, token: Token) -> None:
         tag = self._element.tag
@@ -67,14 +65,8 @@ class Blocks:
             if tag not in ("mj-head", "mjml") or token.word not in SILENT:
                 message = f"{token} can't stand inside of <{tag}>"
                 self._report.error(token.place, "jinja-not-here", message, _ELSEWHERE.get(tag, ""))
-        elif token.opens:
-            self._open.append(token)
-        elif token.closes or token.continues:
-            if not self._open:
-                message = f"{token} belongs to a block that began outside of <{tag}>"
-                self._report.error(token.place, "block-crosses", message, _HINT)
-            elif token.closes:
-                self._open.pop()
+        else:
+            self._balance.add(token, None)
 
     def _stray(self, text: Slice, start: int, end: int) -> None:
         stray = text.text[start:end].strip()

@@ -4,7 +4,7 @@ import re
 from collections.abc import Sequence
 
 from service.templates.findings import CompileAborted, FindingCollector, did_you_mean
-from service.templates.jinja.composites import check_blocks
+from service.templates.jinja.block_balance import check_balance
 from service.templates.jinja.escape_contexts import LINK_HINT, harmful_scheme
 from service.templates.jinja.html_content import check_html
 from service.templates.jinja.tokens import PLACEHOLDER, Tokens
@@ -126,9 +126,7 @@ class _Validator:
                 )
             else:
                 try:
-                    check_blocks(
-                        [t for t in found if t.kind == "control"], self._report, f'the value of "{attribute.name}"'
-                    )
+                    check_balance(found, f'the value of "{attribute.name}"', self._report)
                 except CompileAborted:
                     return
         elif scheme := harmful_scheme(attribute.name, attribute.value.text):
@@ -159,7 +157,7 @@ class _Validator:
 
     def _text_content(self, element: Element, content: Slice) -> None:
         found = [token for token in self._tokens.within(content.text) if token.kind == "control"]
-        check_blocks(found, self._report, f"<{element.tag}>")
+        check_balance(found, f"<{element.tag}>", self._report)
         text = re.sub(r"<!--.*?-->", lambda comment: " " * len(comment[0]), content.text, flags=re.S)
         if "<" in text:
             self._report.error(
