@@ -21,7 +21,7 @@ from service.store import message_queries
 ROUNDS = 3
 MAILS = 3_000
 QUEUED = 50_000
-#: history.count_by_status counts no further.
+#: Mails over which a worker's growth is measured.
 GROWN_OVER = 10_000
 #: Each way.
 LINE_MS = 50.0

@@ -12,7 +12,7 @@ from typing import Any
 from service.delivery.backoff import backoff_s
 from service.delivery.outcome import Outcome, OutcomeKind
 from service.models import Event, EventType, Message, Outgoing, Status, Stream
-from service.store import leases, suppressions, transitions
+from service.store import leases, rate_limits, suppressions, transitions
 from service.store.database import Transaction
 
 _SOURCE = "worker"
@@ -78,7 +78,7 @@ def fail(tx: Transaction, message_id: str, detail: str, *, owner: str, now: date
     """End a message that no try can help."""
     event = Event(EventType.FAILED, now, _SOURCE, detail)
     if transitions.transition(tx, message_id, Status.FAILED, event, owner=owner, changes={"error_message": detail}):
-        suppressions.release_quota(tx, message_id)
+        rate_limits.release_quota(tx, message_id)
 
 
 def _as_sent(result: AttemptResult) -> transitions.Sent:
@@ -151,7 +151,7 @@ def _end(
     """A final state without acceptance gives the recipient's slot back."""
     changes = noted | {"error_message": outcome.detail, "smtp_reply": outcome.reply}
     if transitions.transition(tx, message.id, status, _event(kind, now, outcome), owner=owner, changes=changes):
-        suppressions.release_quota(tx, message.id)
+        rate_limits.release_quota(tx, message.id)
 
 
 def _event(kind: EventType, at: datetime, outcome: Outcome, detail: str | None = None) -> Event:

@@ -11,7 +11,7 @@ from service.delivery.throttle import Throttle
 from service.feedback.apply import FeedbackApplier
 from service.mail.message_builder import HeaderCache
 from service.monitoring.metrics import Metrics
-from service.store.bodies import Unpackers
+from service.store.body_codec import Unpackers
 from service.store.database import Database
 
 #: A lease outlives the slowest step between two renewals three times.

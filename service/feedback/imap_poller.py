@@ -21,7 +21,7 @@ from service.feedback.event import FeedbackEvent, FeedbackKind
 from service.feedback.imap import ImapMail, ImapMailbox, ImapSession
 from service.mail import return_path
 from service.mail.parser import MimePart, read
-from service.store import inbox_positions
+from service.store import feedback
 from service.store.database import Database
 
 _SOURCE = "inbox"
@@ -85,7 +85,7 @@ class ImapPoller:
         """
         outcomes: Counter[MailResult] = Counter()
         with self._inbox.open(writable=self._deletes) as line:
-            last = inbox_positions.last_uid(self._database, self._inbox.place.name, line.uid_validity)
+            last = feedback.last_uid(self._database, self._inbox.place.name, line.uid_validity)
             while not stop.is_set() and outcomes.total() < _LOOK and (uids := line.uids_after(last, limit=_BATCH)):
                 outcomes.update(self._take(line, uids, stop))
                 last = uids[-1]
@@ -132,7 +132,7 @@ class ImapPoller:
     def _move(self, line: ImapSession, done: Sequence[int]) -> None:
         """Notes the position first: a mail is deleted only once it can't come again."""
         now, name = self._clock(), self._inbox.place.name
-        self._database.write(lambda tx: inbox_positions.set_last_uid(tx, name, line.uid_validity, done[-1], now=now))
+        self._database.write(lambda tx: feedback.set_last_uid(tx, name, line.uid_validity, done[-1], now=now))
         if self._deletes:
             line.delete(done)
 

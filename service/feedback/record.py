@@ -10,7 +10,7 @@ import structlog
 from service.feedback.apply import Effect, FeedbackApplier
 from service.feedback.event import FeedbackEvent, Notification
 from service.monitoring.metrics import Metrics
-from service.store import seen
+from service.store import feedback
 from service.store.database import Database, Transaction
 
 _log = structlog.get_logger("record")
@@ -44,7 +44,7 @@ class FeedbackRecorder:
 
     def exists(self, notification_id: str, source: str) -> bool:
         """Whether this notification was recorded before."""
-        return seen.is_seen(self._database, notification_id, source)
+        return feedback.is_seen(self._database, notification_id, source)
 
     def record(self, notification_id: str, source: str, events: Sequence[FeedbackEvent]) -> Recorded:
         """Has the effect of a notification, in one transaction, the first time that it comes.
@@ -67,7 +67,7 @@ class FeedbackRecorder:
 
     def _apply(self, tx: Transaction, notifications: Sequence[Notification]) -> dict[int, list[Effect]]:
         """What each report came to, by the place of its notification; without those that were noted before."""
-        fresh = seen.mark_seen(tx, [(one.id, one.source) for one in notifications], now=self._clock())
+        fresh = feedback.mark_seen(tx, [(one.id, one.source) for one in notifications], now=self._clock())
         reports = [report for n in fresh for report in notifications[n].events]
         effects = iter(self._consequences.apply(tx, reports))
         return {n: [next(effects) for _ in notifications[n].events] for n in fresh}

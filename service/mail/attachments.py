@@ -89,11 +89,6 @@ def decode_base64(text: str) -> bytes:
     return data
 
 
-def encoded_size_bytes(total: int) -> int:
-    """How many bytes `total` bytes take in a message: base64 in lines of 76 characters and CRLF (x 1.369)."""
-    return -(-total // 57) * 78
-
-
 def _name_problems(name: str) -> list[str]:
     problems = []
     if not name.strip():

@@ -6,7 +6,7 @@ from datetime import datetime
 
 from service.errors import Conflict, NotFound
 from service.models import Caller, Event, EventType, Message, Status
-from service.store import message_queries, suppressions, transitions
+from service.store import message_queries, rate_limits, transitions
 from service.store.database import Database, Transaction
 
 
@@ -27,7 +27,7 @@ class Canceller:
         def work(tx: Transaction) -> Message:
             event = Event(EventType.CANCELLED, now, "api", f"Cancelled by {caller.name}.")
             if transitions.transition(tx, message_id, Status.CANCELLED, event):
-                suppressions.release_quota(tx, message_id)
+                rate_limits.release_quota(tx, message_id)
             message = message_queries.get(tx, message_id, now=now)
             if message is None:
                 raise NotFound("There is no such message.")

@@ -13,7 +13,7 @@ from service.mail.unsubscribe_token import Unsubscription
 from service.models import Caller, NewMessage, Send, Status, Stream
 from service.sending.group_commit import GroupCommit
 from service.sending.prepared_send import PreparedSend, RenderedMessage
-from service.store import message_queries, revisions
+from service.store import attachments, message_queries, revisions
 from service.store.database import Database
 
 
@@ -41,8 +41,8 @@ class Resender:
         revision = revisions.revision(self.database, old.template_revision)
         if old.anonymised_at is not None or body is None or revision is None:
             raise Gone("This message has been anonymised; there is nothing left to send again.")
-        infos = message_queries.attachments(self.database, message_id)
-        files = [message_queries.attachment(self.database, message_id, info.n) for info in infos]
+        infos = attachments.infos(self.database, message_id)
+        files = [attachments.get(self.database, message_id, info.n) for info in infos]
         send = Send(
             id=str(uuid_utils.uuid7()),
             caller_id=caller.id,

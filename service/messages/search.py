@@ -12,7 +12,7 @@ from service.errors import Gone, InvalidRequest, NotFound, Problem
 from service.mail import addresses, message_builder
 from service.mail.mime import Transfer
 from service.models import Attachment, AttachmentInfo, Body, Caller, Event, Message, Scope, Status
-from service.store import message_queries, search_index, sla, time_series
+from service.store import attachments, message_queries, search_index, sla, time_series
 from service.store.database import Database
 from service.store.message_queries import MessageQuery, Page
 from service.store.time_series import Bucket, CountCache
@@ -128,7 +128,7 @@ class MessageSearch:
         return MessageDetail(
             message,
             message_queries.events(self.database, message_id),
-            message_queries.attachments(self.database, message_id),
+            attachments.infos(self.database, message_id),
         )
 
     def variables(self, message_id: str) -> Mapping[str, Any]:
@@ -151,7 +151,7 @@ class MessageSearch:
         message = self._get(message_id)
         if message.anonymised_at is not None:
             raise Gone("This message has been anonymised; its attachments are gone.")
-        found = message_queries.attachment(self.database, message_id, n)
+        found = attachments.get(self.database, message_id, n)
         if found is None:
             raise NotFound(f"This message has no attachment {n}; they count from 0.")
         return found
@@ -160,7 +160,7 @@ class MessageSearch:
         """The bytes that went over the wire, or that would go (RFC 5322). Raises NotFound, Gone."""
         message = self._get(message_id)
         body = self.body(message_id)
-        infos = message_queries.attachments(self.database, message_id)
+        infos = attachments.infos(self.database, message_id)
         files = [self.attachment(message_id, info.n) for info in infos]
         transfer: Transfer = "8bit" if message.transfer_encoding == "8bit" else "quoted-printable"
         return message_builder.write(message, body, files).encode(transfer)

@@ -6,8 +6,7 @@ from datetime import datetime, timedelta
 from typing import Literal
 
 from service.models import Message, Priority
-from service.store import queue_stats as figures
-from service.store import sla
+from service.store import queue_stats, sla
 from service.store.database import Database
 from service.store.queue_stats import Waiting
 from service.store.sla import SlaStats
@@ -75,19 +74,20 @@ class Overview:
         broken = sorted(
             key for key, entry in entries.items() if any(finding.severity == "error" for finding in entry.findings)
         )
-        today = figures.accepted_since(self.database, now - A_DAY)
-        bad = figures.ended_badly_since(self.database, now - A_DAY)
+        today = queue_stats.accepted_since(self.database, now - A_DAY)
+        bad = queue_stats.ended_badly_since(self.database, now - A_DAY)
         bad_share = bad / today if today else 0.0
-        waiting = figures.waiting(self.database, now=now)
+        waiting = queue_stats.waiting(self.database, now=now)
         services = sla.stats_since(self.database, now=now, since=now - A_DAY)
         paused_s = max(self.paused_for_s(), 0.0)
         return OverviewSnapshot(
             at=now,
             waiting=waiting,
-            accepted_per_minute=figures.accepted_since(self.database, now - RATE_OVER) / minutes,
-            sent_per_minute=figures.sent_since(self.database, now - RATE_OVER, accepted_since=now - A_DAY) / minutes,
+            accepted_per_minute=queue_stats.accepted_since(self.database, now - RATE_OVER) / minutes,
+            sent_per_minute=queue_stats.sent_since(self.database, now - RATE_OVER, accepted_since=now - A_DAY)
+            / minutes,
             accepted_today=today,
-            is_today_capped=today >= figures.MAX_RECENT,
+            is_today_capped=today >= queue_stats.MAX_RECENT,
             bad_share=bad_share,
             services=services,
             late=sla.late(self.database, now=now, since=now - A_DAY, limit=_SHOWN_LATE),

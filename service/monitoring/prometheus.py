@@ -21,7 +21,7 @@ from prometheus_client.registry import Collector
 
 from service.errors import StoreBusy
 from service.monitoring.metrics import Metrics
-from service.store import figures, leases, sla
+from service.store import leases, queue_stats, sla
 from service.store.database import Database
 from service.templates.catalogue import Catalogue
 
@@ -133,14 +133,15 @@ class MetricsExporter:
     def _of_database(self) -> Iterator[Metric]:
         now = self.clock()
         waiting = {
-            (one.priority.value, "retry" if one.tried else "new"): one.count for one in figures.queued(self.database)
+            (one.priority.value, "retry" if one.tried else "new"): one.count
+            for one in queue_stats.queued(self.database)
         }
         yield _gauge("queued", "Messages that wait, scheduled ones included.", waiting, "priority", "kind")
-        yield _gauge("sending", "Messages that workers hold.", {(): figures.sending(self.database)})
+        yield _gauge("sending", "Messages that workers hold.", {(): queue_stats.sending(self.database)})
         due_at = leases.next_due_at(self.database)
         late_s = max((now - due_at).total_seconds(), 0.0) if due_at else 0.0
         yield _gauge("oldest_due_seconds", "How long the oldest message that is due waits.", {(): late_s})
-        recent = {(status.value,): count for status, count in figures.recent(self.database, now=now).items()}
+        recent = {(status.value,): count for status, count in queue_stats.recent(self.database, now=now).items()}
         yield _gauge("recent", "Messages accepted within the last hour, by what became of them.", recent, "status")
         kept = sla.stats_since(self.database, now=now, since=now - timedelta(days=1))
         promised = {(one.template_key,): one.promised for one in kept}

@@ -16,8 +16,7 @@ import uuid_utils
 from service.errors import InvalidRequest, Problem, StoreBusy
 from service.mail import addresses
 from service.models import AttachmentInfo, Body, Caller, Event, EventType, Message, Status
-from service.store import feedback, message_queries, retention, revisions, transitions
-from service.store import suppressions as limits
+from service.store import attachments, feedback, message_queries, rate_limits, retention, suppressions, transitions
 from service.store.database import Database, Transaction
 from service.store.suppressions import Suppression
 
@@ -122,7 +121,7 @@ class DataRequests:
             suppressions_anonymised=emptied,
             files_deleted=deleted,
             files_waiting=waiting,
-            is_suppressed=limits.active(self.database, recipient_hash, "all") is not None,
+            is_suppressed=suppressions.active(self.database, recipient_hash, "all") is not None,
             is_scrubbed=self._scrub(),
         )
         _log.info("erased", by=caller.name, anonymised=anonymised, cancelled=cancelled, leaving=leaving, purge=purge_id)
@@ -143,14 +142,14 @@ class DataRequests:
                 since=now,
                 created_by=caller.name,
             )
-            limits.add(tx, suppression)
+            suppressions.add(tx, suppression)
 
     def _step(self, tx: Transaction, purge_id: str, ids: Sequence[str], now: datetime) -> tuple[int, int]:
         """How many were cancelled, and how many anonymised."""
         cancelled = 0
         for message_id in ids:
             if transitions.transition(tx, message_id, Status.CANCELLED, Event(EventType.CANCELLED, now, "erasure")):
-                limits.release_quota(tx, message_id)
+                rate_limits.release_quota(tx, message_id)
                 cancelled += 1
         done = retention.anonymise(tx, ids, now=now, source="erasure")
         retention.count_purged(tx, purge_id, "anonymised", len(done))
@@ -171,13 +170,13 @@ class DataRequests:
             batch = digests[start : start + STEP_FILES]
 
             def work(tx: Transaction, batch: Sequence[str] = batch) -> int:
-                found = revisions.sweep_blobs(tx, batch, now=now)
+                found = attachments.sweep_blobs(tx, batch, now=now)
                 retention.count_purged(tx, purge_id, "deleted", found)
                 return found
 
             deleted += self.database.write(work)
-        of_any_age = now + revisions.ORPHAN_AGE + timedelta(seconds=1)
-        waiting = set(revisions.orphans(self.database, now=of_any_age)) & set(digests)
+        of_any_age = now + attachments.ORPHAN_AGE + timedelta(seconds=1)
+        waiting = set(attachments.orphans(self.database, now=of_any_age)) & set(digests)
         return deleted, len(waiting)
 
     def _is_about(self, report: str, recipient_hash: str) -> bool:
@@ -202,7 +201,7 @@ class DataRequests:
                 variables=message_queries.variables(self.database, message.id) or {},
                 body=message_queries.body(self.database, message.id),
                 events=message_queries.events(self.database, message.id),
-                attachments=message_queries.attachments(self.database, message.id),
+                attachments=attachments.infos(self.database, message.id),
             )
 
     def _messages(self, recipient_hash: str) -> Iterator[Message]:
@@ -212,7 +211,7 @@ class DataRequests:
                 yield message
 
     def _suppressions(self, recipient_hash: str) -> Sequence[Suppression]:
-        return limits.list_page(
+        return suppressions.list_page(
             self.database, limit=_MAX_SUPPRESSIONS, recipient_hash=recipient_hash, lifted=True
         ).items
 

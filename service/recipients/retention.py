@@ -16,7 +16,7 @@ import uuid_utils
 from service.config.settings import Settings
 from service.errors import StoreBusy
 from service.feedback.apply import PENDING_FOR
-from service.store import feedback, leases, retention, revisions
+from service.store import attachments, feedback, leases, retention
 from service.store.database import Database, Transaction
 from service.store.retention import Due, Step
 
@@ -176,10 +176,10 @@ class _Work:
 
     def sweep(self, now: datetime) -> None:
         """What attachments held that nothing refers to any more."""
-        orphans = revisions.orphans(self._of.database, now=now)
+        orphans = attachments.orphans(self._of.database, now=now)
         while orphans and not self._stop.is_set():
             batch, orphans = orphans[:STEP_BLOBS], orphans[STEP_BLOBS:]
-            self._write(lambda tx, batch=batch: revisions.sweep_blobs(tx, batch, now=now), "files_deleted")  # type: ignore[misc]
+            self._write(lambda tx, batch=batch: attachments.sweep_blobs(tx, batch, now=now), "files_deleted")  # type: ignore[misc]
 
     def end(self, *, rewrites: bool) -> PurgeResult:
         done = replace(self._done, is_finished=not self._stop.is_set())

@@ -20,8 +20,8 @@ from service.sending.insert import store
 from service.sending.notifier import WorkerNotifier
 from service.sending.prepared_send import PreparedSend
 from service.store import messages
+from service.store.body_codec import PackedBody, Packer, PlainBody
 from service.store.database import Database
-from service.store.revisions import PackedBody, Packer, PlainBody
 
 #: Mails that may wait for their commit, at 5,000 a second one second of waiting. While so many do, who comes is told to
 #: come again; a batch may overshoot it by its own length.
@@ -34,6 +34,7 @@ _LINGER_S = 0.005
 _MAX_PACKERS = 100
 #: A database that took so long to refuse is held by somebody: it would keep the next one waiting as long.
 _LONG_S = 0.1
+_KEY_TAKEN = "This idempotency key has been used in the last 24 hours."
 
 
 class _Waiting:
@@ -164,7 +165,7 @@ class GroupCommit:
         stored = self._database.write(lambda tx: store(tx, parcels, self._settings))
         self._bell.notify()
         self._metrics.accepted(Counter(copy.status.value for copies in stored.values() for copy in copies))
-        return [(one, stored.get(one.parcel.send.id) or messages.taken()) for one in batch]
+        return [(one, stored.get(one.parcel.send.id) or messages.IdempotencyTaken(_KEY_TAKEN)) for one in batch]
 
     def _write_each(self, batch: Sequence[_Waiting]) -> list[_Told]:
         """One of them can't be stored, and took the others with it: each by itself, so that it is told which."""

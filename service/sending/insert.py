@@ -7,9 +7,9 @@ from datetime import UTC, datetime, time, timedelta
 from service.config.settings import Rate, Settings
 from service.models import NewMessage, Status, Stream
 from service.sending.prepared_send import PreparedSend
-from service.store import messages, revisions, suppressions
+from service.store import messages, rate_limits, revisions, suppressions
+from service.store.body_codec import PackedBody
 from service.store.database import Transaction
-from service.store.revisions import PackedBody
 from service.store.suppressions import Suppression
 
 
@@ -52,7 +52,7 @@ def _decide(tx: Transaction, copy: NewMessage, suppressed: Mapping[str, Suppress
     if rate.count is None:
         return copy
     start = period_start(copy.next_attempt_at, rate, settings)
-    if suppressions.acquire_quota(tx, copy.recipient_hash, start, rate.count, copy.id, stream=copy.stream):
+    if rate_limits.acquire_quota(tx, copy.recipient_hash, start, rate.count, copy.id, stream=copy.stream):
         return copy
     return replace(copy, status=Status.RATE_LIMITED, status_reason=f"Over the limit of {rate}.")
 

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from service.models import NewMessage, Send
-from service.store.revisions import PlainBody, Revision
+from service.store.body_codec import PlainBody
+from service.store.revisions import Revision
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,7 +30,7 @@ from service.sending.message_factory import (
     has_unsubscribe_link,
 )
 from service.sending.prepared_send import PreparedSend, RenderedMessage
-from service.store import revisions as archive
+from service.store import attachments, revisions
 from service.store.database import Database
 from service.templates.catalogue import Catalogue
 from service.templates.rendering import check_variables, render
@@ -174,7 +174,7 @@ class SendRenderer:
         return template
 
     def _pinned(self, template: Template, version: int | None) -> Template:
-        stored = archive.latest_revision_of(self.database, template.key, version or 0)
+        stored = revisions.latest_revision_of(self.database, template.key, version or 0)
         if stored is None:
             problem = Problem("/template_version", "unknown_version", "no mail was ever sent with this version")
             raise InvalidRequest(f"The template {template.key!r} has no version {version} to send.", [problem])
@@ -242,9 +242,9 @@ class SendRenderer:
         for file in distinct.values():
             together.append(file)
             if sum(one.size_bytes for one in together) >= _FILES_AT_ONCE_BYTES:
-                archive.save_blobs(self.database, together, now=now)
+                attachments.save_blobs(self.database, together, now=now)
                 together = []
-        archive.save_blobs(self.database, together, now=now)
+        attachments.save_blobs(self.database, together, now=now)
 
 
 def _placed(problems: Sequence[Problem], place: str) -> list[Problem]:

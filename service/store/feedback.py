@@ -1,4 +1,4 @@
-"""The message that a report is about, what is known of it beside its state, and reports that came before we knew it."""
+"""Feedback: messages that events are about, pending events, seen notifications, positions in bounce mailboxes."""
 
 from collections.abc import Collection, Container, Mapping, Sequence
 from dataclasses import dataclass
@@ -10,11 +10,14 @@ from typing_extensions import override
 
 from service.models import Event, Status, Stream
 from service.store.database import Reader, Transaction, listed
-from service.store.database.contract import Row
+from service.store.database.contract import Row, statement_size
 from service.store.transitions import legible
 
 #: What a report may add to a message whose state it does not change.
 NOTABLE = frozenset({"delivered_at", "bounce_type", "bounce_subtype", "error_message"})
+
+#: Notifications in one statement; each has three parameters.
+_MAX_SEEN_AT_ONCE = 64
 
 _COLUMNS = (
     "id, provider_id, recipient_email, recipient_hash, stream, status, delivered_at, bounce_type, bounce_subtype,"
@@ -177,6 +180,59 @@ def drop_pending(tx: Transaction, *, now: datetime, kept_for: timedelta) -> int:
     return len(tx.execute("DELETE FROM feedback_early WHERE received_at < :before RETURNING id", {"before": before}))
 
 
+def mark_seen(tx: Transaction, names: Sequence[tuple[str, str]], *, now: datetime) -> list[int]:
+    """Note notifications, (id, source) each, in the same transaction as their effects, so that each has them once.
+
+    Returns the indexes in `names` of those that are new; of equal ones the first index.
+    """
+    places: dict[str, int] = {}
+    for n, (notification_id, source) in enumerate(names):
+        places.setdefault(_seen_name(notification_id, source), n)
+    fresh: list[int] = []
+    # In order, so that two transactions never deadlock.
+    in_order = sorted(places)
+    for begin in range(0, len(in_order), _MAX_SEEN_AT_ONCE):
+        some = in_order[begin : begin + _MAX_SEEN_AT_ONCE]
+        some += some[-1:] * (statement_size(len(some)) - len(some))  # few different statements
+        params: dict[str, object] = {"now": now}
+        for n, name in enumerate(some):
+            params |= {f"id_{n}": name, f"source_{n}": names[places[name]][1]}
+        rows = tx.execute(
+            "INSERT INTO feedback_seen (id, source, seen_at) VALUES "
+            + ", ".join(f"(:id_{n}, :source_{n}, :now)" for n in range(len(some)))
+            + " ON CONFLICT (id) DO NOTHING RETURNING id",
+            params,
+        )
+        fresh += [places[row["id"]] for row in rows]
+    return sorted(fresh)
+
+
+def is_seen(reader: Reader, notification_id: str, source: str) -> bool:
+    """Whether `mark_seen` has noted this notification."""
+    return bool(reader.read("SELECT id FROM feedback_seen WHERE id = :id", {"id": _seen_name(notification_id, source)}))
+
+
+def last_uid(reader: Reader, inbox: str, uid_validity: int) -> int:
+    """The UID of the last mail of a bounce mailbox that was read; 0 for none, or where UIDVALIDITY has changed."""
+    rows = reader.read(
+        "SELECT last_uid FROM inbox_positions WHERE inbox = :inbox AND uid_validity = :uid_validity",
+        {"inbox": inbox, "uid_validity": uid_validity},
+    )
+    return int(rows[0]["last_uid"]) if rows else 0
+
+
+def set_last_uid(tx: Transaction, inbox: str, uid_validity: int, uid: int, *, now: datetime) -> None:
+    """Note that all mails up to this UID were read; never moves back, also when two processes read one mailbox."""
+    tx.execute(
+        "INSERT INTO inbox_positions (inbox, uid_validity, last_uid, moved_at)"
+        " VALUES (:inbox, :uid_validity, :uid, :now)"
+        " ON CONFLICT (inbox) DO UPDATE SET uid_validity = excluded.uid_validity, last_uid = excluded.last_uid,"
+        " moved_at = excluded.moved_at"
+        " WHERE inbox_positions.uid_validity <> excluded.uid_validity OR inbox_positions.last_uid < excluded.last_uid",
+        {"inbox": inbox, "uid_validity": uid_validity, "uid": uid, "now": now},
+    )
+
+
 def _taken(rows: Sequence[Row]) -> list[PendingEvent]:
     in_order = sorted(rows, key=lambda row: str(row["id"]))
     return [PendingEvent(row["id"], row["provider_id"], row["report"]) for row in in_order]
@@ -203,3 +259,7 @@ def _held(tx: Transaction) -> str:
 def _findable(value: str) -> str:
     """What a provider says may hold anything; a text that can't be stored becomes one that nothing equals."""
     return str(legible({"value": value})["value"])
+
+
+def _seen_name(notification_id: str, source: str) -> str:
+    return f"{source}:{notification_id}"

@@ -6,11 +6,11 @@ from typing import Any
 
 from service.errors import ArchiveCorrupt
 from service.models import Body, Claimed, Event, EventType, Outgoing, Priority, Status, Stream
-from service.store import suppressions
-from service.store.bodies import BODY_COLUMNS, Unpackers, unpack_rows
+from service.store import rate_limits, suppressions
+from service.store.attachments import attachment_of
+from service.store.body_codec import BODY_COLUMNS, Unpackers, unpack_rows
 from service.store.database import Reader, Transaction, listed
 from service.store.database.contract import Row
-from service.store.message_queries import attachment_of
 from service.store.transitions import transition
 
 #: Rows that one call of `sweep` or `expire` takes at most, so that the write lock is never held for long.
@@ -138,7 +138,7 @@ def expire(tx: Transaction, now: datetime) -> int:
         detail = f"It could not be delivered in time ({row['attempts']} attempts were answered)."
         failed = Event(EventType.FAILED, now, "expiry", detail)
         transition(tx, row["id"], Status.FAILED, failed, changes={"error_message": detail})
-        suppressions.release_quota(tx, row["id"])
+        rate_limits.release_quota(tx, row["id"])
     return len(rows)
 
 
@@ -177,7 +177,7 @@ def _suppress(tx: Transaction, due: Sequence[Row], now: datetime) -> set[str]:
                 detail = f"The address is suppressed ({suppression.reason})."
                 event = Event(EventType.SUPPRESSED, now, "claim", detail)
                 transition(tx, row["id"], Status.SUPPRESSED, event, changes={"error_message": detail})
-                suppressions.release_quota(tx, row["id"])
+                rate_limits.release_quota(tx, row["id"])
                 suppressed.add(row["id"])
     return suppressed
 
@@ -222,7 +222,7 @@ def _take_back(tx: Transaction, row: Row, now: datetime, lapses_max: int) -> Non
         event = Event(EventType.FAILED, now, "sweep", detail)
         changes = {"lapsed_leases": lapses, "error_message": detail}
         transition(tx, message_id, Status.FAILED, event, owner=owner, changes=changes)
-        suppressions.release_quota(tx, message_id)
+        rate_limits.release_quota(tx, message_id)
     else:
         detail = f"The worker stopped without a word ({lapses} of {lapses_max}); it is queued again."
         event = Event(EventType.DEFERRED, now, "sweep", detail)

@@ -9,8 +9,6 @@ from typing import Any
 
 from service.errors import ArchiveCorrupt
 from service.models import (
-    Attachment,
-    AttachmentInfo,
     Body,
     Event,
     EventType,
@@ -20,8 +18,7 @@ from service.models import (
     Stream,
     WaitingFor,
 )
-from service.store.bodies import BODY_COLUMNS, unpack_rows
-from service.store.body_codec import verified
+from service.store.body_codec import BODY_COLUMNS, unpack_rows
 from service.store.database import Reader
 from service.store.database.contract import Row
 
@@ -91,26 +88,6 @@ def variables(reader: Reader, message_id: str) -> dict[str, Any] | None:
     return json.loads(rows[0]["variables"]) if rows else None
 
 
-def attachments(reader: Reader, message_id: str) -> list[AttachmentInfo]:
-    """What is attached, in order; [] where nothing is, or nothing is left."""
-    rows = reader.read(
-        "SELECT n, filename, content_type, size_bytes, sha256 FROM email_attachments WHERE message_id = :id ORDER BY n",
-        {"id": message_id},
-    )
-    return [AttachmentInfo(**row) for row in rows]
-
-
-def attachment(reader: Reader, message_id: str, n: int) -> Attachment | None:
-    """One attachment with its bytes, counted from 0. Raises ArchiveCorrupt."""
-    rows = reader.read(
-        "SELECT named.filename, named.content_type, named.sha256, blob.data FROM email_attachments AS named"
-        " JOIN attachment_blobs AS blob ON blob.sha256 = named.sha256"
-        " WHERE named.message_id = :id AND named.n = :n",
-        {"id": message_id, "n": n},
-    )
-    return attachment_of(rows[0]) if rows else None
-
-
 def events(reader: Reader, message_id: str) -> list[Event]:
     """The timeline, in the order in which we learnt of things."""
     rows = reader.read(
@@ -142,16 +119,6 @@ def search(reader: Reader, query: MessageQuery, *, limit: int, cursor: str | Non
         total_capped=cap is not None and total > cap,
         next=make_cursor(items[-1].created_at, items[-1].id) if len(rows) > limit and items else None,
     )
-
-
-def count_by_status(reader: Reader) -> dict[Status, int]:
-    """How many messages are in each state, each counted up to MAX_COUNTED only."""
-    counts = " UNION ALL ".join(
-        f"SELECT '{status.value}' AS status, COUNT(*) AS total FROM (SELECT 1 FROM email_messages"
-        f" WHERE {' AND '.join(status_is(status))} LIMIT {MAX_COUNTED}) AS counted"
-        for status in Status
-    )
-    return {Status(row["status"]): row["total"] for row in reader.read(counts)}
 
 
 def make_cursor(created_at: datetime, row_id: str) -> str:
@@ -216,11 +183,6 @@ def message_of(row: Row, *, now: datetime | None = None) -> Message:
         unsubscribe_url=row["unsubscribe_url"],
         anonymised_at=row["anonymised_at"],
     )
-
-
-def attachment_of(row: Row) -> Attachment:
-    """The attachment in a row. Raises ArchiveCorrupt if the data does not match its digest."""
-    return Attachment(row["filename"], row["content_type"], verified(row["data"], row["sha256"]), row["sha256"])
 
 
 def _waiting_for(row: Row, now: datetime) -> WaitingFor:

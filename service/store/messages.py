@@ -13,8 +13,8 @@ import msgspec
 
 from service.errors import StoreError
 from service.models import Event, EventType, NewMessage, Priority, Send, Status
+from service.store.body_codec import PackedBody
 from service.store.database import Reader, Transaction
-from service.store.revisions import PackedBody
 from service.store.transitions import event_row
 
 #: How long an idempotency key holds; after that it may be used anew.
@@ -48,24 +48,8 @@ class StoredSend:
     messages: tuple[StoredMessage, ...]
 
 
-def add(tx: Transaction, send: Send, messages: Sequence[tuple[NewMessage, PackedBody]]) -> None:
-    """Stores a send with its messages, bodies, attachments' names and first events.
-
-    The revision, its dictionary and the attachments' blobs must be there (`save_revision` may run earlier in the same
-    transaction). Raises IdempotencyTaken, ConstraintBroken, ValueError for texts that can't be stored.
-    """
-    if add_sends(tx, [send]):
-        raise taken()
-    add_messages(tx, [(send, messages)])
-
-
-def taken() -> IdempotencyTaken:
-    """What is told to who used a key that is in use."""
-    return IdempotencyTaken("This idempotency key has been used in the last 24 hours.")
-
-
 def add_sends(tx: Transaction, sends: Sequence[Send]) -> frozenset[str]:
-    """Stores sends; the ids of those whose idempotency key is taken, of which nothing is stored.
+    """Store sends; returns the ids of those whose idempotency key is taken, of which nothing is stored.
 
     Raises ConstraintBroken, ValueError for texts that can't be stored.
     """
@@ -74,9 +58,10 @@ def add_sends(tx: Transaction, sends: Sequence[Send]) -> frozenset[str]:
 
 
 def add_messages(tx: Transaction, sends: Sequence[tuple[Send, Sequence[tuple[NewMessage, PackedBody]]]]) -> None:
-    """Stores what belongs to sends that are there; a statement or a few for all of them, as each one costs a turn.
+    """Store the messages, bodies, attachments' names and first events of stored sends: few statements for all of them.
 
-    Raises as `add`.
+    The revisions, their dictionaries and the attachments' blobs must be there; they may have been stored earlier in the
+    same transaction. Raises ConstraintBroken, ValueError for texts that can't be stored.
     """
     flat = [pair for _, pairs in sends for pair in pairs]
     tx.insert(

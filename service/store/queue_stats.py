@@ -1,7 +1,7 @@
-"""How much waits and how much goes through, from indexes alone: cheap, whatever the tables hold."""
+"""Counts of queued, sending, sent and failed messages, from indexes alone: cheap, however large the tables."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from service.models import Priority, Status
 from service.store.database import Reader
@@ -10,6 +10,8 @@ from service.store.message_queries import status_is
 #: Where counting ends; that of one index goes further for the same time.
 MAX_COUNTED = 10_000
 MAX_RECENT = 50_000
+_RECENT = timedelta(hours=1)
+_PRIORITIES = tuple(Priority)
 _WAITS = ("attempts = 0", "attempts > 0")  # each has a partial index of its own
 
 
@@ -29,6 +31,15 @@ class Waiting:
     def is_capped(self) -> bool:
         """True if the count stopped at MAX_COUNTED."""
         return self.total >= MAX_COUNTED
+
+
+@dataclass(frozen=True, slots=True)
+class Queued:
+    """Messages of one priority that wait; `tried`: a server has answered before."""
+
+    priority: Priority
+    tried: bool
+    count: int
 
 
 def waiting(reader: Reader, *, now: datetime) -> list[Waiting]:
@@ -79,3 +90,29 @@ def ended_badly_since(reader: Reader, since: datetime) -> int:
         for status in (Status.BOUNCED, Status.COMPLAINT, Status.FAILED)
     )
     return sum(row["total"] for row in reader.read(each, {"since": since}))
+
+
+def queued(reader: Reader) -> list[Queued]:
+    """What is queued, scheduled mail included; nothing for priorities of which nothing is."""
+    return [
+        Queued(_PRIORITIES[row["priority_rank"]], bool(tried), int(row["total"]))
+        for tried, condition in enumerate(_WAITS)
+        for row in reader.read(
+            "SELECT priority_rank, COUNT(*) AS total FROM email_messages"
+            f" WHERE status = 'queued' AND {condition} GROUP BY priority_rank"
+        )
+    ]
+
+
+def sending(reader: Reader) -> int:
+    """How many messages workers hold."""
+    return int(reader.read("SELECT COUNT(*) AS total FROM email_messages WHERE status = 'sending'")[0]["total"])
+
+
+def recent(reader: Reader, *, now: datetime) -> dict[Status, int]:
+    """What was accepted within the hour, by what has become of it."""
+    rows = reader.read(
+        "SELECT status, COUNT(*) AS total FROM email_messages WHERE created_at >= :since GROUP BY status",
+        {"since": now - _RECENT},
+    )
+    return {Status(row["status"]): int(row["total"]) for row in rows}

@@ -1,84 +1,16 @@
-"""The bytes that were sent: bodies, attachments, and the template revisions that made them.
+"""Template revisions that have sent, with their zstd dictionaries, and the current row of each template.
 
-Dictionaries are stored by their own digest, so that a body is never read with another one than it was packed with.
+Dictionaries are stored by their digest, so that a body is only ever unpacked with the one that packed it.
 """
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
-from service.models import Attachment
-from service.store.body_codec import PackedBody, Packer, PlainBody, compress, decompress, digest_of, pack
-from service.store.database import Database, Reader, Transaction, listed
+from service.store.body_codec import compress, decompress, digest_of
+from service.store.database import Reader, Transaction
 from service.store.database.contract import Row
-
-__all__ = [
-    "CurrentTemplate",
-    "PackedBody",
-    "Packer",
-    "PlainBody",
-    "Revision",
-    "current_authors",
-    "forget_current",
-    "is_kept",
-    "latest_revision_of",
-    "orphans",
-    "pack",
-    "revision",
-    "save_blobs",
-    "save_current",
-    "save_revision",
-    "sweep_blobs",
-    "versions",
-]
-
-#: A blob that no message refers to is swept when nobody has brought it for this long.
-ORPHAN_AGE = timedelta(hours=1)
-
-
-def save_blobs(database: Database, attachments: Iterable[Attachment], *, now: datetime) -> None:
-    """Stores what attachments hold, each content once, in a transaction of its own, before their message.
-
-    The message must be stored within the hour, or the sweep takes them. Raises StoreBusy.
-    """
-    distinct = {attachment.sha256: attachment for attachment in attachments}
-    if not distinct:
-        return
-    rows = [
-        {"sha256": digest, "size_bytes": blob.size_bytes, "wanted_at": now, "data": blob.data}
-        for digest, blob in sorted(distinct.items())  # one order for all, or two savers could deadlock
-    ]
-    database.write(
-        lambda tx: tx.execute_many(
-            "INSERT INTO attachment_blobs (sha256, size_bytes, wanted_at, data)"
-            " VALUES (:sha256, :size_bytes, :wanted_at, :data)"
-            " ON CONFLICT (sha256) DO UPDATE SET wanted_at = excluded.wanted_at",
-            rows,
-        )
-    )
-
-
-def sweep_blobs(tx: Transaction, digests: Iterable[str], *, now: datetime) -> int:
-    """Deletes those of these blobs that no message refers to and nobody has brought for an hour; returns how many."""
-    names, params = listed("sha256", digests)
-    return len(
-        tx.execute(
-            f"DELETE FROM attachment_blobs WHERE sha256 IN ({names}) AND wanted_at < :before AND NOT EXISTS"
-            " (SELECT 1 FROM email_attachments AS used WHERE used.sha256 = attachment_blobs.sha256) RETURNING sha256",
-            {**params, "before": now - ORPHAN_AGE},
-        )
-    )
-
-
-def orphans(reader: Reader, *, now: datetime) -> list[str]:
-    """What `sweep_blobs` would find; looking through all blobs must not hold the write lock."""
-    rows = reader.read(
-        "SELECT sha256 FROM attachment_blobs AS blob WHERE wanted_at < :before AND NOT EXISTS"
-        " (SELECT 1 FROM email_attachments AS used WHERE used.sha256 = blob.sha256)",
-        {"before": now - ORPHAN_AGE},
-    )
-    return [row["sha256"] for row in rows]
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,8 +1,8 @@
-"""Who must not be written to, and who has had enough for now."""
+"""Suppressions: addresses that must not be written to, with scope and reason."""
 
 from collections.abc import Collection
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import datetime
 from typing import Literal
 
 import uuid_utils
@@ -165,47 +165,6 @@ def list_page(
     items = [_suppression(row) for row in rows[:limit]]
     more = len(rows) > limit and items
     return SuppressionPage(items, int(total), make_cursor(items[-1].since, items[-1].id) if more else None)
-
-
-def acquire_quota(
-    tx: Transaction,
-    recipient_hash: str,
-    period_start: date,
-    count: int,
-    message_id: str,
-    *,
-    stream: Stream = Stream.MARKETING,
-) -> bool:
-    """Takes one of `count` slots of this recipient in the period that begins then (a date or a datetime); False: full.
-
-    Atomic over all processes: it rests on the primary key. Who claims for several recipients in one transaction does
-    so in the order of their hashes, or two of them may wait for each other on PostgreSQL (StoreBusy).
-    """
-    place = {"recipient_hash": recipient_hash, "stream": stream, "period": period_start.isoformat()}
-    taken = {
-        row["slot"]
-        for row in tx.execute(
-            "SELECT slot FROM marketing_claims"
-            " WHERE recipient_hash = :recipient_hash AND stream = :stream AND period = :period",
-            place,
-        )
-    }
-    # Another transaction may take a free one first; the insert waits for how that ends, then tells.
-    return any(
-        tx.execute(
-            "INSERT INTO marketing_claims (recipient_hash, stream, period, slot, message_id)"
-            " VALUES (:recipient_hash, :stream, :period, :slot, :message_id)"
-            " ON CONFLICT (recipient_hash, stream, period, slot) DO NOTHING RETURNING slot",
-            {**place, "slot": slot, "message_id": message_id},
-        )
-        for slot in range(count)
-        if slot not in taken
-    )
-
-
-def release_quota(tx: Transaction, message_id: str) -> bool:
-    """Gives back what a message took, once it is certain that it never left; False where it had none."""
-    return bool(tx.execute("DELETE FROM marketing_claims WHERE message_id = :id RETURNING slot", {"id": message_id}))
 
 
 def _suppression(row: Row) -> Suppression:

@@ -35,10 +35,6 @@ EVENT_COLUMNS = (
     "message_id", "seq", "type", "happened_at", "source", "detail", "smtp_code", "smtp_reply", "provider_id",
 )  # fmt: skip
 _EVENT_COLUMNS = f"({', '.join(EVENT_COLUMNS)})"
-INSERT_EVENT = f"""
-    INSERT INTO email_events {_EVENT_COLUMNS}
-    VALUES (:message_id, :seq, :type, :happened_at, :source, :detail, :smtp_code, :smtp_reply, :provider_id)
-"""
 _APPEND_EVENT = f"""
     INSERT INTO email_events {_EVENT_COLUMNS}
     VALUES (:message_id, (SELECT COALESCE(MAX(seq) + 1, 0) FROM email_events WHERE message_id = :message_id),

@@ -23,7 +23,7 @@ from service.feedback.record import FeedbackRecorder
 from service.mail import return_path
 from service.models import EventType, Status
 from service.monitoring.metrics import Metrics
-from service.store import inbox_positions, message_queries
+from service.store import feedback, message_queries
 from service.store.database import Database
 from tests.support import rows
 from tests.support.dovecot import Dovecot
@@ -226,7 +226,7 @@ def test_poller_finds_mails_behind_a_gap_of_numbers(dovecot: Dovecot, place: Ima
         dovecot.skip_numbers(place.user, next_uid)
     dovecot.put(place.user, report(path_of(OTHER)))
     assert reader.look() == {MailResult.REPORTED: 5}
-    assert inbox_positions.last_uid(database, place.name, uid_validity_of(place)) == 2_000_000
+    assert feedback.last_uid(database, place.name, uid_validity_of(place)) == 2_000_000
     assert reader.look() == {}
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from service.errors import ArchiveCorrupt
 from service.models import Body, EventType, Outgoing, Priority, Status, Stream
-from service.store import leases, message_queries, suppressions, transitions
+from service.store import leases, message_queries, rate_limits, suppressions, transitions
 from service.store.database import Database, Transaction
 from service.store.suppressions import Suppression
 from tests.support import rows
@@ -89,7 +89,7 @@ def test_claim_suppresses_recipients_suppressed_since_accept(database: Database)
     for scope in ("all", "marketing"):
         suppression = Suppression(f"s-{scope}", None, f"hash-{scope}", scope, "bounce", "ses", rows.NOW)
         database.write(partial(suppressions.add, suppression=suppression))
-    database.write(lambda tx: suppressions.acquire_quota(tx, "hash-all", rows.NOW.date(), 1, taken))
+    database.write(lambda tx: rate_limits.acquire_quota(tx, "hash-all", rows.NOW.date(), 1, taken))
 
     claimed = rows.claim(database, limit=3)
 
@@ -191,7 +191,7 @@ def test_sweep_requeues_the_leases_of_a_dead_worker_and_counts_them(database: Da
 
 def test_sweep_fails_a_message_that_no_worker_survives(database: Database) -> None:
     message_id = rows.store_one(database)
-    database.write(lambda tx: suppressions.acquire_quota(tx, "hash", rows.NOW.date(), 1, message_id))
+    database.write(lambda tx: rate_limits.acquire_quota(tx, "hash", rows.NOW.date(), 1, message_id))
     for lapse in range(3):
         assert rows.claim(database, now=rows.after(lapse * 60)) == [message_id]
         assert _sweep(database, lapse * 60 + 31, lapses_max=3) == 1
@@ -253,7 +253,7 @@ def test_sweeps_in_parallel_rescue_each_lease_once(database: Database) -> None:
 def test_expire_fails_what_could_not_be_delivered_in_time(database: Database) -> None:
     ends = rows.NOW + timedelta(hours=1)
     message_id = rows.store_one(database, expires_at=ends)
-    database.write(lambda tx: suppressions.acquire_quota(tx, "hash", rows.NOW.date(), 1, message_id))
+    database.write(lambda tx: rate_limits.acquire_quota(tx, "hash", rows.NOW.date(), 1, message_id))
     held = rows.store_one(database, expires_at=ends, next_attempt_at=rows.after(-1))
     rows.claim(database, limit=1)
 

@@ -84,11 +84,3 @@ def test_search_refuses_a_cursor_that_it_never_gave(database: Database, cursor: 
 def test_cursors_keep_the_microsecond() -> None:
     at = rows.NOW + timedelta(microseconds=1)
     assert message_queries.parse_cursor(message_queries.make_cursor(at, "id é")) == (at, "id é")
-
-
-def test_count_by_status_names_every_state(database: Database) -> None:
-    rows.store_one(database)
-    rows.store_one(database, status=Status.SUPPRESSED)
-    rows.store_one(database, status=Status.SUPPRESSED)
-    counts = message_queries.count_by_status(database)
-    assert counts == {status: {Status.QUEUED: 1, Status.SUPPRESSED: 2}.get(status, 0) for status in Status}

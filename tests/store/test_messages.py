@@ -1,5 +1,7 @@
 """Taking in, and every way of a message between its states."""
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from functools import partial
 from typing import Any
@@ -7,7 +9,7 @@ from typing import Any
 import pytest
 
 from service.models import TRANSITIONS, Body, EventType, Priority, Status, Stream, WaitingFor
-from service.store import message_queries, messages, transitions
+from service.store import attachments, message_queries, messages, transitions
 from service.store.database import ConstraintBroken, Database, Transaction
 from service.store.messages import IdempotencyTaken
 from tests.support import rows
@@ -43,8 +45,8 @@ def test_add_gives_back_what_was_stored(database: Database) -> None:
     assert (stored.sent_at, stored.delivered_at, stored.error_message, stored.anonymised_at) == (None,) * 4
     assert message_queries.body(database, new.id) == Body(new.html.encode(), new.text.encode())
     assert message_queries.variables(database, new.id) == {"amount": 450000}
-    assert [message_queries.attachment(database, new.id, n) for n in range(3)] == [*files, None]
-    assert [(one.n, one.filename) for one in message_queries.attachments(database, new.id)] == [
+    assert [attachments.get(database, new.id, n) for n in range(3)] == [*files, None]
+    assert [(one.n, one.filename) for one in attachments.infos(database, new.id)] == [
         (0, "invoice.pdf"),
         (1, "détail.csv"),
     ]
@@ -254,3 +256,24 @@ def _move(tx: Transaction, *, message_id: str, to: Status) -> bool:
 
 def _execute(tx: Transaction, *, sql: str, params: dict[str, Any]) -> None:
     tx.execute(sql, params)
+
+
+def test_idempotency_key_stores_exactly_one_of_two_sends(database: Database) -> None:
+    for n in range(5):
+        together = threading.Barrier(2)
+
+        def send(number: int, key: str = f"key-{n}", together: threading.Barrier = together) -> bool:
+            new = rows.new_send(idempotency_key=key)
+            together.wait(30)
+            try:
+                rows.store(database, rows.new_message(new), rows.new_message(new), send=new)
+            except IdempotencyTaken:
+                return False
+            return True
+
+        with ThreadPoolExecutor(2) as pool:
+            assert sorted(pool.map(send, range(2))) == [False, True]
+        found = messages.find_send(database, "billing", f"key-{n}", since=rows.NOW)
+        assert found is not None
+        assert len(found.messages) == 2
+    assert database.read("SELECT COUNT(*) AS n FROM email_messages") == [{"n": 10}]

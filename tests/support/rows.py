@@ -2,14 +2,15 @@
 
 import hashlib
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from service.models import Attachment, Event, EventType, NewMessage, Priority, Send, Status, Stream
-from service.store import leases, message_queries, messages, revisions
-from service.store.database import Database
+from service.store import attachments, leases, message_queries, messages, revisions
+from service.store.body_codec import PackedBody, Packer, PlainBody
+from service.store.database import Database, Transaction
 from service.store.revisions import Revision
 
 NOW = datetime(2026, 2, 21, 14, 30, 0, 123456, tzinfo=UTC)
@@ -81,11 +82,22 @@ def attachment(data: bytes = b"%PDF-1.4 ...", filename: str = "invoice.pdf") -> 
     return Attachment(filename, "application/pdf", data, hashlib.sha256(data).hexdigest())
 
 
+def pack(html: str, text: str, *, dictionary: bytes | None) -> PackedBody:
+    return Packer(dictionary).pack_all([PlainBody.of(html, text)])[0]
+
+
+def add(tx: Transaction, send: Send, packed: Sequence[tuple[NewMessage, PackedBody]]) -> None:
+    """Stores a send with its messages, as a group commit of one does."""
+    if messages.add_sends(tx, [send]):
+        raise messages.IdempotencyTaken("the key is in use")
+    messages.add_messages(tx, [(send, packed)])
+
+
 def store(database: Database, *copies: NewMessage, send: Send) -> list[str]:
     """Stores as the verbs do: blobs first, then revision, send and messages in one transaction."""
-    packed = [(copy, revisions.pack(copy.html, copy.text, dictionary=DICTIONARY)) for copy in copies]
-    revisions.save_blobs(database, [file for copy in copies for file in copy.attachments], now=NOW)
-    database.write(lambda tx: (revisions.save_revision(tx, REVISION), messages.add(tx, send, packed)))
+    packed = [(copy, pack(copy.html, copy.text, dictionary=DICTIONARY)) for copy in copies]
+    attachments.save_blobs(database, [file for copy in copies for file in copy.attachments], now=NOW)
+    database.write(lambda tx: (revisions.save_revision(tx, REVISION), add(tx, send, packed)))
     return [copy.id for copy in copies]
 
 

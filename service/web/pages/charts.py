@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from service.messages.search import Bucket
 from service.web.pages.i18n import Language
 
-WIDTH, HEIGHT, FOOT = 960, 150, 20
+WIDTH, HEIGHT = 960, 150
 
 
 @dataclass(frozen=True, slots=True)

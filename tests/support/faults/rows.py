@@ -7,7 +7,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from service.models import NewMessage, Priority, Send, Status, Stream
-from service.store import body_codec, messages, revisions
+from service.store import messages, revisions
+from service.store.body_codec import Packer, PlainBody
 from service.store.database import Database, listed
 from service.store.revisions import Revision
 
@@ -22,11 +23,12 @@ def add_messages(database: Database, count: int, **fields: Any) -> list[str]:
     at = fields.get("created_at", NOW)
     send = Send(f"send-{n:06}", "caller", "Caller", _REVISION.key, 1, _REVISION.revision, at)
     copies = [replace(_message(send, n, position), **fields) for position in range(count)]
-    packed = body_codec.pack("<p>html</p>", "text", dictionary=None)
+    packed = Packer(None).pack_all([PlainBody.of("<p>html</p>", "text")])[0]
 
     def work(tx: Any) -> None:
         revisions.save_revision(tx, _REVISION)
-        messages.add(tx, send, [(copy, packed) for copy in copies])
+        messages.add_sends(tx, [send])
+        messages.add_messages(tx, [(send, [(copy, packed) for copy in copies])])
 
     database.write(work)
     return [copy.id for copy in copies]
