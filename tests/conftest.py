@@ -11,15 +11,35 @@ from service.delivery.outcome import OutcomeKind
 from tests.support.running import settings_for
 from tests.support.scripted import Clock, ScriptedTransport, outcome
 
-# A slow example says how busy the machine is, not that the code is wrong.
-hypothesis.settings.register_profile("untimed", deadline=None)
-hypothesis.settings.load_profile("untimed")
-
 pytest_plugins = ["tests.support.servers", "tests.support.dovecot"]
+
+#: `--quick` leaves these out; pyproject.toml says what each means.
+_NOT_QUICK = ("browser", "faults", "postgres", "slow")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--long", action="store_true", help="run what takes minutes at its full length")
+    parser.addoption("--quick", action="store_true", help="leave out browsers, PostgreSQL, faults and slow tests")
+    parser.addoption("--long", action="store_true", help="run at full length: all kills, histories and examples")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    # No deadline: a slow example says how busy the machine is, not that the code is wrong.
+    hypothesis.settings.register_profile("usual", deadline=None, max_examples=40)
+    hypothesis.settings.register_profile("long", deadline=None, max_examples=500)
+    hypothesis.settings.load_profile("long" if config.getoption("--long") else "usual")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Mark tests by what they use, and leave out what `--quick` does not want."""
+    for item in items:
+        if "faults" in item.path.parts:
+            item.add_marker("faults")
+        if "postgresql" in item.name or any("postgresql" in name for name in getattr(item, "fixturenames", ())):
+            item.add_marker("postgres")
+    if config.getoption("--quick"):
+        left_out = [item for item in items if any(item.get_closest_marker(name) for name in _NOT_QUICK)]
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if item not in set(left_out)]
 
 
 @pytest.fixture

@@ -11,6 +11,8 @@ from tests.support.checkouts import MAIL, Checkout, write_mail
 from tests.support.paths import ROOT
 from tests.support.processes import COMMAND
 
+pytestmark = pytest.mark.slow
+
 WRONG = MAIL.replace("</mj-text>", "</mj-txt>")
 
 

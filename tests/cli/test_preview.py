@@ -9,6 +9,8 @@ import pytest
 from tests.support.checkouts import copy_templates
 from tests.support.processes import Process, run, started
 
+pytestmark = pytest.mark.slow
+
 PAGE = "/admin/templates/onboarding_welcome"
 
 

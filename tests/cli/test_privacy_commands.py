@@ -11,6 +11,8 @@ from tests.support.processes import run
 from tests.support.running import data_directory
 from tests.support.samples import WELCOME_OPTIONS
 
+pytestmark = pytest.mark.slow
+
 CANARY = b"canary-of-the-commands"
 
 

@@ -14,6 +14,8 @@ from tests.support.processes import Process, started
 from tests.support.running import data_directory
 from tests.support.samples import WELCOME
 
+pytestmark = pytest.mark.slow
+
 TOKEN = "admin-token-of-the-tests"
 ADMIN = {"Authorization": f"Bearer {TOKEN}"}
 

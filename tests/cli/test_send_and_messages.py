@@ -11,6 +11,8 @@ from tests.support.processes import run
 from tests.support.running import data_directory
 from tests.support.samples import PDF, WELCOME, WELCOME_OPTIONS
 
+pytestmark = pytest.mark.slow
+
 TOKEN = "admin-token-of-the-tests"
 
 

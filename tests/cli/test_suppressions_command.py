@@ -8,6 +8,8 @@ import pytest
 from tests.support.processes import run
 from tests.support.running import data_directory
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def environment(tmp_path: Path) -> dict[str, str]:

@@ -1,7 +1,7 @@
 """Reading a server's words: codes, names, subtypes."""
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from service.delivery.outcome import (
@@ -73,7 +73,6 @@ def test_bounce_subtype_follows_the_enhanced_code(text: str, subtype: str) -> No
 
 
 @given(code=st.integers(0, 999), text=st.text(max_size=60), phase=st.sampled_from(STEPS))
-@settings(deadline=None)
 def test_reply_of_any_kind_has_an_outcome_that_fits_its_class(code: int, text: str, phase: Phase) -> None:
     outcome = judge(phase, Reply(code, clean(text)), "mail.example")
     final = {OutcomeKind.BOUNCED, OutcomeKind.FAILED}
@@ -88,7 +87,6 @@ def test_reply_of_any_kind_has_an_outcome_that_fits_its_class(code: int, text: s
 
 
 @given(text=st.text(max_size=2_000))
-@settings(deadline=None)
 def test_reply_text_is_cleaned_to_one_bounded_line(text: str) -> None:
     cleaned = clean(text)
     assert cleaned.isprintable()

@@ -1,6 +1,6 @@
 """Whatever a server says at whatever step, we know whether it has the mail."""
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from service.delivery.outcome import OutcomeKind
@@ -41,7 +41,6 @@ steps: st.SearchStrategy[Step] = st.one_of(
     script=st.dictionaries(st.sampled_from(STEPS), steps, max_size=4),
     extensions=st.sets(st.sampled_from(["PIPELINING", "8BITMIME", "SIZE 100000", "SIZE x", "SMTPUTF8"])),
 )
-@settings(deadline=None, max_examples=60)
 def test_outcome_is_sent_only_after_acceptance_and_paused_only_without_it_for_wild_relays(
     script: dict[str, Step], extensions: set[str]
 ) -> None:

@@ -1,18 +1,18 @@
 """What only a browser can tell: width, contrast, sizes. A machine without Chromium fails here, loudly."""
 
-import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Literal
 
 import pytest
-from playwright.sync_api import Page, Route, sync_playwright
+from playwright.sync_api import Page, Route
 
 from service.models import Rendered
 from service.templates.catalogue import Snapshot
+from tests.support.browser import chromium
 from tests.support.every_mail import MAILS, Mail
 
-FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]
+pytestmark = pytest.mark.browser
 
 #: WCAG 2.2, success criterion 1.4.3 (AA): text against what is behind it.
 CONTRAST = 4.5
@@ -67,12 +67,8 @@ class Window:
 
 @pytest.fixture(scope="module")  # not longer: a process has one open Playwright at a time
 def window() -> Iterator[Window]:
-    program = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-    assert program, "these tests need a Chromium on PATH (Debian: apt-get install chromium)"
-    with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=program, args=FLAGS)
-        yield Window(chromium.new_page())
-        chromium.close()
+    with chromium() as browser:
+        yield Window(browser.new_page())
 
 
 @each_mail

@@ -6,7 +6,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from tests.support.paths import ROOT, TEMPLATES
+
+pytestmark = pytest.mark.browser
 
 
 def picture(*arguments: str | Path) -> subprocess.CompletedProcess[str]:

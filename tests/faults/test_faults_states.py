@@ -18,10 +18,10 @@ def histories(request: pytest.FixtureRequest) -> Iterator[tuple[int, Callable[[]
     """How many histories, and what gives each an empty database."""
     if request.param == "sqlite":
         with tempfile.TemporaryDirectory(prefix="rgz-states-") as directory:
-            yield 100, lambda: _empty(f"sqlite:///{Path(directory) / 'states.db'}")
+            yield 40, lambda: _empty(f"sqlite:///{Path(directory) / 'states.db'}")
     else:
         url = request.getfixturevalue("migrated_postgresql_url")
-        yield 25, lambda: _empty(url)
+        yield 10, lambda: _empty(url)
 
 
 def test_states_of_every_history_follow_the_table(
@@ -29,7 +29,7 @@ def test_states_of_every_history_follow_the_table(
 ) -> None:
     examples, new_database = histories
     if pytestconfig.getoption("--long"):
-        examples *= 50
+        examples *= 125
     machine = type("HistoriesHere", (Histories,), {"new_database": staticmethod(new_database)})
     run_state_machine_as_test(
         machine,

@@ -10,6 +10,8 @@ from tests.support.dovecot import Dovecot
 from tests.support.returned_mails import complaint, report
 from tests.support.running import Running, eventually, running, settings_for
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def service(dovecot: Dovecot, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[tuple[Running, str]]:

@@ -323,7 +323,7 @@ def local(tmp_path_factory: pytest.TempPathFactory) -> Any:
     opened.close()
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(reports=st.lists(_REPORTS, min_size=1, max_size=5), data=st.data())
 def test_events_in_any_order_with_repeats_end_in_the_same_state(
     local: Database, reports: list[FeedbackEvent], data: st.DataObject

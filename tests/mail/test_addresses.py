@@ -5,7 +5,7 @@ import hmac
 
 import email_validator
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from service.mail import addresses
@@ -89,7 +89,6 @@ def test_parse_refuses_what_is_none(text: str) -> None:
 
 
 @given(text=st.one_of(st.text(max_size=80), st.text(st.sampled_from("ab.-_+@A0é\n <>=?"), max_size=40)))
-@settings(deadline=None)
 def test_parse_takes_only_what_can_stand_in_a_header_and_an_envelope(text: str) -> None:
     try:
         address = addresses.parse(text)
@@ -105,7 +104,6 @@ def test_parse_takes_only_what_can_stand_in_a_header_and_an_envelope(text: str) 
 
 
 @given(text=st.text(st.sampled_from("aB3.-_+@"), max_size=30))
-@settings(deadline=None)
 def test_parse_agrees_with_the_library_where_it_takes_the_fast_path(text: str) -> None:
     """Ordinary addresses are not given to the library; it would have said the same."""
     try:
@@ -155,7 +153,6 @@ def test_parse_header_refuses_what_is_none(text: str) -> None:
         st.text('"\\é ,<>a', max_size=10),
     ).map(str.strip)
 )
-@settings(deadline=None)
 def test_parse_header_reads_what_header_writes(name: str) -> None:
     assert addresses.parse_header(addresses.header(name, "a@b.test")).name == name
 

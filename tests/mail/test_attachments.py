@@ -6,7 +6,7 @@ import io
 import json
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from pypdf import PdfWriter
 
@@ -173,14 +173,12 @@ def test_check_knows_further_types_by_their_signatures(
 
 
 @given(name=st.text(max_size=60), content_type=st.text(max_size=30), data=st.binary(max_size=200))
-@settings(deadline=None)
 def test_check_never_fails_whatever_comes(name: str, content_type: str, data: bytes) -> None:
     for ending in ALLOWED:
         assert codes(f"{name}.{ending}", content_type, data)
 
 
 @given(value=st.recursive(st.none() | st.booleans() | st.integers() | st.text(), st.lists, max_leaves=10))
-@settings(deadline=None)
 def test_json_of_any_shape_is_json(value: object) -> None:
     assert codes("a.json", "application/json", json.dumps(value).encode()) == []
 

@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta, timezone
 from typing import cast
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from service.mail.mime import Mail, Transfer, Wire, build
@@ -71,7 +71,6 @@ def check_lines(raw: bytes) -> None:
         assert len(line) <= 998
 
 
-@settings(deadline=None)
 @given(subject=lines, text=texts, html=texts, transfer=st.sampled_from(TRANSFERS))
 def test_bodies_and_subject_come_back_as_they_went_in(subject: str, text: str, html: str, transfer: Transfer) -> None:
     wire = build(replace(MAIL, subject=subject, text=text, html=html))
@@ -85,7 +84,6 @@ def test_bodies_and_subject_come_back_as_they_went_in(subject: str, text: str, h
     assert wire.size_bytes(transfer) == len(wire.encode(transfer))
 
 
-@settings(deadline=None)
 @given(name=names, value=lines)
 def test_names_and_further_headers_come_back_as_they_went_in(name: str, value: str) -> None:
     written = '"' + re.sub(r'(["\\])', r"\\\1", name) + '" <noreply@rgz.bj>'
@@ -98,7 +96,6 @@ def test_names_and_further_headers_come_back_as_they_went_in(name: str, value: s
     check_lines(wire.encode("8bit"))
 
 
-@settings(deadline=None)
 @given(name=file_names, data=st.binary(max_size=300), transfer=st.sampled_from(TRANSFERS))
 def test_attachments_come_back_with_their_names(name: str, data: bytes, transfer: Transfer) -> None:
     files = [Attachment(name, "application/pdf", data, ""), Attachment("b.csv", "text/csv", b"a;b\n", "")]
@@ -114,7 +111,6 @@ def test_attachments_come_back_with_their_names(name: str, data: bytes, transfer
     check_lines(wire.encode(transfer))
 
 
-@settings(deadline=None)
 @given(subject=lines)
 def test_header_line_with_encoded_words_is_at_most_76_long_and_its_words_75(subject: str) -> None:
     head = build(replace(MAIL, subject=subject)).encode("8bit").partition(b"\r\n\r\n")[0]
@@ -124,7 +120,6 @@ def test_header_line_with_encoded_words_is_at_most_76_long_and_its_words_75(subj
             assert max(map(len, re.findall(rb"=\?utf-8\?[qb]\?[^?]*\?=", line))) <= 75
 
 
-@settings(deadline=None)
 @given(
     text=st.text(max_size=20),
     character=st.sampled_from("\r\n\0\t\x0b\x0c\x1b\x7f\x85\u2028\u2029\ud800"),

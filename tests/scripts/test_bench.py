@@ -13,6 +13,8 @@ import pytest
 
 from tests.support.paths import SCRIPTS
 
+pytestmark = pytest.mark.slow
+
 README = (SCRIPTS / "README.md").read_text(encoding="utf-8")
 
 

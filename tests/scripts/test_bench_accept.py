@@ -4,6 +4,8 @@ import pytest
 
 from tests.support.paths import SCRIPTS
 
+pytestmark = pytest.mark.slow
+
 
 def test_bench_measures_accepting_beside_an_empty_handler(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(str(SCRIPTS))

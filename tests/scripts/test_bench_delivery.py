@@ -12,6 +12,8 @@ import pytest
 
 from tests.support.paths import SCRIPTS
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def benches(monkeypatch: pytest.MonkeyPatch) -> ModuleType:

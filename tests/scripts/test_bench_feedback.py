@@ -8,6 +8,8 @@ import pytest
 
 from tests.support.paths import SCRIPTS
 
+pytestmark = pytest.mark.slow
+
 
 def test_bench_posts_signed_events_and_proves_that_each_was_counted_once(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path

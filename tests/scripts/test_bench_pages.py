@@ -4,6 +4,8 @@ import pytest
 
 from tests.support.paths import SCRIPTS
 
+pytestmark = pytest.mark.slow
+
 
 def test_bench_measures_every_page(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(str(SCRIPTS))

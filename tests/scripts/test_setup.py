@@ -15,6 +15,8 @@ import pytest
 
 from tests.support.paths import ROOT
 
+pytestmark = pytest.mark.slow
+
 #: Notes its arguments, then does what pip would have done as far as anybody looks: packages, and commands in bin.
 PIP = r"""
 import os, pathlib, sys, time

@@ -61,7 +61,7 @@ VALUES = st.fixed_dictionaries(
 STYLE = '<mj-style inline="inline">.r { padding: {{ number }}px; color: #123456 } p { margin: 0 }</mj-style>'
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(suppress_health_check=[HealthCheck.too_slow])
 @given(SECTIONS, VALUES)
 def test_compile_once_is_jinja_first_for_random_templates(sections: str, values: dict[str, Any]) -> None:
     # A section without anything has a media query less; one that is always there keeps the heads equal.
@@ -94,7 +94,6 @@ WORDS = [
 ]
 
 
-@settings(max_examples=50, deadline=None)
 @given(st.lists(st.sampled_from([*"<>/{}%#\"'= \nabz-!&;:", *WORDS]), max_size=40).map("".join))
 def test_text_of_any_kind_never_fails_the_compiler(content: str) -> None:
     for source in (column(f"<mj-text>{content}</mj-text>"), column(content), front_matter() + content, content):

@@ -1,7 +1,7 @@
 """What mail servers say is understood: each way of saying it, every recipient and the class of its status."""
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from service.feedback.bounce.parse import parse_bounce
@@ -43,7 +43,6 @@ def test_bounce_report_is_not_read_beyond_its_bounds() -> None:
     assert parse_bounce(late).recipients == ()
 
 
-@settings(max_examples=150, deadline=None)
 @given(st.sampled_from(sorted(CASES)), st.data())
 def test_bounce_report_that_is_torn_or_damaged_is_read_without_an_error(name: str, data: st.DataObject) -> None:
     raw = bytearray(CASES[name].raw)

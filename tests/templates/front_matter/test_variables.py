@@ -3,7 +3,7 @@
 import math
 from typing import Any
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from service.templates.front_matter.variables import VariablesCheck
@@ -43,7 +43,6 @@ _VARIABLES = st.one_of(
 )
 
 
-@settings(max_examples=500, deadline=None)
 @given(variables=_VARIABLES, max_bytes=st.sampled_from([40, 200, 1_000, 1_000_000]))
 def test_quick_validation_lets_nothing_through_that_the_full_one_finds(
     variables: dict[str, Any], max_bytes: int

@@ -1,7 +1,7 @@
 """Amounts, dates and plurals as a French reader writes them."""
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from service.templates.runtime.escapes import Unprintable
@@ -65,7 +65,6 @@ def test_filter_refuses_what_it_cannot_read(name: str, value: object) -> None:
         FRENCH[name](value)
 
 
-@settings(max_examples=200, deadline=None)
 @given(st.one_of(st.text(max_size=40), st.integers(), st.floats(), st.decimals()))
 def test_filter_prints_or_refuses(value: object) -> None:
     for name in ("fcfa", "number", "percent", "date", "datetime"):

@@ -252,14 +252,14 @@ json_values = st.recursive(
 )
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.dictionaries(st.sampled_from([*SEND, "attachments", "metadata", "reply_to", "send_at"]), json_values))
 def test_json_of_any_shape_makes_no_5xx(quiet: Running, body: dict[str, Any]) -> None:
     answer = quiet.client.post("/api/v1/email/send", content=json.dumps(body).encode())
     assert 400 <= answer.status_code < 500
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.fixed_dictionaries({name: st.text(max_size=60) | json_values for name in WELCOME}))
 def test_variable_of_any_value_makes_no_5xx(quiet: Running, variables: dict[str, Any]) -> None:
     url = "/api/v1/email/templates/onboarding_welcome/test"

@@ -16,6 +16,8 @@ from tests.support.checkouts import copy_templates
 from tests.support.running import running, settings_for
 from tests.support.samples import WELCOME
 
+pytestmark = pytest.mark.slow
+
 
 def disturb(directory: Path, stop: threading.Event) -> int:
     """Save, break, delete and restore the template over and over; how often."""

@@ -4,15 +4,14 @@ import base64
 import email
 import email.policy
 import re
-import shutil
 from collections.abc import Iterator
 from typing import Any
 from urllib.parse import urlsplit
 
 import httpx
 import pytest
-from playwright.sync_api import sync_playwright
 
+from tests.support.browser import chromium
 from tests.support.checkouts import MAIL, write_mail
 from tests.support.running import Running, running, settings_for
 
@@ -191,13 +190,11 @@ def test_unsubscribe_page_speaks_french_or_english(shop: Running, wish: str, lan
     assert page.headers["vary"] == "Accept-Language"
 
 
+@pytest.mark.browser
 def test_unsubscribe_page_needs_no_sign_in_and_works_in_a_browser(shop: Running) -> None:
     path = link(shop, "browser@example.com")
     asked: list[str] = []
-    program = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-    assert program, "this test needs a Chromium on PATH (Debian: apt-get install chromium)"
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=program, args=["--no-sandbox", "--disable-gpu"])
+    with chromium() as browser:
         page = browser.new_page(locale="en-GB")
         complaints: list[str] = []
         page.on("console", lambda said: complaints.append(said.text))
@@ -205,7 +202,6 @@ def test_unsubscribe_page_needs_no_sign_in_and_works_in_a_browser(shop: Running)
         page.goto(shop.url + path)
         page.get_by_role("button", name="Unsubscribe").click()
         page.get_by_role("heading", name="Done").wait_for()
-        browser.close()
     assert set(asked) == {shop.url + path}
     assert complaints == []
     assert len(suppressions(shop, "browser@example.com")) == 1

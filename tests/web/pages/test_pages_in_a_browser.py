@@ -14,6 +14,8 @@ from tests.support.running import ADMIN_TOKEN, Running
 from tests.support.samples import WELCOME
 from tests.support.sends import send_invoice
 
+pytestmark = pytest.mark.browser
+
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:

@@ -11,6 +11,8 @@ from tests.support.browser import chromium, serious, tab_to, window
 from tests.support.checkouts import Checkout, copy_templates
 from tests.support.running import Running, eventually, running, settings_for
 
+pytestmark = pytest.mark.browser
+
 KEY = "onboarding_welcome"
 PAGE = f"/admin/templates/{KEY}"
 DRAFT = "iframe[data-draft]:not(.waiting)"
