@@ -61,7 +61,7 @@ VIEWS = (
 def main() -> int:
     """Exit status: 0, or 1 with a sentence on standard error."""
     wanted = arguments()
-    snapshot = Catalogue(wanted.templates, budget=render_limits(Settings())).load()
+    snapshot = Catalogue(wanted.templates, limits=render_limits(Settings())).load()
     try:
         with chromium() as browser:
             for file in taken(snapshot, browser, wanted):

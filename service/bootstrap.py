@@ -151,7 +151,7 @@ def build(
     database = open_database(settings.database_url or f"sqlite:///{data / 'rgz-email.db'}")
     migrations = migrate(database)
     huey = queue.open_queue(settings.queue_url or f"sqlite:///{data / 'queue.db'}")
-    catalogue = Catalogue(settings.email_templates_dir, budget=render_limits(settings), cache_dir=data / "compiled")
+    catalogue = Catalogue(settings.email_templates_dir, limits=render_limits(settings), cache_dir=data / "compiled")
     catalogue.load()
     authors = Authors(settings.email_templates_dir)
     revisions = Revisions(authors)
@@ -257,7 +257,7 @@ def build_preview_services(settings: Settings) -> PreviewServices:
     def now() -> datetime:
         return datetime.now(UTC)
 
-    catalogue = Catalogue(settings.email_templates_dir, budget=render_limits(settings))
+    catalogue = Catalogue(settings.email_templates_dir, limits=render_limits(settings))
     catalogue.load()
     return PreviewServices(
         settings=settings,

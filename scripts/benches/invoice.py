@@ -19,7 +19,7 @@ from service.templates.template import Template
 
 MAILS = Path(__file__).resolve().parent / "mails"
 KEY = "invoice_12_rows"
-BUDGET = RenderLimits(max_output_bytes=2_000_000, max_steps=100_000)
+LIMITS = RenderLimits(max_output_bytes=2_000_000, max_steps=100_000)
 ROWS = 12
 _TAG = re.compile(
     f"({re.escape(EXPRESSION_BEGIN)}|{re.escape(BLOCK_BEGIN)})(.*?)(?:{re.escape(EXPRESSION_END)}|{re.escape(BLOCK_END)})",
@@ -65,7 +65,7 @@ class Invoice:
 
     @classmethod
     def compiled(cls) -> "Invoice":
-        compilation = compile_template(read_files(MAILS), KEY, budget=BUDGET)
+        compilation = compile_template(read_files(MAILS), KEY, limits=LIMITS)
         if compilation.template is None:
             raise Unmeasured("\n".join(map(str, compilation.findings)))
         return cls(compilation.template)

@@ -13,9 +13,9 @@ from benches.report import Unmeasured
 _START = """
 import json, sys, time
 from pathlib import Path
-from benches.invoice import BUDGET
+from benches.invoice import LIMITS
 from service.templates.catalogue import Catalogue
-catalogue = Catalogue(Path(sys.argv[1]), budget=BUDGET, cache_dir=Path(sys.argv[2]))
+catalogue = Catalogue(Path(sys.argv[1]), limits=LIMITS, cache_dir=Path(sys.argv[2]))
 start = time.perf_counter()
 snapshot = catalogue.load()
 print(json.dumps([time.perf_counter() - start, sum(entry.template is not None for entry in snapshot)]))

@@ -6,7 +6,7 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from benches.invoice import BUDGET, KEY, MAILS, values
+from benches.invoice import KEY, LIMITS, MAILS, values
 from benches.many import key_of, said
 from benches.report import Unmeasured
 from service.config import runtime
@@ -67,7 +67,7 @@ class _Renders:
 
 def measure(root: Path, cache: Path, *, count: int, saves: int, rate: float) -> Reloads:
     """`root` and `cache` as `many` made them. Unmeasured: a save is not served within 10 s."""
-    catalogue = Catalogue(root, budget=BUDGET, cache_dir=cache)
+    catalogue = Catalogue(root, limits=LIMITS, cache_dir=cache)
     catalogue.load()
     for number in range(count):  # Jinja becomes Python at the first rendering, which is no reload
         catalogue.current.get(key_of(number)).render(values())

@@ -15,7 +15,7 @@ from mjml import mjml2html
 from premailer import Premailer
 
 from benches import many, reload
-from benches.invoice import BUDGET, KEY, MAILS, Invoice, values
+from benches.invoice import KEY, LIMITS, MAILS, Invoice, values
 from benches.node import peers
 from benches.report import Options, Report, Row, Unmeasured
 from benches.timing import Contest, timed
@@ -66,7 +66,7 @@ def _rendering(options: Options) -> tuple[list[Row], Mapping[str, str]]:
 def _ours(invoice: Invoice) -> dict[str, Callable[[float], float]]:
     template, variables = invoice.template, values()
     variant = template.variants[template.locales[0]]
-    sandbox = sandbox_without_modules(BUDGET, variant.language)
+    sandbox = sandbox_without_modules(LIMITS, variant.language)
     compiled = sandbox.html.from_string(variant.programs["html"].source)
 
     def html_part() -> str:
@@ -115,11 +115,11 @@ def _row(name: str, best: Mapping[str, float], size_kb: float) -> Row:
 
 def _compiling(options: Options) -> Row:
     files = read_files(MAILS)
-    compile_template(files, KEY, budget=BUDGET)  # what the libraries do once
+    compile_template(files, KEY, limits=LIMITS)  # what the libraries do once
     samples = []
     for _ in range(max(2, round(15 * options.effort))):
         start = time.perf_counter()
-        compile_template(files, KEY, budget=BUDGET)
+        compile_template(files, KEY, limits=LIMITS)
         samples.append(time.perf_counter() - start)
     return Row("compile one template", min(samples) * 1000, "ms", note="its example rendered")
 

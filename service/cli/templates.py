@@ -40,7 +40,7 @@ def check(keys: tuple[str, ...], ref: str | None, allow_breaking: bool, as_json:
     settings = template_settings(templates)
     root = _existing(settings.email_templates_dir)
     try:
-        checked = find(root, keys, budget=render_limits(settings), ref=ref, allow_breaking=allow_breaking)
+        checked = find(root, keys, limits=render_limits(settings), ref=ref, allow_breaking=allow_breaking)
     except (NotFound, GitError) as error:
         raise click.UsageError(str(error)) from None
     if as_json:
@@ -64,7 +64,7 @@ def new(key: str, templates: Path | None) -> None:
     settings = template_settings(templates)
     root = _existing(settings.email_templates_dir)
     try:
-        made = scaffold(root, key, budget=render_limits(settings))
+        made = scaffold(root, key, limits=render_limits(settings))
     except InvalidRequest as error:
         raise click.UsageError(str(error)) from None
     except Conflict as error:

@@ -84,7 +84,7 @@ class SendRenderer:
     database: Database
     catalogue: Catalogue
     settings: Settings
-    budget: RenderLimits
+    limits: RenderLimits
     pseudonym_key: bytes
     clock: Callable[[], datetime]
     domain: str
@@ -178,7 +178,7 @@ class SendRenderer:
         if stored is None:
             problem = Problem("/template_version", "unknown_version", "no mail was ever sent with this version")
             raise InvalidRequest(f"The template {template.key!r} has no version {version} to send.", [problem])
-        return Template.from_archive(stored.archive, budget=self.budget)
+        return Template.from_archive(stored.archive, limits=self.limits)
 
     def _shared_problems(self, order: AnySendRequest, now: datetime) -> list[Problem]:
         problems: list[Problem] = []

@@ -19,9 +19,9 @@ _DIGEST_BYTES = 32
 class CompilationCache:
     """One file for each key: a keyed digest, then JSON. The key lies beside them, readable by the owner alone."""
 
-    def __init__(self, folder: Path, budget: RenderLimits) -> None:
+    def __init__(self, folder: Path, limits: RenderLimits) -> None:
         self._folder = folder
-        self._budget = budget
+        self._limits = limits
         self._secret: bytes | None = None
 
     def get(self, key: str, files: Files) -> Compilation | None:
@@ -40,7 +40,7 @@ class CompilationCache:
         if any(files.digest(path) != known for path, known in dependencies.items()):
             return None
         try:
-            template = Template.from_archive(content["archive"].encode(), budget=self._budget)
+            template = Template.from_archive(content["archive"].encode(), limits=self._limits)
         except ArchiveCorrupt:
             return None
         return Compilation(template, tuple(Finding(**one) for one in content["findings"]), dependencies)
@@ -64,7 +64,7 @@ class CompilationCache:
             return
 
     def _compiler(self) -> str:
-        return f"{COMPILER_VERSION} {library_versions()} {self._budget}"
+        return f"{COMPILER_VERSION} {library_versions()} {self._limits}"
 
     def _path(self, key: str) -> Path:
         return self._folder / f"{hashlib.sha256(key.encode()).hexdigest()[:32]}.compiled"

@@ -95,14 +95,14 @@ class Catalogue:
         self,
         root: Path,
         *,
-        budget: RenderLimits,
+        limits: RenderLimits,
         cache_dir: Path | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._root = Path(root)
         self._clock = clock
-        self._budget = budget
-        self._cache = CompilationCache(cache_dir, budget) if cache_dir else None
+        self._limits = limits
+        self._cache = CompilationCache(cache_dir, limits) if cache_dir else None
         self._rebuild = threading.Lock()
         self._state = _State()
         self._snapshot = Snapshot(MappingProxyType({}))
@@ -138,7 +138,7 @@ class Catalogue:
                 if compilation is None:
                     compilation = self._cached(key, files)
                     if compilation is None:
-                        compilation = fresh[key] = compile_template(files, key, budget=self._budget)
+                        compilation = fresh[key] = compile_template(files, key, limits=self._limits)
                     template = compilation.template or template
                 compilations[key] = compilation
                 if template is not None:

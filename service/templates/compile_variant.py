@@ -10,7 +10,7 @@ from service.templates.findings import CompileAborted, FindingCollector
 from service.templates.invariants import check_control_tokens, check_tag_sequence
 from service.templates.jinja.expressions import Uses
 from service.templates.jinja.html_content import canonical_html, check_html
-from service.templates.jinja.loader import Compiling
+from service.templates.jinja.loader import SourceLoader
 from service.templates.jinja.restore import restore_html, restore_text
 from service.templates.jinja.statements import check_jinja
 from service.templates.jinja.tokens import Token, assemble
@@ -29,21 +29,21 @@ _NO_VARIABLES: Mapping[str, Any] = {"properties": {}}
 
 
 def compile_variant(
-    compiling: Compiling,
+    loader: SourceLoader,
     body: Source,
     texts: Mapping[str, Source],
     text_path: str,
     language: str,
     schema: Mapping[str, Any] | None,
     uses: Uses,
-    budget: RenderLimits,
+    limits: RenderLimits,
 ) -> Variant:
     """`texts` are the front matter's Jinja fields, `text_path` the hand-written text part, should it exist.
 
     `schema` is None where the front matter can't be read: then names can't be checked. Refused: reported.
     """
-    sandbox = sandbox_without_modules(budget, language)
-    maker = _Maker(compiling, language, schema, uses, sandbox)
+    sandbox = sandbox_without_modules(limits, language)
+    maker = _Maker(loader, language, schema, uses, sandbox)
     programs: dict[str, Program] = {}
     failed = False
     for name in ("subject", "from", "reply_to"):
@@ -54,8 +54,8 @@ def compile_variant(
                 failed = True
                 continue
             if name != "subject" and programs[name].is_constant:
-                _check_sender(programs[name].source, texts[name], compiling.report)
-    own_text = compiling.read(text_path)
+                _check_sender(programs[name].source, texts[name], loader.collector)
+    own_text = loader.read(text_path)
     if own_text is not None:
         try:
             programs["text"] = maker.text_program(Source(text_path, own_text))
@@ -63,26 +63,28 @@ def compile_variant(
             failed = True
     programs |= maker.html_programs(body, texts.get("preheader"), derive="text" not in programs)
     html_modules, text_modules = maker.modules()
-    if failed or compiling.report.has_errors:
+    if failed or loader.collector.has_errors:
         raise CompileAborted
     return Variant(language, programs, html_modules, text_modules)
 
 
-def _check_sender(written: str, source: Source, report: FindingCollector) -> None:
+def _check_sender(written: str, source: Source, collector: FindingCollector) -> None:
     """A `from` or `reply_to` that holds no value; one that does is looked at when it renders."""
     try:
         parse_header(written)
     except AddressInvalid as error:
-        report.error(source.place(0), "bad-address", str(error), 'write name@example.com or "Name <name@example.com>"')
+        collector.error(
+            source.place(0), "bad-address", str(error), 'write name@example.com or "Name <name@example.com>"'
+        )
 
 
 class _Maker:
     def __init__(
-        self, compiling: Compiling, language: str, schema: Mapping[str, Any] | None, uses: Uses, sandbox: Sandbox
+        self, loader: SourceLoader, language: str, schema: Mapping[str, Any] | None, uses: Uses, sandbox: Sandbox
     ) -> None:
-        self._compiling = compiling
-        self._tokens = compiling.tokens
-        self._report = compiling.report
+        self._compiling = loader
+        self._tokens = loader.tokens
+        self._collector = loader.collector
         self._language = language
         self._schema = schema
         self._uses = uses
@@ -102,36 +104,36 @@ class _Maker:
     def html_programs(self, body: Source, preheader: Source | None, *, derive: bool) -> dict[str, Program]:
         """The HTML part, and with `derive` the text part that follows from it."""
         mapped = self._compiling.flat(body)
-        nodes = expand_includes(parse(mapped, self._tokens, self._report), self._compiling, stack=(body.path,))
-        root = validate(nodes, self._tokens, self._report, file=Place(body.path, 1, 1))
+        nodes = expand_includes(parse(mapped, self._tokens, self._collector), self._compiling, stack=(body.path,))
+        root = validate(nodes, self._tokens, self._collector, file=Place(body.path, 1, 1))
         if root is not None:
             self._add_preheader(root, preheader)
             self._set_language(root)
         if not self._compiling.is_jinja:
             raise CompileAborted
         self._check([token for text in texts_of(nodes) for token in self._tokens.opened(text.text)])
-        if root is None or self._report.has_errors:
+        if root is None or self._collector.has_errors:
             raise CompileAborted
         programs = {"html": self._html(nodes, root)}
         if derive:
-            text = derive_text(root, self._tokens, self._report)
+            text = derive_text(root, self._tokens, self._collector)
             prologue = "".join(found.placeholder for found in self._definitions(nodes, root))
             programs["text"] = Program.of(restore_text(prologue + text, self._tokens), self._tokens, self._uses.blame)
             self._parse(programs["text"], [], is_html=False)
         return programs
 
     def _html(self, nodes: list[Node], root: Element) -> Program:
-        emitted = emit(nodes, root, self._tokens, self._report)
+        emitted = emit(nodes, root, self._tokens, self._collector)
         try:
             before = mjml_to_html(emitted.mjml)
-            after = inline_css(before, emitted, self._tokens, self._report)
+            after = inline_css(before, emitted, self._tokens, self._collector)
         except ValueError as error:
             message = str(error).split("\n", 1)[0]
-            self._report.error(root.place, "mjml-refused", f"the MJML can't be compiled: {message}")
+            self._collector.error(root.place, "mjml-refused", f"the MJML can't be compiled: {message}")
             raise CompileAborted from None
-        check_tag_sequence(tag_sequence(before), tag_sequence(after), root.place, self._report)
-        restored = restore_html(emitted.prologue + after, self._tokens, self._report)
-        check_control_tokens(nodes, restored, emitted.soft, self._tokens, self._report)
+        check_tag_sequence(tag_sequence(before), tag_sequence(after), root.place, self._collector)
+        restored = restore_html(emitted.prologue + after, self._tokens, self._collector)
+        check_control_tokens(nodes, restored, emitted.soft, self._tokens, self._collector)
         program = Program.of(restored, self._tokens, self._uses.blame)
         self._parse(program, [], is_html=True)
         return program
@@ -154,7 +156,7 @@ class _Maker:
             return
         head = head_of(root)
         if any(element.tag == "mj-preview" for element in head.elements()):
-            self._report.error(
+            self._collector.error(
                 preheader.place(0),
                 "two-preheaders",
                 "there is a preheader here and an <mj-preview> in the head",
@@ -181,7 +183,7 @@ class _Maker:
             path = pending[0]
             source = self._compiling.read(path)
             if source is None:
-                self._report.error(
+                self._collector.error(
                     imports[path],
                     "file-not-found",
                     f"there is no file {path}",
@@ -190,31 +192,33 @@ class _Maker:
                 raise CompileAborted
             mapped = self._compiling.flat(Source(path, source))
             content = Slice(mapped.text, mapped, 0)
-            check_html(content, self._tokens, self._report)
+            check_html(content, self._tokens, self._collector)
             found = self._tokens.opened(mapped.text)
             self._check(found, _NO_VARIABLES, " in an imported file, which sees only a macro's arguments")
-            canonical = canonical_html(content, self._tokens, self._report)
-            html[path] = Program.of(restore_html(canonical, self._tokens, self._report), self._tokens, self._uses.blame)
+            canonical = canonical_html(content, self._tokens, self._collector)
+            html[path] = Program.of(
+                restore_html(canonical, self._tokens, self._collector), self._tokens, self._uses.blame
+            )
             plain = html_to_text(canonical, self._tokens)
             text[path] = Program.of(restore_text(plain, self._tokens), self._tokens, self._uses.blame)
         return html, text
 
     def _check(self, found: list[Token], schema: Mapping[str, Any] | None = None, where: str = "") -> None:
         if found and self._schema is not None:
-            check_jinja(found, schema or self._schema, self._sandbox.html, self._report, self._uses, where=where)
+            check_jinja(found, schema or self._schema, self._sandbox.html, self._collector, self._uses, where=where)
 
     def _parse(self, program: Program, found: list[Token], *, is_html: bool) -> None:
         """The last word: what is put together must be Jinja again."""
         try:
             environment = self._sandbox.html if is_html else self._sandbox.text
-            if self._report.has_errors or self._compiling.flattener.imports:
+            if self._collector.has_errors or self._compiling.flattener.imports:
                 environment.parse(program.source)  # will not run, or not in this sandbox
             else:
                 environment.compiled(program.source)
         except TemplateSyntaxError as error:
             spot = program.entry_at(error.lineno)
             place = Place(spot.file, spot.line, spot.column) if spot else found[0].place if found else Place("", 1, 1)
-            self._report.error(
+            self._collector.error(
                 place, "jinja-syntax", f"Jinja: {error.message}", "a block opens and closes in one element"
             )
             raise CompileAborted from None

@@ -15,7 +15,7 @@ from service.templates.front_matter.examples import read_examples
 from service.templates.front_matter.manifest import FrontMatter, read_front_matter, read_overrides
 from service.templates.front_matter.variables import VariablesCheck
 from service.templates.jinja.expressions import Uses
-from service.templates.jinja.loader import Compiling, without_front_matter
+from service.templates.jinja.loader import SourceLoader, without_front_matter
 from service.templates.positions import Place, Source
 from service.templates.runtime.filters import FILTERS_VERSION
 from service.templates.runtime.sandbox import RenderLimits, author_environment
@@ -38,74 +38,76 @@ class Compilation:
     dependencies: Mapping[str, str | None]
 
 
-def compile_template(files: Files, key: str, *, budget: RenderLimits) -> Compilation:
+def compile_template(files: Files, key: str, *, limits: RenderLimits) -> Compilation:
     """The template of the folder `key`, and everything that is to be said about it, in the order of the text."""
-    report = FindingCollector()
-    compiling = Compiling(files, author_environment(), report)
-    compiling.dependencies.update(files.folder(key))
+    collector = FindingCollector()
+    loader = SourceLoader(files, author_environment(), collector)
+    loader.dependencies.update(files.folder(key))
     template = None
     try:
-        template = _compile(compiling, key, budget)
+        template = _compile(loader, key, limits)
     except CompileAborted:
         pass
     except RecursionError:
-        report.error(Place(f"{key}/template.mjml", 1, 1), "too-deep", "the template is nested too deeply", "flatten it")
+        collector.error(
+            Place(f"{key}/template.mjml", 1, 1), "too-deep", "the template is nested too deeply", "flatten it"
+        )
     return Compilation(
-        None if report.has_errors else template,
-        report.findings,
-        {path: files.digest(path) for path in sorted(compiling.dependencies)},
+        None if collector.has_errors else template,
+        collector.findings,
+        {path: files.digest(path) for path in sorted(loader.dependencies)},
     )
 
 
-def _compile(compiling: Compiling, key: str, budget: RenderLimits) -> Template | None:
+def _compile(loader: SourceLoader, key: str, limits: RenderLimits) -> Template | None:
     path = f"{key}/template.mjml"
-    text = compiling.read(path)
+    text = loader.read(path)
     if text is None:
-        compiling.report.error(
+        loader.collector.error(
             Place(path, 1, 1), "file-not-found", f"there is no file {path}", "a template is this file"
         )
         raise CompileAborted
     source = Source(path, text)
-    front = _front_matter(source, compiling.report)
+    front = _front_matter(source, loader.collector)
     schema = front.manifest.schema if front else None
     uses = Uses()
     variants: dict[str, Variant] = {}
-    languages = _languages(compiling.files, key, text)
-    _report_unread(compiling, key, languages)
+    languages = _languages(loader.files, key, text)
+    _report_unread(loader, key, languages)
     for language, file in languages.items():
         try:
-            variant = _variant(compiling, key, language, file, source, front, schema, uses, budget)
+            variant = _variant(loader, key, language, file, source, front, schema, uses, limits)
         except CompileAborted:
             continue
         variants[language] = variant
     if front is None:
         return None
     if len(variants) == len(languages):
-        _report_unused(front, uses, compiling.report)
-    template_examples = _examples(compiling, key, front, budget)
-    if compiling.report.has_errors:
+        _report_unused(front, uses, loader.collector)
+    template_examples = _examples(loader, key, front, limits)
+    if loader.collector.has_errors:
         return None
     template = Template(
         key=key,
-        revision=_revision(compiling, key),
+        revision=_revision(loader, key),
         manifest=front.manifest,
         examples={name: values for name, (values, _) in template_examples.items()},
         locales=tuple(languages),
-        source=compiling.files.text(path),
+        source=loader.files.text(path),
         variants=variants,
-        budget=budget,
+        limits=limits,
     )
     for name, (values, place) in template_examples.items():
-        _render_example(template, name, values, place, compiling.report)
-    if template_examples and not compiling.report.has_errors:
-        _render_without_optional(template, next(iter(template_examples.values()))[0], front, compiling.report)
+        _render_example(template, name, values, place, loader.collector)
+    if template_examples and not loader.collector.has_errors:
+        _render_without_optional(template, next(iter(template_examples.values()))[0], front, loader.collector)
     return template
 
 
-def _front_matter(source: Source, report: FindingCollector) -> FrontMatter | None:
+def _front_matter(source: Source, collector: FindingCollector) -> FrontMatter | None:
     """A wrong front matter must not hide what is wrong in the rest."""
     try:
-        return read_front_matter(source, report)
+        return read_front_matter(source, collector)
     except CompileAborted:
         return None
 
@@ -121,10 +123,10 @@ def _languages(files: Files, key: str, text: str) -> dict[str, str]:
     return languages
 
 
-def _report_unread(compiling: Compiling, key: str, languages: Mapping[str, str]) -> None:
+def _report_unread(loader: SourceLoader, key: str, languages: Mapping[str, str]) -> None:
     """A file that looks like one language of the mail, and is never read: its author would wait in vain."""
     default = next(iter(languages))
-    for path in compiling.files.folder(key):
+    for path in loader.files.folder(key):
         found = _LOCALE_FILE.fullmatch(path.removeprefix(f"{key}/"))
         if found is None or languages.get(found[1]) == path or (found[2] == "txt" and found[1] in [*languages][1:]):
             continue
@@ -138,11 +140,11 @@ def _report_unread(compiling: Compiling, key: str, languages: Mapping[str, str])
                 f"there is no template.{found[1]}.mjml beside it",
                 "add that file, even an empty one, or delete it",
             )
-        compiling.report.warning(Place(path, 1, 1), "unused-file", f"this file is never used: {why}", hint)
+        loader.collector.warning(Place(path, 1, 1), "unused-file", f"this file is never used: {why}", hint)
 
 
 def _variant(
-    compiling: Compiling,
+    loader: SourceLoader,
     key: str,
     language: str,
     file: str,
@@ -150,25 +152,25 @@ def _variant(
     front: FrontMatter | None,
     schema: Mapping[str, Any] | None,
     uses: Uses,
-    budget: RenderLimits,
+    limits: RenderLimits,
 ) -> Variant:
-    inner = Compiling(compiling.files, compiling.author, compiling.report, dependencies=compiling.dependencies)
+    inner = SourceLoader(loader.files, loader.author, loader.collector, dependencies=loader.dependencies)
     texts = dict(front.texts) if front else {}
     if file == base.path:
         body, own_text = Source(base.path, without_front_matter(base.text)), f"{key}/template.txt"
     else:
         text = inner.read(file) or ""
-        texts |= read_overrides(Source(file, text), inner.report)
+        texts |= read_overrides(Source(file, text), inner.collector)
         body, own_text = Source(file, without_front_matter(text)), f"{key}/template.{language}.txt"
         if not body.text.strip():
             body = Source(base.path, without_front_matter(base.text))
-    return compile_variant(inner, body, texts, own_text, language, schema, uses, budget)
+    return compile_variant(inner, body, texts, own_text, language, schema, uses, limits)
 
 
-def _report_unused(front: FrontMatter, uses: Uses, report: FindingCollector) -> None:
+def _report_unused(front: FrontMatter, uses: Uses, collector: FindingCollector) -> None:
     for name in front.manifest.schema["properties"]:
         if name not in uses.variables:
-            report.warning(
+            collector.warning(
                 front.document.key_place(("variables", name)),
                 "unused-variable",
                 f'variable "{name}" is never used',
@@ -177,14 +179,14 @@ def _report_unused(front: FrontMatter, uses: Uses, report: FindingCollector) -> 
 
 
 def _examples(
-    compiling: Compiling, key: str, front: FrontMatter, budget: RenderLimits
+    loader: SourceLoader, key: str, front: FrontMatter, limits: RenderLimits
 ) -> dict[str, tuple[Mapping[str, Any], Place]]:
-    check = VariablesCheck(front.manifest.schema, budget.max_variables_bytes)
-    return read_examples(key, front, compiling, check)
+    check = VariablesCheck(front.manifest.schema, limits.max_variables_bytes)
+    return read_examples(key, front, loader, check)
 
 
 def _render_example(
-    template: Template, name: str, values: Mapping[str, Any], place: Place, report: FindingCollector
+    template: Template, name: str, values: Mapping[str, Any], place: Place, collector: FindingCollector
 ) -> None:
     for locale in template.locales:
         try:
@@ -192,11 +194,11 @@ def _render_example(
         except RenderError as error:
             finding = error.finding
             at = Place(finding.file, finding.line, finding.column) if finding.file else place
-            report.error(at, finding.code, f'example "{name}": {finding.message}', finding.hint)
+            collector.error(at, finding.code, f'example "{name}": {finding.message}', finding.hint)
 
 
 def _render_without_optional(
-    template: Template, example: Mapping[str, Any], front: FrontMatter, report: FindingCollector
+    template: Template, example: Mapping[str, Any], front: FrontMatter, collector: FindingCollector
 ) -> None:
     """A caller may leave out what is optional; a template that prints it all the same refuses such a send."""
     required = template.manifest.schema["required"]
@@ -207,7 +209,7 @@ def _render_without_optional(
             finding = error.finding
             declared = front.document.key_place(("variables", error.variable or ""))
             place = Place(finding.file, finding.line, finding.column) if finding.file else declared
-            report.warning(
+            collector.warning(
                 place,
                 "optional-not-guarded",
                 f"without the optional variables: {finding.message}",
@@ -215,13 +217,13 @@ def _render_without_optional(
             )
 
 
-def _revision(compiling: Compiling, key: str) -> str:
+def _revision(loader: SourceLoader, key: str) -> str:
     """Over all that the bytes depend on. Examples are not among it."""
     digest = hashlib.sha256(f"compiler {COMPILER_VERSION}, filters {FILTERS_VERSION}\n".encode())
     digest.update(library_versions().encode())
-    for path in sorted(compiling.dependencies):
+    for path in sorted(loader.dependencies):
         if not path.startswith(f"{key}/examples/"):
-            digest.update(f"{path}\0{compiling.files.digest(path)}\n".encode())
+            digest.update(f"{path}\0{loader.files.digest(path)}\n".encode())
     return digest.hexdigest()
 
 

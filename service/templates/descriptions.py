@@ -32,7 +32,7 @@ class TemplateDescriber:
 
     catalogue: Catalogue
     database: Database
-    budget: RenderLimits
+    limits: RenderLimits
     authors: Authors
 
     def summaries(self) -> list[Mapping[str, Any]]:
@@ -75,7 +75,7 @@ class TemplateDescriber:
         found = revisions.latest_revision_of(self.database, key, number) if 0 < number <= MAX_VERSION else None
         if found is None:
             raise NotFound(f"The template {key!r} has no version {number}, or no mail was ever sent with it.")
-        return _kept(found, current) | _described(Template.from_archive(found.archive, budget=self.budget))
+        return _kept(found, current) | _described(Template.from_archive(found.archive, limits=self.limits))
 
     def revision(self, key: str, name: str) -> Template:
         """The template as it was in this revision: the current one, or one that ever sent. Raises NotFound."""
@@ -85,7 +85,7 @@ class TemplateDescriber:
         found = revisions.revision(self.database, name)
         if found is None or found.key != key:
             raise NotFound(f"The template {key!r} has no such revision, or no mail was ever sent with it.")
-        return Template.from_archive(found.archive, budget=self.budget)
+        return Template.from_archive(found.archive, limits=self.limits)
 
     def _current(self, key: str) -> Template | None:
         entry = self.catalogue.current.entries.get(key)

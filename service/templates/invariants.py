@@ -13,7 +13,7 @@ from service.templates.positions import Place
 
 
 def check_control_tokens(
-    nodes: Sequence[Node], restored: Restored, soft: set[int], tokens: Tokens, report: FindingCollector
+    nodes: Sequence[Node], restored: Restored, soft: set[int], tokens: Tokens, collector: FindingCollector
 ) -> None:
     """Each control tag comes out exactly once; nothing the author wrote is lost. `soft` tokens may vanish.
 
@@ -27,7 +27,7 @@ def check_control_tokens(
         times = restored.used.get(token.index, 0)
         if times > 1 and token.index in structural:
             wrong = True
-            report.error(
+            collector.error(
                 token.place,
                 "printed-twice",
                 f"{token} would come out {times} times: its component repeats what stands here",
@@ -35,7 +35,7 @@ def check_control_tokens(
             )
         elif times == 0:
             wrong = True
-            report.error(
+            collector.error(
                 token.place,
                 "not-printed",
                 f"{token} would be lost: its component doesn't print what stands here",
@@ -75,13 +75,13 @@ def _structural(nodes: Sequence[Node], tokens: Tokens) -> Iterator[Token]:
                     yield from (token for token in tokens.within(part.text) if token.kind == "control")
 
 
-def check_tag_sequence(before: Sequence[str], after: Sequence[str], place: Place, report: FindingCollector) -> None:
+def check_tag_sequence(before: Sequence[str], after: Sequence[str], place: Place, collector: FindingCollector) -> None:
     """Refused: lxml moved or repaired elements, so that a branch would not hold what the author put there."""
     if before == after:
         return
     index = next((i for i, (one, other) in enumerate(zip(before, after, strict=False)) if one != other), 0)
     around = " ".join(f"<{name}>" for name in before[max(index - 2, 0) : index + 2])
-    report.error(
+    collector.error(
         place,
         "html-restructured",
         f"the HTML would be rearranged near {around}",

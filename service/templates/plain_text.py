@@ -31,10 +31,10 @@ _INVISIBLE = re.compile("[\u034f\u200b-\u200f\u2060\ufeff\u00ad]")
 _RULE = "-" * 40
 
 
-def derive_text(root: Element, tokens: Tokens, report: FindingCollector) -> str:
+def derive_text(root: Element, tokens: Tokens, collector: FindingCollector) -> str:
     """The text with placeholders and marks. The tree has been validated."""
     body = next(element for element in root.elements() if element.tag == "mj-body")
-    writer = _Components(tokens, report)
+    writer = _Components(tokens, collector)
     writer.children(body)
     return _settled("".join(writer.out), tokens)
 
@@ -76,9 +76,9 @@ def _settled(text: str, tokens: Tokens) -> str:
 
 
 class _Components:
-    def __init__(self, tokens: Tokens, report: FindingCollector) -> None:
+    def __init__(self, tokens: Tokens, collector: FindingCollector) -> None:
         self._tokens = tokens
-        self._report = report
+        self._collector = collector
         self.out: list[str] = []
 
     def children(self, element: Element) -> None:
@@ -120,7 +120,7 @@ class _Components:
     def _html(self, element: Element) -> str:
         if element.content is None:
             return ""
-        html = canonical_html(element.content, self._tokens, self._report)
+        html = canonical_html(element.content, self._tokens, self._collector)
         return html_to_text(f"<table>{html}</table>" if element.tag == "mj-table" else html, self._tokens)
 
 

@@ -58,14 +58,14 @@ _GROUPS = ("programs", "html_modules", "text_modules")
 class _Runner:
     """A variant ready to run. Compiling Jinja to Python waits for the first rendering."""
 
-    def __init__(self, variant: Variant, budget: RenderLimits) -> None:
+    def __init__(self, variant: Variant, limits: RenderLimits) -> None:
         self.variant = variant
         html = {name: program.source for name, program in variant.html_modules.items()}
         text = {name: program.source for name, program in variant.text_modules.items()}
         self.sandbox = (
-            Sandbox(budget, variant.language, html_modules=html, text_modules=text)
+            Sandbox(limits, variant.language, html_modules=html, text_modules=text)
             if html or text
-            else sandbox_without_modules(budget, variant.language)
+            else sandbox_without_modules(limits, variant.language)
         )
         self._compiled: dict[str, jinja2.Template] = {}
 
@@ -111,18 +111,18 @@ class Template:
     locales: tuple[str, ...]
     source: str
     variants: Mapping[str, Variant] = field(repr=False)
-    budget: RenderLimits
+    limits: RenderLimits
     commit: str | None = None
     dirty: bool = False
 
     def __post_init__(self) -> None:
-        runners = {locale: _Runner(variant, self.budget) for locale, variant in self.variants.items()}
+        runners = {locale: _Runner(variant, self.limits) for locale, variant in self.variants.items()}
         object.__setattr__(self, "_runners", runners)
         object.__setattr__(self, "_filler", filler_for(self.manifest.schema))
 
     @cached_property
     def _check(self) -> VariablesCheck:
-        return VariablesCheck(self.manifest.schema, self.budget.max_variables_bytes)
+        return VariablesCheck(self.manifest.schema, self.limits.max_variables_bytes)
 
     def at(self, commit: str | None, *, dirty: bool) -> "Template":
         """The same template, known to come from this commit. What has been compiled is shared."""
@@ -138,7 +138,7 @@ class Template:
         """The mail that these variables make; defaults are filled in.
 
         An unknown locale falls back to its language (fr-BJ to fr), then to the default; `Rendered.locale` says which
-        was used. RenderError: the template refuses the values, or needs more than its budget; with its place.
+        was used. RenderError: the template refuses the values, or needs more than its limits; with its place.
         """
         chosen = self._locale(locale)
         runner = self._runners[chosen]  # type: ignore[attr-defined]
@@ -176,7 +176,7 @@ class Template:
         return json.dumps(data, ensure_ascii=False, separators=(",", ":")).encode("utf-8")
 
     @classmethod
-    def from_archive(cls, data: bytes, *, budget: RenderLimits) -> "Template":
+    def from_archive(cls, data: bytes, *, limits: RenderLimits) -> "Template":
         """Nothing of it is compiled from MJML again. ArchiveCorrupt: the bytes are no archive of ours."""
         try:
             stored = json.loads(data)
@@ -190,7 +190,7 @@ class Template:
                 locales=tuple(stored["locales"]),
                 source=stored["source"],
                 variants={locale: Variant.from_json(one) for locale, one in stored["variants"].items()},
-                budget=budget,
+                limits=limits,
             )
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise ArchiveCorrupt("the archived template can't be read") from error

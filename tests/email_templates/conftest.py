@@ -14,7 +14,7 @@ from tests.support.paths import TEMPLATES
 
 @pytest.fixture(scope="session")
 def catalogue() -> Snapshot:
-    return Catalogue(TEMPLATES, budget=render_limits(Settings())).load()
+    return Catalogue(TEMPLATES, limits=render_limits(Settings())).load()
 
 
 @pytest.fixture(scope="session")

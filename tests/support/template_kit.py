@@ -9,7 +9,7 @@ from service.templates.runtime.sandbox import RenderLimits
 from service.templates.source.files import Files
 from service.templates.template import Template
 
-BUDGET = RenderLimits(max_output_bytes=2_000_000, max_steps=100_000)
+LIMITS = RenderLimits(max_output_bytes=2_000_000, max_steps=100_000)
 
 VARIABLES = """\
   name: {type: string, example: "Zoé <b>&\\"'"}
@@ -54,17 +54,17 @@ def text(content: str) -> str:
 
 
 def compiled(
-    mjml: str, more_files: Mapping[str, str] | None = None, *, more: str = "", budget: RenderLimits = BUDGET
+    mjml: str, more_files: Mapping[str, str] | None = None, *, more: str = "", limits: RenderLimits = LIMITS
 ) -> Compilation:
     """`mjml` without front matter gets one that declares `VARIABLES`."""
     source = mjml if mjml.lstrip("\ufeff").startswith("---") else front_matter(more=more) + mjml
-    return compile_template(Files.of({"t/template.mjml": source, **(more_files or {})}), "t", budget=budget)
+    return compile_template(Files.of({"t/template.mjml": source, **(more_files or {})}), "t", limits=limits)
 
 
 def template(
-    mjml: str, more_files: Mapping[str, str] | None = None, *, more: str = "", budget: RenderLimits = BUDGET
+    mjml: str, more_files: Mapping[str, str] | None = None, *, more: str = "", limits: RenderLimits = LIMITS
 ) -> Template:
-    compilation = compiled(mjml, more_files, more=more, budget=budget)
+    compilation = compiled(mjml, more_files, more=more, limits=limits)
     assert compilation.template is not None, [str(finding) for finding in compilation.findings]
     return compilation.template
 

@@ -8,7 +8,7 @@ import pytest
 from service.errors import ArchiveCorrupt, RenderError
 from service.templates.template import Template
 from tests.support.paths import ROOT
-from tests.support.template_kit import BUDGET, VALUES, column, document, front_matter, template, text
+from tests.support.template_kit import LIMITS, VALUES, column, document, front_matter, template, text
 
 SOURCE = front_matter() + column(
     '{% import "../_shared/m.html" as m %}<mj-text>{{ m.b(name) }}</mj-text><mj-table>{% for row in rows %}<tr>'
@@ -23,7 +23,7 @@ FILES = {
 
 def test_archived_template_renders_the_same_bytes() -> None:
     original = template(SOURCE, FILES)
-    archived = Template.from_archive(original.archive(), budget=BUDGET)
+    archived = Template.from_archive(original.archive(), limits=LIMITS)
     for locale in ("fr", "en"):
         assert archived.render(VALUES, locale=locale) == original.render(VALUES, locale=locale)
     assert archived.archive() == original.archive()
@@ -54,7 +54,7 @@ def test_archive_is_the_same_in_another_process() -> None:
 @pytest.mark.parametrize("damage", [b"", b"{}", b"[]", b'{"format": 99}', b"\xff", b"null"])
 def test_archive_that_is_none_is_refused(damage: bytes) -> None:
     with pytest.raises(ArchiveCorrupt):
-        Template.from_archive(damage, budget=BUDGET)
+        Template.from_archive(damage, limits=LIMITS)
 
 
 def test_revision_follows_all_that_the_bytes_depend_on() -> None:

@@ -31,7 +31,7 @@ class CheckResult:
 
 
 def check(
-    root: Path, keys: Sequence[str] = (), *, budget: RenderLimits, ref: str | None = None, allow_breaking: bool = False
+    root: Path, keys: Sequence[str] = (), *, limits: RenderLimits, ref: str | None = None, allow_breaking: bool = False
 ) -> CheckResult:
     """Compiles the templates of these keys (none: of all) and compares them with those at the commit `ref`.
 
@@ -49,10 +49,10 @@ def check(
     findings: set[Finding] = set()
     for key in wanted:
         if key in here:
-            findings.update(compile_template(files, key, budget=budget).findings)
+            findings.update(compile_template(files, key, limits=limits).findings)
         if base is not None:
-            report = FindingCollector()
-            compare(base, files, key, report, breaking="warning" if allow_breaking else "error")
-            findings.update(report.findings)
+            collector = FindingCollector()
+            compare(base, files, key, collector, breaking="warning" if allow_breaking else "error")
+            findings.update(collector.findings)
     ordered = sorted(findings, key=lambda one: (one.file, one.line, one.column, one.severity, one.code, one.message))
     return CheckResult(ordered, sum(1 for key in wanted if key in here))

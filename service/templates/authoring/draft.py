@@ -44,7 +44,7 @@ class TemplateDrafts:
     """Compiles what is not on disk, beside all that is. Thread-safe."""
 
     catalogue: Catalogue
-    budget: RenderLimits
+    limits: RenderLimits
     _made: OrderedDict[tuple[str, ...], Compilation] = field(default_factory=OrderedDict, repr=False, compare=False)
     _gate: threading.Lock = field(default_factory=threading.Lock, repr=False, compare=False)
 
@@ -64,7 +64,7 @@ class TemplateDrafts:
             known = self._made.get(name)
         if known is not None and all(files.digest(path) == digest for path, digest in known.dependencies.items()):
             return known
-        compilation = compile_template(files, key, budget=self.budget)
+        compilation = compile_template(files, key, limits=self.limits)
         with self._gate:
             self._made[name] = compilation
             while len(self._made) > _REMEMBERED:
@@ -74,7 +74,7 @@ class TemplateDrafts:
     @cached_property
     def vocabulary(self) -> Mapping[str, Any]:
         """What may be written in a template, as plain values: components, filters, fields of the front matter."""
-        filters = sandbox_without_modules(self.budget, DEFAULT_LANGUAGE).html.filters
+        filters = sandbox_without_modules(self.limits, DEFAULT_LANGUAGE).html.filters
         return {
             "components": {name: _component(name) for name in sorted(ATTRIBUTES)},
             "filters": [

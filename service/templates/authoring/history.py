@@ -38,9 +38,9 @@ class Commit:
 class TemplateHistory:
     """Reads the history of the checkout in which the templates lie; outside of git there is none. Thread-safe."""
 
-    def __init__(self, root: Path, budget: RenderLimits) -> None:
+    def __init__(self, root: Path, limits: RenderLimits) -> None:
         self._root = root
-        self._budget = budget
+        self._limits = limits
         self._gate = threading.Lock()
         # What a commit holds never changes, nor what was before it.
         self._listed: OrderedDict[tuple[str, str], Sequence[Commit]] = OrderedDict()
@@ -71,7 +71,7 @@ class TemplateHistory:
             files = files_at(self._root, name)
         except GitError:
             raise NotFound("There is no such commit in this checkout.") from None
-        template = compile_template(files, key, budget=self._budget).template
+        template = compile_template(files, key, limits=self._limits).template
         if template is None:
             raise NotFound(f"At this commit there was no template {key!r}, or none that today's compiler takes.")
         return template

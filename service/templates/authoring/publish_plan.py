@@ -67,7 +67,7 @@ class PublishPlanner:
 
     root: Path
     catalogue: Catalogue
-    budget: RenderLimits
+    limits: RenderLimits
 
     def found(self, key: str) -> tuple[str, Mapping[str, str]]:
         """The state and the files that somebody begins to write with. Raises NotFound."""
@@ -85,15 +85,15 @@ class PublishPlanner:
         files = read_files(self.root)
         changes = changed_files(key, texts, files)
         after = files.with_changes({f"{key}/{name}": data for name, data in changes.items()})
-        report = FindingCollector()
-        compare(self._base(files, key), after, key, report, breaking="warning")
+        collector = FindingCollector()
+        compare(self._base(files, key), after, key, collector, breaking="warning")
         return PublishPlan(
             state=state_of(entry) if entry else None,
             before=snapshot.folder(key),
             changes={name: data.decode() if data is not None else None for name, data in changes.items()},
-            findings=compile_template(after, key, budget=self.budget).findings,
-            version_wanted=_wanted(report.findings),
-            breaking=[finding for finding in report.findings if finding.code == "breaking-variable"],
+            findings=compile_template(after, key, limits=self.limits).findings,
+            version_wanted=_wanted(collector.findings),
+            breaking=[finding for finding in collector.findings if finding.code == "breaking-variable"],
             target=self._target(key),
         )
 

@@ -83,7 +83,7 @@ class Publisher:
     root: Path
     catalogue: Catalogue
     database: Database
-    budget: RenderLimits
+    limits: RenderLimits
     revisions: Revisions
     lock: FileLock
     mail_domain: str
@@ -167,7 +167,7 @@ class Publisher:
 
     def _validated(self, key: str, files: Files, changes: Changes) -> Template:
         after = files.with_changes({f"{key}/{name}": data for name, data in changes.items()})
-        compilation = compile_template(after, key, budget=self.budget)
+        compilation = compile_template(after, key, limits=self.limits)
         if compilation.template is None:
             problems = [problem_at(key, finding) for finding in compilation.findings if finding.severity == "error"]
             raise InvalidRequest("The template has mistakes; nothing was changed.", problems)
@@ -181,9 +181,9 @@ class Publisher:
             return
         problems: list[Problem] = []
         for other in after.template_keys():
-            if other == key or not _works(before, other, self.budget):
+            if other == key or not _works(before, other, self.limits):
                 continue
-            found = compile_template(after, other, budget=self.budget).findings
+            found = compile_template(after, other, limits=self.limits).findings
             problems += [problem_at(key, finding) for finding in found if finding.severity == "error"]
         if problems:
             raise InvalidRequest("Another template takes this one in, and would break; nothing was changed.", problems)
@@ -227,5 +227,5 @@ def check_key(key: str) -> None:
         raise InvalidRequest(f"{key!r} can't be a key: {KEY_RULE}.", [Problem("", "key", KEY_RULE)])
 
 
-def _works(files: Files, key: str, budget: RenderLimits) -> bool:
-    return compile_template(files, key, budget=budget).template is not None
+def _works(files: Files, key: str, limits: RenderLimits) -> bool:
+    return compile_template(files, key, limits=limits).template is not None

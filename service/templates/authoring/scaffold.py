@@ -86,7 +86,7 @@ _SELF_CONTAINED = """\
 _EXAMPLE = {"name": "Zoé d’Almeida", "link": "https://example.com/a?b=1&c=2"}
 
 
-def scaffold(root: Path, key: str, *, budget: RenderLimits) -> Sequence[Path]:
+def scaffold(root: Path, key: str, *, limits: RenderLimits) -> Sequence[Path]:
     """Makes the folder `key` and returns its files.
 
     Raises InvalidRequest for a key that is none, Conflict where there is such a folder or it can't be written.
@@ -95,7 +95,7 @@ def scaffold(root: Path, key: str, *, budget: RenderLimits) -> Sequence[Path]:
         raise InvalidRequest(f"{key!r} can't be a key: {KEY_RULE}.")
     if (root / key).exists():
         raise Conflict(f"There is a folder {key!r} already; choose another key, or edit what is there.")
-    files = _that_pass(root, key, budget)
+    files = _that_pass(root, key, limits)
     try:
         with changed(root, key, files):
             return [root / key / name for name in files]
@@ -103,14 +103,14 @@ def scaffold(root: Path, key: str, *, budget: RenderLimits) -> Sequence[Path]:
         raise Conflict(f"The folder {key!r} can't be made: {error.strerror}.") from error
 
 
-def begun(root: Path, key: str, *, budget: RenderLimits) -> Mapping[str, str]:
+def begun(root: Path, key: str, *, limits: RenderLimits) -> Mapping[str, str]:
     """The files that `scaffold` would make, path -> text. Raises InvalidRequest for a key that is none."""
     if not KEY.fullmatch(key):
         raise InvalidRequest(f"{key!r} can't be a key: {KEY_RULE}.", [Problem("", "key", KEY_RULE)])
-    return {name: data.decode() for name, data in _that_pass(root, key, budget).items()}
+    return {name: data.decode() for name, data in _that_pass(root, key, limits).items()}
 
 
-def _that_pass(root: Path, key: str, budget: RenderLimits) -> Mapping[str, bytes]:
+def _that_pass(root: Path, key: str, limits: RenderLimits) -> Mapping[str, bytes]:
     """With the shared parts, where they are there and are like ours; by itself otherwise."""
     there = read_files(root)
     bodies = [_SELF_CONTAINED]
@@ -119,7 +119,7 @@ def _that_pass(root: Path, key: str, budget: RenderLimits) -> Mapping[str, bytes
     for body in bodies:
         files = {"template.mjml": (_FRONT_MATTER + body).encode(), "examples/default.yaml": example_file(_EXAMPLE)}
         tried = compile_template(
-            there.with_changes({f"{key}/{name}": data for name, data in files.items()}), key, budget=budget
+            there.with_changes({f"{key}/{name}": data for name, data in files.items()}), key, limits=limits
         )
         if not tried.findings:
             return files

@@ -88,35 +88,35 @@ class FrontMatter:
     document: Document
 
 
-def split(source: Source, report: FindingCollector) -> tuple[str, Place]:
+def split(source: Source, collector: FindingCollector) -> tuple[str, Place]:
     """The YAML between the two lines `---`. Refused: there is none, or it is never closed."""
     start = source.place(0)
     end = front_matter_end(source.text)
     if end is None:
-        report.error(
+        collector.error(
             start, "no-front-matter", "the template has no front matter", 'begin with a line "---", then subject: …'
         )
         raise CompileAborted
     if end < 0:
-        report.error(start, "no-front-matter", "the front matter is never closed", 'close it with a line "---"')
+        collector.error(start, "no-front-matter", "the front matter is never closed", 'close it with a line "---"')
         raise CompileAborted
     return source.text[4 : source.text.rindex("---", 0, end)], Place(source.path, 2, 1)
 
 
-def read_front_matter(source: Source, report: FindingCollector) -> FrontMatter:
+def read_front_matter(source: Source, collector: FindingCollector) -> FrontMatter:
     """Refused: something in it is wrong; all of it has been reported."""
-    text, place = split(source, report)
-    document = read_yaml(text, source.path, report, first_line=place.line)
+    text, place = split(source, collector)
+    document = read_yaml(text, source.path, collector, first_line=place.line)
     if not isinstance(document.data, dict):
-        report.error(place, "bad-front-matter", "the front matter must be a mapping", "write subject: …")
+        collector.error(place, "bad-front-matter", "the front matter must be a mapping", "write subject: …")
         raise CompileAborted
-    wrong = _check(document, report, _SCHEMA)
-    schema = variables_schema(document, report)
+    wrong = _check(document, collector, _SCHEMA)
+    schema = variables_schema(document, collector)
     if wrong:
         raise CompileAborted
     data = document.data
     if data["category"] not in KNOWN_CATEGORIES and (hint := did_you_mean(data["category"], KNOWN_CATEGORIES)):
-        report.warning(
+        collector.warning(
             document.place(("category",)), "unusual-category", f'unusual category "{data["category"]}"', hint
         )
     manifest = Manifest(
@@ -127,7 +127,7 @@ def read_front_matter(source: Source, report: FindingCollector) -> FrontMatter:
         version=data["version"],
         active=data.get("active", True),
         schema=schema,
-        attachments=_attachments(data.get("attachments"), document, report),
+        attachments=_attachments(data.get("attachments"), document, collector),
         delivery=_delivery(data.get("delivery") or {}),
         preheader=data.get("preheader"),
         from_header=data.get("from"),
@@ -136,26 +136,26 @@ def read_front_matter(source: Source, report: FindingCollector) -> FrontMatter:
     return FrontMatter(manifest, _texts(document), data.get("examples") or {}, document)
 
 
-def read_overrides(source: Source, report: FindingCollector) -> Mapping[str, Source]:
+def read_overrides(source: Source, collector: FindingCollector) -> Mapping[str, Source]:
     """The texts of another language; without front matter there are none. Refused: it says more than it may."""
     if front_matter_end(source.text) is None:
         return {}
-    text, place = split(source, report)
-    document = read_yaml(text, source.path, report, first_line=place.line)
+    text, place = split(source, collector)
+    document = read_yaml(text, source.path, collector, first_line=place.line)
     properties = {name: _SCHEMA["properties"][name] for name in JINJA_FIELDS}
     schema = {"type": "object", "additionalProperties": False, "properties": properties}
-    if document.data is not None and _check(document, report, schema):
+    if document.data is not None and _check(document, collector, schema):
         raise CompileAborted
     return _texts(document)
 
 
-def _check(document: Document, report: FindingCollector, schema: Mapping[str, Any]) -> bool:
+def _check(document: Document, collector: FindingCollector, schema: Mapping[str, Any]) -> bool:
     validator = jsonschema_rs.Draft202012Validator(dict(schema))
     wrong = False
     for path, problem in problems_of(validator.iter_errors(document.data), schema, unknown="field"):
         wrong = True
         message, _, hint = problem.message.partition("; ")
-        report.error(
+        collector.error(
             _place(document, path, problem.code), "bad-front-matter", message, hint or _hint(path, problem.code)
         )
     return wrong
@@ -177,21 +177,21 @@ def _texts(document: Document) -> dict[str, Source]:
     return {name: document.sources[(name,)] for name in JINJA_FIELDS if (name,) in document.sources}
 
 
-def _attachments(declared: Any, document: Document, report: FindingCollector) -> AttachmentPolicy:
+def _attachments(declared: Any, document: Document, collector: FindingCollector) -> AttachmentPolicy:
     if not declared:
         return AttachmentPolicy()
     required = declared.get("required", False)
     allowed = declared.get("allowed", True)
     types = tuple(declared.get("types", ()))
     if required and not allowed:
-        report.error(
+        collector.error(
             document.place(("attachments", "required")),
             "bad-front-matter",
             "required, and not allowed",
             "write allowed: true",
         )
     if isinstance(required, list) and types and (other := [one for one in required if one not in types]):
-        report.error(
+        collector.error(
             document.place(("attachments", "required")),
             "bad-front-matter",
             f"{', '.join(other)} is required, and not in types",

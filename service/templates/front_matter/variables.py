@@ -39,7 +39,7 @@ def normalised_declaration(declared: Any) -> Any:
     return long
 
 
-def variables_schema(document: Document, report: FindingCollector) -> dict[str, Any]:
+def variables_schema(document: Document, collector: FindingCollector) -> dict[str, Any]:
     """The JSON Schema (2020-12) of all variables together; a wrong declaration is reported and left out."""
     declared = document.data.get("variables") or {} if isinstance(document.data, dict) else {}
     properties: dict[str, Any] = {}
@@ -50,7 +50,7 @@ def variables_schema(document: Document, report: FindingCollector) -> dict[str, 
         wrong = list(problems_of(validator.iter_errors(long), _VARIABLE, unknown="keyword"))
         for path, problem in wrong:
             place = document.key_place(("variables", name, *path))
-            report.error(
+            collector.error(
                 place, "bad-variable", f'variable "{name}": {problem.message}', "see the author's guide, variables"
             )
         if wrong:
@@ -65,7 +65,9 @@ def variables_schema(document: Document, report: FindingCollector) -> dict[str, 
     except ValueError as error:
         path = tuple(getattr(error, "instance_path", ()))[1:]
         message = str(error).split("\n", 1)[0]
-        report.error(document.place(("variables", *path)), "bad-variable", f"a variable's schema is wrong: {message}")
+        collector.error(
+            document.place(("variables", *path)), "bad-variable", f"a variable's schema is wrong: {message}"
+        )
         schema["properties"] = {name: {} for name in properties}
     return schema
 

@@ -61,25 +61,27 @@ def own_source(files: Files, key: str) -> OwnSource:
     }
 
 
-def compare(base: Base | Saved, now: Files, key: str, report: FindingCollector, *, breaking: Severity) -> None:
+def compare(base: Base | Saved, now: Files, key: str, collector: FindingCollector, *, breaking: Severity) -> None:
     """Reports what is wrong with the step from the base to now. A template that is new has no step."""
     path = f"{key}/template.mjml"
     if path not in base.files:
         return
     if path not in now:
         message = f"the template is gone; at {base.ref} it was there"
-        report.warning(Place(path, 1, 1), "template-removed", message, "see that no caller sends it any more")
+        collector.warning(Place(path, 1, 1), "template-removed", message, "see that no caller sends it any more")
         return
     document = front_matter(now, path)
     if document is None:
         return  # compiling says what is wrong with it
-    _compare_versions(base, now, key, document, report)
+    _compare_versions(base, now, key, document, collector)
     before = front_matter(base.files, path)
     if before is not None:
-        _compare_variables(before, document, report, breaking)
+        _compare_variables(before, document, collector, breaking)
 
 
-def _compare_versions(base: Base | Saved, now: Files, key: str, document: Document, report: FindingCollector) -> None:
+def _compare_versions(
+    base: Base | Saved, now: Files, key: str, document: Document, collector: FindingCollector
+) -> None:
     own = own_source(now, key)
     before = front_matter(base.files, f"{key}/template.mjml")
     was, is_now = _version(before), _version(document)
@@ -91,15 +93,15 @@ def _compare_versions(base: Base | Saved, now: Files, key: str, document: Docume
     hint = f"write version: {was + 1}"
     if is_now < was:
         message = f"the version went down: it is {was} at {base.ref}, and {is_now} here"
-        report.error(place, "version-went-down", message, hint)
+        collector.error(place, "version-went-down", message, hint)
     else:
         message = f"the template has changed since {base.ref}, and its version is still {was}"
-        report.error(place, "version-not-raised", message, hint)
+        collector.error(place, "version-not-raised", message, hint)
 
 
-def _compare_variables(before: Document, now: Document, report: FindingCollector, severity: Severity) -> None:
+def _compare_variables(before: Document, now: Document, collector: FindingCollector, severity: Severity) -> None:
     ignored = FindingCollector()
-    report_it: Callable[..., None] = report.error if severity == "error" else report.warning
+    report_it: Callable[..., None] = collector.error if severity == "error" else collector.warning
     for one in breaks(variables_schema(before, ignored), variables_schema(now, ignored)):
         message = f'variable "{one.variable}" {one.clause}'
         place = now.key_place(_nearest(one.path, now.keys))

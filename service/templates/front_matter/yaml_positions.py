@@ -47,7 +47,7 @@ class Document:
         return self.keys.get(path) or self.place(path)
 
 
-def read_yaml(text: str, file: str, report: FindingCollector, *, first_line: int = 1) -> Document:
+def read_yaml(text: str, file: str, collector: FindingCollector, *, first_line: int = 1) -> Document:
     """Refused: it is no YAML, has a key twice, or an alias; reported with its place."""
     try:
         node = yaml.compose(text, Loader=_Loader)
@@ -56,13 +56,13 @@ def read_yaml(text: str, file: str, report: FindingCollector, *, first_line: int
         is_at_end = "end of stream" in (error.problem or "") and error.context_mark is not None
         mark = error.context_mark if is_at_end else error.problem_mark or error.context_mark
         place = Place(file, first_line + (mark.line if mark else 0), (mark.column if mark else 0) + 1)
-        report.error(place, "yaml-syntax", f"YAML: {error.problem or error.context}", _hint(error))
+        collector.error(place, "yaml-syntax", f"YAML: {error.problem or error.context}", _hint(error))
         raise CompileAborted from None
     except (yaml.YAMLError, RecursionError) as error:
         message = str(error).split("\n", 1)[0]
-        report.error(Place(file, first_line, 1), "yaml-syntax", f"YAML: {message}", "save the file as plain text")
+        collector.error(Place(file, first_line, 1), "yaml-syntax", f"YAML: {message}", "save the file as plain text")
         raise CompileAborted from None
-    return _Reader(text, file, first_line, report).document(node)
+    return _Reader(text, file, first_line, collector).document(node)
 
 
 def _hint(error: yaml.MarkedYAMLError) -> str:
@@ -76,11 +76,11 @@ def _hint(error: yaml.MarkedYAMLError) -> str:
 
 
 class _Reader:
-    def __init__(self, text: str, file: str, first_line: int, report: FindingCollector) -> None:
+    def __init__(self, text: str, file: str, first_line: int, collector: FindingCollector) -> None:
         self._text = text
         self._file = file
         self._first_line = first_line
-        self._report = report
+        self._collector = collector
         self._constructor = yaml.constructor.SafeConstructor()
         self._document = Document(places={(): Place(file, first_line, 1)})
         self._seen: set[int] = set()
@@ -96,7 +96,7 @@ class _Reader:
     def _value(self, node: yaml.Node, path: Path) -> Any:
         place = self._place(node.start_mark)
         if id(node) in self._seen or len(self._seen) > MAX_NODES or len(path) > 40:
-            self._report.error(place, "yaml-alias", "aliases are not supported here", "write the value again")
+            self._collector.error(place, "yaml-alias", "aliases are not supported here", "write the value again")
             raise CompileAborted
         self._seen.add(id(node))
         self._document.places[path] = place
@@ -105,7 +105,7 @@ class _Reader:
         if isinstance(node, yaml.SequenceNode):
             return [self._value(child, (*path, index)) for index, child in enumerate(node.value)]
         if not node.tag.startswith("tag:yaml.org,2002:"):
-            self._report.error(place, "yaml-syntax", f"YAML: the tag {node.tag} is not supported", "delete it")
+            self._collector.error(place, "yaml-syntax", f"YAML: the tag {node.tag} is not supported", "delete it")
             raise CompileAborted
         if not isinstance(node, yaml.ScalarNode):
             raise TypeError(node)
@@ -117,7 +117,7 @@ class _Reader:
             place = self._place(key_node.start_mark)
             key = key_node.value if isinstance(key_node, yaml.ScalarNode) else None
             if key is None or key == "<<":
-                self._report.error(
+                self._collector.error(
                     place,
                     "yaml-syntax",
                     "YAML: a key must be a plain word",
@@ -125,7 +125,7 @@ class _Reader:
                 )
                 raise CompileAborted
             if key in found:
-                self._report.error(place, "duplicate-key", f'"{key}" is given twice', "delete one")
+                self._collector.error(place, "duplicate-key", f'"{key}" is given twice', "delete one")
             self._document.keys[(*path, key)] = place
             found[key] = self._value(value_node, (*path, key))
         return found

@@ -11,16 +11,16 @@ _IMPORTANT = re.compile(r"\s*!\s*important\s*$", re.I)
 _ALONE = re.compile(r"\s*zqj\d{5}x\s*")
 
 
-def composite(value: str, place: Place, tokens: Tokens, report: FindingCollector, where: str) -> str:
+def composite(value: str, place: Place, tokens: Tokens, collector: FindingCollector, where: str) -> str:
     """An attribute's value; with control tags in it, it becomes one placeholder."""
     found = tokens.within(value)
     if not any(token.kind == "control" for token in found):
         return value
-    check_balance(found, where, report)
+    check_balance(found, where, collector)
     return tokens.new("composite", value, place).placeholder
 
 
-def composite_css(declarations: str, place: Place, tokens: Tokens, report: FindingCollector) -> str:
+def composite_css(declarations: str, place: Place, tokens: Tokens, collector: FindingCollector) -> str:
     """CSS declarations; the value of each that holds Jinja becomes one placeholder.
 
     With control tags in it the whole is one, in a form that is a declaration: cssutils would drop anything else.
@@ -29,17 +29,17 @@ def composite_css(declarations: str, place: Place, tokens: Tokens, report: Findi
     if not found:
         return declarations
     if any(token.kind == "control" for token in found):
-        check_balance(found, "the style", report)
+        check_balance(found, "the style", collector)
         return tokens.new("composite", declarations, place).placeholder + ":0"
-    return ";".join(_declaration(one, place, tokens, report) for one in split_declarations(declarations))
+    return ";".join(_declaration(one, place, tokens, collector) for one in split_declarations(declarations))
 
 
-def _declaration(text: str, place: Place, tokens: Tokens, report: FindingCollector) -> str:
+def _declaration(text: str, place: Place, tokens: Tokens, collector: FindingCollector) -> str:
     if not PLACEHOLDER.search(text):
         return text
     name, _, value = text.partition(":")
     if found := tokens.first(name):
-        report.error(
+        collector.error(
             found.place, "jinja-in-css-name", "Jinja can't stand in place of a CSS property", "write property: {{ … }}"
         )
         raise CompileAborted

@@ -92,10 +92,10 @@ class _Branch:
 class EscapeContextTracker:
     """Walks through one attribute's value or one style block; says the context of each expression in turn."""
 
-    def __init__(self, start: Context, tokens: Tokens, report: FindingCollector, *, is_css: bool = False) -> None:
+    def __init__(self, start: Context, tokens: Tokens, collector: FindingCollector, *, is_css: bool = False) -> None:
         self._states = frozenset({start})
         self._tokens = tokens
-        self._report = report
+        self._collector = collector
         self._is_css = is_css
         self._branches: list[_Branch] = []
 
@@ -107,7 +107,7 @@ class EscapeContextTracker:
         """Refused: on different ways it would need different escapes."""
         states = self._states
         if (Context.URL_START in states and len(states) > 1) or (Context.CSS in states and len(states) > 1):
-            self._report.error(
+            self._collector.error(
                 token.place,
                 "ambiguous-url",
                 f"{token} begins a URL on one way and continues it on another",

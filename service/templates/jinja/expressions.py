@@ -43,7 +43,7 @@ class ExpressionCheck:
         lines: Mapping[int, Token],
         schema: Mapping[str, Any],
         environment: Environment,
-        report: FindingCollector,
+        collector: FindingCollector,
         uses: Uses,
         where: str,
     ) -> None:
@@ -53,7 +53,7 @@ class ExpressionCheck:
             self._first_lines.setdefault(token.index, line)
         self._variables: Mapping[str, Any] = schema.get("properties", {})
         self._environment = environment
-        self._report = report
+        self._collector = collector
         self._uses = uses
         self._where = where
 
@@ -191,7 +191,7 @@ class ExpressionCheck:
         token = self._lines.get(node.lineno)
         if token is not None:
             line = node.lineno - self._first_lines[token.index]
-            self._report.error(token.place_of(word, max(line, 0)), code, message, hint)
+            self._collector.error(token.place_of(word, max(line, 0)), code, message, hint)
 
 
 def _usage(filter_: Any, name: str, passed: int) -> str:

@@ -17,11 +17,11 @@ _OWN_COMMENT = re.compile(r"<!--\s*\[if|<!--\s*<!\[endif\]|<!--\[endif")
 class _Balance:
     """HTML elements and Jinja blocks side by side: at each branch the open elements must be the same."""
 
-    def __init__(self, content: Slice, report: FindingCollector) -> None:
+    def __init__(self, content: Slice, collector: FindingCollector) -> None:
         self._content = content
-        self._report = report
+        self._collector = collector
         self._elements: list[tuple[str, int]] = []
-        self._blocks = BlockBalance[tuple[str, ...]]("this element", report)
+        self._blocks = BlockBalance[tuple[str, ...]]("this element", collector)
 
     @property
     def _names(self) -> tuple[str, ...]:
@@ -36,7 +36,7 @@ class _Balance:
             return
         last = self._elements[-1][0] if self._elements else None
         if last != part.name:
-            self._report.error(
+            self._collector.error(
                 self._content.place(part.start),
                 "unbalanced-html",
                 f"</{part.name}> does not close " + (f"<{last}>" if last else "anything"),
@@ -45,7 +45,7 @@ class _Balance:
             raise CompileAborted
         block = self._blocks.innermost
         if block is not None and len(self._elements) <= len(block.state):
-            self._report.error(
+            self._collector.error(
                 self._content.place(part.start),
                 "unbalanced-html",
                 f"</{part.name}> closes an element that was opened outside of {block.token}",
@@ -58,7 +58,7 @@ class _Balance:
         block = self._blocks.add(token, self._names)
         if block is not None:
             name, start = self._elements[-1]  # no branch closes what was open before it, so one is left
-            self._report.error(
+            self._collector.error(
                 self._content.place(start),
                 "unbalanced-html",
                 f"<{name}> is still open at {token}",
@@ -70,7 +70,7 @@ class _Balance:
         self._blocks.finish()
         if self._elements:
             name, start = self._elements[-1]
-            self._report.error(
+            self._collector.error(
                 self._content.place(start), "unbalanced-html", f"<{name}> is never closed", f"add </{name}>"
             )
             raise CompileAborted
@@ -80,13 +80,13 @@ class _Balance:
         return f"{place.line}:{place.column}"
 
 
-def check_html(content: Slice, tokens: Tokens, report: FindingCollector) -> None:
+def check_html(content: Slice, tokens: Tokens, collector: FindingCollector) -> None:
     """Refused: a branch leaves the elements unbalanced, or Jinja stands where it can't; reported with its place."""
-    balance = _Balance(content, report)
+    balance = _Balance(content, collector)
     for part in parts(content.text):
         if part.kind == "text":
             if stray := _NEVER_ENDS.search(part.text):
-                report.error(
+                collector.error(
                     content.place(part.start + stray.start()),
                     "malformed-tag",
                     "a tag or comment that never ends",
@@ -97,9 +97,9 @@ def check_html(content: Slice, tokens: Tokens, report: FindingCollector) -> None
                 if token.kind == "control":
                     balance.block(token)
         elif part.kind == "comment":
-            _check_comment(part, content, tokens, report)
+            _check_comment(part, content, tokens, collector)
         elif part.kind == "declaration":
-            report.error(
+            collector.error(
                 content.place(part.start),
                 "conditional-comment",
                 f"{part.text[:20]} would be destroyed by the HTML parser",
@@ -107,49 +107,49 @@ def check_html(content: Slice, tokens: Tokens, report: FindingCollector) -> None
             )
             raise CompileAborted
         elif part.kind == "raw":
-            _check_raw(part, tokens, report)
+            _check_raw(part, tokens, collector)
         else:
-            _check_tag(part, content, tokens, report)
+            _check_tag(part, content, tokens, collector)
             balance.tag(part)
     balance.finish()
 
 
-def _check_comment(part: HtmlToken, content: Slice, tokens: Tokens, report: FindingCollector) -> None:
+def _check_comment(part: HtmlToken, content: Slice, tokens: Tokens, collector: FindingCollector) -> None:
     found = tokens.within(part.text)
     if not found:
         return
     if not part.text.startswith("<!--[if"):
-        report.error(
+        collector.error(
             found[0].place,
             "jinja-in-comment",
             "Jinja in an HTML comment is never shown",
             "delete it, or comment it out with {# … #}",
         )
         raise CompileAborted
-    check_balance(found, "the conditional comment", report)
+    check_balance(found, "the conditional comment", collector)
     for inner in parts(part.text[4:-3]):
         if inner.kind == "open":
-            _check_tag(inner, Slice(part.text[4:-3], content.mapped, content.start + part.start + 4), tokens, report)
+            _check_tag(inner, Slice(part.text[4:-3], content.mapped, content.start + part.start + 4), tokens, collector)
 
 
-def _check_raw(part: HtmlToken, tokens: Tokens, report: FindingCollector) -> None:
+def _check_raw(part: HtmlToken, tokens: Tokens, collector: FindingCollector) -> None:
     found = tokens.within(part.text)
     if found and part.name == "script":
-        report.error(
+        collector.error(
             found[0].place, "jinja-in-script", "Jinja in a script can't be made safe", "mail has no scripts: delete it"
         )
         raise CompileAborted
-    check_balance(found, f"<{part.name}>", report)
+    check_balance(found, f"<{part.name}>", collector)
 
 
-def _check_tag(part: HtmlToken, content: Slice, tokens: Tokens, report: FindingCollector) -> None:
+def _check_tag(part: HtmlToken, content: Slice, tokens: Tokens, collector: FindingCollector) -> None:
     if found := PLACEHOLDER.search(part.name):
-        raise_in_tag(tokens[int(found[1])], report)
+        raise_in_tag(tokens[int(found[1])], collector)
     bare = re.sub(r"\"[^\"]*\"|'[^']*'", "", part.text)
     unquoted = [one for one in part.attributes if one.value and content.text[one.value_start - 1] not in "\"'"]
     for one in unquoted:
         if PLACEHOLDER.search(one.value or ""):
-            report.error(
+            collector.error(
                 content.place(one.start),
                 "unquoted-value",
                 f'the value of "{one.name}" must be quoted',
@@ -157,25 +157,27 @@ def _check_tag(part: HtmlToken, content: Slice, tokens: Tokens, report: FindingC
             )
             raise CompileAborted
     if found := PLACEHOLDER.search(bare):
-        raise_in_tag(tokens[int(found[1])], report)
+        raise_in_tag(tokens[int(found[1])], collector)
     seen: set[str] = set()
     for one in part.attributes:
         name = one.name.lower()
         if name in seen:
-            report.error(content.place(one.start), "duplicate-attribute", f'"{one.name}" is given twice', "delete one")
+            collector.error(
+                content.place(one.start), "duplicate-attribute", f'"{one.name}" is given twice', "delete one"
+            )
         seen.add(name)
         if scheme := harmful_scheme(name, one.value or ""):
-            report.error(content.place(one.start), "harmful-link", f'"{scheme}:" is no link for a mail', LINK_HINT)
+            collector.error(content.place(one.start), "harmful-link", f'"{scheme}:" is no link for a mail', LINK_HINT)
         if name.startswith("on") and (token := tokens.first(one.value or "")):
-            report.error(
+            collector.error(
                 token.place, "jinja-in-script", f'Jinja in "{one.name}" can\'t be made safe', "mail has no scripts"
             )
             raise CompileAborted
 
 
-def raise_in_tag(token: Token, report: FindingCollector) -> None:
+def raise_in_tag(token: Token, collector: FindingCollector) -> None:
     """Refused, always: Jinja stands in a tag, outside of the attributes' values."""
-    report.error(
+    collector.error(
         token.place,
         "jinja-in-tag",
         "Jinja can't stand in place of an attribute or of a tag's name",
@@ -184,7 +186,7 @@ def raise_in_tag(token: Token, report: FindingCollector) -> None:
     raise CompileAborted
 
 
-def canonical_html(content: Slice, tokens: Tokens, report: FindingCollector) -> str:
+def canonical_html(content: Slice, tokens: Tokens, collector: FindingCollector) -> str:
     """The same HTML as mrml wants it: lower-case tags, quoted and escaped attributes, composites, no plain comments."""
     out: list[str] = []
     for part in parts(content.text):
@@ -198,20 +200,20 @@ def canonical_html(content: Slice, tokens: Tokens, report: FindingCollector) -> 
         elif part.kind == "close":
             out.append("" if part.name in VOID else f"</{part.name}>")
         elif part.kind == "open":
-            out.append(_canonical_tag(part, content, tokens, report))
+            out.append(_canonical_tag(part, content, tokens, collector))
     return "".join(out)
 
 
-def _canonical_tag(part: HtmlToken, content: Slice, tokens: Tokens, report: FindingCollector) -> str:
+def _canonical_tag(part: HtmlToken, content: Slice, tokens: Tokens, collector: FindingCollector) -> str:
     out = [f"<{part.name}"]
     for one in part.attributes:
         value = one.name if one.value is None else one.value
         value = value.strip() if one.name.lower() in URL_ATTRIBUTES else value
         place = content.place(one.value_start)
         if one.name.lower() == "style":
-            value = composite_css(value, place, tokens, report)
+            value = composite_css(value, place, tokens, collector)
         else:
-            value = composite(value, place, tokens, report, f'the value of "{one.name}"')
+            value = composite(value, place, tokens, collector, f'the value of "{one.name}"')
         out.append(f' {one.name.lower()}="{escape_attribute(value)}"')
     if part.name in VOID:
         out.append(" />")

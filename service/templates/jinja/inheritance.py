@@ -35,7 +35,7 @@ class Flattener:
 
     load: Load
     tokens: Tokens
-    report: FindingCollector
+    collector: FindingCollector
     imports: dict[str, Place] = field(default_factory=dict)
     overrides: dict[str, list[list[Piece]]] = field(default_factory=dict)
     used: set[str] = field(default_factory=set)
@@ -49,7 +49,7 @@ class Flattener:
     def _child(self, extends: Token, pieces: list[Piece], stack: tuple[str, ...]) -> list[Piece]:
         found = _EXTENDS.match(extends.body)
         if found is None:
-            self.report.error(
+            self.collector.error(
                 extends.place,
                 "dynamic-name",
                 f"{extends} does not name its parent literally",
@@ -79,7 +79,7 @@ class Flattener:
                         if isinstance(piece, Token)
                         else piece.source.place(piece.offset + len(piece.text) - len(piece.text.lstrip()))
                     )
-                    self.report.error(
+                    self.collector.error(
                         place,
                         "outside-block",
                         "this is outside of any block and would never be shown",
@@ -93,7 +93,7 @@ class Flattener:
         flat = self.flatten(loaded, parent, stack=stack)
         for name, place in places.items():
             if name not in self.used:
-                self.report.error(
+                self.collector.error(
                     place, "unknown-block", f'no parent has a block "{name}"', "its content would never be shown"
                 )
         return kept + flat
@@ -135,7 +135,7 @@ class Flattener:
     def _include(self, token: Token, stack: tuple[str, ...]) -> list[Piece]:
         found = _INCLUDE.match(token.body)
         if found is None:
-            self.report.error(
+            self.collector.error(
                 token.place, "dynamic-name", f"{token} does not name its file literally", 'write {% include "…" %}'
             )
             raise CompileAborted
@@ -152,7 +152,7 @@ class Flattener:
     def _import(self, token: Token, stack: tuple[str, ...]) -> Token:
         found = _IMPORT.match(token.body)
         if found is None:
-            self.report.error(
+            self.collector.error(
                 token.place,
                 "dynamic-name",
                 f"{token} does not name its file literally",
@@ -167,12 +167,14 @@ class Flattener:
         wanted = str(ast.literal_eval(quoted))
         found = resolve(token.place.file, wanted)
         if found is None:
-            self.report.error(
+            self.collector.error(
                 token.place, "outside-directory", f'"{wanted}" leads out of the template directory', "keep it inside"
             )
             raise CompileAborted
         if found in stack or len(stack) > MAX_DEPTH:
-            self.report.error(token.place, "include-cycle", "a file includes itself: " + " -> ".join((*stack, found)))
+            self.collector.error(
+                token.place, "include-cycle", "a file includes itself: " + " -> ".join((*stack, found))
+            )
             raise CompileAborted
         return found
 
@@ -184,7 +186,7 @@ class Flattener:
         return loaded
 
     def _missing(self, token: Token, name: str) -> None:
-        self.report.error(
+        self.collector.error(
             token.place, "file-not-found", f"there is no file {name}", "paths count from the file that includes"
         )
 

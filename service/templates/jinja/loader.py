@@ -13,19 +13,19 @@ from service.templates.source.files import Files
 
 
 @dataclass
-class Compiling:
+class SourceLoader:
     """`dependencies` are all paths that were looked for, found or not; `author` is Jinja as authors write it."""
 
     files: Files
     author: Environment
-    report: FindingCollector
+    collector: FindingCollector
     tokens: Tokens = field(default_factory=Tokens)
     dependencies: set[str] = field(default_factory=set)
     flattener: Flattener = field(init=False)
     is_jinja: bool = True
 
     def __post_init__(self) -> None:
-        self.flattener = Flattener(self.load, self.tokens, self.report)
+        self.flattener = Flattener(self.load, self.tokens, self.collector)
 
     def read(self, path: str) -> str | None:
         """A file as text, None where there is none. Refused: it is not UTF-8, which has been reported."""
@@ -37,7 +37,7 @@ class Compiling:
         except UnicodeDecodeError as error:
             line = self.files.by_path[path].data.count(b"\n", 0, error.start) + 1
             place = Source(path, "\n" * (line - 1)).place(line - 1)
-            self.report.error(place, "not-utf-8", f"the file is not UTF-8 ({error.reason})", "save it as UTF-8")
+            self.collector.error(place, "not-utf-8", f"the file is not UTF-8 ({error.reason})", "save it as UTF-8")
             raise CompileAborted from None
 
     def load(self, path: str) -> list[Piece] | None:
@@ -51,15 +51,15 @@ class Compiling:
         Expressions that can't be read are left out, so that all else is told too. A file that is no Jinja even so
         goes on for its MJML; `is_jinja` remembers it.
         """
-        before = len(self.report.findings)
-        found = scan(source, self.tokens, self.report)
-        is_known = len(self.report.findings) > before
-        wrong = check_syntax(source, found, self.report, environment=self.author, is_known=is_known)
+        before = len(self.collector.findings)
+        found = scan(source, self.tokens, self.collector)
+        is_known = len(self.collector.findings) > before
+        wrong = check_syntax(source, found, self.collector, environment=self.author, is_known=is_known)
         if wrong is not None:
             found = [self.tokens.blank(one) if isinstance(one, Token) and one in wrong else one for one in found]
         if wrong is None or ((wrong or is_known) and not parses(found, self.author)):
             self.is_jinja = False
-            self.report.silence("block-crosses")
+            self.collector.silence("block-crosses")
         return found
 
     def flat(self, source: Source, *, stack: tuple[str, ...] = ()) -> Mapped:

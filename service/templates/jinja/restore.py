@@ -42,10 +42,10 @@ class Restored:
     used: dict[int, int] = field(default_factory=dict)
 
 
-def restore_html(html: str, tokens: Tokens, report: FindingCollector) -> Restored:
+def restore_html(html: str, tokens: Tokens, collector: FindingCollector) -> Restored:
     """HTML, as premailer leaves it, with Jinja. Refused: an expression stands where no escape makes it safe."""
     writer = _Writer(tokens)
-    _Html(writer, tokens, report).write(html)
+    _Html(writer, tokens, collector).write(html)
     return writer.finish()
 
 
@@ -104,10 +104,10 @@ class _Writer:
 
 
 class _Html:
-    def __init__(self, writer: _Writer, tokens: Tokens, report: FindingCollector) -> None:
+    def __init__(self, writer: _Writer, tokens: Tokens, collector: FindingCollector) -> None:
         self._writer = writer
         self._tokens = tokens
-        self._report = report
+        self._collector = collector
 
     def write(self, html: str) -> None:
         for part in parts(html):
@@ -140,7 +140,9 @@ class _Html:
     def _raw(self, part: HtmlToken) -> None:
         if part.name == "style":
             self._value(
-                part.text, EscapeContextTracker(Context.CSS, self._tokens, self._report, is_css=True), style_block=True
+                part.text,
+                EscapeContextTracker(Context.CSS, self._tokens, self._collector, is_css=True),
+                style_block=True,
             )
         else:
             self._text(part.text)
@@ -163,14 +165,14 @@ class _Html:
             self._writer.literal(value)
             return
         if name.startswith("on") and (token := self._tokens.first(value)):
-            self._report.error(
+            self._collector.error(
                 token.place, "jinja-in-script", f"Jinja in {name} can't be made safe", "mail has no scripts"
             )
             raise CompileAborted
         if name == "style":
-            self._value(value, EscapeContextTracker(Context.CSS, self._tokens, self._report, is_css=True))
+            self._value(value, EscapeContextTracker(Context.CSS, self._tokens, self._collector, is_css=True))
         elif name in URL_ATTRIBUTES:
-            self._value(value, EscapeContextTracker(Context.URL_START, self._tokens, self._report))
+            self._value(value, EscapeContextTracker(Context.URL_START, self._tokens, self._collector))
         else:
             self._value(value, None)
 
@@ -189,7 +191,7 @@ class _Html:
 
     def _expression(self, token: Token, context: Context, style_block: bool) -> None:
         if _SAFE.search(token.body):
-            self._report.error(
+            self._collector.error(
                 token.place,
                 "safe-outside-text",
                 f"|safe can't be used here: {token} stands in an attribute or a style",

@@ -17,7 +17,7 @@ def check_jinja(
     tokens: Sequence[Token],
     schema: Mapping[str, Any],
     environment: Environment,
-    report: FindingCollector,
+    collector: FindingCollector,
     uses: Uses,
     *,
     where: str = "",
@@ -40,11 +40,11 @@ def check_jinja(
         tree = environment.parse("".join(out))
     except TemplateSyntaxError as error:
         token = lines.get(error.lineno) or tokens[-1]
-        report.error(
+        collector.error(
             token.place, "jinja-syntax", f"Jinja: {error.message}", "a block opens and closes in the same element"
         )
         return
-    _StatementCheck(lines, schema, environment, report, uses, where).statements(tree.body, {})
+    _StatementCheck(lines, schema, environment, collector, uses, where).statements(tree.body, {})
 
 
 class _StatementCheck(ExpressionCheck):

@@ -16,7 +16,7 @@ _HINTS = (
 
 
 def check_syntax(
-    source: Source, pieces: list[Piece], report: FindingCollector, *, environment: Environment, is_known: bool
+    source: Source, pieces: list[Piece], collector: FindingCollector, *, environment: Environment, is_known: bool
 ) -> list[Token] | None:
     """Reports what keeps the file from being Jinja; nothing more where that `is_known` already.
 
@@ -27,15 +27,15 @@ def check_syntax(
         environment.parse(source.text)
     except TemplateSyntaxError as error:
         tags = [piece for piece in pieces if isinstance(piece, Token)]
-        wrong = _report_expressions(tags, report, environment)
+        wrong = _report_expressions(tags, collector, environment)
         if wrong or is_known:
             return wrong
         message = error.message or "this is no Jinja"
         line = source.first_line + error.lineno - 1
-        _report(report, _place(source, tags, line, message, environment), message)
+        _report(collector, _place(source, tags, line, message, environment), message)
         return None
     except RecursionError:
-        report.error(source.place(0), "jinja-syntax", "the expressions are nested too deeply", "use {% set %}")
+        collector.error(source.place(0), "jinja-syntax", "the expressions are nested too deeply", "use {% set %}")
         return None
     return []
 
@@ -50,12 +50,12 @@ def parses(pieces: list[Piece], environment: Environment) -> bool:
     return _error("\n".join(written), environment) is None
 
 
-def _report_expressions(tags: list[Token], report: FindingCollector, environment: Environment) -> list[Token]:
+def _report_expressions(tags: list[Token], collector: FindingCollector, environment: Environment) -> list[Token]:
     """Jinja stops at the first mistake; expressions can be looked at one by one. Those that are wrong by themselves."""
     wrong: list[Token] = []
     for token in tags:
         if token.kind == "expression" and (message := _error("{{" + token.body + "}}", environment)):
-            _report(report, token.place, message)
+            _report(collector, token.place, message)
             wrong.append(token)
     return wrong
 
@@ -103,6 +103,6 @@ def _is_wrong_alone(token: Token, environment: Environment) -> bool:
     return _error(closed, environment) is not None
 
 
-def _report(report: FindingCollector, place: Place, message: str) -> None:
+def _report(collector: FindingCollector, place: Place, message: str) -> None:
     hint = next((text for pattern, text in _HINTS if re.search(pattern, message)), "")
-    report.error(place, "jinja-syntax", f"Jinja: {message}", hint)
+    collector.error(place, "jinja-syntax", f"Jinja: {message}", hint)

@@ -131,16 +131,16 @@ class Tokens:
         return next(iter(self.opened(text)), None)
 
 
-def scan(source: Source, tokens: Tokens, report: FindingCollector) -> list[Piece]:
+def scan(source: Source, tokens: Tokens, collector: FindingCollector) -> list[Piece]:
     """The pieces of one file in their order. Refused: a reserved word or an unclosed tag; reported with its place."""
     text = source.text
     if reserved := PLACEHOLDER.search(text):
-        report.error(
+        collector.error(
             source.place(reserved.start()), "reserved-word", f'"{reserved[0]}" is reserved', "write it otherwise"
         )
         raise CompileAborted
     if control := _CONTROL_CHARACTER.search(text):
-        report.error(
+        collector.error(
             source.place(control.start()), "control-character", f"control character {control[0]!r}", "delete it"
         )
         raise CompileAborted
@@ -160,16 +160,16 @@ def scan(source: Source, tokens: Tokens, report: FindingCollector) -> list[Piece
         if opening is None:
             return pieces
         if raw := _RAW_BEGIN.match(text, end):
-            position, strip_next = _raw(source, raw, pieces, report)
+            position, strip_next = _raw(source, raw, pieces, collector)
             continue
-        position, strip_next = _tag(source, opening[0], end, tokens, pieces, report)
+        position, strip_next = _tag(source, opening[0], end, tokens, pieces, collector)
 
 
-def _raw(source: Source, begin: re.Match[str], pieces: list[Piece], report: FindingCollector) -> tuple[int, bool]:
+def _raw(source: Source, begin: re.Match[str], pieces: list[Piece], collector: FindingCollector) -> tuple[int, bool]:
     """The text between raw and endraw, as it is."""
     end = _RAW_END.search(source.text, begin.end())
     if end is None:
-        report.error(
+        collector.error(
             source.place(begin.start()), "jinja-syntax", "{% raw %} is never closed", "close it with {% endraw %}"
         )
         raise CompileAborted
@@ -184,7 +184,7 @@ def _raw(source: Source, begin: re.Match[str], pieces: list[Piece], report: Find
 
 
 def _tag(
-    source: Source, delimiter: str, start: int, tokens: Tokens, pieces: list[Piece], report: FindingCollector
+    source: Source, delimiter: str, start: int, tokens: Tokens, pieces: list[Piece], collector: FindingCollector
 ) -> tuple[int, bool]:
     text = source.text
     place = source.place(start)
@@ -192,23 +192,23 @@ def _tag(
     if delimiter == "{#":
         end = text.find("#}", body_start)
         if end < 0:
-            report.error(place, "jinja-syntax", "the comment {# is never closed", "close it with #}")
+            collector.error(place, "jinja-syntax", "the comment {# is never closed", "close it with #}")
             raise CompileAborted
         return end + 2, text[end - 1] == "-"
     closing = "}}" if delimiter == "{{" else "%}"
     end = _closing(text, body_start, closing)
     if end < 0:
-        report.error(place, "jinja-syntax", f"{delimiter} is never closed", f"close it with {closing}")
+        collector.error(place, "jinja-syntax", f"{delimiter} is never closed", f"close it with {closing}")
         raise CompileAborted
     strip_next = text[end - 1] == "-"
     inside = text[body_start : end - (text[end - 1] in ("-", "+"))]
     body = inside.strip()
     body_place = source.place(body_start + len(inside) - len(inside.lstrip()))
     if not body:
-        report.error(place, "jinja-syntax", f"{delimiter} {closing} is empty", "name a variable, or delete it")
+        collector.error(place, "jinja-syntax", f"{delimiter} {closing} is empty", "name a variable, or delete it")
         return end + 2, strip_next
     if len(tokens) >= MAX_TOKENS:
-        report.error(place, "too-many-tags", f"more than {MAX_TOKENS} Jinja tags", "split the template")
+        collector.error(place, "too-many-tags", f"more than {MAX_TOKENS} Jinja tags", "split the template")
         raise CompileAborted
     if delimiter == "{{":
         pieces.append(tokens.new("expression", body, place, "", body_place))

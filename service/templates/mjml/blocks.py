@@ -20,11 +20,11 @@ _ELSEWHERE = {
 class Blocks:
     """The blocks inside of `element`, looked at from its beginning to its end."""
 
-    def __init__(self, element: Element, tokens: Tokens, report: FindingCollector) -> None:
+    def __init__(self, element: Element, tokens: Tokens, collector: FindingCollector) -> None:
         self._element = element
         self._tokens = tokens
-        self._report = report
-        self._balance = BlockBalance[None](f"<{element.tag}>", report, aborts=False)
+        self._collector = collector
+        self._balance = BlockBalance[None](f"<{element.tag}>", collector, aborts=False)
         #: Whether any block decides what of this element is shown, or how often.
         self.decides = False
 
@@ -51,11 +51,11 @@ class Blocks:
     def _tag(self, token: Token) -> None:
         tag = self._element.tag
         if token.kind == "expression":
-            self._report.error(
+            self._collector.error(
                 token.place, "stray-text", f"{token} stands directly in <{tag}>", "put it into <mj-text>"
             )
         elif token.word not in _BLOCKS | SILENT:
-            self._report.error(
+            self._collector.error(
                 token.place,
                 "block-crosses",
                 f"{token} can't stand between components",
@@ -64,7 +64,7 @@ class Blocks:
         elif tag in NO_CONTROL:
             if tag not in ("mj-head", "mjml") or token.word not in SILENT:
                 message = f"{token} can't stand inside of <{tag}>"
-                self._report.error(token.place, "jinja-not-here", message, _ELSEWHERE.get(tag, ""))
+                self._collector.error(token.place, "jinja-not-here", message, _ELSEWHERE.get(tag, ""))
         else:
             self._balance.add(token, None)
 
@@ -73,7 +73,7 @@ class Blocks:
         if stray:
             offset = start + len(text.text[start:end]) - len(text.text[start:end].lstrip())
             message = f"text directly in <{self._element.tag}>: {shortened(stray)}"
-            self._report.error(text.place(offset), "stray-text", message, "put it into <mj-text>")
+            self._collector.error(text.place(offset), "stray-text", message, "put it into <mj-text>")
 
 
 def shortened(text: str) -> str:

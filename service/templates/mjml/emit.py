@@ -44,9 +44,9 @@ class Emitted:
     prologue: str = ""
 
 
-def emit(nodes: list[Node], root: Element, tokens: Tokens, report: FindingCollector) -> Emitted:
+def emit(nodes: list[Node], root: Element, tokens: Tokens, collector: FindingCollector) -> Emitted:
     """`nodes` are the whole file, `root` its document; both have been validated. Refused: reported."""
-    emitter = _Emitter(tokens, report)
+    emitter = _Emitter(tokens, collector)
     emitter.element(root, "")
     emitter.emitted.mjml = "".join(emitter.out)
     outside: list[str] = []
@@ -54,15 +54,15 @@ def emit(nodes: list[Node], root: Element, tokens: Tokens, report: FindingCollec
         if isinstance(node, Slice):
             outside += [found[0] for found in PLACEHOLDER.finditer(node.text)]
         elif node.content is not None and node.tag == "mj-raw":
-            outside.append(canonical_html(node.content, tokens, report))
+            outside.append(canonical_html(node.content, tokens, collector))
     emitter.emitted.prologue = "".join(outside) + "".join(emitter.hoisted)
     return emitter.emitted
 
 
 class _Emitter:
-    def __init__(self, tokens: Tokens, report: FindingCollector) -> None:
+    def __init__(self, tokens: Tokens, collector: FindingCollector) -> None:
         self._tokens = tokens
-        self._report = report
+        self._collector = collector
         self.out: list[str] = []
         self.hoisted: list[str] = []
         self.emitted = Emitted()
@@ -91,7 +91,7 @@ class _Emitter:
                 if attribute.name.endswith(("href", "src", "url"))
                 else attribute.value.text
             )
-            value = composite(text, attribute.place, self._tokens, self._report, f'the value of "{attribute.name}"')
+            value = composite(text, attribute.place, self._tokens, self._collector, f'the value of "{attribute.name}"')
             if above == "mj-attributes":
                 self.emitted.soft.update(token.index for token in self._tokens.opened(value))
             out.append(f' {attribute.name}="{escape_attribute(value)}"')
@@ -113,15 +113,15 @@ class _Emitter:
             self._between(content, above)
             return
         if element.tag == "mj-raw" and above == "mj-head" and self._is_definition(content):
-            self.hoisted.append(canonical_html(content, self._tokens, self._report))
+            self.hoisted.append(canonical_html(content, self._tokens, self._collector))
             return
         if element.tag == "mj-style":
             text = re.sub(r"/\*.*?\*/|<!--|-->", "", content.text, flags=re.S)
         elif element.tag in TEXT_CONTENT:
             text = re.sub(r"<!--.*?-->", "", content.text, flags=re.S).strip()
-            text = composite(text, content.place(), self._tokens, self._report, f"<{element.tag}>")
+            text = composite(text, content.place(), self._tokens, self._collector, f"<{element.tag}>")
         else:
-            text = canonical_html(content, self._tokens, self._report)
+            text = canonical_html(content, self._tokens, self._collector)
         self.out.append(f"<{element.tag}{self._attributes(element, above)}>{text}</{element.tag}>")
 
     def _is_definition(self, content: Slice) -> bool:
@@ -133,7 +133,9 @@ class _Emitter:
             return
         place = element.content.place()
         css = re.sub(r"/\*.*?\*/|<!--|-->", "", element.content.text, flags=re.S)
-        css = _DECLARATION_WITH_TOKEN.sub(lambda found: composite_css(found[1], place, self._tokens, self._report), css)
+        css = _DECLARATION_WITH_TOKEN.sub(
+            lambda found: composite_css(found[1], place, self._tokens, self._collector), css
+        )
         self.emitted.soft.update(token.index for token in self._tokens.opened(css))
         self.emitted.inline_css.append(InlineStyle(css, element.content))
 
@@ -141,7 +143,7 @@ class _Emitter:
         for selector in element.elements():
             for one in selector.elements():
                 text = one.content.text.strip() if one.content else ""
-                value = composite(text, one.place, self._tokens, self._report, "<mj-html-attribute>")
+                value = composite(text, one.place, self._tokens, self._collector, "<mj-html-attribute>")
                 self.emitted.soft.update(token.index for token in self._tokens.opened(value))
                 self.emitted.html_attributes.append(
                     HtmlAttribute(selector.literal("path") or "", one.literal("name") or "", value)

@@ -2,20 +2,20 @@
 
 from service.templates.findings import CompileAborted
 from service.templates.jinja.inheritance import MAX_DEPTH
-from service.templates.jinja.loader import Compiling, without_front_matter
+from service.templates.jinja.loader import SourceLoader, without_front_matter
 from service.templates.jinja.tokens import PLACEHOLDER
 from service.templates.mjml.parse import Attribute, Element, Node, Slice, parse
 from service.templates.positions import Source
 from service.templates.source.files import resolve
 
 
-def expand_includes(nodes: list[Node], compiling: Compiling, *, stack: tuple[str, ...]) -> list[Node]:
+def expand_includes(nodes: list[Node], loader: SourceLoader, *, stack: tuple[str, ...]) -> list[Node]:
     """The nodes with included files in place of mj-include. A file that can't be taken in is reported and left out.
 
     The head of an included document goes to the head of the one that includes it.
     """
     heads: list[Node] = []
-    expanded = _expand(nodes, compiling, stack, heads)
+    expanded = _expand(nodes, loader, stack, heads)
     if heads:
         root = next((node for node in expanded if isinstance(node, Element) and node.tag == "mjml"), None)
         if root is not None:
@@ -33,37 +33,37 @@ def head_of(root: Element) -> Element:
     return head
 
 
-def _expand(nodes: list[Node], compiling: Compiling, stack: tuple[str, ...], heads: list[Node]) -> list[Node]:
+def _expand(nodes: list[Node], loader: SourceLoader, stack: tuple[str, ...], heads: list[Node]) -> list[Node]:
     expanded: list[Node] = []
     for node in nodes:
         if isinstance(node, Element) and node.tag == "mj-include":
             try:
-                expanded += _included(node, compiling, stack, heads)
+                expanded += _included(node, loader, stack, heads)
             except CompileAborted:
                 continue
         else:
             if isinstance(node, Element):
-                node.children = _expand(node.children, compiling, stack, heads)
+                node.children = _expand(node.children, loader, stack, heads)
             expanded.append(node)
     return expanded
 
 
-def _included(include: Element, compiling: Compiling, stack: tuple[str, ...], heads: list[Node]) -> list[Node]:
-    path = _path(include, compiling, stack)
-    text = compiling.read(path)
+def _included(include: Element, loader: SourceLoader, stack: tuple[str, ...], heads: list[Node]) -> list[Node]:
+    path = _path(include, loader, stack)
+    text = loader.read(path)
     if text is None:
-        compiling.report.error(
+        loader.collector.error(
             include.place, "file-not-found", f"there is no file {path}", "paths count from the file that includes"
         )
         raise CompileAborted
     kind = include.literal("type") or "mjml"
     if kind == "css":
-        return [_style(Source(path, text), compiling, is_inline=include.literal("css-inline") == "inline")]
+        return [_style(Source(path, text), loader, is_inline=include.literal("css-inline") == "inline")]
     if kind == "html":
-        mapped = compiling.flat(Source(path, text), stack=stack)
+        mapped = loader.flat(Source(path, text), stack=stack)
         return [Element("mj-raw", mapped.place(0), content=Slice(mapped.text, mapped, 0))]
-    mapped = compiling.flat(Source(path, without_front_matter(text)), stack=stack)
-    nodes = parse(mapped, compiling.tokens, compiling.report)
+    mapped = loader.flat(Source(path, without_front_matter(text)), stack=stack)
+    nodes = parse(mapped, loader.tokens, loader.collector)
     roots = [node for node in nodes if isinstance(node, Element)]
     if len(roots) == 1 and roots[0].tag == "mjml":
         nodes = []
@@ -71,28 +71,28 @@ def _included(include: Element, compiling: Compiling, stack: tuple[str, ...], he
             if part.tag == "mj-body":
                 nodes += part.children
             elif part.tag == "mj-head":
-                heads += _expand(part.children, compiling, (*stack, path), heads)
-    return _expand(nodes, compiling, (*stack, path), heads)
+                heads += _expand(part.children, loader, (*stack, path), heads)
+    return _expand(nodes, loader, (*stack, path), heads)
 
 
-def _style(source: Source, compiling: Compiling, *, is_inline: bool) -> Element:
-    mapped = compiling.flat(source)
+def _style(source: Source, loader: SourceLoader, *, is_inline: bool) -> Element:
+    mapped = loader.flat(source)
     style = Element("mj-style", mapped.place(0), content=Slice(mapped.text, mapped, 0))
     if is_inline:
         style.attributes.append(Attribute("inline", Slice("inline", mapped, 0), style.place))
     return style
 
 
-def _path(include: Element, compiling: Compiling, stack: tuple[str, ...]) -> str:
-    report = compiling.report
+def _path(include: Element, loader: SourceLoader, stack: tuple[str, ...]) -> str:
+    collector = loader.collector
     wanted = include.attribute("path")
     if wanted is None or not wanted.value.text:
-        report.error(
+        collector.error(
             include.place, "missing-attribute", "<mj-include> needs a path", 'write path="../_shared/header.mjml"'
         )
         raise CompileAborted
     if token := PLACEHOLDER.search(wanted.value.text):
-        report.error(
+        collector.error(
             wanted.value.place(token.start()),
             "dynamic-name",
             "the path of <mj-include> must be literal",
@@ -101,7 +101,7 @@ def _path(include: Element, compiling: Compiling, stack: tuple[str, ...]) -> str
         raise CompileAborted
     path = resolve(include.place.file, wanted.value.text)
     if path is None:
-        report.error(
+        collector.error(
             wanted.place,
             "outside-directory",
             f'"{wanted.value.text}" leads out of the template directory',
@@ -109,6 +109,6 @@ def _path(include: Element, compiling: Compiling, stack: tuple[str, ...]) -> str
         )
         raise CompileAborted
     if path in stack or len(stack) > MAX_DEPTH:
-        report.error(wanted.place, "include-cycle", "a file includes itself: " + " -> ".join((*stack, path)))
+        collector.error(wanted.place, "include-cycle", "a file includes itself: " + " -> ".join((*stack, path)))
         raise CompileAborted
     return path

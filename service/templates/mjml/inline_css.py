@@ -47,13 +47,13 @@ def comments_in_text(html: str) -> str:
     return "".join(out)
 
 
-def inline_css(html: str, emitted: Emitted, tokens: Tokens, report: FindingCollector) -> str:
+def inline_css(html: str, emitted: Emitted, tokens: Tokens, collector: FindingCollector) -> str:
     """The author's inline CSS in the elements' `style`, and their own attributes set.
 
     ValueError: a selector is no selector. Refused: a rule can't be applied once for all renderings; reported.
     """
     root = parse_html(html)
-    check_selectors(root, emitted.inline_css, tokens, report)
+    check_selectors(root, emitted.inline_css, tokens, collector)
     for attribute in emitted.html_attributes:
         for element in select(root, attribute.selector):
             element.set(attribute.name, attribute.value)

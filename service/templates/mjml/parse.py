@@ -74,17 +74,17 @@ class Element:
 Node = Element | Slice
 
 
-def parse(mapped: Mapped, tokens: Tokens, report: FindingCollector) -> list[Node]:
+def parse(mapped: Mapped, tokens: Tokens, collector: FindingCollector) -> list[Node]:
     """The nodes of one file. Refused: the tags don't match; it has been reported where."""
-    return _Parser(mapped, tokens, report).parse()
+    return _Parser(mapped, tokens, collector).parse()
 
 
 class _Parser:
-    def __init__(self, mapped: Mapped, tokens: Tokens, report: FindingCollector) -> None:
+    def __init__(self, mapped: Mapped, tokens: Tokens, collector: FindingCollector) -> None:
         self._mapped = mapped
         self._tokens = tokens
         self._text = mapped.text
-        self._report = report
+        self._collector = collector
         self._root = Element("", mapped.place(0))
         self._open = [self._root]
 
@@ -115,7 +115,7 @@ class _Parser:
         self._add_text(text_start, len(self._text))
         if len(self._open) > 1:
             last = self._open[-1]
-            self._report.error(last.place, "unclosed-tag", f"<{last.tag}> is never closed", f"add </{last.tag}>")
+            self._collector.error(last.place, "unclosed-tag", f"<{last.tag}> is never closed", f"add </{last.tag}>")
             raise CompileAborted
         return self._root.children
 
@@ -146,7 +146,7 @@ class _Parser:
         content = Slice(self._text[begin.start() : end], self._mapped, begin.start())
         token = self._tokens[int(begin[1])]
         if component := re.search(r"<mj-[\w-]*", content.text):
-            self._report.error(
+            self._collector.error(
                 content.place(component.start()),
                 "components-in-macro",
                 f"{component[0]}> inside {token} would not be compiled",
@@ -160,7 +160,7 @@ class _Parser:
         """Between components a comment goes away, and the Jinja in it with it: that must not happen silently."""
         token = PLACEHOLDER.search(found[0])
         offset = found.start() + (token.start() if token else 0)
-        self._report.error(
+        self._collector.error(
             self._mapped.place(offset),
             "jinja-in-comment",
             "Jinja in an HTML comment is never shown",
@@ -220,11 +220,11 @@ class _Parser:
                 )
             quoted = value is not None and value[0] in "\"'"
             if value is None or not quoted:
-                self._report.error(
+                self._collector.error(
                     place, "unquoted-value", f'the value of "{name}" must be quoted', f'write {name}="…"'
                 )
             if element.attribute(name):
-                self._report.error(place, "duplicate-attribute", f'"{name}" is given twice', "delete one")
+                self._collector.error(place, "duplicate-attribute", f'"{name}" is given twice', "delete one")
             else:
                 text = (value[1:-1] if quoted else value) if value is not None else ""
                 offset = found.start(2) + quoted if value is not None else start
@@ -243,7 +243,9 @@ class _Parser:
                     self._open[-1].children[-1] = content
                 element.content = content
                 return found.end()
-        self._report.error(element.place, "unclosed-tag", f"<{element.tag}> is never closed", f"add </{element.tag}>")
+        self._collector.error(
+            element.place, "unclosed-tag", f"<{element.tag}> is never closed", f"add </{element.tag}>"
+        )
         raise CompileAborted
 
     def _holds_only_blocks(self, element: Element, content: Slice) -> bool:
@@ -257,5 +259,5 @@ class _Parser:
         )
 
     def _refuse(self, offset: int, code: str, message: str, hint: str = "") -> NoReturn:
-        self._report.error(self._mapped.place(offset), code, message, hint)
+        self._collector.error(self._mapped.place(offset), code, message, hint)
         raise CompileAborted

@@ -16,7 +16,7 @@ _POSITION = re.compile(
 _PSEUDO = re.compile(r"::?[\w-]+(?:\([^)]*\))?")
 
 
-def check_selectors(root: Node, styles: list[InlineStyle], tokens: Tokens, report: FindingCollector) -> None:
+def check_selectors(root: Node, styles: list[InlineStyle], tokens: Tokens, collector: FindingCollector) -> None:
     """Refused: a rule depends on positions among looped or conditional elements, or on a class with an expression."""
     wrong = False
     classes: set[str] = set()
@@ -29,12 +29,12 @@ def check_selectors(root: Node, styles: list[InlineStyle], tokens: Tokens, repor
                 classes.update(re.findall(r"\.([\w-]+)", selector))
                 if "[class" in selector:
                     classes.add("")
-                wrong |= not _is_fixed(root, selector.strip(), place, tokens, report)
+                wrong |= not _is_fixed(root, selector.strip(), place, tokens, collector)
     for element in elements(root):
         value = element.get("class")
         if value and PLACEHOLDER.search(value) and (token := _matched(value, classes, tokens)):
             wrong = True
-            report.error(
+            collector.error(
                 token.place,
                 "class-and-inline-css",
                 f"{token} may give a class that inline CSS has a rule for; the rule would not be applied",
@@ -44,7 +44,7 @@ def check_selectors(root: Node, styles: list[InlineStyle], tokens: Tokens, repor
         raise CompileAborted
 
 
-def _is_fixed(root: Node, selector: str, place: Place, tokens: Tokens, report: FindingCollector) -> bool:
+def _is_fixed(root: Node, selector: str, place: Place, tokens: Tokens, collector: FindingCollector) -> bool:
     for found in _POSITION.finditer(selector):
         before = _PSEUDO.sub("", _POSITION.sub("", selector[: found.start()])).strip() or "*"
         if before[-1] in "> ":
@@ -54,7 +54,7 @@ def _is_fixed(root: Node, selector: str, place: Place, tokens: Tokens, report: F
         except BadSelector:
             continue
         if any(_has_blocks(element.getparent(), tokens) for element in reached):
-            report.error(
+            collector.error(
                 place,
                 "position-selector",
                 f'"{selector}" depends on neighbours that a block adds or leaves out',

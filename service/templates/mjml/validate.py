@@ -24,42 +24,42 @@ from service.templates.mjml.parse import Attribute, Element, Node, Slice
 from service.templates.positions import Place
 
 
-def validate(nodes: Sequence[Node], tokens: Tokens, report: FindingCollector, *, file: Place) -> Element | None:
+def validate(nodes: Sequence[Node], tokens: Tokens, collector: FindingCollector, *, file: Place) -> Element | None:
     """The `<mjml>` element, or None where there is no single one. `file` is the start of the template."""
     roots = [node for node in nodes if isinstance(node, Element) and node.tag != "mj-raw"]
-    validator = _Validator(tokens, report)
+    validator = _Validator(tokens, collector)
     for node in nodes:
         if isinstance(node, Slice):
             validator.outside(node)
     if len(roots) != 1 or roots[0].tag != "mjml":
         place = roots[0].place if roots else file
-        report.error(
+        collector.error(
             place, "no-document", "the template must be one <mjml> element", "write <mjml><mj-body>…</mj-body></mjml>"
         )
         return None
     validator.document(roots[0])
     if not any(element.tag == "mj-body" for element in roots[0].elements()):
-        report.error(roots[0].place, "no-document", "<mjml> has no <mj-body>", "add <mj-body>…</mj-body>")
+        collector.error(roots[0].place, "no-document", "<mjml> has no <mj-body>", "add <mj-body>…</mj-body>")
     return roots[0]
 
 
 class _Validator:
-    def __init__(self, tokens: Tokens, report: FindingCollector) -> None:
+    def __init__(self, tokens: Tokens, collector: FindingCollector) -> None:
         self._tokens = tokens
-        self._report = report
+        self._collector = collector
         self._defaults: list[Element] = []
 
     def outside(self, text: Slice) -> None:
         """Around `<mjml>` only definitions may stand."""
         for token in self._tokens.within(text.text):
             if token.word not in SILENT:
-                self._report.error(
+                self._collector.error(
                     token.place, "outside-document", f"{token} stands outside of <mjml>", "put it into <mj-body>"
                 )
         stray = PLACEHOLDER.sub("", text.text).strip()
         if stray:
             offset = text.text.index(stray.split("\n", 1)[0].strip()[:1])
-            self._report.error(
+            self._collector.error(
                 text.place(offset), "stray-text", f"text outside of <mjml>: {shortened(stray)}", "delete it"
             )
 
@@ -75,7 +75,7 @@ class _Validator:
             return
         if above and above != "mj-attributes" and element.tag not in CHILDREN.get(above, frozenset()):
             where = ", ".join(f"<{name}>" for name, below in CHILDREN.items() if element.tag in below)
-            self._report.error(
+            self._collector.error(
                 element.place,
                 "wrong-parent",
                 f"<{element.tag}> can't stand inside <{above}>",
@@ -93,7 +93,7 @@ class _Validator:
         hint = did_you_mean(element.tag, ATTRIBUTES)
         if not element.tag.startswith("mj"):
             hint = f"HTML stands inside <mj-text>, <mj-table> or <mj-raw>, not directly in <{above}>" if above else hint
-        self._report.error(element.place, "unknown-component", f"unknown component <{element.tag}>", hint)
+        self._collector.error(element.place, "unknown-component", f"unknown component <{element.tag}>", hint)
         return False
 
     def _attributes(self, element: Element, above: str) -> None:
@@ -101,7 +101,7 @@ class _Validator:
         is_free = above == "mj-attributes"
         for attribute in element.attributes:
             if attribute.name not in known and not is_free and not self._is_common(attribute.name, element.tag):
-                self._report.error(
+                self._collector.error(
                     attribute.place,
                     "unknown-attribute",
                     f'unknown attribute "{attribute.name}" on <{element.tag}>',
@@ -118,7 +118,7 @@ class _Validator:
         found = self._tokens.within(attribute.value.text)
         if found:
             if drives_layout(element.tag, attribute.name, attribute.value.text):
-                self._report.error(
+                self._collector.error(
                     found[0].place,
                     "layout-needs-literal",
                     f'"{attribute.name}" of <{element.tag}> decides the layout and must be literal',
@@ -126,13 +126,13 @@ class _Validator:
                 )
             else:
                 try:
-                    check_balance(found, f'the value of "{attribute.name}"', self._report)
+                    check_balance(found, f'the value of "{attribute.name}"', self._collector)
                 except CompileAborted:
                     return
         elif scheme := harmful_scheme(attribute.name, attribute.value.text):
-            self._report.error(attribute.place, "harmful-link", f'"{scheme}:" is no link for a mail', LINK_HINT)
+            self._collector.error(attribute.place, "harmful-link", f'"{scheme}:" is no link for a mail', LINK_HINT)
         elif kind is not None and not type_check(kind)(attribute.value.text):
-            self._report.error(
+            self._collector.error(
                 attribute.place,
                 "bad-value",
                 f'"{attribute.value.text}" is no value for "{attribute.name}" of <{element.tag}>',
@@ -147,9 +147,9 @@ class _Validator:
             if element.tag in TEXT_CONTENT:
                 self._text_content(element, content)
             else:
-                check_html(content, self._tokens, self._report)
+                check_html(content, self._tokens, self._collector)
                 if element.tag == "mj-raw" and above in COMMENT_PARENTS and PLACEHOLDER.sub("", content.text).strip():
-                    self._report.error(
+                    self._collector.error(
                         element.place, "wrong-parent", f"HTML can't stand inside <{above}>", "only Jinja blocks can"
                     )
         except CompileAborted:
@@ -157,10 +157,10 @@ class _Validator:
 
     def _text_content(self, element: Element, content: Slice) -> None:
         found = [token for token in self._tokens.within(content.text) if token.kind == "control"]
-        check_balance(found, f"<{element.tag}>", self._report)
+        check_balance(found, f"<{element.tag}>", self._collector)
         text = re.sub(r"<!--.*?-->", lambda comment: " " * len(comment[0]), content.text, flags=re.S)
         if "<" in text:
-            self._report.error(
+            self._collector.error(
                 content.place(text.index("<")),
                 "html-in-text",
                 f"HTML can't stand in <{element.tag}>",
@@ -169,14 +169,14 @@ class _Validator:
         if element.tag != "mj-style":
             return
         if imported := re.search(r"@import", text, re.I):
-            self._report.error(
+            self._collector.error(
                 content.place(imported.start()),
                 "css-import",
                 "@import would fetch a file from elsewhere",
                 "write the rules here",
             )
         if element.literal("inline") == "inline" and found:
-            self._report.error(
+            self._collector.error(
                 found[0].place,
                 "jinja-in-inline-css",
                 'blocks can\'t stand in <mj-style inline="inline">',
@@ -184,14 +184,14 @@ class _Validator:
             )
 
     def _children(self, element: Element, in_loop: bool) -> None:
-        blocks = Blocks(element, self._tokens, self._report)
+        blocks = Blocks(element, self._tokens, self._collector)
         for child in element.children:
             if isinstance(child, Slice):
                 blocks.between(child)
                 continue
             loop = in_loop or blocks.in_loop
             if loop and child.tag == "mj-navbar" and child.literal("hamburger") == "hamburger":
-                self._report.error(
+                self._collector.error(
                     child.place,
                     "hamburger-in-loop",
                     "a hamburger navbar in a loop repeats its ids",
@@ -205,7 +205,7 @@ class _Validator:
     def _columns(self, element: Element) -> None:
         for child in element.elements():
             if child.tag in ("mj-column", "mj-group") and not self._has_width(child):
-                self._report.error(
+                self._collector.error(
                     child.place,
                     "column-needs-width",
                     f"<{child.tag}> beside a block needs a width",

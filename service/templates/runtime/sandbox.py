@@ -45,7 +45,7 @@ class RenderLimits:
 
 
 class LimitExceeded(Exception):
-    """A rendering went over its budget; the message says which. `line` of the compiled text, where it is known."""
+    """A rendering went over its limits; the message says which. `line` of the compiled text, where it is known."""
 
     def __init__(self, message: str, line: int | None = None) -> None:
         self.line = line
@@ -70,7 +70,7 @@ class _Sandboxed(ImmutableSandboxedEnvironment):
     intercepted_binops = frozenset({"*", "**", "%", "+"})
 
     def __init__(
-        self, budget: RenderLimits, meter: Meter, language: str, modules: Mapping[str, str], *, is_html: bool
+        self, limits: RenderLimits, meter: Meter, language: str, modules: Mapping[str, str], *, is_html: bool
     ) -> None:
         super().__init__(
             block_start_string=BLOCK_BEGIN,
@@ -86,11 +86,11 @@ class _Sandboxed(ImmutableSandboxedEnvironment):
             auto_reload=False,
             cache_size=16,
         )
-        self._budget = budget
+        self._limits = limits
         self._meter = meter
         self.output = escape_text if is_html else plain
         filters: dict[str, Any] = {
-            **allowed_filters(budget.max_output_bytes),
+            **allowed_filters(limits.max_output_bytes),
             **filters_for(language),
             **ESCAPES,
             "_steps": self._steps,
@@ -205,21 +205,21 @@ class _Sandboxed(ImmutableSandboxedEnvironment):
 
     def _range(self, *arguments: int) -> range:
         found = range(*arguments)
-        if len(found) > self._budget.max_steps:
+        if len(found) > self._limits.max_steps:
             raise LimitExceeded(
-                f"a range of {len(found)} is longer than the {self._budget.max_steps} steps of a rendering"
+                f"a range of {len(found)} is longer than the {self._limits.max_steps} steps of a rendering"
             )
         return found
 
     def _charge(self, steps: int) -> None:
         self._meter.steps_left -= steps
         if self._meter.steps_left < 0:
-            raise LimitExceeded(f"the rendering takes more than {self._budget.max_steps} steps")
+            raise LimitExceeded(f"the rendering takes more than {self._limits.max_steps} steps")
 
     def _check_size(self, size: int) -> None:
-        if size > self._budget.max_output_bytes:
+        if size > self._limits.max_output_bytes:
             raise LimitExceeded(
-                f"a text or list of {size} is longer than the {self._budget.max_output_bytes} that a part may have"
+                f"a text or list of {size} is longer than the {self._limits.max_output_bytes} that a part may have"
             )
 
     def _check_number(self, bits: int) -> None:
@@ -227,17 +227,17 @@ class _Sandboxed(ImmutableSandboxedEnvironment):
             raise Unprintable("the number would be too large")
 
     def render(self, compiled: Template, variables: dict[str, Any]) -> str:
-        """All of a template's output. TooMuch: it is longer than the budget; what the template raises passes."""
+        """All of a template's output. TooMuch: it is longer than the limits; what the template raises passes."""
         context = Context(self, {**self.globals, **variables}, compiled.name, {})
         produced = compiled.root_render_func(context)
         parts: list[str] = []
         size = 0
         for part in produced:
             size += len(part)
-            if size > self._budget.max_output_bytes:
+            if size > self._limits.max_output_bytes:
                 frame = getattr(produced, "gi_frame", None)
                 line = compiled.get_corresponding_lineno(frame.f_lineno) if frame else None
-                raise LimitExceeded(f"the output is longer than {self._budget.max_output_bytes} bytes", line)
+                raise LimitExceeded(f"the output is longer than {self._limits.max_output_bytes} bytes", line)
             parts.append(part)
         return "".join(parts)
 
@@ -250,22 +250,22 @@ class Sandbox:
     """The two environments of one template and language: HTML and plain text. Safe to use from many threads."""
 
     def __init__(
-        self, budget: RenderLimits, language: str, *, html_modules: Mapping[str, str], text_modules: Mapping[str, str]
+        self, limits: RenderLimits, language: str, *, html_modules: Mapping[str, str], text_modules: Mapping[str, str]
     ) -> None:
-        self._budget = budget
+        self._limits = limits
         self._meter = Meter()
-        self.html = _Sandboxed(budget, self._meter, language, html_modules, is_html=True)
-        self.text = _Sandboxed(budget, self._meter, language, text_modules, is_html=False)
+        self.html = _Sandboxed(limits, self._meter, language, html_modules, is_html=True)
+        self.text = _Sandboxed(limits, self._meter, language, text_modules, is_html=False)
 
     def start(self) -> None:
         """Each rendering has its steps anew."""
-        self._meter.steps_left = self._budget.max_steps
+        self._meter.steps_left = self._limits.max_steps
 
 
 @lru_cache(maxsize=32)
-def sandbox_without_modules(budget: RenderLimits, language: str) -> Sandbox:
+def sandbox_without_modules(limits: RenderLimits, language: str) -> Sandbox:
     """One for all templates that import nothing: nothing in it is of one template, and hundreds would slow a start."""
-    return Sandbox(budget, language, html_modules={}, text_modules={})
+    return Sandbox(limits, language, html_modules={}, text_modules={})
 
 
 def author_environment() -> ImmutableSandboxedEnvironment:

@@ -206,7 +206,7 @@ def _messages(error: RequestRefused) -> Sequence[str]:
 
 
 def _begun(services: Services, key: str) -> Mapping[str, str]:
-    return begun(services.settings.email_templates_dir, key, budget=render_limits(services.settings))
+    return begun(services.settings.email_templates_dir, key, limits=render_limits(services.settings))
 
 
 def _told(one: Mapping[str, Any]) -> Mapping[str, Any]:

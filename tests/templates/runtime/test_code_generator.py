@@ -10,7 +10,7 @@ from markupsafe import Markup
 from service.errors import RenderError
 from service.templates.runtime.escapes import ESCAPES
 from service.templates.runtime.sandbox import RenderLimits, Sandbox
-from tests.support.template_kit import BUDGET, VALUES, html, plain, template, text
+from tests.support.template_kit import LIMITS, VALUES, html, plain, template, text
 
 #: A call, which prints nothing: what stands beside it is printed in the careful way.
 CALL = "\x02{ range(0)|join }\x03"
@@ -48,7 +48,7 @@ def test_generated_code_and_jinja_print_the_same(filter_: str, value: Any) -> No
 
 
 def _printed(source: str, value: Any) -> str:
-    sandbox = Sandbox(BUDGET, "fr", html_modules={}, text_modules={})
+    sandbox = Sandbox(LIMITS, "fr", html_modules={}, text_modules={})
     sandbox.start()
     environment = sandbox.html
     try:
@@ -77,7 +77,7 @@ def test_function_call_is_found_wherever_it_hides() -> None:
 
 def test_steps_are_counted_once_where_the_quick_way_gives_up() -> None:
     source = text("{% for row in rows %}{{ row.url|default(1) }}{{ loop.index }}{% endfor %}")
-    compiled = template(source, budget=RenderLimits(max_output_bytes=100_000, max_steps=10))
+    compiled = template(source, limits=RenderLimits(max_output_bytes=100_000, max_steps=10))
     assert "111213" in compiled.render({**VALUES, "rows": [{}, {}, {}]}).html
 
 
@@ -105,7 +105,7 @@ def test_prints_in_a_row_come_in_their_order() -> None:
 
 
 def test_output_limit_is_found_between_two_blocks() -> None:
-    compiled = template(text("{{ name }}" * 300), budget=RenderLimits(max_output_bytes=50_000, max_steps=10))
+    compiled = template(text("{{ name }}" * 300), limits=RenderLimits(max_output_bytes=50_000, max_steps=10))
     with pytest.raises(RenderError) as refused:
         compiled.render({**VALUES, "name": "x" * 1_000})
     assert refused.value.finding.code == "too-much"

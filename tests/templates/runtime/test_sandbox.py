@@ -13,7 +13,7 @@ SMALL = RenderLimits(max_output_bytes=50_000, max_steps=1_000)
 
 def refused(source: str, **values: object) -> RenderError:
     with pytest.raises(RenderError) as caught:
-        template(front_matter() + source, budget=SMALL).render({**VALUES, **values})
+        template(front_matter() + source, limits=SMALL).render({**VALUES, **values})
     return caught.value
 
 

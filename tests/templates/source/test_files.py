@@ -8,7 +8,7 @@ import pytest
 from service.templates.runtime.sandbox import sandbox_without_modules
 from service.templates.source.files import Files, read_files
 from service.templates.source.watch import changes
-from tests.support.template_kit import BUDGET
+from tests.support.template_kit import LIMITS
 
 
 @pytest.fixture
@@ -93,5 +93,5 @@ def _seen(root: Path, file: Path) -> frozenset[str] | None:
 
 
 def test_templates_that_import_nothing_share_their_sandbox() -> None:
-    assert sandbox_without_modules(BUDGET, "fr") is sandbox_without_modules(BUDGET, "fr")
-    assert sandbox_without_modules(BUDGET, "fr") is not sandbox_without_modules(BUDGET, "en")
+    assert sandbox_without_modules(LIMITS, "fr") is sandbox_without_modules(LIMITS, "fr")
+    assert sandbox_without_modules(LIMITS, "fr") is not sandbox_without_modules(LIMITS, "en")

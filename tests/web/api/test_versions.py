@@ -149,7 +149,7 @@ def test_archived_revision_renders_in_a_process_that_cannot_compile(service: Run
     revision = sent(service)["template"]["revision"]
     kept = revisions.revision(service.services.database, revision)
     assert kept is not None
-    here = Template.from_archive(kept.archive, budget=render_limits(service.services.settings)).render(NAME)
+    here = Template.from_archive(kept.archive, limits=render_limits(service.services.settings)).render(NAME)
     (tmp_path / "archive").write_bytes(kept.archive)
     script = textwrap.dedent("""
         import json, sys, types
@@ -165,10 +165,10 @@ def test_archived_revision_renders_in_a_process_that_cannot_compile(service: Run
             sys.modules[name] = None
         for name in ("mjml", "premailer"):
             sys.modules[name] = Poison(name)
-        from service.templates.runtime.sandbox import Budget
+        from service.templates.runtime.sandbox import RenderLimits
         from service.templates.template import Template
 
-        template = Template.from_archive(Path(sys.argv[1]).read_bytes(), budget=Budget(2_000_000, 100_000))
+        template = Template.from_archive(Path(sys.argv[1]).read_bytes(), limits=RenderLimits(2_000_000, 100_000))
         rendered = template.render(json.loads(sys.argv[2]))
         print(json.dumps([rendered.subject, rendered.html, rendered.text]))
     """)
