@@ -1,4 +1,4 @@
-"""`python -m service.cli` is `rgz-email`."""
+"""Entry point of `python -m service.cli`, which is the command `rgz-email`."""
 
 from service.cli.main import main
 

@@ -1,4 +1,4 @@
-"""addresses: would this service take them?"""
+"""addresses: check whether e-mail addresses are valid, and how the service normalises them."""
 
 import json
 import sys
@@ -18,7 +18,7 @@ class _Checked(TypedDict):
 
 @click.group()
 def addresses() -> None:
-    """Check e-mail addresses. Needs no settings and asks no network.
+    """Check e-mail addresses, without settings or network access.
 
     \b
     Example:
@@ -27,12 +27,12 @@ def addresses() -> None:
 
 
 @addresses.command()
-@click.option("--json", "as_json", is_flag=True, help="For machines.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def check(as_json: bool) -> None:
-    """Say of each address on standard input, one a line, whether it would be taken, and how it is normalised.
+    """Check the addresses on standard input, one per line: accepted or refused, and the normalised form.
 
-    Only LF ends a line; an empty line is an empty address. Bytes that are not UTF-8 are refused, not replaced. Exits
-    with 0, whatever the addresses are.
+    A line ends with LF only; an empty line is an empty address. Bytes that are not UTF-8 are refused, not replaced. The
+    exit code is 0, whether the addresses are valid or not.
 
     \b
     Example:

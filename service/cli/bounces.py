@@ -10,7 +10,7 @@ import click
 from service.config import logs
 from service.feedback.bounce.parse import parse_bounce
 
-#: Beyond this a mail says nothing more about its own fate; a file may be of any size.
+#: A bounce report stands at the beginning of a mail; a file may be of any size, and the rest is not read.
 _READ_BYTES = 4 * 1024 * 1024
 
 
@@ -37,7 +37,7 @@ class ExaminedMail(TypedDict):
 
 @click.group()
 def bounces() -> None:
-    """Read mails that came back. Needs no settings and changes nothing.
+    """Parse returned mails; needs no settings and changes nothing.
 
     \b
     Example:
@@ -47,12 +47,12 @@ def bounces() -> None:
 
 @bounces.command()
 @click.argument("files", metavar="FILE...", nargs=-1, required=True)
-@click.option("--json", "as_json", is_flag=True, help="For machines.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def parse(files: tuple[str, ...], as_json: bool) -> None:
-    """Say what each mail reports: a bounce, a delay, a complaint, a delivery, an automatic reply, or nothing.
+    """Print what each mail reports: bounce, delay, complaint, delivery, automatic reply or none.
 
-    `-` is the standard input. Whatever a file holds, the exit code is 0; of a file that can't be read this is said on
-    standard error, and its kind is "none".
+    `-` is standard input. The exit code is 0 whatever the files hold; a file that can't be read is named on standard
+    error, and its kind is "none".
 
     \b
     Example:
@@ -61,10 +61,10 @@ def parse(files: tuple[str, ...], as_json: bool) -> None:
     logs.configure("warning", for_people=sys.stderr.isatty())
     results = [(file, examine(_bytes_of(file))) for file in files]
     if as_json:
-        click.echo(json.dumps({"results": [{"file": file, **said} for file, said in results]}))
+        click.echo(json.dumps({"results": [{"file": file, **mail} for file, mail in results]}))
     else:
-        for file, said in results:
-            click.echo(_told(file, said))
+        for file, mail in results:
+            click.echo(_as_text(file, mail))
 
 
 def examine(raw: bytes) -> ExaminedMail:
@@ -93,14 +93,14 @@ def _bytes_of(file: str) -> bytes:
         with Path(file).open("rb") as opened:
             return opened.read(_READ_BYTES)
     except (OSError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "not a name of a file"
+        reason = error.strerror if isinstance(error, OSError) else "not a valid file name"
         click.echo(f"{click.format_filename(file)}: {reason}", err=True)
         return b""
 
 
-def _told(file: str, said: ExaminedMail) -> str:
-    lines = [f"{click.format_filename(file)}: {said['kind']}"]
-    for one in said["recipients"]:
+def _as_text(file: str, mail: ExaminedMail) -> str:
+    lines = [f"{click.format_filename(file)}: {mail['kind']}"]
+    for one in mail["recipients"]:
         facts = [one["bounce_type"], one["status"], one["bounce_subtype"], one["diagnostic"]]
         lines.append(f"  {one['address']}  {'  '.join(fact for fact in facts if fact)}".rstrip())
     return "\n".join(lines)

@@ -1,4 +1,4 @@
-"""migrate, config: the operator's commands."""
+"""migrate, config: bring the database schema up to date, and show the settings."""
 
 import json
 
@@ -10,9 +10,9 @@ from service.config.settings import Settings
 
 
 @click.command()
-@click.option("--json", "as_json", is_flag=True, help="For machines.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def migrate(as_json: bool) -> None:
-    """Bring the database up to date; `serve`, `api` and `worker` do it by themselves.
+    """Bring the database schema up to date; `serve`, `api` and `worker` do this at start, too.
 
     \b
     Example:
@@ -28,11 +28,11 @@ def migrate(as_json: bool) -> None:
 
 
 @click.command()
-@click.option("--json", "as_json", is_flag=True, help="For machines.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def config(as_json: bool) -> None:
-    """Show every setting, where it comes from, and what it means; secrets are hidden.
+    """Show every setting with its value, origin and meaning; secrets are hidden.
 
-    Exits with 2 where the settings can't work, and names every mistake.
+    With invalid settings it lists every mistake and exits with 2.
 
     \b
     Example:
@@ -42,7 +42,7 @@ def config(as_json: bool) -> None:
     rows = [
         {
             "name": name.upper(),
-            "value": _shown(settings, name),
+            "value": _as_text(settings, name),
             "given": name in settings.model_fields_set,
             "description": field.description,
         }
@@ -58,7 +58,7 @@ def config(as_json: bool) -> None:
         )
 
 
-def _shown(settings: Settings, name: str) -> str | None:
+def _as_text(settings: Settings, name: str) -> str | None:
     value = settings.model_dump(mode="json")[name]
     if name in ("email_rate_limit_marketing", "email_rate_limit_transactional"):
         return str(getattr(settings, name))

@@ -1,4 +1,4 @@
-"""What a command takes from the environment."""
+"""Read the settings of a command from its environment."""
 
 import os
 import sys
@@ -11,7 +11,7 @@ from service.config.settings import Settings
 
 
 def read_settings() -> Settings:
-    """The settings of this process's environment, with logging set up. Raises ConfigurationError."""
+    """Read the settings from the environment and set up logging. Raises ConfigurationError."""
     read = environment.load(os.environ)
     logs.configure(read.email_log_level, for_people=sys.stderr.isatty())
     log = structlog.get_logger("settings")
@@ -21,6 +21,6 @@ def read_settings() -> Settings:
 
 
 def template_settings(directory: Path | None) -> Settings:
-    """The settings of the environment, with another template directory if one is named. Raises ConfigurationError."""
+    """Read the settings, with `directory` as template directory if it is given. Raises ConfigurationError."""
     read = environment.load(os.environ)
     return read.with_changes(email_templates_dir=directory) if directory else read

@@ -1,4 +1,4 @@
-"""keys: who may use the API."""
+"""keys: create, list and revoke API keys."""
 
 import json
 from datetime import datetime
@@ -22,10 +22,10 @@ def keys() -> None:
 
 @keys.command()
 @click.argument("name")
-@click.option("--scopes", default="send", show_default=True, help="send, read and admin, separated by commas.")
-@click.option("--json", "as_json", is_flag=True, help="For machines.")
+@click.option("--scopes", default="send", show_default=True, help="send, read and admin, comma-separated.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def create(name: str, scopes: str, as_json: bool) -> None:
-    """Make a key; it is shown once, and kept only as a digest.
+    """Create a key; it is shown once, and only its digest is stored.
 
     \b
     Example:
@@ -39,13 +39,13 @@ def create(name: str, scopes: str, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps({"id": made.id, "name": made.name, "scopes": listed, "key": key}))
         return
-    click.echo(f"Key {made.id} for {made.name}, scopes {', '.join(listed)}. It is shown only now:\n\n  {key}")
+    click.echo(f"Key {made.id} for {made.name}, scopes {', '.join(listed)}. It is shown only once:\n\n  {key}")
 
 
 @keys.command("list")
-@click.option("--json", "as_json", is_flag=True, help="For machines.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def list_keys(as_json: bool) -> None:
-    """Show all keys, without their secrets.
+    """List all keys, without their secrets.
 
     \b
     Example:
@@ -68,7 +68,7 @@ def list_keys(as_json: bool) -> None:
         click.echo(json.dumps({"items": rows, "total": len(rows)}))
         return
     if not rows:
-        click.echo("There are no keys yet. Make one: rgz-email keys create NAME --scopes send,read")
+        click.echo("There are no keys yet. Create one: rgz-email keys create NAME --scopes send,read")
     for row in rows:
         state = f"revoked {row['revoked_at']}" if row["revoked_at"] else "active"
         click.echo(f"{row['id']}  {row['name']:<24} {','.join(row['scopes'] or ()):<16} {row['created_at']}  {state}")
@@ -77,7 +77,7 @@ def list_keys(as_json: bool) -> None:
 @keys.command()
 @click.argument("key_id")
 def revoke(key_id: str) -> None:
-    """End a key; from then on it is unknown.
+    """Revoke a key: requests with it are answered 401 from then on.
 
     \b
     Example:
@@ -88,14 +88,14 @@ def revoke(key_id: str) -> None:
     services.close()
     if not revoked:
         raise click.ClickException(f"There is no active key {key_id}; see rgz-email keys list.")
-    click.echo(f"Key {key_id} is revoked.")
+    click.echo(f"Key {key_id} has been revoked.")
 
 
 def _scopes(text: str) -> frozenset[Scope]:
     try:
         wanted = frozenset(Scope(part.strip()) for part in text.split(",") if part.strip())
     except ValueError as error:
-        raise click.BadParameter(f"{error}; known are {', '.join(Scope)}", param_hint="--scopes") from None
+        raise click.BadParameter(f"{error}; the scopes are {', '.join(Scope)}", param_hint="--scopes") from None
     if not wanted:
         raise click.BadParameter("name at least one scope", param_hint="--scopes")
     return wanted

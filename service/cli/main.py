@@ -1,4 +1,4 @@
-"""The command `rgz-email`: its subcommands, and how an error is told."""
+"""The command `rgz-email`: its subcommands, and the messages and exit codes of errors."""
 
 import importlib
 import sys
@@ -34,7 +34,7 @@ _COMMANDS = {
 
 
 class _Group(click.Group):
-    """Finds commands when they are called, and tells our errors as sentences; a stack is for bugs only."""
+    """Imports a command when it is called, and prints our own errors as sentences; only a bug shows a traceback."""
 
     @override
     def list_commands(self, ctx: click.Context) -> list[str]:
@@ -53,7 +53,7 @@ class _Group(click.Group):
         try:
             return super().invoke(ctx)
         except ConfigurationError as error:
-            _fail(2, ["These settings can't work:", *(f"  {problem}" for problem in error.problems)])
+            _fail(2, ["The settings are invalid:", *(f"  {problem}" for problem in error.problems)])
         except TemplateInvalid as error:
             _fail(1, [str(finding) for finding in error.findings])
         except RequestRefused as error:
@@ -71,9 +71,9 @@ def _fail(code: int, lines: list[str]) -> NoReturn:
 @click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(__version__, prog_name="rgz-email")
 def main() -> None:
-    """E-mail templates as code: render, send, retry, and know what became of every mail.
+    """E-mail templates as code: render, send, retry, and track what became of every message.
 
-    Settings come from the environment; `rgz-email config` shows them all.
+    Settings come from environment variables; `rgz-email config` lists them all.
 
     \b
     Example:

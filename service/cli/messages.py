@@ -1,4 +1,4 @@
-"""send, messages: mail by hand, and what became of it."""
+"""send, messages: send a template from the command line, list messages and show their timelines."""
 
 import base64
 import json
@@ -16,18 +16,22 @@ from service.messages.search import MessageDetail
 from service.models import Caller, Message, Scope
 from service.models.requests import BatchRequest, SendRequest, parse
 
-#: Whoever runs commands on this machine can read the database file anyway.
+#: Commands run with all rights: who can run them can read the database file anyway.
 OPERATOR = Caller(id="command-line", name="command line", scopes=frozenset({Scope.ADMIN}))
 
 
 @click.command()
 @click.argument("key")
-@click.option("--to", help="One address, or several separated by commas.")
-@click.option("--set", "assignments", multiple=True, metavar="NAME=VALUE", help="A variable; VALUE as JSON or as text.")
-@click.option("--variables", type=click.File("r"), help="A JSON file of variables; - is standard input.")
-@click.option("--attach", type=click.Path(exists=True, dir_okay=False, path_type=Path), multiple=True)
-@click.option("--batch", type=click.File("r"), help='Instead: a JSON array of up to 1,000 {"to", "variables"}.')
-@click.option("--json", "as_json", is_flag=True, help="For machines.")
+@click.option("--to", help="One address, or several, comma-separated.")
+@click.option("--set", "assignments", multiple=True, metavar="NAME=VALUE", help="A variable; VALUE is JSON or text.")
+@click.option("--variables", type=click.File("r"), help="A JSON file with the variables; - is standard input.")
+@click.option(
+    "--attach", type=click.Path(exists=True, dir_okay=False, path_type=Path), multiple=True, help="A file to attach."
+)
+@click.option(
+    "--batch", type=click.File("r"), help='A JSON file instead of --to: an array of up to 1,000 {"to", "variables"}.'
+)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def send(
     key: str,
     to: str | None,
@@ -37,20 +41,20 @@ def send(
     batch: Any,
     as_json: bool,
 ) -> None:
-    """Send a template to somebody, as the API would; a worker delivers it.
+    """Send a template, as POST /send does; a worker delivers it.
 
     \b
     Example:
       rgz-email send rma_confirmation --to ops@example.com --set rma_number=RMA-7 --set serial_number=SN-1 \\
         --set status=reçu --set link_tracking=https://example.com/rma/7
-      rgz-email send cutover_reminder --batch letters.json
+      rgz-email send cutover_reminder --batch messages.json
     """
     if (to is None) == (batch is None) or (batch and (assignments or variables or attach)):
-        raise click.UsageError("Either --to with its variables and files, or --batch, which holds them.")
+        raise click.UsageError("Give either --to (with variables and attachments) or --batch.")
     services = build(read_settings(), delivers=False)
     try:
-        order = _batch(key, batch.read()) if batch else _letter(key, to or "", assignments, variables, attach)
-        accepted = services.acceptor.send(order, OPERATOR)
+        body = _batch(key, batch.read()) if batch else _single(key, to or "", assignments, variables, attach)
+        accepted = services.acceptor.send(body, OPERATOR)
     finally:
         services.close()
     rows = [{"id": item.id, "to": item.to, "status": item.status} for item in accepted.messages]
@@ -61,7 +65,7 @@ def send(
         click.echo(f"{row['id']}  {row['to']}  {row['status']}")
 
 
-def _letter(key: str, to: str, assignments: tuple[str, ...], variables: Any, attach: tuple[Path, ...]) -> SendRequest:
+def _single(key: str, to: str, assignments: tuple[str, ...], variables: Any, attach: tuple[Path, ...]) -> SendRequest:
     values = _json_object(variables.read()) if variables else {}
     values |= dict(assignment(text) for text in assignments)
     body = {"to": to, "template_key": key, "variables": values, "attachments": [_attachment(path) for path in attach]}
@@ -69,23 +73,25 @@ def _letter(key: str, to: str, assignments: tuple[str, ...], variables: Any, att
 
 
 def _batch(key: str, text: str) -> BatchRequest:
-    """All or none, as the API takes them."""
+    """The request of a batch, which is accepted as a whole or not at all."""
     try:
-        letters = json.loads(text)
+        items = json.loads(text)
     except ValueError as error:
         raise click.BadParameter(f"not JSON: {error}", param_hint="--batch") from None
-    return parse(json.dumps({"template_key": key, "messages": letters}).encode(), BatchRequest)
+    return parse(json.dumps({"template_key": key, "messages": items}).encode(), BatchRequest)
 
 
 @click.group(invoke_without_command=True)
-@click.option("--to", help="Only to this address.")
-@click.option("--status", help="Only in this state.")
-@click.option("--template", "template_key", help="Only of this template.")
-@click.option("--source", "source_endpoint", help="Only from this source.")
-@click.option("--since", help="ISO 8601 time; only what was accepted since.")
-@click.option("--late", is_flag=True, help="Only what broke its template's SLA in the last 30 days, or breaks it now.")
-@click.option("--limit", default=50, show_default=True, type=click.IntRange(1, 1000))
-@click.option("--json", "as_json", is_flag=True, help="For machines.")
+@click.option("--to", help="Only messages to this address.")
+@click.option("--status", help="Only messages in this state.")
+@click.option("--template", "template_key", help="Only messages of this template.")
+@click.option("--source", "source_endpoint", help="Only messages from this source (source_endpoint).")
+@click.option("--since", help="Only messages accepted since this ISO 8601 time.")
+@click.option(
+    "--late", is_flag=True, help="Only messages that missed their template's SLA in the last 30 days, or miss it now."
+)
+@click.option("--limit", default=50, show_default=True, type=click.IntRange(1, 1000), help="Messages to show.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_context
 def messages(context: click.Context, /, late: bool, limit: int, as_json: bool, **filters: str | None) -> None:
     """List messages, newest first.
@@ -99,7 +105,7 @@ def messages(context: click.Context, /, late: bool, limit: int, as_json: bool, *
     if context.invoked_subcommand is not None:
         return
     if late and any(filters.values()):
-        raise click.UsageError("--late goes with --limit and --json only.")
+        raise click.UsageError("--late can be combined with --limit and --json only.")
     services = build(read_settings(), delivers=False)
     try:
         if late:
@@ -131,9 +137,9 @@ def _print_late(found: Sequence[Message], *, as_json: bool) -> None:
 
 @messages.command()
 @click.argument("message_id")
-@click.option("--json", "as_json", is_flag=True, help="For machines.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def show(message_id: str, as_json: bool) -> None:
-    """Tell the story of one message.
+    """Show one message with its timeline and attachments.
 
     \b
     Example:
@@ -141,32 +147,32 @@ def show(message_id: str, as_json: bool) -> None:
     """
     services = build(read_settings(), delivers=False)
     try:
-        story = services.message_search.detail(message_id, OPERATOR)
+        found = services.message_search.detail(message_id, OPERATOR)
     finally:
         services.close()
     if as_json:
-        events = [{"type": item.type, "at": item.at.isoformat(), "detail": item.detail} for item in story.events]
-        click.echo(json.dumps(_row(story.message) | {"events": events}, ensure_ascii=False))
+        events = [{"type": item.type, "at": item.at.isoformat(), "detail": item.detail} for item in found.events]
+        click.echo(json.dumps(_row(found.message) | {"events": events}, ensure_ascii=False))
         return
-    click.echo("\n".join(_told(story)))
+    click.echo("\n".join(_as_text(found)))
 
 
-def _told(story: MessageDetail) -> list[str]:
-    message = story.message
+def _as_text(found: MessageDetail) -> list[str]:
+    message = found.message
     lines = [
         f"{message.subject}",
         f"to {message.recipient}, {message.template_key} version {message.template_version}, {message.status}"
         + (f" (waits for {message.waiting_for})" if message.waiting_for else ""),
         "",
     ]
-    lines += [f"{item.at:%Y-%m-%d %H:%M:%S}  {item.type:<12} {item.detail or ''}".rstrip() for item in story.events]
-    for file in story.attachments:
+    lines += [f"{item.at:%Y-%m-%d %H:%M:%S}  {item.type:<12} {item.detail or ''}".rstrip() for item in found.events]
+    for file in found.attachments:
         lines.append(f"attachment {file.n}: {file.filename}, {file.content_type}, {file.size_bytes} bytes")
     return lines
 
 
 def assignment(text: str) -> tuple[str, Any]:
-    """`NAME=VALUE`; the value as JSON where it is JSON, else as the text it is."""
+    """Parse `NAME=VALUE`; a value that is not JSON is text. Raises click.BadParameter."""
     name, sign, value = text.partition("=")
     if not sign or not name:
         raise click.BadParameter(f"{text!r}: write NAME=VALUE", param_hint="--set")

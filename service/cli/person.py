@@ -1,4 +1,4 @@
-"""person: everything about one person, or nothing any more."""
+"""person: export or erase the personal data stored for one address."""
 
 import base64
 import json
@@ -14,12 +14,12 @@ from service.models import Event
 from service.recipients.data_requests import ErasureResult, MessageRecord, RecipientData
 from service.recipients.suppressions import reason_of
 
-_json = click.option("--json", "as_json", is_flag=True, help="For machines.")
+_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 
 @click.group()
 def person() -> None:
-    """Tell or erase what is known about one person.
+    """Export or erase the data stored about one person.
 
     \b
     Example:
@@ -29,7 +29,7 @@ def person() -> None:
 
 @person.command()
 @click.argument("address")
-@click.option("--attachments", is_flag=True, help="With what the attachments hold (base64, in JSON only).")
+@click.option("--attachments", is_flag=True, help="Include the content of attachments (base64, in JSON only).")
 @_json
 def export(address: str, attachments: bool, as_json: bool) -> None:
     """Print every message to this address, with timeline, content and variables, and every suppression.
@@ -40,28 +40,30 @@ def export(address: str, attachments: bool, as_json: bool) -> None:
     """
     services = build(read_settings(), delivers=False)
     try:
-        known = services.data_requests.export(address)
-        rows = [_row(item) | {"attachments": _files(services, item, attachments)} for item in known.messages]
+        found = services.data_requests.export(address)
+        rows = [_row(item) | {"attachments": _files(services, item, attachments)} for item in found.messages]
     finally:
         services.close()
     if as_json:
-        suppressions = [asdict(item) | {"reason": reason_of(item)} for item in known.suppressions]
+        suppressions = [asdict(item) | {"reason": reason_of(item)} for item in found.suppressions]
         everything = {"address": address, "messages": rows, "suppressions": suppressions}
         click.echo(json.dumps(everything, ensure_ascii=False, default=str))
     else:
-        click.echo("\n".join(_told(known)))
+        click.echo("\n".join(_as_text(found)))
 
 
 @person.command()
 @click.argument("address")
-@click.option("--dry-run", is_flag=True, help="Only count what would be done.")
-@click.option("--no-suppress", "suppresses", flag_value=False, default=True, help="Leave no suppression behind.")
+@click.option("--dry-run", is_flag=True, help="Only count what would be changed.")
+@click.option(
+    "--no-suppress", "suppresses", flag_value=False, default=True, help="Do not suppress the address afterwards."
+)
 @_json
 def erase(address: str, dry_run: bool, suppresses: bool, as_json: bool) -> None:
-    """Take this person out of every message and suppression, now. What waits is cancelled.
+    """Erase this person's data from every message and suppression now; queued messages are cancelled.
 
-    A keyed hash of the address stays suppressed, so that nobody writes there again. Exits with 1 where a mail was on
-    its way just then, or bytes are left: then erase once more in a minute.
+    A keyed hash of the address stays suppressed, so that no mail is sent there again. The exit code is 1 if a message
+    was being sent at that moment, or deleted bytes are still on the disk: then repeat the command in a minute.
 
     \b
     Example:
@@ -80,7 +82,7 @@ def erase(address: str, dry_run: bool, suppresses: bool, as_json: bool) -> None:
     raise SystemExit(0 if dry_run or (done.is_scrubbed and not done.messages_leaving) else 1)
 
 
-#: Scripts read the export: a field keeps the name that it had first.
+#: Scripts read the export, so this field keeps its first name.
 _EXPORTED_NAMES = {"rfc_message_id": "message_id"}
 
 
@@ -109,12 +111,12 @@ def _files(services: Services, item: MessageRecord, with_content: bool) -> list[
     return rows
 
 
-def _told(known: RecipientData) -> list[str]:
-    lines = [f"{known.address}: {len(known.messages)} messages, {len(known.suppressions)} suppressions"]
-    for item in known.messages:
+def _as_text(found: RecipientData) -> list[str]:
+    lines = [f"{found.address}: {len(found.messages)} messages, {len(found.suppressions)} suppressions"]
+    for item in found.messages:
         message = item.message
         lines.append(f"{message.created_at:%Y-%m-%d %H:%M}  {message.id}  {message.status:<12} {message.subject}")
-    for suppression in known.suppressions:
+    for suppression in found.suppressions:
         ended = ", lifted" if suppression.lifted_at else ""
         lines.append(f"{suppression.since:%Y-%m-%d %H:%M}  {suppression.scope}: {reason_of(suppression)}{ended}")
     return lines
@@ -123,14 +125,16 @@ def _told(known: RecipientData) -> list[str]:
 def _counted(done: ErasureResult, dry_run: bool) -> str:
     lines = [
         f"{done.messages_anonymised} messages and {done.suppressions_anonymised} suppressions anonymised,"
-        f" {done.messages_cancelled} of the messages cancelled, {done.files_deleted} files of attachments deleted."
+        f" {done.messages_cancelled} of the messages cancelled, {done.files_deleted} attachment files deleted."
     ]
     if dry_run:
-        return f"It would be: {lines[0]}"
+        return f"Dry run: {lines[0]}"
     if done.files_waiting:
-        lines.append(f"{done.files_waiting} files came within the last hour; the next purge takes them.")
+        lines.append(f"{done.files_waiting} attachment files are less than an hour old; the next purge deletes them.")
     if done.messages_leaving:
-        lines.append(f"{done.messages_leaving} messages were on their way just now: erase once more in a minute.")
+        lines.append(f"{done.messages_leaving} messages were being sent just now: run this command again in a minute.")
     if not done.is_scrubbed:
-        lines.append("The last bytes are still on the disk: rgz-email purge --rewrite, at a quiet hour.")
+        lines.append(
+            "Deleted bytes are still on the disk; to remove them, run rgz-email purge --rewrite at a quiet hour."
+        )
     return "\n".join(lines)

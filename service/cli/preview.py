@@ -1,4 +1,4 @@
-"""preview: the pages of templates on this machine. Needs no settings, no data directory and no database."""
+"""preview: serve the template pages on this machine; needs no settings, no data directory and no database."""
 
 import json
 import webbrowser
@@ -21,10 +21,16 @@ _HOST = "127.0.0.1"
 
 @click.command()
 @click.argument("key", required=False)
-@click.option("--port", default=0, show_default="a free one", type=click.IntRange(0, 65535), help="Port on loopback.")
+@click.option(
+    "--port",
+    default=0,
+    show_default="a free one",
+    type=click.IntRange(0, 65535),
+    help="Port to listen on, on the loopback interface.",
+)
 @click.option("--templates", type=click.Path(exists=True, file_okay=False, path_type=Path), help="Template directory.")
 def preview(key: str | None, port: int, templates: Path | None) -> None:
-    """Show templates as people will see them, on this machine alone; a page follows each save. Ctrl-C ends it.
+    """Serve the template pages on this machine; they reload when a file is saved. Ctrl-C ends it.
 
     \b
     Example:
@@ -33,10 +39,10 @@ def preview(key: str | None, port: int, templates: Path | None) -> None:
     _serve(template_settings(templates), f"/{key}" if key else "", key, port)
 
 
-def look_at(
+def open_page(
     settings: Settings, key: str, variables: Mapping[str, Any], *, example: str | None, locale: str | None
 ) -> None:
-    """Opens the page of a template in a browser, and serves it until Ctrl-C. Raises NotFound."""
+    """Open the page of a template in a browser and serve it until Ctrl-C. Raises NotFound."""
     texts = {name: value if isinstance(value, str) else json.dumps(value) for name, value in variables.items()}
     query = {"example": example, "locale": locale, **{f"v.{name}": text for name, text in texts.items()}}
     asked = urlencode({name: value for name, value in query.items() if value is not None})
@@ -52,7 +58,7 @@ def _serve(settings: Settings, path: str, key: str | None, port: int, *, opens: 
     app = create_preview(workbench)
 
     def ready() -> None:
-        click.echo(f"Templates of {settings.email_templates_dir}, live on save: {address}", err=True)
+        click.echo(f"Templates of {settings.email_templates_dir}, reloaded on save: {address}", err=True)
         if opens:
             webbrowser.open(address)
 

@@ -1,4 +1,4 @@
-"""purge: what has had its time goes."""
+"""purge: anonymise and delete messages whose retention has ended."""
 
 import json
 import sys
@@ -13,14 +13,15 @@ from service.recipients.retention import Due, PurgeResult
 
 
 @click.command()
-@click.option("--dry-run", is_flag=True, help="Only count what would be done.")
-@click.option("--rewrite", "rewrites", is_flag=True, help="Write tables of any size anew, which locks them meanwhile.")
-@click.option("--json", "as_json", is_flag=True, help="For machines.")
+@click.option("--dry-run", is_flag=True, help="Only count what would be changed.")
+@click.option("--rewrite", "rewrites", is_flag=True, help="Rewrite tables of any size; they are locked meanwhile.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def purge(dry_run: bool, rewrites: bool, as_json: bool) -> None:
-    """Take persons out of old messages, and delete the oldest; workers do it by themselves, every night.
+    """Anonymise old messages and delete the oldest; workers do this every night.
 
-    In small steps, while mail is taken and sent. EMAIL_AUTO_ANONYMIZE_AFTER_DAYS and EMAIL_AUDIT_RETENTION_DAYS say
-    what is old. Files of up to 128 MiB are written anew at the end; of larger ones only --rewrite takes the last bytes.
+    Works in small steps while mail is accepted and sent. EMAIL_AUTO_ANONYMIZE_AFTER_DAYS and EMAIL_AUDIT_RETENTION_DAYS
+    set the ages. At the end, a database of up to 128 MiB is rewritten, so that deleted bytes leave the disk; a larger
+    one is rewritten only with --rewrite.
 
     \b
     Example:
@@ -32,26 +33,26 @@ def purge(dry_run: bool, rewrites: bool, as_json: bool) -> None:
             due = asdict(services.retention_purge.due())
             click.echo(json.dumps({"dry_run": True, **due}) if as_json else _due(due))
             return
-        told = _progress_of(services.retention_purge.due()) if sys.stderr.isatty() else None
-        done = services.retention_purge.purge(on_progress=told, rewrites=rewrites)
+        on_progress = _progress_of(services.retention_purge.due()) if sys.stderr.isatty() else None
+        done = services.retention_purge.purge(on_progress=on_progress, rewrites=rewrites)
     finally:
         services.close()
     if as_json:
         click.echo(json.dumps({"dry_run": False, **asdict(done)}))
     else:
-        click.echo(_told(done))
+        click.echo(_as_text(done))
 
 
 def _progress_of(due: Due) -> Callable[[PurgeResult], None]:
-    """A line for people that grows older and is written over."""
+    """Returns a callback that shows the progress in one line on standard error."""
     total = due.messages_to_delete + due.messages_to_anonymise
 
-    def tell(done: PurgeResult) -> None:
+    def show(done: PurgeResult) -> None:
         reached = done.messages_deleted + done.messages_anonymised
         end = "\n" if done.is_finished else ""
         click.echo(f"\r{reached:,} of {total:,} messages, {done.files_deleted:,} files{end}", nl=False, err=True)
 
-    return tell
+    return show
 
 
 def _due(due: dict[str, int]) -> str:
@@ -61,10 +62,10 @@ def _due(due: dict[str, int]) -> str:
     )
 
 
-def _told(done: PurgeResult) -> str:
-    left = " The last bytes are still on the disk: rgz-email purge --rewrite, at a quiet hour."
+def _as_text(done: PurgeResult) -> str:
+    left = " Deleted bytes are still on the disk; to remove them, run rgz-email purge --rewrite at a quiet hour."
     return (
         f"{done.messages_anonymised} messages and {done.suppressions_anonymised} suppressions anonymised,"
-        f" {done.messages_deleted} messages deleted, {done.files_deleted} files of attachments deleted."
+        f" {done.messages_deleted} messages deleted, {done.files_deleted} attachment files deleted."
         f"{'' if done.is_scrubbed else left}"
     )

@@ -1,4 +1,4 @@
-"""render: a template on the command line. Needs no settings, no data directory and no service."""
+"""render: print a rendered template; needs no settings, no data directory and no service."""
 
 import sys
 from collections.abc import Callable
@@ -16,13 +16,13 @@ from service.cli.messages import assignment
 @click.command()
 @click.argument("key")
 @click.option("--templates", type=click.Path(exists=True, file_okay=False, path_type=Path), help="Template directory.")
-@click.option("--example", help="The example to fill in; `default` without it.")
-@click.option("--set", "assignments", multiple=True, metavar="NAME=VALUE", help="A variable; VALUE as JSON or as text.")
-@click.option("--locale", help="Language, where the template has several.")
+@click.option("--example", help="The example to fill in; `default` if not given.")
+@click.option("--set", "assignments", multiple=True, metavar="NAME=VALUE", help="A variable; VALUE is JSON or text.")
+@click.option("--locale", help="The language, if the template has several.")
 @click.option("--html", "form", flag_value="html", default=True, help="The HTML part (the default).")
 @click.option("--text", "form", flag_value="text", help="The plain text part.")
 @click.option("--eml", "form", flag_value="eml", help="The whole mail (RFC 5322).")
-@click.option("--open", "in_browser", is_flag=True, help="Show its page in a browser, until Ctrl-C.")
+@click.option("--open", "in_browser", is_flag=True, help="Show its page in a browser until Ctrl-C.")
 def render(
     key: str,
     templates: Path | None,
@@ -32,9 +32,9 @@ def render(
     form: str,
     in_browser: bool,
 ) -> None:
-    """Print what a template makes of its example, byte for byte what a send would carry.
+    """Print a template rendered with its example, byte for byte as a send would carry it.
 
-    With --set the example fills only the required variables that are missing.
+    With --set, the example supplies only the required variables that are not set.
 
     \b
     Example:
@@ -43,9 +43,9 @@ def render(
     settings = template_settings(templates)
     values: dict[str, Any] | None = dict(assignment(text) for text in assignments) or None
     if in_browser:
-        from service.cli.preview import look_at  # a web server, which nothing else here needs
+        from service.cli.preview import open_page  # a web server, which nothing else here needs
 
-        look_at(settings, key, values or {}, example=example, locale=locale)
+        open_page(settings, key, values or {}, example=example, locale=locale)
         return
     previewer = build_previewer(settings)
     preview = previewer.render(key, variables=values, example=example, locale=locale)

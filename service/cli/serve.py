@@ -1,4 +1,4 @@
-"""serve, api, worker: the processes."""
+"""serve, api, worker: start the processes of the service."""
 
 import shlex
 import signal
@@ -18,19 +18,25 @@ from service.web import server
 from service.web.app import create_app
 from service.worker import Worker
 
-#: For what handlers do outside of the event loop: reading the database, large bodies, first renderings.
+#: Threads for the work of requests outside the event loop: database reads, large bodies, first renderings.
 REQUEST_THREADS = 64
-#: How often a worker's main thread wakes to see whether it was told to end.
+#: How often a worker's main thread checks for a signal to stop.
 SIGNAL_LOOK_S = 0.2
 
 _address = click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
-_port = click.option("--port", default=8000, show_default=True, type=click.IntRange(0, 65535), help="0: a free one.")
+_port = click.option(
+    "--port",
+    default=8000,
+    show_default=True,
+    type=click.IntRange(0, 65535),
+    help="Port to listen on; 0 picks a free one.",
+)
 _smtp_port = click.option(
     "--smtp-port",
     default=0,
     show_default="a free one",
     type=click.IntRange(0, 65535),
-    help="SMTP port of the development mailbox, which there is without SMTP_HOST.",
+    help="SMTP port of the development mailbox, used when SMTP_HOST is not set.",
 )
 
 
@@ -39,7 +45,7 @@ _smtp_port = click.option(
 @_port
 @_smtp_port
 def serve(host: str, port: int, smtp_port: int) -> None:
-    """Run everything in one process: API, worker, hot reload, and the development mailbox without SMTP_HOST.
+    """Run API, pages and worker in one process; without SMTP_HOST also the development mailbox.
 
     \b
     Example:
@@ -54,7 +60,7 @@ def serve(host: str, port: int, smtp_port: int) -> None:
 @_address
 @_port
 def api(host: str, port: int) -> None:
-    """Run the API alone: it accepts mail, and a worker delivers it.
+    """Run the API and the pages; accepted messages are delivered by a worker.
 
     \b
     Example:
@@ -67,7 +73,7 @@ def api(host: str, port: int) -> None:
 @click.command()
 @_smtp_port
 def worker(smtp_port: int) -> None:
-    """Run a worker alone: it delivers what the API accepted.
+    """Run a worker, which delivers the accepted messages.
 
     \b
     Example:
@@ -99,7 +105,7 @@ def _serve(services: Services, host: str, port: int, running: Worker | None) -> 
 
 
 def beside(services: Services, running: Worker | None) -> Callable[[Litestar], AbstractAsyncContextManager[None]]:
-    """What lives as long as the application: the worker and the watch over the templates."""
+    """Returns a lifespan that runs the worker and the watcher of the template directory beside the application."""
 
     @asynccontextmanager
     async def lifespan(_: Litestar) -> AsyncIterator[None]:
@@ -126,8 +132,8 @@ def _where_mail_goes(services: Services) -> list[str]:
     if settings.smtp_host is not None:
         return [f"Mail goes to {settings.smtp_host}:{settings.smtp_port} (TLS: {settings.tls_mode})."]
     if services.mailbox is None:
-        return ["This process delivers nothing; start `rgz-email worker` beside it."]
-    return ["SMTP_HOST is not set: mail goes to the development mailbox, and NOWHERE ELSE."]
+        return ["This process accepts messages only; start `rgz-email worker` to deliver them."]
+    return ["SMTP_HOST is not set: mail goes to the development mailbox and NOWHERE ELSE."]
 
 
 def _banner(services: Services, host: str, port: int) -> str:
@@ -138,8 +144,8 @@ def _banner(services: Services, host: str, port: int) -> str:
         f"rgz-email {__version__} is up.",
         "",
         f"  API        {base}/api/v1/email",
-        f"  Templates  {len(entries)} in {settings.email_templates_dir}, live on save"
-        + (f"; {broken} BROKEN, see /readyz" if broken else ""),
+        f"  Templates  {len(entries)} in {settings.email_templates_dir}, reloaded on save"
+        + (f"; {broken} with ERRORS, see /readyz" if broken else ""),
         f"  State      {settings.email_data_dir}",
     ]
     if services.mailbox is not None:
@@ -153,7 +159,7 @@ def _banner(services: Services, host: str, port: int) -> str:
 
 
 def _example(services: Services, base: str) -> str:
-    """A curl that works as it is: an example of a template that needs no attachment."""
+    """A curl command that works as it is, for a template that needs no attachment."""
     for key, entry in services.catalogue.current.entries.items():
         template = entry.template
         if template is None or not template.examples or template.manifest.attachments.required:

@@ -1,4 +1,4 @@
-"""sns: was this envelope signed by Amazon SNS? No settings, no data directory, no network; from any folder."""
+"""sns: verify the signatures of Amazon SNS notifications offline; needs no settings and no data directory."""
 
 import json
 from datetime import UTC, datetime
@@ -11,7 +11,7 @@ from service.feedback.webhook import verify_offline
 
 @click.group()
 def sns() -> None:
-    """Envelopes of Amazon SNS, as they were posted.
+    """Check Amazon SNS notifications, as they were posted to /webhook.
 
     \b
     Example:
@@ -22,15 +22,24 @@ def sns() -> None:
 @sns.command()
 @click.argument("files", metavar="FILE...", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option(
-    "--certificate", metavar="PEM", required=True, type=click.Path(path_type=Path), help="What SNS signs with."
+    "--certificate",
+    metavar="PEM",
+    required=True,
+    type=click.Path(path_type=Path),
+    help="The certificate that SNS signs with.",
 )
-@click.option("--at", "at_text", metavar="ISO8601", help="When the certificate must be valid; else at the Timestamp.")
-@click.option("--json", "as_json", is_flag=True, help="For machines.")
+@click.option(
+    "--at",
+    "at_text",
+    metavar="ISO8601",
+    help="When the certificate must be valid.",
+    show_default="the notification's Timestamp",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def verify(files: tuple[Path, ...], certificate: Path, at_text: str | None, as_json: bool) -> None:
-    """Verify envelopes against a certificate: their signature, where the certificate should lie, and whose it is.
+    """Verify notifications against a certificate: signature, certificate URL and owner.
 
-    Exits with 0 where all are verified, with 1 where one is not. Whether a topic is ours and how old an envelope is are
-    not asked.
+    The exit code is 0 if all are verified, else 1. The topic and the age of a notification are not checked.
 
     \b
     Example:

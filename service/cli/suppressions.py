@@ -1,4 +1,4 @@
-"""suppressions: who must not be written to."""
+"""suppressions: list, add, lift, import and export suppressed addresses."""
 
 import json
 import sys
@@ -16,13 +16,15 @@ from service.recipients.suppressions import Suppression, reason_of
 
 _SOURCE = "command line"
 
-_scope = click.option("--scope", type=click.Choice(["all", "marketing"]), default=None, help="Only of this scope.")
-_json = click.option("--json", "as_json", is_flag=True, help="For machines.")
+_scope = click.option(
+    "--scope", type=click.Choice(["all", "marketing"]), default=None, help="Only suppressions of this scope."
+)
+_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 
 @click.group()
 def suppressions() -> None:
-    """Keep the list of those who must not be written to.
+    """Manage the addresses that must not be written to.
 
     \b
     Example:
@@ -31,16 +33,16 @@ def suppressions() -> None:
 
 
 @suppressions.command("list")
-@click.option("--address", help="Only of this address.")
+@click.option("--address", help="Only suppressions of this address.")
 @_scope
-@click.option("--lifted", is_flag=True, help="What has ended, too.")
-@click.option("--limit", default=50, show_default=True, type=click.IntRange(1, 1000))
-@click.option("--cursor", help="`next` of the page before.")
+@click.option("--lifted", is_flag=True, help="Include lifted ones.")
+@click.option("--limit", default=50, show_default=True, type=click.IntRange(1, 1000), help="Suppressions to show.")
+@click.option("--cursor", help="The `next` of the previous page.")
 @_json
 def list_suppressions(
     address: str | None, scope: str | None, lifted: bool, limit: int, cursor: str | None, as_json: bool
 ) -> None:
-    """Show suppressions, newest first.
+    """List suppressions, newest first.
 
     \b
     Example:
@@ -56,17 +58,23 @@ def list_suppressions(
         click.echo(json.dumps({"items": items, "total": page.total, "next": page.next}, ensure_ascii=False))
         return
     for item in page.items:
-        click.echo(_told(item))
+        click.echo(_as_text(item))
     click.echo(f"{len(page.items)} of {page.total}")
 
 
 @suppressions.command()
 @click.argument("address")
-@click.option("--scope", type=click.Choice(["all", "marketing"]), default="all", show_default=True)
+@click.option(
+    "--scope",
+    type=click.Choice(["all", "marketing"]),
+    default="all",
+    show_default=True,
+    help="All mail, or marketing only.",
+)
 @click.option("--reason", default="manual", show_default=True, help="A word or a sentence.")
 @_json
 def add(address: str, scope: str, reason: str, as_json: bool) -> None:
-    """Suppress an address by hand. Once more is the same as once: the first reason stands.
+    """Suppress an address; if it is suppressed already, the first reason stays.
 
     \b
     Example:
@@ -81,16 +89,16 @@ def add(address: str, scope: str, reason: str, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(_row(item) | {"new": is_new}, ensure_ascii=False))
         return
-    click.echo(_told(item) if is_new else f"It was suppressed before:\n{_told(item)}")
+    click.echo(_as_text(item) if is_new else f"Already suppressed:\n{_as_text(item)}")
 
 
 @suppressions.command()
 @click.argument("address_or_id")
 @_scope
-@click.option("--reason", help="Why; it is kept with the suppression.")
+@click.option("--reason", help="Why; stored with the suppression.")
 @_json
 def lift(address_or_id: str, scope: str | None, reason: str | None, as_json: bool) -> None:
-    """End what holds for an address, or one suppression by its id. It stays on record.
+    """Lift the suppressions of an address, or one by its id; they stay on record.
 
     \b
     Example:
@@ -105,20 +113,21 @@ def lift(address_or_id: str, scope: str | None, reason: str | None, as_json: boo
     finally:
         services.close()
     if not ended:
-        raise click.ClickException("Nothing is suppressed for this address; see rgz-email suppressions list.")
+        raise click.ClickException("This address is not suppressed; see rgz-email suppressions list.")
     if as_json:
         click.echo(json.dumps({"items": [_row(item) for item in ended]}, ensure_ascii=False))
         return
-    click.echo("\n".join(_told(item) for item in ended))
+    click.echo("\n".join(_as_text(item) for item in ended))
 
 
 @suppressions.command("import")
 @click.argument("file", type=click.File("rb"))
 @_json
 def import_file(file: BinaryIO, as_json: bool) -> None:
-    """Suppress what a CSV file lists; - is standard input. Every bad line is named, and then nothing is taken.
+    """Suppress the addresses of a CSV file: all of them, or none if a line has a mistake.
 
-    Its first line names the columns: address, and where wanted scope, reason, since, source, event_id, recipient_hash.
+    The first line names the columns: address, and optionally scope, reason, since, source, event_id, recipient_hash.
+    - is standard input. Every line with a mistake is named.
 
     \b
     Example:
@@ -133,13 +142,13 @@ def import_file(file: BinaryIO, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps({"added": done.added, "known": done.known}))
         return
-    click.echo(f"{done.added} suppressed, {done.known} were before.")
+    click.echo(f"{done.added} suppressed, {done.known} were suppressed already.")
 
 
 @suppressions.command()
 @_json
 def export(as_json: bool) -> None:
-    """Print all that holds as CSV; `import` takes it.
+    """Print all active suppressions as CSV that `import` reads.
 
     \b
     Example:
@@ -168,7 +177,7 @@ def _decoded(data: bytes) -> str:
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
         problem = Problem("", "utf8", f"line {line}: not UTF-8; save the file as CSV UTF-8")
-        raise InvalidRequest("Nothing was taken from this file, as it has mistakes.", [problem]) from None
+        raise InvalidRequest("Nothing was imported: the file has mistakes.", [problem]) from None
 
 
 def _row(item: Suppression) -> dict[str, Any]:
@@ -187,7 +196,7 @@ def _row(item: Suppression) -> dict[str, Any]:
     }
 
 
-def _told(item: Suppression) -> str:
+def _as_text(item: Suppression) -> str:
     ended = f", lifted {item.lifted_at:%Y-%m-%d} by {item.lifted_by}" if item.lifted_at else ""
     who = item.address or f"(anonymised, {item.recipient_hash[:12]})"
     return f"{item.id}  {item.since:%Y-%m-%d %H:%M}  {item.scope:<9}  {who}  {reason_of(item)} ({item.source}){ended}"

@@ -1,4 +1,4 @@
-"""check, new: what authors of templates need. No settings, no data directory, no service; from any folder."""
+"""check, new: check templates and create one; needs no settings, no data directory and no service."""
 
 import json
 from dataclasses import asdict
@@ -17,20 +17,23 @@ from service.templates.authoring.scaffold import scaffold
 _templates = click.option(
     "--templates",
     type=click.Path(exists=True, file_okay=False, path_type=Path),
-    help="Template directory; EMAIL_TEMPLATES_DIR without it.",
+    help="Template directory.",
+    show_default="EMAIL_TEMPLATES_DIR",
 )
 
 
 @click.command()
 @click.argument("keys", metavar="[KEY]...", nargs=-1)
-@click.option("--base", "ref", metavar="REF", help="Compare with this commit, too: versions, and what breaks callers.")
-@click.option("--allow-breaking", is_flag=True, help="What breaks callers is only a warning.")
-@click.option("--json", "as_json", is_flag=True, help="For machines.")
+@click.option(
+    "--base", "ref", metavar="REF", help="Also compare with this commit: versions, and changes that break callers."
+)
+@click.option("--allow-breaking", is_flag=True, help="Report changes that break callers as warnings.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @_templates
 def check(keys: tuple[str, ...], ref: str | None, allow_breaking: bool, as_json: bool, templates: Path | None) -> None:
-    """Name every mistake in the templates: file:line:column, what it is and how to mend it.
+    """Check templates and print every finding: file:line:column, what is wrong and how to fix it.
 
-    Exits with 0 where there is no error (a warning is none), with 1 where there is one.
+    The exit code is 1 if there is an error, else 0; warnings do not count.
 
     \b
     Example:
@@ -47,7 +50,7 @@ def check(keys: tuple[str, ...], ref: str | None, allow_breaking: bool, as_json:
         answer = {"findings": [asdict(one) for one in checked.findings], "templates": checked.templates}
         click.echo(json.dumps(answer, ensure_ascii=False))
     else:
-        _tell(checked)
+        _print(checked)
     raise SystemExit(1 if checked.errors else 0)
 
 
@@ -55,7 +58,7 @@ def check(keys: tuple[str, ...], ref: str | None, allow_breaking: bool, as_json:
 @click.argument("key")
 @_templates
 def new(key: str, templates: Path | None) -> None:
-    """Begin a template: a folder with a mail that works, to be rewritten.
+    """Create a template: a folder with a working mail to start from.
 
     \b
     Example:
@@ -70,15 +73,15 @@ def new(key: str, templates: Path | None) -> None:
     except Conflict as error:
         _fail(str(error))
     source = made[0]
-    click.echo("Made:\n" + "\n".join(f"  {file}" for file in made))
+    click.echo("Created:\n" + "\n".join(f"  {file}" for file in made))
     click.echo(
         f"\nNext:\n  1. Write the mail: subject, description, category and variables at the top of {source.name},"
-        " the text below.\n  2. Write an example for each branch worth seeing: examples/<name>.yaml.\n"
+        " the text below.\n  2. Write an example for each variant worth seeing: examples/<name>.yaml.\n"
         f"  3. rgz-email check {key}\n  4. rgz-email render {key} --open\n"
     )
 
 
-def _tell(checked: CheckResult) -> None:
+def _print(checked: CheckResult) -> None:
     for one in checked.findings:
         hint = f" ({one.hint})" if one.hint else ""
         click.echo(f"{one.file}:{one.line}:{one.column}: {one.severity}: {one.message}{hint} [{one.code}]")

@@ -39,7 +39,7 @@ def preview(templates: Path, home: Path) -> Iterator[Process]:
 def test_preview_shows_the_page_and_follows_a_save_without_a_service(
     preview: Process, templates: Path, home: Path
 ) -> None:
-    url = preview.said(r"live on save: (http://127\.0\.0\.1:\d+)/admin/templates/onboarding_welcome\n")[1]
+    url = preview.said(r"reloaded on save: (http://127\.0\.0\.1:\d+)/admin/templates/onboarding_welcome\n")[1]
     with httpx.Client(base_url=url, timeout=30) as person:
         page = person.get(PAGE)
         assert "Bienvenue sur RGZ Access!" in page.text
@@ -75,7 +75,7 @@ def test_render_open_opens_the_page_with_its_values(templates: Path, home: Path)
     environment = {"HOME": str(home), "EMAIL_TEMPLATES_DIR": str(templates), "BROWSER": f"{browser} %s"}
     arguments = ("render", "onboarding_welcome", "--open", "--set", "reseller_name=Zoé", "--example", "default")
     with started(*arguments, environment=environment) as process:
-        address = process.said(r"live on save: (\S+)\n")[1]
+        address = process.said(r"reloaded on save: (\S+)\n")[1]
         page = httpx.get(address)
         assert 'value="Zoé"' in page.text
         assert "<iframe" in page.text
