@@ -1,6 +1,7 @@
 """One language of a template, from its MJML to what runs: the chain of the steps, each by its name."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from jinja2 import TemplateSyntaxError
@@ -8,7 +9,7 @@ from jinja2 import TemplateSyntaxError
 from service.mail.addresses import AddressInvalid, parse_header
 from service.templates.findings import CompileAborted, FindingCollector
 from service.templates.invariants import check_control_tokens, check_tag_sequence
-from service.templates.jinja.expressions import Uses
+from service.templates.jinja.expressions import VariableUses
 from service.templates.jinja.html_content import canonical_html, check_html
 from service.templates.jinja.loader import SourceLoader
 from service.templates.jinja.restore import restore_html, restore_text
@@ -22,50 +23,57 @@ from service.templates.mjml.validate import validate
 from service.templates.plain_text import derive_text, html_to_text, texts_of
 from service.templates.positions import Place, Source
 from service.templates.runtime.program import Program
-from service.templates.runtime.sandbox import RenderLimits, Sandbox, sandbox_without_modules
+from service.templates.runtime.sandbox import RenderLimits, sandbox_without_modules
 from service.templates.template import Variant
 
 _NO_VARIABLES: Mapping[str, Any] = {"properties": {}}
 
 
-def compile_variant(
-    loader: SourceLoader,
-    body: Source,
-    texts: Mapping[str, Source],
-    text_path: str,
-    language: str,
-    schema: Mapping[str, Any] | None,
-    uses: Uses,
-    limits: RenderLimits,
-) -> Variant:
-    """`texts` are the front matter's Jinja fields, `text_path` the hand-written text part, should it exist.
+@dataclass(frozen=True)
+class VariantSource:
+    """One language of a template before it is compiled.
 
-    `schema` is None where the front matter can't be read: then names can't be checked. Refused: reported.
+    `texts` are the front matter's Jinja fields by name. `text_path` is the file of the text part; without such a file
+    the text part is derived from `body`.
     """
-    sandbox = sandbox_without_modules(limits, language)
-    maker = _Maker(loader, language, schema, uses, sandbox)
+
+    language: str
+    body: Source
+    texts: Mapping[str, Source]
+    text_path: str
+
+
+def compile_variant(
+    source: VariantSource, loader: SourceLoader, schema: Mapping[str, Any] | None, used: set[str], limits: RenderLimits
+) -> Variant:
+    """Compile one language of a template. Raises CompileAborted for mistakes, which are all reported.
+
+    `schema` is None where the front matter can't be read: then names can't be checked. The names of the variables that
+    are used join `used`.
+    """
+    compiler = _VariantCompiler(source.language, loader, schema, VariableUses(used), limits)
     programs: dict[str, Program] = {}
     failed = False
     for name in ("subject", "from", "reply_to"):
-        if name in texts:
+        if name in source.texts:
             try:
-                programs[name] = maker.text_program(texts[name])
+                programs[name] = compiler.text_program(source.texts[name])
             except CompileAborted:
                 failed = True
                 continue
             if name != "subject" and programs[name].is_constant:
-                _check_sender(programs[name].source, texts[name], loader.collector)
-    own_text = loader.read(text_path)
+                _check_sender(programs[name].source, source.texts[name], loader.collector)
+    own_text = loader.read(source.text_path)
     if own_text is not None:
         try:
-            programs["text"] = maker.text_program(Source(text_path, own_text))
+            programs["text"] = compiler.text_program(Source(source.text_path, own_text))
         except CompileAborted:
             failed = True
-    programs |= maker.html_programs(body, texts.get("preheader"), derive="text" not in programs)
-    html_modules, text_modules = maker.modules()
+    programs |= compiler.html_programs(source.body, source.texts.get("preheader"), derive="text" not in programs)
+    html_modules, text_modules = compiler.modules()
     if failed or loader.collector.has_errors:
         raise CompileAborted
-    return Variant(language, programs, html_modules, text_modules)
+    return Variant(source.language, programs, html_modules, text_modules)
 
 
 def _check_sender(written: str, source: Source, collector: FindingCollector) -> None:
@@ -78,38 +86,43 @@ def _check_sender(written: str, source: Source, collector: FindingCollector) -> 
         )
 
 
-class _Maker:
+class _VariantCompiler:
     def __init__(
-        self, loader: SourceLoader, language: str, schema: Mapping[str, Any] | None, uses: Uses, sandbox: Sandbox
+        self,
+        language: str,
+        loader: SourceLoader,
+        schema: Mapping[str, Any] | None,
+        uses: VariableUses,
+        limits: RenderLimits,
     ) -> None:
-        self._compiling = loader
+        self._language = language
+        self._loader = loader
         self._tokens = loader.tokens
         self._collector = loader.collector
-        self._language = language
         self._schema = schema
         self._uses = uses
-        self._sandbox = sandbox
+        self._sandbox = sandbox_without_modules(limits, language)
 
     def text_program(self, source: Source) -> Program:
         """A subject, a header or a text part: Jinja without HTML."""
-        mapped = self._compiling.flat(source)
-        if not self._compiling.is_jinja:
+        mapped = self._loader.flat(source)
+        if not self._loader.is_jinja:
             raise CompileAborted
         found = self._tokens.within(mapped.text)
         self._check(found)
-        program = Program.of(restore_text(mapped.text, self._tokens), self._tokens, self._uses.blame)
+        program = Program.of(restore_text(mapped.text, self._tokens), self._tokens, self._uses.by_token)
         self._parse(program, found, is_html=False)
         return program
 
     def html_programs(self, body: Source, preheader: Source | None, *, derive: bool) -> dict[str, Program]:
         """The HTML part, and with `derive` the text part that follows from it."""
-        mapped = self._compiling.flat(body)
-        nodes = expand_includes(parse(mapped, self._tokens, self._collector), self._compiling, stack=(body.path,))
+        mapped = self._loader.flat(body)
+        nodes = expand_includes(parse(mapped, self._tokens, self._collector), self._loader, stack=(body.path,))
         root = validate(nodes, self._tokens, self._collector, file=Place(body.path, 1, 1))
         if root is not None:
             self._add_preheader(root, preheader)
             self._set_language(root)
-        if not self._compiling.is_jinja:
+        if not self._loader.is_jinja:
             raise CompileAborted
         self._check([token for text in texts_of(nodes) for token in self._tokens.opened(text.text)])
         if root is None or self._collector.has_errors:
@@ -118,7 +131,9 @@ class _Maker:
         if derive:
             text = derive_text(root, self._tokens, self._collector)
             prologue = "".join(found.placeholder for found in self._definitions(nodes, root))
-            programs["text"] = Program.of(restore_text(prologue + text, self._tokens), self._tokens, self._uses.blame)
+            programs["text"] = Program.of(
+                restore_text(prologue + text, self._tokens), self._tokens, self._uses.by_token
+            )
             self._parse(programs["text"], [], is_html=False)
         return programs
 
@@ -134,7 +149,7 @@ class _Maker:
         check_tag_sequence(tag_sequence(before), tag_sequence(after), root.place, self._collector)
         restored = restore_html(emitted.prologue + after, self._tokens, self._collector)
         check_control_tokens(nodes, restored, emitted.soft, self._tokens, self._collector)
-        program = Program.of(restored, self._tokens, self._uses.blame)
+        program = Program.of(restored, self._tokens, self._uses.by_token)
         self._parse(program, [], is_html=True)
         return program
 
@@ -163,7 +178,7 @@ class _Maker:
                 "delete one",
             )
             return
-        mapped = self._compiling.flat(preheader)
+        mapped = self._loader.flat(preheader)
         text = mapped.text.replace("&", "&amp;").replace("<", "&lt;")
         head.children.append(Element("mj-preview", preheader.place(0), content=Slice(text, mapped, 0)))
 
@@ -178,10 +193,10 @@ class _Maker:
         """The files that are imported, and those that they import."""
         html: dict[str, Program] = {}
         text: dict[str, Program] = {}
-        imports = self._compiling.flattener.imports
+        imports = self._loader.flattener.imports
         while pending := [path for path in imports if path not in html]:
             path = pending[0]
-            source = self._compiling.read(path)
+            source = self._loader.read(path)
             if source is None:
                 self._collector.error(
                     imports[path],
@@ -190,17 +205,17 @@ class _Maker:
                     "paths count from the file that imports",
                 )
                 raise CompileAborted
-            mapped = self._compiling.flat(Source(path, source))
+            mapped = self._loader.flat(Source(path, source))
             content = Slice(mapped.text, mapped, 0)
             check_html(content, self._tokens, self._collector)
             found = self._tokens.opened(mapped.text)
             self._check(found, _NO_VARIABLES, " in an imported file, which sees only a macro's arguments")
             canonical = canonical_html(content, self._tokens, self._collector)
             html[path] = Program.of(
-                restore_html(canonical, self._tokens, self._collector), self._tokens, self._uses.blame
+                restore_html(canonical, self._tokens, self._collector), self._tokens, self._uses.by_token
             )
             plain = html_to_text(canonical, self._tokens)
-            text[path] = Program.of(restore_text(plain, self._tokens), self._tokens, self._uses.blame)
+            text[path] = Program.of(restore_text(plain, self._tokens), self._tokens, self._uses.by_token)
         return html, text
 
     def _check(self, found: list[Token], schema: Mapping[str, Any] | None = None, where: str = "") -> None:
@@ -211,7 +226,7 @@ class _Maker:
         """The last word: what is put together must be Jinja again."""
         try:
             environment = self._sandbox.html if is_html else self._sandbox.text
-            if self._collector.has_errors or self._compiling.flattener.imports:
+            if self._collector.has_errors or self._loader.flattener.imports:
                 environment.parse(program.source)  # will not run, or not in this sandbox
             else:
                 environment.compiled(program.source)

@@ -9,12 +9,11 @@ from importlib.metadata import version
 from typing import Any
 
 from service.errors import Finding, RenderError
-from service.templates.compile_variant import compile_variant
+from service.templates.compile_variant import VariantSource, compile_variant
 from service.templates.findings import CompileAborted, FindingCollector
 from service.templates.front_matter.examples import read_examples
 from service.templates.front_matter.manifest import FrontMatter, read_front_matter, read_overrides
 from service.templates.front_matter.variables import VariablesCheck
-from service.templates.jinja.expressions import Uses
 from service.templates.jinja.loader import SourceLoader, without_front_matter
 from service.templates.positions import Place, Source
 from service.templates.runtime.filters import FILTERS_VERSION
@@ -70,20 +69,21 @@ def _compile(loader: SourceLoader, key: str, limits: RenderLimits) -> Template |
     source = Source(path, text)
     front = _front_matter(source, loader.collector)
     schema = front.manifest.schema if front else None
-    uses = Uses()
+    used: set[str] = set()
     variants: dict[str, Variant] = {}
     languages = _languages(loader.files, key, text)
     _report_unread(loader, key, languages)
-    for language, file in languages.items():
+    for language, path_of_language in languages.items():
         try:
-            variant = _variant(loader, key, language, file, source, front, schema, uses, limits)
+            own_loader = loader.for_language()
+            variant_source = _variant_source(own_loader, source, front, language, path_of_language)
+            variants[language] = compile_variant(variant_source, own_loader, schema, used, limits)
         except CompileAborted:
             continue
-        variants[language] = variant
     if front is None:
         return None
     if len(variants) == len(languages):
-        _report_unused(front, uses, loader.collector)
+        _report_unused(front, used, loader.collector)
     template_examples = _examples(loader, key, front, limits)
     if loader.collector.has_errors:
         return None
@@ -143,33 +143,24 @@ def _report_unread(loader: SourceLoader, key: str, languages: Mapping[str, str])
         loader.collector.warning(Place(path, 1, 1), "unused-file", f"this file is never used: {why}", hint)
 
 
-def _variant(
-    loader: SourceLoader,
-    key: str,
-    language: str,
-    file: str,
-    base: Source,
-    front: FrontMatter | None,
-    schema: Mapping[str, Any] | None,
-    uses: Uses,
-    limits: RenderLimits,
-) -> Variant:
-    inner = SourceLoader(loader.files, loader.author, loader.collector, dependencies=loader.dependencies)
+def _variant_source(
+    loader: SourceLoader, base: Source, front: FrontMatter | None, language: str, path: str
+) -> VariantSource:
+    """The texts of the language whose file is `path`; `base` is the template's own file, of the default language."""
+    folder = base.path.removesuffix("/template.mjml")
     texts = dict(front.texts) if front else {}
-    if file == base.path:
-        body, own_text = Source(base.path, without_front_matter(base.text)), f"{key}/template.txt"
-    else:
-        text = inner.read(file) or ""
-        texts |= read_overrides(Source(file, text), inner.collector)
-        body, own_text = Source(file, without_front_matter(text)), f"{key}/template.{language}.txt"
-        if not body.text.strip():
-            body = Source(base.path, without_front_matter(base.text))
-    return compile_variant(inner, body, texts, own_text, language, schema, uses, limits)
+    base_body = Source(base.path, without_front_matter(base.text))
+    if path == base.path:
+        return VariantSource(language, base_body, texts, f"{folder}/template.txt")
+    text = loader.read(path) or ""
+    texts |= read_overrides(Source(path, text), loader.collector)
+    body = Source(path, without_front_matter(text))
+    return VariantSource(language, body if body.text.strip() else base_body, texts, f"{folder}/template.{language}.txt")
 
 
-def _report_unused(front: FrontMatter, uses: Uses, collector: FindingCollector) -> None:
+def _report_unused(front: FrontMatter, used: set[str], collector: FindingCollector) -> None:
     for name in front.manifest.schema["properties"]:
-        if name not in uses.variables:
+        if name not in used:
             collector.warning(
                 front.document.key_place(("variables", name)),
                 "unused-variable",

@@ -25,11 +25,14 @@ class Binding:
 
 
 @dataclass
-class Uses:
-    """`variables` are the declared ones that are used; `blame` has the variable that each token's value comes from."""
+class VariableUses:
+    """Variables that the tags of one language use: `names` of all languages together, and the variable of each token.
 
-    variables: set[str] = field(default_factory=set)
-    blame: dict[int, str] = field(default_factory=dict)
+    `by_token` maps a token's index to the variable that its value comes from.
+    """
+
+    names: set[str]
+    by_token: dict[int, str] = field(default_factory=dict)
 
 
 Scope = dict[str, Binding]
@@ -44,7 +47,7 @@ class ExpressionCheck:
         schema: Mapping[str, Any],
         environment: Environment,
         collector: FindingCollector,
-        uses: Uses,
+        uses: VariableUses,
         where: str,
     ) -> None:
         self._lines = lines
@@ -98,7 +101,7 @@ class ExpressionCheck:
         if binding := scope.get(node.name):
             self._blame(node, binding.variable)
         elif node.name in self._variables:
-            self._uses.variables.add(node.name)
+            self._uses.names.add(node.name)
             self._blame(node, node.name)
         elif node.name not in self._environment.globals:
             self.undeclared(node, node.name, scope)
@@ -184,7 +187,7 @@ class ExpressionCheck:
     def _blame(self, node: nodes.Node, variable: str | None) -> None:
         token = self._lines.get(node.lineno)
         if token is not None and variable is not None:
-            self._uses.blame.setdefault(token.index, variable)
+            self._uses.by_token.setdefault(token.index, variable)
 
     def error(self, node: nodes.Node, code: str, message: str, hint: str = "", *, word: str = "") -> None:
         """At `word` in the tag, should it stand there."""

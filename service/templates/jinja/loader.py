@@ -27,6 +27,10 @@ class SourceLoader:
     def __post_init__(self) -> None:
         self.flattener = Flattener(self.load, self.tokens, self.collector)
 
+    def for_language(self) -> "SourceLoader":
+        """A loader for one language of the template: tokens of its own, dependencies and findings shared."""
+        return SourceLoader(self.files, self.author, self.collector, dependencies=self.dependencies)
+
     def read(self, path: str) -> str | None:
         """A file as text, None where there is none. Refused: it is not UTF-8, which has been reported."""
         self.dependencies.add(path)

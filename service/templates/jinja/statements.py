@@ -1,12 +1,12 @@
 """The statements of a template's Jinja, each in its scope: what is undeclared, and what each tag depends on."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from jinja2 import Environment, TemplateSyntaxError, nodes
 
 from service.templates.findings import FindingCollector
-from service.templates.jinja.expressions import Binding, ExpressionCheck, Scope, Uses
+from service.templates.jinja.expressions import Binding, ExpressionCheck, Scope, VariableUses
 from service.templates.jinja.restore import BLOCK_BEGIN, BLOCK_END, EXPRESSION_BEGIN, EXPRESSION_END
 from service.templates.jinja.tokens import Token
 
@@ -18,7 +18,7 @@ def check_jinja(
     schema: Mapping[str, Any],
     environment: Environment,
     collector: FindingCollector,
-    uses: Uses,
+    uses: VariableUses,
     *,
     where: str = "",
 ) -> None:
@@ -50,47 +50,54 @@ def check_jinja(
 class _StatementCheck(ExpressionCheck):
     def statements(self, body: Iterable[nodes.Node], scope: Scope) -> None:
         for node in body:
-            self._statement(node, scope)
+            check = _CHECKS.get(type(node))
+            if check is not None:
+                check(self, node, scope)
+            else:
+                for child in node.iter_child_nodes():
+                    self.expression(child, scope)
 
-    def _statement(self, node: nodes.Node, scope: Scope) -> None:
-        if isinstance(node, nodes.For):
-            self._for(node, scope)
-        elif isinstance(node, nodes.If):
-            self.expression(node.test, scope)
-            for part in (node.body, node.elif_, node.else_):
-                self.statements(part, scope)
-        elif isinstance(node, nodes.Assign):
-            self.expression(node.node, scope)
-            self._bind(node.target, scope, self.binding(node.node, scope))
-        elif isinstance(node, nodes.AssignBlock):
-            self.statements(node.body, dict(scope))
-            if node.filter:
-                self.expression(node.filter, scope)
-            self._bind(node.target, scope, Binding())
-        elif isinstance(node, (nodes.Macro, nodes.CallBlock)):
-            self._macro(node, scope)
-        elif isinstance(node, nodes.With):
-            inner = dict(scope)
-            for target, value in zip(node.targets, node.values, strict=True):
-                self.expression(value, scope)
-                self._bind(target, inner, self.binding(value, scope))
-            self.statements(node.body, inner)
-        elif isinstance(node, nodes.FilterBlock):
+    def _if(self, node: nodes.If, scope: Scope) -> None:
+        self.expression(node.test, scope)
+        for branch in (node.body, node.elif_, node.else_):
+            self.statements(branch, scope)
+
+    def _assign(self, node: nodes.Assign, scope: Scope) -> None:
+        self.expression(node.node, scope)
+        self._bind(node.target, scope, self.binding(node.node, scope))
+
+    def _assign_block(self, node: nodes.AssignBlock, scope: Scope) -> None:
+        self._scope(node, scope)
+        if node.filter:
             self.expression(node.filter, scope)
-            self.statements(node.body, dict(scope))
-        elif isinstance(node, nodes.Import):
-            scope[node.target] = Binding(is_module=True)
-        elif isinstance(node, nodes.FromImport):
-            for name in node.names:
-                scope[name[1] if isinstance(name, tuple) else name] = Binding(is_callable=True)
-        elif isinstance(node, nodes.ScopedEvalContextModifier):
-            self.error(node, "not-allowed", "{% autoescape %} is not allowed", "escaping follows from the place")
-            self.statements(node.body, dict(scope))
-        elif isinstance(node, nodes.Scope):
-            self.statements(node.body, dict(scope))
-        else:
-            for child in node.iter_child_nodes():
-                self.expression(child, scope)
+        self._bind(node.target, scope, Binding())
+
+    def _with(self, node: nodes.With, scope: Scope) -> None:
+        inner = dict(scope)
+        for target, value in zip(node.targets, node.values, strict=True):
+            self.expression(value, scope)
+            self._bind(target, inner, self.binding(value, scope))
+        self.statements(node.body, inner)
+
+    def _filter_block(self, node: nodes.FilterBlock, scope: Scope) -> None:
+        self.expression(node.filter, scope)
+        self._scope(node, scope)
+
+    def _import(self, node: nodes.Import, scope: Scope) -> None:
+        scope[node.target] = Binding(is_module=True)
+
+    def _from_import(self, node: nodes.FromImport, scope: Scope) -> None:
+        for name in node.names:
+            scope[name[1] if isinstance(name, tuple) else name] = Binding(is_callable=True)
+
+    def _autoescape(self, node: nodes.ScopedEvalContextModifier, scope: Scope) -> None:
+        self.error(node, "not-allowed", "{% autoescape %} is not allowed", "escaping follows from the place")
+        self._scope(node, scope)
+
+    def _scope(
+        self, node: nodes.Scope | nodes.ScopedEvalContextModifier | nodes.AssignBlock | nodes.FilterBlock, scope: Scope
+    ) -> None:
+        self.statements(node.body, dict(scope))
 
     def _for(self, node: nodes.For, scope: Scope) -> None:
         self.expression(node.iter, scope)
@@ -126,3 +133,20 @@ class _StatementCheck(ExpressionCheck):
                 self._bind(item, scope, Binding(binding.variable))
         elif isinstance(target, nodes.NSRef) and target.name not in scope:
             self.undeclared(target, target.name, scope)
+
+
+#: The check of each kind of statement; of all others only the expressions are checked.
+_CHECKS: Mapping[type[nodes.Node], Callable[[_StatementCheck, Any, Scope], None]] = {
+    nodes.For: _StatementCheck._for,
+    nodes.If: _StatementCheck._if,
+    nodes.Assign: _StatementCheck._assign,
+    nodes.AssignBlock: _StatementCheck._assign_block,
+    nodes.Macro: _StatementCheck._macro,
+    nodes.CallBlock: _StatementCheck._macro,
+    nodes.With: _StatementCheck._with,
+    nodes.FilterBlock: _StatementCheck._filter_block,
+    nodes.Import: _StatementCheck._import,
+    nodes.FromImport: _StatementCheck._from_import,
+    nodes.ScopedEvalContextModifier: _StatementCheck._autoescape,
+    nodes.Scope: _StatementCheck._scope,
+}

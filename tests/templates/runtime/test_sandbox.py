@@ -108,6 +108,15 @@ def test_missing_variable_is_an_error_that_names_it() -> None:
     assert (caught.value.variable, caught.value.finding.message) == ("name", "name is missing")
 
 
+def test_error_in_another_language_names_the_variable_of_its_own_file() -> None:
+    english = text("{{ name }} {{ color }} {{ number|fcfa }}")
+    compiled_ = template(text("{{ number|fcfa }} {{ name }} {{ link }}"), {"t/template.en.mjml": english})
+    for locale, file in (("fr", "t/template.mjml"), ("en", "t/template.en.mjml")):
+        with pytest.raises(RenderError) as caught:
+            compiled_.render({**VALUES, "number": 10**40}, locale=locale)
+        assert (caught.value.variable, caught.value.finding.file) == ("number", file)
+
+
 def test_optional_variable_is_false_in_a_condition_and_an_error_where_it_is_printed() -> None:
     variables = "  when: {type: string, required: false, example: '2026-02-21'}\n"
     source = front_matter(variables) + text(
