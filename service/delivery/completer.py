@@ -66,7 +66,7 @@ def record(tx: Transaction, result: AttemptResult, *, owner: str, rng: Random) -
         case OutcomeKind.BOUNCED:
             noted |= {"bounce_type": "permanent", "bounce_subtype": outcome.bounce_subtype}
             _end(tx, message, Status.BOUNCED, EventType.BOUNCED, outcome, noted, now, owner)
-            if outcome.bounce_subtype == "NoEmail":  # a full mailbox, or a block list, may be another's tomorrow
+            if outcome.suppresses:
                 suppressions.suppress_recipient_of(tx, message.id, reason="bounce", source=_SOURCE, now=now)
         case OutcomeKind.FAILED:
             _end(tx, message, Status.FAILED, EventType.FAILED, outcome, noted, now, owner)

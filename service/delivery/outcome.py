@@ -1,13 +1,14 @@
-"""What one try to send a message came to, and how a server's reply is judged.
+"""Outcome of a delivery attempt, and the mapping from a server's reply to it.
 
-What it is not: what follows from it for the message; that is the verb's. The table of judgements:
+What an outcome changes of the message is the completer's; what a refusal means is `mail.smtp_status`'s. The mapping:
 
     phase      reply                            kind        why
     any        421, or 530/534/535/538          PAUSED      the server's or the login's trouble, not the message's
     mail       4xx                              DEFERRED
                5xx                              FAILED      sender, size or policy
     rcpt       4xx                              DEFERRED    greylisting: five minutes at least
-               5xx                              BOUNCED     unless size, policy (X.7) or protocol (X.5): FAILED
+               5xx                              BOUNCED     unless about our sender or path, size, policy (X.7) or
+                                                            protocol (X.5): FAILED
     data, dot  4xx                              DEFERRED
                5xx                              FAILED      unless about the address or the mailbox (X.1, X.2): BOUNCED
     dot        2xx                              SENT
@@ -15,18 +16,16 @@ What it is not: what follows from it for the message; that is the verb's. The ta
     any other  nothing, or nothing readable     PAUSED      nothing was taken
 """
 
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
 
 from service.mail.mime import Transfer, Wire
+from service.mail.smtp_status import Refusal, Reply, classify_reply, is_greylisting, provider_id
 
 #: Greylisting servers want a pause; RFC 6647, 5 advises them to let mail in after 1 to 5 minutes.
 GREYLIST_PAUSE_S = 300.0
-#: No server's reply takes more room than this in our rows and logs, characters.
-MAX_REPLY_LENGTH = 500
 
 
 class OutcomeKind(StrEnum):
@@ -57,23 +56,6 @@ class Phase(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Reply:
-    """A server's reply (RFC 5321, 4.2): its code, and its text cleaned, lines joined by a blank."""
-
-    code: int
-    text: str
-
-    @property
-    def enhanced_code(self) -> str | None:
-        """RFC 3463, such as "5.1.1"; None where the text does not begin with one of the reply's own class."""
-        matched = _ENHANCED.match(self.text)
-        return matched[0] if matched and matched[0][0] == str(self.code)[0] else None
-
-    def __str__(self) -> str:
-        return f"{self.code} {self.text}".strip()
-
-
-@dataclass(frozen=True, slots=True)
 class Outcome:
     """What one try came to.
 
@@ -96,6 +78,7 @@ class Outcome:
     transfer_encoding: Transfer | None = None
     wire_sha256: str | None = None
     bounce_subtype: str | None = None
+    suppresses: bool = False
     greylisted: bool = False
     retry_after_s: float | None = None
 
@@ -137,13 +120,15 @@ class Transport(Protocol):
 def judge(
     phase: Phase, reply: Reply, server: str, *, transfer: Transfer | None = None, wire_sha256: str | None = None
 ) -> Outcome:
-    """What a reply to a command of a mail transaction means. Not for the greeting, EHLO, TLS and login.
+    """Map a reply to a command of a mail transaction to an outcome. Not for the greeting, EHLO, TLS and login.
 
     `transfer` and `wire_sha256` are of the bytes that it answers, where there are any.
     """
-    kind = _kind(phase, reply)
-    greylisted = kind is OutcomeKind.DEFERRED and is_greylisting(phase, reply)
+    refusal = classify_reply(reply) if 500 <= reply.code < 600 else None
+    kind = _kind(phase, reply, refusal)
+    greylisted = kind is OutcomeKind.DEFERRED and is_greylisting(reply, at_rcpt=phase is Phase.RCPT)
     place = "" if kind is OutcomeKind.SENT else f" at {phase}"
+    bounce = refusal if kind is OutcomeKind.BOUNCED else None
     return Outcome(
         kind=kind,
         phase=phase,
@@ -156,43 +141,11 @@ def judge(
         provider_id=provider_id(reply) if kind is OutcomeKind.SENT else None,
         transfer_encoding=transfer,
         wire_sha256=wire_sha256,
-        bounce_subtype=bounce_subtype(reply) if kind is OutcomeKind.BOUNCED else None,
+        bounce_subtype=bounce.subtype if bounce else None,
+        suppresses=bounce is not None and bounce.suppresses,
         greylisted=greylisted,
         retry_after_s=GREYLIST_PAUSE_S if greylisted else None,
     )
-
-
-def is_greylisting(phase: Phase, reply: Reply) -> bool:
-    """450 or 451 that mean "come again in some minutes" (RFC 6647), by code, or by what such servers say."""
-    if reply.code not in (450, 451):
-        return False
-    if reply.enhanced_code == "4.7.1" or _GREY.search(reply.text):
-        return True
-    return phase is Phase.RCPT and reply.code == 451 and reply.enhanced_code is None
-
-
-def bounce_subtype(reply: Reply) -> str:
-    """The subtype in the words of Amazon SES, by RFC 3463's code; without one by what the server says, else General."""
-    if reply.enhanced_code is None and _NOBODY.search(reply.text):
-        return "NoEmail"
-    return _SUBTYPES.get(reply.enhanced_code or "", "General")
-
-
-def provider_id(reply: Reply) -> str | None:
-    """The name the next hop gave the message, by which its own feedback and logs call it; None where it gave none."""
-    text = _ENHANCED.sub("", reply.text, count=1).strip()
-    for pattern in _PROVIDER_IDS:
-        if matched := pattern.search(text):
-            return matched[1]
-    return None
-
-
-def clean(text: str) -> str:
-    """A server's words, fit for a row, a log and a person: one line, no control characters, bounded."""
-    if not text.isprintable():
-        text = "".join(character if character.isprintable() else " " for character in text)
-    line = " ".join(text.split())
-    return line if len(line) <= MAX_REPLY_LENGTH else line[: MAX_REPLY_LENGTH - 1] + "…"
 
 
 _VERBS: Mapping[OutcomeKind, str] = {
@@ -201,55 +154,21 @@ _VERBS: Mapping[OutcomeKind, str] = {
     OutcomeKind.PAUSED: "Turned away for now",
     OutcomeKind.AMBIGUOUS: "Perhaps taken",
 }
-_ENHANCED = re.compile(r"[245]\.\d{1,3}\.\d{1,3}(?=\s|$)")
-_GREY = re.compile(r"gr[ae]y[ -]?list|postgrey", re.IGNORECASE)
-
-#: How servers without enhanced codes say that an address leads to nobody. A plain 550 may as well be a block list.
-_NOBODY = re.compile(
-    r"(?:no such|unknown|invalid|nonexist\w*|non-exist\w*) (?:local )?(?:user|recipient|mailbox|address|account)"
-    r"|(?:user|recipient|mailbox|address|account)\b.{0,80}\b(?:unknown|not found|(?:does not|doesn't|not) exist)"
-    r"|no (?:mailbox|account) (?:here|by that name)",
-    re.IGNORECASE,
-)
-
 #: RFC 4954, 6: these are about the login, whatever was asked for.
 _LOGIN_CODES = frozenset({530, 534, 535, 538})
 
-_SIZE = frozenset({"5.2.3", "5.3.4"})
 
-_SUBTYPES: Mapping[str, str] = {
-    "5.1.0": "NoEmail",
-    "5.1.1": "NoEmail",
-    "5.1.2": "NoEmail",
-    "5.1.3": "NoEmail",
-    "5.1.6": "NoEmail",
-    "5.1.10": "NoEmail",
-    "5.2.0": "NoEmail",
-    "5.2.1": "NoEmail",
-    "5.2.2": "MailboxFull",
-}
-
-_PROVIDER_IDS = (
-    re.compile(r"queued as:? <?([\w.@+-]{4,100})", re.IGNORECASE),  # Postfix
-    re.compile(r"\bid=([\w.-]{4,100})", re.IGNORECASE),  # Exim
-    re.compile(r"^ok:? +<?([\w.@+=-]{8,120})>?$", re.IGNORECASE),  # Amazon SES: "Ok 0100018f…-000000"
-    re.compile(r"^([\w.-]{8,100}) message accepted for delivery", re.IGNORECASE),  # Sendmail
-    re.compile(r"^ok +\d{10} ([\w.-]{8,100}) - gsmtp", re.IGNORECASE),  # Gmail
-)
-
-
-def _kind(phase: Phase, reply: Reply) -> OutcomeKind:
+def _kind(phase: Phase, reply: Reply, refusal: Refusal | None) -> OutcomeKind:
     if reply.code == 421 or reply.code in _LOGIN_CODES:
         return OutcomeKind.PAUSED
     if 200 <= reply.code < 300 and phase is Phase.END_OF_DATA:
         return OutcomeKind.SENT
     if 400 <= reply.code < 500:
         return OutcomeKind.DEFERRED
-    if not 500 <= reply.code < 600:
+    if refusal is None:
         return OutcomeKind.AMBIGUOUS if phase is Phase.END_OF_DATA else OutcomeKind.PAUSED
-    enhanced = reply.enhanced_code or ""
-    if phase is Phase.MAIL or enhanced in _SIZE:
+    if phase is Phase.MAIL or refusal.is_about_us or refusal.subtype == "MessageTooLarge":
         return OutcomeKind.FAILED
     if phase is Phase.RCPT:
-        return OutcomeKind.FAILED if enhanced.startswith(("5.5.", "5.7.")) else OutcomeKind.BOUNCED
-    return OutcomeKind.BOUNCED if enhanced.startswith(("5.1.", "5.2.")) else OutcomeKind.FAILED
+        return OutcomeKind.FAILED if refusal.status.startswith(("5.5.", "5.7.")) else OutcomeKind.BOUNCED
+    return OutcomeKind.BOUNCED if refusal.is_about_mailbox else OutcomeKind.FAILED

@@ -17,8 +17,9 @@ from typing import Any
 
 from typing_extensions import override
 
-from service.delivery.outcome import Phase, Reply, clean
+from service.delivery.outcome import Phase
 from service.delivery.relay import Server, own_name
+from service.mail.smtp_status import Reply, clean
 
 #: A reply longer than this is no reply.
 _MAX_REPLY_BYTES = 65_536

@@ -9,10 +9,11 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from service.delivery.outcome import Outcome, OutcomeKind, Phase, Reply, judge
+from service.delivery.outcome import Outcome, OutcomeKind, Phase, judge
 from service.delivery.smtp_connection import ConnectionBroken, SmtpConnection
 from service.mail import addresses
 from service.mail.mime import Transfer, Wire
+from service.mail.smtp_status import Reply
 
 #: The slowest line that we wait for while a message is written, bytes a second.
 _SLOWEST_BYTES_PER_S = 10_000

@@ -16,9 +16,9 @@ from typing import Any, Literal
 import structlog
 import uuid_utils
 
-from service.delivery.outcome import clean
 from service.feedback.event import FeedbackEvent, FeedbackKind
 from service.mail import addresses
+from service.mail.smtp_status import clean
 from service.models import Event, EventType, Status, Stream
 from service.store import feedback, suppressions, transitions
 from service.store.database import Transaction

@@ -41,9 +41,6 @@ _KINDS = {
     MailKind.COMPLAINT: FeedbackKind.COMPLAINT,
     MailKind.DELIVERED: FeedbackKind.DELIVERED,
 }
-#: What a mail server means for good, and what says nothing of the mailbox: a full one, a mail that was too large or
-#: not liked, a server out of order (RFC 3463: subjects 3 to 7).
-_ABOUT_THE_MAILBOX = frozenset("012")
 
 _log = structlog.get_logger("inbox")
 
@@ -187,17 +184,5 @@ def _report(said: RecipientStatus, our_id: str, at: datetime) -> FeedbackEvent:
         smtp_code=said.smtp_code,
         status=said.status,
         diagnostic=said.diagnostic,
-        suppresses=_suppresses(said),
+        suppresses=said.suppresses if said.kind is MailKind.BOUNCE else said.kind is MailKind.COMPLAINT,
     )
-
-
-def _suppresses(said: RecipientStatus) -> bool:
-    if said.kind is MailKind.COMPLAINT:
-        return True
-    if said.kind is not MailKind.BOUNCE or said.bounce_type != "permanent" or said.status is None:
-        return False
-    if said.status.split(".")[1] not in _ABOUT_THE_MAILBOX:
-        return False
-    # Where no code was told, only words that say so count: a reader of words may be mistaken.
-    is_told = said.smtp_code is not None or not said.status.endswith(".0.0")
-    return said.subtype == "NoEmail" or (said.subtype == "General" and is_told)

@@ -106,9 +106,8 @@ def test_greylisting_gets_a_second_attempt_after_five_minutes_even_where_the_tem
 
 
 def test_dispatcher_bounces_a_refused_recipient_for_good(services: Services, transport: ScriptedTransport) -> None:
-    transport.outcomes = [
-        outcome(OutcomeKind.BOUNCED, phase=Phase.RCPT, code=550, reply="5.1.1 no such user", bounce_subtype="NoEmail")
-    ]
+    refused = {"phase": Phase.RCPT, "code": 550, "reply": "5.1.1 no such user"}
+    transport.outcomes = [outcome(OutcomeKind.BOUNCED, **refused, bounce_subtype="NoEmail", suppresses=True)]
     accepted = accept(services)
     drain(services)
     message = story(services, accepted).message

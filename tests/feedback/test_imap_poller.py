@@ -103,7 +103,9 @@ def test_bounce_report_is_about_the_message_whose_return_path_it_came_to(
     ("status", "words", "action", "kind", "suppresses"),
     [
         ("5.1.1", "550 no such user", "failed", FeedbackKind.BOUNCED, True),
-        ("5.0.0", "550 no", "failed", FeedbackKind.BOUNCED, True),
+        ("5.0.0", "550 no such user", "failed", FeedbackKind.BOUNCED, True),
+        ("5.0.0", "550 no", "failed", FeedbackKind.BOUNCED, False),
+        ("5.1.0", "550 5.1.0 Sender address rejected: User unknown", "failed", FeedbackKind.BOUNCED, False),
         ("5.2.2", "552 mailbox full", "failed", FeedbackKind.BOUNCED, False),
         ("5.7.1", "554 looks like spam", "failed", FeedbackKind.BOUNCED, False),
         ("5.3.4", "552 message too large", "failed", FeedbackKind.BOUNCED, False),

@@ -42,7 +42,7 @@ MAY_IMPORT: dict[str, set[str]] = {
 STARTS = {"cli.serve": {"web", "worker"}, "cli.preview": {"web"}}
 
 #: Imports that the table forbids and that are about to go.
-PENDING = {("feedback.apply", "delivery.outcome"), ("messages.resend", "config.settings")}
+PENDING = {("messages.resend", "config.settings")}
 
 #: Where each library may be imported: a module, or a package with all below it.
 HOMES = {

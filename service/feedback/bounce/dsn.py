@@ -6,14 +6,13 @@ from collections.abc import Iterator, Sequence
 from service.feedback.bounce.addresses import address_of, without_xtext
 from service.feedback.bounce.report import MailKind, RecipientStatus
 from service.mail.parser import MimePart, decode_words
-from service.mail.smtp_status import meant_status, settle_status, subtype_of
+from service.mail.smtp_status import classify, meant_status, parse_status, settle_status
 
 STATUS_TYPES = frozenset({"message/delivery-status", "message/global-delivery-status", "text/delivery-status"})
 MAX_RECIPIENTS = 1_000
 MAX_DIAGNOSTIC_LENGTH = 1_000
 
 _FIELD = re.compile(r"([A-Za-z][A-Za-z0-9-]*)[ \t]*:[ \t]*(.*)")
-_STATUS_FIELD = re.compile(r"[^\d]*([245])\s*\.\s*(\d{1,3})\s*\.\s*(\d{1,3})")
 _SOURCE_ROUTE = re.compile(r"[^;]*;\s*<?@[^\s:]+:")  # RFC 5321, appendix C
 _RECIPIENT_FIELDS = ("final-recipient", "original-recipient", "x-actual-recipient", "final-log-id")
 #: RFC 3464, 2.3.3; `relayed` and `expanded` say that we shall hear no more, and so that all went well.
@@ -58,8 +57,8 @@ def status_alone(mail: MimePart) -> str | None:
     for part in mail.walk():
         if part.content_type in STATUS_TYPES:
             for fields in _groups(part.text):
-                if matched := _STATUS_FIELD.match(fields.get("status", "")):
-                    found.add(f"{matched[1]}.{int(matched[2])}.{int(matched[3])}")
+                if status := parse_status(fields.get("status", "")):
+                    found.add(status)
     return found.pop() if len(found) == 1 else None
 
 
@@ -96,8 +95,7 @@ def _statement(fields: Fields) -> RecipientStatus | None:
     if address is None or not ("action" in fields or "status" in fields):
         return None
     words = _words(fields)
-    matched = _STATUS_FIELD.match(fields.get("status", ""))
-    field = f"{matched[1]}.{int(matched[2])}.{int(matched[3])}" if matched else None
+    field = parse_status(fields.get("status", ""))
     kind = _ACTIONS.get(action)
     if kind is None:
         kind = MailKind.DELIVERED if field is not None and field[0] == "2" else MailKind.BOUNCE
@@ -107,7 +105,8 @@ def _statement(fields: Fields) -> RecipientStatus | None:
         field = None  # a failure with the status of a success (seen in the wild): its words decide
     status, reply = settle_status(field, words)
     status = status or ("4.0.0" if kind is MailKind.DELAYED else meant_status(words))
-    return RecipientStatus(kind, address, status, reply, subtype_of(status, words), words or None)
+    refusal = classify(status, reply, words)
+    return RecipientStatus(kind, address, status, reply, refusal.subtype, words or None, refusal.suppresses)
 
 
 def _recipient(fields: Fields) -> str | None:

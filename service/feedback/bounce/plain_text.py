@@ -15,7 +15,7 @@ from service.feedback.bounce.dsn import MAX_RECIPIENTS, read_fields, shorten, st
 from service.feedback.bounce.report import MailKind, RecipientStatus
 from service.feedback.bounce.report_text import is_report, text_of, words_of
 from service.mail.parser import MimePart, decode_words
-from service.mail.smtp_status import find_reply, find_status, meant_status, settle_status, subtype_of
+from service.mail.smtp_status import classify, find_reply, find_status, meant_status, settle_status
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +153,12 @@ def read_words(mail: MimePart, returned: MimePart | None) -> tuple[list[Recipien
         named = [_Named(address, 0) for address in _written_to(returned) if address.lower() not in strangers]
     found = _statements(named[:MAX_RECIPIENTS], words, subject)
     alone = status_alone(mail) if len(found) == 1 else None
-    return [replace(found[0], status=alone)] if alone else found, returned
+    return [_with_status(found[0], alone)] if alone else found, returned
+
+
+def _with_status(statement: RecipientStatus, status: str) -> RecipientStatus:
+    refusal = classify(status, None, statement.diagnostic or "")
+    return replace(statement, status=status, subtype=refusal.subtype, suppresses=refusal.suppresses)
 
 
 def _in_fields(text: str) -> list[RecipientStatus]:
@@ -232,9 +237,11 @@ def _statement(address: str, said: str, words: str, kind: MailKind, *, alone: bo
     for text in places:
         status, reply = settle_status(None, text)
         if status is not None:
-            return RecipientStatus(
-                kind, address, status, reply, subtype_of(status, text), shorten(about or text) or None
-            )
+            refusal = classify(status, reply, text)
+            diagnostic = shorten(about or text) or None
+            return RecipientStatus(kind, address, status, reply, refusal.subtype, diagnostic, refusal.suppresses)
     text = words if alone else said or words
     status = "4.0.0" if kind is MailKind.DELAYED or _TEMPORARY_WORDS.search(text) else meant_status(text)
-    return RecipientStatus(kind, address, status, None, subtype_of(status, text), shorten(about or words) or None)
+    refusal = classify(status, None, text)
+    diagnostic = shorten(about or words) or None
+    return RecipientStatus(kind, address, status, None, refusal.subtype, diagnostic, refusal.suppresses)

@@ -21,7 +21,8 @@ class RecipientStatus:
     """What the mail says of one recipient.
 
     `status` is RFC 3463's code, written or, for a failure told in words only, meant. `smtp_code` is the reply of
-    RFC 5321 where one is quoted. `diagnostic` is in the server's words, shortened.
+    RFC 5321 where one is quoted. `diagnostic` is in the server's words, shortened. `suppresses`: the address leads to
+    no mailbox, for good (`smtp_status.Refusal.suppresses`).
     """
 
     kind: MailKind
@@ -30,6 +31,7 @@ class RecipientStatus:
     smtp_code: int | None = None
     subtype: str | None = None
     diagnostic: str | None = None
+    suppresses: bool = False
 
     @property
     def bounce_type(self) -> Literal["permanent", "temporary"] | None:

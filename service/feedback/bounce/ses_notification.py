@@ -12,7 +12,7 @@ from typing import Any
 from service.feedback.bounce.dsn import shorten
 from service.feedback.bounce.report import MailKind, ParsedReport, RecipientStatus
 from service.mail.parser import MimePart
-from service.mail.smtp_status import settle_status
+from service.mail.smtp_status import Refusal, classify, parse_status, settle_status
 
 _BEGINS = re.compile(r"\A\s*\{")
 #: Old mail servers break a line of more than 990 octets with an exclamation mark.
@@ -70,10 +70,19 @@ def _bounced(notification: dict[str, Any]) -> Iterator[RecipientStatus]:
     said = notification["bounce"] if isinstance(notification.get("bounce"), dict) else {}
     for person, address in _people(notification, "bounce", "bouncedRecipients"):
         words = shorten(str(person.get("diagnosticCode") or ""))
-        field = str(person.get("status") or "") or ("4.0.0" if said.get("bounceType") == "Transient" else "5.0.0")
+        is_permanent = said.get("bounceType") == "Permanent"
+        told = parse_status(str(person.get("status") or ""))
+        field = told or ("4.0.0" if said.get("bounceType") == "Transient" else "5.0.0")
         status, reply = settle_status(field, words)
-        subtype = str(said.get("bounceSubType") or "") or None
-        yield RecipientStatus(MailKind.BOUNCE, address, status, reply, subtype, words or None)
+        refusal = classify(status, reply, words)
+        subtype = str(said.get("bounceSubType") or "") or refusal.subtype
+        suppresses = is_permanent and (refusal.suppresses or (subtype == "NoEmail" and _names_no_cause(refusal)))
+        yield RecipientStatus(MailKind.BOUNCE, address, status, reply, subtype, words or None, suppresses)
+
+
+def _names_no_cause(refusal: Refusal) -> bool:
+    """True where only SES's own word tells why."""
+    return refusal.status == "5.0.0" and refusal.subtype == "General" and not refusal.is_about_us
 
 
 def _complained(notification: dict[str, Any]) -> Iterator[RecipientStatus]:
@@ -93,5 +102,5 @@ def _delivered(notification: dict[str, Any]) -> Iterator[RecipientStatus]:
 def _delayed(notification: dict[str, Any]) -> Iterator[RecipientStatus]:
     for person, address in _people(notification, "deliveryDelay", "delayedRecipients"):
         words = shorten(str(person.get("diagnosticCode") or ""))
-        status, reply = settle_status(str(person.get("status") or "4.0.0"), words)
+        status, reply = settle_status(parse_status(str(person.get("status") or "")) or "4.0.0", words)
         yield RecipientStatus(MailKind.DELAYED, address, status, reply, diagnostic=words or None)

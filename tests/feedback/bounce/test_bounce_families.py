@@ -6,7 +6,6 @@ from hypothesis import strategies as st
 
 from service.feedback.bounce.parse import parse_bounce
 from service.mail.parser import MAX_READ_BYTES
-from service.mail.smtp_status import find_reply, find_status, settle_status, subtype_of
 from tests.support.bounce_families import CASES, Case, plain
 
 
@@ -79,57 +78,3 @@ def test_hostile_text_is_read_in_bounded_steps(text: bytes, kind: str) -> None:
 @pytest.mark.parametrize("opened", [b"<style", b"<!--", b"<a ", b"<br "])
 def test_html_that_is_never_closed_is_read_in_bounded_steps(opened: bytes) -> None:
     assert parse_bounce(plain("").replace(b"text/plain", b"text/html") + opened * 20_000).recipients == ()
-
-
-@pytest.mark.parametrize(
-    ("words", "status", "reply"),
-    [
-        ("550 5.1.1 no", "5.1.1", 550),
-        ("550-5.7.1 first\n550 5.7.1 second", "5.7.1", 550),
-        ("(#5.1.2)", "5.1.2", None),
-        ("said: 452 4.2.2 <a@b.example>... full", "4.2.2", 452),
-        ("554 5.0.0 Service unavailable, 5.2.1 before", "5.2.1", 554),
-        ("host mx[192.0.2.55] port 25, version 5.1.12.3, 5.1.1.1", None, None),
-        ("tried for 500 seconds and 552 bytes", None, None),
-        ("v5.1.2 of the software", None, None),
-        ("451", None, 451),
-    ],
-)
-def test_status_codes_are_told_from_other_numbers(words: str, status: str | None, reply: int | None) -> None:
-    assert (find_status(words), find_reply(words)) == (status, reply)
-
-
-@pytest.mark.parametrize(
-    ("field", "words", "status"),
-    [
-        ("5.0.0", "550 5.1.1 no", "5.1.1"),
-        ("5.1.1", "550 no", "5.1.1"),
-        ("4.4.7", "550 5.1.1 no", "5.1.1"),
-        ("5.2.1", "550 5.1.1 no", "5.2.1"),
-        ("5.0.0", "452 4.2.2 full", "4.2.2"),
-        ("4.0.0", "", "4.0.0"),
-        (None, "452 full", "4.0.0"),
-        (None, "no", None),
-    ],
-)
-def test_diagnostic_text_of_the_refusing_server_wins_where_the_status_is_vague(
-    field: str | None, words: str, status: str | None
-) -> None:
-    assert settle_status(field, words)[0] == status
-
-
-@pytest.mark.parametrize(
-    ("status", "words", "subtype"),
-    [
-        ("5.1.1", "", "NoEmail"),
-        ("5.2.2", "", "MailboxFull"),
-        ("5.0.0", "mailbox is full", "MailboxFull"),
-        ("5.3.4", "", "MessageTooLarge"),
-        ("5.7.1", "looks like spam", "ContentRejected"),
-        ("5.7.1", "relaying denied", "General"),
-        ("5.0.0", "User unknown", "NoEmail"),
-        ("5.0.0", "no", "General"),
-    ],
-)
-def test_bounce_reason_is_said_in_the_words_of_amazon_ses(status: str, words: str, subtype: str) -> None:
-    assert subtype_of(status, words) == subtype
