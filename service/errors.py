@@ -1,32 +1,32 @@
-"""One tree of errors, split by what the caller does next.
+"""The exceptions of the service, as one tree that is split by what the caller has to do.
 
     EmailServiceError
-    ├── ConfigurationError        the operator mends the settings; the process does not start
-    ├── RequestRefused            the caller mends the request; repeating it as it is does not help
-    │   ├── MalformedRequest          not JSON at all
-    │   ├── InvalidRequest            JSON that breaks a rule; every mistake, with its JSON pointer
-    │   ├── NotAuthenticated          no key, or none that is known
-    │   ├── NotAllowed                a known caller without the scope
-    │   ├── NotVerified               nobody vouches for what a message says
+    ├── ConfigurationError        fix the settings; the process does not start
+    ├── RequestRefused            fix the request; repeating it unchanged does not help
+    │   ├── MalformedRequest          the body is not JSON
+    │   ├── InvalidRequest            JSON that breaks a rule; lists every mistake with its JSON pointer
+    │   ├── NotAuthenticated          no key, or an unknown one
+    │   ├── NotAllowed                the caller lacks the scope
+    │   ├── NotVerified               the signature of a notification can't be verified
     │   ├── NotFound                  no such template, message or attachment
-    │   ├── Conflict                  the state of things forbids it now
-    │   ├── Gone                      it was there and has been anonymised
-    │   ├── PreconditionFailed        somebody else changed it in between
-    │   ├── PreconditionRequired      a condition must come with this request
-    │   └── TooLarge                  more bytes than we take
-    ├── TryLater                  the same request may work in a moment
-    │   └── TooManyAttempts           too many wrong tokens from one place
-    ├── TemplateError             the template's author mends a file
-    │   ├── TemplateInvalid           it can't be compiled; every finding with its position
-    │   └── RenderError               it compiled, but not with these values
-    ├── StoreError                the database refuses or lies
-    │   ├── StoreBusy                 locked, full or away: nothing was stored, try again
+    │   ├── Conflict                  not possible in the current state
+    │   ├── Gone                      the content has been anonymised
+    │   ├── PreconditionFailed        somebody else changed it since it was read
+    │   ├── PreconditionRequired      the request must carry a condition (If-Match)
+    │   └── TooLarge                  the body exceeds the limit
+    ├── TryLater                  repeat the same request in a moment
+    │   └── TooManyAttempts           too many wrong tokens from one address
+    ├── TemplateError             fix a file of the template
+    │   ├── TemplateInvalid           it does not compile; lists every finding
+    │   └── RenderError               it compiles, but can't be rendered with these values
+    ├── StoreError                the database failed
+    │   ├── StoreBusy                 locked, full or unreachable: nothing was stored, try again
     │   └── ArchiveCorrupt            stored bytes do not match their digest
-    ├── InboxUnreachable          the mailbox of returned mail can't be read now; the next look may
-    └── GitError                  git is missing, too slow, or refuses
+    ├── InboxUnreachable          the bounce mailbox can't be read now; the next poll tries again
+    └── GitError                  git is missing, too slow, or failed
 
-Messages are for people: what, where, how to mend it. They hold no SQL, no stack, no path outside the
-template directory, no secret, and no address in clear.
+A message is written for people: what is wrong, where, and how to fix it. It contains no SQL, no traceback, no path
+outside the template directory, no secret and no address.
 """
 
 from collections.abc import Sequence
@@ -36,7 +36,7 @@ from typing import Literal
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One mistake in a request. `pointer` is an RFC 6901 JSON pointer into its body ("" is the whole)."""
+    """A mistake in a request; `pointer` is a JSON pointer into the body (RFC 6901; "" is the whole body)."""
 
     pointer: str
     code: str
@@ -45,10 +45,10 @@ class Problem:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One mistake in a template: where it is (lines and columns count from 1) and how to mend it.
+    """A mistake or warning in a template: its position (lines and columns count from 1) and a hint how to fix it.
 
-    `file` is relative to the template directory. An "error" can't be compiled or would send a wrong
-    mail; a "warning" only makes a mail worse.
+    `file` is relative to the template directory. An "error" does not compile or would send a wrong mail; a "warning"
+    makes a mail worse.
     """
 
     file: str
@@ -65,11 +65,11 @@ class Finding:
 
 
 class EmailServiceError(Exception):
-    """Any failure that this service names itself."""
+    """Base class of all errors of this service."""
 
 
 class ConfigurationError(EmailServiceError):
-    """Settings that can't work; `problems` are full sentences, one for each mistake."""
+    """The settings are invalid; `problems` has one sentence per mistake."""
 
     def __init__(self, problems: Sequence[str]) -> None:
         self.problems = tuple(problems)
@@ -77,7 +77,7 @@ class ConfigurationError(EmailServiceError):
 
 
 class RequestRefused(EmailServiceError):
-    """The request can't be taken as it is; `problems` names every mistake found."""
+    """The request is refused; `problems` lists every mistake that was found."""
 
     code = "refused"
 
@@ -93,67 +93,67 @@ class MalformedRequest(RequestRefused):
 
 
 class InvalidRequest(RequestRefused):
-    """Valid JSON that breaks a rule."""
+    """The body is JSON that breaks a rule."""
 
     code = "invalid_request"
 
 
 class NotAuthenticated(RequestRefused):
-    """No key, or none that is known."""
+    """The request has no key, or an unknown one."""
 
     code = "not_authenticated"
 
 
 class NotAllowed(RequestRefused):
-    """The caller is known and lacks the scope."""
+    """The caller lacks the scope that the request needs."""
 
     code = "not_allowed"
 
 
 class NotVerified(RequestRefused):
-    """A message whose sender can't be verified; the reason is a sentence."""
+    """The signature of a notification can't be verified; the message is a sentence with the reason."""
 
     code = "not_verified"
 
 
 class NotFound(RequestRefused):
-    """There is no such thing, or not for this caller."""
+    """The requested item does not exist, or not for this caller."""
 
     code = "not_found"
 
 
 class Conflict(RequestRefused):
-    """The state of things forbids it now."""
+    """The request is not possible in the current state."""
 
     code = "conflict"
 
 
 class Gone(RequestRefused):
-    """It was there, and has been anonymised."""
+    """The requested content has been anonymised."""
 
     code = "gone"
 
 
 class PreconditionFailed(RequestRefused):
-    """Somebody else changed it since it was read (If-Match)."""
+    """Somebody else changed the item since the caller read it (If-Match)."""
 
     code = "precondition_failed"
 
 
 class PreconditionRequired(RequestRefused):
-    """This change must say which state it changes (RFC 6585)."""
+    """The request must name the state that it changes, with If-Match or If-None-Match (RFC 6585)."""
 
     code = "precondition_required"
 
 
 class TooLarge(RequestRefused):
-    """More bytes than this service takes."""
+    """The body is larger than the service accepts."""
 
     code = "too_large"
 
 
 class TryLater(EmailServiceError):
-    """Can't be taken just now; nothing was stored. `retry_after_s` is a sensible pause in seconds."""
+    """The request can't be accepted now and nothing was stored; `retry_after_s` is when to try again, in seconds."""
 
     def __init__(self, message: str, *, retry_after_s: int = 5) -> None:
         self.retry_after_s = retry_after_s
@@ -161,15 +161,15 @@ class TryLater(EmailServiceError):
 
 
 class TooManyAttempts(TryLater):
-    """Too many wrong tokens from one place; `retry_after_s` says when the next one is looked at."""
+    """Too many wrong tokens from one address; the next one is checked after `retry_after_s`."""
 
 
 class TemplateError(EmailServiceError):
-    """Something is wrong in a template."""
+    """A template has a mistake."""
 
 
 class TemplateInvalid(TemplateError):
-    """A template that can't be compiled; `findings` holds every mistake, in the order of the text."""
+    """A template does not compile; `findings` lists every mistake, in the order of the source."""
 
     def __init__(self, findings: Sequence[Finding]) -> None:
         self.findings = tuple(findings)
@@ -177,10 +177,10 @@ class TemplateInvalid(TemplateError):
 
 
 class RenderError(TemplateError):
-    """A compiled template refuses these values.
+    """A compiled template can't be rendered with these values.
 
-    `finding` has the place in the source; `variable` is the name of the variable to blame where that is
-    known, so that an answer can point at it.
+    `finding` has the position in the source; `variable` is the name of the variable at fault, if it is known, so that a
+    response can point at it.
     """
 
     def __init__(self, finding: Finding, *, variable: str | None = None) -> None:
@@ -190,11 +190,11 @@ class RenderError(TemplateError):
 
 
 class StoreError(EmailServiceError):
-    """The database refuses or lies."""
+    """The database failed."""
 
 
 class StoreBusy(StoreError):
-    """Locked, full or out of reach: nothing was stored, the same work may be tried again."""
+    """The database is locked, full or unreachable; nothing was stored, and the work can be repeated."""
 
 
 class ArchiveCorrupt(StoreError):
@@ -202,11 +202,11 @@ class ArchiveCorrupt(StoreError):
 
 
 class InboxUnreachable(EmailServiceError):
-    """The IMAP server is away, hangs, or refuses; the message says why in words that name nobody."""
+    """The IMAP server is unreachable, hangs or refuses; the message has the reason, without names or addresses."""
 
 
 class GitError(EmailServiceError):
-    """git is missing, too slow, or refuses; the message is a sentence. `reply` is what git itself said, for the log."""
+    """git is missing, too slow, or failed; the message is a sentence, `reply` is git's own output for the log."""
 
     def __init__(self, message: str, *, reply: str = "") -> None:
         self.reply = reply

@@ -1,7 +1,7 @@
-"""Every failure as problem details (RFC 9457), with every mistake and its JSON pointer.
+"""Exceptions -> problem details (RFC 9457), with every mistake and its JSON pointer.
 
-What a class of our error tree means in HTTP is decided here and nowhere else. Nothing of a stack, of SQL, of
-a path or of a secret goes out: an unforeseen error is logged under a number, and the answer holds the number.
+This is the only place that maps the classes of `service.errors` to HTTP statuses. A response never contains a
+traceback, SQL, a path or a secret: an unexpected error is logged under a number, and the response names the number.
 """
 
 from collections.abc import Sequence
@@ -19,7 +19,7 @@ from service.web.auth import services_of
 
 MEDIA_TYPE = "application/problem+json"
 
-#: From the most special class to the most general one: the first that fits decides.
+#: The status of each class; the first that matches counts.
 _STATUS: Sequence[tuple[type[errors.RequestRefused], int]] = (
     (errors.MalformedRequest, HTTPStatus.BAD_REQUEST),
     (errors.InvalidRequest, HTTPStatus.UNPROCESSABLE_ENTITY),
@@ -38,7 +38,7 @@ _log = structlog.get_logger("web")
 
 
 def respond(request: Request[Any, Any, Any], error: Exception) -> Response[dict[str, Any]]:
-    """The answer to any exception that leaves a handler."""
+    """Returns the response to any exception that a handler raises."""
     if isinstance(error, errors.RequestRefused):
         status = next(status for kind, status in _STATUS if isinstance(error, kind))
         headers = {"WWW-Authenticate": 'Bearer realm="rgz-email"'} if status == HTTPStatus.UNAUTHORIZED else {}
@@ -61,7 +61,7 @@ def respond(request: Request[Any, Any, Any], error: Exception) -> Response[dict[
     if isinstance(error, HTTPException) and error.status_code < HTTPStatus.INTERNAL_SERVER_ERROR:
         return _of_the_framework(request, error)
     number = uuid4().hex
-    # The template: a path itself may hold a token or an address.
+    # The route's pattern instead of the path, which may contain a token or an address.
     _log.error("unforeseen_error", number=number, path=request.scope["path_template"], exc_info=error)
     detail = f"Something went wrong on our side. The log has it under {number}."
     return _answer(request, HTTPStatus.INTERNAL_SERVER_ERROR, detail, "internal")
