@@ -20,6 +20,7 @@ from service.web.api import (
     unsubscribe,
     webhook,
 )
+from service.web.head import with_head
 from service.web.pages import error_pages
 from service.web.pages.assets import Assets
 from service.web.pages.i18n import Languages
@@ -81,7 +82,7 @@ def application(
         "markup": environment(assets),
         "streams": Streams(),
     }
-    return Litestar(
+    app = Litestar(
         route_handlers=list(routes),
         state=State(state),
         lifespan=[lifespan],
@@ -91,6 +92,8 @@ def application(
         openapi_config=None,
         logging_config=None,
     )
+    app.asgi_handler = with_head(app.asgi_handler)
+    return app
 
 
 @asynccontextmanager

@@ -16,6 +16,7 @@ from litestar.exceptions import HTTPException
 from service import errors
 from service.errors import Finding, Problem
 from service.web.auth import services_of
+from service.web.head import allow
 
 MEDIA_TYPE = "application/problem+json"
 
@@ -73,6 +74,7 @@ def _of_the_framework(request: Request[Any, Any, Any], error: HTTPException) -> 
         return _answer(request, HTTPStatus.NOT_FOUND, "There is nothing at this address.", "not_found", headers=headers)
     if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
         detail = f"{request.method} is not possible here."
+        headers["allow"] = allow(headers["allow"])
         return _answer(request, HTTPStatus.METHOD_NOT_ALLOWED, detail, "method_not_allowed", headers=headers)
     if error.status_code == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
         detail = "The request is larger than this service takes (EMAIL_MAX_ATTACHMENT_SIZE_MB and what surrounds it)."

@@ -66,6 +66,13 @@ def suppressions(shop: Running, to: str) -> list[dict[str, Any]]:
     return items
 
 
+def test_head_of_the_link_answers_as_the_page_and_unsubscribes_nobody(shop: Running) -> None:
+    path = link(shop, "head@example.com")
+    head, page = shop.client.head(path), shop.client.get(path)
+    assert (head.status_code, head.content, head.headers["content-length"]) == (200, b"", str(len(page.content)))
+    assert suppressions(shop, "head@example.com") == []
+
+
 def test_unsubscribe_link_is_in_marketing_mail_and_the_archive_has_the_same_bytes(shop: Running) -> None:
     message = news(shop, "header@example.com")
     mail = mail_to(shop, "header@example.com")
