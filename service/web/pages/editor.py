@@ -164,7 +164,7 @@ class EditorController(Controller):
 
         html = await anyio.to_thread.run_sync(work)
         if html is None:
-            return mail_frame.framed(part(request, "template_unshown.html"))
+            return mail_frame.framed(part(request, "template_not_rendered.html"))
         return mail_frame.framed(mail_frame.emulated(html, scheme))
 
     async def _add(self, request: Request[Any, Any, Any], key: str, written: EditorForm, name: str) -> Response[str]:

@@ -28,7 +28,7 @@ def respond(request: Request[Any, Any, Any], error: Exception) -> Response[Any]:
     key = f"failure.{status}" if language.has(f"failure.{status}") else "failure.other"
     page = show(
         request,
-        "failure.html",
+        "error.html",
         status=status,
         code=status,
         title=language.say(key),

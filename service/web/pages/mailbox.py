@@ -49,7 +49,7 @@ class MailboxPages(Controller):
                 listed = _listed(request)
                 if listed["mails"] != seen:
                     seen = listed["mails"]
-                    yield "part", json.dumps({"id": "mails", "html": part(request, "mails.html", **listed)})
+                    yield "part", json.dumps({"id": "mails", "html": part(request, "mailbox_rows.html", **listed)})
 
         return streams.answer(events())
 
@@ -74,7 +74,7 @@ class MailboxPages(Controller):
             view = "html" if found.html is not None else "text"
         return show(
             request,
-            "mail.html",
+            "mailbox_mail.html",
             item=item,
             mail=found,
             view=view,

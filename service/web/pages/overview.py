@@ -41,7 +41,7 @@ class OverviewController(Controller):
                     look = await anyio.to_thread.run_sync(standing.snapshot)
                 except StoreBusy:
                     continue  # the figures on the page say of when they are
-                yield "part", json.dumps({"id": "standing", "html": part(request, "standing.html", look=look)})
+                yield "part", json.dumps({"id": "standing", "html": part(request, "overview_figures.html", look=look)})
 
         return streams.answer(events())
 

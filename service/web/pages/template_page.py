@@ -110,7 +110,7 @@ class TemplatePageController(Controller):
 
         preview = await anyio.to_thread.run_sync(work)
         if preview is None:  # said in the frame: a page of ours may stand in none
-            answer = mail_frame.framed(part(request, "template_unshown.html"))
+            answer = mail_frame.framed(part(request, "template_not_rendered.html"))
             answer.status_code = 422
             return answer
         return mail_frame.framed(mail_frame.emulated(preview.rendered.html, choice.scheme))

@@ -66,7 +66,9 @@ class TemplateVersionsController(Controller):
         """Return what a revision makes of its example, for a frame."""
         services = services_of(request)
         html = await anyio.to_thread.run_sync(lambda: _rendered(services, key, revision)[0])
-        return mail_frame.framed(mail_frame.emulated(html, "light") if html else part(request, "template_unshown.html"))
+        return mail_frame.framed(
+            mail_frame.emulated(html, "light") if html else part(request, "template_not_rendered.html")
+        )
 
 
 def _earlier(items: Sequence[Mapping[str, Any]], commits: Sequence[Commit], current: Mapping[str, Any]) -> str | None:
