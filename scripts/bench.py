@@ -12,7 +12,7 @@ BENCHES = ("templates", "delivery", "feedback", "pages", "scale")
 BENCHES_DIR = Path(__file__).resolve().parent / "benches"
 
 
-def main(arguments: list[str]) -> int:
+def main(arguments: list[str], benches_dir: Path = BENCHES_DIR) -> int:
     """Exit status: 0, 1 where something could not be measured, 2 for wrong usage, with a sentence on standard error."""
     parser = argparse.ArgumentParser(
         prog="scripts/bench",
@@ -25,8 +25,8 @@ def main(arguments: list[str]) -> int:
     )
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
     wanted = parser.parse_args(arguments)
-    if not (BENCHES_DIR / f"{wanted.bench}.py").is_file():
-        there = ", ".join(name for name in BENCHES if (BENCHES_DIR / f"{name}.py").is_file())
+    if not (benches_dir / f"{wanted.bench}.py").is_file():
+        there = ", ".join(name for name in BENCHES if (benches_dir / f"{name}.py").is_file())
         print(f"error: there is no bench {wanted.bench} yet; there is {there}", file=sys.stderr)
         return 2
     try:

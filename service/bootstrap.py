@@ -45,7 +45,7 @@ from service.recipients.retention import RetentionPurge
 from service.recipients.suppressions import SuppressionList
 from service.recipients.unsubscribe import Unsubscriber
 from service.sending.acceptor import Acceptor
-from service.sending.group_commit import GroupCommit
+from service.sending.group_commit import MAX_WAITING, GroupCommit
 from service.sending.rendering import SendRenderer
 from service.store.database import Database, open_database
 from service.store.migrations import migrate
@@ -132,13 +132,15 @@ class Services(PreviewServices):
 def build(
     settings: Settings,
     *,
+    database: Database | None = None,
     transport: Transport | None = None,
     clock: Callable[[], datetime] | None = None,
     boottime: Callable[[], float] = boottime_s,
     delivers: bool = True,
     mailbox_port: int = 0,
+    max_waiting: int = MAX_WAITING,
 ) -> Services:
-    """Build all services; `transport` and both clocks (`boot` is in seconds) may be handed in.
+    """Build all services; `database`, `transport` and both clocks (`boottime` is in seconds) may be handed in.
 
     The database is migrated. A process that `delivers` without SMTP_HOST and without a `transport` of its own
     starts the development mailbox on `mailbox_port` (0: a free one).
@@ -148,7 +150,7 @@ def build(
     now = clock or (lambda: datetime.now(UTC))
     data = data_directory(settings)
     sns_client = SnsClient.from_settings(settings)
-    database = open_database(settings.database_url or f"sqlite:///{data / 'rgz-email.db'}")
+    database = database or open_database(settings.database_url or f"sqlite:///{data / 'rgz-email.db'}")
     migrations = migrate(database)
     huey = queue.open_queue(settings.queue_url or f"sqlite:///{data / 'queue.db'}")
     catalogue = Catalogue(settings.email_templates_dir, limits=render_limits(settings), cache_dir=data / "compiled")
@@ -175,7 +177,7 @@ def build(
 
     domain = addresses.parse(settings.smtp_from_email).domain
     metrics = Metrics()
-    intake = GroupCommit(database, settings, ring, metrics)
+    intake = GroupCommit(database, settings, ring, metrics, max_waiting=max_waiting)
     soft_bounces = SoftBounces(settings.email_soft_bounce_limit, settings.email_soft_bounce_days)
     consequences = FeedbackApplier(now, pseudonym_key, soft_bounces)
     recorder = FeedbackRecorder(database, consequences, now, metrics)

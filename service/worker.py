@@ -40,8 +40,11 @@ class Worker:
     `leaves_counts`: it has a process of its own, which nobody asks for figures.
     """
 
-    def __init__(self, services: Services, *, leaves_counts: bool = False) -> None:
+    def __init__(
+        self, services: Services, *, leaves_counts: bool = False, index_every_s: float = INDEX_EVERY_S
+    ) -> None:
         self._services = services
+        self._index_every_s = index_every_s
         self._wake = threading.Event()
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="worker", daemon=True)
@@ -104,7 +107,7 @@ class Worker:
 
     def _index(self) -> None:
         """A thread of its own: words may wait, mail may not."""
-        while not self._stop.wait(INDEX_EVERY_S):
+        while not self._stop.wait(self._index_every_s):
             try:
                 self._services.search_indexer.catch_up(self._stop)
             except StoreBusy as error:
@@ -159,9 +162,10 @@ class InboxWatch:
         self._stop.set()
         self._collector.abort()
 
-    def join(self, timeout_s: float) -> None:
-        """Waits for its end; the rest (a name that is being resolved) ends with the process."""
+    def join(self, timeout_s: float) -> bool:
+        """Wait for its end, True once it has ended; the rest (a name that is being resolved) ends with the process."""
         self._thread.join(timeout_s)
+        return not self._thread.is_alive()
 
     def _run(self) -> None:
         failures = 0
@@ -181,7 +185,7 @@ class InboxWatch:
                 failures += 1
                 self._metrics.inbox_failed()
                 _log.error("inbox_broke", exc_info=error)
-            self._stop.wait(self._longer(pause_s, failures))
+            self._stop.wait(inbox_pause_s(pause_s, failures))
 
     def _look(self) -> bool:
         """Whether there were mails. A look that takes too long is broken off: a server may answer a byte a minute."""
@@ -198,7 +202,7 @@ class InboxWatch:
             _log.info("inbox_read", **counts)
         return bool(outcomes)
 
-    @staticmethod
-    def _longer(pause_s: float, failures: int) -> float:
-        """After each failure in a row twice as long, up to ten minutes or the usual pause, whichever is longer."""
-        return float(min(pause_s * 2 ** min(failures, 20), max(pause_s, INBOX_PAUSE_MAX_S)))
+
+def inbox_pause_s(pause_s: float, failures: int) -> float:
+    """Seconds between two polls: doubled by each failure in a row, up to 600 or `pause_s`, whichever is longer."""
+    return float(min(pause_s * 2 ** min(failures, 20), max(pause_s, INBOX_PAUSE_MAX_S)))

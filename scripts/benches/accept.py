@@ -51,7 +51,7 @@ def rows(options: Options) -> tuple[Row, ...]:
         }
         found: dict[str, list[Answered]] = {name: [] for name in tried}
         cpu_s = dict.fromkeys(tried, 0.0)
-        for _ in range(ROUNDS):
+        for _ in range(max(round(ROUNDS * min(options.effort, 1)), 1)):
             for name, (server, requests) in tried.items():
                 seconds = ROUND_S * options.effort
                 before = server.cpu_s()

@@ -19,7 +19,7 @@ from benches.load import environment_with
 from benches.report import Unmeasured
 
 #: Debian puts it where the PATH of an ordinary user does not look.
-_SBIN = Path("/usr/sbin/smtp-sink")
+SINK = Path("/usr/sbin/smtp-sink")
 _START_S = 10.0
 _OFFERED = b"250-sink\r\n250-PIPELINING\r\n250-8BITMIME\r\n250 SIZE 100000000\r\n"
 
@@ -30,9 +30,9 @@ def free_port() -> int:
 
 
 @contextmanager
-def smtp_sink() -> Iterator[int]:
+def smtp_sink(elsewhere: Path = SINK) -> Iterator[int]:
     """Postfix's smtp-sink, written in C, which takes everything and keeps nothing; its port. Unmeasured: not there."""
-    found = shutil.which("smtp-sink") or (str(_SBIN) if _SBIN.is_file() else None)
+    found = shutil.which("smtp-sink") or (str(elsewhere) if elsewhere.is_file() else None)
     if found is None:
         raise Unmeasured("smtp-sink is missing; Debian and Ubuntu: apt-get install postfix (it needs not run)")
     port = free_port()

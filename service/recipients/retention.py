@@ -65,6 +65,7 @@ class RetentionPurge:
     settings: Settings
     clock: Callable[[], datetime]
     rest: Callable[[float], None] = field(default=time.sleep)
+    step_messages: int = STEP_MESSAGES
 
     def due(self) -> Due:
         """How much a purge would change now; nothing is changed."""
@@ -101,12 +102,12 @@ class RetentionPurge:
         work.begin(now)
         work.expire(now)
         work.walk(
-            lambda tx, since: retention.delete_older(tx, before=delete_before, limit=STEP_MESSAGES, since=since),
+            lambda tx, since: retention.delete_older(tx, before=delete_before, limit=self.step_messages, since=since),
             "messages_deleted",
         )
         work.walk(
             lambda tx, since: retention.anonymise_older(
-                tx, before=anonymise_before, now=now, limit=STEP_MESSAGES, since=since
+                tx, before=anonymise_before, now=now, limit=self.step_messages, since=since
             ),
             "messages_anonymised",
         )

@@ -71,8 +71,9 @@ class GroupCommit:
         self._max_waiting = max_waiting
         self._packer = lru_cache(_MAX_PACKERS)(Packer)
         self._queue: SimpleQueue[_Waiting | None] = SimpleQueue()
-        self._gate = threading.Lock()  # guards _waits
-        self._waits = 0  # copies, in all that is in the queue
+        self._gate = threading.Lock()  # guards waiting
+        #: Messages in the queue, of all that wait; a transaction under way is not among them.
+        self.waiting = 0
         self._bell = WorkerNotifier(ring)
         self._was_shared = False
         self._thread = threading.Thread(target=self._run, name="intake", daemon=True)
@@ -101,14 +102,14 @@ class GroupCommit:
 
     def require_room(self) -> None:
         """Raises StoreBusy while so much waits that nothing more is taken: before work is done for nothing."""
-        if self._waits >= self._max_waiting:
+        if self.waiting >= self._max_waiting:
             raise StoreBusy("Too many requests wait to be stored.")
 
     def _put(self, parcel: PreparedSend, loop: asyncio.AbstractEventLoop | None) -> _Answer:
         waiting = _Waiting(parcel, loop)
         with self._gate:
             self.require_room()
-            self._waits += waiting.size
+            self.waiting += waiting.size
         self._queue.put(waiting)
         return waiting.answer
 
@@ -157,7 +158,7 @@ class GroupCommit:
 
     def _taken(self, waiting: _Waiting) -> _Waiting:
         with self._gate:
-            self._waits -= waiting.size
+            self.waiting -= waiting.size
         return waiting
 
     def _write(self, batch: Sequence[_Waiting]) -> list[_Told]:

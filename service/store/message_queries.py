@@ -98,15 +98,23 @@ def events(reader: Reader, message_id: str) -> list[Event]:
     return [Event(EventType(row.pop("type")), row.pop("happened_at"), **row) for row in rows]
 
 
-def search(reader: Reader, query: MessageQuery, *, limit: int, cursor: str | None = None, now: datetime) -> Page:
+def search(
+    reader: Reader,
+    query: MessageQuery,
+    *,
+    limit: int,
+    cursor: str | None = None,
+    now: datetime,
+    max_counted: int = MAX_COUNTED,
+) -> Page:
     """Messages, newest first. Counts are exact for one recipient, else capped. Raises ValueError for a bad cursor."""
     conditions, params = conditions_of(query)
     following = [*conditions, "(created_at, id) < (:cursor_at, :cursor_id)"] if cursor is not None else conditions
     after = dict(zip(("cursor_at", "cursor_id"), parse_cursor(cursor), strict=True)) if cursor is not None else {}
-    cap = None if query.to_hash is not None else MAX_COUNTED
+    cap = None if query.to_hash is not None else max_counted
     total = _count(reader, conditions, params, cap)
     table = "email_messages"
-    if total <= MAX_COUNTED:
+    if total <= max_counted:
         table = those_in(query, conditions)
     rows = reader.read(
         f"SELECT {MESSAGE_COLUMNS} FROM {table} {_where(following)} ORDER BY created_at DESC, id DESC LIMIT :limit",

@@ -9,7 +9,7 @@ import pytest
 from service.errors import InboxUnreachable, StoreBusy
 from service.feedback.imap_poller import MailResult
 from service.monitoring.metrics import Metrics
-from service.worker import INBOX_PAUSE_MAX_S, InboxWatch
+from service.worker import INBOX_PAUSE_MAX_S, InboxWatch, inbox_pause_s
 
 
 class Collector:
@@ -49,13 +49,13 @@ def failing(error: Exception) -> Callable[[], Counter[MailResult]]:
     return fail
 
 
-def watch_of(collector: Collector, poll_s: float) -> InboxWatch:
-    return InboxWatch(collector, Metrics(), poll_s)  # type: ignore[arg-type]
+def watch_of(collector: Collector, poll_s: float, metrics: Metrics | None = None) -> InboxWatch:
+    return InboxWatch(collector, metrics or Metrics(), poll_s)  # type: ignore[arg-type]
 
 
-def counts(watch: InboxWatch) -> dict[tuple[str, str], float]:
+def counts(metrics: Metrics) -> dict[tuple[str, str], float]:
     """What was counted for Prometheus of the mailbox."""
-    samples = [sample for family in watch._metrics.families() for sample in family.samples]
+    samples = [sample for family in metrics.families() for sample in family.samples]
     found = [
         sample for sample in samples if sample.name in ("rgz_email_inbox_mails_total", "rgz_email_inbox_looks_total")
     ]
@@ -64,19 +64,19 @@ def counts(watch: InboxWatch) -> dict[tuple[str, str], float]:
 
 def end(watch: InboxWatch) -> None:
     watch.end()
-    watch.join(10)
-    assert not watch._thread.is_alive()
+    assert watch.join(10)
 
 
 def test_watch_continues_at_once_while_there_are_mails_and_then_rests() -> None:
     collector = Collector(one_mail, one_mail, one_mail, nothing)
-    watch = watch_of(collector, 3_600)
+    metrics = Metrics()
+    watch = watch_of(collector, 3_600, metrics)
     watch.start()
     for _ in range(4):
         assert collector.looked.acquire(timeout=10)
     end(watch)
     assert collector.looks == 4
-    assert counts(watch) == {("mails", "reported"): 3, ("looks", "read"): 4}
+    assert counts(metrics) == {("mails", "reported"): 3, ("looks", "read"): 4}
 
 
 @pytest.mark.parametrize(
@@ -84,12 +84,13 @@ def test_watch_continues_at_once_while_there_are_mails_and_then_rests() -> None:
 )
 def test_watch_survives_any_error_of_a_poll(error: Exception) -> None:
     collector = Collector(failing(error), failing(error), nothing)
-    watch = watch_of(collector, 0.1)
+    metrics = Metrics()
+    watch = watch_of(collector, 0.1, metrics)
     watch.start()
     for _ in range(3):
         assert collector.looked.acquire(timeout=10)
     end(watch)
-    assert counts(watch)["looks", "failed"] == 2
+    assert counts(metrics)["looks", "failed"] == 2
 
 
 def test_watch_that_rests_ends_at_once_and_aborts_a_poll_that_hangs() -> None:
@@ -108,7 +109,7 @@ def test_watch_that_rests_ends_at_once_and_aborts_a_poll_that_hangs() -> None:
 
 
 def test_pauses_grow_with_each_failure_up_to_a_bound() -> None:
-    assert [InboxWatch._longer(60.0, failures) for failures in (0, 1, 2, 3, 4, 50)] == [60, 120, 240, 480, 600, 600]
+    assert [inbox_pause_s(60.0, failures) for failures in (0, 1, 2, 3, 4, 50)] == [60, 120, 240, 480, 600, 600]
     assert INBOX_PAUSE_MAX_S == 600
-    assert InboxWatch._longer(3_600.0, 5) == 3_600
-    assert InboxWatch._longer(0.0, 0) == 0
+    assert inbox_pause_s(3_600.0, 5) == 3_600
+    assert inbox_pause_s(0.0, 0) == 0

@@ -1,16 +1,13 @@
 """The index of words follows accepting, a minute behind, and the worker keeps it."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-import pytest
-
-from service import worker
-from service.messages import search_indexer
 from service.messages.search_indexer import BEHIND, SearchIndexer
 from service.store.database import Database
 from tests.support import rows
 from tests.support.running import eventually, running, settings_for
+from tests.support.samples import WELCOME
 from tests.support.scripted import Clock
 
 
@@ -26,11 +23,11 @@ def test_search_indexer_leaves_messages_just_accepted_for_later(database: Databa
     assert indexer.catch_up() == 1
 
 
-def test_search_index_is_kept_by_the_worker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(worker, "INDEX_EVERY_S", 0.02)
-    monkeypatch.setattr(search_indexer, "BEHIND", timedelta(0))
-    with running(settings_for(tmp_path)) as service:
-        welcome = {"reseller_name": "Findable", "validation_link": "https://rgz.bj", "estimated_duration": "7 jours"}
-        assert service.send("onboarding_welcome", "a@example.com", welcome).status_code == 201
+def test_search_index_is_kept_by_the_worker(tmp_path: Path) -> None:
+    ahead = timedelta(0)
+    with running(settings_for(tmp_path), clock=lambda: datetime.now(UTC) + ahead, index_every_s=0.02) as service:
+        variables = {**WELCOME, "reseller_name": "Findable"}
+        assert service.send("onboarding_welcome", "a@example.com", variables).status_code == 201
+        ahead = BEHIND
         look = "SELECT word FROM search_words WHERE word = 'findable'"
         eventually(lambda: service.services.database.read(look), bool)

@@ -1,6 +1,7 @@
 """What has had its time goes, what may still leave stays, and nobody who sends notices."""
 
 import threading
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -13,8 +14,7 @@ from service.mail import addresses, unsubscribe_token
 from service.mail.unsubscribe_token import Unsubscription
 from service.models import Message, Status, Stream
 from service.models.requests import AttachmentRequest, SendRequest, SuppressionRequest
-from service.recipients import retention as purge
-from service.recipients.retention import Due, RetentionPurge
+from service.recipients.retention import Due, PurgeResult, RetentionPurge
 from service.store import retention, suppressions
 from tests.support.canaries import Canaries
 from tests.support.samples import ADMIN
@@ -159,35 +159,30 @@ def test_idempotency_key_is_kept_a_day(services: Services, clock: Clock) -> None
     assert services.acceptor.send(request, ADMIN, idempotency_key="k1").id != first.id
 
 
-def test_purge_goes_in_small_steps_tells_of_each_and_can_be_stopped(
-    services: Services, clock: Clock, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(purge, "STEP_MESSAGES", 3)
+def test_purge_goes_in_small_steps_tells_of_each_and_can_be_stopped(services: Services, clock: Clock) -> None:
+    purge = replace(services.retention_purge, step_messages=3)
     for _ in range(8):
         send(services)
     clock.forward(days=91)
     drain(services)
     stop, told = threading.Event(), []
 
-    def listen(done: purge.PurgeResult) -> None:
+    def listen(done: PurgeResult) -> None:
         told.append(done.messages_anonymised)
         if len(told) == 2:
             stop.set()
 
-    stopped = services.retention_purge.purge(stop=stop, on_progress=listen)
+    stopped = purge.purge(stop=stop, on_progress=listen)
     assert (stopped.messages_anonymised, stopped.is_finished, stopped.is_scrubbed) == (6, False, False)
     assert told[:2] == [3, 6]
     assert retention.is_unscrubbed(services.database)
     assert services.readiness.report().details["purge"] == {"last_at": clock().isoformat(), "is_scrubbed": False}
-    finished = services.retention_purge.purge()
+    finished = purge.purge()
     assert (finished.messages_anonymised, finished.is_finished, finished.is_scrubbed) == (2, True, True)
     assert not retention.is_unscrubbed(services.database)
 
 
-def test_purge_lets_sending_and_accepting_go_on(
-    services: Services, clock: Clock, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(purge, "STEP_MESSAGES", 2)
+def test_purge_lets_sending_and_accepting_go_on(services: Services, clock: Clock) -> None:
     old = [send(services) for _ in range(20)]
     clock.forward(days=91)
     drain(services)
@@ -206,7 +201,7 @@ def test_purge_lets_sending_and_accepting_go_on(
     threads = [threading.Thread(target=traffic) for _ in range(2)]
     for thread in threads:
         thread.start()
-    purgers = [RetentionPurge(services.database, services.settings, clock) for _ in range(2)]
+    purgers = [RetentionPurge(services.database, services.settings, clock, step_messages=2) for _ in range(2)]
     others = [threading.Thread(target=one.purge) for one in purgers[1:]]
     for thread in others:
         thread.start()

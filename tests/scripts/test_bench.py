@@ -33,8 +33,7 @@ def benches(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     return benches
 
 
-def test_bench_measures_the_templates(benches: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(benches.reload, "REST_S", 0.01)
+def test_bench_measures_the_templates(benches: Any) -> None:
     report = benches.templates.run(benches.report.Options(effort=0.01))
     values = {row.name: row.value for row in report.rows}
     assert all(value > 0 and math.isfinite(value) for value in values.values())
@@ -73,15 +72,12 @@ def test_report_is_a_table_for_people_and_json_for_machines(benches: Any) -> Non
     assert json.loads(report.as_json())["rows"][0]["is_met"] is False
 
 
-def test_bench_that_is_not_there_is_an_error(
-    benches: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_bench_that_is_not_there_is_an_error(benches: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "templates.py").touch()
-    monkeypatch.setattr(benches.bench, "BENCHES_DIR", tmp_path)
-    assert benches.bench.main(["pages"]) == 2
+    assert benches.bench.main(["pages"], tmp_path) == 2
     assert capsys.readouterr().err == "error: there is no bench pages yet; there is templates\n"
     with pytest.raises(SystemExit) as wrong:
-        benches.bench.main(["nothing"])
+        benches.bench.main(["nothing"], tmp_path)
     assert wrong.value.code == 2
 
 
@@ -108,11 +104,10 @@ def test_readme_says_how_each_bench_is_run(benches: Any) -> None:
     assert "--json" in README
 
 
-def test_bench_asks_a_large_archive_what_it_asks_a_small_one(benches: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_bench_asks_a_large_archive_what_it_asks_a_small_one(benches: Any) -> None:
     import benches.scale
 
-    monkeypatch.setattr(benches.scale, "FEW", 50)
-    report = benches.scale.run(benches.report.Options(effort=0.0002))
+    report = benches.scale.run(benches.report.Options(effort=0.0002), few=50)
     assert all(row.value > 0 and row.ratio > 0 for row in report.rows)
     assert set(benches.scale.LISTS) < {row.name for row in report.rows}
     assert all("among 200 messages" in row.note for row in report.rows)

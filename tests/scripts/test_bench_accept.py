@@ -11,7 +11,6 @@ def test_bench_measures_accepting_beside_an_empty_handler(monkeypatch: pytest.Mo
     monkeypatch.syspath_prepend(str(SCRIPTS))
     from benches import accept, report
 
-    monkeypatch.setattr(accept, "ROUNDS", 1)
     empty, *accepts, disk = accept.rows(report.Options(effort=0.06))
     assert (empty.name, empty.ratio) == ("empty Litestar handler", None)
     assert [row.name for row in accepts] == ["accept, 25 KB", "accept, 25 KB, by a key", "accept, 37 KB"]

@@ -57,16 +57,15 @@ def test_search_narrows_by_everything_that_is_asked(database: Database) -> None:
     assert _ids(database, template_key="\x00' OR 1=1 --") == []
 
 
-def test_search_counts_exactly_for_one_recipient_and_up_to_a_cap_otherwise(
-    database: Database, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(message_queries, "MAX_COUNTED", 5)
+def test_search_counts_exactly_for_one_recipient_and_up_to_a_cap_otherwise(database: Database) -> None:
     for n in range(7):
         rows.store_one(database, recipient_hash="h", source_endpoint=f"endpoint{n % 2}")
 
-    everything = message_queries.search(database, MessageQuery(), limit=1, now=rows.NOW)
-    one_person = message_queries.search(database, MessageQuery(to_hash="h"), limit=1, now=rows.NOW)
-    few = message_queries.search(database, MessageQuery(source_endpoint="endpoint1"), limit=1, now=rows.NOW)
+    everything = message_queries.search(database, MessageQuery(), limit=1, now=rows.NOW, max_counted=5)
+    one_person = message_queries.search(database, MessageQuery(to_hash="h"), limit=1, now=rows.NOW, max_counted=5)
+    few = message_queries.search(
+        database, MessageQuery(source_endpoint="endpoint1"), limit=1, now=rows.NOW, max_counted=5
+    )
 
     assert (everything.total, everything.total_capped) == (5, True)
     assert (one_person.total, one_person.total_capped) == (7, False)

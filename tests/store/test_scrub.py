@@ -10,7 +10,7 @@ import psycopg
 import pytest
 
 from service.errors import StoreBusy
-from service.store.database import Database, Transaction, contract, open_database
+from service.store.database import Database, Transaction, open_database
 from service.store.database.sqlite import SqliteDatabase
 
 
@@ -46,24 +46,18 @@ def test_scrub_leaves_nothing_of_deleted_or_overwritten_rows(tmp_path: Path, wor
         assert database.read("SELECT COUNT(*) AS n FROM notes") == [{"n": 200}]
 
 
-def test_scrub_rewrites_a_large_file_only_when_asked(
-    tmp_path: Path, words: list[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(contract, "REWRITE_UP_TO_BYTES", 10_000)
+def test_scrub_rewrites_a_large_file_only_when_asked(tmp_path: Path, words: list[str]) -> None:
     with closing(open_database(f"sqlite:///{tmp_path / 'store.db'}")) as database:
         fill(database, words)
-        assert not database.scrub(["notes"])  # some bytes may be left, and it says so
+        assert not database.scrub(["notes"], rewrites_up_to_bytes=10_000)  # some bytes may be left, and it says so
         assert (tmp_path / "store.db-wal").stat().st_size == 0
         assert left(tmp_path, words) < 20
-        assert database.scrub(["notes"], rewrites=True)
+        assert database.scrub(["notes"], rewrites=True, rewrites_up_to_bytes=10_000)
         assert left(tmp_path, words) == 0
 
 
-def test_scrub_says_so_when_a_reader_never_ends(
-    tmp_path: Path, words: list[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("service.store.database.sqlite._SCRUB_PAUSE_S", 0.0)
-    with closing(SqliteDatabase(tmp_path / "store.db")) as database:
+def test_scrub_says_so_when_a_reader_never_ends(tmp_path: Path, words: list[str]) -> None:
+    with closing(SqliteDatabase(tmp_path / "store.db", scrub_pause_s=0.0)) as database:
         fill(database, words)
         reader = sqlite3.connect(tmp_path / "store.db", isolation_level=None)
         reader.execute("BEGIN")

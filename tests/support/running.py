@@ -15,9 +15,10 @@ import httpx
 from service.bootstrap import Services, build
 from service.cli.serve import beside
 from service.config.settings import Settings
+from service.store.database import Transaction
 from service.web import server
 from service.web.app import create_app
-from service.worker import Worker
+from service.worker import INDEX_EVERY_S, Worker
 from tests.support.paths import TEMPLATES
 
 ADMIN_TOKEN = "admin-token-of-the-tests"
@@ -105,12 +106,16 @@ def settings_for(directory: Path, **changes: Any) -> Settings:
 
 
 @contextmanager
-def running(settings: Settings, *, works: bool = True) -> Iterator[Running]:
-    """The service of these settings on a free port, with a worker unless `works` is False."""
-    services = build(settings)
+def running(
+    settings: Settings, *, works: bool = True, index_every_s: float = INDEX_EVERY_S, **parts: Any
+) -> Iterator[Running]:
+    """Serve these settings on a free port, with a worker unless `works` is False; `parts` are keywords of `build`."""
+    services = build(settings, **parts)
     listener = server.bind("127.0.0.1", 0)
     ready = threading.Event()
-    app = create_app(services, lifespan=beside(services, Worker(services) if works else None))
+    app = create_app(
+        services, lifespan=beside(services, Worker(services, index_every_s=index_every_s) if works else None)
+    )
     serving = server.server_of(app, on_ready=ready.set, on_end=app.state.streams.close)
     thread = threading.Thread(target=serving.run, kwargs={"sockets": [listener]}, name="http")
     thread.start()
@@ -127,13 +132,14 @@ def running(settings: Settings, *, works: bool = True) -> Iterator[Running]:
 
 
 @contextmanager
-def held(service: Running) -> Iterator[None]:
-    """The database's writer stands still meanwhile."""
+def held(service: Running, at_end: Callable[[Transaction], object] = lambda _tx: None) -> Iterator[None]:
+    """Hold the database's writer inside the block; its transaction ends with `at_end`."""
     begun, go = threading.Event(), threading.Event()
 
-    def work(_: object) -> None:
+    def work(tx: Transaction) -> None:
         begun.set()
         assert go.wait(30)
+        at_end(tx)
 
     with ThreadPoolExecutor(1) as pool:
         answer = pool.submit(service.services.database.write, work)

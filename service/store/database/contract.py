@@ -169,12 +169,14 @@ class Database(ABC):
         """
 
     @abstractmethod
-    def scrub(self, tables: Sequence[str], *, rewrites: bool = False) -> bool:
+    def scrub(
+        self, tables: Sequence[str], *, rewrites: bool = False, rewrites_up_to_bytes: int = REWRITE_UP_TO_BYTES
+    ) -> bool:
         """Makes what was deleted from these tables, or overwritten in them, unreadable on the disk; False: not all.
 
         Only writing tables anew (VACUUM, VACUUM FULL) takes out the last of it: what either database leaves in the gaps
-        of its pages, `secure_delete` or not. They are locked meanwhile, so it is done up to REWRITE_UP_TO_BYTES, which
-        takes about a second, and beyond with `rewrites`. Otherwise SQLite's log is emptied, and PostgreSQL vacuumed.
+        of its pages, `secure_delete` or not. They are locked meanwhile, so it is done up to `rewrites_up_to_bytes`,
+        about a second's worth, and beyond with `rewrites`. Otherwise SQLite's log is emptied, and PostgreSQL vacuumed.
         (PostgreSQL's own log of changes is the server's business.) Never inside of `write`. Raises StoreBusy.
         """
 

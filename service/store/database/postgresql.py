@@ -79,12 +79,14 @@ class PostgresqlDatabase(Database):
             return value
 
     @override
-    def scrub(self, tables: Sequence[str], *, rewrites: bool = False) -> bool:
+    def scrub(
+        self, tables: Sequence[str], *, rewrites: bool = False, rewrites_up_to_bytes: int = contract.REWRITE_UP_TO_BYTES
+    ) -> bool:
         sized = "SELECT SUM(pg_total_relation_size(oid)) AS size_bytes FROM pg_class"
         names, params = contract.listed("table", tables)
         here = f"relname IN ({names}) AND relnamespace = current_schema()::regnamespace"
         [size] = self.read(f"{sized} WHERE {here}", params)
-        rewrites = rewrites or int(size["size_bytes"] or 0) <= contract.REWRITE_UP_TO_BYTES
+        rewrites = rewrites or int(size["size_bytes"] or 0) <= rewrites_up_to_bytes
         full = "FULL, " if rewrites else ""
         # The planner's statistics hold values of the columns: ANALYZE takes new ones, and the old ones are rows, too.
         # (Who may not vacuum the catalogue gets a warning from the server, not an error.)

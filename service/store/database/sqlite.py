@@ -48,9 +48,17 @@ class SqliteDatabase(Database):
     dialect = "sqlite"
     is_local = True
 
-    def __init__(self, path: str | Path, *, max_waiting: int = _MAX_WAITING, patience_s: float = _PATIENCE_S) -> None:
+    def __init__(
+        self,
+        path: str | Path,
+        *,
+        max_waiting: int = _MAX_WAITING,
+        patience_s: float = _PATIENCE_S,
+        scrub_pause_s: float = _SCRUB_PAUSE_S,
+    ) -> None:
         self._path = Path(path)
         self._patience_s = patience_s
+        self._scrub_pause_s = scrub_pause_s
         self._waiting: queue.Queue[_Job[Any] | None] = queue.Queue(maxsize=max_waiting)
         self._gate = threading.Lock()  # guards _closed and _idle_readers
         self._closed = False
@@ -69,6 +77,11 @@ class SqliteDatabase(Database):
             raise
         self._writer = threading.Thread(target=self._write_all, name=f"store-writer-{self._path.name}", daemon=True)
         self._writer.start()
+
+    @property
+    def waiting(self) -> int:
+        """How many writes wait for the writer thread, without those that it has begun."""
+        return self._waiting.qsize()
 
     @override
     def read(self, sql: str, params: Parameters | None = None) -> list[Row]:
@@ -98,7 +111,9 @@ class SqliteDatabase(Database):
             del job  # an exception's traceback would keep the job that holds it
 
     @override
-    def scrub(self, tables: Sequence[str], *, rewrites: bool = False) -> bool:
+    def scrub(
+        self, tables: Sequence[str], *, rewrites: bool = False, rewrites_up_to_bytes: int = contract.REWRITE_UP_TO_BYTES
+    ) -> bool:
         self._refuse_nesting()
         del tables  # they are all in one file
         # A connection and turns of its own: neither VACUUM nor a checkpoint can be part of a transaction.
@@ -106,7 +121,7 @@ class SqliteDatabase(Database):
             connection.execute(f"PRAGMA busy_timeout={_SCRUB_WAIT_MS}").fetchall()
             size = "SELECT page_count * page_size AS size_bytes FROM pragma_page_count, pragma_page_size"
             ((size_bytes,),) = connection.execute(size).fetchall()
-            is_large = size_bytes > contract.REWRITE_UP_TO_BYTES
+            is_large = size_bytes > rewrites_up_to_bytes
             rewrites = rewrites or not is_large
             if rewrites:
                 if is_large:  # its copy would not fit into memory
@@ -119,7 +134,7 @@ class SqliteDatabase(Database):
                     ((is_busy, _, _),) = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
                 if not is_busy:
                     return rewrites
-                time.sleep(_SCRUB_PAUSE_S)
+                time.sleep(self._scrub_pause_s)
         return False  # somebody reads all the time
 
     @override

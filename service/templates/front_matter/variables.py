@@ -114,15 +114,15 @@ class VariablesCheck:
 
     def problems(self, variables: Mapping[str, Any]) -> list[Problem]:
         """Every mistake at once, with pointers relative to the variables; an unknown variable is one."""
-        if not self._is_plain(variables) and (unsound := list(self._unsound(variables))):
-            return unsound
+        if not self.is_plain(variables) and (found := list(self.unsound(variables))):
+            return found
         values = dict(variables)
         if self._validator.is_valid(values):
             return []
         return [problem for _, problem in problems_of(self._validator.iter_errors(values), self._schema)]
 
-    def _is_plain(self, variables: Mapping[str, Any]) -> bool:
-        """Whether it is plain from their JSON that `_unsound` would find nothing: a walk costs ten times as much."""
+    def is_plain(self, variables: Mapping[str, Any]) -> bool:
+        """Whether it is plain from their JSON that `unsound` would find nothing: a walk costs ten times as much."""
         try:
             encoded = msgspec.json.encode(variables)
         except (TypeError, ValueError, RecursionError):
@@ -137,7 +137,7 @@ class VariablesCheck:
             and all(type(name) is str for name in variables)
         )
 
-    def _unsound(self, variables: Mapping[str, Any]) -> Iterator[Problem]:
+    def unsound(self, variables: Mapping[str, Any]) -> Iterator[Problem]:
         """What no schema can look at: too much, too deep, numbers and texts that JSON doesn't have."""
         size = 0
         stack: list[tuple[Path, Any]] = [((), variables)]

@@ -21,7 +21,13 @@ _SAFE = (
 )
 
 
-def git(folder: Path, *arguments: str, stdin: bytes = b"", more: Mapping[str, str] | None = None) -> bytes:
+def git(
+    folder: Path,
+    *arguments: str,
+    stdin: bytes = b"",
+    more: Mapping[str, str] | None = None,
+    timeout_s: float = _TIMEOUT_S,
+) -> bytes:
     """What git prints when it is asked in `folder`; `more` joins its environment. Raises GitError."""
     environment = {
         "PATH": os.environ.get("PATH", os.defpath),
@@ -45,10 +51,10 @@ def git(folder: Path, *arguments: str, stdin: bytes = b"", more: Mapping[str, st
         raise GitError(f"git can't be run ({error.strerror}).") from error
     with process:
         try:
-            printed, reply = process.communicate(stdin, _TIMEOUT_S)
+            printed, reply = process.communicate(stdin, timeout_s)
         except subprocess.TimeoutExpired:
             _end(process)
-            raise GitError(f"git took longer than {_TIMEOUT_S:.0f} s.") from None
+            raise GitError(f"git took longer than {timeout_s:g} s.") from None
     if process.returncode:
         raise GitError("git refused.", reply=reply.decode("utf-8", "replace").strip())
     return printed

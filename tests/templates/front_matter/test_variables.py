@@ -48,11 +48,11 @@ def test_quick_validation_lets_nothing_through_that_the_full_one_finds(
     variables: dict[str, Any], max_bytes: int
 ) -> None:
     check = VariablesCheck(_ANYTHING, max_bytes)
-    if check._is_plain(variables):
-        assert list(check._unsound(variables)) == []
+    if check.is_plain(variables):
+        assert list(check.unsound(variables)) == []
 
 
 def test_quick_validation_is_not_always_undecided() -> None:
     """Else the property above would hold for nothing."""
     check = VariablesCheck(_ANYTHING, 1_000_000)
-    assert check._is_plain({"name": "Adjovi", "lines": [{"label": "Fibre — 100 Mb/s", "amount": 12.5}], "paid": True})
+    assert check.is_plain({"name": "Adjovi", "lines": [{"label": "Fibre — 100 Mb/s", "amount": 12.5}], "paid": True})

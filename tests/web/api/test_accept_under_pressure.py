@@ -4,28 +4,49 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
 
 from service.models.requests import SendRequest
 from service.sending.acceptor import MAX_QUICK_S
+from service.store.database.sqlite import SqliteDatabase
 from tests.support.running import Running, data_directory, eventually, held, running, settings_for
 from tests.support.samples import WELCOME
 
 
+@contextmanager
+def accepting(directory: Path, *, patience_s: float, **parts: Any) -> Iterator[Running]:
+    """Accept, deliver nothing, and wait for the database's writer for `patience_s`."""
+    database = SqliteDatabase(data_directory(directory) / "rgz-email.db", patience_s=patience_s)
+    with running(settings_for(directory), works=False, database=database, **parts) as service:
+        eventually(lambda: send(service, "first@example.com"), lambda answer: answer.status_code == 201)
+        yield service  # the revision is kept from here on
+
+
+@pytest.fixture
+def impatient(tmp_path: Path) -> Iterator[Running]:
+    with accepting(tmp_path, patience_s=0.5) as service:
+        yield service
+
+
 @pytest.fixture
 def api(tmp_path: Path) -> Iterator[Running]:
-    """Accepts, delivers nothing, and gives up on the database sooner than in earnest."""
-    with running(settings_for(tmp_path), works=False) as service:
-        send(service, "first@example.com")  # the revision is kept from here on
-        service.services.database._patience_s = 0.2  # type: ignore[attr-defined]
+    with accepting(tmp_path, patience_s=30) as service:
         yield service
 
 
 def send(service: Running, to: str, **more: object) -> httpx.Response:
     return service.send("onboarding_welcome", to, WELCOME, **more)
+
+
+def writes_waiting(service: Running) -> int:
+    database = service.services.database
+    assert isinstance(database, SqliteDatabase)
+    return database.waiting
 
 
 def rows(service: Running) -> dict[str, int]:
@@ -76,7 +97,7 @@ connection.execute("ROLLBACK")
 
 @pytest.mark.parametrize("manners", ["in turn", "out of turn"])
 def test_send_is_answered_with_503_when_another_process_holds_the_database(
-    api: Running, tmp_path: Path, manners: str
+    impatient: Running, tmp_path: Path, manners: str
 ) -> None:
     file = data_directory(tmp_path) / "rgz-email.db"
     command = [sys.executable, "-c", _HOLDER, str(file), manners]
@@ -85,40 +106,37 @@ def test_send_is_answered_with_503_when_another_process_holds_the_database(
         assert holder.stdout is not None
         assert holder.stdout.readline() == b"held\n"
         with ThreadPoolExecutor(4) as pool:
-            answers = list(pool.map(lambda n: send(api, f"{n}@example.com"), range(4)))
-        alive = api.client.get("/healthz")
+            answers = list(pool.map(lambda n: send(impatient, f"{n}@example.com"), range(4)))
+        alive = impatient.client.get("/healthz")
         holder.stdin.close()
     for answer in answers:
         assert_come_again(answer)
     assert alive.status_code == 200
-    later = eventually(lambda: send(api, "later@example.com"), lambda answer: answer.status_code == 201)
+    later = eventually(lambda: send(impatient, "later@example.com"), lambda answer: answer.status_code == 201)
     assert later.json()["status"] == "queued"
-    assert_whole(api, 2)
+    assert_whole(impatient, 2)
 
 
-def test_send_is_answered_with_503_at_once_when_too_much_waits(api: Running) -> None:
-    api.services.group_commit._max_waiting = 3
-    api.services.database._patience_s = 30  # type: ignore[attr-defined]
-    with ThreadPoolExecutor(12) as pool:
-        with held(api):
-            answers = [pool.submit(send, api, f"{n}@example.com") for n in range(12)]
-            # Three wait, at most three have been taken from the queue before; the others are told now, not later.
-            eventually(lambda: sum(answer.done() for answer in answers), lambda told: told >= 6)
-        done = [answer.result(30) for answer in answers]
-    refused = [answer for answer in done if answer.status_code != 201]
-    assert refused
-    for answer in refused:
-        assert_come_again(answer)
-    api.services.group_commit._max_waiting = 1_000
-    assert eventually(lambda: send(api, "later@example.com"), lambda answer: answer.status_code == 201)
-    assert_whole(api, 2 + len(done) - len(refused))
+def test_send_is_answered_with_503_at_once_when_too_much_waits(tmp_path: Path) -> None:
+    with accepting(tmp_path, patience_s=30, max_waiting=3) as api:
+        with ThreadPoolExecutor(12) as pool:
+            with held(api):
+                answers = [pool.submit(send, api, f"{n}@example.com") for n in range(12)]
+                # Three wait, at most three have been taken from the queue before; the others are told now, not later.
+                eventually(lambda: sum(answer.done() for answer in answers), lambda told: told >= 6)
+            done = [answer.result(30) for answer in answers]
+        refused = [answer for answer in done if answer.status_code != 201]
+        assert refused
+        for answer in refused:
+            assert_come_again(answer)
+        eventually(lambda: send(api, "later@example.com"), lambda answer: answer.status_code == 201)
+        assert_whole(api, 2 + len(done) - len(refused))
 
 
 def test_sends_that_wait_together_each_get_their_own_answer(api: Running) -> None:
     """One transaction for all of them: a key that is taken, a suppressed recipient and a mistake are one's own."""
     keyed = {"Idempotency-Key": "taken"}
     body = {"to": "key@example.com", "template_key": "onboarding_welcome", "variables": WELCOME}
-    api.services.database._patience_s = 30  # type: ignore[attr-defined]
     with api.key("other", "send") as other, ThreadPoolExecutor(12) as pool:
         with held(api):
             good = [pool.submit(send, api, f"{n}@example.com") for n in range(5)]
@@ -132,7 +150,6 @@ def test_sends_that_wait_together_each_get_their_own_answer(api: Running) -> Non
 
 def test_send_that_the_database_refuses_does_not_fail_its_neighbours(api: Running) -> None:
     database = api.services.database
-    database._patience_s = 30  # type: ignore[attr-defined]
     database.write(
         lambda tx: tx.execute(
             "CREATE TRIGGER refuse BEFORE INSERT ON email_messages WHEN NEW.recipient_email = 'bad@example.com'"
@@ -142,10 +159,10 @@ def test_send_that_the_database_refuses_does_not_fail_its_neighbours(api: Runnin
     with ThreadPoolExecutor(6) as pool:
         with held(api):
             ahead = pool.submit(send, api, "ahead@example.com")
-            eventually(database._waiting.qsize, lambda waiting: waiting == 1)  # type: ignore[attr-defined]
+            eventually(lambda: writes_waiting(api), lambda waiting: waiting == 1)
             bad = pool.submit(send, api, "bad@example.com")
             good = [pool.submit(send, api, f"{n}@example.com") for n in range(4)]
-            eventually(api.services.group_commit._queue.qsize, lambda waiting: waiting == 5)
+            eventually(lambda: api.services.group_commit.waiting, lambda waiting: waiting == 5)
         assert ahead.result(30).status_code == 201
         assert {answer.result(30).status_code for answer in good} == {201}
         assert bad.result(30).status_code == 500
@@ -155,18 +172,16 @@ def test_send_that_the_database_refuses_does_not_fail_its_neighbours(api: Runnin
 def test_send_too_large_for_the_disk_does_not_fail_its_neighbours(api: Running) -> None:
     """A batch and single sends that share a transaction, on a disk with room for the latter only."""
     database = api.services.database
-    database._patience_s = 30  # type: ignore[attr-defined]
     letters = [{"to": f"b{n}@example.com", "variables": {**WELCOME, "reseller_name": f"R{n} " * 9}} for n in range(200)]
     body = {"template_key": "onboarding_welcome", "messages": letters}
     pages = database.write(lambda tx: tx.execute("PRAGMA page_count")[0]["page_count"])
     with ThreadPoolExecutor(6) as pool:
-        with held(api):
+        with held(api, at_end=lambda tx: tx.execute(f"PRAGMA max_page_count = {pages + 60}")):
             ahead = pool.submit(send, api, "ahead@example.com")
-            eventually(database._waiting.qsize, lambda waiting: waiting == 1)  # type: ignore[attr-defined]
+            eventually(lambda: writes_waiting(api), lambda waiting: waiting == 1)
             good = [pool.submit(send, api, f"{n}@example.com") for n in range(3)]
             many = pool.submit(api.client.post, "/api/v1/email/send/batch", json=body, timeout=60)
-            eventually(lambda: api.services.group_commit._waits, lambda waits: waits == 203)
-            database._connection.execute(f"PRAGMA max_page_count = {pages + 60}")  # type: ignore[attr-defined]
+            eventually(lambda: api.services.group_commit.waiting, lambda waiting: waiting == 203)
         assert {answer.result(30).status_code for answer in (ahead, *good)} == {201}
         assert_come_again(many.result(60))
     assert_whole(api, 1 + 1 + 3)

@@ -73,8 +73,7 @@ def test_metrics_show_a_relay_that_is_away_as_paused_and_as_attempts(tmp_path: P
 
 
 def test_metrics_count_a_refusal_by_its_reason(tmp_path: Path) -> None:
-    with running(settings_for(tmp_path), works=False) as service:
-        service.services.group_commit._max_waiting = 0
+    with running(settings_for(tmp_path), works=False, max_waiting=0) as service:
         assert service.send("onboarding_welcome", "a@example.com", WELCOME).status_code == 503
         assert told(service)["refused_total{reason=store_busy}"] == 1
 

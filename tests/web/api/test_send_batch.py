@@ -2,32 +2,37 @@
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
-from service.mail import addresses
-from service.store import suppressions
-from tests.support.running import Running, eventually, held, running, settings_for
-from tests.support.samples import WELCOME
+from service.models.requests import SuppressionRequest
+from service.store.database.sqlite import SqliteDatabase
+from tests.support.running import Running, data_directory, eventually, held, running, settings_for
+from tests.support.samples import ADMIN, WELCOME
 
 ROUTE = "/api/v1/email/send/batch"
 TABLES = ("sends", "email_messages", "email_bodies", "email_events")
 
 
 @pytest.fixture(params=[None, "postgresql_url"], ids=["sqlite", "postgresql"])
-def api(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Running]:
+def database_url(request: pytest.FixtureRequest) -> str | None:
+    """SQLite's own file, or an empty PostgreSQL database."""
+    return request.getfixturevalue(request.param) if request.param else None
+
+
+@pytest.fixture
+def api(database_url: str | None, tmp_path: Path) -> Iterator[Running]:
     """Accepts, and delivers nothing."""
-    url = request.getfixturevalue(request.param) if request.param else None
-    with running(settings_for(tmp_path, database_url=url), works=False) as service:
+    with running(settings_for(tmp_path, database_url=database_url), works=False) as service:
         yield service
 
 
 @pytest.fixture
 def local(tmp_path: Path) -> Iterator[Running]:
+    """A service over SQLite, where the database makes no difference."""
     with running(settings_for(tmp_path), works=False) as service:
         yield service
 
@@ -120,9 +125,12 @@ def test_batch_takes_several_recipients_for_a_mail_and_several_mails_for_a_recip
     assert rows(local)["sends"] == 1
 
 
-def test_batch_sends_to_the_others_when_some_are_suppressed_or_over_a_limit(api: Running) -> None:
-    with settings_changed(api, email_rate_limit_transactional="1/day"):
-        suppress(api, "2@example.com")
+def test_batch_sends_to_the_others_when_some_are_suppressed_or_over_a_limit(
+    database_url: str | None, tmp_path: Path
+) -> None:
+    settings = settings_for(tmp_path, database_url=database_url, email_rate_limit_transactional="1/day")
+    with running(settings, works=False) as api:
+        api.services.suppressions.add(SuppressionRequest(address="2@example.com"), ADMIN, source="api")
         answer = post(api, [*letters(3), letter("0@example.com")])
     assert answer.status_code == 201, answer.text
     assert [item["status"] for item in answer.json()["messages"]] == ["queued", "queued", "suppressed", "rate_limited"]
@@ -151,22 +159,24 @@ def test_batches_at_once_are_all_taken_and_others_go_on_meanwhile(api: Running) 
     assert rows(api)["email_messages"] == 1_601
 
 
-def test_batch_counts_by_its_mails_when_too_much_waits(local: Running) -> None:
-    assert post(local, letters(1)).status_code == 201  # the revision is kept from here on
-    local.services.group_commit._max_waiting = 60
-    with ThreadPoolExecutor(4) as pool:
-        with held(local):
-            ahead = pool.submit(post, local, letters(1))
-            eventually(local.services.database._waiting.qsize, lambda waiting: waiting == 1)  # type: ignore[attr-defined]
-            first = pool.submit(post, local, letters(50, "first.example"))
-            eventually(lambda: local.services.group_commit._waits, lambda waits: waits == 50)
-            second = pool.submit(post, local, letters(50, "second.example"))
-            eventually(lambda: local.services.group_commit._waits, lambda waits: waits == 100)
-            refused = post(local, letters(50, "third.example"))
-            assert refused.status_code == 503
-            assert int(refused.headers["retry-after"]) > 0
-        assert {answer.result(60).status_code for answer in (ahead, first, second)} == {201}
-    assert rows(local)["email_messages"] == 1 + 1 + 100
+def test_batch_counts_by_its_mails_when_too_much_waits(tmp_path: Path) -> None:
+    database = SqliteDatabase(data_directory(tmp_path) / "rgz-email.db")
+    with running(settings_for(tmp_path), works=False, database=database, max_waiting=60) as api:
+        assert post(api, letters(1)).status_code == 201  # the revision is kept from here on
+        group_commit = api.services.group_commit
+        with ThreadPoolExecutor(4) as pool:
+            with held(api):
+                ahead = pool.submit(post, api, letters(1))
+                eventually(lambda: database.waiting, lambda waiting: waiting == 1)
+                first = pool.submit(post, api, letters(50, "first.example"))
+                eventually(lambda: group_commit.waiting, lambda waiting: waiting == 50)
+                second = pool.submit(post, api, letters(50, "second.example"))
+                eventually(lambda: group_commit.waiting, lambda waiting: waiting == 100)
+                refused = post(api, letters(50, "third.example"))
+                assert refused.status_code == 503
+                assert int(refused.headers["retry-after"]) > 0
+            assert {answer.result(60).status_code for answer in (ahead, first, second)} == {201}
+        assert rows(api)["email_messages"] == 1 + 1 + 100
 
 
 def test_batch_may_be_larger_than_a_mail_and_no_larger_than_its_setting(tmp_path: Path) -> None:
@@ -186,21 +196,3 @@ def test_batch_delivers_all_its_mails(tmp_path: Path) -> None:
         for item in answer.json()["messages"]:
             service.until(item["id"], "sent")
         assert len(service.mails("24@example.com")) == 1
-
-
-@contextmanager
-def settings_changed(service: Running, **changes: Any) -> Iterator[None]:
-    intake = service.services.group_commit
-    before = intake._settings
-    intake._settings = before.with_changes(**changes)
-    try:
-        yield
-    finally:
-        intake._settings = before
-
-
-def suppress(service: Running, address: str) -> None:
-    key = service.services.acceptor.renderer.pseudonym_key
-    hashed = addresses.pseudonym(addresses.parse(address).normalised, key=key)
-    one = suppressions.Suppression("s", address, hashed, "all", "manual", "test", service.services.clock())
-    assert service.services.database.write(lambda tx: suppressions.add(tx, one))

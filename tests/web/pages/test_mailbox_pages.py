@@ -7,6 +7,7 @@ from email.message import EmailMessage
 import httpx
 import pytest
 
+from service.delivery.dev_mailbox import DevMailbox
 from service.mail import inspection
 from tests.support.foreign_mail import foreign_mail
 from tests.support.pages import form_token, signed_in
@@ -100,11 +101,14 @@ def test_mailbox_simulator_defers_an_address_once_on_purpose(service: Running) -
     message_id = answer.json()["messages"][0]["id"]
     events = service.until(message_id, "queued")["events"]
     assert [event["type"] for event in events][:1] == ["accepted"]
-    port = service.services.transport._server.port  # type: ignore[attr-defined]
-    with smtplib.SMTP("127.0.0.1", port) as line:
-        line.ehlo()
-        line.mail("a@example.com")
-        assert [line.rcpt("delay+b@example.com")[0] for _ in range(3)] == [450, 250, 450]
+    mailbox = DevMailbox(max_messages=1)
+    try:
+        with smtplib.SMTP("127.0.0.1", mailbox.start()) as smtp:
+            smtp.ehlo()
+            smtp.mail("a@example.com")
+            assert [smtp.rcpt("delay+b@example.com")[0] for _ in range(3)] == [450, 250, 450]
+    finally:
+        mailbox.stop()
 
 
 def test_mailbox_is_emptied(service: Running, client: httpx.Client) -> None:
