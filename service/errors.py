@@ -43,6 +43,11 @@ class Problem:
     message: str
 
 
+def pointer(*parts: str | int) -> str:
+    """The JSON pointer (RFC 6901) of a path: ("rows", 0, "a/b") -> "/rows/0/a~1b"."""
+    return "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in parts)
+
+
 @dataclass(frozen=True, slots=True)
 class Finding:
     """A mistake or warning in a template: its position (lines and columns count from 1) and a hint how to fix it.
@@ -58,6 +63,11 @@ class Finding:
     code: str
     message: str
     hint: str = ""
+
+    @property
+    def is_error(self) -> bool:
+        """Whether the template can't be compiled, or would send a wrong mail."""
+        return self.severity == "error"
 
     def __str__(self) -> str:
         hint = f" ({self.hint})" if self.hint else ""

@@ -139,7 +139,7 @@ def _where_mail_goes(services: Services) -> list[str]:
 def _banner(services: Services, host: str, port: int) -> str:
     settings, entries = services.settings, services.catalogue.current.entries
     base = f"http://{f'[{host}]' if ':' in host else host}:{port}"
-    broken = sum(1 for entry in entries.values() if any(item.severity == "error" for item in entry.findings))
+    broken = sum(1 for entry in entries.values() if any(item.is_error for item in entry.findings))
     lines = [
         f"rgz-email {__version__} is up.",
         "",

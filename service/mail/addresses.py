@@ -12,6 +12,8 @@ from dataclasses import dataclass
 
 import email_validator
 
+from service.errors import Problem
+
 # The library's documented way to take names for special use (RFC 6761); we leave it to the next hop to refuse them.
 email_validator.SPECIAL_USE_DOMAIN_NAMES.clear()
 
@@ -126,6 +128,17 @@ def header(name: str, address: str) -> str:
 def pseudonym(normalised: str, *, key: bytes) -> str:
     """64 hex digits that stand for an address: HMAC-SHA256 (RFC 2104); only the key lets one try addresses."""
     return hmac.digest(key, normalised.encode("utf-8"), "sha256").hex()
+
+
+def lookup(parameter: str, text: str, problems: list[Problem], *, key: bytes) -> str | None:
+    """The pseudonym of the address that a query parameter names; None where it is none, appended to `problems`."""
+    try:
+        # A "+" that the caller did not encode arrives as a space, and no address holds one.
+        address = parse(text.strip().replace(" ", "+"))
+    except AddressInvalid as error:
+        problems.append(Problem("", parameter, f"{parameter}: {error}"))
+        return None
+    return pseudonym(address.normalised, key=key)
 
 
 def _validated(text: str) -> tuple[str, str, str]:

@@ -67,7 +67,7 @@ class MessageSearch:
         if text is not None and not 1 <= len(terms) <= MAX_TERMS:
             problems.append(Problem("", "text", f"text: write 1 to {MAX_TERMS} words of two characters or more"))
         query = MessageQuery(
-            to_hash=self._hash(to, problems) if to is not None else None,
+            to_hash=addresses.lookup("to", to, problems, key=self.pseudonym_key) if to is not None else None,
             status=_status(status, problems) if status is not None else None,
             template_key=template_key,
             source_endpoint=source_endpoint,
@@ -106,7 +106,7 @@ class MessageSearch:
         """How many messages were accepted between each edge and the next. Raises InvalidRequest as `search` does."""
         problems: list[Problem] = []
         query = MessageQuery(
-            to_hash=self._hash(to, problems) if to is not None else None,
+            to_hash=addresses.lookup("to", to, problems, key=self.pseudonym_key) if to is not None else None,
             status=_status(status, problems) if status is not None else None,
             template_key=template_key,
             source_endpoint=source_endpoint,
@@ -170,15 +170,6 @@ class MessageSearch:
         if message is None:
             raise _no_message()
         return message
-
-    def _hash(self, to: str, problems: list[Problem]) -> str | None:
-        try:
-            # A "+" that the caller did not encode arrives as a space, and no address holds one.
-            address = addresses.parse(to.strip().replace(" ", "+"))
-        except ValueError as error:
-            problems.append(Problem("", "to", f"to: {error}"))
-            return None
-        return addresses.pseudonym(address.normalised, key=self.pseudonym_key)
 
 
 def _no_message() -> NotFound:

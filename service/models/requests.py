@@ -12,7 +12,7 @@ import msgspec
 from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, ValidationError
 from pydantic_core import PydanticCustomError
 
-from service.errors import InvalidRequest, MalformedRequest, Problem
+from service.errors import InvalidRequest, MalformedRequest, Problem, pointer
 
 #: A sane bound on how many private copies one letter may make.
 MAX_RECIPIENTS = 100
@@ -235,11 +235,6 @@ def digest_of(order: AnySendRequest) -> str:
 def to_json(value: Mapping[str, Any]) -> bytes:
     """The compact JSON of values that came in as JSON."""
     return msgspec.json.encode(value)
-
-
-def pointer(*parts: str | int) -> str:
-    """An RFC 6901 JSON pointer."""
-    return "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in parts)
 
 
 def _as_text(value: object) -> str:

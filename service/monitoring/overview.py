@@ -71,9 +71,7 @@ class Overview:
         now = self.clock()
         minutes = RATE_OVER.total_seconds() / 60
         entries = self.catalogue.current.entries
-        broken = sorted(
-            key for key, entry in entries.items() if any(finding.severity == "error" for finding in entry.findings)
-        )
+        broken = sorted(key for key, entry in entries.items() if any(finding.is_error for finding in entry.findings))
         today = queue_stats.accepted_since(self.database, now - A_DAY)
         bad = queue_stats.ended_badly_since(self.database, now - A_DAY)
         bad_share = bad / today if today else 0.0

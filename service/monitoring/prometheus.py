@@ -151,7 +151,7 @@ class MetricsExporter:
 
     def _templates(self) -> Iterator[Metric]:
         entries = self.catalogue.current.entries
-        errors = {(key,): sum(one.severity == "error" for one in entry.findings) for key, entry in entries.items()}
+        errors = {(key,): sum(one.is_error for one in entry.findings) for key, entry in entries.items()}
         warnings = {(key,): len(entry.findings) - errors[(key,)] for key, entry in entries.items()}
         broken = {(key,): int(entry.is_degraded) for key, entry in entries.items()}
         yield _gauge("templates", "Templates that there are.", {(): len(entries)})

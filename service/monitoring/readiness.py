@@ -31,9 +31,9 @@ class Readiness:
     def report(self) -> ReadinessReport:
         """Never raises; a database that is away is a finding."""
         broken = {
-            key: [str(finding) for finding in entry.findings if finding.severity == "error"]
+            key: [str(finding) for finding in entry.findings if finding.is_error]
             for key, entry in self.catalogue.current.entries.items()
-            if any(finding.severity == "error" for finding in entry.findings)
+            if any(finding.is_error for finding in entry.findings)
         }
         paused_s = self.paused_for_s()
         details: dict[str, Any] = {"broken_templates": broken, "smtp_paused_s": round(max(paused_s, 0), 1)}

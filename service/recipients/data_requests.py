@@ -181,10 +181,8 @@ class DataRequests:
 
     def _is_about(self, report: str, recipient_hash: str) -> bool:
         recipient = json.loads(report).get("recipient")
-        try:
-            return recipient is not None and self._hash(recipient) == recipient_hash
-        except InvalidRequest:
-            return False
+        found = addresses.lookup("recipient", recipient or "", [], key=self.pseudonym_key)
+        return found == recipient_hash
 
     def _scrub(self) -> bool:
         now = self.clock()
@@ -216,13 +214,11 @@ class DataRequests:
         ).items
 
     def _hash(self, address: str) -> str:
-        try:
-            # A "+" that the caller did not encode arrives as a space, and no address holds one.
-            normalised = addresses.parse(address.strip().replace(" ", "+")).normalised
-        except ValueError as error:
-            problem = Problem("", "address", f"address: {error}")
-            raise InvalidRequest("Nobody can be found by this.", [problem]) from None
-        return addresses.pseudonym(normalised, key=self.pseudonym_key)
+        problems: list[Problem] = []
+        recipient_hash = addresses.lookup("address", address, problems, key=self.pseudonym_key)
+        if recipient_hash is None:
+            raise InvalidRequest("Nobody can be found by this.", problems)
+        return recipient_hash
 
 
 def _is_in_clear(item: Suppression) -> bool:

@@ -117,11 +117,7 @@ class SuppressionList:
         problems: list[Problem] = []
         recipient_hash = None
         if address is not None:
-            try:
-                # A "+" that the caller did not encode arrives as a space, and no address holds one.
-                recipient_hash = self._hash(addresses.parse(address.strip().replace(" ", "+")).normalised)
-            except ValueError as error:
-                problems.append(Problem("", "address", f"address: {error}"))
+            recipient_hash = addresses.lookup("address", address, problems, key=self.pseudonym_key)
         if scope is not None and scope not in get_args(SuppressionScope):
             problems.append(Problem("", "scope", f"scope: one of {', '.join(get_args(SuppressionScope))}"))
         if not 1 <= limit <= MAX_PAGE:

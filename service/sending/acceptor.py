@@ -4,7 +4,6 @@ import threading
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
-from datetime import timedelta
 
 import anyio
 import anyio.to_thread
@@ -18,8 +17,6 @@ from service.sending.rendering import SendRenderer
 from service.store import messages
 from service.store.database import Database
 
-#: How long an Idempotency-Key is remembered.
-IDEMPOTENCY_WINDOW = timedelta(hours=24)
 #: Up to this a body is read, checked and rendered in the event loop: a thread would cost more than it spares.
 MAX_QUICK_BYTES = 64 * 1024
 #: And what has not rendered longer than this lately: everybody else waits meanwhile.
@@ -167,7 +164,7 @@ class Acceptor:
         """What was answered to this key before. Raises InvalidRequest where that was another request."""
         if idempotency_key is None:
             return None
-        since = self.renderer.clock() - IDEMPOTENCY_WINDOW
+        since = self.renderer.clock() - messages.IDEMPOTENCY_WINDOW
         stored = messages.find_send(self.database, caller.id, idempotency_key, since=since)
         if stored is None:
             return None

@@ -3,11 +3,11 @@
 from collections.abc import Iterator, Sequence
 
 from service.config.settings import Settings
-from service.errors import Problem, TooLarge
+from service.errors import Problem, TooLarge, pointer
 from service.mail import addresses, attachments
 from service.mail.addresses import Address
 from service.models import Attachment
-from service.models.requests import MAX_RECIPIENTS, AttachmentRequest, pointer
+from service.models.requests import MAX_RECIPIENTS, AttachmentRequest
 from service.templates.template import Template
 
 

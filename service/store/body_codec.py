@@ -120,11 +120,9 @@ class Unpackers:
         return self._made
 
 
-def unpack_rows(
-    reader: Reader, rows: Sequence[Row], unpackers: Unpackers | None = None
-) -> dict[str, Body | ArchiveCorrupt]:
+def unpack_rows(reader: Reader, rows: Sequence[Row], unpackers: Unpackers) -> dict[str, Body | ArchiveCorrupt]:
     """Bodies of rows with BODY_COLUMNS by message id; the error in the place of one that can't be read."""
-    made = (unpackers or Unpackers()).of(reader, {row["dictionary_sha256"] for row in rows})
+    made = unpackers.of(reader, {row["dictionary_sha256"] for row in rows})
     bodies: dict[str, Body | ArchiveCorrupt] = {}
     for row in rows:
         message_id, codec, digest, html_bytes, size_bytes, sha256, content = row.values()

@@ -15,6 +15,8 @@ from service.store.transitions import transition
 
 #: Rows that one call of `sweep` or `expire` takes at most, so that the write lock is never held for long.
 _MAX_SWEPT = 500
+#: A message whose lease lapsed so often is failed: it may be what kills the workers.
+LAPSES_MAX = 10
 
 
 def claim(
@@ -51,13 +53,13 @@ def load_claimed(
     reader: Reader,
     ids: Collection[str],
     *,
-    on_corrupt: Callable[[str, ArchiveCorrupt], None] | None = None,
-    unpackers: Unpackers | None = None,
+    on_corrupt: Callable[[str, ArchiveCorrupt], None],
+    unpackers: Unpackers,
 ) -> list[Claimed]:
-    """All that building these mails needs, in the order of `ids`; ids that are gone or anonymised are left out.
+    """Load all that building these messages needs, in the order of `ids`, without those gone or anonymised.
 
-    One whose bytes do not match their digest is told to `on_corrupt` and left out; without it ArchiveCorrupt is raised.
-    Who loads many keeps `unpackers`.
+    A message whose bytes do not match their digest is passed to `on_corrupt` and left out. `unpackers` are kept from
+    call to call: making one ready takes longer than a body.
     """
     if not ids:
         return []
@@ -75,8 +77,6 @@ def load_claimed(
         try:
             loaded.append(_claimed(rows[message_id], bodies[message_id], attached.get(message_id, ())))
         except ArchiveCorrupt as error:
-            if on_corrupt is None:
-                raise
             on_corrupt(message_id, error)
     return loaded
 
@@ -108,12 +108,12 @@ def hand_back(tx: Transaction, message_id: str, *, owner: str, next_attempt_at: 
     )
 
 
-def sweep(tx: Transaction, *, now: datetime, lapses_max: int = 10, latest: datetime | None = None) -> int:
+def sweep(tx: Transaction, *, now: datetime, latest: datetime | None = None) -> int:
     """Takes back what dead workers hold; returns how many. Call again while it returns something.
 
     A lease has lapsed when its end is past, or lies after `latest`: no lease ends so late, unless the clock was ahead.
 
-    Back to queued, counted as a lapse; failed at `lapses_max` of them. Marketing mail that may have been taken is
+    Back to queued, counted as a lapse; failed at LAPSES_MAX of them. Marketing mail that may have been taken is
     `sent` with an event `ambiguous`: better none than twice.
     """
     lapsed = "lease_until < :now" if latest is None else "(lease_until < :now OR lease_until > :latest)"
@@ -123,7 +123,7 @@ def sweep(tx: Transaction, *, now: datetime, lapses_max: int = 10, latest: datet
         {"now": now, "latest": latest},
     )
     for row in rows:
-        _take_back(tx, row, now, lapses_max)
+        _take_back(tx, row, now)
     return len(rows)
 
 
@@ -211,20 +211,20 @@ def _update_held(
     return {row["id"] for row in rows}
 
 
-def _take_back(tx: Transaction, row: Row, now: datetime, lapses_max: int) -> None:
+def _take_back(tx: Transaction, row: Row, now: datetime) -> None:
     message_id, owner, lapses = row["id"], row["lease_owner"], row["lapsed_leases"] + 1
     if row["stream"] == Stream.MARKETING and row["data_started_at"] is not None:
         detail = "The worker stopped while the server was taking it: it may have been sent, and is not tried again."
         event = Event(EventType.AMBIGUOUS, now, "sweep", detail)
         transition(tx, message_id, Status.SENT, event, owner=owner, changes={"sent_at": row["data_started_at"]})
-    elif lapses >= lapses_max:
+    elif lapses >= LAPSES_MAX:
         detail = f"Workers stopped without a word {lapses} times while they held it."
         event = Event(EventType.FAILED, now, "sweep", detail)
         changes = {"lapsed_leases": lapses, "error_message": detail}
         transition(tx, message_id, Status.FAILED, event, owner=owner, changes=changes)
         rate_limits.release_quota(tx, message_id)
     else:
-        detail = f"The worker stopped without a word ({lapses} of {lapses_max}); it is queued again."
+        detail = f"The worker stopped without a word ({lapses} of {LAPSES_MAX}); it is queued again."
         event = Event(EventType.DEFERRED, now, "sweep", detail)
         transition(tx, message_id, Status.QUEUED, event, owner=owner, changes={"lapsed_leases": lapses})
 

@@ -18,7 +18,7 @@ from service.models import (
     Stream,
     WaitingFor,
 )
-from service.store.body_codec import BODY_COLUMNS, unpack_rows
+from service.store.body_codec import BODY_COLUMNS, Unpackers, unpack_rows
 from service.store.database import Reader
 from service.store.database.contract import Row
 
@@ -76,7 +76,7 @@ def get(reader: Reader, message_id: str, *, now: datetime) -> Message | None:
 def body(reader: Reader, message_id: str) -> Body | None:
     """Both parts as they were accepted; None: no such message, or anonymised. Raises ArchiveCorrupt."""
     rows = reader.read(f"SELECT {BODY_COLUMNS} FROM email_bodies WHERE message_id = :id", {"id": message_id})
-    found = unpack_rows(reader, rows).get(message_id)
+    found = unpack_rows(reader, rows, Unpackers()).get(message_id)
     if isinstance(found, ArchiveCorrupt):
         raise found
     return found

@@ -15,9 +15,9 @@ from service.errors import StoreError
 from service.models import Event, EventType, NewMessage, Priority, Send, Status
 from service.store.body_codec import PackedBody
 from service.store.database import Reader, Transaction
-from service.store.transitions import event_row
+from service.store.transitions import EVENT_COLUMNS, event_values
 
-#: How long an idempotency key holds; after that it may be used anew.
+#: How long an Idempotency-Key is kept; after that the caller may use it for another request.
 IDEMPOTENCY_WINDOW = timedelta(hours=24)
 
 
@@ -72,8 +72,10 @@ def add_messages(tx: Transaction, sends: Sequence[tuple[Send, Sequence[tuple[New
     tx.insert("email_bodies", _BODY_COLUMNS, [_body_row(message.id, packed) for message, packed in flat])
     files = [row for message, _ in flat if message.attachments for row in _attachment_rows(message)]
     tx.insert("email_attachments", _ATTACHMENT_COLUMNS, files)
-    events = [event_row(message.id, n, event) for message, _ in flat for n, event in enumerate(_first_events(message))]
-    tx.insert("email_events", _EVENT_COLUMNS, [tuple(event[column] for column in _EVENT_COLUMNS) for event in events])
+    events = [
+        event_values(message.id, n, event) for message, _ in flat for n, event in enumerate(_first_events(message))
+    ]
+    tx.insert("email_events", EVENT_COLUMNS, events)
 
 
 def find_send(reader: Reader, caller_id: str, idempotency_key: str, *, since: datetime) -> StoredSend | None:
@@ -110,9 +112,6 @@ _MESSAGE_COLUMNS = (
     "is_test", "resend_of", "created_at", "unsubscribe_url",
 )  # fmt: skip
 _BODY_COLUMNS = ("message_id", "codec", "dictionary_sha256", "html_bytes", "size_bytes", "sha256", "content")
-_EVENT_COLUMNS = (
-    "message_id", "seq", "type", "happened_at", "source", "detail", "smtp_code", "smtp_reply", "provider_id",
-)  # fmt: skip
 _ATTACHMENT_COLUMNS = ("id", "message_id", "n", "filename", "content_type", "size_bytes", "sha256", "created_at")
 
 

@@ -7,10 +7,9 @@ from service.models import Message
 from service.store.database import Reader
 from service.store.message_queries import MESSAGE_COLUMNS, message_of
 
-_IS_LATE = (
-    "sla_due_at IS NOT NULL AND sla_due_at < :now AND ("
-    "sent_at > sla_due_at OR (sent_at IS NULL AND status IN ('queued', 'sending', 'failed')))"
-)
+#: Conditions on a message: its SLA is over by `:now`, and, of such a message, that the relay took it later or not yet.
+IS_DUE = "sla_due_at IS NOT NULL AND sla_due_at < :now AND status NOT IN ('cancelled', 'suppressed', 'rate_limited')"
+IS_LATE = "(sent_at > sla_due_at OR (sent_at IS NULL AND status IN ('queued', 'sending', 'failed')))"
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +24,7 @@ class SlaStats:
 def late(reader: Reader, *, now: datetime, since: datetime, limit: int) -> list[Message]:
     """Messages that are late, or were, the latest promise first; those promised before `since` are left out."""
     rows = reader.read(
-        f"SELECT {MESSAGE_COLUMNS} FROM email_messages WHERE {_IS_LATE} AND sla_due_at >= :since"
+        f"SELECT {MESSAGE_COLUMNS} FROM email_messages WHERE {IS_DUE} AND {IS_LATE} AND sla_due_at >= :since"
         " ORDER BY sla_due_at DESC LIMIT :limit",
         {"now": now, "since": since, "limit": limit},
     )
@@ -35,9 +34,8 @@ def late(reader: Reader, *, now: datetime, since: datetime, limit: int) -> list[
 def stats_since(reader: Reader, *, now: datetime, since: datetime) -> list[SlaStats]:
     """Each template with a promise, and how it was kept; messages due between `since` and now count."""
     rows = reader.read(
-        f"SELECT template_key, COUNT(*) AS promised, SUM(CASE WHEN {_IS_LATE} THEN 1 ELSE 0 END) AS late"
-        " FROM email_messages WHERE sla_due_at >= :since AND sla_due_at < :now"
-        " AND status NOT IN ('cancelled', 'suppressed', 'rate_limited') GROUP BY template_key ORDER BY template_key",
+        f"SELECT template_key, COUNT(*) AS promised, SUM(CASE WHEN {IS_LATE} THEN 1 ELSE 0 END) AS late"
+        f" FROM email_messages WHERE {IS_DUE} AND sla_due_at >= :since GROUP BY template_key ORDER BY template_key",
         {"now": now, "since": since},
     )
     return [SlaStats(row["template_key"], int(row["promised"]), int(row["late"])) for row in rows]

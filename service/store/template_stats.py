@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from service.store.database import Reader
+from service.store.sla import IS_DUE, IS_LATE
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,10 +32,6 @@ class TemplateFigures:
         return 1 - self.late / self.promised if self.promised else None
 
 
-_IS_DUE = "sla_due_at IS NOT NULL AND sla_due_at < :now AND status NOT IN ('cancelled', 'suppressed', 'rate_limited')"
-_IS_LATE = "(sent_at > sla_due_at OR (sent_at IS NULL AND status IN ('queued', 'sending', 'failed')))"
-
-
 def since(reader: Reader, *, since: datetime, now: datetime) -> list[TemplateFigures]:
     """A figure for each template with mail accepted between `since` and now."""
     rows = reader.read(
@@ -42,8 +39,8 @@ def since(reader: Reader, *, since: datetime, now: datetime) -> list[TemplateFig
         " SUM(CASE WHEN sent_at IS NOT NULL OR status IN ('delivered', 'bounced', 'complaint') THEN 1 ELSE 0 END)"
         " AS sent,"
         " SUM(CASE WHEN status IN ('bounced', 'complaint') THEN 1 ELSE 0 END) AS bounced,"
-        f" SUM(CASE WHEN {_IS_DUE} THEN 1 ELSE 0 END) AS promised,"
-        f" SUM(CASE WHEN {_IS_DUE} AND {_IS_LATE} THEN 1 ELSE 0 END) AS late"
+        f" SUM(CASE WHEN {IS_DUE} THEN 1 ELSE 0 END) AS promised,"
+        f" SUM(CASE WHEN {IS_DUE} AND {IS_LATE} THEN 1 ELSE 0 END) AS late"
         " FROM email_messages WHERE created_at >= :since AND is_test = :is_test"
         " GROUP BY template_key ORDER BY template_key",
         {"since": since, "now": now, "is_test": False},

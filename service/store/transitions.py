@@ -34,12 +34,11 @@ _NOTED_LATE = ("sent_at", "attempts", "provider_id", "smtp_reply", "transfer_enc
 EVENT_COLUMNS = (
     "message_id", "seq", "type", "happened_at", "source", "detail", "smtp_code", "smtp_reply", "provider_id",
 )  # fmt: skip
-_EVENT_COLUMNS = f"({', '.join(EVENT_COLUMNS)})"
-_APPEND_EVENT = f"""
-    INSERT INTO email_events {_EVENT_COLUMNS}
-    VALUES (:message_id, (SELECT COALESCE(MAX(seq) + 1, 0) FROM email_events WHERE message_id = :message_id),
-            :type, :happened_at, :source, :detail, :smtp_code, :smtp_reply, :provider_id)
-"""
+_NEXT_SEQ = "(SELECT COALESCE(MAX(seq) + 1, 0) FROM email_events WHERE message_id = :message_id)"
+_APPEND_EVENT = (
+    f"INSERT INTO email_events ({', '.join(EVENT_COLUMNS)})"
+    f" VALUES ({', '.join(_NEXT_SEQ if column == 'seq' else f':{column}' for column in EVENT_COLUMNS)})"
+)
 
 
 def transition(
@@ -93,7 +92,7 @@ def send_all(tx: Transaction, sent: Sequence[Sent], *, owner: str) -> set[str]:
     if happened:
         following = _following(tx, happened)
         events = [
-            _event_values(one.message_id, following.get(one.message_id, 0) + n, event)
+            event_values(one.message_id, following.get(one.message_id, 0) + n, event)
             for one in sent
             if one.message_id in happened
             for n, event in enumerate(one.events)
@@ -128,7 +127,7 @@ def deliver_all(tx: Transaction, events: Mapping[str, Event]) -> set[str]:
     happened = {row["id"] for row in tx.execute_values(_DELIVER_ALL, ("message", "delivered_at"), rows)}
     if happened:
         following = _following(tx, happened)
-        values = [_event_values(one, following.get(one, 0), event) for one, event in events.items() if one in happened]
+        values = [event_values(one, following.get(one, 0), event) for one, event in events.items() if one in happened]
         tx.insert("email_events", EVENT_COLUMNS, values)
     return happened
 
@@ -181,33 +180,15 @@ def exists(reader: Reader, message_id: str, event: Event) -> bool:
     )
 
 
-def event_row(message_id: str, seq: int, event: Event) -> dict[str, Any]:
-    """An event as a row of `email_events`."""
-    row = {
-        "message_id": message_id,
-        "seq": seq,
-        "type": event.type,
-        "happened_at": event.at,
-        "source": event.source,
-        "detail": event.detail,
-        "smtp_code": event.smtp_code,
-        "smtp_reply": event.smtp_reply,
-        "provider_id": event.provider_id,
-    }
-    return legible(row)
+def event_values(message_id: str, seq: int, event: Event) -> tuple[Any, ...]:
+    """The row of an event, in the order of EVENT_COLUMNS."""
+    told = (event.detail, event.smtp_code, event.smtp_reply, event.provider_id)
+    return (message_id, seq, event.type, event.at, event.source, *map(_as_legible, told))
 
 
 def legible(row: Mapping[str, Any]) -> dict[str, Any]:
-    """What servers and providers say may hold anything; what no text can hold becomes U+FFFD."""
-    return {
-        name: value if type(value) is not str or value.isprintable() else _mended(value) for name, value in row.items()
-    }
-
-
-def _event_values(message_id: str, seq: int, event: Event) -> tuple[Any, ...]:
-    """In the order of EVENT_COLUMNS."""
-    told = (event.detail, event.smtp_code, event.smtp_reply, event.provider_id)
-    return (message_id, seq, event.type, event.at, event.source, *map(_as_legible, told))
+    """The row with U+FFFD for what no text column can hold: servers and providers may say anything."""
+    return {name: _as_legible(value) for name, value in row.items()}
 
 
 def _as_legible(value: Any) -> Any:
@@ -219,8 +200,8 @@ def _mended(text: str) -> str:
 
 
 def _append(tx: Transaction, message_id: str, event: Event) -> None:
-    """For who holds the message's row."""
-    tx.execute(_APPEND_EVENT, event_row(message_id, 0, event))
+    """Append an event. The caller holds the message's row, so that no two events take the same number."""
+    tx.execute(_APPEND_EVENT, dict(zip(EVENT_COLUMNS, event_values(message_id, 0, event), strict=True)))
 
 
 def _set(columns: Mapping[str, Any]) -> str:

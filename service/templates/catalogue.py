@@ -38,7 +38,7 @@ class Entry:
     @property
     def is_degraded(self) -> bool:
         """True if the files on disk have an error."""
-        return any(finding.severity == "error" for finding in self.findings)
+        return any(finding.is_error for finding in self.findings)
 
 
 @dataclass(frozen=True)

@@ -102,7 +102,7 @@ class TemplateDescriber:
 
 
 def _summary(entry: Entry) -> dict[str, Any]:
-    broken = any(finding.severity == "error" for finding in entry.findings)
+    broken = any(finding.is_error for finding in entry.findings)
     common = {"key": entry.key, "broken": broken, "findings": len(entry.findings)}
     if entry.template is None:
         return common | {"subject": None, "category": None, "version": None, "active": False, "revision": None}

@@ -32,7 +32,7 @@ class FindingCollector:
     @property
     def has_errors(self) -> bool:
         """True if an error was collected."""
-        return any(finding.severity == "error" for finding in self._findings)
+        return any(finding.is_error for finding in self._findings)
 
     @property
     def findings(self) -> tuple[Finding, ...]:

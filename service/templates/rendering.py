@@ -8,9 +8,9 @@ from dataclasses import replace
 from typing import Any
 
 from service.config.settings import Settings
-from service.errors import InvalidRequest, Problem, RenderError
+from service.errors import InvalidRequest, Problem, RenderError, pointer
 from service.models import Rendered
-from service.models.requests import pointer, to_json
+from service.models.requests import to_json
 from service.templates.template import Template
 
 

@@ -70,7 +70,7 @@ def template(
 
 
 def errors(mjml: str, more_files: Mapping[str, str] | None = None, *, more: str = "") -> list[Finding]:
-    return [finding for finding in compiled(mjml, more_files, more=more).findings if finding.severity == "error"]
+    return [finding for finding in compiled(mjml, more_files, more=more).findings if finding.is_error]
 
 
 def html(content: str, **values: Any) -> str:

@@ -100,9 +100,9 @@ def test_link_out_of_the_directory_is_not_followed(root: Path, tmp_path: Path) -
     (tmp_path / "secret.html").write_text("geheim")
     (root / "_shared" / "secret.html").symlink_to(tmp_path / "secret.html")
     _write(root, "c/template.mjml", front_matter() + text('{% include "../_shared/secret.html" %}'))
-    assert [
-        one.code for one in Catalogue(root, limits=LIMITS).load().entries["c"].findings if one.severity == "error"
-    ] == ["file-not-found"]
+    assert [one.code for one in Catalogue(root, limits=LIMITS).load().entries["c"].findings if one.is_error] == [
+        "file-not-found"
+    ]
 
 
 def test_commit_is_that_of_the_checkout(root: Path) -> None:

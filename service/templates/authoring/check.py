@@ -22,7 +22,7 @@ class CheckResult:
     @property
     def errors(self) -> int:
         """The number of errors."""
-        return sum(1 for finding in self.findings if finding.severity == "error")
+        return sum(1 for finding in self.findings if finding.is_error)
 
     @property
     def warnings(self) -> int:

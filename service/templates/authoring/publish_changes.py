@@ -3,8 +3,8 @@
 import re
 from collections.abc import Mapping, Sequence
 
-from service.errors import Finding, InvalidRequest, Problem
-from service.models.requests import PublishRequest, pointer
+from service.errors import Finding, InvalidRequest, Problem, pointer
+from service.models.requests import PublishRequest
 from service.templates.catalogue import Entry
 from service.templates.source import atomic_write
 from service.templates.source.atomic_write import Changes

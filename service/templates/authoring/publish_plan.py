@@ -58,7 +58,7 @@ class PublishPlan:
     @property
     def works(self) -> bool:
         """True if the new files compile without an error."""
-        return not any(finding.severity == "error" for finding in self.findings)
+        return not any(finding.is_error for finding in self.findings)
 
 
 @dataclass(frozen=True, slots=True)

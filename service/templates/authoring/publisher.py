@@ -169,7 +169,7 @@ class Publisher:
         after = files.with_changes({f"{key}/{name}": data for name, data in changes.items()})
         compilation = compile_template(after, key, limits=self.limits)
         if compilation.template is None:
-            problems = [problem_at(key, finding) for finding in compilation.findings if finding.severity == "error"]
+            problems = [problem_at(key, finding) for finding in compilation.findings if finding.is_error]
             raise InvalidRequest("The template has mistakes; nothing was changed.", problems)
         self._check_others(key, files, after)
         return compilation.template
@@ -184,7 +184,7 @@ class Publisher:
             if other == key or not _works(before, other, self.limits):
                 continue
             found = compile_template(after, other, limits=self.limits).findings
-            problems += [problem_at(key, finding) for finding in found if finding.severity == "error"]
+            problems += [problem_at(key, finding) for finding in found if finding.is_error]
         if problems:
             raise InvalidRequest("Another template takes this one in, and would break; nothing was changed.", problems)
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import jsonschema_rs
 
-from service.errors import Problem
+from service.errors import Problem, pointer
 from service.templates.findings import did_you_mean
 
 Path = tuple[str | int, ...]
@@ -25,11 +25,6 @@ _FORMATS = {
     "ipv4": "an IPv4 address", "ipv6": "an IPv6 address", "hostname": "a host name",
 }  # fmt: skip
 _SHOWN = 40
-
-
-def pointer(path: Iterable[str | int]) -> str:
-    """RFC 6901: ("rows", 0, "a/b") -> "/rows/0/a~1b"."""
-    return "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in path)
 
 
 def dotted(path: Iterable[str | int]) -> str:
@@ -56,15 +51,15 @@ def problems_of(
         name = kind.name
         if name == "required":
             path = (*path, kind.property)
-            yield path, Problem(pointer(path), "required", f"{dotted(path)} is required")
+            yield path, Problem(pointer(*path), "required", f"{dotted(path)} is required")
         elif name == "additionalProperties":
             known = _properties(schema, error.schema_path)
             for key in kind.unexpected:
                 hint = did_you_mean(key, known)
                 message = f'unknown {unknown} "{dotted((*path, key))}"' + (f"; {hint}" if hint else "")
-                yield (*path, key), Problem(pointer((*path, key)), "unknown", message)
+                yield (*path, key), Problem(pointer(*path, key), "unknown", message)
         else:
-            yield path, Problem(pointer(path), name, f"{dotted(path) or 'this'}: {_sentence(error, name)}")
+            yield path, Problem(pointer(*path), name, f"{dotted(path) or 'this'}: {_sentence(error, name)}")
 
 
 def _properties(schema: Mapping[str, Any], schema_path: Iterable[str | int]) -> list[str]:

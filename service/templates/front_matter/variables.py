@@ -8,9 +8,9 @@ from typing import Any
 import jsonschema_rs
 import msgspec
 
-from service.errors import Problem
+from service.errors import Problem, pointer
 from service.templates.findings import FindingCollector
-from service.templates.front_matter.schema_errors import pointer, problems_of
+from service.templates.front_matter.schema_errors import problems_of
 from service.templates.front_matter.yaml_positions import Document, Path
 from service.templates.runtime.undefined import OptionalUndefined
 
@@ -147,21 +147,21 @@ class VariablesCheck:
             if isinstance(value, str):
                 size += len(value)
                 if not value.isprintable() and any("\ud800" <= character <= "\udfff" for character in value):
-                    yield Problem(pointer(path), "text", "the text holds half of a surrogate pair")
+                    yield Problem(pointer(*path), "text", "the text holds half of a surrogate pair")
             elif isinstance(value, Mapping):
                 if not all(isinstance(key, str) and key.isprintable() for key in value):
-                    yield Problem(pointer(path), "text", "a key holds characters that can't be printed")
+                    yield Problem(pointer(*path), "text", "a key holds characters that can't be printed")
                     continue
                 size += sum(map(len, value))
                 stack += [((*path, key), one) for key, one in value.items()]
             elif isinstance(value, (list, tuple)):
                 stack += [((*path, index), one) for index, one in enumerate(value)]
             elif isinstance(value, float) and value - value != 0:
-                yield Problem(pointer(path), "number", "infinity and NaN are no numbers in JSON")
+                yield Problem(pointer(*path), "number", "infinity and NaN are no numbers in JSON")
             elif isinstance(value, int) and value.bit_length() > 128:
-                yield Problem(pointer(path), "number", "the number is too large")
+                yield Problem(pointer(*path), "number", "the number is too large")
             if len(path) > _MAX_DEPTH:
-                yield Problem(pointer(path), "too_deep", f"more than {_MAX_DEPTH} levels inside each other")
+                yield Problem(pointer(*path), "too_deep", f"more than {_MAX_DEPTH} levels inside each other")
                 return
             if size > self._max_bytes:
                 yield Problem("", "too_large", f"the variables have more than {self._max_bytes} bytes")

@@ -121,7 +121,7 @@ class EditorController(Controller):
         written = EditorForm.of(form)
         draft = await anyio.to_thread.run_sync(lambda: services.drafts.of(key, written.all_texts))
         language = page_context(request).language
-        errors = sum(1 for finding in draft.findings if finding.severity == "error")
+        errors = sum(1 for finding in draft.findings if finding.is_error)
         summary = [language.say("gallery.errors", count=errors)] if errors else []
         if warnings := len(draft.findings) - errors:
             summary.append(language.say("gallery.warnings", count=warnings))

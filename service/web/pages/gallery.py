@@ -79,7 +79,7 @@ def cards(workbench: PreviewServices) -> Sequence[Card]:
     """A card for each template, by key."""
     made = []
     for entry in workbench.catalogue.current:
-        errors = sum(1 for finding in entry.findings if finding.severity == "error")
+        errors = sum(1 for finding in entry.findings if finding.is_error)
         manifest = entry.template.manifest if entry.template else None
         made.append(
             Card(

@@ -12,14 +12,15 @@ from service.delivery import completer
 from service.delivery.outcome import OutcomeKind, Phase
 from service.models import Event, EventType, Priority, Status, Stream
 from service.store import leases, message_queries, suppressions, transitions
-from service.store.database import Database, Transaction
+from service.store.database import Database, Transaction, listed
 from service.store.suppressions import Suppression
 from tests.support.faults.model import FEEDBACK, OVERTAKEN, Model, reachable
 from tests.support.faults.rows import NOW, add_messages
 from tests.support.scripted import outcome
 
 _LEASE_S = 30
-_LAPSES_MAX = 3
+#: Lapses that each message begins with, so that a history soon reaches the last.
+_LAPSES = leases.LAPSES_MAX - 3
 _EXPIRES = timedelta(minutes=20)
 _MOST = 6
 _OWNERS = ("one", "two")
@@ -67,9 +68,14 @@ class Histories(RuleBasedStateMachine):
         due_at = self.now + timedelta(seconds=later_s)
         times = {"created_at": self.now, "next_attempt_at": due_at, "expires_at": due_at + _EXPIRES}
         ids = add_messages(self.database, count, stream=stream, priority=priority, attempts_max=attempts_max, **times)
+        names, params = listed("id", ids)
+        lapsed = f"UPDATE email_messages SET lapsed_leases = {_LAPSES} WHERE id IN ({names})"
+        self.write(lambda tx: tx.execute(lapsed, params))
         for id_ in ids:
             hash_ = self.message(id_).recipient_hash
-            self.models[id_] = Model(stream, hash_, Status.QUEUED, due_at, due_at + _EXPIRES, attempts_max)
+            self.models[id_] = Model(
+                stream, hash_, Status.QUEUED, due_at, due_at + _EXPIRES, attempts_max, lapses=_LAPSES
+            )
 
     @rule(owner=st.sampled_from(_OWNERS), limit=st.integers(1, _MOST))
     def claim(self, owner: str, limit: int) -> None:
@@ -206,14 +212,14 @@ class Histories(RuleBasedStateMachine):
             for id_, model in self.models.items()
             if model.status is Status.SENDING and model.lease_until < self.now
         }
-        assert self.write(lambda tx: leases.sweep(tx, now=self.now, lapses_max=_LAPSES_MAX)) == len(lapsed)
+        assert self.write(lambda tx: leases.sweep(tx, now=self.now)) == len(lapsed)
         for model in lapsed.values():
             if model.stream is Stream.MARKETING and model.data_started:
                 model.to(Status.SENT)
                 model.was_sent = True
                 continue
             model.lapses += 1
-            model.to(Status.FAILED if model.lapses >= _LAPSES_MAX else Status.QUEUED)
+            model.to(Status.FAILED if model.lapses >= leases.LAPSES_MAX else Status.QUEUED)
 
     @rule()
     def expire(self) -> None:
