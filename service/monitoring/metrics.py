@@ -16,29 +16,32 @@ class Metrics:
 
     def __init__(self) -> None:
         self._registry = CollectorRegistry()
-        self._accepted = self._counter(
-            "accepted", "Messages that were accepted, by the status they began with.", "status"
-        )
-        self._refused = self._counter("refused", "Requests that were told to come again (503), by reason.", "reason")
-        self._attempts = self._counter("attempts", "Tries to hand a message over, by what they came to.", "outcome")
-        self._retries = self._counter("retries", "Those of the tries that were not a message's first.")
+        self._accepted = self._counter("accepted", "Accepted messages, by their first status.", "status")
+        self._refused = self._counter("refused", "Requests answered with 503, by reason.", "reason")
+        self._attempts = self._counter("attempts", "Delivery attempts, by outcome.", "outcome")
+        self._retries = self._counter("retries", "Delivery attempts that were not a message's first.")
         self._reported = self._counter(
             "reported",
-            "What came back, by what it says and what that came to.",
+            "Feedback events, by kind and by effect on the message.",
             "kind",
             "effect",
         )
-        self._inbox_mails = self._counter(
-            "inbox_mails", "Mails read from the mailbox of returned mail, by what they came to.", "outcome"
+        self._inbox_mails = self._counter("inbox_mails", "Mails read from the bounce mailbox, by outcome.", "outcome")
+        self._inbox_looks = self._counter(
+            "inbox_looks", "Polls of the bounce mailbox, by result: read or failed.", "result"
         )
-        self._inbox_looks = self._counter("inbox_looks", "Looks into that mailbox: read, or failed.", "result")
-        self._swept = self._counter("leases_swept", "Leases of workers that stopped without a word, taken back.")
-        self._expired = self._counter("expired", "Messages that could not be delivered in time.")
+        self._swept = self._counter("leases_swept", "Lapsed leases of dead workers, taken back.")
+        self._expired = self._counter("expired", "Messages that expired before they were sent.")
         self._paused = Gauge(
-            "rgz_email_server_paused_seconds", "How long the mail server is left alone yet.", registry=self._registry
+            "rgz_email_server_paused_seconds",
+            "Seconds until the relay is tried again; 0 when it is not paused.",
+            registry=self._registry,
         )
         self._seconds = Histogram(
-            "rgz_email_send_seconds", "A conversation with the mail server.", registry=self._registry, buckets=_SECONDS
+            "rgz_email_send_seconds",
+            "Duration of one SMTP transaction, seconds.",
+            registry=self._registry,
+            buckets=_SECONDS,
         )
 
     def accepted(self, statuses: Mapping[str, int]) -> None:

@@ -136,28 +136,39 @@ class MetricsExporter:
             (one.priority.value, "retry" if one.tried else "new"): one.count
             for one in queue_stats.queued(self.database)
         }
-        yield _gauge("queued", "Messages that wait, scheduled ones included.", waiting, "priority", "kind")
-        yield _gauge("sending", "Messages that workers hold.", {(): queue_stats.sending(self.database)})
+        yield _gauge(
+            "queued", "Queued messages, scheduled ones included, by priority and kind.", waiting, "priority", "kind"
+        )
+        yield _gauge("sending", "Messages that a worker holds a lease of.", {(): queue_stats.sending(self.database)})
         due_at = leases.next_due_at(self.database)
         late_s = max((now - due_at).total_seconds(), 0.0) if due_at else 0.0
-        yield _gauge("oldest_due_seconds", "How long the oldest message that is due waits.", {(): late_s})
+        yield _gauge("oldest_due_seconds", "Age of the oldest due message, seconds.", {(): late_s})
         recent = {(status.value,): count for status, count in queue_stats.recent(self.database, now=now).items()}
-        yield _gauge("recent", "Messages accepted within the last hour, by what became of them.", recent, "status")
+        yield _gauge("recent", "Messages accepted within the last hour, by status.", recent, "status")
         kept = sla.stats_since(self.database, now=now, since=now - timedelta(days=1))
         promised = {(one.template_key,): one.promised for one in kept}
         late = {(one.template_key,): one.late for one in kept}
-        yield _gauge("sla_promised", "Messages with an SLA that were due in the last day.", promised, "template")
-        yield _gauge("sla_late", "Those of them that broke it.", late, "template")
+        yield _gauge(
+            "sla_promised", "Messages with an SLA that was due in the last day, by template.", promised, "template"
+        )
+        yield _gauge(
+            "sla_late", "Messages that missed an SLA that was due in the last day, by template.", late, "template"
+        )
 
     def _templates(self) -> Iterator[Metric]:
         entries = self.catalogue.current.entries
         errors = {(key,): sum(one.is_error for one in entry.findings) for key, entry in entries.items()}
         warnings = {(key,): len(entry.findings) - errors[(key,)] for key, entry in entries.items()}
         broken = {(key,): int(entry.is_degraded) for key, entry in entries.items()}
-        yield _gauge("templates", "Templates that there are.", {(): len(entries)})
-        yield _gauge("template_broken", "Whether a template's files can't be served as they are.", broken, "template")
-        yield _gauge("template_errors", "Mistakes in a template's files.", errors, "template")
-        yield _gauge("template_warnings", "What makes a template's mail worse.", warnings, "template")
+        yield _gauge("templates", "Templates in the catalogue.", {(): len(entries)})
+        yield _gauge(
+            "template_broken",
+            "1 while a template's files do not compile and an earlier revision, or none, is served.",
+            broken,
+            "template",
+        )
+        yield _gauge("template_errors", "Errors in a template's files.", errors, "template")
+        yield _gauge("template_warnings", "Warnings about a template's files.", warnings, "template")
 
 
 class _Fixed(Collector):
