@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
-from zoneinfo import ZoneInfo, available_timezones
+from zoneinfo import ZoneInfo
 
 from pydantic import (
     BaseModel,
@@ -210,8 +210,10 @@ class Settings(BaseModel):
     @field_validator("email_timezone")
     @classmethod
     def _known_timezone(cls, value: str) -> str:
-        if value not in available_timezones():
-            raise ValueError("write an IANA name such as Africa/Porto-Novo")
+        try:
+            ZoneInfo(value)
+        except (ValueError, KeyError, OSError) as error:  # no name, an unknown one, a folder of names
+            raise ValueError("write an IANA name such as Africa/Porto-Novo") from error
         return value
 
     @field_validator("email_anonymous_scopes")

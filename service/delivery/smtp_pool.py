@@ -1,6 +1,5 @@
 """The way out: kept connections to one mail server, each used by one thread at a time, and a pause when it is away."""
 
-import ssl
 import threading
 import time
 from collections.abc import Callable
@@ -29,7 +28,7 @@ class SmtpTransport:
     def __init__(self, server: Server, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._server = server
         self._clock = clock
-        self._context: ssl.SSLContext = tls_context(server)
+        self._context = tls_context(server)
         self._circuit = CircuitBreaker(clock)
         self._turns = threading.BoundedSemaphore(server.max_connections)
         self._lock = threading.Lock()
