@@ -1,7 +1,6 @@
-"""The list of suppressions as a CSV file (RFC 4180): written, and read with every bad line at once.
+"""The suppression list as a CSV file (RFC 4180): write it, and read one with every bad line reported at once.
 
-A spreadsheet runs what begins with = + - @, tab or carriage return as a formula, and an address may begin so: such a
-cell gets an apostrophe in front, as spreadsheets themselves do it, and reading takes it away again.
+Cells are guarded against formulas (`csv_cells`), and a file that was written here reads back as it was.
 """
 
 import csv
@@ -14,16 +13,16 @@ from datetime import UTC, datetime
 from service.errors import InvalidRequest, Problem
 from service.mail import addresses
 from service.mail.addresses import Address
+from service.recipients import csv_cells
 
 COLUMNS = ("address", "scope", "reason", "since", "source", "event_id", "recipient_hash")
-#: What a row may say at most in one cell.
+#: Longest reason, in characters.
 MAX_CELL_LENGTH = 500
-#: More mistakes than this help nobody; the rest is counted.
+#: Problems that are listed; the rest is counted.
 MAX_PROBLEMS = 200
 
-_FORMULA = re.compile(r"'*[=+\-@\t\r]")
 _HASH = re.compile(r"[0-9a-f]{64}")
-#: These are kept when the address goes, so they must not be a place for a name.
+#: These outlive the address, so they must not be a place for a name.
 _SOURCE = re.compile(r"[a-z][a-z0-9 ._:-]{0,39}")
 _EVENT_ID = re.compile(r"[A-Za-z0-9._:/=+-]{1,200}")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f\x85\u2028\u2029]")
@@ -31,7 +30,7 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f\x85\u2028\u2029]")
 
 @dataclass(frozen=True, slots=True)
 class SuppressionRow:
-    """A row of a file, checked. Where the address has been anonymised, its keyed hash alone names the person."""
+    """A checked row of a file. An anonymised row has no address; its keyed hash alone names the person."""
 
     address: Address | None
     recipient_hash: str
@@ -43,20 +42,20 @@ class SuppressionRow:
 
 
 def write(rows: Iterable[Mapping[str, object]]) -> Iterator[str]:
-    """The lines of a file, header first, each with its CRLF; `rows` have COLUMNS."""
+    """Yield the lines of a file, header first, each with its CRLF; `rows` have COLUMNS."""
     cells = io.StringIO()
     writer = csv.writer(cells, lineterminator="\r\n")
     for row in _headed(rows):
-        writer.writerow([_harmless(row[column]) for column in COLUMNS])
+        writer.writerow([csv_cells.guard(row[column]) for column in COLUMNS])
         yield cells.getvalue()
         cells.seek(0)
         cells.truncate()
 
 
 def read(text: str) -> list[SuppressionRow]:
-    """The rows of a file. Its first line names the columns; `address` must be there, the others may be.
+    """Parse the rows of a file. Its first line names the columns, of which only `address` is required.
 
-    Semicolons, which spreadsheets write in French, and a byte order mark are fine; so are columns of other programs.
+    Semicolons (from French spreadsheets), a byte order mark and unknown columns are accepted.
     Raises InvalidRequest with every bad line, each with its number as an editor counts it.
     """
     text = text.removeprefix("\ufeff")
@@ -69,8 +68,8 @@ def read(text: str) -> list[SuppressionRow]:
         names = [name.strip().lower() for name in next(reader, [])]
         if "address" not in names:
             raise InvalidRequest(
-                "This is no list of suppressions.",
-                [Problem("", "header", "line 1: name the columns there; one of them is address")],
+                "This is not a suppression list.",
+                [Problem("", "header", "line 1: it must name the columns; one of them is address")],
             )
         begin = reader.line_num + 1
         for cells in reader:
@@ -80,7 +79,7 @@ def read(text: str) -> list[SuppressionRow]:
             if len(cells) > len(names):
                 problems.append(Problem("", "cells", f"{place}: {len(cells)} cells under {len(names)} columns"))
                 continue
-            row = {name: _plain(cell.strip()) for name, cell in zip(names, cells, strict=False)}
+            row = {name: csv_cells.unguard(cell.strip()) for name, cell in zip(names, cells, strict=False)}
             if line := _line(row, place, problems):
                 lines.append(line)
     except csv.Error as error:
@@ -88,7 +87,7 @@ def read(text: str) -> list[SuppressionRow]:
     if problems:
         more = len(problems) - MAX_PROBLEMS
         shown = problems[:MAX_PROBLEMS] + ([Problem("", "more", f"and {more} more")] if more > 0 else [])
-        raise InvalidRequest("Nothing was taken from this file, as it has mistakes.", shown)
+        raise InvalidRequest("Nothing was imported from this file, because it has mistakes.", shown)
     return lines
 
 
@@ -98,7 +97,7 @@ def _headed(rows: Iterable[Mapping[str, object]]) -> Iterator[Mapping[str, objec
 
 
 def _line(row: Mapping[str, str], place: str, problems: list[Problem]) -> SuppressionRow | None:
-    """The row, or None with what is wrong with it appended to `problems`."""
+    """Return the row, or None and append its problems to `problems`."""
     known = len(problems)
     address = None
     written, recipient_hash = row.get("address", ""), row.get("recipient_hash", "").lower()
@@ -144,13 +143,3 @@ def _time(text: str, place: str, problems: list[Problem]) -> datetime | None:
     except (ValueError, OverflowError):
         problems.append(Problem("", "since", f"{place}: since must be an ISO 8601 time, such as 2026-02-21T14:30:00Z"))
         return None
-
-
-def _harmless(cell: object) -> str:
-    text = "" if cell is None else str(cell)
-    return f"'{text}" if _FORMULA.match(text) else text
-
-
-def _plain(cell: str) -> str:
-    """What `_harmless` was given."""
-    return cell[1:] if cell.startswith("'") and _FORMULA.match(cell) else cell

@@ -1,11 +1,10 @@
-"""Rows -> CSV that a spreadsheet opens without running anything (RFC 4180; OWASP, "CSV Injection")."""
+"""CSV export of a page's rows, as a spreadsheet opens it (RFC 4180); cells are guarded against formulas."""
 
 import csv
 import io
 from collections.abc import Iterable, Sequence
 
-#: A cell that begins so is a formula to a spreadsheet; an apostrophe before it makes it text.
-_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
+from service.recipients import csv_cells
 
 
 def write(names: Sequence[str], rows: Iterable[Sequence[object]]) -> bytes:
@@ -13,10 +12,5 @@ def write(names: Sequence[str], rows: Iterable[Sequence[object]]) -> bytes:
     text = io.StringIO()
     writer = csv.writer(text, quoting=csv.QUOTE_ALL)
     writer.writerow(names)
-    writer.writerows([_cell(value) for value in row] for row in rows)
+    writer.writerows([csv_cells.guard(value) for value in row] for row in rows)
     return "\N{BYTE ORDER MARK}".encode() + text.getvalue().encode("utf-8", "replace")
-
-
-def _cell(value: object) -> str:
-    text = "" if value is None else str(value)
-    return f"'{text}" if text.lstrip(" ").startswith(_FORMULA) else text
