@@ -15,13 +15,14 @@ from service.config.file_lock import FileLock
 from service.config.secrets import data_directory, secret
 from service.config.settings import Settings
 from service.delivery import queue
-from service.delivery.context import boottime_s
+from service.delivery.context import WorkerContext, boottime_s
 from service.delivery.deliverer import Deliverer
 from service.delivery.dev_mailbox import DevMailbox
 from service.delivery.outcome import Transport
 from service.delivery.queue import Huey
 from service.delivery.relay import Server
 from service.delivery.smtp_pool import SmtpTransport
+from service.delivery.throttle import Throttle
 from service.errors import NotFound
 from service.feedback.apply import FeedbackApplier, SoftBounces
 from service.feedback.imap import ImapAccount, ImapMailbox
@@ -200,15 +201,18 @@ def build(
             intake,
         ),
         deliverer=Deliverer(
-            database,
-            transport,
-            now,
-            owner,
-            consequences,
-            metrics,
-            connections_max=settings.smtp_max_connections,
-            per_second_max=settings.smtp_max_per_second,
-            boottime=boottime,
+            WorkerContext(
+                database=database,
+                transport=transport,
+                clock=now,
+                owner=owner,
+                feedback=consequences,
+                metrics=metrics,
+                throttle=Throttle(
+                    connections_max=settings.smtp_max_connections, per_second_max=settings.smtp_max_per_second
+                ),
+                boottime=boottime,
+            )
         ),
         message_search=MessageSearch(database, pseudonym_key, now),
         drafts=TemplateDrafts(catalogue, render_limits(settings)),

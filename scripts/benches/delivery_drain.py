@@ -19,8 +19,9 @@ from benches.invoice import MAILS
 from benches.report import Unmeasured
 from service.bootstrap import Services, build
 from service.config.settings import Settings
-from service.delivery.context import COMMIT_AT
+from service.delivery.context import COMMIT_AT, WorkerContext
 from service.delivery.deliverer import Deliverer
+from service.delivery.throttle import Throttle
 from service.store import queue_stats
 from service.store.database import listed
 from service.store.database.sqlite import SqliteDatabase
@@ -107,15 +108,18 @@ def drain(services: Services, count: int, *, commit_at: int = COMMIT_AT, slow_di
     database = services.database
     if slow_disk:
         database = SimulatedDisk(services.settings.email_data_dir / "rgz-email.db")
+    connections_max = services.settings.smtp_max_connections
     deliverer = Deliverer(
-        database,
-        services.transport,
-        services.clock,
-        "bench",
-        services.deliverer.means.feedback,
-        services.deliverer.means.metrics,
-        connections_max=services.settings.smtp_max_connections,
-        commit_at=commit_at,
+        WorkerContext(
+            database=database,
+            transport=services.transport,
+            clock=services.clock,
+            owner="bench",
+            feedback=services.deliverer.context.feedback,
+            metrics=services.deliverer.context.metrics,
+            throttle=Throttle(connections_max=connections_max, per_second_max=None),
+            commit_at=commit_at,
+        )
     )
     began_s, began_cpu_s = time.perf_counter(), time.process_time()
     sent = 0

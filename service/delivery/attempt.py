@@ -1,4 +1,4 @@
-"""One claimed message: written as a mail, handed over, and what came of it."""
+"""One delivery attempt: build the MIME message, check the lease, hand it to the relay."""
 
 import logging
 from dataclasses import dataclass
@@ -20,7 +20,10 @@ _log = structlog.get_logger("deliver")
 
 @dataclass(slots=True)
 class LeasedMessage:
-    """A claimed message in this process's hands, when its lease was renewed by both clocks, whether that failed."""
+    """A claimed message that this process leases, with the time of the last renewal by both clocks.
+
+    `is_lost`: a renewal failed, so that the message must not be sent.
+    """
 
     claimed: Claimed
     renewed_at: datetime
@@ -35,74 +38,74 @@ class LeasedMessage:
 
     @property
     def is_fresh(self) -> bool:
-        """Never tried: no feedback can have come, and nobody else can know of it."""
+        """True if it was never tried: no feedback can have come, and no other worker had it."""
         return self.claimed.message.attempts == 0 and self.claimed.lapsed_leases == 0
 
 
 class Sender:
-    """Thread-safe: what all senders of a drain share."""
+    """Delivers single messages; the sender threads of a drain share it. Thread-safe."""
 
-    def __init__(self, means: WorkerContext) -> None:
-        self._means = means
-        self._says_all = logging.getLogger("deliver").isEnabledFor(logging.DEBUG)
+    def __init__(self, context: WorkerContext) -> None:
+        self._context = context
+        self._logs_all = logging.getLogger("deliver").isEnabledFor(logging.DEBUG)
 
     def send(self, held: LeasedMessage) -> AttemptResult | None:
         """Build the message's MIME form and deliver it; None if it failed before the relay was asked."""
         message = held.claimed.message
         try:
             wire = message_builder.write(
-                message, held.claimed.body, held.claimed.attachments, headings=self._means.headings
+                message, held.claimed.body, held.claimed.attachments, headings=self._context.headings
             )
         except ValueError as error:
             self.fail(message.id, f"It can't be written as a mail: {error}")
             return None
-        began_at = self._means.clock()
-        outcome = self._means.transport.deliver(
+        began_at = self._context.clock()
+        outcome = self._context.transport.deliver(
             message.envelope_from,
             message.recipient,
             wire,
-            before_mail=lambda: self._is_still_ours(held),
-            before_end_of_data=(lambda: self._note_data(held)) if message.stream is Stream.MARKETING else None,
+            before_mail=lambda: self._holds_lease(held),
+            before_end_of_data=(lambda: self._note_end_of_data(held)) if message.stream is Stream.MARKETING else None,
         )
-        # What went well is in its timeline, and counted in the log; a line for each would cost a third of sending it.
-        if outcome.kind is not OutcomeKind.SENT or self._says_all:
-            say = _log.debug if outcome.kind is OutcomeKind.SENT else _log.info
-            say("attempt", message=message.id, template=message.template_key, outcome=outcome.kind, code=outcome.code)
-        return AttemptResult(message, outcome, began_at, self._means.clock())
+        # A success is in the message's timeline and counted in the log; a log line each would cost a third of the send.
+        if outcome.kind is not OutcomeKind.SENT or self._logs_all:
+            log = _log.debug if outcome.kind is OutcomeKind.SENT else _log.info
+            log("attempt", message=message.id, template=message.template_key, outcome=outcome.kind, code=outcome.code)
+        return AttemptResult(message, outcome, began_at, self._context.clock())
 
-    def _is_still_ours(self, held: LeasedMessage) -> bool:
-        """Asked immediately before MAIL.
+    def _holds_lease(self, held: LeasedMessage) -> bool:
+        """Check immediately before MAIL that this worker still holds the lease.
 
         The lease of a message that was never tried can only be lost by lapsing, and no feedback can have come: while
-        it is young, and the clock was not set, the answer is known. In any other case the row itself is asked.
+        it is young, and the clock was not set, the answer is known. In any other case the row is renewed.
         """
-        age_s = self._means.boottime() - held.renewed_boottime_s
-        was_set = abs((self._means.clock() - held.renewed_at).total_seconds() - age_s) > CLOCK_STEP_S
+        age_s = self._context.boottime() - held.renewed_boottime_s
+        was_set = abs((self._context.clock() - held.renewed_at).total_seconds() - age_s) > CLOCK_STEP_S
         if held.is_lost:
             return False
         if held.is_fresh and age_s < 2 * RENEW_EVERY_S and not was_set:
             return True
-        now = self._means.clock()
+        now = self._context.clock()
         try:
-            return held.id in self._means.database.write(
-                lambda tx: leases.renew(tx, [held.id], owner=self._means.owner, now=now, lease_s=LEASE_S)
+            return held.id in self._context.database.write(
+                lambda tx: leases.renew(tx, [held.id], owner=self._context.owner, now=now, lease_s=LEASE_S)
             )
         except StoreBusy as error:
-            # Nobody can say: it is handed back untried, and comes again.
+            # Unknown: the message is handed back untried, and comes again.
             _log.warning("store_busy", asked_for=held.id, reason=str(error))
             return False
 
-    def _note_data(self, held: LeasedMessage) -> None:
-        """For marketing a lost mail is better than a second one: the moment before the dot is committed first."""
-        now = self._means.clock()
-        self._means.database.write(lambda tx: leases.note_data_started(tx, held.id, owner=self._means.owner, now=now))
+    def _note_end_of_data(self, held: LeasedMessage) -> None:
+        """Commit that the final dot is about to be written: for marketing a lost mail is better than a second one."""
+        owner, now = self._context.owner, self._context.clock()
+        self._context.database.write(lambda tx: leases.note_data_started(tx, held.id, owner=owner, now=now))
 
     def fail_corrupt(self, message_id: str, error: ArchiveCorrupt) -> None:
-        """What can't be read back as it was accepted must not be sent."""
+        """Fail a message whose stored body is damaged: it must not be sent."""
         self.fail(message_id, str(error))
 
     def fail(self, message_id: str, detail: str) -> None:
         """Store the message as failed: no further attempt can succeed."""
         _log.error("can_not_be_sent", message=message_id)
-        now = self._means.clock()
-        self._means.database.write(lambda tx: completer.fail(tx, message_id, detail, owner=self._means.owner, now=now))
+        owner, now = self._context.owner, self._context.clock()
+        self._context.database.write(lambda tx: completer.fail(tx, message_id, detail, owner=owner, now=now))

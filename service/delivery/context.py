@@ -1,4 +1,4 @@
-"""What a drain works with: the database, the way out, the clocks, and what is kept from one drain to the next."""
+"""What a worker's deliveries share: database, transport, clocks, throttle, and caches that outlive a drain."""
 
 import random
 import time
@@ -19,28 +19,31 @@ LEASE_S = 30
 RENEW_EVERY_S = 10.0
 #: Outcomes that share a commit, unless the senders would wait for it: 10 ms of the writer, and two statements' rows.
 COMMIT_AT = 128
-#: A wall clock that moved so much more or less than the machine's own has been set, seconds.
+#: A wall clock that moved this much more or less than the machine's own has been set, in seconds.
 CLOCK_STEP_S = 1.0
 
 
 def boottime_s() -> float:
-    """Seconds since the machine started, suspended time included: what a lease's age is measured with."""
+    """Seconds since the machine started, suspended time included: the clock for the age of leases."""
     return time.clock_gettime(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class WorkerContext:
-    """`owner` names this process in leases; at most `commit_at` outcomes share a commit."""
+    """Everything that delivering uses. `owner` names this process in leases.
+
+    At most `commit_at` outcomes share a commit.
+    """
 
     database: Database
     transport: Transport
     clock: Callable[[], datetime]
-    boottime: Callable[[], float]
     owner: str
     feedback: FeedbackApplier
     metrics: Metrics
     throttle: Throttle
-    commit_at: int
-    rng: random.Random
+    boottime: Callable[[], float] = boottime_s
+    commit_at: int = COMMIT_AT
+    rng: random.Random = field(default_factory=random.SystemRandom)
     headings: HeaderCache = field(default_factory=HeaderCache)
     unpackers: Unpackers = field(default_factory=Unpackers)

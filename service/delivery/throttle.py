@@ -1,29 +1,29 @@
-"""How fast mail leaves: what to claim ahead, and how many connections that line wants.
+"""Throttle: how many messages to claim ahead and how many SMTP connections to use, from measured send times.
 
-Stands below the verbs. It measures and decides; it claims and connects nothing.
+It measures and decides; it claims nothing and connects to nothing.
 """
 
 import math
 import threading
 from collections import deque
 
-#: Claimed ahead: what this long will send. An urgent mail that comes now goes before it, so it may be generous; a
-#: worker that dies takes it along until the leases lapse, so it must not be.
+#: Claimed ahead: the messages of this many seconds. Urgent mail goes before them, so it may be generous; the
+#: messages of a worker that dies wait until their leases lapse, so it must not be more.
 AHEAD_S = 0.25
 _AHEAD_MIN, _AHEAD_MAX = 10, 500
-#: Claimed and read at once: whoever does that sees no ring meanwhile, and 500 would take a busy machine 150 ms.
+#: Claimed and loaded at once: meanwhile no notification is seen, and 500 would take a busy machine 150 ms.
 _CLAIM_MAX = 64
-#: A connection more than this fills one core with Python: on a fast line two or four are as fast as twenty.
+#: Python needs about this long for a message: where the server is fast, two or four connections fill the core.
 _BUSY_S_A_MESSAGE = 0.001
 _CONNECTIONS_MIN = 2
-#: Of so many messages the quickest tells how far away the server is; the others also waited for this machine.
+#: The quickest of this many messages tells the server's response time; the others also waited for this machine.
 _WINDOW = 16
-#: How much the newest measurement counts.
+#: Weight of the newest measurement in the moving average.
 _WEIGHT = 0.2
 
 
 class Throttle:
-    """Thread-safe. Times are seconds of one clock that never steps."""
+    """Limits how much is claimed and sent at once. Thread-safe. Times are seconds of one clock that never steps."""
 
     def __init__(self, *, connections_max: int, per_second_max: float | None) -> None:
         self._lock = threading.Lock()
@@ -37,22 +37,22 @@ class Throttle:
 
     @property
     def ahead(self) -> int:
-        """How many messages to have at hand."""
+        """How many messages to have claimed and unsent."""
         per_second = self._per_second or 0.0
         return int(min(max(per_second * AHEAD_S, _AHEAD_MIN), _AHEAD_MAX))
 
     @property
     def connections(self) -> int:
-        """As many as keep this machine busy while each waits for its server; never more than the settings allow."""
+        """Connections that keep this machine busy while each waits for the server, up to SMTP_MAX_CONNECTIONS."""
         with self._lock:
             wanted = math.ceil(min(self._message_s, default=0.0) / _BUSY_S_A_MESSAGE)
         return min(max(wanted, _CONNECTIONS_MIN), self._connections_max)
 
     def room(self, at_hand: int, now_s: float, *, is_urgent: bool = False) -> int:
-        """How many to claim now; at most what SMTP_MAX_PER_SECOND allows, which this counts as used.
+        """How many messages to claim now, at most what SMTP_MAX_PER_SECOND allows, which this counts as used.
 
-        None while a quarter would not be new, as a claim costs much the same for one and for many; `is_urgent`:
-        something new may be due, and is not to wait until there is room.
+        0 while less than a quarter of `ahead` is free, as a claim costs much the same for one and for many. With
+        `is_urgent` (something new may be due) at least ten are claimed without waiting for that.
         """
         ahead = self.ahead
         wanted = max(ahead - at_hand, self.connections - at_hand, _AHEAD_MIN if is_urgent else 0, 0)
@@ -71,12 +71,12 @@ class Throttle:
             return allowed
 
     def observe_send(self, seconds: float) -> None:
-        """One message on an open connection took so long."""
+        """Record how long one message took on an open connection."""
         with self._lock:
             self._message_s.append(seconds)
 
     def observe_commit(self, count: int, now_s: float) -> None:
-        """So many were through by now."""
+        """Record that `count` outcomes were committed at `now_s`."""
         with self._lock:
             since, self._committed_at_s = self._committed_at_s, now_s
             if since is None or now_s <= since or now_s - since > 1.0:

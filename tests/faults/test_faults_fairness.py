@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest
 from service.bootstrap import Services, build
 from service.delivery.deliverer import Deliverer
 from service.delivery.outcome import OutcomeKind, Phase
+from service.delivery.throttle import Throttle
 from service.models import Priority
 from service.store.database import Transaction
 from tests.support.faults.rows import NOW, add_messages
@@ -106,16 +108,9 @@ def test_worker_leases_no_more_than_it_can_commit(services: Services, transport:
 
     transport.before_answer = look
     transport.conversations = 10_000
-    means = services.deliverer.means
+    throttle = Throttle(connections_max=20, per_second_max=None)
     slow = Deliverer(
-        means.database,
-        transport,
-        means.clock,
-        "slow",
-        means.feedback,
-        means.metrics,
-        commit_at=2,
-        boottime=means.boottime,
+        replace(services.deliverer.context, transport=transport, owner="slow", throttle=throttle, commit_at=2)
     )
     assert slow.drain(transport.stop) == 600
     assert max(held) < 100
