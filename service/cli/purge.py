@@ -44,7 +44,7 @@ def purge(dry_run: bool, rewrites: bool, as_json: bool) -> None:
 
 
 def _progress_of(due: Due) -> Callable[[PurgeResult], None]:
-    """Returns a callback that shows the progress in one line on standard error."""
+    """Return a callback that shows the progress in one line on standard error."""
     total = due.messages_to_delete + due.messages_to_anonymise
 
     def show(done: PurgeResult) -> None:

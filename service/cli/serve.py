@@ -105,7 +105,7 @@ def _serve(services: Services, host: str, port: int, running: Worker | None) -> 
 
 
 def beside(services: Services, running: Worker | None) -> Callable[[Litestar], AbstractAsyncContextManager[None]]:
-    """Returns a lifespan that runs the worker and the watcher of the template directory beside the application."""
+    """Return a lifespan that runs the worker and the watcher of the template directory beside the application."""
 
     @asynccontextmanager
     async def lifespan(_: Litestar) -> AsyncIterator[None]:

@@ -1,4 +1,4 @@
-"""The pages of templates alone, for whoever sits at this machine: no database, no sign-in, nothing can be changed."""
+"""ASGI application of `rgz-email preview`: read-only template pages for this machine, no database, no sign-in."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -14,23 +14,23 @@ from service.web.app import application
 from service.web.pages.assets import AssetController
 from service.web.pages.gallery import GalleryController
 from service.web.pages.request_context import can_preview
-from service.web.pages.sign_in import LookController
+from service.web.pages.sign_in import PreferencesController
 from service.web.pages.template_page import TemplatePageController
 
 
-class DoorController(Controller):
-    """Where a browser comes in."""
+class PreviewRootController(Controller):
+    """The start page."""
 
     guards = [can_preview()]  # noqa: RUF012  # Litestar reads it from the class
 
     @get(["/", "/admin"])
-    async def door(self) -> Redirect:
-        """Leads to the gallery."""
+    async def start(self) -> Redirect:
+        """Redirect to the gallery."""
         return Redirect("/admin/templates")
 
 
 def create_preview(workbench: PreviewServices) -> Litestar:
-    """The ASGI application of `rgz-email preview`; it watches the templates while it lives."""
+    """The ASGI application of `rgz-email preview`; it watches the template directory while it runs."""
 
     @asynccontextmanager
     async def lifespan(_: Litestar) -> AsyncIterator[None]:
@@ -43,5 +43,11 @@ def create_preview(workbench: PreviewServices) -> Litestar:
             stop.set()
             await anyio.to_thread.run_sync(watch.join)
 
-    routes: list[Any] = [DoorController, LookController, AssetController, GalleryController, TemplatePageController]
+    routes: list[Any] = [
+        PreviewRootController,
+        PreferencesController,
+        AssetController,
+        GalleryController,
+        TemplatePageController,
+    ]
     return application(workbench, routes, lifespan=lifespan, max_body_bytes=64 * 1024)

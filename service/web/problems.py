@@ -39,7 +39,7 @@ _log = structlog.get_logger("web")
 
 
 def respond(request: Request[Any, Any, Any], error: Exception) -> Response[dict[str, Any]]:
-    """Returns the response to any exception that a handler raises."""
+    """Return the response to any exception that a handler raises."""
     if isinstance(error, errors.RequestRefused):
         status = next(status for kind, status in _STATUS if isinstance(error, kind))
         headers = {"WWW-Authenticate": 'Bearer realm="rgz-email"'} if status == HTTPStatus.UNAUTHORIZED else {}

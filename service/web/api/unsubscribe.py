@@ -1,7 +1,7 @@
-"""GET, POST /unsubscribe/{token}: the page behind the link, and the click that counts (RFC 8058).
+"""GET, POST /unsubscribe/{token}: the unsubscribe page, and one-click unsubscribe (RFC 8058).
 
-The page is complete in itself: no script, no picture, no request to anybody. Who has the link is who it was sent to;
-nothing else is asked, and the page names no address.
+The page is self-contained: no script, no image, no further request. The signed link alone identifies the recipient, and
+the page does not show the address.
 """
 
 import base64
@@ -50,10 +50,10 @@ _TEXTS: dict[Language, dict[State, tuple[str, str]]] = {
     "fr": {
         "subscribed": (
             "Ne plus recevoir nos messages commerciaux ?",
-            "Un clic suffit. Les messages qui concernent vos services (factures, incidents, assistance) continuent.",
+            "Un clic suffit. Vous recevrez toujours les messages sur vos services (factures, incidents, assistance).",
         ),
         "unsubscribed": (
-            "Vous êtes désabonné",
+            "Désinscription enregistrée",
             "Nous n’envoyons plus de messages commerciaux à cette adresse. Vous pouvez fermer cette page.",
         ),
         "done": (
@@ -61,34 +61,34 @@ _TEXTS: dict[Language, dict[State, tuple[str, str]]] = {
             "Nous n’enverrons plus de messages commerciaux à cette adresse. Vous pouvez fermer cette page.",
         ),
         "unknown": (
-            "Ce lien n’est pas complet",
-            "Ouvrez-le encore une fois depuis le message, ou copiez-le en entier.",
+            "Ce lien est incomplet",
+            "Ouvrez-le à nouveau depuis le message, ou copiez-le en entier.",
         ),
     },
     "en": {
         "subscribed": (
             "Stop our marketing messages?",
-            "One click is enough. Messages about your services (invoices, incidents, support) will go on.",
+            "One click is enough. You will still get messages about your services (invoices, incidents, support).",
         ),
         "unsubscribed": (
             "You are unsubscribed",
-            "We send no more marketing messages to this address. You can close this page.",
+            "We no longer send marketing messages to this address. You can close this page.",
         ),
         "done": (
             "Done",
-            "We will send no more marketing messages to this address. You can close this page.",
+            "We will no longer send marketing messages to this address. You can close this page.",
         ),
         "unknown": (
-            "This link is not complete",
-            "Open it once more from the message, or copy all of it.",
+            "This link is incomplete",
+            "Open it again from the message, or copy all of it.",
         ),
     },
 }
-_BUTTON: dict[Language, str] = {"fr": "Me désabonner", "en": "Unsubscribe"}
+_BUTTON: dict[Language, str] = {"fr": "Me désinscrire", "en": "Unsubscribe"}
 
 
 class UnsubscribeController(Controller):
-    """Open to whoever holds a link that we signed."""
+    """The unsubscribe page; open, as the signed token authorises."""
 
     path = "/unsubscribe"
 
@@ -138,7 +138,7 @@ def _page(request: Request[Any, Any, Any], state: State) -> Response[str]:
 
 
 def language_of(accept_language: str) -> Language:
-    """Which of our two languages somebody prefers (RFC 9110, 12.5.4); French where they ask for neither."""
+    """Return the preferred one of our two languages (RFC 9110, 12.5.4); French if neither is asked for."""
     wishes: dict[str, float] = {}
     for part in accept_language[:500].split(","):
         name, _, parameter = part.strip().partition(";")

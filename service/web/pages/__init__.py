@@ -1,1 +1,1 @@
-"""The pages for people: server-rendered, usable before any script has run. See docs/pages.md."""
+"""The web pages under /admin and /docs, rendered on the server and usable without scripts. See docs/pages.md."""

@@ -1,4 +1,4 @@
-"""Style sheets and scripts, served from the package. The digest in a file's address lets browsers keep it for ever."""
+"""Static files of the pages. The digest in a file's URL lets browsers cache it for ever."""
 
 import hashlib
 import mimetypes
@@ -13,7 +13,7 @@ from litestar.params import FromPath
 
 from service.errors import NotFound
 
-#: One file for each name below `static`, and what packages bring: name -> (package, path in it).
+#: Files from installed packages, beside those in `static`: name -> (package, path in it).
 _FROM_PACKAGES: Mapping[str, tuple[str, str]] = {
     "htmx.min.js": ("js_lib_htmx", "static/htmx/htmx.min.js"),
 }
@@ -24,7 +24,7 @@ _DIGEST_LENGTH = 16
 
 @dataclass(frozen=True, slots=True)
 class Asset:
-    """A file for browsers, and its address."""
+    """A static file and its URL."""
 
     data: bytes
     media_type: str
@@ -32,7 +32,7 @@ class Asset:
 
 
 class Assets:
-    """All files, read once."""
+    """All static files, read once at start."""
 
     def __init__(self) -> None:
         found = {path.name: path.read_bytes() for path in sorted(_OWN.iterdir()) if path.is_file()}
@@ -42,7 +42,7 @@ class Assets:
         self._by_url = {asset.url: asset for asset in self._by_name.values()}
 
     def url(self, name: str) -> str:
-        """Where this file is. Raises KeyError for one that is not there."""
+        """Return the URL of a file. Raises KeyError for an unknown name."""
         return self._by_name[name].url
 
     def at(self, url: str) -> Asset | None:
@@ -51,7 +51,7 @@ class Assets:
 
 
 class AssetController(Controller):
-    """Open: whoever signs in needs a style sheet before."""
+    """GET /admin/assets/{digest}/{name}; open, as the sign-in page needs its style sheet."""
 
     @get("/admin/assets/{digest:str}/{name:str}", opt={"open": True})
     async def asset(

@@ -1,4 +1,4 @@
-"""Counts -> bars of an SVG that is drawn on the server. A table with the same figures stands beside each chart."""
+"""Bar charts of message counts, drawn as SVG on the server; the page adds a table with the same figures."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,13 +12,13 @@ WIDTH, HEIGHT = 960, 150
 
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """One period: its place and heights in units of the picture, and what they stand for."""
+    """A bar: its position and heights in units of the drawing, with the counts and the label of its period."""
 
     x: float
     width: float
     height: float
     trouble_height: float
-    tally: Bucket
+    bucket: Bucket
     label: str
 
     @property
@@ -34,7 +34,7 @@ class Bar:
 
 @dataclass(frozen=True, slots=True)
 class Chart:
-    """All bars; `most` is the count of the highest."""
+    """A bar chart; `most` is the count of the highest bar."""
 
     bars: Sequence[Bar]
     most: int
@@ -42,30 +42,30 @@ class Chart:
 
 
 def days_before(now: datetime, days: int, language: Language) -> list[datetime]:
-    """The edges of the last days, today included, by the clocks that the page shows."""
+    """Return the boundaries of the last days, including today, in the time zone of the page."""
     today = language.local(now).replace(hour=0, minute=0, second=0, microsecond=0)
-    # Each by itself: where clocks change, a day is not 24 hours.
+    # Computed per day: when clocks change, a day does not have 24 hours.
     return [(today + timedelta(days=n)).astimezone(now.tzinfo) for n in range(1 - days, 2)]
 
 
-def chart(tallies: Sequence[Bucket], language: Language) -> Chart:
-    """Bars side by side, the highest as high as the picture."""
-    most = max((tally.total for tally in tallies), default=0)
-    step = WIDTH / max(len(tallies), 1)
+def chart(buckets: Sequence[Bucket], language: Language) -> Chart:
+    """Build a chart whose highest bar is as high as the drawing."""
+    most = max((bucket.total for bucket in buckets), default=0)
+    step = WIDTH / max(len(buckets), 1)
     bars = [
         Bar(
             x=round(n * step + step * 0.1, 1),
             width=round(step * 0.8, 1),
-            height=_height(tally.total, most),
-            trouble_height=_height(tally.trouble, most),
-            tally=tally,
-            label=language.day(tally.begins_at),
+            height=_height(bucket.total, most),
+            trouble_height=_height(bucket.trouble, most),
+            bucket=bucket,
+            label=language.day(bucket.begins_at),
         )
-        for n, tally in enumerate(tallies)
+        for n, bucket in enumerate(buckets)
     ]
-    return Chart(bars, most, sum(tally.total for tally in tallies))
+    return Chart(bars, most, sum(bucket.total for bucket in buckets))
 
 
 def _height(count: int, most: int) -> float:
-    """Whatever is there can be seen."""
+    """Return the height of a bar; a count above 0 is at least 2 units high, so that it is visible."""
     return max(round(count / most * (HEIGHT - 14), 1), 2.0) if count else 0.0

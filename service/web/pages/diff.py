@@ -1,4 +1,4 @@
-"""What differs between two texts, line by line, for the markup to print."""
+"""Line-by-line diff of two sets of files, for the markup to print."""
 
 import difflib
 from collections.abc import Iterator, Mapping, Sequence
@@ -7,13 +7,13 @@ from typing import Literal
 
 Sign = Literal["same", "out", "in", "gap"]
 _AROUND = 3
-#: Where nearly everything differs, a finer look takes time and tells nothing.
+#: Beyond this many lines difflib's faster heuristic is used: an exact diff would take seconds.
 _MAX_LINES = 4_000
 
 
 @dataclass(frozen=True, slots=True)
 class DiffLine:
-    """One line: the numbers it has before and after, counted from 1; None where it is not there."""
+    """A line of a diff with its numbers before and after, counted from 1; None where the line does not exist."""
 
     sign: Sign
     before: int | None
@@ -23,7 +23,7 @@ class DiffLine:
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """One file that came, went or changed."""
+    """The diff of a file that was added, removed or changed."""
 
     file: str
     lines: Sequence[DiffLine]
@@ -32,7 +32,7 @@ class Difference:
 
 
 def between(before: Mapping[str, str], after: Mapping[str, str]) -> list[Difference]:
-    """Every file that differs, by name."""
+    """Return the diff of each file that differs: the mail itself first, then by name."""
     names = sorted(before.keys() | after.keys(), key=lambda name: (not name.startswith("template.mjml"), name))
     return [
         difference(name, before.get(name, ""), after.get(name, ""))
@@ -42,7 +42,7 @@ def between(before: Mapping[str, str], after: Mapping[str, str]) -> list[Differe
 
 
 def difference(file: str, before: str, after: str) -> Difference:
-    """The changed lines with three around each; a gap between groups."""
+    """Return the changed lines with three lines of context, and a gap between groups."""
     old, new = before.splitlines(), after.splitlines()
     lines = list(_lines(old, new))
     return Difference(

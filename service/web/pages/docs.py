@@ -1,4 +1,4 @@
-"""GET /docs: the API for people who write against it, from its OpenAPI document alone. Open, as the README is."""
+"""GET /docs: the API reference for developers, generated from the OpenAPI document; open without a key."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -16,7 +16,7 @@ _METHODS = ("get", "post", "put", "delete")
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """One thing that the API does, ready to be shown. `example` is a body as JSON, `curl` works as it is."""
+    """An operation of the API, ready to be shown. `example` is a body as JSON, `curl` a complete command."""
 
     id: str
     method: str
@@ -33,16 +33,16 @@ class Operation:
 
 
 class DocsController(Controller):
-    """The API, described."""
+    """GET /docs and /openapi.json."""
 
     @get("/docs", opt={"open": True})
     async def docs(self, request: Request[Any, Any, Any]) -> Response[str]:
         """Page: this API, with parameters, examples and a form to try it with a key."""
-        described = _document(request)
+        document = _document(request)
         groups: dict[str, list[Operation]] = {}
-        for operation, tag in _operations(described):
+        for operation, tag in _operations(document):
             groups.setdefault(tag, []).append(operation)
-        return show(request, "docs.html", groups=groups, info=described["info"])
+        return show(request, "docs.html", groups=groups, info=document["info"])
 
     @get("/openapi.json", opt={"open": True}, media_type="application/json")
     async def document(self, request: Request[Any, Any, Any]) -> dict[str, Any]:
@@ -51,7 +51,7 @@ class DocsController(Controller):
 
 
 def _document(request: Request[Any, Any, Any]) -> dict[str, Any]:
-    """Made at the first request: the routes do not change."""
+    """Return the OpenAPI document, which is built at the first request and kept."""
     state = request.app.state
     if "openapi" not in state:
         state["openapi"] = openapi.document(request.app, server=services_of(request).settings.email_public_url)
@@ -59,15 +59,15 @@ def _document(request: Request[Any, Any, Any]) -> dict[str, Any]:
     return made
 
 
-def _operations(described: Mapping[str, Any]) -> Iterator[tuple[Operation, str]]:
-    server = described["servers"][0]["url"]
-    for path, methods in described["paths"].items():
+def _operations(document: Mapping[str, Any]) -> Iterator[tuple[Operation, str]]:
+    server = document["servers"][0]["url"]
+    for path, methods in document["paths"].items():
         for method in _METHODS:
             if (one := methods.get(method)) is not None:
-                yield _operation(described, server, path, method, one), one["tags"][0]
+                yield _operation(document, server, path, method, one), one["tags"][0]
 
 
-def _operation(described: Mapping[str, Any], server: str, path: str, method: str, one: Mapping[str, Any]) -> Operation:
+def _operation(document: Mapping[str, Any], server: str, path: str, method: str, one: Mapping[str, Any]) -> Operation:
     body = one.get("requestBody", {}).get("content", {}).get("application/json", {})
     status, answer = next(iter(one["responses"].items()))
     example = _pretty(body.get("example"))
@@ -80,7 +80,7 @@ def _operation(described: Mapping[str, Any], server: str, path: str, method: str
         description=one.get("description", ""),
         scope=scopes[0] if scopes else "",
         parameters=one["parameters"],
-        fields=_fields(described, body.get("schema", {})),
+        fields=_fields(document, body.get("schema", {})),
         example=example,
         answer=_pretty(answer.get("content", {}).get("application/json", {}).get("example")),
         status=status,
@@ -92,10 +92,10 @@ def _pretty(value: object) -> str:
     return json.dumps(value, indent=2, ensure_ascii=False) if value is not None else ""
 
 
-def _fields(described: Mapping[str, Any], schema: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    """The fields of a body: name, kind, whether it must be there."""
+def _fields(document: Mapping[str, Any], schema: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """Return the fields of a body: name, kind, whether it is required."""
     name = str(schema.get("$ref", "")).rpartition("/")[2]
-    found = described["components"]["schemas"].get(name, {})
+    found = document["components"]["schemas"].get(name, {})
     required = set(found.get("required", ()))
     return [
         {"name": field, "kind": _kind(one), "required": field in required}

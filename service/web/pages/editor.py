@@ -1,6 +1,6 @@
-"""/admin/templates/{key}/edit: a template's files, what is wrong with them as they stand, and the mail they make.
+"""/admin/templates/{key}/edit: the template editor, with findings and a preview of unsaved files.
 
-Everything works as a form: write, look at what would happen, save. The script only spares waiting.
+It works as a plain form: edit, review, save. The script adds highlighting, completion and live findings.
 """
 
 import json
@@ -28,7 +28,7 @@ from service.web.pages.render import POLICY, part, show
 from service.web.pages.request_context import form_of, page_context, signed_in
 from service.web.pages.template_page import Choice, fill, in_order
 
-#: What the editor's own panels and marks say: CodeMirror's phrases -> ours.
+#: CodeMirror's phrases -> keys of ours, for the editor's own panels and marks.
 _PHRASES = {
     "Find": "editor.find",
     "Replace": "editor.replacement",
@@ -50,7 +50,7 @@ _PHRASES = {
 
 
 class EditorController(Controller):
-    """Writes templates."""
+    """Create and edit templates."""
 
     path = "/admin/templates"
     guards = [signed_in()]  # noqa: RUF012  # Litestar reads it from the class
@@ -141,7 +141,7 @@ class EditorController(Controller):
                     for finding in draft.findings
                 ],
                 "summary": ", ".join(summary) or language.say("gallery.sound"),
-                "variables": {name: _told(one) for name, one in draft.declared.items()},
+                "variables": {name: _completion(one) for name, one in draft.declared.items()},
                 "renders": draft.template is not None,
             },
             status_code=200,
@@ -159,8 +159,8 @@ class EditorController(Controller):
             if draft.template is None:
                 return None
             example = written.example if written.example in draft.template.examples else None
-            look = fill(services, draft.template, Choice(example, None, scheme, {}), draft.findings)
-            return look.preview.rendered.html if look.preview else None
+            filled = fill(services, draft.template, Choice(example, None, scheme, {}), draft.findings)
+            return filled.preview.rendered.html if filled.preview else None
 
         html = await anyio.to_thread.run_sync(work)
         if html is None:
@@ -168,7 +168,7 @@ class EditorController(Controller):
         return mail_frame.framed(mail_frame.emulated(html, scheme))
 
     async def _add(self, request: Request[Any, Any, Any], key: str, written: EditorForm, name: str) -> Response[str]:
-        """One more file, empty: what stays empty is not saved."""
+        """Add an empty file to the form; a file that stays empty is not saved."""
         try:
             await anyio.to_thread.run_sync(lambda: services_of(request).publish_planner.plan(key, {name: ""}))
         except InvalidRequest as error:
@@ -209,23 +209,23 @@ def _begun(services: Services, key: str) -> Mapping[str, str]:
     return begun(services.settings.email_templates_dir, key, limits=render_limits(services.settings))
 
 
-def _told(one: Mapping[str, Any]) -> Mapping[str, Any]:
-    """A variable as completion tells it, and what is inside of it."""
+def _completion(one: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Describe a variable and its properties for the editor's completion."""
     kind = one.get("type", "")
-    told: dict[str, Any] = {
+    described: dict[str, Any] = {
         "type": kind if isinstance(kind, str) else " / ".join(kind),
         "description": one.get("description", ""),
     }
     if "properties" in one:
-        told["properties"] = {name: _told(inner) for name, inner in one["properties"].items()}
+        described["properties"] = {name: _completion(inner) for name, inner in one["properties"].items()}
     items = one.get("items")
     if isinstance(items, Mapping) and "properties" in items:
-        told["items"] = {name: _told(inner) for name, inner in items["properties"].items()}
-    return told
+        described["items"] = {name: _completion(inner) for name, inner in items["properties"].items()}
+    return described
 
 
 def _conflict(request: Request[Any, Any, Any], key: str, written: EditorForm, plan: PublishPlan) -> Response[str]:
-    """Somebody else was faster: what they did, what we did, and both together to go on with."""
+    """Return the editor with both changes and their merge, after somebody else changed the template."""
     merged = merge(written.was, plan.before, {name: text for name, text in written.all_texts.items() if text})
     ahead = replace(written, state=plan.state or "", now=merged.texts, was=plan.before)
     return _editor(
@@ -274,6 +274,6 @@ def _editor(
         nonce=nonce,
         phrases=json.dumps({theirs: language.say(ours) for theirs, ours in _PHRASES.items()}),
     )
-    # CodeMirror makes a style sheet of its own; the nonce lets that one in, and no other.
+    # CodeMirror inserts a style sheet of its own; the nonce allows that one only.
     page.headers["Content-Security-Policy"] = POLICY.replace("style-src 'self'", f"style-src 'self' 'nonce-{nonce}'")
     return page

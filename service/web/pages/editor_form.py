@@ -1,17 +1,17 @@
-"""What the editor's form says: the files as somebody wrote them, and as they were when that began."""
+"""The editor's form: the files as edited, and as they were when editing began."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from litestar.datastructures import FormMultiDict
 
-#: Fields are named after files: what stands there now, and what stood there.
+#: Prefixes of the fields, which are named after files: the edited text and the original text.
 NOW, WAS = "f.", "b."
 
 
 @dataclass(frozen=True, slots=True)
 class EditorForm:
-    """`state` is the ETag that the writer began with, "" for a template that was not there."""
+    """A submitted editor form; `state` is the ETag of the files when editing began, "" for a new template."""
 
     state: str
     now: Mapping[str, str]
@@ -22,7 +22,7 @@ class EditorForm:
 
     @classmethod
     def of(cls, form: FormMultiDict) -> "EditorForm":
-        """The editor's state from a submitted form."""
+        """Parse a submitted form."""
         fields = {name: value for name, value in form.items() if isinstance(value, str)}
         now = {name.removeprefix(NOW): _lines(text) for name, text in fields.items() if name.startswith(NOW)}
         was = {name.removeprefix(WAS): _lines(text) for name, text in fields.items() if name.startswith(WAS)}
@@ -38,7 +38,7 @@ class EditorForm:
 
     @property
     def texts(self) -> Mapping[str, str | None]:
-        """What is to be written: every file that differs from how the writer found it; an emptied one goes."""
+        """The changed files; None for a file to delete, which was emptied."""
         return {
             name: text if text.strip() else None
             for name, text in self.now.items()
@@ -47,7 +47,7 @@ class EditorForm:
 
     @property
     def all_texts(self) -> Mapping[str, str | None]:
-        """Every file as it stands in the form; an emptied one is not there."""
+        """All files of the form; None for an empty one."""
         return {name: text if text.strip() else None for name, text in self.now.items()}
 
 

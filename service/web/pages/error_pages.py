@@ -1,4 +1,4 @@
-"""Failures in the clothes of the pages, for people; programs get problem details."""
+"""Error pages for browsers; programs get problem details."""
 
 from http import HTTPStatus
 from typing import Any
@@ -16,7 +16,7 @@ _PLACES = ("/admin", "/docs")
 
 
 def respond(request: Request[Any, Any, Any], error: Exception) -> Response[Any]:
-    """A page for a browser, problem details for everybody else."""
+    """Return an error page for a browser, problem details for a program."""
     if not wants_page(request):
         return problems.respond(request, error)
     if isinstance(error, NotAuthenticated):
@@ -40,7 +40,7 @@ def respond(request: Request[Any, Any, Any], error: Exception) -> Response[Any]:
 
 
 def wants_page(request: Request[Any, Any, Any]) -> bool:
-    """Whether a person waits for the answer: one of our pages, or any place but the API, asked for by a browser."""
+    """Whether to answer with a page: one of our pages, or any URL outside the API that a browser asks for."""
     path = request.url.path
     if any(path == place or path.startswith(f"{place}/") for place in _PLACES):
         return True
@@ -51,6 +51,6 @@ def _to_sign_in(request: Request[Any, Any, Any]) -> Response[Any]:
     is_look = request.method == "GET" and "hx-request" not in request.headers
     path = request.url.path + (f"?{request.url.query}" if request.url.query else "")
     target = f"/admin/sign-in?{urlencode({'next': path})}" if is_look and path != "/admin" else "/admin/sign-in"
-    if "hx-request" in request.headers:  # a part of a page: the whole page must go
+    if "hx-request" in request.headers:  # a part of a page: redirect the whole page
         return Response(b"", status_code=HTTPStatus.UNAUTHORIZED, headers={"HX-Redirect": target})
     return Redirect(target, status_code=303)

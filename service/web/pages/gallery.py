@@ -1,4 +1,4 @@
-"""GET /admin/templates: every template as a live picture of its mail, with how its mail fares."""
+"""GET /admin/templates: the gallery of templates, with a preview, findings and statistics of each."""
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
@@ -16,15 +16,15 @@ from service.web.pages.render import show
 from service.web.pages.request_context import can_preview
 from service.web.pages.server_sent_events import Streams
 
-#: An open stream says nothing for so long at most, seconds; proxies close what is silent for a minute.
-_SILENCE_S = 25.0
-#: Cards on one page: more would be more than a page may weigh.
+#: Seconds of silence after which an open stream sends an event; proxies close a connection after a silent minute.
+_KEEP_ALIVE_S = 25.0
+#: Cards on one page, which bounds its size.
 PAGE_SIZE = 60
 
 
 @dataclass(frozen=True, slots=True)
 class Card:
-    """One template in the gallery; `subject` and what follows are None where no revision of it works."""
+    """A template in the gallery; subject, description, category and version are None without a valid revision."""
 
     key: str
     subject: str | None
@@ -37,7 +37,7 @@ class Card:
 
 
 class GalleryController(Controller):
-    """All templates, and the stream that says when one has changed."""
+    """The gallery, and the stream of changes to templates."""
 
     path = "/admin/templates"
     guards = [can_preview()]  # noqa: RUF012  # Litestar reads it from the class
@@ -50,7 +50,7 @@ class GalleryController(Controller):
         """
         workbench, words = preview_services_of(request), request.query_params.get("q", "").strip()
         all_cards = cards(workbench)
-        found = [card for card in all_cards if _holds(card, words)]
+        found = [card for card in all_cards if _matches(card, words)]
         start = _start(request.query_params.get("from", ""), len(found))
         counted = None
         if isinstance(workbench, Services):
@@ -76,7 +76,7 @@ class GalleryController(Controller):
 
 
 def cards(workbench: PreviewServices) -> Sequence[Card]:
-    """A card for each template, by key."""
+    """Return a card for each template, ordered by key."""
     made = []
     for entry in workbench.catalogue.current:
         errors = sum(1 for finding in entry.findings if finding.is_error)
@@ -97,12 +97,12 @@ def cards(workbench: PreviewServices) -> Sequence[Card]:
 
 
 def _start(text: str, total: int) -> int:
-    """Where a page of the gallery begins; the first where that is nowhere."""
+    """Return the index of the first card of a page; 0 if the parameter is not a valid index."""
     start = int(text) if text.isascii() and text.isdigit() and len(text) < 9 else 0
     return start if start < total else 0
 
 
-def _holds(card: Card, words: str) -> bool:
+def _matches(card: Card, words: str) -> bool:
     text = " ".join(filter(None, (card.key, card.subject, card.description, card.category))).casefold()
     return all(word in text for word in words.casefold().split())
 
@@ -116,13 +116,13 @@ async def _changes(workbench: PreviewServices, streams: Streams, key: str | None
     loop, woken = asyncio.get_running_loop(), asyncio.Event()
 
     def wake() -> None:
-        with suppress(RuntimeError):  # the loop has ended, and so has who listened
+        with suppress(RuntimeError):  # the loop has ended, and the listener with it
             loop.call_soon_threadsafe(woken.set)
 
     with workbench.catalogue.listening(wake):
         shown = workbench.previewer.state(key) if key else None
         yield "listening", ""
-        while (what := await streams.next(woken, _SILENCE_S)) != "ending":
+        while (what := await streams.next(woken, _KEEP_ALIVE_S)) != "ending":
             now = workbench.previewer.state(key) if key else None
             if what == "woken" and (key is None or now != shown):
                 shown = now

@@ -1,4 +1,6 @@
-"""What the pages say, in each of their languages. `words/*.yaml` hold it: one file a page, both languages side by side.
+"""Phrases of the pages, and formats of numbers and times, in English and French.
+
+`translations/*.yaml` hold the phrases, one file per area, both languages side by side:
 
 messages.found:
   en: {one: "{count} message", other: "{count} messages"}
@@ -16,13 +18,13 @@ import yaml
 from babel import Locale, dates, numbers
 
 LANGUAGES = ("en", "fr")
-_WORDS = Path(__file__).parent / "translations"
+_TRANSLATIONS = Path(__file__).parent / "translations"
 
 Phrase = str | Mapping[str, str]
 
 
 class Language:
-    """One language: its words, and how it writes numbers, times and sizes."""
+    """A language: its phrases, and how it writes numbers, times and sizes."""
 
     def __init__(self, code: str, phrases: Mapping[str, Phrase], zone: ZoneInfo) -> None:
         self.code = code
@@ -31,7 +33,7 @@ class Language:
         self._locale = Locale.parse("en_GB" if code == "en" else code)
 
     def say(self, key: str, /, **values: Any) -> str:
-        """The phrase with its {places} filled; `count` also chooses the plural. Raises KeyError for an unknown key."""
+        """Return the phrase with its {placeholders} filled; `count` chooses the plural. Raises KeyError."""
         phrase = self._phrases[key]
         if not isinstance(phrase, str):
             phrase = phrase[self._locale.plural_form(values["count"])] if "count" in values else phrase["other"]
@@ -43,7 +45,7 @@ class Language:
         return key in self._phrases
 
     def name_of(self, group: str, value: str) -> str:
-        """The word for a value of a closed list, such as a state; the value itself where there is none."""
+        """Return the phrase for a value of a closed list, such as a state; the value itself if it has none."""
         phrase = self._phrases.get(f"{group}.{value}", value)
         return phrase if isinstance(phrase, str) else phrase["other"]
 
@@ -57,7 +59,7 @@ class Language:
                                           locale=self._locale))  # fmt: skip
 
     def size(self, size_bytes: int) -> str:
-        """Bytes as people say them, in powers of 1024."""
+        """Format a size in bytes, KiB or MiB."""
         if size_bytes < 1024:
             return self.say("size.bytes", count=size_bytes)
         unit, shown = "size.kib", size_bytes / 1024
@@ -66,7 +68,7 @@ class Language:
         return self.say(unit, size=self.number(round(shown, 1 if shown < 10 else 0)))
 
     def duration(self, seconds: float) -> str:
-        """Roughly how long, in the one or two units that matter."""
+        """Format a duration in its one or two largest units."""
         left = max(round(seconds), 0)
         parts = []
         for unit, length in (("day", 86_400), ("hour", 3_600), ("minute", 60), ("second", 1)):
@@ -82,31 +84,31 @@ class Language:
         return str(dates.format_date(self.local(at), format="medium", locale=self._locale))
 
     def time(self, at: datetime) -> str:
-        """To the second, for the times of one day."""
+        """Format the time of day, to the second."""
         return f"{self.local(at):%H:%M:%S}"
 
     def moment(self, at: datetime) -> str:
-        """Day and time to the second."""
+        """Format day and time, to the second."""
         return f"{self.day(at)} {self.time(at)}"
 
     def local(self, at: datetime) -> datetime:
-        """The same moment on the clocks of EMAIL_TIMEZONE."""
+        """Convert a time to EMAIL_TIMEZONE."""
         return at.astimezone(self._zone)
 
     def on_clock(self, at: datetime) -> datetime:
-        """A time without an offset, as somebody in that zone means it."""
+        """Give a time without an offset that of EMAIL_TIMEZONE."""
         return at.replace(tzinfo=self._zone)
 
 
 class Languages:
-    """Both languages, read once. `zone` is where the clocks of all pages are."""
+    """Both languages, read once; `zone` is the time zone of all pages."""
 
     def __init__(self, zone: ZoneInfo) -> None:
         self._zone = zone
 
     @cached_property
     def _by_code(self) -> Mapping[str, Language]:
-        words = read_words()
+        words = read_phrases()
         return {
             code: Language(code, {key: phrase[code] for key, phrase in words.items()}, self._zone) for code in LANGUAGES
         }
@@ -116,7 +118,7 @@ class Languages:
         return self._by_code[code]
 
     def choose(self, wanted: str | None, accept_language: str) -> Language:
-        """The one that was switched to, else the first that the browser wants (RFC 9110, 12.5.4), else English."""
+        """Return the language of the cookie, else the browser's choice of ours (RFC 9110, 12.5.4), else English."""
         if wanted in LANGUAGES:
             return self._by_code[wanted]
         ranked = sorted(map(_ranked, accept_language.split(",")), key=lambda pair: -pair[0])
@@ -124,13 +126,13 @@ class Languages:
         return self._by_code[next(known, LANGUAGES[0])]
 
 
-def read_words() -> dict[str, Mapping[str, Phrase]]:
-    """Key -> language -> phrase, of all files. Raises ValueError for a key that stands in two of them."""
+def read_phrases() -> dict[str, Mapping[str, Phrase]]:
+    """Read all translations: key -> language -> phrase. Raises ValueError for a key that is in two files."""
     found: dict[str, Mapping[str, Phrase]] = {}
-    for path in sorted(_WORDS.glob("*.yaml")):
+    for path in sorted(_TRANSLATIONS.glob("*.yaml")):
         words = yaml.load(path.read_text(encoding="utf-8"), Loader=yaml.CSafeLoader)
         if twice := found.keys() & words.keys():
-            raise ValueError(f"{path.name}: {', '.join(sorted(twice))} stands in another file already")
+            raise ValueError(f"{path.name}: {', '.join(sorted(twice))} is in another file already")
         found |= words
     return found
 

@@ -1,9 +1,9 @@
-"""A mail's HTML as a document of its own, for `<iframe sandbox src=...>`: somebody else's markup, harmless and quiet.
+"""A mail's HTML as a sandboxed document for an iframe: untrusted markup without scripts, forms or requests.
 
-Safety is the policy's: no script, no form, no request, an origin that is nobody's. (`srcdoc` would inherit the page's
-policy, under which no style of a mail works.) The rewriting only keeps a browser from trying what the policy forbids,
-and from showing holes: pictures from elsewhere become a placeholder until they are asked for, links open in a new
-window, scripts and refreshes are left out.
+Safety comes from the Content-Security-Policy: no script, no form, no request, an opaque origin. (`srcdoc` would inherit
+the page's policy, under which a mail's styles do not work.) The rewriting avoids what the policy would block visibly:
+remote images become a placeholder until they are asked for, links open in a new window, scripts and refreshes are
+removed.
 """
 
 import html
@@ -13,19 +13,19 @@ from html.parser import HTMLParser
 
 from litestar import Response
 
-#: `{images}` is where pictures may come from.
+#: `{images}` is the list of allowed image sources.
 _POLICY = (
     "sandbox allow-popups allow-popups-to-escape-sandbox; default-src 'none'; style-src 'unsafe-inline';"
     " img-src {images}; frame-ancestors 'self'; base-uri 'none'; form-action 'none'"
 )
-#: A grey square, that takes the size of what it stands for.
+#: A grey square that takes the size of the image it replaces.
 PLACEHOLDER = (
     "data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 24 24'%3E%3Cpath fill='%23bbb'"
     " d='M0 0h24v24H0z'/%3E%3Cpath fill='%23fff' d='M4 18l5-7 4 5 3-3 4 5z'/%3E%3C/svg%3E"
 )
 _LEFT_OUT = frozenset({"script", "noscript", "iframe", "object", "embed", "base", "frame", "frameset", "applet"})
 _VOID = frozenset({"base", "embed", "frame"})
-#: What `<meta http-equiv>` may not tell the browser.
+#: Values of `<meta http-equiv>` that are removed.
 _COMMANDS = frozenset({"refresh", "content-security-policy", "set-cookie"})
 _PICTURES = frozenset({"src", "srcset", "background", "poster", "href", "xlink:href", "data", "lowsrc", "dynsrc"})
 _REMOTE = re.compile(r"\s*(?:https?:)?//", re.IGNORECASE)
@@ -38,30 +38,30 @@ Inline = Callable[[str], str | None]
 
 
 def framed(markup: str, *, with_images: bool = False, inline: Inline | None = None) -> Response[str]:
-    """The answer that a frame shows. `inline` gives the data: address of a part by its Content-ID (RFC 2392)."""
+    """Return the response for a frame. `inline` maps a Content-ID to a data: URL (RFC 2392)."""
     policy = _POLICY.format(images="data: https: http:" if with_images else "data:")
     return Response(
-        quiet(markup, with_images=with_images, inline=inline),
+        neutralised(markup, with_images=with_images, inline=inline),
         media_type="text/html",
         headers={"Content-Security-Policy": policy, "X-Frame-Options": "SAMEORIGIN"},
     )
 
 
 def emulated(markup: str, scheme: str) -> str:
-    """The mail as a program with these colours ("light" or "dark") shows it, whatever the browser prefers.
+    """Return the mail as shown with a colour scheme ("light" or "dark"), whatever the browser prefers.
 
-    What a style sheet asks of `prefers-color-scheme` is answered here: always, or never.
+    Media queries for `prefers-color-scheme` become ones that always or never match.
     """
     return _SCHEME.sub(lambda found: "(min-width: 0)" if found[1].lower() == scheme else "(max-width: 0)", markup)
 
 
 def has_remote_images(markup: str) -> bool:
-    """Whether something would be fetched from elsewhere if it were allowed."""
-    return quiet(markup) != quiet(markup, with_images=True)
+    """Whether the mail would load remote images if they were allowed."""
+    return neutralised(markup) != neutralised(markup, with_images=True)
 
 
-def quiet(markup: str, *, with_images: bool = False, inline: Inline | None = None) -> str:
-    """The same document without what a browser would refuse loudly."""
+def neutralised(markup: str, *, with_images: bool = False, inline: Inline | None = None) -> str:
+    """Return the document without active content, and with placeholders for remote images."""
     rewriting = _Rewriting(with_images=with_images, inline=inline)
     rewriting.feed(markup)
     rewriting.close()
@@ -69,7 +69,7 @@ def quiet(markup: str, *, with_images: bool = False, inline: Inline | None = Non
 
 
 class _Rewriting(HTMLParser):
-    """Everything as it is, but for start tags that ask for something, style sheets, and elements that are left out."""
+    """Copies a document, rewriting tags that load something and style sheets, and leaving out active elements."""
 
     def __init__(self, *, with_images: bool, inline: Inline | None) -> None:
         super().__init__(convert_charrefs=False)
@@ -111,7 +111,7 @@ class _Rewriting(HTMLParser):
         self.parts.append(f"</{tag}>")
 
     def handle_data(self, data: str) -> None:
-        self._add(self._quiet_css(data) if self._is_style else data)
+        self._add(self._neutral_css(data) if self._is_style else data)
 
     def handle_entityref(self, name: str) -> None:
         self._add(f"&{name};")
@@ -136,13 +136,13 @@ class _Rewriting(HTMLParser):
             self.parts.append(text)
 
     def _changed(self, tag: str, attrs: dict[str, str | None]) -> Mapping[str, str | None] | None:
-        """The attributes as they are shown, None where they are what they were."""
+        """Return the rewritten attributes, None if nothing changes."""
         shown: dict[str, str | None] = {}
         for name, value in attrs.items():
             if name.startswith("on") or (tag == "form" and name == "action") or name == "ping":
                 continue
             if value and name == "style":
-                value = self._quiet_css(value)
+                value = self._neutral_css(value)
             elif value and name in _PICTURES and tag not in ("a", "area"):
                 value = self._picture(name, value)
             shown[name] = value
@@ -156,7 +156,7 @@ class _Rewriting(HTMLParser):
         if self._with_images:
             return value
         is_remote = _REMOTE.match(value) or (name == "srcset" and "//" in value) or value.lower().startswith("cid:")
-        # What is neither data nor remote would be asked of us.
+        # A relative address would be requested from this service.
         return (
             value
             if value.lower().startswith(("data:", "#"))
@@ -165,7 +165,7 @@ class _Rewriting(HTMLParser):
             else value
         )
 
-    def _quiet_css(self, css: str) -> str:
+    def _neutral_css(self, css: str) -> str:
         if self._with_images:
             return _CSS_IMPORT.sub("", css)
         return _CSS_URL.sub(lambda _: f'url("{PLACEHOLDER}")' if self._is_style else "none", _CSS_IMPORT.sub("", css))

@@ -1,4 +1,4 @@
-"""GET /admin/mailbox: the development mailbox, for people."""
+"""GET /admin/mailbox: the pages of the development mailbox."""
 
 import base64
 import json
@@ -20,15 +20,15 @@ from service.web.pages.render import part, shortened, show
 from service.web.pages.request_context import form_of, is_still_signed_in, signed_in
 from service.web.pages.server_sent_events import Streams
 
-#: Mails on the page; `to` finds the others.
+#: Mails on one page; the filter `to` finds older ones.
 SHOWN = 100
-#: How often an open list looks for new mail.
-EVERY_S = 0.5
+#: How often an open page polls for new mail, in seconds.
+POLL_EVERY_S = 0.5
 VIEWS = ("html", "text", "check", "links", "headers", "raw")
 
 
 class MailboxPages(Controller):
-    """What would have gone out."""
+    """The mails that the development mailbox caught."""
 
     path = "/admin/mailbox"
     guards = [signed_in()]  # noqa: RUF012  # Litestar reads it from the class
@@ -45,7 +45,7 @@ class MailboxPages(Controller):
 
         async def events() -> AsyncIterator[tuple[str, str]]:
             seen = _listed(request)["mails"]
-            while not await streams.ends_within(EVERY_S) and await is_still_signed_in(request):
+            while not await streams.ends_within(POLL_EVERY_S) and await is_still_signed_in(request):
                 listed = _listed(request)
                 if listed["mails"] != seen:
                     seen = listed["mails"]
@@ -64,11 +64,11 @@ class MailboxPages(Controller):
         if item is None:
             raise _no_mail()
 
-        def look() -> tuple[Inspection, bool]:
+        def inspect_mail() -> tuple[Inspection, bool]:
             found = inspection.inspect(raw)
             return found, has_remote_images(found.html or "")
 
-        found, has_images = await anyio.to_thread.run_sync(look)
+        found, has_images = await anyio.to_thread.run_sync(inspect_mail)
         view = request.query_params.get("view", "html")
         if view not in VIEWS or (view == "html" and found.html is None):
             view = "html" if found.html is not None else "text"
@@ -90,11 +90,11 @@ class MailboxPages(Controller):
         """Return its HTML with embedded pictures, for a sandboxed frame."""
         raw, with_images = _raw(request, mail_id), request.query_params.get("images") == "1"
 
-        def look() -> Response[str]:
+        def render_frame() -> Response[str]:
             found = inspection.inspect(raw)
             return framed(found.html or "", with_images=with_images, inline=lambda cid: _data_url(raw, found, cid))
 
-        return await anyio.to_thread.run_sync(look)
+        return await anyio.to_thread.run_sync(render_frame)
 
     @get("/{mail_id:str}/raw")
     async def download(self, request: Request[Any, Any, Any], mail_id: FromPath[str]) -> Response[bytes]:
@@ -109,7 +109,7 @@ class MailboxPages(Controller):
         found = await anyio.to_thread.run_sync(inspection.file, _raw(request, mail_id), n)
         if found is None:
             raise NotFound(f"This mail has no attachment {n}; they count from 0.")
-        # Never as what it says it is: a page of somebody else's must not run as one of ours.
+        # Never with its own media type: untrusted HTML must not run in our origin.
         return as_file(found[1], "application/octet-stream", filename=found[0].filename)
 
     @post("/clear")
@@ -138,7 +138,7 @@ def _no_mail() -> NotFound:
 
 
 def _data_url(raw: bytes, mail: Inspection, content_id: str) -> str | None:
-    """A picture that came along (RFC 2392); anything else is not shown in its place."""
+    """Return the data: URL of an embedded image (RFC 2392); None for anything else."""
     for one in mail.parts:
         if one.content_id == content_id and one.content_type.startswith("image/"):
             found = inspection.file(raw, one.n)

@@ -1,4 +1,4 @@
-"""Two people have changed the same text: theirs and ours put together, where they changed different places of it."""
+"""Three-way merge of template files that two people changed at the same time."""
 
 import difflib
 from collections.abc import Mapping, Sequence
@@ -8,16 +8,16 @@ from itertools import pairwise
 
 @dataclass(frozen=True, slots=True)
 class Merged:
-    """The files with both changes; `torn` are those where both changed the same place, which hold ours alone."""
+    """The merged files; `conflicts` names those where both changed the same place, which hold our version."""
 
     texts: Mapping[str, str]
-    torn: Sequence[str]
+    conflicts: Sequence[str]
 
 
 def merge(base: Mapping[str, str], theirs: Mapping[str, str], ours: Mapping[str, str]) -> Merged:
-    """Each file: whoever changed it is followed; where both did, line by line. What is not in one is not there."""
+    """Merge each file: the changed side wins; if both changed it, merge by line. A missing file was deleted."""
     texts: dict[str, str] = {}
-    torn: list[str] = []
+    conflicts: list[str] = []
     for name in sorted(base.keys() | theirs.keys() | ours.keys()):
         was, their, our = base.get(name), theirs.get(name), ours.get(name)
         kept = our
@@ -26,15 +26,15 @@ def merge(base: Mapping[str, str], theirs: Mapping[str, str], ours: Mapping[str,
         elif their not in (was, our):
             together = merge_lines(was or "", their, our) if their is not None and our is not None else None
             if together is None:
-                torn.append(name)
+                conflicts.append(name)
             kept = our if together is None else together
         if kept is not None:
             texts[name] = kept
-    return Merged(texts, torn)
+    return Merged(texts, conflicts)
 
 
 def merge_lines(base: str, theirs: str, ours: str) -> str | None:
-    """The text with both changes; None where they touch the same lines, or lines beside each other."""
+    """Return the text with both changes; None if they touch the same or adjacent lines."""
     lines = base.splitlines(keepends=True)
     changes = sorted({*_changes(lines, theirs), *_changes(lines, ours)})
     for (_, end, _), (begin, _, _) in pairwise(changes):
@@ -49,7 +49,7 @@ def merge_lines(base: str, theirs: str, ours: str) -> str | None:
 
 
 def _changes(lines: Sequence[str], text: str) -> list[tuple[int, int, tuple[str, ...]]]:
-    """What was done to the lines: from, to, and what stands there instead."""
+    """Return the changes to the lines: from, to, and their replacement."""
     new = text.splitlines(keepends=True)
     codes = difflib.SequenceMatcher(None, lines, new, autojunk=False).get_opcodes()
     return [(begin, end, tuple(new[a:b])) for tag, begin, end, a, b in codes if tag != "equal"]

@@ -1,4 +1,4 @@
-"""GET /admin/messages and what hangs below it: what was sent, and what became of it."""
+"""GET /admin/messages and below: the list of messages, and one message with its timeline."""
 
 import json
 from datetime import datetime
@@ -21,7 +21,7 @@ from service.web.pages.render import shortened, show
 from service.web.pages.request_context import form_of, page_context, signed_in
 from service.web.pages.timeline import lines
 
-#: What the form may ask for; anything else in the address is ignored.
+#: Filters of the form; other parameters are ignored.
 FILTERS = ("to", "text", "status", "template_key", "source_endpoint", "since", "until")
 PAGE = 50
 #: Days of the chart.
@@ -29,7 +29,7 @@ CHARTED_DAYS = 14
 
 
 class MessagePages(Controller):
-    """The audit log for people."""
+    """The pages of messages."""
 
     path = "/admin/messages"
     guards = [signed_in()]  # noqa: RUF012  # Litestar reads it from the class
@@ -47,13 +47,13 @@ class MessagePages(Controller):
         edges = days_before(services.clock(), CHARTED_DAYS, language)
         charted = {name: value for name, value in asked.items() if name not in ("since", "until", "text")}
 
-        def look() -> tuple[Any, Any]:
+        def load() -> tuple[Any, Any]:
             page = services.message_search.search(limit=PAGE, cursor=cursor, **asked)
             return page, chart(services.message_search.counts(edges, **charted), language)
 
         page, counts, problems, indexed_to = None, None, [], None
         try:
-            page, counts = await anyio.to_thread.run_sync(look)
+            page, counts = await anyio.to_thread.run_sync(load)
             if "text" in asked:
                 indexed_to = await anyio.to_thread.run_sync(services.message_search.searchable_up_to)
         except InvalidRequest as error:
@@ -84,15 +84,15 @@ class MessagePages(Controller):
         view = request.query_params.get("view", "html")
         view = view if view in ("html", "text", "raw") else "html"
 
-        def look() -> dict[str, Any]:
-            story = services.message_search.detail(message_id, caller_of(request))
+        def load() -> dict[str, Any]:
+            detail = services.message_search.detail(message_id, caller_of(request))
             variables = services.message_search.variables(message_id)
             found = {
-                "message": story.message,
-                "lines": lines(story.events, language),
-                "attachments": story.attachments,
+                "message": detail.message,
+                "lines": lines(detail.events, language),
+                "attachments": detail.attachments,
                 "variables": json.dumps(variables, indent=2, ensure_ascii=False) if variables else "",
-                "can_cancel": story.message.status is Status.QUEUED,
+                "can_cancel": detail.message.status is Status.QUEUED,
             }
             try:
                 body = services.message_search.body(message_id)
@@ -106,7 +106,7 @@ class MessagePages(Controller):
                 "has_images": view == "html" and has_remote_images(body.html),
             }
 
-        found = await anyio.to_thread.run_sync(look)
+        found = await anyio.to_thread.run_sync(load)
         return show(
             request,
             "message.html",
@@ -119,8 +119,8 @@ class MessagePages(Controller):
     @get("/{message_id:str}/frame")
     async def show_frame(self, request: Request[Any, Any, Any], message_id: FromPath[str]) -> Response[str]:
         """Return the mail's HTML for a sandboxed frame: no script, no form, no request."""
-        auditor, with_images = services_of(request).message_search, request.query_params.get("images") == "1"
-        return await anyio.to_thread.run_sync(lambda: framed(auditor.body(message_id).html, with_images=with_images))
+        search, with_images = services_of(request).message_search, request.query_params.get("images") == "1"
+        return await anyio.to_thread.run_sync(lambda: framed(search.body(message_id).html, with_images=with_images))
 
     @get("/{message_id:str}/raw")
     async def download(self, request: Request[Any, Any, Any], message_id: FromPath[str]) -> Response[bytes]:
@@ -152,7 +152,7 @@ class MessagePages(Controller):
 
 
 def _as_asked(given: dict[str, str], language: Language) -> dict[str, str]:
-    """The filters as the verb takes them: the times of the form are on the clocks of the page, without an offset."""
+    """Return the filters for the search: times of the form, which have no offset, get that of EMAIL_TIMEZONE."""
     asked = dict(given)
     for name in ("since", "until"):
         if name in asked:

@@ -1,11 +1,11 @@
-"""What the head of each page leads to. A new page with a place of its own adds a line here."""
+"""The navigation in the head of each page; a new section adds a line here."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from service.bootstrap import PreviewServices, Services
 
-#: Address and the key of its word, in the order in which they stand.
+#: URL and key of the label, in the order shown.
 _SECTIONS = (
     ("/admin", "nav.overview"),
     ("/admin/messages", "nav.messages"),
@@ -18,18 +18,18 @@ _SECTIONS = (
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """One entry; `current` is the page itself, or one below it."""
+    """An entry of the navigation; `current` if it is the open page or one above it."""
 
     url: str
-    word: str
+    label_key: str
     current: bool
 
 
 def sections(workbench: PreviewServices, path: str) -> Sequence[Section]:
-    """All entries for this service; the mailbox is only where there is one, and a preview has templates alone."""
+    """Return the entries for this service: the mailbox only if there is one, a preview only has templates."""
     return [
-        Section(url, word, path == url or (url != "/admin" and path.startswith(f"{url}/")))
-        for url, word in _SECTIONS
+        Section(url, label_key, path == url or (url != "/admin" and path.startswith(f"{url}/")))
+        for url, label_key in _SECTIONS
         if _is_there(url, workbench)
     ]
 

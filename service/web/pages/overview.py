@@ -1,4 +1,4 @@
-"""GET /admin: how things stand, and a stream that keeps the page up to date."""
+"""GET /admin: the overview of queues, SLA and templates, and a stream that keeps the page up to date."""
 
 import json
 from collections.abc import AsyncIterator
@@ -14,12 +14,12 @@ from service.web.pages.render import part, show
 from service.web.pages.request_context import is_still_signed_in, signed_in
 from service.web.pages.server_sent_events import Streams
 
-#: How often the open page is made anew.
-EVERY_S = 2.0
+#: How often an open page is updated, in seconds.
+UPDATE_EVERY_S = 2.0
 
 
 class OverviewController(Controller):
-    """What is queued, what is late, what is broken."""
+    """The overview and its stream of updates."""
 
     path = "/admin"
     guards = [signed_in()]  # noqa: RUF012  # Litestar reads it from the class
@@ -27,21 +27,22 @@ class OverviewController(Controller):
     @get("/")
     async def overview(self, request: Request[Any, Any, Any]) -> Response[str]:
         """Page: the overview of what is queued, late and broken."""
-        look = await anyio.to_thread.run_sync(services_of(request).overview.snapshot)
-        return show(request, "overview.html", look=look)
+        snapshot = await anyio.to_thread.run_sync(services_of(request).overview.snapshot)
+        return show(request, "overview.html", snapshot=snapshot)
 
     @get("/live")
     async def live(self, request: Request[Any, Any, Any]) -> ServerSentEvent:
         """Stream the overview's figures as server-sent events, every two seconds."""
-        standing, streams = services_of(request).overview, _streams(request)
+        overview, streams = services_of(request).overview, _streams(request)
 
         async def events() -> AsyncIterator[tuple[str, str]]:
-            while not await streams.ends_within(EVERY_S) and await is_still_signed_in(request):
+            while not await streams.ends_within(UPDATE_EVERY_S) and await is_still_signed_in(request):
                 try:
-                    look = await anyio.to_thread.run_sync(standing.snapshot)
+                    snapshot = await anyio.to_thread.run_sync(overview.snapshot)
                 except StoreBusy:
-                    continue  # the figures on the page say of when they are
-                yield "part", json.dumps({"id": "standing", "html": part(request, "overview_figures.html", look=look)})
+                    continue  # the page shows the time of its figures
+                html = part(request, "overview_figures.html", snapshot=snapshot)
+                yield "part", json.dumps({"id": "overview-figures", "html": html})
 
         return streams.answer(events())
 

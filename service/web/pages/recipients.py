@@ -1,4 +1,4 @@
-"""GET /admin/recipients/{address}: everything about one person; and the list of those who must not be written to."""
+"""GET /admin/recipients/{address} and /admin/suppressions: one person's messages, and the suppressed addresses."""
 
 import json
 from typing import Any
@@ -21,13 +21,13 @@ from service.web.pages.charts import chart, days_before
 from service.web.pages.render import show
 from service.web.pages.request_context import form_of, local_path, page_context, signed_in
 
-#: Messages on the page; the list of messages has the others.
+#: Messages on the page of a recipient; the list of messages shows the others.
 SHOWN = 50
 CHARTED_DAYS = 30
 
 
 class RecipientPages(Controller):
-    """One person."""
+    """The page of a recipient, with export and erasure."""
 
     path = "/admin/recipients"
     guards = [signed_in()]  # noqa: RUF012  # Litestar reads it from the class
@@ -38,14 +38,14 @@ class RecipientPages(Controller):
         services, language = services_of(request), page_context(request).language
         edges = days_before(services.clock(), CHARTED_DAYS, language)
 
-        def look() -> dict[str, Any]:
+        def load() -> dict[str, Any]:
             return {
                 "page": services.message_search.search(to=address, limit=SHOWN),
                 "chart": chart(services.message_search.counts(edges, to=address), language),
                 "suppressions": services.suppressions.search(address=address, lifted=True, limit=100).items,
             }
 
-        found = await anyio.to_thread.run_sync(look)
+        found = await anyio.to_thread.run_sync(load)
         return show(
             request,
             "recipient.html",
@@ -65,11 +65,11 @@ class RecipientPages(Controller):
         """
         if kind not in ("json", "csv"):
             raise NotFound("There is an export as json and one as csv.")
-        known = await anyio.to_thread.run_sync(services_of(request).data_requests.export, address)
+        found = await anyio.to_thread.run_sync(services_of(request).data_requests.export, address)
         if kind == "json":
-            data = json.dumps(as_known(known), ensure_ascii=False, indent=2).encode("utf-8", "replace")
+            data = json.dumps(as_known(found), ensure_ascii=False, indent=2).encode("utf-8", "replace")
             return as_file(data, "application/json", filename=f"{address}.json")
-        lines = (_line(item.message) for item in known.messages)
+        lines = (_line(item.message) for item in found.messages)
         return as_file(csv_export.write(_CSV_COLUMNS, lines), "text/csv; charset=utf-8", filename=f"{address}.csv")
 
     @post("/{address:str}/erase")
@@ -83,7 +83,7 @@ class RecipientPages(Controller):
 
 
 class SuppressionPages(Controller):
-    """Who must not be written to."""
+    """The list of suppressions."""
 
     path = "/admin/suppressions"
     guards = [signed_in()]  # noqa: RUF012  # Litestar reads it from the class

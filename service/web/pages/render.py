@@ -1,4 +1,4 @@
-"""Markup + values -> an answer: the one place where pages are rendered, and where their headers are set."""
+"""Render the pages and set their headers."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,21 +13,21 @@ from service.web.pages.assets import Assets
 from service.web.pages.navigation import sections
 from service.web.pages.request_context import new_visitor, page_context, visitor_cookie
 
-#: Everything from here, nothing inline, no frame around us; pictures also as data, for placeholders and charts.
+#: Only our own resources, nothing inline, no framing; images may be data: URLs, for placeholders and charts.
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self';"
     " font-src 'self'; frame-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
 )
-#: Of a text or a whole mail; the file has the rest.
+#: Bytes of a text or mail that a page shows; the download has the rest.
 MAX_SHOWN_BYTES = 100_000
-#: Not `no-referrer`: forms of such a page say `Origin: null`, and where browsers send no Fetch Metadata (plain HTTP to
-#: another name than localhost) nothing would tell them from a stranger's.
+#: Not `no-referrer`: a form on such a page sends `Origin: null`, and without Fetch Metadata (plain HTTP to a host other
+#: than localhost) it could not be told from a form of another site.
 _REFERRER_POLICY = "same-origin"
 _MARKUP = Path(__file__).parent / "markup"
 
 
 def environment(assets: Assets) -> jinja2.Environment:
-    """The templates of the pages; everything is escaped, and a value that is not there is an error."""
+    """Return the Jinja environment of the pages: it escapes everything, and a missing value is an error."""
     made = jinja2.Environment(
         loader=jinja2.FileSystemLoader(_MARKUP),
         autoescape=True,
@@ -41,9 +41,9 @@ def environment(assets: Assets) -> jinja2.Environment:
 
 
 def show(request: Request[Any, Any, Any], name: str, /, *, status: int = 200, **values: Any) -> Response[str]:
-    """The page `markup/NAME` with these values, and with what each page has.
+    """Return the page `markup/NAME`, rendered with these values and those that every page has.
 
-    Each page has `t` (a phrase by its key), `language`, `visit`, `sections` (the navigation), `path` (its own address
+    Each page has `t` (a phrase by its key), `language`, `context`, `sections` (the navigation), `path` (its own address
     with the query), and the macros of `parts.html` that it imports.
     """
     html = part(request, name, **values)
@@ -64,28 +64,28 @@ def show(request: Request[Any, Any, Any], name: str, /, *, status: int = 200, **
 
 @dataclass(frozen=True, slots=True)
 class Excerpt:
-    """The beginning of something that may be long; `is_whole` where that is all of it."""
+    """The beginning of a text that may be long; `is_whole` if that is all of it."""
 
     text: str
     is_whole: bool
 
 
 def shortened(data: bytes) -> Excerpt:
-    """What a page shows of UTF-8 that may be megabytes."""
+    """Return the first MAX_SHOWN_BYTES of a UTF-8 text."""
     return Excerpt(data[:MAX_SHOWN_BYTES].decode("utf-8", "replace"), len(data) <= MAX_SHOWN_BYTES)
 
 
 def part(request: Request[Any, Any, Any], name: str, /, **values: Any) -> str:
-    """What `markup/NAME` makes of these values: a page, or a part of one for a script to put in its place."""
-    visit = page_context(request)
+    """Render `markup/NAME` with these values: a page, or a part that a script inserts."""
+    context = page_context(request)
     markup: jinja2.Environment = request.app.state.markup
     path = request.url.path + (f"?{request.url.query}" if request.url.query else "")
     return markup.get_template(name).render(
-        t=visit.language.say,
-        language=visit.language,
-        visit=visit,
+        t=context.language.say,
+        language=context.language,
+        context=context,
         sections=sections(preview_services_of(request), request.url.path),
         path=path,
-        form_token=Markup('<input type="hidden" name="form_token" value="{}">').format(visit.form_token),
+        form_token=Markup('<input type="hidden" name="form_token" value="{}">').format(context.form_token),
         **values,
     )

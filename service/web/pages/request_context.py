@@ -1,8 +1,8 @@
-"""Who looks at a page, and how they want it: the session, the form token, the language, the colours.
+"""Context of a page request: the session, the form token (CSRF), the language and the colour scheme.
 
-Cookies: `rgz_session` (the session), `rgz_visitor` (a nonce for the forms of who has not signed in), `rgz_language` and
-`rgz_scheme` (switches). Where EMAIL_PUBLIC_URL is https they are Secure, and the first two bound to this host (RFC
-6265bis, 4.1.3.2: `__Host-`). A form counts only with the token of its session, and from a page of this origin.
+Cookies: `rgz_session` (the session), `rgz_visitor` (a nonce for forms before sign-in), `rgz_language` and `rgz_scheme`
+(preferences). If EMAIL_PUBLIC_URL is https, they are Secure, and the first two are bound to this host (RFC 6265bis,
+4.1.3.2: `__Host-`). A form is accepted only with the token of its session, and from a page of this origin.
 """
 
 import secrets
@@ -34,7 +34,7 @@ _A_YEAR = timedelta(days=365)
 
 @dataclass(frozen=True, slots=True)
 class PageContext:
-    """One look at a page. `caller` is None for who has not signed in. `form_token` goes into each form."""
+    """Session and preferences of a page request; `caller` is None before sign-in, `form_token` goes into each form."""
 
     caller: Caller | None
     session: Session | None
@@ -44,7 +44,7 @@ class PageContext:
 
 
 def signed_in() -> Guard:
-    """A guard for who has signed in, or brings an admin's bearer token. Raises NotAuthenticated, NotAllowed."""
+    """Return a guard that requires a session or an admin's bearer token. It raises NotAuthenticated, NotAllowed."""
 
     async def guard(connection: Connection, _: BaseRouteHandler) -> None:
         caller = await _caller(connection)
@@ -54,12 +54,12 @@ def signed_in() -> Guard:
             raise NotAllowed(f"This needs the scope admin, which the key {caller.name!r} does not have.")
         connection.state.caller = caller
 
-    guard.scope = Scope.ADMIN  # type: ignore[attr-defined]  # a test walks all routes and reads it
+    guard.scope = Scope.ADMIN  # type: ignore[attr-defined]  # a test checks it on every route
     return guard
 
 
 async def is_still_signed_in(connection: Connection) -> bool:
-    """Whether this request would be let in once more: a stream outlives the moment of its guard."""
+    """Whether the session is still valid; a stream checks it again, since it outlives its guard."""
     try:
         caller = await _caller(connection)
     except NotAuthenticated:
@@ -68,7 +68,7 @@ async def is_still_signed_in(connection: Connection) -> bool:
 
 
 def can_preview() -> Guard:
-    """A guard for pages that only show templates: who has signed in, or who sits before `rgz-email preview`."""
+    """Return a guard for pages that only show templates: signed in, or on this machine in `rgz-email preview`."""
     admit = signed_in()
 
     async def guard(connection: Connection, handler: BaseRouteHandler) -> None:
@@ -82,7 +82,7 @@ def can_preview() -> Guard:
 
 
 def page_context(connection: Connection) -> PageContext:
-    """The visit that this request is part of. The caller is who the guard found."""
+    """Return the context of a request; `caller` is set by the guard."""
     workbench, session = preview_services_of(connection), session_of(connection)
     languages: Languages = connection.app.state.languages
     scheme = connection.cookies.get(SCHEME_COOKIE, SCHEMES[0])
@@ -99,16 +99,17 @@ def page_context(connection: Connection) -> PageContext:
 
 
 def session_of(connection: Connection) -> Session | None:
-    """The session of the cookie, None where there is none or it has ended."""
+    """Return the session of the cookie; None without one, or if it has ended."""
     workbench = preview_services_of(connection)
     text = connection.cookies.get(_name("session", workbench))
     return workbench.sessions.session(text) if text else None
 
 
 async def form_of(request: Request[Any, Any, Any]) -> FormMultiDict:
-    """The fields of a form that this service made for this visitor. Raises NotAllowed for any other.
+    """Return the fields of a form, after checking its token and origin (CSRF). Raises NotAllowed.
 
-    A program that brings a bearer token, and nothing of a browser, needs no form token: nobody can make it send one.
+    A program that sends a bearer token, and no cookie, Origin or Fetch Metadata, needs no form token: another site
+    can't make it send a request.
     """
     form = await request.form()
     if not _is_of_this_origin(request):
@@ -123,7 +124,7 @@ async def form_of(request: Request[Any, Any, Any]) -> FormMultiDict:
 
 
 def local_path(path: str | None, otherwise: str = "/admin") -> str:
-    """`path` if it leads to a page of this service, else the other: nobody is sent away after signing in."""
+    """Return `path` if it is a page of this service, else `otherwise`, so that signing in never leads elsewhere."""
     if path and path.startswith("/") and path.isascii() and path.isprintable() and not {"\\", " "} & set(path):
         parts = urlsplit(path)
         if not path.startswith("//") and not parts.scheme and not parts.netloc and not path.startswith("/api/"):
@@ -132,7 +133,7 @@ def local_path(path: str | None, otherwise: str = "/admin") -> str:
 
 
 def session_cookie(workbench: PreviewServices, text: str | None) -> Cookie:
-    """The cookie of a new session; with None, the one that makes a browser forget it."""
+    """Return the session cookie; with None, one that deletes it."""
     lasts = int(SESSION_LASTS.total_seconds()) if text is not None else 0
     return _cookie(_name("session", workbench), text or "", workbench, max_age=lasts)
 
@@ -148,7 +149,7 @@ def switch_cookie(workbench: PreviewServices, name: Literal["rgz_language", "rgz
 
 
 def new_visitor(connection: Connection) -> str | None:
-    """A nonce that the next answer must set as a cookie, None where the visitor has one."""
+    """Return the nonce that the response must set as a cookie; None if the visitor has one."""
     made: str | None = connection.state.get("new_visitor")
     return made
 
@@ -174,14 +175,14 @@ def _visitor(connection: Connection) -> str:
 
 
 def _is_of_this_origin(request: Request[Any, Any, Any]) -> bool:
-    """By Fetch Metadata where the browser sends it, else by Origin (RFC 6454); a program sends neither."""
+    """Check Fetch Metadata if the browser sends it, else Origin (RFC 6454); a program sends neither."""
     site = request.headers.get("sec-fetch-site")
     if site is not None:
         return site in ("same-origin", "none")
     origin = request.headers.get("origin")
     if origin is None:
         return True
-    # A proxy may ask us under another name than people ask the proxy.
+    # Behind a proxy, Host may differ from the public name.
     ours = {request.headers.get("host"), urlsplit(preview_services_of(request).settings.email_public_url).netloc}
     return urlsplit(origin).netloc in ours
 

@@ -1,4 +1,4 @@
-"""All pages: what the application serves beside the API."""
+"""The controllers of all pages."""
 
 from collections.abc import Sequence
 
@@ -12,7 +12,7 @@ from service.web.pages.mailbox import MailboxPages
 from service.web.pages.messages import MessagePages
 from service.web.pages.overview import OverviewController
 from service.web.pages.recipients import RecipientPages, SuppressionPages
-from service.web.pages.sign_in import LookController, SignInController
+from service.web.pages.sign_in import PreferencesController, SignInController
 from service.web.pages.template_page import TemplatePageController
 from service.web.pages.template_test import TemplateTestController
 from service.web.pages.template_versions import TemplateVersionsController
@@ -21,7 +21,7 @@ from service.web.pages.template_versions import TemplateVersionsController
 CONTROLLERS: Sequence[type[Controller]] = (
     AssetController,
     SignInController,
-    LookController,
+    PreferencesController,
     OverviewController,
     MessagePages,
     RecipientPages,

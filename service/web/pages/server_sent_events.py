@@ -1,6 +1,6 @@
-"""Server-sent events that end when the service is told to: an open stream would else delay its end by the grace time.
+"""Server-sent event streams that end on shutdown; an open stream would otherwise delay it by the grace period.
 
-The last event is `closing`; a browser then comes back by itself, when there is somebody to come back to.
+The last event is `closing`; the browser then reconnects until the service is back.
 """
 
 import asyncio
@@ -11,17 +11,17 @@ from litestar.response import ServerSentEvent, ServerSentEventMessage
 
 
 class Streams:
-    """All streams of one application, in its event loop."""
+    """All open streams of an application, in its event loop."""
 
     def __init__(self) -> None:
         self._ending = asyncio.Event()
 
     def close(self) -> None:
-        """End all streams, with a last word; new ones end at once. To be called in the event loop."""
+        """End all streams with the event `closing`; new ones end at once. Call it in the event loop."""
         self._ending.set()
 
     async def ends_within(self, seconds: float) -> bool:
-        """Waits so long; True as soon as the service ends, which is the moment to return."""
+        """Wait; return True as soon as the service shuts down, and the stream must then end."""
         try:
             await asyncio.wait_for(self._ending.wait(), seconds)
         except TimeoutError:
@@ -29,7 +29,7 @@ class Streams:
         return True
 
     async def next(self, event: asyncio.Event, seconds: float) -> Literal["ending", "woken", "silence"]:
-        """Waits for the event, at most so long, and clears it; "ending" as soon as the service ends: then return."""
+        """Wait for the event, at most `seconds`, and clear it; on "ending" (shutdown) the stream must end."""
         waiting = {asyncio.create_task(one.wait()) for one in (self._ending, event)}
         try:
             await asyncio.wait(waiting, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
@@ -41,7 +41,7 @@ class Streams:
         return "ending" if self._ending.is_set() else "woken" if was_set else "silence"
 
     def answer(self, events: AsyncIterator[tuple[str, str]]) -> ServerSentEvent:
-        """A response of (name, data) until `events` is exhausted: it asks `ends_within` between two of them."""
+        """Return a stream of (name, data); `events` must call `ends_within` or `next` between two of them."""
 
         async def until_closing() -> AsyncIterator[ServerSentEventMessage]:
             async for name, data in events:

@@ -1,4 +1,4 @@
-"""Signing in and out, and the switches for language and colours."""
+"""Sign-in and sign-out, and the preferences for language and colour scheme."""
 
 from typing import Any
 
@@ -22,7 +22,7 @@ from service.web.pages.request_context import (
 
 
 class SignInController(Controller):
-    """Open: who is not signed in must get here."""
+    """Sign-in and sign-out; open."""
 
     path = "/admin"
 
@@ -59,8 +59,8 @@ class SignInController(Controller):
         return Redirect("/admin/sign-in", status_code=303, cookies=[session_cookie(services_of(request), None)])
 
 
-class LookController(Controller):
-    """Open: how the form of signing in looks is a matter of taste, too."""
+class PreferencesController(Controller):
+    """Language and colour scheme; open, as they also apply to the sign-in page."""
 
     path = "/admin"
 

@@ -1,4 +1,4 @@
-"""GET /admin/templates/{key}: one mail as people will see it, and everything that makes it."""
+"""GET /admin/templates/{key}: a template's rendered mail, its parts, source and findings."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ VIEWS = ("mail", "text", "html", "headers", "source", "versions")
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """What the address asks for: which example, language and colours, and variables of one's own."""
+    """The query of the page: example, language, colour scheme, and values for variables."""
 
     example: str | None
     locale: str | None
@@ -32,13 +32,13 @@ class Choice:
 
     @classmethod
     def of(cls, query: Mapping[str, str]) -> "Choice":
-        """What a query says; a name that comes twice counts once."""
+        """Parse a query; of a repeated name one value counts."""
         given = {name: value for name, value in query.items() if name.startswith(PREFIX)}
         scheme = "dark" if query.get("scheme") == "dark" else "light"
         return cls(query.get("example") or None, query.get("locale") or None, scheme, given)
 
     def query(self, **changes: str) -> str:
-        """The same choice as a query string, with some of it changed; "" leaves something out."""
+        """Return a query string of this choice with some changes; "" removes a parameter."""
         mine = {"example": self.example or "", "locale": self.locale or "", "scheme": self.scheme, **self.given}
         shown = {name: value for name, value in {**mine, **changes}.items() if value or name.startswith(PREFIX)}
         return urlencode(shown)
@@ -46,7 +46,7 @@ class Choice:
 
 @dataclass(frozen=True, slots=True)
 class TemplatePreview:
-    """A template filled in; `preview` is None where it can't be rendered, and `problems` says why."""
+    """A template rendered with values; `preview` is None if it can't be rendered, and `problems` lists why."""
 
     preview: Preview | None
     fields: Sequence[Field]
@@ -54,7 +54,7 @@ class TemplatePreview:
 
 
 class TemplatePageController(Controller):
-    """One template, and its mail in a frame."""
+    """The page of a template, and its mail for a frame."""
 
     path = "/admin/templates/{key:str}"
     guards = [can_preview()]  # noqa: RUF012  # Litestar reads it from the class
@@ -72,11 +72,11 @@ class TemplatePageController(Controller):
             raise NotFound(f"There is no template {key!r}.")
 
         def work() -> tuple[TemplatePreview | None, str]:
-            look = look_at(workbench, key, choice) if entry.template is not None else None
-            has_headers = view == "headers" and look is not None and look.preview is not None
-            return look, _headers(workbench, look.preview) if has_headers and look and look.preview else ""
+            filled = preview_template(workbench, key, choice) if entry.template is not None else None
+            has_headers = view == "headers" and filled is not None and filled.preview is not None
+            return filled, _headers(workbench, filled.preview) if has_headers and filled and filled.preview else ""
 
-        look, headers = await anyio.to_thread.run_sync(work)
+        filled, headers = await anyio.to_thread.run_sync(work)
         files = workbench.catalogue.current.folder(key)
         return show(
             request,
@@ -87,7 +87,7 @@ class TemplatePageController(Controller):
             manifest=entry.template.manifest if entry.template else None,
             view=view if view in VIEWS else VIEWS[0],
             choice=choice,
-            look=look,
+            filled=filled,
             files=files,
             headers=headers,
             numbered={name: _numbered(f"{key}/{name}", files[name], entry.findings) for name in in_order(files)},
@@ -104,20 +104,20 @@ class TemplatePageController(Controller):
 
         def work() -> Preview | None:
             try:
-                return look_at(workbench, key, choice).preview
+                return preview_template(workbench, key, choice).preview
             except TemplateInvalid:
                 return None
 
         preview = await anyio.to_thread.run_sync(work)
-        if preview is None:  # said in the frame: a page of ours may stand in none
+        if preview is None:  # shown inside the frame: our own pages must not be framed
             answer = mail_frame.framed(part(request, "template_not_rendered.html"))
             answer.status_code = 422
             return answer
         return mail_frame.framed(mail_frame.emulated(preview.rendered.html, choice.scheme))
 
 
-def look_at(workbench: PreviewServices, key: str, choice: Choice) -> TemplatePreview:
-    """Raises NotFound for an unknown template or example, TemplateInvalid where no revision of it works."""
+def preview_template(workbench: PreviewServices, key: str, choice: Choice) -> TemplatePreview:
+    """Render a template by key. Raises NotFound for an unknown template or example, TemplateInvalid if it is broken."""
     template = workbench.catalogue.current.entries.get(key)
     if template is None:
         raise NotFound(f"There is no template {key!r}.")
@@ -127,7 +127,7 @@ def look_at(workbench: PreviewServices, key: str, choice: Choice) -> TemplatePre
 
 
 def fill(workbench: PreviewServices, template: Any, choice: Choice, findings: Sequence[Finding]) -> TemplatePreview:
-    """The template with the variables of the form, or with an example."""
+    """Render the template with the variables of the form, or with an example."""
     schema = template.manifest.schema
     before = workbench.previewer.example(template, choice.example)
     shown = variable_form.fields(schema, before)
@@ -150,18 +150,18 @@ def fill(workbench: PreviewServices, template: Any, choice: Choice, findings: Se
 
 
 def in_order(names: Iterable[str]) -> list[str]:
-    """The mail itself first, then its other parts, then the examples."""
+    """Sort files: template.mjml first, then the other parts, then the examples."""
     return sorted(names, key=lambda name: ("/" in name, name != "template.mjml", name))
 
 
 def _headers(workbench: PreviewServices, preview: Preview) -> str:
-    """The head of the mail as it goes over the wire (RFC 5322)."""
+    """Return the header section of the mail as it would be sent (RFC 5322)."""
     mail = workbench.previewer.eml(preview, now=workbench.clock())
     return mail.partition(b"\r\n\r\n")[0].decode("utf-8", "replace").replace("\r\n", "\n")
 
 
 def _numbered(path: str, text: str, findings: Sequence[Finding]) -> Sequence[tuple[int, str, Sequence[Finding]]]:
-    """Each line with its number and what is to be said about it."""
+    """Return each line with its number and findings."""
     here = [finding for finding in findings if finding.file == path]
     return [
         (number, line, [finding for finding in here if finding.line == number])

@@ -1,4 +1,4 @@
-"""POST /admin/templates/{key}/test: a mail of this template to an address, to see it where mails are read."""
+"""POST /admin/templates/{key}/test: send a test message of a template."""
 
 from typing import Any
 from urllib.parse import parse_qsl
@@ -12,11 +12,11 @@ from service.errors import InvalidRequest
 from service.models.requests import SendRequest, parse, to_json
 from service.web.auth import caller_of, services_of
 from service.web.pages.request_context import form_of, signed_in
-from service.web.pages.template_page import Choice, look_at
+from service.web.pages.template_page import Choice, preview_template
 
 
 class TemplateTestController(Controller):
-    """Sends, marked as a test."""
+    """Send test messages."""
 
     path = "/admin/templates/{key:str}"
     guards = [signed_in()]  # noqa: RUF012  # Litestar reads it from the class
@@ -29,10 +29,10 @@ class TemplateTestController(Controller):
         choice = Choice.of(dict(parse_qsl(str(form.get("choice", "")), keep_blank_values=True)))
 
         def work() -> None:
-            look = look_at(services, key, choice)
-            if look.preview is None:
-                raise InvalidRequest("The template can't be rendered with these variables.", look.problems)
-            asked = {"to": to, "template_key": key, "locale": choice.locale, "variables": look.preview.variables}
+            filled = preview_template(services, key, choice)
+            if filled.preview is None:
+                raise InvalidRequest("The template can't be rendered with these variables.", filled.problems)
+            asked = {"to": to, "template_key": key, "locale": choice.locale, "variables": filled.preview.variables}
             services.acceptor.send(parse(to_json(asked), SendRequest), caller, is_test=True)
 
         await anyio.to_thread.run_sync(work)

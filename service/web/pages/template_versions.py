@@ -1,4 +1,4 @@
-"""/admin/templates/{key}/versions: each revision that ever sent, the latest commits, and what differs between two."""
+"""/admin/templates/{key}/versions: the revisions that were sent, the latest commits, and the diff of two."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -18,12 +18,12 @@ from service.web.pages.request_context import signed_in
 from service.web.pages.template_page import Choice, fill
 
 VIEWS = ("source", "beside", "over")
-#: The name of a commit has 40 digits (SHA-1), that of a revision 64.
+#: A commit's name has 40 hex digits (SHA-1), a revision's 64.
 _COMMIT_LENGTH = 40
 
 
 class TemplateVersionsController(Controller):
-    """What a mail was, and what it is."""
+    """The versions of a template, and their mails for frames."""
 
     path = "/admin/templates/{key:str}/versions"
     guards = [signed_in()]  # noqa: RUF012  # Litestar reads it from the class
@@ -72,27 +72,27 @@ class TemplateVersionsController(Controller):
 
 
 def _earlier(items: Sequence[Mapping[str, Any]], commits: Sequence[Commit], current: Mapping[str, Any]) -> str | None:
-    """What the current revision is compared with where nobody says: what last sent, else the commit before it."""
+    """Return what to compare the current revision with by default: the revision sent last, else the previous commit."""
     sent = [one["revision"] for one in items if one["revision"] != current["revision"]]
     older = commits if current["dirty"] else commits[1:]
     return sent[0] if sent else older[0].name if older else None
 
 
 def _template(services: Services, key: str, name: str) -> Any:
-    """By the name of a revision or of a commit. Raises NotFound."""
+    """Return the template of a revision or commit. Raises NotFound."""
     if len(name) == _COMMIT_LENGTH:
         return services.template_history.template(key, name)
     return services.template_describer.revision(key, name)
 
 
 def _texts(services: Services, key: str, revision: str) -> Mapping[str, str]:
-    """What people can compare of a revision: its source, and the plain text that it makes of its example."""
+    """Return what is compared of a revision: its source, and the plain text of its example."""
     template = _template(services, key, revision)
     return {"template.mjml": template.source, "text": _rendered(services, key, revision)[1]}
 
 
 def _rendered(services: Services, key: str, revision: str) -> tuple[str, str]:
-    """HTML and text; empty where a revision refuses its own example."""
+    """Return HTML and text of the example; empty if the revision can't render it."""
     template = _template(services, key, revision)
     try:
         preview = fill(services, template, Choice(None, None, "light", {}), ()).preview

@@ -1,4 +1,4 @@
-"""Events -> what happened, in words."""
+"""The timeline of a message: its events as sentences."""
 
 import re
 from collections.abc import Sequence
@@ -8,9 +8,9 @@ from datetime import datetime
 from service.models import Event, EventType
 from service.web.pages.i18n import Language
 
-#: How the sentences of `delivery.outcome` and `settle` name the server.
+#: The server in the details that `delivery.outcome` and `delivery.completer` write.
 _SERVER = re.compile(r"\b(?:by|at) ([A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)*(?::\d+)?)(?=:| at |\.$|\. |$)")
-_LOOKS = {
+_TONES = {
     EventType.SENT: "good",
     EventType.DELIVERED: "good",
     EventType.BOUNCED: "bad",
@@ -26,30 +26,30 @@ _LOOKS = {
 
 @dataclass(frozen=True, slots=True)
 class TimelineEntry:
-    """One event: a sentence, when, what its source said more, and whether that is good."""
+    """An event: a sentence, its time, the source's own detail, and a tone (good, bad, warn or plain) for its mark."""
 
-    words: str
+    text: str
     at: datetime
-    more: str | None
-    look: str
+    detail: str | None
+    tone: str
     source: str
 
 
 def lines(events: Sequence[Event], language: Language) -> list[TimelineEntry]:
-    """The timeline in the language of the page; what servers and sources said stays in their own words."""
+    """Return the timeline in the language of the page; details of servers and sources stay as they are."""
     return [_line(event, language) for event in events]
 
 
 def _line(event: Event, language: Language) -> TimelineEntry:
     found = _SERVER.search(event.detail or "")
     server, reply = found[1] if found else None, event.smtp_reply
-    time, key, more = language.time(event.at), f"event.{event.type}", event.detail
+    time, key, detail = language.time(event.at), f"event.{event.type}", event.detail
     if event.type is EventType.SENT and server and reply:
-        words, more = language.say("timeline.sent_by", server=server, time=time, reply=reply), None
+        text, detail = language.say("timeline.sent_by", server=server, time=time, reply=reply), None
     elif event.type is EventType.ATTEMPTED and server:
-        words, more = language.say("timeline.tried_at", server=server, time=time), None
+        text, detail = language.say("timeline.tried_at", server=server, time=time), None
     elif event.type is EventType.DEFERRED and server and reply:
-        words = language.say("timeline.deferred_by", server=server, time=time, reply=reply)
+        text = language.say("timeline.deferred_by", server=server, time=time, reply=reply)
     else:
-        words = language.say("timeline.at", what=language.say(key), time=time)
-    return TimelineEntry(words, event.at, more, _LOOKS.get(event.type, "plain"), event.source)
+        text = language.say("timeline.at", what=language.say(key), time=time)
+    return TimelineEntry(text, event.at, detail, _TONES.get(event.type, "plain"), event.source)

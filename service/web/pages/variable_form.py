@@ -1,7 +1,7 @@
-"""A form made from the JSON Schema of a template's variables, and the values that were written into it.
+"""The form of a template's variables, built from their JSON Schema, and the values submitted with it.
 
-Fields are named `v.NAME`. A list or an object is written as JSON. What can't be read stays as it was written, beside a
-message; what an optional field leaves empty is left out.
+Fields are named `v.NAME`. Lists and objects are entered as JSON. A value that can't be parsed stays in the form beside
+a message; an optional field that is empty is left out.
 """
 
 import json
@@ -19,7 +19,7 @@ _LONG = 200
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """One variable: how it is asked for, and what stands in it. `options` only for a choice; "" leaves it out."""
+    """A field for a variable, with its value; `options` is for a choice only."""
 
     name: str
     kind: Kind
@@ -32,7 +32,7 @@ class Field:
 
 
 def fields(schema: Mapping[str, Any], values: Mapping[str, Any]) -> list[Field]:
-    """A field for each variable, filled with these values."""
+    """Return a field for each variable, filled with these values."""
     required = schema.get("required", ())
     return [
         _field(name, one, name in required, values.get(name), is_given=name in values)
@@ -43,9 +43,9 @@ def fields(schema: Mapping[str, Any], values: Mapping[str, Any]) -> list[Field]:
 def read(
     schema: Mapping[str, Any], given: Mapping[str, str], before: Mapping[str, Any]
 ) -> tuple[dict[str, Any], dict[str, str]]:
-    """The values of a form, and what could not be read: name -> message.
+    """Parse a form: returns its values, and a message for each field that can't be parsed, by name.
 
-    `before` are the values that the form was filled with: they say which type is meant where several are allowed.
+    `before` are the values that the form was filled with: they decide the type if several are allowed.
     """
     values: dict[str, Any] = {}
     problems: dict[str, str] = {}
@@ -63,15 +63,17 @@ def read(
 def with_problems(
     shown: Sequence[Field], given: Mapping[str, str], unread: Mapping[str, str], problems: Sequence[Problem]
 ) -> list[Field]:
-    """The fields as they were written, each with what is wrong with it."""
-    told: dict[str, list[str]] = {name: [message] for name, message in unread.items()}
+    """Return the fields with the submitted text, each with its problems."""
+    messages: dict[str, list[str]] = {name: [message] for name, message in unread.items()}
     for problem in problems:
         parts = problem.pointer.split("/")[2:3]
         name = parts[0].replace("~1", "/").replace("~0", "~") if parts else ""
         if name not in unread:
-            told.setdefault(name, []).append(problem.message)
+            messages.setdefault(name, []).append(problem.message)
     return [
-        replace(field, value=given.get(PREFIX + field.name, field.value), problem="; ".join(told.get(field.name, ())))
+        replace(
+            field, value=given.get(PREFIX + field.name, field.value), problem="; ".join(messages.get(field.name, ()))
+        )
         for field in shown
     ]
 
@@ -107,7 +109,7 @@ def _json(value: Any, kind: Kind) -> str:
 
 
 def _value(one: Mapping[str, Any], text: str, before: Any) -> Any:
-    """Raises ValueError with a sentence where the text is not what it must be."""
+    """Parse the text of a field. Raises ValueError with a sentence for people."""
     types = _types(one)
     if types & {"array", "object"}:
         return _parsed(text)
@@ -123,7 +125,7 @@ def _value(one: Mapping[str, Any], text: str, before: Any) -> Any:
         try:
             number = json.loads(text)
         except ValueError:
-            return text  # the schema says what is wrong with it
+            return text  # validation reports it
         return number if isinstance(number, int | float) else text
     return text
 

@@ -51,8 +51,8 @@ def test_merge_follows_a_change_of_one_side_and_offers_ours_or_both_where_both_c
     assert merge_lines(base, theirs, base) == theirs
     assert merge_lines(base, base, ours) == ours
     merged = merge({"f": base}, {"f": theirs}, {"f": ours})
-    assert merged.texts["f"] == (ours if merged.torn else merged.texts["f"])
-    assert not merged.torn or merge_lines(base, theirs, ours) is None
+    assert merged.texts["f"] == (ours if merged.conflicts else merged.texts["f"])
+    assert not merged.conflicts or merge_lines(base, theirs, ours) is None
 
 
 def test_merge_combines_files_added_and_deleted() -> None:
@@ -61,7 +61,7 @@ def test_merge_combines_files_added_and_deleted() -> None:
     ours = {"kept": "k", "theirs_gone": "t", "both": "our b", "our_new": "n"}
     merged = merge(base, theirs, ours)
     assert merged.texts == {"kept": "k", "both": "our b", "their_new": "n", "our_new": "n"}
-    assert merged.torn == ["both"]
+    assert merged.conflicts == ["both"]
 
 
 SCHEMA: dict[str, Any] = {

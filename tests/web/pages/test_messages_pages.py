@@ -151,7 +151,7 @@ def test_overview_page_says_what_waits_and_updates(service: Running, client: htt
         assert stream.headers["content-type"].startswith("text/event-stream")
         lines = stream.iter_lines()
         assert next(line for line in lines if line.startswith("event:")) == "event: part"
-        assert '"id": "standing"' in next(line for line in lines if line.startswith("data:"))
+        assert '"id": "overview-figures"' in next(line for line in lines if line.startswith("data:"))
 
 
 def test_messages_page_finds_by_words(service: Running, client: httpx.Client) -> None:

@@ -7,7 +7,7 @@ import httpx
 import pytest
 
 from service.web.pages import i18n, mail_frame
-from service.web.pages.i18n import read_words
+from service.web.pages.i18n import read_phrases
 from tests.support.pages import browser, form_token
 from tests.support.running import Running
 
@@ -15,7 +15,7 @@ PAGES = Path(i18n.__file__).parent
 
 
 def test_phrases_are_all_there_in_every_language_with_the_same_placeholders() -> None:
-    for key, phrase in read_words().items():
+    for key, phrase in read_phrases().items():
         assert set(phrase) == set(i18n.LANGUAGES), key
         places = {code: set(re.findall(r"\{(\w+)\}", str(phrase[code]))) for code in phrase}
         assert places["en"] == places["fr"], key
@@ -25,7 +25,7 @@ def test_phrases_are_all_there_in_every_language_with_the_same_placeholders() ->
 
 
 def test_phrases_that_pages_say_are_those_that_are_known() -> None:
-    known, said = set(read_words()), set()
+    known, said = set(read_phrases()), set()
     groups = {key.partition(".")[0] for key in known}
     for path in (*PAGES.rglob("*.html"), *PAGES.rglob("*.py")):
         text = path.read_text(encoding="utf-8")
@@ -106,7 +106,7 @@ HOSTILE = """<!DOCTYPE html><html><head><meta http-equiv="refresh" content="0;ur
 
 
 def test_hostile_mail_requests_nothing_in_its_frame() -> None:
-    shown = mail_frame.quiet(HOSTILE)
+    shown = mail_frame.neutralised(HOSTILE)
     assert "evil.example" not in shown
     assert "script" not in shown
     assert "onload" not in shown
@@ -118,7 +118,7 @@ def test_hostile_mail_requests_nothing_in_its_frame() -> None:
 
 
 def test_pictures_are_shown_when_they_are_asked_for_and_nothing_else_is() -> None:
-    shown = mail_frame.quiet(HOSTILE, with_images=True, inline=lambda cid: f"data:image/gif;base64,{len(cid)}")
+    shown = mail_frame.neutralised(HOSTILE, with_images=True, inline=lambda cid: f"data:image/gif;base64,{len(cid)}")
     assert "https://evil.example/pixel.png" in shown
     assert 'src="data:image/gif;base64,9"' in shown
     assert "y.css" not in shown
@@ -132,5 +132,5 @@ def test_pictures_are_shown_when_they_are_asked_for_and_nothing_else_is() -> Non
 def test_mail_without_anything_remote_is_shown_as_it_is(service: Running) -> None:
     markup = service.services.previewer.render("onboarding_welcome").rendered.html
     tags = re.compile(r"<!--.*?-->|<(/?\w+)", re.DOTALL)
-    assert tags.findall(mail_frame.quiet(markup)) == tags.findall(markup)
+    assert tags.findall(mail_frame.neutralised(markup)) == tags.findall(markup)
     assert not mail_frame.has_remote_images(markup)

@@ -160,8 +160,8 @@ def test_pages_that_are_open_update(service: Running, browser: Browser) -> None:
         service.send("onboarding_welcome", "alive@browser.example", WELCOME)
         expect(page.locator("#mails a")).to_have_count(1)
         page.goto("/admin")
-        before = page.locator("#standing > .note").inner_text()
-        expect(page.locator("#standing > .note")).not_to_have_text(before)
+        before = page.locator("#overview-figures > .note").inner_text()
+        expect(page.locator("#overview-figures > .note")).not_to_have_text(before)
 
 
 def test_docs_page_tries_an_operation(service: Running, browser: Browser) -> None:
