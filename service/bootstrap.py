@@ -47,6 +47,7 @@ from service.recipients.suppressions import SuppressionList
 from service.recipients.unsubscribe import Unsubscriber
 from service.sending.acceptor import Acceptor
 from service.sending.group_commit import MAX_WAITING, GroupCommit
+from service.sending.message_factory import MessageFactory
 from service.sending.rendering import SendRenderer
 from service.store.database import Database, open_database
 from service.store.migrations import migrate
@@ -177,6 +178,7 @@ def build(
             _log.warning("ring_failed", exc_info=error)
 
     domain = addresses.parse(settings.smtp_from_email).domain
+    message_factory = MessageFactory(settings, pseudonym_key, domain)
     metrics = Metrics()
     intake = GroupCommit(database, settings, ring, metrics, max_waiting=max_waiting)
     soft_bounces = SoftBounces(settings.email_soft_bounce_limit, settings.email_soft_bounce_days)
@@ -196,7 +198,7 @@ def build(
         acceptor=Acceptor(
             database,
             SendRenderer(
-                database, catalogue, settings, render_limits(settings), pseudonym_key, now, domain, revisions=revisions
+                database, catalogue, settings, render_limits(settings), message_factory, now, revisions=revisions
             ),
             intake,
         ),
@@ -239,7 +241,7 @@ def build(
         readiness=Readiness(database, catalogue, transport.paused_for_s, now),
         feedback_recorder=recorder,
         imap_poller=_collector(settings, database, recorder, pseudonym_key, now),
-        resender=Resender(database, intake, now, settings, pseudonym_key),
+        resender=Resender(database, intake, message_factory, now),
         webhook_receiver=WebhookReceiver(
             settings.email_sns_topic_arns, sns_client, recorder.record_all, recorder.exists, now
         ),

@@ -1,4 +1,4 @@
-"""VERB: a stored message -> a new one with the same content."""
+"""Resend: a new message with the content of a stored one."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -6,12 +6,10 @@ from datetime import datetime
 
 import uuid_utils
 
-from service.config.settings import Settings
 from service.errors import Gone, NotFound
-from service.mail import unsubscribe_token
-from service.mail.unsubscribe_token import Unsubscription
-from service.models import Caller, NewMessage, Send, Status, Stream
+from service.models import Caller, NewMessage, Send
 from service.sending.group_commit import GroupCommit
+from service.sending.message_factory import MessageFactory
 from service.sending.prepared_send import PreparedSend, RenderedMessage
 from service.store import attachments, message_queries, revisions
 from service.store.database import Database
@@ -19,18 +17,17 @@ from service.store.database import Database
 
 @dataclass(frozen=True, slots=True)
 class Resender:
-    """Sends again what was sent before."""
+    """Resends stored messages."""
 
     database: Database
-    intake: GroupCommit
+    group_commit: GroupCommit
+    messages: MessageFactory
     clock: Callable[[], datetime]
-    settings: Settings
-    signing_key: bytes
 
     def resend(self, message_id: str, caller: Caller) -> NewMessage:
-        """A new message with the same subject, bodies and attachments, which names the old one.
+        """Store a new message with the same subject, bodies and attachments; its `resend_of` names the old one.
 
-        Its Message-ID and Date are its own; suppressions and limits hold as for any mail.
+        Its Message-ID and Date are its own; suppressions and rate limits apply as to any message.
         Raises NotFound, Gone for an anonymised message, StoreBusy.
         """
         now = self.clock()
@@ -53,42 +50,6 @@ class Resender:
             created_at=now,
             is_test=old.is_test,
         )
-        new_id = str(uuid_utils.uuid7())
-        unsubscribe_url = None
-        if old.stream is Stream.MARKETING:
-            who = Unsubscription(old.recipient_hash, new_id)
-            unsubscribe_url = unsubscribe_token.url(self.settings.email_public_url, who, key=self.signing_key)
-        copy = NewMessage(
-            id=new_id,
-            send_id=send.id,
-            template_key=old.template_key,
-            template_version=old.template_version,
-            template_revision=old.template_revision,
-            stream=old.stream,
-            priority=old.priority,
-            recipient=old.recipient,
-            recipient_hash=old.recipient_hash,
-            envelope_from=self.settings.envelope_from(new_id, key=self.signing_key),
-            from_header=old.from_header,
-            reply_to=old.reply_to,
-            subject=old.subject,
-            html=body.html,
-            text=body.text,
-            locale=old.locale,
-            status=Status.QUEUED,
-            created_at=now,
-            next_attempt_at=now,
-            expires_at=now + (old.expires_at - max(old.created_at, old.date_at)),
-            attempts_max=old.attempts_max,
-            rfc_message_id=f"{new_id}@{old.rfc_message_id.partition('@')[2]}",
-            date_at=now.replace(microsecond=0),
-            source_endpoint=old.source_endpoint,
-            metadata=old.metadata,
-            attachments=[file for file in files if file is not None],
-            sla_s=old.sla_s,
-            is_test=old.is_test,
-            resend_of=old.id,
-            unsubscribe_url=unsubscribe_url,
-        )
-        [stored] = self.intake.submit(PreparedSend(send, [RenderedMessage.of([copy])], revision))
+        new = self.messages.resend(old, send, body, [file for file in files if file is not None])
+        [stored] = self.group_commit.submit(PreparedSend(send, [RenderedMessage.of([new])], revision))
         return stored

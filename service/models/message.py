@@ -1,4 +1,4 @@
-"""A mail on its way: asked for, rendered, stored, handed out, and what happened to it."""
+"""Sends, messages, attachments and events, as features and store exchange them."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -49,38 +49,39 @@ class DeliveryPolicy:
     expires_after_s: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Send:
-    """One accepted request."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SendFields:
+    """The fields of a send that each of its messages repeats; `id` is its own."""
 
     id: str
-    caller_id: str
-    caller_name: str
     template_key: str
     template_version: int
     template_revision: str
     created_at: datetime
-    idempotency_key: str | None = None
-    request_digest: str | None = None
     is_test: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class NewMessage:
-    """One recipient's private copy, as accept writes it.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Send(SendFields):
+    """One accepted request."""
 
-    `status` is QUEUED, SUPPRESSED or RATE_LIMITED. `recipient` is the address in the spelling that is
-    sent to; `recipient_hash` is keyed and of the normalised address, so that it survives anonymising.
-    `reply_to` and `from_header` are complete header values, not yet encoded. `message_id` is without
-    angle brackets. `date_at` is the Date header, the same over all tries. `variables` are kept so that
-    an operator can see what the caller said. `unsubscribe_url` goes with marketing alone (RFC 8058).
+    caller_id: str
+    caller_name: str
+    idempotency_key: str | None = None
+    request_digest: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MessageFields(SendFields):
+    """The fields of a message that are set at acceptance, before and after it is stored.
+
+    `recipient` is the address in the spelling that is sent to; `recipient_hash` is keyed and of the normalised address,
+    so that it survives anonymising. `reply_to` and `from_header` are complete header values, not yet encoded.
+    `rfc_message_id` is without angle brackets. `date_at` is the Date header, the same over all attempts.
+    `unsubscribe_url` goes with marketing alone (RFC 8058).
     """
 
-    id: str
     send_id: str
-    template_key: str
-    template_version: int
-    template_revision: str
     stream: Stream
     priority: Priority
     recipient: str
@@ -89,25 +90,33 @@ class NewMessage:
     from_header: str
     reply_to: str | None
     subject: str
-    html: str
-    text: str
     locale: str
     status: Status
-    created_at: datetime
-    next_attempt_at: datetime
     expires_at: datetime
     attempts_max: int
     rfc_message_id: str
     date_at: datetime
     source_endpoint: str
-    variables: Mapping[str, Any] = field(default_factory=dict)
     metadata: Mapping[str, Any] = field(default_factory=dict)
-    attachments: Sequence[Attachment] = ()
     sla_s: int | None = None
-    is_test: bool = False
     resend_of: str | None = None
-    status_reason: str | None = None
     unsubscribe_url: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewMessage(MessageFields):
+    """A message that is to be stored, with its bodies and attachments.
+
+    `status` is QUEUED, SUPPRESSED or RATE_LIMITED. `variables` are kept so that an operator can see what the caller
+    sent.
+    """
+
+    html: str
+    text: str
+    next_attempt_at: datetime
+    variables: Mapping[str, Any] = field(default_factory=dict)
+    attachments: Sequence[Attachment] = ()
+    status_reason: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,49 +143,23 @@ class Event:
     provider_id: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Message:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Message(MessageFields):
     """A stored message, without its bodies. `recipient` is a pseudonym once `anonymised_at` is set."""
 
-    id: str
-    send_id: str
     caller_id: str
-    template_key: str
-    template_version: int
-    template_revision: str
-    stream: Stream
-    priority: Priority
-    recipient: str
-    recipient_hash: str
-    envelope_from: str
-    from_header: str
-    reply_to: str | None
-    subject: str
-    locale: str
-    status: Status
     waiting_for: WaitingFor | None
-    created_at: datetime
     next_attempt_at: datetime | None
-    expires_at: datetime
     sent_at: datetime | None
     delivered_at: datetime | None
     attempts: int
-    attempts_max: int
-    rfc_message_id: str
-    date_at: datetime
-    source_endpoint: str
-    metadata: Mapping[str, Any]
     attachments_count: int
-    sla_s: int | None
     sla_due_at: datetime | None
-    is_test: bool
-    resend_of: str | None
     bounce_type: str | None
     bounce_subtype: str | None
     error_message: str | None
     transfer_encoding: str | None
     wire_sha256: str | None
-    unsubscribe_url: str | None
     anonymised_at: datetime | None
 
 

@@ -1,8 +1,9 @@
-"""One recipient's copy of a letter: what names it, and everything that its row says."""
+"""Building the messages of a send, one for each recipient, and those of a resend."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
+from typing import Any, NamedTuple
 
 import uuid_utils
 
@@ -10,21 +11,21 @@ from service.config.settings import Settings
 from service.mail import addresses, unsubscribe_token
 from service.mail.addresses import Address
 from service.mail.unsubscribe_token import Unsubscription
-from service.models import Attachment, NewMessage, Rendered, Send, Status, Stream
+from service.models import Attachment, Body, Message, NewMessage, Priority, Rendered, Send, Status, Stream
 from service.models.requests import AnySendRequest, MessageRequest
 from service.templates.template import Template
 
-#: How long a mail may wait where its template says nothing.
+#: How long a message may wait for delivery where its template says nothing.
 DEFAULT_EXPIRY = timedelta(hours=24)
-#: A variable that marketing may declare, and whose value is ours: the link that ends it for this recipient.
+#: The variable for the recipient's unsubscribe link, which marketing templates may declare; we set its value.
 UNSUBSCRIBE_VARIABLE = "unsubscribe_url"
 
 
 @dataclass(frozen=True, slots=True)
 class Recipient:
-    """A recipient, and what names the copy that goes there. `unsubscribe_url` goes with marketing alone."""
+    """A recipient, and the id of the message that goes there. `unsubscribe_url` goes with marketing alone."""
 
-    address: Address
+    spelling: str
     message_id: str
     recipient_hash: str
     unsubscribe_url: str | None
@@ -32,7 +33,7 @@ class Recipient:
 
 @dataclass(frozen=True, slots=True)
 class MessageDraft:
-    """What the copies of one letter share; `source` is which part of the caller asked."""
+    """What the messages of one message request share; `source` names the part of the caller that asked."""
 
     send: Send
     template: Template
@@ -44,63 +45,132 @@ class MessageDraft:
 
 @dataclass(frozen=True, slots=True)
 class MessageFactory:
-    """Makes copies. `domain` stands in each Message-ID; `pseudonym_key` turns addresses into pseudonyms, and signs."""
+    """Builds messages. `domain` stands in each Message-ID; `pseudonym_key` makes pseudonyms of addresses, and signs."""
 
     settings: Settings
     pseudonym_key: bytes
     domain: str
 
-    def recipient(self, template: Template, recipient: Address) -> Recipient:
-        """A new copy's names."""
-        message_id = str(uuid_utils.uuid7())
-        recipient_hash = addresses.pseudonym(recipient.normalised, key=self.pseudonym_key)
-        link = None
-        if template.manifest.stream is Stream.MARKETING:
-            who = Unsubscription(recipient_hash, message_id)
-            link = unsubscribe_token.url(self.settings.email_public_url, who, key=self.pseudonym_key)
-        return Recipient(recipient, message_id, recipient_hash, link)
+    def recipient(self, template: Template, address: Address) -> Recipient:
+        """A recipient with the id of its new message."""
+        recipient_hash = addresses.pseudonym(address.normalised, key=self.pseudonym_key)
+        return self._recipient(address.spelling, recipient_hash, template.manifest.stream)
 
     def message(self, draft: MessageDraft, to: Recipient, rendered: Rendered) -> NewMessage:
-        """The row, as it waits to be sent."""
-        send, template, order = draft.send, draft.template, draft.order
-        policy, settings = template.manifest.delivery, self.settings
+        """A new message for one recipient of an accepted request."""
+        send, order, manifest, settings = draft.send, draft.order, draft.template.manifest, self.settings
+        policy = manifest.delivery
         send_at = max(send.created_at, order.send_at or send.created_at)
         expires_after = timedelta(seconds=policy.expires_after_s) if policy.expires_after_s else DEFAULT_EXPIRY
-        return NewMessage(
-            id=to.message_id,
-            send_id=send.id,
-            template_key=template.key,
-            template_version=template.manifest.version,
-            template_revision=template.revision,
-            stream=template.manifest.stream,
+        content = _Content(
+            stream=manifest.stream,
             priority=policy.priority,
-            recipient=to.address.spelling,
-            recipient_hash=to.recipient_hash,
-            envelope_from=settings.envelope_from(to.message_id, key=self.pseudonym_key),
             from_header=rendered.from_header or addresses.header(settings.smtp_from_name, settings.smtp_from_email),
             reply_to=order.reply_to or rendered.reply_to or settings.smtp_reply_to,
             subject=rendered.subject,
             html=rendered.html,
             text=rendered.text,
             locale=rendered.locale,
-            status=Status.QUEUED,
-            created_at=send.created_at,
-            next_attempt_at=send_at,
-            expires_at=send_at + expires_after,
             attempts_max=policy.attempts or settings.smtp_retry_max_attempts,
-            rfc_message_id=f"{to.message_id}@{self.domain}",
-            date_at=send_at.replace(microsecond=0),
             source_endpoint=draft.source,
             variables=draft.letter.variables,
             metadata=order.metadata,
             attachments=draft.attachments,
             sla_s=policy.sla_s,
+        )
+        return self._build(send, to, content, send_at, expires_after)
+
+    def resend(self, old: Message, send: Send, body: Body, attachments: Sequence[Attachment]) -> NewMessage:
+        """A new message, due now, with the content, recipient and delivery policy of a stored one."""
+        to = self._recipient(old.recipient, old.recipient_hash, old.stream)
+        content = _Content(
+            stream=old.stream,
+            priority=old.priority,
+            from_header=old.from_header,
+            reply_to=old.reply_to,
+            subject=old.subject,
+            html=body.html,
+            text=body.text,
+            locale=old.locale,
+            attempts_max=old.attempts_max,
+            source_endpoint=old.source_endpoint,
+            variables={},
+            metadata=old.metadata,
+            attachments=attachments,
+            sla_s=old.sla_s,
+            resend_of=old.id,
+        )
+        return self._build(send, to, content, send.created_at, old.expires_at - max(old.created_at, old.date_at))
+
+    def _recipient(self, spelling: str, recipient_hash: str, stream: Stream) -> Recipient:
+        message_id = str(uuid_utils.uuid7())
+        unsubscribe_url = None
+        if stream is Stream.MARKETING:
+            unsubscription = Unsubscription(recipient_hash, message_id)
+            unsubscribe_url = unsubscribe_token.url(
+                self.settings.email_public_url, unsubscription, key=self.pseudonym_key
+            )
+        return Recipient(spelling, message_id, recipient_hash, unsubscribe_url)
+
+    def _build(
+        self, send: Send, to: Recipient, content: "_Content", send_at: datetime, expires_after: timedelta
+    ) -> NewMessage:
+        return NewMessage(
+            id=to.message_id,
+            send_id=send.id,
+            template_key=send.template_key,
+            template_version=send.template_version,
+            template_revision=send.template_revision,
+            stream=content.stream,
+            priority=content.priority,
+            recipient=to.spelling,
+            recipient_hash=to.recipient_hash,
+            envelope_from=self.settings.envelope_from(to.message_id, key=self.pseudonym_key),
+            from_header=content.from_header,
+            reply_to=content.reply_to,
+            subject=content.subject,
+            html=content.html,
+            text=content.text,
+            locale=content.locale,
+            status=Status.QUEUED,
+            created_at=send.created_at,
+            next_attempt_at=send_at,
+            expires_at=send_at + expires_after,
+            attempts_max=content.attempts_max,
+            rfc_message_id=f"{to.message_id}@{self.domain}",
+            date_at=send_at.replace(microsecond=0),
+            source_endpoint=content.source_endpoint,
+            variables=content.variables,
+            metadata=content.metadata,
+            attachments=content.attachments,
+            sla_s=content.sla_s,
             is_test=send.is_test,
+            resend_of=content.resend_of,
             unsubscribe_url=to.unsubscribe_url,
         )
 
 
+class _Content(NamedTuple):
+    """What a message says, and its template's delivery policy: all that a resend takes over. Cheap to build."""
+
+    stream: Stream
+    priority: Priority
+    from_header: str
+    reply_to: str | None
+    subject: str
+    html: str
+    text: str
+    locale: str
+    attempts_max: int
+    source_endpoint: str
+    variables: Mapping[str, Any]
+    metadata: Mapping[str, Any]
+    attachments: Sequence[Attachment]
+    sla_s: int | None
+    resend_of: str | None = None
+
+
 def has_unsubscribe_link(template: Template) -> bool:
-    """Whether each copy of this template has a text of its own, since the link in it differs."""
+    """Whether each message of this template is rendered for itself, because the unsubscribe link in it differs."""
     is_declared = UNSUBSCRIBE_VARIABLE in template.manifest.schema.get("properties", {})
     return is_declared and template.manifest.stream is Stream.MARKETING

@@ -79,15 +79,14 @@ class RenderTimes:
 
 @dataclass(frozen=True, slots=True)
 class SendRenderer:
-    """Makes parcels. `domain` stands in each Message-ID; `pseudonym_key` turns addresses into pseudonyms."""
+    """Validates and renders requests into prepared sends."""
 
     database: Database
     catalogue: Catalogue
     settings: Settings
     limits: RenderLimits
-    pseudonym_key: bytes
+    messages: MessageFactory
     clock: Callable[[], datetime]
-    domain: str
     revisions: Revisions = field(default_factory=Revisions)
     render_times: RenderTimes = field(default_factory=RenderTimes)
 
@@ -125,7 +124,7 @@ class SendRenderer:
         for one, (_, letter) in zip(checked, letters, strict=True):
             draft = MessageDraft(send, template, order, letter, one.attachments, source)
             copies = [
-                self._copies.message(draft, to, rendered)
+                self.messages.message(draft, to, rendered)
                 for to, rendered in zip(one.addressees, itertools.cycle(one.rendered), strict=False)
             ]
             # Those that share a rendering share their body.
@@ -136,10 +135,6 @@ class SendRenderer:
             )
         self._save_files(checked, now)
         return PreparedSend(send, drafted, self.revisions.of(template, now))
-
-    @property
-    def _copies(self) -> MessageFactory:
-        return MessageFactory(self.settings, self.pseudonym_key, self.domain)
 
     def is_quick(self, order: AnySendRequest, *, within_s: float) -> bool:
         """Whether this needs neither the database nor a first rendering, which compiles, nor more time than that."""
@@ -223,7 +218,7 @@ class SendRenderer:
         files = validation.check_attachments(
             letter.attachments, template, self.settings, problems, required=not is_test
         )
-        addressees = [self._copies.recipient(template, recipient) for recipient in recipients]
+        addressees = [self.messages.recipient(template, recipient) for recipient in recipients]
         each: list[Mapping[str, Any]] = [letter.variables]
         if has_unsubscribe_link(template) and (is_test or UNSUBSCRIBE_VARIABLE not in letter.variables):
             each = [{**letter.variables, UNSUBSCRIBE_VARIABLE: one.unsubscribe_url} for one in addressees] or each

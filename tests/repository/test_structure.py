@@ -41,9 +41,6 @@ MAY_IMPORT: dict[str, set[str]] = {
 #: These commands start the web server and the worker in their own process.
 STARTS = {"cli.serve": {"web", "worker"}, "cli.preview": {"web"}}
 
-#: Imports that the table forbids and that are about to go.
-PENDING = {("messages.resend", "config.settings")}
-
 #: Where each library may be imported: a module, or a package with all below it.
 HOMES = {
     "litestar": ["web", "cli.serve"],
@@ -130,7 +127,7 @@ def test_packages_import_only_what_the_table_allows(package: str) -> None:
             wrong += [
                 f"{name}:{line} imports {module}"
                 for module, line in our_imports(file)
-                if package_of(module) not in allowed and (name, module) not in PENDING
+                if package_of(module) not in allowed
             ]
     assert wrong == []
 

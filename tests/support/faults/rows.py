@@ -21,7 +21,15 @@ def add_messages(database: Database, count: int, **fields: Any) -> list[str]:
     """So many messages in a send of their own; their ids."""
     n = next(_numbers)
     at = fields.get("created_at", NOW)
-    send = Send(f"send-{n:06}", "caller", "Caller", _REVISION.key, 1, _REVISION.revision, at)
+    send = Send(
+        id=f"send-{n:06}",
+        caller_id="caller",
+        caller_name="Caller",
+        template_key=_REVISION.key,
+        template_version=1,
+        template_revision=_REVISION.revision,
+        created_at=at,
+    )
     copies = [replace(_message(send, n, position), **fields) for position in range(count)]
     packed = Packer(None).pack_all([PlainBody.of("<p>html</p>", "text")])[0]
 
