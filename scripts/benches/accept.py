@@ -17,6 +17,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TextIO
 
 from litestar import Litestar, post
 
@@ -175,7 +176,7 @@ def started(command: list[str], environment: Mapping[str, str]) -> Iterator[Serv
             process.wait(20)
 
 
-def _all_of(file: "tempfile._TemporaryFileWrapper[str]") -> str:
+def _all_of(file: TextIO) -> str:
     file.seek(0)
     return file.read()
 

@@ -143,7 +143,7 @@ async def _take(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> N
     writer.close()
 
 
-async def _serve(answer: "asyncio.streams._ClientConnectedCallback") -> None:  # type: ignore[name-defined]  # of its stubs
+async def _serve(answer: "asyncio.streams._ClientConnectedCallback") -> None:
     server = await asyncio.start_server(answer, "127.0.0.1", 0, limit=2**22, backlog=1_000)
     print(server.sockets[0].getsockname()[1], flush=True)
     await asyncio.to_thread(sys.stdin.read)

@@ -27,7 +27,13 @@ PERIOD = timedelta(days=365)
 MAILS_A_PERSON = 50
 _A_TRANSACTION = 2_000
 #: What became of them, in shares of a thousand.
-_SHARES = ((Status.DELIVERED, 930), (Status.SENT, 44), (Status.BOUNCED, 15), (Status.FAILED, 10), (Status.COMPLAINT, 1))
+_SHARES = {
+    Status.DELIVERED: 930,
+    Status.SENT: 44,
+    Status.BOUNCED: 15,
+    Status.FAILED: 10,
+    Status.COMPLAINT: 1,
+}
 _TABLES = ("sends", "email_messages", "email_bodies", "email_events")
 
 
@@ -89,7 +95,7 @@ def _models(services: Services, ids: list[str]) -> list[dict[str, list[Row]]]:
 def _copies(
     models: list[dict[str, list[Row]]], people: list[_Person], count: int, now: datetime, chance: random.Random
 ) -> Iterator[Mapping[str, list[Mapping[str, Any]]]]:
-    statuses, weights = zip(*_SHARES, strict=True)
+    statuses, weights = list(_SHARES), list(_SHARES.values())
     for number, model in zip(range(count), itertools.cycle(models), strict=False):
         own, send = str(uuid_utils.uuid7()), str(uuid_utils.uuid7())
         at = now - PERIOD + PERIOD * (number / count)

@@ -15,7 +15,7 @@ from service.store import leases, transitions
 from tests.support.samples import ADMIN, INCIDENT, WELCOME
 from tests.support.scripted import NOW, Clock, ScriptedTransport, outcome
 
-VARIABLES = {"onboarding_welcome": WELCOME, "incident_alert_critical": INCIDENT}
+VARIABLES: dict[str, dict[str, Any]] = {"onboarding_welcome": WELCOME, "incident_alert_critical": INCIDENT}
 
 
 def accept(services: Services, key: str = "onboarding_welcome", to: str = "a@example.com", **more: Any) -> Accepted:
@@ -106,7 +106,7 @@ def test_greylisting_gets_a_second_attempt_after_five_minutes_even_where_the_tem
 
 
 def test_dispatcher_bounces_a_refused_recipient_for_good(services: Services, transport: ScriptedTransport) -> None:
-    refused = {"phase": Phase.RCPT, "code": 550, "reply": "5.1.1 no such user"}
+    refused: dict[str, Any] = {"phase": Phase.RCPT, "code": 550, "reply": "5.1.1 no such user"}
     transport.outcomes = [outcome(OutcomeKind.BOUNCED, **refused, bounce_subtype="NoEmail", suppresses=True)]
     accepted = accept(services)
     drain(services)

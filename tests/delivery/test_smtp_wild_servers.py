@@ -33,7 +33,7 @@ steps: st.SearchStrategy[Step] = st.one_of(
             Act.RESET,
         ]
     ),
-    st.text(st.characters(exclude_characters="\n", exclude_categories=("Cs",)), max_size=30),
+    st.text(st.characters(exclude_characters="\n", exclude_categories=["Cs"]), max_size=30),
 )
 
 

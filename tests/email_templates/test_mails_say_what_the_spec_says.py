@@ -332,7 +332,7 @@ def test_mail_takes_the_attachments_of_the_spec(key: str, catalogue: Snapshot) -
     assert policy.allowed is bool(SPECS[key].attachments)
     if policy.allowed:
         assert policy.types == SPECS[key].attachments
-    assert tuple(policy.required or ()) == SPECS[key].required
+    assert (policy.required or ()) == SPECS[key].required
 
 
 @each_spec

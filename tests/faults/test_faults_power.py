@@ -15,6 +15,7 @@ import struct
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
+from functools import partial
 from pathlib import Path
 
 from tests.support.faults.load import Crew, Load, all_sent, database_url, environment_for, reckon
@@ -74,7 +75,7 @@ def standing_still(pids: Sequence[int]) -> Iterator[None]:
         os.kill(pid, signal.SIGSTOP)
     try:
         for pid in pids:
-            eventually(lambda pid=pid: states(pid), lambda found: found == {"T"}, within_s=60)
+            eventually(partial(states, pid), lambda found: found == {"T"}, within_s=60)
         yield
     finally:
         for pid in pids:

@@ -26,7 +26,7 @@ def written(services: Services, clock: Clock) -> list[str]:
     both = SendRequest(to=[ANN, BOB], template_key="plain", variables=VARIABLES, attachments=[FILE])
     first = services.acceptor.send(both, ADMIN, idempotency_key="about-ann").messages[0].id
     services.deliverer.drain(threading.Event())
-    soon = (clock() + timedelta(days=9)).isoformat()
+    soon = clock() + timedelta(days=9)
     later = SendRequest(to=ANN, template_key="plain", variables=VARIABLES, send_at=soon)
     return [first, services.acceptor.send(later, ADMIN).messages[0].id]
 

@@ -3,7 +3,7 @@
 import json
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -29,7 +29,7 @@ def benches(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     import benches.templates
     import benches.timing
 
-    benches.bench = bench  # type: ignore[attr-defined]
+    monkeypatch.setattr(benches, "bench", bench, raising=False)
     return benches
 
 
@@ -56,8 +56,12 @@ def test_rounds_take_turns_and_the_best_counts(benches: Any) -> None:
     asked: list[str] = []
     rounds: Iterator[float] = iter([3.0, 30.0, 1.0, 10.0, 2.0, 20.0])
 
-    def thing(name: str) -> Any:
-        return lambda _: (asked.append(name), next(rounds))[1]
+    def thing(name: str) -> Callable[[float], float]:
+        def measure(_: float) -> float:
+            asked.append(name)
+            return next(rounds)
+
+        return measure
 
     best = benches.timing.Contest(rounds=3, round_s=0).best({"a": thing("a"), "b": thing("b")})
     assert asked == ["a", "b"] * 3

@@ -62,8 +62,12 @@ def test_write_is_busy_and_stores_nothing_when_its_connection_dies(
 def test_write_is_busy_when_its_connection_dies_before_the_commit(
     postgresql: PostgresqlDatabase, postgresql_url: str
 ) -> None:
+    def work(tx: Transaction) -> None:
+        _put(tx, "a")
+        _end_all_connections(postgresql_url)
+
     with pytest.raises(StoreBusy):
-        postgresql.write(lambda tx: (_put(tx, "a"), _end_all_connections(postgresql_url)))
+        postgresql.write(work)
     assert _names(postgresql) == []
 
 

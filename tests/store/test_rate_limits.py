@@ -8,7 +8,7 @@ import pytest
 
 from service.models import Stream
 from service.store import rate_limits
-from service.store.database import Database
+from service.store.database import Database, Transaction
 from tests.support import rows
 
 _DAY = date(2026, 2, 21)
@@ -55,6 +55,10 @@ def test_quota_that_was_released_can_be_acquired_again(database: Database) -> No
 
 
 def test_quota_is_given_back_when_its_transaction_fails(database: Database) -> None:
+    def work(tx: Transaction) -> None:
+        assert rate_limits.acquire_quota(tx, "hash", _DAY, 1, "a")
+        raise LookupError
+
     with pytest.raises(LookupError):
-        database.write(lambda tx: (rate_limits.acquire_quota(tx, "hash", _DAY, 1, "a"), {}["missing"]))
+        database.write(work)
     assert database.write(lambda tx: rate_limits.acquire_quota(tx, "hash", _DAY, 1, "b"))

@@ -7,7 +7,7 @@ import pytest
 
 from service.errors import ArchiveCorrupt
 from service.store import body_codec, revisions
-from service.store.database import Database
+from service.store.database import Database, Transaction
 from service.store.revisions import CurrentTemplate, Revision
 from tests.support import rows
 
@@ -47,7 +47,9 @@ def test_revision_is_corrupt_when_its_archive_was_changed(database: Database) ->
     database.write(partial(revisions.save_revision, revision=rows.REVISION))
     for junk in (b"junk", body_codec.compress(b"forged")):
         database.write(
-            lambda tx, junk=junk: tx.execute("UPDATE email_template_revisions SET archive = :junk", {"junk": junk})
+            partial(
+                Transaction.execute, sql="UPDATE email_template_revisions SET archive = :junk", params={"junk": junk}
+            )
         )
         with pytest.raises(ArchiveCorrupt):
             revisions.revision(database, rows.REVISION.revision)

@@ -2,11 +2,12 @@
 
 import threading
 from datetime import timedelta
+from functools import partial
 
 from service.models import Status
 from service.monitoring.template_stats import TemplateStats
 from service.store import template_stats
-from service.store.database import Database
+from service.store.database import Database, Transaction
 from service.store.template_stats import TemplateFigures
 from tests.support import rows
 
@@ -25,8 +26,10 @@ def test_template_stats_count_by_template_what_was_sent_bounced_and_late(databas
         sent_at = rows.after(sent_after_s) if sent_after_s is not None else None
         change = {"id": message_id, "status": status.value, "sent_at": sent_at}
         database.write(
-            lambda tx, change=change: tx.execute(
-                "UPDATE email_messages SET status = :status, sent_at = :sent_at WHERE id = :id", change
+            partial(
+                Transaction.execute,
+                sql="UPDATE email_messages SET status = :status, sent_at = :sent_at WHERE id = :id",
+                params=change,
             )
         )
     rows.store_one(database, template_key="a", is_test=True)

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from importlib.resources import files
 from typing import Any, Literal
 
-from playwright.sync_api import Browser, ConsoleMessage, Page, Response, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Dialog, Page, Request, Response, sync_playwright
 
 from tests.support.running import ADMIN_TOKEN
 
@@ -56,11 +56,20 @@ def window(
     context.set_default_timeout(15_000)
     page = context.new_page()
     wrong: list[str] = []
-    page.on("request", lambda request: None if _is_ours(request.url, url) else wrong.append(f"request {request.url}"))
+
+    def note_request(request: Request) -> None:
+        if not _is_ours(request.url, url):
+            wrong.append(f"request {request.url}")
+
+    def note_dialog(dialog: Dialog) -> None:
+        wrong.append(f"dialog {dialog.message}")
+        dialog.dismiss()
+
+    page.on("request", note_request)
     page.on("console", lambda message: wrong.append(message.text) if _is_complaint(message) else None)
     page.on("response", lambda answer: wrong.append(f"{answer.status} {answer.url}") if _is_missing(answer) else None)
     page.on("pageerror", lambda error: wrong.append(str(error)))
-    page.on("dialog", lambda dialog: (wrong.append(f"dialog {dialog.message}"), dialog.dismiss()))
+    page.on("dialog", note_dialog)
     if is_signed_in:
         sign_in(page)
     yield page

@@ -59,8 +59,9 @@ class TellTale(ScriptedTransport):
         kinds = (OutcomeKind.SENT, OutcomeKind.DEFERRED, OutcomeKind.BOUNCED, OutcomeKind.FAILED)
         is_marketing = b"List-Unsubscribe" in wire.encode("8bit")
         kind = OutcomeKind.SENT if is_marketing else kinds[len(self.sent) % len(kinds)]
-        words = {"reply": f"<{recipient}> {self._canaries.new()}", "provider_id": self._canaries.new()}
-        self.outcomes = [outcome(kind, code=250 if kind is OutcomeKind.SENT else 550, wire_sha256="0" * 64, **words)]
+        reply, provider_id = f"<{recipient}> {self._canaries.new()}", self._canaries.new()
+        code = 250 if kind is OutcomeKind.SENT else 550
+        self.outcomes = [outcome(kind, code=code, wire_sha256="0" * 64, reply=reply, provider_id=provider_id)]
         return super().deliver(sender, recipient, wire, **more)
 
 

@@ -15,13 +15,14 @@ def as_a_mail_program_sees(html: str) -> list[object]:
     seen: list[object] = []
     for node in etree.fromstring(html, etree.HTMLParser()).iter():
         if node.tag is etree.Comment:
-            seen.append(("comment", _spaces(node.text)))
+            seen.append(("comment", _spaces(str(node.text or ""))))
         elif node.tag == "style" and "mj-full-width-mobile" in (node.text or ""):
             # mrml prints this block where any picture may be shown, Jinja first only where one is.
             continue
         else:
             attributes = sorted(
-                (name, _style(value) if name == "style" else _spaces(value)) for name, value in node.attrib.items()
+                (str(name), _style(str(value)) if name == "style" else _spaces(str(value)))
+                for name, value in node.attrib.items()
             )
             seen.append((node.tag, attributes, _spaces(node.text).strip()))
         seen.append(_spaces(node.tail).strip())

@@ -97,7 +97,12 @@ def store(database: Database, *copies: NewMessage, send: Send) -> list[str]:
     """Stores as the verbs do: blobs first, then revision, send and messages in one transaction."""
     packed = [(copy, pack(copy.html, copy.text, dictionary=DICTIONARY)) for copy in copies]
     attachments.save_blobs(database, [file for copy in copies for file in copy.attachments], now=NOW)
-    database.write(lambda tx: (revisions.save_revision(tx, REVISION), add(tx, send, packed)))
+
+    def work(tx: Transaction) -> None:
+        revisions.save_revision(tx, REVISION)
+        add(tx, send, packed)
+
+    database.write(work)
     return [copy.id for copy in copies]
 
 

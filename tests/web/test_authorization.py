@@ -4,7 +4,7 @@ from pathlib import Path
 
 import httpx
 import pytest
-from litestar import Litestar
+from litestar import Controller, Litestar
 from litestar.routes import HTTPRoute
 
 from service.models import Scope
@@ -66,7 +66,7 @@ OPEN = {
 
 
 def test_routes_all_have_a_guard_with_their_scope() -> None:
-    controllers = [
+    controllers: list[type[Controller]] = [
         SendController,
         BatchController,
         TemplateController,
@@ -80,7 +80,7 @@ def test_routes_all_have_a_guard_with_their_scope() -> None:
         *CONTROLLERS,
     ]
     app = Litestar(controllers, openapi_config=None)
-    seen = {}
+    seen: dict[tuple[str, str], set[Scope | None]] = {}
     for route in app.routes:
         assert isinstance(route, HTTPRoute)
         for handler in route.route_handlers:
@@ -90,14 +90,15 @@ def test_routes_all_have_a_guard_with_their_scope() -> None:
             guards = [*(handler.guards or ()), *(getattr(handler.owner, "guards", None) or ())]
             scopes = {guard.scope for guard in guards if hasattr(guard, "scope")}
             for method in handler.http_methods - {"OPTIONS", "HEAD"}:
-                seen[(method, path)] = scopes
-    for route, scopes in seen.items():
-        if route in OPEN:
-            assert scopes == set(), route
-        elif route[1].startswith("/dev/mailbox"):
-            assert scopes == {None}, route  # its own guard: this machine, or the admin
+                seen[(str(method), path)] = scopes
+    for operation, found in seen.items():
+        if operation in OPEN:
+            assert found == set(), operation
+        elif operation[1].startswith("/dev/mailbox"):
+            assert found == {None}, operation  # its own guard: this machine, or the admin
         else:
-            assert scopes == {Scope.ADMIN if route[1].startswith("/admin") else SCOPES[route]}, route
+            expected = Scope.ADMIN if operation[1].startswith("/admin") else SCOPES[operation]
+            assert found == {expected}, operation
     assert SCOPES.keys() <= seen.keys()
 
 
@@ -140,7 +141,7 @@ def test_key_still_works_behind_a_proxy(service: Running) -> None:
     "header", ["Bearer nobody", "Bearer rgz_0000_wrong", "Basic abc", "Bearer", f"Bearer {ADMIN_TOKEN}x", "Bearer \xe9"]
 )
 def test_token_that_is_unknown_is_refused_even_where_anonymous_callers_may_send(service: Running, header: str) -> None:
-    answer = service.client.get("/api/v1/email/templates", headers={"Authorization": header.encode("latin-1")})
+    answer = service.client.get("/api/v1/email/templates", headers={b"Authorization": header.encode("latin-1")})
     assert answer.status_code == 401
     assert answer.headers["www-authenticate"].startswith("Bearer")
     assert answer.headers["content-type"] == "application/problem+json"

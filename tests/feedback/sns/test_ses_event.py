@@ -84,7 +84,7 @@ def test_ses_event_of_each_other_type_is_read_as_its_kind(
 
 @pytest.mark.parametrize("kind", ["Send", "Open", "Click", "Subscription"])
 def test_open_and_click_events_change_nothing(kind: str) -> None:
-    part = {kind.lower(): {"ipAddress": "192.0.2.1", "link": "https://rgz.bj"}}
+    part: dict[str, Any] = {kind.lower(): {"ipAddress": "192.0.2.1", "link": "https://rgz.bj"}}
     found = ses_event.parse(json.dumps(event(kind, **part)), at=OTHERWISE)
     assert (found.kind, list(found.events)) == (kind, [])
 

@@ -104,7 +104,9 @@ class Histories(RuleBasedStateMachine):
         model = self.models[id_]
         self.hands[owner].discard(id_)
         tried = tried or kind is not OutcomeKind.PAUSED
-        more = {"greylisted": greylisted, "retry_after_s": 300.0} if kind is OutcomeKind.DEFERRED and greylisted else {}
+        more: dict[str, Any] = {}
+        if kind is OutcomeKind.DEFERRED and greylisted:
+            more = {"greylisted": greylisted, "retry_after_s": 300.0}
         if kind is OutcomeKind.SENT:
             more = {"wire_sha256": "0" * 64, "transfer_encoding": "8bit"}
         came = outcome(kind, phase=Phase.END_OF_DATA, tried=tried, **more)

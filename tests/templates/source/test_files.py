@@ -68,7 +68,7 @@ def test_link_that_is_new_is_followed_from_then_on(root: Path) -> None:
 
 
 def test_watch_says_in_which_folder_something_changed(root: Path) -> None:
-    assert _seen(root, root / "a" / "template.mjml") == {"a"}
+    assert _seen(root, root / "a" / "template.mjml") == frozenset({"a"})
 
 
 def test_watch_says_nothing_certain_about_hidden_folders(root: Path) -> None:
@@ -78,7 +78,7 @@ def test_watch_says_nothing_certain_about_hidden_folders(root: Path) -> None:
 
 def test_watch_knows_the_folder_below_a_relative_root(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(root.parent)
-    assert _seen(Path(root.name), root / "b" / "template.mjml") == {"b"}
+    assert _seen(Path(root.name), root / "b" / "template.mjml") == frozenset({"b"})
 
 
 def _seen(root: Path, file: Path) -> frozenset[str] | None:

@@ -204,7 +204,7 @@ def test_body_that_is_too_large_is_413(quiet: Running) -> None:
 
 @pytest.mark.parametrize("key", ["", "x" * 256, "caf\u00e9"])
 def test_idempotency_key_must_be_a_short_ascii_text(quiet: Running, key: str) -> None:
-    answer = quiet.client.post("/api/v1/email/send", json=SEND, headers={"Idempotency-Key": key.encode("latin-1")})
+    answer = quiet.client.post("/api/v1/email/send", json=SEND, headers={b"Idempotency-Key": key.encode("latin-1")})
     assert answer.status_code == 422
 
 

@@ -75,7 +75,7 @@ def test_message_list_is_filtered_and_paged_without_gaps(service: Running) -> No
         service.send("onboarding_welcome", "paged@example.com", WELCOME, source_endpoint="paging")
     pages, cursor = [], None
     while True:
-        params = {"to": "PAGED@example.com", "source_endpoint": "paging", "limit": 2}
+        params: dict[str, str | int] = {"to": "PAGED@example.com", "source_endpoint": "paging", "limit": 2}
         answer = service.admin.get("/api/v1/email/messages", params=params | ({"cursor": cursor} if cursor else {}))
         page = answer.raise_for_status().json()
         pages.append([item["id"] for item in page["items"]])

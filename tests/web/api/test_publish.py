@@ -21,7 +21,7 @@ def plain(tmp_path: Path) -> Iterator[Running]:
 
 def test_publish_keeps_files_left_out_and_replaces_those_given(plain: Running, tmp_path: Path) -> None:
     folder = tmp_path / "mails" / "hello"
-    full = {
+    full: dict[str, Any] = {
         "text": "Bonjour {{ name }}\n",
         "locales": {"en": '<mjml lang="en"><mj-body></mj-body></mjml>', "de": ""},
         "examples": {"default": {"name": "A"}, "more": {"name": "B"}},

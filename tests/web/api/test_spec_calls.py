@@ -114,9 +114,9 @@ def test_spec_calls_send_four_mails_that_are_found_again(service: Running) -> No
 
     url = f"{base}/messages?to=reseller@techconnect.bj"
     eventually(lambda: curl(url, *ADMIN)[1], lambda found: all(item["status"] == "sent" for item in found["items"]))
-    status, found = curl(url, *ADMIN)
-    assert (status, found["total"]) == (200, 2)
-    assert all(item["sent_at"] >= item["created_at"] for item in found["items"])
+    status, listed = curl(url, *ADMIN)
+    assert (status, listed["total"]) == (200, 2)
+    assert all(item["sent_at"] >= item["created_at"] for item in listed["items"])
     assert curl(url)[0] == 401
 
 

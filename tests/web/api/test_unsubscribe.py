@@ -107,12 +107,12 @@ def test_unsubscribe_link_names_nobody_and_opening_it_changes_nothing(shop: Runn
 def test_unsubscribe_by_one_click_ends_marketing_and_nothing_else(shop: Running, sends: str) -> None:
     to = f"click-{sends}@example.com"
     path = link(shop, to)
-    body: dict[str, Any] = {
+    bodies: dict[str, dict[str, Any]] = {
         "form": {"data": ONE_CLICK},
         "multipart": {"files": {name: (None, value) for name, value in ONE_CLICK.items()}},
         "nothing": {},
-    }[sends]
-    answers = [shop.client.post(path, **body) for _ in range(2)]
+    }
+    answers = [shop.client.post(path, **bodies[sends]) for _ in range(2)]
     assert [answer.status_code for answer in answers] == [200, 200]
     assert answers[0].history == []
     [item] = suppressions(shop, to)

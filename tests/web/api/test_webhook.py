@@ -178,7 +178,8 @@ LOOK_ALIKES = [
 
 def _other_certificates() -> Iterator[tuple[str, dict[str, Any]]]:
     yield from ((f"certificate at {url!r}", signed(SigningCertURL=url)) for url in LOOK_ALIKES)
-    yield from ((f"certificate at {url!r}", {**signed(), "SigningCertURL": url}) for url in (None, 1, "", [], {}))
+    wrong: tuple[object, ...] = (None, 1, "", [], {})
+    yield from ((f"certificate at {url!r}", {**signed(), "SigningCertURL": url}) for url in wrong)
     for n in range(len(WRONG_CERTIFICATES)):
         key_name = "attacker" if n < 4 else "sns"
         yield f"certificate {n}", sign(envelope(SigningCertURL=f"https://{HOST}{wrong_path(n)}"), key_name=key_name)
