@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import trustme
@@ -36,8 +37,8 @@ def connect() -> Iterator[Connect]:
     """`connect(peer, timeout_s=…, …)` is a transport to it; the keywords are Server's, and `clock`."""
     transports: list[SmtpTransport] = []
 
-    def make(peer: Peer, *, clock: Callable[[], float] | None = None, **changes: object) -> SmtpTransport:
-        server = replace(Server("127.0.0.1", peer.port, "none", timeout_s=PATIENT_S), **changes)  # type: ignore[arg-type]
+    def make(peer: Peer, *, clock: Callable[[], float] | None = None, **changes: Any) -> SmtpTransport:
+        server = replace(Server("127.0.0.1", peer.port, "none", timeout_s=PATIENT_S), **changes)
         transports.append(SmtpTransport(server, clock=clock) if clock else SmtpTransport(server))
         return transports[-1]
 

@@ -33,12 +33,12 @@ def test_sla_is_broken_by_mail_that_leaves_too_late_and_that_still_waits(
 
 
 def test_sla_of_a_scheduled_mail_counts_from_its_own_time(services: Services, clock: Clock) -> None:
-    request = SendRequest(
-        to="a@example.com",
-        template_key="incident_alert_critical",
-        variables=INCIDENT,
-        send_at=clock.now.replace(hour=20).isoformat(),  # type: ignore[arg-type]  # as it comes in JSON
-    )
-    services.acceptor.send(request, ADMIN)
+    body = {
+        "to": "a@example.com",
+        "template_key": "incident_alert_critical",
+        "variables": INCIDENT,
+        "send_at": clock.now.replace(hour=20).isoformat(),
+    }
+    services.acceptor.send(SendRequest.model_validate(body), ADMIN)
     clock.forward(hours=1)
     assert services.message_search.late() == []

@@ -2,6 +2,7 @@
 
 import csv
 import io
+from collections.abc import Callable
 
 import pytest
 from hypothesis import given
@@ -30,7 +31,7 @@ def command_line_export(text: str) -> str:
 
 
 @pytest.mark.parametrize("export", [page_export, command_line_export])
-def test_csv_cell_that_begins_like_a_formula_gets_an_apostrophe_in_each_export(export) -> None:  # type: ignore[no-untyped-def]
+def test_csv_cell_that_begins_like_a_formula_gets_an_apostrophe_in_each_export(export: Callable[[str], str]) -> None:
     assert [export(text) for text in FORMULAS] == [f"'{text}" for text in FORMULAS]
     assert [export(text) for text in TEXTS] == TEXTS
 

@@ -26,8 +26,9 @@ def written(services: Services, clock: Clock) -> list[str]:
     both = SendRequest(to=[ANN, BOB], template_key="plain", variables=VARIABLES, attachments=[FILE])
     first = services.acceptor.send(both, ADMIN, idempotency_key="about-ann").messages[0].id
     services.deliverer.drain(threading.Event())
-    soon = clock() + timedelta(days=9)
-    later = SendRequest(to=ANN, template_key="plain", variables=VARIABLES, send_at=soon)
+    soon = (clock() + timedelta(days=9)).isoformat()
+    body = {"to": ANN, "template_key": "plain", "variables": VARIABLES, "send_at": soon}
+    later = SendRequest.model_validate(body)
     return [first, services.acceptor.send(later, ADMIN).messages[0].id]
 
 

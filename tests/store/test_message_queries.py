@@ -1,6 +1,7 @@
 """Lists: filters, pages without gaps or repeats, counts."""
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -11,8 +12,8 @@ from service.store.message_queries import MessageQuery
 from tests.support import rows
 
 
-def _ids(database: Database, *, limit: int = 100, **wanted: object) -> list[str]:
-    page = message_queries.search(database, MessageQuery(**wanted), limit=limit, now=rows.NOW)  # type: ignore[arg-type]
+def _ids(database: Database, *, limit: int = 100, **wanted: Any) -> list[str]:
+    page = message_queries.search(database, MessageQuery(**wanted), limit=limit, now=rows.NOW)
     return [message.id for message in page.items]
 
 

@@ -1,10 +1,11 @@
 """How much waits and goes through, on both databases."""
 
 from datetime import timedelta
+from functools import partial
 
 from service.models import Priority, Status
 from service.store import queue_stats
-from service.store.database import Database
+from service.store.database import Database, Transaction
 from tests.support import rows
 
 
@@ -31,7 +32,9 @@ def test_throughput_is_counted_by_its_times(database: Database) -> None:
     ids = [rows.store_one(database, created_at=rows.after(60 * n)) for n in range(5)]
     for n, message_id in enumerate(ids[:3]):
         params = {"id": message_id, "at": rows.after(60 * n + 90)}
-        database.write(lambda tx, p=params: tx.execute("UPDATE email_messages SET sent_at = :at WHERE id = :id", p))  # type: ignore[misc]
+        database.write(
+            partial(Transaction.execute, sql="UPDATE email_messages SET sent_at = :at WHERE id = :id", params=params)
+        )
     database.write(lambda tx: tx.execute("UPDATE email_messages SET status = 'failed' WHERE id = :id", {"id": ids[4]}))
     assert queue_stats.accepted_since(database, rows.after(120)) == 3
     assert queue_stats.sent_since(database, rows.after(150), accepted_since=rows.NOW) == 2

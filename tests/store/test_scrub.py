@@ -4,6 +4,7 @@ import secrets
 import sqlite3
 import threading
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 
 import psycopg
@@ -27,7 +28,8 @@ def fill(database: Database, words: list[str]) -> None:
     database.write(lambda tx: tx.execute_many("INSERT INTO notes VALUES (:id, :word, '')", rows))
     longer = "UPDATE notes SET more = :word WHERE id = :id"
     for row in rows[::-3]:
-        database.write(lambda tx, row=row: tx.execute(longer, {"id": row["id"], "word": row["word"] * 9}))  # type: ignore[misc]
+        grown = {"id": row["id"], "word": f"{row['word']}" * 9}
+        database.write(partial(Transaction.execute, sql=longer, params=grown))
     database.write(lambda tx: tx.execute("UPDATE notes SET word = '', more = '' WHERE id % 2 = 0"))
     database.write(lambda tx: tx.execute("DELETE FROM notes WHERE id % 2 = 1"))
 
@@ -78,7 +80,7 @@ def test_scrub_makes_writers_of_all_threads_wait_and_loses_nothing(tmp_path: Pat
         def write() -> None:
             while not stop.is_set():
                 number = 10_000 + len(written)
-                database.write(lambda tx, n=number: _insert(tx, n))  # type: ignore[misc]
+                database.write(partial(_insert, number=number))
                 written.append(number)
 
         thread = threading.Thread(target=write)

@@ -1,6 +1,7 @@
 """Finding messages by words, on both databases: what is indexed and what is not yet."""
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -18,8 +19,8 @@ def index(database: Database, *, limit: int = 100) -> int:
     return database.write(lambda tx: search_index.index_step(tx, before=LATER, limit=limit))
 
 
-def found(database: Database, text: str, **wanted: object) -> list[str]:
-    query = MessageQuery(**wanted)  # type: ignore[arg-type]
+def found(database: Database, text: str, **wanted: Any) -> list[str]:
+    query = MessageQuery(**wanted)
     page = search_index.search(database, search_index.terms_of(text), query, limit=100, now=rows.NOW)
     assert page.total == len(page.items)
     return [message.id for message in page.items]

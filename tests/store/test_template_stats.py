@@ -1,7 +1,7 @@
 """What became of each template's mail within a time, on both databases; and counting it while nobody waits."""
 
 import threading
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import partial
 
 from service.models import Status
@@ -62,11 +62,11 @@ def test_template_stats_are_kept_for_twenty_times_what_counting_took(database: D
 def test_template_stats_give_up_on_a_slow_first_count_when_the_patience_ends(database: Database) -> None:
     going = threading.Event()
 
-    def clock() -> object:
+    def clock() -> datetime:
         going.wait(20)
         return rows.NOW
 
-    figures = TemplateStats(database, clock)  # type: ignore[arg-type]
+    figures = TemplateStats(database, clock)
     assert figures.get(patience_s=0.0) is None
     going.set()
     figures.close()

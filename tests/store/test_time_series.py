@@ -1,6 +1,7 @@
 """Counts over time, on both databases."""
 
 from datetime import timedelta
+from typing import Any
 
 from service.models import Status
 from service.store import time_series
@@ -12,8 +13,8 @@ from tests.support import rows
 EDGES = [rows.after(seconds) for seconds in (0, 100, 200, 300)]
 
 
-def counted(database: Database, memory: CountCache, now_s: float, **wanted: object) -> list[tuple[int, int]]:
-    query = MessageQuery(**wanted)  # type: ignore[arg-type]
+def counted(database: Database, memory: CountCache, now_s: float, **wanted: Any) -> list[tuple[int, int]]:
+    query = MessageQuery(**wanted)
     found = time_series.between(database, query, EDGES, now=rows.after(now_s), memory=memory)
     return [(tally.total, tally.trouble) for tally in found]
 

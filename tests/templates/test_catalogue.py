@@ -5,6 +5,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -166,6 +167,10 @@ def _until_watching(catalogue: Catalogue, root: Path) -> None:
     _wait(touch)
 
 
+def _says(catalogue: Catalogue, name: str) -> bool:
+    return _text(catalogue, "b") == f"{name}\n"
+
+
 def _wait(condition: Callable[[], bool]) -> None:
     deadline = time.monotonic() + 30
     while not condition():
@@ -203,7 +208,7 @@ def test_watch_follows_a_link_that_is_swapped(tmp_path: Path) -> None:
         for name in ("two", "three"):
             (tmp_path / "new").symlink_to(name)
             (tmp_path / "new").replace(link)
-            _wait(lambda name=name: _text(catalogue, "b") == f"{name}\n")  # type: ignore[misc]
+            _wait(partial(_says, catalogue, name))
     finally:
         stop.set()
         thread.join(30)

@@ -2,7 +2,7 @@
 
 import json
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 from hypothesis import given
@@ -38,7 +38,7 @@ def reports(said: dict[str, Any]) -> list[FeedbackEvent]:
     ],
 )
 def test_bounce_event_has_its_class_and_the_subtype_of_ses(
-    kind: str, subtype: str, bounce_type: str, told: str, suppresses: bool
+    kind: str, subtype: str, bounce_type: Literal["permanent", "temporary"], told: str, suppresses: bool
 ) -> None:
     (one,) = reports(bounce(kind, subtype))
     assert one == FeedbackEvent(
@@ -47,7 +47,7 @@ def test_bounce_event_has_its_class_and_the_subtype_of_ses(
         source="ses",
         recipient=TO,
         provider_id=SES_ID,
-        bounce_type=bounce_type,  # type: ignore[arg-type]
+        bounce_type=bounce_type,
         bounce_subtype=told,
         smtp_code=550,
         status="5.1.1",

@@ -4,6 +4,7 @@ import shutil
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import httpx
 import pytest
 
 from tests.support.checkouts import copy_templates
@@ -15,7 +16,7 @@ def body(to: str, **more: object) -> dict[str, object]:
     return {"to": to, "template_key": "onboarding_welcome", "variables": WELCOME, **more}
 
 
-def post(service: Running, key: str, content: dict[str, object]):  # type: ignore[no-untyped-def]
+def post(service: Running, key: str, content: dict[str, object]) -> httpx.Response:
     return service.client.post("/api/v1/email/send", json=content, headers={"Idempotency-Key": key})
 
 

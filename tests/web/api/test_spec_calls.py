@@ -6,6 +6,7 @@ import json
 import subprocess
 from base64 import b64encode
 from io import BytesIO
+from typing import Any
 
 import pytest
 from pypdf import PdfWriter
@@ -70,7 +71,7 @@ TRIAL = {
 ADMIN = ["-H", f"Authorization: Bearer {ADMIN_TOKEN}"]
 
 
-def curl(*arguments: str) -> tuple[int, dict]:  # type: ignore[type-arg]
+def curl(*arguments: str) -> tuple[int, dict[str, Any]]:
     """What a real curl gets; `-d` alone calls the body a form, as in the specification."""
     done = subprocess.run(
         ["curl", "-s", "-w", "\n%{http_code}", *arguments], capture_output=True, text=True, check=True
@@ -138,7 +139,9 @@ def test_spec_call_tries_a_template_and_sends_it_without_its_pdf(service: Runnin
 
 
 @pytest.mark.parametrize(("call", "pointer"), [(INVOICE, "/attachments/0/data_base64")])
-def test_spec_call_with_the_elided_pdf_is_refused_at_its_place(service: Running, call: dict, pointer: str) -> None:  # type: ignore[type-arg]
+def test_spec_call_with_the_elided_pdf_is_refused_at_its_place(
+    service: Running, call: dict[str, Any], pointer: str
+) -> None:
     elided = json.loads(json.dumps(call))
     elided["attachments"][0]["data_base64"] = "JVBERi0xLjQKJeLjz9MNCi..."
     status, problem = curl("-X", "POST", f"{service.url}/api/v1/email/send", "-d", json.dumps(elided))
