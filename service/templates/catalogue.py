@@ -14,7 +14,7 @@ from service.templates.cache import CompilationCache
 from service.templates.compiler import Compilation, compile_template
 from service.templates.runtime.sandbox import RenderLimits
 from service.templates.source.files import Checkout, Files, read_checkout, read_files
-from service.templates.source.watch import changes
+from service.templates.source.watch import watch_changes
 from service.templates.template import Template
 
 #: A file that is gone for less than this was only being replaced, seconds.
@@ -117,17 +117,17 @@ class Catalogue:
         """The first build. A broken template is an entry with findings, and does not stop the others."""
         return self.refresh()
 
-    def refresh(self, *, patient: bool = False, only: Collection[str] | None = None) -> Snapshot:
+    def refresh(self, *, with_grace: bool = False, only: Collection[str] | None = None) -> Snapshot:
         """Compiles what changed on disk and what depends on it, then swaps the new snapshot in.
 
         `only`: the top-level names below the root that may have changed; None: all.
         A broken template keeps serving its last good revision. One whose file is gone leaves the snapshot: at once, or
         with `patient` only after REMOVAL_GRACE_S, because editors, checkouts and mounts take files away for a moment.
         """
-        with self._rebuild, ThreadPoolExecutor(1) as beside:
+        with self._rebuild, ThreadPoolExecutor(1) as executor:
             before = self._state
             files = read_files(self._root, before.files, only=only)
-            asked = beside.submit(read_checkout, self._root)  # git answers while we compile
+            checkout_answer = executor.submit(read_checkout, self._root)  # git answers while we compile
             changed = files.changed_since(before.files)
             fresh: dict[str, Compilation] = {}
             compilations: dict[str, Compilation] = {}
@@ -143,19 +143,19 @@ class Catalogue:
                 compilations[key] = compilation
                 if template is not None:
                     good[key] = template
-            checkout = asked.result()
-            good = {key: _placed(template, compilations[key], checkout) for key, template in good.items()}
+            checkout = checkout_answer.result()
+            good = {key: _at_checkout(template, compilations[key], checkout) for key, template in good.items()}
             entries = {
                 key: Entry(key, good.get(key), compilation.findings) for key, compilation in compilations.items()
             }
-            leaving = self._leaving(compilations) if patient else {}
+            leaving = self._leaving(compilations) if with_grace else {}
             good |= {key: before.last_good[key] for key in leaving}
-            entries |= {key: Entry(key, good[key], (_gone(key),)) for key in leaving}
+            entries |= {key: Entry(key, good[key], (_gone_finding(key),)) for key in leaving}
             self._state = _State(files, compilations, good, leaving)
             shown = self._snapshot
             self._snapshot = Snapshot(MappingProxyType(dict(sorted(entries.items()))), checkout.commit, files)
             if changed or before.leaving or shown.commit != checkout.commit:
-                self._tell()
+                self._notify_listeners()
             self._keep(fresh, files)
             return self._snapshot
 
@@ -186,23 +186,23 @@ class Catalogue:
         finally:
             self._listeners = [other for other in self._listeners if other is not listener]
 
-    def _tell(self) -> None:
+    def _notify_listeners(self) -> None:
         for listener in self._listeners:
             listener()
 
     def watch(self, stop: threading.Event) -> None:
         """Refreshes after each change on disk until `stop` is set; blocks."""
-        for changed in changes(self._root, stop):
+        for changed in watch_changes(self._root, stop):
             if changed is None or changed or self._state.leaving:
-                self.refresh(patient=True, only=changed)
+                self.refresh(with_grace=True, only=changed)
 
 
-def _gone(key: str) -> Finding:
+def _gone_finding(key: str) -> Finding:
     path = f"{key}/template.mjml"
     return Finding(path, 1, 1, "error", "template-gone", f"{path} is gone; its last revision serves for a moment")
 
 
-def _placed(template: Template, compilation: Compilation, checkout: Checkout) -> Template:
+def _at_checkout(template: Template, compilation: Compilation, checkout: Checkout) -> Template:
     """Known to come from this checkout; the same object, where it is known to already."""
     dirty = not checkout.dirty.isdisjoint(compilation.dependencies)
     if (template.commit, template.dirty) == (checkout.commit, dirty):

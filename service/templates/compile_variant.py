@@ -124,7 +124,7 @@ class _VariantCompiler:
             self._set_language(root)
         if not self._loader.is_jinja:
             raise CompileAborted
-        self._check([token for text in texts_of(nodes) for token in self._tokens.opened(text.text)])
+        self._check([token for text in texts_of(nodes) for token in self._tokens.expanded(text.text)])
         if root is None or self._collector.has_errors:
             raise CompileAborted
         programs = {"html": self._html(nodes, root)}
@@ -148,7 +148,7 @@ class _VariantCompiler:
             raise CompileAborted from None
         check_tag_sequence(tag_sequence(before), tag_sequence(after), root.place, self._collector)
         restored = restore_html(emitted.prologue + after, self._tokens, self._collector)
-        check_control_tokens(nodes, restored, emitted.soft, self._tokens, self._collector)
+        check_control_tokens(nodes, restored, emitted.uncounted, self._tokens, self._collector)
         program = Program.of(restored, self._tokens, self._uses.by_token)
         self._parse(program, [], is_html=True)
         return program
@@ -208,7 +208,7 @@ class _VariantCompiler:
             mapped = self._loader.flat(Source(path, source))
             content = Slice(mapped.text, mapped, 0)
             check_html(content, self._tokens, self._collector)
-            found = self._tokens.opened(mapped.text)
+            found = self._tokens.expanded(mapped.text)
             self._check(found, _NO_VARIABLES, " in an imported file, which sees only a macro's arguments")
             canonical = canonical_html(content, self._tokens, self._collector)
             html[path] = Program.of(
@@ -231,8 +231,10 @@ class _VariantCompiler:
             else:
                 environment.compiled(program.source)
         except TemplateSyntaxError as error:
-            spot = program.entry_at(error.lineno)
-            place = Place(spot.file, spot.line, spot.column) if spot else found[0].place if found else Place("", 1, 1)
+            entry = program.entry_at(error.lineno)
+            place = (
+                Place(entry.file, entry.line, entry.column) if entry else found[0].place if found else Place("", 1, 1)
+            )
             self._collector.error(
                 place, "jinja-syntax", f"Jinja: {error.message}", "a block opens and closes in one element"
             )

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 
 from service.templates.findings import CompileAborted, FindingCollector
-from service.templates.jinja.html_scanner import parts
+from service.templates.jinja.html_scanner import scan_html
 from service.templates.jinja.restore import Restored
 from service.templates.jinja.tokens import Token, Tokens
 from service.templates.mjml.components import TEXT_CONTENT
@@ -13,7 +13,7 @@ from service.templates.positions import Place
 
 
 def check_control_tokens(
-    nodes: Sequence[Node], restored: Restored, soft: set[int], tokens: Tokens, collector: FindingCollector
+    nodes: Sequence[Node], restored: Restored, uncounted: set[int], tokens: Tokens, collector: FindingCollector
 ) -> None:
     """Each control tag comes out exactly once; nothing the author wrote is lost. `soft` tokens may vanish.
 
@@ -22,7 +22,7 @@ def check_control_tokens(
     wrong = False
     structural = {token.index for token in _structural(nodes, tokens)}
     for token in _all(nodes, tokens):
-        if token.index in soft:
+        if token.index in uncounted:
             continue
         times = restored.used.get(token.index, 0)
         if times > 1 and token.index in structural:
@@ -54,11 +54,11 @@ def _all(nodes: Sequence[Node], tokens: Tokens) -> list[Token]:
             continue
         if isinstance(node, Element) and not node.content:
             for attribute in node.attributes:
-                found += tokens.opened(attribute.value.text)
+                found += tokens.expanded(attribute.value.text)
             found += _all(node.children, tokens)
         else:
             for text in texts_of([node]):
-                found += tokens.opened(text.text)
+                found += tokens.expanded(text.text)
     return found
 
 
@@ -70,7 +70,7 @@ def _structural(nodes: Sequence[Node], tokens: Tokens) -> Iterator[Token]:
         elif node.content is None:
             yield from _structural(node.children, tokens)
         elif node.tag not in TEXT_CONTENT:
-            for part in parts(node.content.text):
+            for part in scan_html(node.content.text):
                 if part.kind == "text":
                     yield from (token for token in tokens.within(part.text) if token.kind == "control")
 

@@ -36,10 +36,10 @@ def derive_text(root: Element, tokens: Tokens, collector: FindingCollector) -> s
     body = next(element for element in root.elements() if element.tag == "mj-body")
     writer = _Components(tokens, collector)
     writer.children(body)
-    return _settled("".join(writer.out), tokens)
+    return _resolve_static_marks("".join(writer.out), tokens)
 
 
-def finished(text: str) -> str:
+def finish_text(text: str) -> str:
     """A rendered text: marks become newlines, more than one blank line becomes one, and it ends with one newline."""
     for mark in (PARAGRAPH, BREAK):
         if mark in text:
@@ -62,7 +62,7 @@ def _newlines(marks: re.Match[str]) -> str:
     return "\n" * min(max(run.count(BREAK), 1), 2)
 
 
-def _settled(text: str, tokens: Tokens) -> str:
+def _resolve_static_marks(text: str, tokens: Tokens) -> str:
     """Marks become newlines where no block is beside them."""
 
     def settle(marks: re.Match[str]) -> str:

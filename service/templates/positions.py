@@ -47,13 +47,13 @@ class Source:
         )
 
 
-def normalised(text: str) -> str:
+def normalise_newlines(text: str) -> str:
     """`text` with LF newlines and without a byte order mark (mrml refuses CRLF)."""
     return text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n")
 
 
 @dataclass(frozen=True, slots=True)
-class Run:
+class TextRun:
     """A stretch of a `Mapped` text that begins at `start` there, and at `offset` of `origin`.
 
     Where the origin is a `Place`, that is the place of all of it.
@@ -64,10 +64,10 @@ class Run:
     offset: int = 0
 
 
-class Mapped:
+class MappedText:
     """A text put together from pieces of files, which knows where each character came from."""
 
-    def __init__(self, text: str, runs: Sequence[Run]) -> None:
+    def __init__(self, text: str, runs: Sequence[TextRun]) -> None:
         self.text = text
         self._runs = tuple(runs)
         self._starts = [run.start for run in self._runs]

@@ -12,7 +12,7 @@ from service.templates.catalogue import Entry
 from service.templates.source.authors import Authors, Authorship
 from service.templates.template import Template
 
-MAX_AT_HAND = 1_000
+MAX_CACHED = 1_000
 
 
 class Revisions:
@@ -21,24 +21,24 @@ class Revisions:
     def __init__(self, authors: Authors | None = None) -> None:
         self._authors = authors
         self._lock = threading.Lock()
-        self._made: dict[str, Revision] = {}
+        self._cached: dict[str, Revision] = {}
 
     def of(self, template: Template, now: datetime) -> Revision:
         """The revision of a template; the rendered example packs the bodies of its mails."""
-        made = self._made.get(template.revision)
+        made = self._cached.get(template.revision)
         if made is not None:
             return made
-        made = self.drawn_up(template, now)  # outside of the lock: another template's sends must not wait for git
+        made = self.build(template, now)  # outside of the lock: another template's sends must not wait for git
         with self._lock:
-            if len(self._made) >= MAX_AT_HAND:
-                self._made.clear()
-            return self._made.setdefault(template.revision, made)
+            if len(self._cached) >= MAX_CACHED:
+                self._cached.clear()
+            return self._cached.setdefault(template.revision, made)
 
     def has(self, template: Template) -> bool:
         """Whether `of` has it at hand, so that it costs nothing; the template has rendered then."""
-        return template.revision in self._made
+        return template.revision in self._cached
 
-    def drawn_up(self, template: Template, now: datetime) -> Revision:
+    def build(self, template: Template, now: datetime) -> Revision:
         """The same, and not kept at hand."""
         authors = self._authors.of(template.key, template.commit) if self._authors else Authorship()
         return _archived(template, now, authors)

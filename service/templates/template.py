@@ -14,7 +14,7 @@ from service.mail.addresses import AddressInvalid, parse_header
 from service.models import Rendered
 from service.templates.front_matter.manifest import Manifest
 from service.templates.front_matter.variables import VariablesCheck, filler_for
-from service.templates.plain_text import finished
+from service.templates.plain_text import finish_text
 from service.templates.runtime.program import Program, explain
 from service.templates.runtime.sandbox import RenderLimits, Sandbox, sandbox_without_modules
 
@@ -146,7 +146,7 @@ class Template:
         values = fill(dict(variables)) if fill else dict(variables)
         runner.sandbox.start()
         html = runner.run("html", values)
-        text = finished(runner.run("text", values))
+        text = finish_text(runner.run("text", values))
         subject = _header(runner.run("subject", values))
         from_header, reply_to = (runner.person(name, values) for name in _PEOPLE)
         return Rendered(subject or "", html, text, chosen, from_header, reply_to)

@@ -241,13 +241,13 @@ def test_file_that_is_only_being_replaced_goes_on_serving(root: Path) -> None:
     catalogue = Catalogue(root, limits=LIMITS, clock=lambda: now[0])
     catalogue.load()
     (root / "b/template.mjml").unlink()
-    waiting = catalogue.refresh(patient=True)
+    waiting = catalogue.refresh(with_grace=True)
     assert waiting.get("b").key == "b"
     assert [finding.code for finding in waiting.entries["b"].findings] == ["template-gone"]
     now[0] = 1.9
-    assert "b" in catalogue.refresh(patient=True).entries
+    assert "b" in catalogue.refresh(with_grace=True).entries
     now[0] = 2.1
-    assert "b" not in catalogue.refresh(patient=True).entries
+    assert "b" not in catalogue.refresh(with_grace=True).entries
 
 
 def test_file_that_comes_back_in_time_was_never_away(root: Path) -> None:
@@ -255,8 +255,8 @@ def test_file_that_comes_back_in_time_was_never_away(root: Path) -> None:
     catalogue = Catalogue(root, limits=LIMITS, clock=lambda: now[0])
     before = catalogue.load().entries["b"].findings
     (root / "b/template.mjml").unlink()
-    catalogue.refresh(patient=True)
+    catalogue.refresh(with_grace=True)
     _write(root, "b/template.mjml", front_matter() + text("b1"))
-    assert catalogue.refresh(patient=True).entries["b"].findings == before
+    assert catalogue.refresh(with_grace=True).entries["b"].findings == before
     now[0] = 10.0
-    assert "b" in catalogue.refresh(patient=True).entries
+    assert "b" in catalogue.refresh(with_grace=True).entries

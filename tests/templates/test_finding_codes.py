@@ -12,7 +12,7 @@ GUIDE = (ROOT / "email_templates" / "README.md").read_text(encoding="utf-8")
 
 #: How findings are made: the name of what is called, and where the code stands among the arguments.
 MAKERS = {"error": 1, "warning": 1, "report_it": 1, "_refuse": 1, "Finding": 4}
-#: Functions that hand on a code which they were given, or take it from `_sentence`.
+#: Functions that hand on a code which they were given, or take it from `_code_and_message`.
 FORWARDERS = {"error", "warning", "_refuse", "_render_example", "explain"}
 
 
@@ -36,7 +36,7 @@ def codes_of(file: Path) -> Iterator[str]:
         assert constants or function in FORWARDERS, f"{file.name}:{call.lineno}: a code that this test can't read"
         yield from map(str, constants)
     for node in ast.walk(tree):
-        if isinstance(node, ast.FunctionDef) and node.name == "_sentence" and file.name == "program.py":
+        if isinstance(node, ast.FunctionDef) and node.name == "_code_and_message" and file.name == "program.py":
             for answer in ast.walk(node):
                 if isinstance(answer, ast.Return) and isinstance(answer.value, ast.Tuple):
                     yield ast.literal_eval(answer.value.elts[0])

@@ -7,7 +7,7 @@ from pathlib import Path
 from service.errors import Finding, NotFound
 from service.templates.compiler import compile_template
 from service.templates.findings import FindingCollector
-from service.templates.front_matter.version_rule import Base, compare
+from service.templates.front_matter.version_rule import BaseCommit, compare
 from service.templates.runtime.sandbox import RenderLimits
 from service.templates.source.files import read_files
 
@@ -39,7 +39,7 @@ def check(
     `ref`, GitError where there is no such commit to compare with.
     """
     files = read_files(root)
-    base = Base(root, ref) if ref is not None else None
+    base = BaseCommit(root, ref) if ref is not None else None
     here, there = files.template_keys(), base.files.template_keys() if base else ()
     known = sorted({*here, *there})
     if unknown := [key for key in keys if key not in known]:

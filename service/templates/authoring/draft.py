@@ -24,7 +24,7 @@ from service.templates.source.files import Files
 from service.templates.template import Template
 
 #: An editor asks twice for the same files: for the findings, and for the mail.
-_REMEMBERED = 16
+_MAX_CACHED = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +45,10 @@ class TemplateDrafts:
 
     catalogue: Catalogue
     limits: RenderLimits
-    _made: OrderedDict[tuple[str, ...], Compilation] = field(default_factory=OrderedDict, repr=False, compare=False)
-    _gate: threading.Lock = field(default_factory=threading.Lock, repr=False, compare=False)
+    _compilations: OrderedDict[tuple[str, ...], Compilation] = field(
+        default_factory=OrderedDict, repr=False, compare=False
+    )
+    _lock: threading.Lock = field(default_factory=threading.Lock, repr=False, compare=False)
 
     def of(self, key: str, texts: Mapping[str, str | None]) -> TemplateDraft:
         """The template with these files (path in its folder -> text, None: without it)."""
@@ -60,15 +62,15 @@ class TemplateDrafts:
     def _compiled(self, key: str, files: Files) -> Compilation:
         shared = [path for path in files.by_path if path.startswith(("_", f"{key}/"))]
         name = (key, *(f"{path} {files.digest(path)}" for path in sorted(shared)))
-        with self._gate:
-            known = self._made.get(name)
-        if known is not None and all(files.digest(path) == digest for path, digest in known.dependencies.items()):
-            return known
+        with self._lock:
+            cached = self._compilations.get(name)
+        if cached is not None and all(files.digest(path) == digest for path, digest in cached.dependencies.items()):
+            return cached
         compilation = compile_template(files, key, limits=self.limits)
-        with self._gate:
-            self._made[name] = compilation
-            while len(self._made) > _REMEMBERED:
-                self._made.popitem(last=False)
+        with self._lock:
+            self._compilations[name] = compilation
+            while len(self._compilations) > _MAX_CACHED:
+                self._compilations.popitem(last=False)
         return compilation
 
     @cached_property

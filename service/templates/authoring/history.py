@@ -19,7 +19,7 @@ from service.templates.template import Template
 #: Of this many people choose one; who goes back further asks git.
 MAX_COMMITS = 20
 #: Both what was listed and what was made.
-_REMEMBERED = 32
+_MAX_CACHED = 32
 _NAME = re.compile(r"[0-9a-f]{40}")
 
 T = TypeVar("T")
@@ -41,16 +41,16 @@ class TemplateHistory:
     def __init__(self, root: Path, limits: RenderLimits) -> None:
         self._root = root
         self._limits = limits
-        self._gate = threading.Lock()
+        self._lock = threading.Lock()
         # What a commit holds never changes, nor what was before it.
-        self._listed: OrderedDict[tuple[str, str], Sequence[Commit]] = OrderedDict()
-        self._made: OrderedDict[tuple[str, str], Template] = OrderedDict()
+        self._commits: OrderedDict[tuple[str, str], Sequence[Commit]] = OrderedDict()
+        self._templates: OrderedDict[tuple[str, str], Template] = OrderedDict()
 
     def of(self, key: str) -> Sequence[Commit]:
         """The latest, newest first; empty where git knows none."""
         try:
             head = git(self._root, "rev-parse", "--verify", "--quiet", "HEAD").decode().strip()
-            return self._remembered(self._listed, (key, head), lambda: self._read(key, head))
+            return self._get_or_make(self._commits, (key, head), lambda: self._read(key, head))
         except GitError:
             return []
 
@@ -58,13 +58,15 @@ class TemplateHistory:
         """The template as it was at a commit, made by today's compiler. Raises NotFound."""
         if not _NAME.fullmatch(name):
             raise NotFound("That is no name of a commit.")
-        return self._remembered(self._made, (key, name), lambda: self._compiled(key, name))
+        return self._get_or_make(self._templates, (key, name), lambda: self._compiled(key, name))
 
     def _read(self, key: str, head: str) -> Sequence[Commit]:
         options = (f"--max-count={MAX_COMMITS}", "-z", "--format=%H%n%ct%n%aN%n%s")
-        told = git(self._root, "log", *options, "--end-of-options", head, "--", key).decode("utf-8", "replace")
-        found = [line.split("\n", 3) for line in told.split("\0") if line.count("\n") >= 3]
-        return [Commit(name, datetime.fromtimestamp(int(at), UTC), author, said) for name, at, author, said in found]
+        output = git(self._root, "log", *options, "--end-of-options", head, "--", key).decode("utf-8", "replace")
+        found = [line.split("\n", 3) for line in output.split("\0") if line.count("\n") >= 3]
+        return [
+            Commit(name, datetime.fromtimestamp(int(at), UTC), author, subject) for name, at, author, subject in found
+        ]
 
     def _compiled(self, key: str, name: str) -> Template:
         try:
@@ -76,13 +78,13 @@ class TemplateHistory:
             raise NotFound(f"At this commit there was no template {key!r}, or none that today's compiler takes.")
         return template
 
-    def _remembered(self, memory: OrderedDict[tuple[str, str], T], name: tuple[str, str], make: Callable[[], T]) -> T:
-        with self._gate:
-            known = memory.get(name)
-        if known is None:
-            known = make()
-            with self._gate:
-                memory[name] = known
-                while len(memory) > _REMEMBERED:
-                    memory.popitem(last=False)
-        return known
+    def _get_or_make(self, cache: OrderedDict[tuple[str, str], T], name: tuple[str, str], make: Callable[[], T]) -> T:
+        with self._lock:
+            cached = cache.get(name)
+        if cached is None:
+            cached = make()
+            with self._lock:
+                cache[name] = cached
+                while len(cache) > _MAX_CACHED:
+                    cache.popitem(last=False)
+        return cached

@@ -13,7 +13,7 @@ from service.templates.authoring.publisher import check_key
 from service.templates.catalogue import Catalogue
 from service.templates.compiler import compile_template
 from service.templates.findings import FindingCollector
-from service.templates.front_matter.version_rule import Base, Saved, compare
+from service.templates.front_matter.version_rule import BaseCommit, SavedFiles, compare
 from service.templates.revisions import state_of
 from service.templates.runtime.sandbox import RenderLimits
 from service.templates.source.files import Files, read_files
@@ -69,7 +69,7 @@ class PublishPlanner:
     catalogue: Catalogue
     limits: RenderLimits
 
-    def found(self, key: str) -> tuple[str, Mapping[str, str]]:
+    def current_files(self, key: str) -> tuple[str, Mapping[str, str]]:
         """The state and the files that somebody begins to write with. Raises NotFound."""
         snapshot = self.catalogue.current
         entry = snapshot.entries.get(key)
@@ -97,14 +97,14 @@ class PublishPlanner:
             target=self._target(key),
         )
 
-    def _base(self, files: Files, key: str) -> Base | Saved:
+    def _base(self, files: Files, key: str) -> BaseCommit | SavedFiles:
         """The last commit where the folder is in one, because a way back to what was once committed is fine."""
         try:
             if WorkTree.around(self.root, key) is not None:
-                return Base(self.root, "HEAD")
+                return BaseCommit(self.root, "HEAD")
         except GitError:
             pass  # no commit yet
-        return Saved(files)
+        return SavedFiles(files)
 
     def _target(self, key: str) -> Target:
         folder = self.root / key
@@ -122,7 +122,7 @@ class PublishPlanner:
             return Target("files")
 
 
-def raised(source: str, version: int) -> str:
+def with_version(source: str, version: int) -> str:
     """The source of a template with this version in its front matter; unchanged where there is none."""
     return _VERSION.sub(f"version: {version}", source, count=1)
 

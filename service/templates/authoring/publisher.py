@@ -57,7 +57,7 @@ class Condition:
         states = frozenset(tag.strip('"') for tag in tags if not tag.startswith("W/"))
         return cls(states if tags else None, if_none_match.strip() == "*")
 
-    def hold(self, state: str | None) -> None:
+    def require(self, state: str | None) -> None:
         """Raises PreconditionRequired where nothing was asked for, PreconditionFailed where it is not so.
 
         `state` None: nothing is there.
@@ -121,14 +121,14 @@ class Publisher:
         with self.lock.acquire():
             snapshot = self.catalogue.refresh()
             entry = snapshot.entries.get(key)
-            condition.hold(state_of(entry) if entry else None)
+            condition.require(state_of(entry) if entry else None)
             tree = self._tree(key)
             files = read_files(self.root)
             changes = changes_in(files, entry)
             template = self._validated(key, files, changes)
             if changes:
-                with self._served(), _refusals(), atomic_write.changed(self.root, key, changes):
-                    self._remember(template.at(snapshot.commit, dirty=False), caller)
+                with self._refresh_after(), _translate_errors(), atomic_write.change_folder(self.root, key, changes):
+                    self._save_current(template.at(snapshot.commit, dirty=False), caller)
                     self._commit(tree, key, caller, message or f"{key}: {'changed' if entry else 'created'}")
             return entry is None
 
@@ -142,16 +142,16 @@ class Publisher:
             entry = self.catalogue.refresh().entries.get(key)
             if entry is None:
                 raise NotFound(f"There is no template {key!r}.")
-            condition.hold(state_of(entry))
+            condition.require(state_of(entry))
             tree = self._tree(key)
             files = read_files(self.root)
             self._check_others(key, files, files.with_changes(dict.fromkeys(files.folder(key))))
-            with self._served(), _refusals(), atomic_write.removed(self.root, key):
+            with self._refresh_after(), _translate_errors(), atomic_write.remove_folder(self.root, key):
                 self.database.write(lambda tx: archive.forget_current(tx, key))
                 return self._commit(tree, key, caller, f"{key}: deleted")
 
     @contextmanager
-    def _served(self) -> Iterator[None]:
+    def _refresh_after(self) -> Iterator[None]:
         """What is on disk afterwards is what is served, also where the watch has seen files that were put back."""
         try:
             yield
@@ -160,7 +160,7 @@ class Publisher:
 
     def _tree(self, key: str) -> WorkTree | None:
         tree = WorkTree.around(self.root, key)
-        with _refusals():
+        with _translate_errors():
             if tree is not None and tree.has_changes(key):
                 raise Conflict(f"The checkout has uncommitted changes in {key!r}; commit them or take them back first.")
         return tree
@@ -188,12 +188,12 @@ class Publisher:
         if problems:
             raise InvalidRequest("Another template takes this one in, and would break; nothing was changed.", problems)
 
-    def _remember(self, template: Template, caller: Caller) -> None:
+    def _save_current(self, template: Template, caller: Caller) -> None:
         """The current row says who it was, also where there is no git to tell."""
-        revision = self.revisions.drawn_up(template, self.clock())
+        revision = self.revisions.build(template, self.clock())
         if revision.current is not None:
-            told = replace(revision.current, author=caller.name)
-            self.database.write(lambda tx: archive.save_current(tx, revision, told))
+            current = replace(revision.current, author=caller.name)
+            self.database.write(lambda tx: archive.save_current(tx, revision, current))
 
     def _commit(self, tree: WorkTree | None, key: str, caller: Caller, message: str) -> str | None:
         commit = tree.commit(key, author=self._author(caller), message=message) if tree is not None else None
@@ -207,7 +207,7 @@ class Publisher:
 
 
 @contextmanager
-def _refusals() -> Iterator[None]:
+def _translate_errors() -> Iterator[None]:
     """What the file system and git refuse, as sentences for the caller; what they said is for the log."""
     try:
         yield

@@ -6,7 +6,7 @@ from pathlib import Path
 from service.errors import Conflict, InvalidRequest, Problem, TemplateInvalid
 from service.templates.compiler import compile_template
 from service.templates.runtime.sandbox import RenderLimits
-from service.templates.source.atomic_write import KEY, KEY_RULE, changed, example_file
+from service.templates.source.atomic_write import KEY, KEY_RULE, change_folder, example_file
 from service.templates.source.files import read_files
 
 #: What is taken in where it is there, by its place in the document.
@@ -95,22 +95,22 @@ def scaffold(root: Path, key: str, *, limits: RenderLimits) -> Sequence[Path]:
         raise InvalidRequest(f"{key!r} can't be a key: {KEY_RULE}.")
     if (root / key).exists():
         raise Conflict(f"There is a folder {key!r} already; choose another key, or edit what is there.")
-    files = _that_pass(root, key, limits)
+    files = _passing_files(root, key, limits)
     try:
-        with changed(root, key, files):
+        with change_folder(root, key, files):
             return [root / key / name for name in files]
     except OSError as error:
         raise Conflict(f"The folder {key!r} can't be made: {error.strerror}.") from error
 
 
-def begun(root: Path, key: str, *, limits: RenderLimits) -> Mapping[str, str]:
+def scaffold_files(root: Path, key: str, *, limits: RenderLimits) -> Mapping[str, str]:
     """The files that `scaffold` would make, path -> text. Raises InvalidRequest for a key that is none."""
     if not KEY.fullmatch(key):
         raise InvalidRequest(f"{key!r} can't be a key: {KEY_RULE}.", [Problem("", "key", KEY_RULE)])
-    return {name: data.decode() for name, data in _that_pass(root, key, limits).items()}
+    return {name: data.decode() for name, data in _passing_files(root, key, limits).items()}
 
 
-def _that_pass(root: Path, key: str, limits: RenderLimits) -> Mapping[str, bytes]:
+def _passing_files(root: Path, key: str, limits: RenderLimits) -> Mapping[str, bytes]:
     """With the shared parts, where they are there and are like ours; by itself otherwise."""
     there = read_files(root)
     bodies = [_SELF_CONTAINED]

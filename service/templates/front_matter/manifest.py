@@ -88,7 +88,7 @@ class FrontMatter:
     document: Document
 
 
-def split(source: Source, collector: FindingCollector) -> tuple[str, Place]:
+def split_front_matter(source: Source, collector: FindingCollector) -> tuple[str, Place]:
     """The YAML between the two lines `---`. Refused: there is none, or it is never closed."""
     start = source.place(0)
     end = front_matter_end(source.text)
@@ -105,7 +105,7 @@ def split(source: Source, collector: FindingCollector) -> tuple[str, Place]:
 
 def read_front_matter(source: Source, collector: FindingCollector) -> FrontMatter:
     """Refused: something in it is wrong; all of it has been reported."""
-    text, place = split(source, collector)
+    text, place = split_front_matter(source, collector)
     document = read_yaml(text, source.path, collector, first_line=place.line)
     if not isinstance(document.data, dict):
         collector.error(place, "bad-front-matter", "the front matter must be a mapping", "write subject: …")
@@ -140,7 +140,7 @@ def read_overrides(source: Source, collector: FindingCollector) -> Mapping[str, 
     """The texts of another language; without front matter there are none. Refused: it says more than it may."""
     if front_matter_end(source.text) is None:
         return {}
-    text, place = split(source, collector)
+    text, place = split_front_matter(source, collector)
     document = read_yaml(text, source.path, collector, first_line=place.line)
     properties = {name: _SCHEMA["properties"][name] for name in JINJA_FIELDS}
     schema = {"type": "object", "additionalProperties": False, "properties": properties}

@@ -12,7 +12,7 @@ _UPPER = ("maxLength", "maxItems")
 
 
 @dataclass(frozen=True, slots=True)
-class Break:
+class BreakingChange:
     """`variable` as people write it (`rows[].label`), `path` as the front matter has it, and what is narrower now."""
 
     variable: str
@@ -20,12 +20,12 @@ class Break:
     clause: str
 
 
-def breaks(before: Schema, now: Schema) -> Iterator[Break]:
+def breaking_changes(before: Schema, now: Schema) -> Iterator[BreakingChange]:
     """Where the variables of `now` refuse what `before` took."""
     yield from _of_object(before, now, "", ("variables",))
 
 
-def _of_object(before: Schema, now: Schema, name: str, path: tuple[str, ...]) -> Iterator[Break]:
+def _of_object(before: Schema, now: Schema, name: str, path: tuple[str, ...]) -> Iterator[BreakingChange]:
     old, new = before.get("properties", {}), now.get("properties", {})
     is_closed = now.get("additionalProperties") is False
 
@@ -34,25 +34,25 @@ def _of_object(before: Schema, now: Schema, name: str, path: tuple[str, ...]) ->
 
     for key in old:
         if key not in new and is_closed:
-            yield Break(*inner(key), "is gone, and who still sends it is refused")
+            yield BreakingChange(*inner(key), "is gone, and who still sends it is refused")
     if is_closed and before.get("additionalProperties") is not False:
-        yield Break(name, path, "takes no further properties any more")
+        yield BreakingChange(name, path, "takes no further properties any more")
     for key, schema in new.items():
         if key in now.get("required", ()) and key not in before.get("required", ()):
-            yield Break(*inner(key), "became required" if key in old else "is new and required")
+            yield BreakingChange(*inner(key), "became required" if key in old else "is new and required")
         if key in old:
             yield from _of_value(old[key], schema, *inner(key))
 
 
-def _of_value(before: Schema, now: Schema, name: str, path: tuple[str, ...]) -> Iterator[Break]:
+def _of_value(before: Schema, now: Schema, name: str, path: tuple[str, ...]) -> Iterator[BreakingChange]:
     for clause in (*_types_gone(before, now), *_values_gone(before, now), *_bounds(before, now)):
-        yield Break(name, path, clause)
+        yield BreakingChange(name, path, clause)
     for keyword in ("pattern", "format"):
         if keyword in now and now[keyword] != before.get(keyword):
-            yield Break(name, path, f"has {'another' if keyword in before else 'a new'} {keyword}")
+            yield BreakingChange(name, path, f"has {'another' if keyword in before else 'a new'} {keyword}")
     if "items" in now:
         if "items" not in before:
-            yield Break(name, path, "says now what its items are")
+            yield BreakingChange(name, path, "says now what its items are")
         else:
             yield from _of_value(before["items"], now["items"], f"{name}[]", (*path, "items"))
     if "properties" in now or now.get("additionalProperties") is False:

@@ -35,7 +35,7 @@ def dotted(path: Iterable[str | int]) -> str:
     return text
 
 
-def shown(value: Any) -> str:
+def shorten(value: Any) -> str:
     """A value, short enough for a message."""
     text = json.dumps(value, ensure_ascii=False, default=str)
     return text if len(text) <= _SHOWN else text[: _SHOWN - 1] + "…"
@@ -71,11 +71,11 @@ def _properties(schema: Mapping[str, Any], schema_path: Iterable[str | int]) -> 
 
 def _sentence(error: jsonschema_rs.ValidationError, name: str) -> str:
     kind: Any = error.kind
-    value = shown(error.instance)
+    value = shorten(error.instance)
     if name == "type":
         return f"{value} is not " + " or ".join(_TYPES.get(one, one) for one in sorted(kind.types, reverse=True))
     if name == "enum":
-        return f"{value} is not one of " + ", ".join(shown(option) for option in kind.options)
+        return f"{value} is not one of " + ", ".join(shorten(option) for option in kind.options)
     if name == "format":
         return f"{value} is not {_FORMATS.get(kind.format, kind.format)}"
     limits = {

@@ -23,7 +23,7 @@ _MANY_DIGITS = b"0" * 38
 _DIGITS_ALIKE = bytes.maketrans(b"123456789", b"000000000")
 
 
-def normalised_declaration(declared: Any) -> Any:
+def normalise_declaration(declared: Any) -> Any:
     """The long form: `string` and `[string, integer]` are types; types become a list; nested ones too."""
     if isinstance(declared, (str, list)):
         declared = {"type": declared}
@@ -33,9 +33,9 @@ def normalised_declaration(declared: Any) -> Any:
     if isinstance(long.get("type"), str):
         long["type"] = [long["type"]]
     if "items" in long:
-        long["items"] = normalised_declaration(long["items"])
+        long["items"] = normalise_declaration(long["items"])
     if isinstance(long.get("properties"), dict):
-        long["properties"] = {name: normalised_declaration(one) for name, one in long["properties"].items()}
+        long["properties"] = {name: normalise_declaration(one) for name, one in long["properties"].items()}
     return long
 
 
@@ -46,7 +46,7 @@ def variables_schema(document: Document, collector: FindingCollector) -> dict[st
     required: list[str] = []
     validator = jsonschema_rs.Draft202012Validator(_VARIABLE)
     for name, one in declared.items() if isinstance(declared, dict) else ():
-        long = normalised_declaration(one)
+        long = normalise_declaration(one)
         wrong = list(problems_of(validator.iter_errors(long), _VARIABLE, unknown="keyword"))
         for path, problem in wrong:
             place = document.key_place(("variables", name, *path))

@@ -7,11 +7,11 @@ from typing import Literal
 
 from service.errors import GitError
 from service.templates.findings import CompileAborted, FindingCollector
-from service.templates.front_matter.manifest import split
-from service.templates.front_matter.schema_breaks import breaks
+from service.templates.front_matter.manifest import split_front_matter
+from service.templates.front_matter.schema_breaks import breaking_changes
 from service.templates.front_matter.variables import variables_schema
 from service.templates.front_matter.yaml_positions import Document, read_yaml
-from service.templates.positions import Place, Source, normalised
+from service.templates.positions import Place, Source, normalise_newlines
 from service.templates.source.files import Files, files_at
 from service.templates.source.git import commit_of, git
 
@@ -23,7 +23,7 @@ Severity = Literal["error", "warning"]
 
 
 @dataclass
-class Base:
+class BaseCommit:
     """The templates at a commit. GitError when it is made: no git, no checkout, or no such commit."""
 
     root: Path
@@ -45,7 +45,7 @@ class Base:
 
 
 @dataclass(frozen=True)
-class Saved:
+class SavedFiles:
     """The templates as they are saved, outside of git or as its last commit has them; what was before is not known."""
 
     files: Files
@@ -61,7 +61,9 @@ def own_source(files: Files, key: str) -> OwnSource:
     }
 
 
-def compare(base: Base | Saved, now: Files, key: str, collector: FindingCollector, *, breaking: Severity) -> None:
+def compare(
+    base: BaseCommit | SavedFiles, now: Files, key: str, collector: FindingCollector, *, breaking: Severity
+) -> None:
     """Reports what is wrong with the step from the base to now. A template that is new has no step."""
     path = f"{key}/template.mjml"
     if path not in base.files:
@@ -80,14 +82,14 @@ def compare(base: Base | Saved, now: Files, key: str, collector: FindingCollecto
 
 
 def _compare_versions(
-    base: Base | Saved, now: Files, key: str, document: Document, collector: FindingCollector
+    base: BaseCommit | SavedFiles, now: Files, key: str, document: Document, collector: FindingCollector
 ) -> None:
     own = own_source(now, key)
     before = front_matter(base.files, f"{key}/template.mjml")
     was, is_now = _version(before), _version(document)
     if was is None or is_now is None or is_now > was or own == own_source(base.files, key):
         return
-    if isinstance(base, Base) and base.ever_held(key, own):
+    if isinstance(base, BaseCommit) and base.ever_held(key, own):
         return
     place = document.key_place(("version",))
     hint = f"write version: {was + 1}"
@@ -102,7 +104,7 @@ def _compare_versions(
 def _compare_variables(before: Document, now: Document, collector: FindingCollector, severity: Severity) -> None:
     ignored = FindingCollector()
     report_it: Callable[..., None] = collector.error if severity == "error" else collector.warning
-    for one in breaks(variables_schema(before, ignored), variables_schema(now, ignored)):
+    for one in breaking_changes(variables_schema(before, ignored), variables_schema(now, ignored)):
         message = f'variable "{one.variable}" {one.clause}'
         place = now.key_place(_nearest(one.path, now.keys))
         report_it(place, "breaking-variable", message, "callers break: keep taking what they send, or use a new key")
@@ -120,7 +122,7 @@ def front_matter(files: Files, path: str) -> Document | None:
     """The front matter of this file as far as it can be read; None where it can't be at all."""
     ignored = FindingCollector()
     try:
-        text, place = split(Source(path, normalised(files.text(path))), ignored)
+        text, place = split_front_matter(Source(path, normalise_newlines(files.text(path))), ignored)
         document = read_yaml(text, path, ignored, first_line=place.line)
     except (CompileAborted, UnicodeDecodeError):
         return None

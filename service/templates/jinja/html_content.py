@@ -6,7 +6,7 @@ from service.templates.findings import CompileAborted, FindingCollector
 from service.templates.jinja.block_balance import BlockBalance, check_balance
 from service.templates.jinja.composites import composite, composite_css
 from service.templates.jinja.escape_contexts import LINK_HINT, URL_ATTRIBUTES, harmful_scheme
-from service.templates.jinja.html_scanner import VOID, HtmlToken, parts
+from service.templates.jinja.html_scanner import VOID, HtmlToken, scan_html
 from service.templates.jinja.tokens import PLACEHOLDER, Token, Tokens
 from service.templates.mjml.parse import Slice
 
@@ -83,7 +83,7 @@ class _Balance:
 def check_html(content: Slice, tokens: Tokens, collector: FindingCollector) -> None:
     """Refused: a branch leaves the elements unbalanced, or Jinja stands where it can't; reported with its place."""
     balance = _Balance(content, collector)
-    for part in parts(content.text):
+    for part in scan_html(content.text):
         if part.kind == "text":
             if stray := _NEVER_ENDS.search(part.text):
                 collector.error(
@@ -127,7 +127,7 @@ def _check_comment(part: HtmlToken, content: Slice, tokens: Tokens, collector: F
         )
         raise CompileAborted
     check_balance(found, "the conditional comment", collector)
-    for inner in parts(part.text[4:-3]):
+    for inner in scan_html(part.text[4:-3]):
         if inner.kind == "open":
             _check_tag(inner, Slice(part.text[4:-3], content.mapped, content.start + part.start + 4), tokens, collector)
 
@@ -189,7 +189,7 @@ def raise_in_tag(token: Token, collector: FindingCollector) -> None:
 def canonical_html(content: Slice, tokens: Tokens, collector: FindingCollector) -> str:
     """The same HTML as mrml wants it: lower-case tags, quoted and escaped attributes, composites, no plain comments."""
     out: list[str] = []
-    for part in parts(content.text):
+    for part in scan_html(content.text):
         if part.kind == "text":
             out.append(part.text.replace("<", "&lt;"))
         elif part.kind == "comment":

@@ -53,7 +53,7 @@ class HtmlToken:
         return tuple(_attribute(found, self.start) for found in _ATTRIBUTE.finditer(inside, name.end() if name else 0))
 
 
-def parts(html: str) -> Iterator[HtmlToken]:
+def scan_html(html: str) -> Iterator[HtmlToken]:
     """The parts of `html`, without gaps. The content of style, script, title and textarea comes as one `raw` part.
 
     From a tag or comment that never ends, the rest is text: whoever checks finds it there, and none of it is looked at

@@ -8,7 +8,7 @@ from service.templates.findings import CompileAborted, FindingCollector
 from service.templates.jinja.inheritance import Flattener
 from service.templates.jinja.syntax import check_syntax, parses
 from service.templates.jinja.tokens import Piece, Token, Tokens, assemble, scan
-from service.templates.positions import Mapped, Source, normalised
+from service.templates.positions import MappedText, Source, normalise_newlines
 from service.templates.source.files import Files
 
 
@@ -37,7 +37,7 @@ class SourceLoader:
         if path not in self.files:
             return None
         try:
-            return normalised(self.files.text(path))
+            return normalise_newlines(self.files.text(path))
         except UnicodeDecodeError as error:
             line = self.files.by_path[path].data.count(b"\n", 0, error.start) + 1
             place = Source(path, "\n" * (line - 1)).place(line - 1)
@@ -66,7 +66,7 @@ class SourceLoader:
             self.collector.silence("block-crosses")
         return found
 
-    def flat(self, source: Source, *, stack: tuple[str, ...] = ()) -> Mapped:
+    def flat(self, source: Source, *, stack: tuple[str, ...] = ()) -> MappedText:
         """A file as one text with placeholders; everything it takes in literally is in it."""
         return assemble(self.flattener.flatten(self.pieces(source), source.path, stack=stack))
 

@@ -11,7 +11,7 @@ from html import unescape
 
 from service.templates.findings import CompileAborted, FindingCollector
 from service.templates.jinja.escape_contexts import URL_ATTRIBUTES, Context, EscapeContextTracker, flat_parts, quoted
-from service.templates.jinja.html_scanner import HtmlToken, parts
+from service.templates.jinja.html_scanner import HtmlToken, scan_html
 from service.templates.jinja.tokens import PLACEHOLDER, Token, Tokens
 
 EXPRESSION_BEGIN, EXPRESSION_END = "\x02{", "}\x03"
@@ -110,7 +110,7 @@ class _Html:
         self._collector = collector
 
     def write(self, html: str) -> None:
-        for part in parts(html):
+        for part in scan_html(html):
             if part.kind == "comment":
                 self._comment(part.text)
             elif part.kind == "raw":
@@ -176,18 +176,18 @@ class _Html:
         else:
             self._value(value, None)
 
-    def _value(self, value: str, way: EscapeContextTracker | None, *, style_block: bool = False) -> None:
+    def _value(self, value: str, tracker: EscapeContextTracker | None, *, style_block: bool = False) -> None:
         for one in flat_parts(value, self._tokens, _unchanged if style_block else quoted):
             if isinstance(one, str):
                 self._writer.literal(one)
-                if way:
-                    way.literal(one)
+                if tracker:
+                    tracker.literal(one)
             elif one.kind == "control":
-                if way:
-                    way.control(one)
+                if tracker:
+                    tracker.control(one)
                 self._writer.token(one, "")
             else:
-                self._expression(one, way.expression(one) if way else Context.ATTRIBUTE, style_block)
+                self._expression(one, tracker.expression(one) if tracker else Context.ATTRIBUTE, style_block)
 
     def _expression(self, token: Token, context: Context, style_block: bool) -> None:
         if _SAFE.search(token.body):

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from service.templates.findings import CompileAborted, FindingCollector
-from service.templates.positions import Mapped, Place, Run, Source
+from service.templates.positions import MappedText, Place, Source, TextRun
 
 PLACEHOLDER = re.compile(r"zqj(\d{5})x")
 MAX_TOKENS = 99_999
@@ -81,7 +81,7 @@ class Token:
 
 
 @dataclass(frozen=True, slots=True)
-class Stretch:
+class TextPiece:
     """A stretch of the author's text, at `offset` of `source`."""
 
     text: str
@@ -89,7 +89,7 @@ class Stretch:
     offset: int
 
 
-Piece = Stretch | Token
+Piece = TextPiece | Token
 
 
 class Tokens:
@@ -119,16 +119,16 @@ class Tokens:
         """The tokens whose placeholders stand in `text`, in order; composites are not opened."""
         return [self._all[int(found)] for found in PLACEHOLDER.findall(text)]
 
-    def opened(self, text: str) -> list[Token]:
+    def expanded(self, text: str) -> list[Token]:
         """Like `within`, but with the parts of composites in their place."""
         found: list[Token] = []
         for token in self.within(text):
-            found += self.opened(token.body) if token.kind == "composite" else [token]
+            found += self.expanded(token.body) if token.kind == "composite" else [token]
         return found
 
     def first(self, text: str) -> Token | None:
         """The first token in `text`, composites opened; None if there is none."""
-        return next(iter(self.opened(text)), None)
+        return next(iter(self.expanded(text)), None)
 
 
 def scan(source: Source, tokens: Tokens, collector: FindingCollector) -> list[Piece]:
@@ -156,7 +156,7 @@ def scan(source: Source, tokens: Tokens, collector: FindingCollector) -> list[Pi
         strip_before = bool(opening) and text[end + 2 : end + 3] == "-"
         literal = text[start:end].rstrip() if strip_before else text[start:end]
         if literal:
-            pieces.append(Stretch(literal, source, start))
+            pieces.append(TextPiece(literal, source, start))
         if opening is None:
             return pieces
         if raw := _RAW_BEGIN.match(text, end):
@@ -179,7 +179,7 @@ def _raw(source: Source, begin: re.Match[str], pieces: list[Piece], collector: F
         text = text.lstrip()
     text = text.rstrip() if end[1] == "-" else text
     if text:
-        pieces.append(Stretch(text, source, start))
+        pieces.append(TextPiece(text, source, start))
     return end.end(), end[2] == "-"
 
 
@@ -235,17 +235,17 @@ def _closing(text: str, position: int, closing: str) -> int:
     return -1
 
 
-def assemble(pieces: Sequence[Piece]) -> Mapped:
+def assemble(pieces: Sequence[Piece]) -> MappedText:
     """The pieces as one text with placeholders, which knows where everything came from."""
     texts: list[str] = []
-    runs: list[Run] = []
+    runs: list[TextRun] = []
     length = 0
     for piece in pieces:
         if isinstance(piece, Token):
-            runs.append(Run(length, piece.place))
+            runs.append(TextRun(length, piece.place))
             texts.append(piece.placeholder)
         else:
-            runs.append(Run(length, piece.source, piece.offset))
+            runs.append(TextRun(length, piece.source, piece.offset))
             texts.append(piece.text)
         length += len(texts[-1])
-    return Mapped("".join(texts), runs or [Run(0, Place("", 1, 1))])
+    return MappedText("".join(texts), runs or [TextRun(0, Place("", 1, 1))])

@@ -40,7 +40,7 @@ class Emitted:
     mjml: str = ""
     inline_css: list[InlineStyle] = field(default_factory=list)
     html_attributes: list[HtmlAttribute] = field(default_factory=list)
-    soft: set[int] = field(default_factory=set)
+    uncounted: set[int] = field(default_factory=set)
     prologue: str = ""
 
 
@@ -93,7 +93,7 @@ class _Emitter:
             )
             value = composite(text, attribute.place, self._tokens, self._collector, f'the value of "{attribute.name}"')
             if above == "mj-attributes":
-                self.emitted.soft.update(token.index for token in self._tokens.opened(value))
+                self.emitted.uncounted.update(token.index for token in self._tokens.expanded(value))
             out.append(f' {attribute.name}="{escape_attribute(value)}"')
         if element.tag == "mj-image" and element.attribute("alt") is None:
             out.append(' alt=""')
@@ -136,7 +136,7 @@ class _Emitter:
         css = _DECLARATION_WITH_TOKEN.sub(
             lambda found: composite_css(found[1], place, self._tokens, self._collector), css
         )
-        self.emitted.soft.update(token.index for token in self._tokens.opened(css))
+        self.emitted.uncounted.update(token.index for token in self._tokens.expanded(css))
         self.emitted.inline_css.append(InlineStyle(css, element.content))
 
     def _html_attributes(self, element: Element) -> None:
@@ -144,7 +144,7 @@ class _Emitter:
             for one in selector.elements():
                 text = one.content.text.strip() if one.content else ""
                 value = composite(text, one.place, self._tokens, self._collector, "<mj-html-attribute>")
-                self.emitted.soft.update(token.index for token in self._tokens.opened(value))
+                self.emitted.uncounted.update(token.index for token in self._tokens.expanded(value))
                 self.emitted.html_attributes.append(
                     HtmlAttribute(selector.literal("path") or "", one.literal("name") or "", value)
                 )

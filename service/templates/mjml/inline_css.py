@@ -14,7 +14,7 @@ from mjml import mjml2html
 from premailer import Premailer
 
 from service.templates.findings import FindingCollector
-from service.templates.jinja.html_scanner import parts
+from service.templates.jinja.html_scanner import scan_html
 from service.templates.jinja.tokens import PLACEHOLDER, Tokens
 from service.templates.mjml.emit import Emitted
 from service.templates.mjml.html_tree import parse_html, select
@@ -37,7 +37,7 @@ def mjml_to_html(mjml: str) -> str:
 def comments_in_text(html: str) -> str:
     """Placeholders in text become comments, so that lxml leaves them where they are; styles are kept from premailer."""
     out: list[str] = []
-    for part in parts(html):
+    for part in scan_html(html):
         if part.kind == "text":
             out.append(PLACEHOLDER.sub(r"<!--\g<0>-->", part.text))
         elif part.kind == "open" and part.name == "style":
@@ -85,6 +85,6 @@ def tag_sequence(html: str) -> list[str]:
     """
     return [
         ("/" if part.kind == "close" else "") + part.name
-        for part in parts(html)
+        for part in scan_html(html)
         if part.kind in ("open", "close") and part.name not in ("tbody", "style")
     ]

@@ -8,7 +8,7 @@ from typing import NoReturn
 from service.templates.findings import CompileAborted, FindingCollector
 from service.templates.jinja.tokens import PLACEHOLDER, Token, Tokens
 from service.templates.mjml.components import CONTENT
-from service.templates.positions import Mapped, Place
+from service.templates.positions import MappedText, Place
 
 MAX_DEPTH = 100
 _MARKUP = re.compile(
@@ -23,7 +23,7 @@ class Slice:
     """A stretch of a mapped text; `text` is what it says, `start` where it begins."""
 
     text: str
-    mapped: Mapped
+    mapped: MappedText
     start: int
 
     def place(self, offset: int = 0) -> Place:
@@ -74,13 +74,13 @@ class Element:
 Node = Element | Slice
 
 
-def parse(mapped: Mapped, tokens: Tokens, collector: FindingCollector) -> list[Node]:
+def parse(mapped: MappedText, tokens: Tokens, collector: FindingCollector) -> list[Node]:
     """The nodes of one file. Refused: the tags don't match; it has been reported where."""
     return _Parser(mapped, tokens, collector).parse()
 
 
 class _Parser:
-    def __init__(self, mapped: Mapped, tokens: Tokens, collector: FindingCollector) -> None:
+    def __init__(self, mapped: MappedText, tokens: Tokens, collector: FindingCollector) -> None:
         self._mapped = mapped
         self._tokens = tokens
         self._text = mapped.text

@@ -77,12 +77,12 @@ def _matched(value: str, classes: set[str], tokens: Tokens) -> Token | None:
     """The first tag in a class attribute that could make it hold one of `classes`."""
     if not classes:
         return None
-    opened = tokens.opened(value)
-    first = opened[0] if opened else None
-    if any(token.kind == "control" for token in opened):
+    expanded = tokens.expanded(value)
+    first = expanded[0] if expanded else None
+    if any(token.kind == "control" for token in expanded):
         text = "".join(token.body for token in tokens.within(value) if token.kind == "composite") or value
         fragments = [part for part in PLACEHOLDER.sub(" ", text).split() if part]
-        alone = any(token.kind == "expression" for token in opened)
+        alone = any(token.kind == "expression" for token in expanded)
         hit = alone or any(part in name or name in part for part in fragments for name in classes)
         return first if hit else None
     for word in value.split():

@@ -71,23 +71,23 @@ class Program:
 
 def explain(error: BaseException, program: Program, modules: Mapping[str, Program], part: str) -> RenderError:
     """A runtime error as a finding at the author's tag, and the variable to blame."""
-    spot = _spot(error.__traceback__, program, modules)
+    entry = _innermost_entry(error.__traceback__, program, modules)
     if isinstance(error, LimitExceeded) and error.line is not None:
-        spot = program.entry_at(error.line) or spot
-    code, message = _sentence(error)
-    if spot is None:
+        entry = program.entry_at(error.line) or entry
+    code, message = _code_and_message(error)
+    if entry is None:
         first = next(iter(program.source_map), None)
         place = program.entry_at(first) if first is not None else None
         file, line = (place.file, place.line) if place else ("", 1)
         blamed = place.variable if place and len(program.source_map) == 1 else None
         return RenderError(Finding(file, line, 1, "error", code, f"{part}: {message}"), variable=blamed)
-    hint = f"in {spot.tag}"
+    hint = f"in {entry.tag}"
     missing = re.fullmatch(r"(\w+) is missing", message)
-    variable = missing[1] if missing else spot.variable
-    return RenderError(Finding(spot.file, spot.line, spot.column, "error", code, message, hint), variable=variable)
+    variable = missing[1] if missing else entry.variable
+    return RenderError(Finding(entry.file, entry.line, entry.column, "error", code, message, hint), variable=variable)
 
 
-def _sentence(error: BaseException) -> tuple[str, str]:
+def _code_and_message(error: BaseException) -> tuple[str, str]:
     if isinstance(error, LimitExceeded):
         return "too-much", str(error)
     if isinstance(error, UndefinedError):
@@ -105,7 +105,9 @@ def _sentence(error: BaseException) -> tuple[str, str]:
     return "bad-value", f"{error}" or type(error).__name__
 
 
-def _spot(traceback: TracebackType | None, program: Program, modules: Mapping[str, Program]) -> SourceMapEntry | None:
+def _innermost_entry(
+    traceback: TracebackType | None, program: Program, modules: Mapping[str, Program]
+) -> SourceMapEntry | None:
     """The innermost tag on the way to the error; code of templates knows the line of its source."""
     found: SourceMapEntry | None = None
     while traceback is not None:

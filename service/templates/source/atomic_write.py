@@ -28,7 +28,7 @@ _AT_FDCWD = -100  # "relative to the current folder", fcntl.h of Linux
 _RENAME_EXCHANGE = 2  # renameat2(2)
 
 Changes = Mapping[str, bytes | None]
-Exchange = Callable[[Path, Path], bool]
+SwapFolders = Callable[[Path, Path], bool]
 
 
 class _Dumper(yaml.SafeDumper):
@@ -45,7 +45,7 @@ def example_file(values: Mapping[str, Any]) -> bytes:
     return text.encode()
 
 
-def exchange(one: Path, other: Path) -> bool:
+def swap_folders(one: Path, other: Path) -> bool:
     """Swaps two folders in one step (Linux); False where system or file system can't."""
     try:
         rename = ctypes.CDLL(None, use_errno=True).renameat2
@@ -60,44 +60,44 @@ def exchange(one: Path, other: Path) -> bool:
 
 
 @contextmanager
-def changed(root: Path, key: str, changes: Changes, *, swap: Exchange = exchange) -> Iterator[None]:
+def change_folder(root: Path, key: str, changes: Changes, *, swap: SwapFolders = swap_folders) -> Iterator[None]:
     """The folder `key` with these changes (path in it -> content, None: without it); put back if the block raises.
 
     One at a time: the caller holds a lock. OSError: it can't be written; nothing has changed.
     """
-    _take_away_drafts(root)
+    _remove_stale_drafts(root)
     target, draft = root / key, root / f"{_DRAFT}{key}-{secrets.token_hex(4)}"
     try:
         _build(target, draft, changes)
         if not target.exists():
-            undo = _put(draft, target)
+            undo = _move(draft, target)
         elif swap(draft, target):
-            undo = _swapped(draft, target, swap)
+            undo = _swap(draft, target, swap)
         else:
-            undo = _one_by_one(draft, target, changes)
+            undo = _replace_files(draft, target, changes)
         _sync(root)
-        with _undone(undo):
+        with _undo_on_error(undo):
             yield
     finally:
         shutil.rmtree(draft, ignore_errors=True)
 
 
 @contextmanager
-def removed(root: Path, key: str) -> Iterator[None]:
+def remove_folder(root: Path, key: str) -> Iterator[None]:
     """Without the folder `key`; it is put back if the block raises. OSError: it can't be removed."""
-    _take_away_drafts(root)
+    _remove_stale_drafts(root)
     draft = root / f"{_DRAFT}{key}-{secrets.token_hex(4)}"
-    undo = _put(root / key, draft)
+    undo = _move(root / key, draft)
     try:
         _sync(root)
-        with _undone(undo):
+        with _undo_on_error(undo):
             yield
     finally:
         shutil.rmtree(draft, ignore_errors=True)
 
 
 @contextmanager
-def _undone(undo: Callable[[], None]) -> Iterator[None]:
+def _undo_on_error(undo: Callable[[], None]) -> Iterator[None]:
     try:
         yield
     except BaseException:
@@ -105,7 +105,7 @@ def _undone(undo: Callable[[], None]) -> Iterator[None]:
         raise
 
 
-def _take_away_drafts(root: Path) -> None:
+def _remove_stale_drafts(root: Path) -> None:
     """Those of processes that died; a young one may be somebody's who is at work without our lock."""
     for draft in root.glob(f"{_DRAFT}*"):
         with suppress(FileNotFoundError):
@@ -134,7 +134,7 @@ def _build(target: Path, draft: Path, changes: Changes) -> None:
         _sync(folder)
 
 
-def _put(source: Path, target: Path) -> Callable[[], None]:
+def _move(source: Path, target: Path) -> Callable[[], None]:
     def undo() -> None:
         target.rename(source)
 
@@ -142,14 +142,14 @@ def _put(source: Path, target: Path) -> Callable[[], None]:
     return undo
 
 
-def _swapped(draft: Path, target: Path, swap: Exchange) -> Callable[[], None]:
+def _swap(draft: Path, target: Path, swap: SwapFolders) -> Callable[[], None]:
     def undo() -> None:
         swap(draft, target)
 
     return undo
 
 
-def _one_by_one(draft: Path, target: Path, changes: Changes) -> Callable[[], None]:
+def _replace_files(draft: Path, target: Path, changes: Changes) -> Callable[[], None]:
     """Where folders can't be swapped: file by file, the old ones kept until all is well."""
     old = draft / ".old"
     done: list[str] = []
@@ -161,7 +161,7 @@ def _one_by_one(draft: Path, target: Path, changes: Changes) -> Callable[[], Non
             else:
                 (target / name).unlink(missing_ok=True)
 
-    with _undone(undo):
+    with _undo_on_error(undo):
         for name, data in changes.items():
             for folder in (old, target):
                 (folder / name).parent.mkdir(parents=True, exist_ok=True)

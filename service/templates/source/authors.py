@@ -8,7 +8,7 @@ from service.errors import GitError
 from service.templates.source.git import git
 
 #: The answers at hand; more keys than this begin anew.
-MAX_AT_HAND = 5_000
+MAX_CACHED = 5_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,27 +25,27 @@ class Authors:
     def __init__(self, root: Path) -> None:
         self._root = root
         self._lock = threading.Lock()
-        self._known: dict[tuple[str, str], Authorship] = {}
+        self._cached: dict[tuple[str, str], Authorship] = {}
 
     def of(self, key: str, commit: str | None) -> Authorship:
         """The authors of the first and the last commit of the folder `key`, up to this commit (None: no checkout)."""
         if commit is None:
             return Authorship()
-        known = self._known.get((key, commit))
+        known = self._cached.get((key, commit))
         if known is None:
-            known = self._asked(key, commit)
+            known = self._read(key, commit)
             with self._lock:
-                if len(self._known) >= MAX_AT_HAND:
-                    self._known.clear()
-                self._known[key, commit] = known
+                if len(self._cached) >= MAX_CACHED:
+                    self._cached.clear()
+                self._cached[key, commit] = known
         return known
 
-    def _asked(self, key: str, commit: str) -> Authorship:
+    def _read(self, key: str, commit: str) -> Authorship:
         try:
-            told = git(self._root, "log", "--format=%aN", "--end-of-options", commit, "--", key).decode(
+            output = git(self._root, "log", "--format=%aN", "--end-of-options", commit, "--", key).decode(
                 "utf-8", "replace"
             )
         except GitError:
             return Authorship()
-        names = told.splitlines()
+        names = output.splitlines()
         return Authorship(names[-1], names[0]) if names else Authorship()

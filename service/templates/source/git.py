@@ -9,7 +9,7 @@ from pathlib import Path
 from service.errors import GitError
 
 _TIMEOUT_S = 10.0
-_FAREWELL_S = 2.0
+_TERMINATE_TIMEOUT_S = 2.0
 _SAFE = (
     *("-c", "core.hooksPath=/dev/null"),
     *("-c", "core.fsmonitor=false"),
@@ -25,10 +25,10 @@ def git(
     folder: Path,
     *arguments: str,
     stdin: bytes = b"",
-    more: Mapping[str, str] | None = None,
+    extra_environment: Mapping[str, str] | None = None,
     timeout_s: float = _TIMEOUT_S,
 ) -> bytes:
-    """What git prints when it is asked in `folder`; `more` joins its environment. Raises GitError."""
+    """What git prints when it is asked in `folder`; `extra_environment` joins its environment. Raises GitError."""
     environment = {
         "PATH": os.environ.get("PATH", os.defpath),
         "GIT_CONFIG_NOSYSTEM": "1",
@@ -37,7 +37,7 @@ def git(
         "GIT_OPTIONAL_LOCKS": "0",
         "GIT_LITERAL_PATHSPECS": "1",
         "LC_ALL": "C",
-        **(more or {}),
+        **(extra_environment or {}),
     }
     pipe = subprocess.PIPE
     try:
@@ -53,18 +53,18 @@ def git(
         try:
             printed, reply = process.communicate(stdin, timeout_s)
         except subprocess.TimeoutExpired:
-            _end(process)
+            _terminate(process)
             raise GitError(f"git took longer than {timeout_s:g} s.") from None
     if process.returncode:
         raise GitError("git refused.", reply=reply.decode("utf-8", "replace").strip())
     return printed
 
 
-def _end(process: subprocess.Popen[bytes]) -> None:
+def _terminate(process: subprocess.Popen[bytes]) -> None:
     """Told to end, git takes its lock files away; killed, it would leave them for ever."""
     process.terminate()
     try:
-        process.communicate(timeout=_FAREWELL_S)
+        process.communicate(timeout=_TERMINATE_TIMEOUT_S)
     except subprocess.TimeoutExpired:
         process.kill()
         process.communicate()
@@ -130,7 +130,7 @@ class WorkTree:
             return None
         try:
             git(
-                root, "check-ignore", "--quiet", "--", key, more={"GIT_LITERAL_PATHSPECS": "0"}
+                root, "check-ignore", "--quiet", "--", key, extra_environment={"GIT_LITERAL_PATHSPECS": "0"}
             )  # it takes no pathspecs
         except GitError:
             return cls(root)
@@ -153,7 +153,7 @@ class WorkTree:
         GitError: it can't be; the index is as it was.
         """
         before = self._head()
-        who = {
+        identity = {
             f"GIT_{role}_{field.upper()}": getattr(author, field)
             for role in ("AUTHOR", "COMMITTER")
             for field in ("name", "email")
@@ -161,7 +161,7 @@ class WorkTree:
         options = ("--quiet", "--no-verify", "--cleanup=whitespace", "--file=-", "--only")
         try:
             git(self.root, "add", "--all", "--", key)
-            git(self.root, "commit", *options, "--", key, stdin=message.encode(), more=who)
+            git(self.root, "commit", *options, "--", key, stdin=message.encode(), extra_environment=identity)
         except GitError:
             if not self._has_committed(key, before):  # git may have done it and been slow to say so
                 self._unstage(key, before)

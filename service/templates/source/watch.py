@@ -21,7 +21,7 @@ Changed = frozenset[str] | None
 _MISSING: tuple[object, ...] = ("missing",)
 
 
-def changes(root: Path, stop: threading.Event) -> Iterator[Changed]:
+def watch_changes(root: Path, stop: threading.Event) -> Iterator[Changed]:
     """Yields after each burst of changes which top-level names they happened in.
 
     None means that anything may have changed: once whenever a watch has begun (what changed before gave no event). In

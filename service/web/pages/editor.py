@@ -16,9 +16,9 @@ from litestar.response import Redirect
 
 from service.bootstrap import Services, render_limits
 from service.errors import Conflict, Finding, InvalidRequest, PreconditionFailed, RequestRefused, TryLater
-from service.templates.authoring.publish_plan import PublishPlan, raised
+from service.templates.authoring.publish_plan import PublishPlan, with_version
 from service.templates.authoring.publisher import Condition
-from service.templates.authoring.scaffold import begun
+from service.templates.authoring.scaffold import scaffold_files
 from service.web.auth import caller_of, services_of
 from service.web.pages import mail_frame
 from service.web.pages.diff import between
@@ -81,7 +81,7 @@ class EditorController(Controller):
     @get("/{key:str}/edit")
     async def edit(self, request: Request[Any, Any, Any], key: FromPath[str]) -> Response[str]:
         """Page: the editor of a template's files."""
-        state, files = services_of(request).publish_planner.found(key)
+        state, files = services_of(request).publish_planner.current_files(key)
         return _editor(request, key, EditorForm(state, files, files, None, None, None))
 
     @post("/{key:str}/edit")
@@ -180,7 +180,7 @@ class EditorController(Controller):
         texts = dict(written.texts)
         if written.raises_to is not None:
             source = texts.get("template.mjml") or written.now.get("template.mjml", "")
-            texts["template.mjml"] = raised(source, written.raises_to)
+            texts["template.mjml"] = with_version(source, written.raises_to)
         condition = Condition(frozenset({written.state})) if written.state else Condition(creates=True)
         try:
             await anyio.to_thread.run_sync(
@@ -206,7 +206,7 @@ def _messages(error: RequestRefused) -> Sequence[str]:
 
 
 def _begun(services: Services, key: str) -> Mapping[str, str]:
-    return begun(services.settings.email_templates_dir, key, limits=render_limits(services.settings))
+    return scaffold_files(services.settings.email_templates_dir, key, limits=render_limits(services.settings))
 
 
 def _completion(one: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -32,7 +32,7 @@ def test_atomic_write_that_is_killed_leaves_the_old_files_or_the_new_ones(tmp_pa
                 if left < 0:
                     os.kill(os.getpid(), signal.SIGKILL)
         sys.addaudithook(count)
-        with atomic_write.changed(Path(sys.argv[1]), "hello", {"template.mjml": b"new", "template.txt": b"new"}):
+        with atomic_write.change_folder(Path(sys.argv[1]), "hello", {"template.mjml": b"new", "template.txt": b"new"}):
             if left == 0:
                 os.kill(os.getpid(), signal.SIGKILL)
     """)
@@ -63,7 +63,7 @@ def test_atomic_write_never_shows_readers_a_mixture_while_folders_are_swapped(tm
 
         def write() -> None:
             for number in range(60):
-                with atomic_write.changed(tmp_path, "hello", dict.fromkeys(names, str(number).encode())):
+                with atomic_write.change_folder(tmp_path, "hello", dict.fromkeys(names, str(number).encode())):
                     pass
 
         writing = pool.submit(write)
@@ -81,13 +81,13 @@ def test_atomic_write_puts_every_file_back_after_a_failure(tmp_path: Path, swaps
     (target / "template.mjml").write_text("old")
     (target / "gone.txt").write_text("old")
     before = tree(tmp_path)
-    swap = atomic_write.exchange if swaps else lambda one, other: False
+    swap = atomic_write.swap_folders if swaps else lambda one, other: False
     changes = {"template.mjml": b"new", "gone.txt": None, "examples/new.yaml": b"new"}
-    with pytest.raises(RuntimeError), atomic_write.changed(tmp_path, "hello", changes, swap=swap):
+    with pytest.raises(RuntimeError), atomic_write.change_folder(tmp_path, "hello", changes, swap=swap):
         assert tree(target) == {"template.mjml": b"new", "examples/new.yaml": b"new"}
         raise RuntimeError
     assert tree(tmp_path) == before
-    with atomic_write.changed(tmp_path, "hello", changes, swap=swap):
+    with atomic_write.change_folder(tmp_path, "hello", changes, swap=swap):
         pass
     assert tree(target) == {"template.mjml": b"new", "examples/new.yaml": b"new"}
     assert [path.name for path in tmp_path.iterdir()] == ["hello"]
@@ -97,7 +97,7 @@ def test_atomic_write_keeps_the_modes_of_files(tmp_path: Path) -> None:
     source = write_mail(tmp_path)
     source.chmod(0o640)
     source.parent.chmod(0o750)
-    with atomic_write.changed(tmp_path, "hello", {"template.mjml": b"new"}):
+    with atomic_write.change_folder(tmp_path, "hello", {"template.mjml": b"new"}):
         pass
     assert (source.stat().st_mode & 0o777, source.parent.stat().st_mode & 0o777) == (0o640, 0o750)
     assert [path.name for path in tmp_path.iterdir()] == ["hello"]

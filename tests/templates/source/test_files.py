@@ -7,7 +7,7 @@ import pytest
 
 from service.templates.runtime.sandbox import sandbox_without_modules
 from service.templates.source.files import Files, read_files
-from service.templates.source.watch import changes
+from service.templates.source.watch import watch_changes
 from tests.support.template_kit import LIMITS
 
 
@@ -84,7 +84,7 @@ def test_watch_knows_the_folder_below_a_relative_root(root: Path, monkeypatch: p
 def _seen(root: Path, file: Path) -> frozenset[str] | None:
     """What the watch says of the first change."""
     stop = threading.Event()
-    watched = changes(root, stop)
+    watched = watch_changes(root, stop)
     assert next(watched) is None  # it has begun
     file.write_text("other")
     found = next(names for names in watched if names != frozenset())

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from service.errors import Problem
-from service.templates.authoring.publish_plan import raised
+from service.templates.authoring.publish_plan import with_version
 from service.web.pages import variable_form
 from service.web.pages.diff import between
 from service.web.pages.merge import merge, merge_lines
@@ -116,5 +116,5 @@ def test_form_leaves_out_empty_optional_fields_and_tells_what_is_no_json() -> No
 
 def test_version_is_raised_where_it_stands() -> None:
     source = "---\nsubject: x\nversion: 3\n---\nversion: 3\n"
-    assert raised(source, 12) == "---\nsubject: x\nversion: 12\n---\nversion: 3\n"
-    assert raised("---\n---\n", 2) == "---\n---\n"
+    assert with_version(source, 12) == "---\nsubject: x\nversion: 12\n---\nversion: 3\n"
+    assert with_version("---\n---\n", 2) == "---\n---\n"
