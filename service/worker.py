@@ -1,8 +1,13 @@
-"""DOOR: the worker. Huey's tasks ring, they hold nothing; the rows of the database are the truth."""
+"""The worker: loops that deliver, purge, index words, read the bounce mailbox and write metrics.
+
+Huey's tasks only wake the loops and hold no work: the rows of the database are the truth.
+"""
 
 import threading
 import time
+from collections.abc import Callable, Mapping
 from contextlib import suppress
+from types import MappingProxyType
 
 import structlog
 from huey import crontab
@@ -14,195 +19,205 @@ from service.feedback.imap_poller import ImapPoller
 from service.monitoring.metrics import Metrics
 from service.monitoring.prometheus import SNAPSHOT_EVERY_S
 
-#: Rings may be lost (a queue that is deleted, a task that dies with its worker): the rows are looked at this often.
-LOOK_EVERY_S = 1.0
+#: Notifications may be lost (a queue that is deleted, a task that dies with its worker): due messages are also looked
+#: for this often.
+DRAIN_EVERY_S = 1.0
 
-#: How often what was accepted is looked at for words to find it by.
+#: How often accepted messages are indexed for search.
 INDEX_EVERY_S = 5.0
 
-#: Looked at each hour: the daily purge has its hour, and one that was missed is made up for.
+#: Asked each hour: the daily purge has its hour, and one that was missed is made up for.
 PURGE_AT_MINUTE = "17"
 
 #: A process ends within 10 s of SIGTERM: this long for mail on the wire, and then for noting that it was broken off.
 GRACE_S = 4.0
 ABORT_S = 2.0
 
-#: A mailbox that can't be read is asked again after growing pauses, and a look is broken off after so long.
+#: Longest pause between two polls of a mailbox that can't be read, and how long one poll may take.
 INBOX_PAUSE_MAX_S = 600.0
-INBOX_LOOK_MAX_S = 600.0
+INBOX_POLL_MAX_S = 600.0
 
 _log = structlog.get_logger("worker")
 
 
-class Worker:
-    """Drains what is due whenever a ring comes, and once a second without one; purges once a day; indexes words.
+class Loop:
+    """A thread that calls `work` every `every_s` seconds and after each `wake`, until `stop`; None: only after `wake`.
 
-    `leaves_counts`: it has a process of its own, which nobody asks for figures.
+    `work` is given the event that `stop` sets, and returns True to be called again at once. It is first called after
+    `every_s` seconds, or at once with `begins_now`. Whatever it raises, the loop goes on: an error in `warnings` is
+    logged under that name, any other with its traceback. Then the loop pauses for `every_s` seconds, or longer with
+    each failure in a row, up to `pause_max_s`; `wake` does not shorten that pause. `abort` ends the call under way.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        every_s: float | None,
+        work: Callable[[threading.Event], bool | None],
+        *,
+        begins_now: bool = False,
+        pause_max_s: float = 0.0,
+        warnings: Mapping[type[Exception], str] = MappingProxyType({StoreBusy: "store_busy"}),
+        abort: Callable[[], None] = lambda: None,
+    ) -> None:
+        self.name = name
+        self.stopping = threading.Event()
+        self.woken = threading.Event()
+        self._every_s = every_s
+        self._work = work
+        self._pause_max_s = pause_max_s
+        self._warnings = warnings
+        self._abort = abort
+        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
+        if begins_now:
+            self.woken.set()
+
+    def start(self) -> None:
+        """Return at once; the work is done in the loop's own thread."""
+        self._thread.start()
+
+    def wake(self) -> None:
+        """Call `work` now, or once more after the call under way. Thread-safe."""
+        self.woken.set()
+
+    def stop(self) -> None:
+        """End after the call under way, which is aborted where that is possible; returns at once. Thread-safe."""
+        self.stopping.set()
+        self.woken.set()
+        self._abort()
+
+    def join(self, timeout_s: float) -> bool:
+        """Wait for the end of the loop; False if it has not ended by then. Its thread never outlives the process."""
+        self._thread.join(timeout_s)
+        return not self._thread.is_alive()
+
+    def _run(self) -> None:
+        failures = 0
+        while True:
+            if failures and self._every_s is not None:
+                self.stopping.wait(loop_pause_s(self._every_s, failures, self._pause_max_s))
+            else:
+                self.woken.wait(self._every_s)
+            self.woken.clear()
+            if self.stopping.is_set():
+                return
+            try:
+                if self._work(self.stopping):
+                    self.woken.set()
+                failures = 0
+            except Exception as error:
+                failures += 1
+                self._log(error, failures)
+
+    def _log(self, error: Exception, failures: int) -> None:
+        warning = next((event for kind, event in self._warnings.items() if isinstance(error, kind)), None)
+        if warning is None:
+            # drain_broke, purge_broke, index_broke, counts_broke, inbox_broke
+            _log.error(f"{self.name}_broke", exc_info=error)
+        elif not self.stopping.is_set():
+            _log.warning(warning, task=self.name, reason=str(error), failures=failures)
+
+
+def loop_pause_s(every_s: float, failures: int, pause_max_s: float) -> float:
+    """Seconds until the next call after `failures` in a row: doubled by each, up to `pause_max_s` or `every_s`."""
+    return float(min(every_s * 2 ** min(failures, 20), max(every_s, pause_max_s)))
+
+
+class Worker:
+    """Delivers, purges, indexes and reads the bounce mailbox, each in a loop of its own: none delays another.
+
+    With `leaves_counts` it writes its metrics to a file for the API, which runs in another process.
     """
 
     def __init__(
         self, services: Services, *, leaves_counts: bool = False, index_every_s: float = INDEX_EVERY_S
     ) -> None:
         self._services = services
-        self._index_every_s = index_every_s
-        self._wake = threading.Event()
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="worker", daemon=True)
-        self._is_due = threading.Event()
-        self._purging = threading.Thread(target=self._purge, name="purge", daemon=True)
-        self._indexing = threading.Thread(target=self._index, name="index", daemon=True)
-        services.queue.task(name="deliver_due")(self._wake.set)
-        services.queue.periodic_task(crontab(minute=PURGE_AT_MINUTE), name="purge_due")(self._is_due.set)
-        self._consumer = Consumer(services.queue)
-        self._counts: threading.Thread | None = None
+        self._drain = Loop("drain", DRAIN_EVERY_S, self._deliver)
+        self._purge = Loop("purge", None, self._purge_if_due)
+        self._others = [self._purge, Loop("index", index_every_s, self._index)]
         if leaves_counts:
-            self._counts = threading.Thread(target=self._leave_counts, name="counts", daemon=True)
-        collector, poll_s = services.imap_poller, services.settings.email_inbox_poll_seconds
-        self._inbox = InboxWatch(collector, services.metrics, poll_s) if collector is not None else None
+            self._others.append(Loop("counts", SNAPSHOT_EVERY_S, self._write_counts, begins_now=True))
+        self._leaves_counts = leaves_counts
+        if services.imap_poller is not None:
+            poll_s = services.settings.email_inbox_poll_seconds
+            self._others.append(inbox_loop(services.imap_poller, services.metrics, poll_s))
+        services.queue.task(name="deliver_due")(self._drain.wake)
+        services.queue.periodic_task(crontab(minute=PURGE_AT_MINUTE), name="purge_due")(self._purge.wake)
+        self._consumer = Consumer(services.queue)
 
     def start(self) -> None:
-        """Return at once; delivering goes on in threads of its own."""
+        """Return at once; the loops run in threads of their own."""
         self._consumer.start()
-        self._thread.start()
-        if self._counts is not None:
-            self._counts.start()
-        self._purging.start()
-        if self._inbox is not None:
-            self._inbox.start()
-        self._indexing.start()
+        for loop in (self._drain, *self._others):
+            loop.start()
 
     def stop(self) -> None:
-        """No new claims; what is on the wire ends, or is broken off after a while and its lease given back."""
-        self._stop.set()
-        self._wake.set()
-        self._is_due.set()
-        if self._inbox is not None:
-            self._inbox.end()
+        """Claim nothing more; finish the mail on the wire, or break it off after GRACE_S and hand its lease back."""
+        for loop in (self._drain, *self._others):
+            loop.stop()
         self._consumer.stop()
-        self._thread.join(GRACE_S)
-        if self._thread.is_alive():
+        if not self._drain.join(GRACE_S):
             self._services.transport.abort()
-            self._thread.join(ABORT_S)
-        # The others were told at the same time, and have the rest of it together.
+            self._drain.join(ABORT_S)
+        # The others were stopped at the same time, and share what is left of it.
         end_s = time.monotonic() + ABORT_S
-        for other in (self._counts, self._purging, self._inbox, self._indexing):
-            if other is not None:
-                other.join(max(0.0, end_s - time.monotonic()))
+        for loop in self._others:
+            loop.join(max(0.0, end_s - time.monotonic()))
+        if self._leaves_counts:
+            with suppress(OSError):
+                self._services.metrics_exporter.remove_snapshot()
 
-    def _purge(self) -> None:
-        """A thread of its own, since rings must not wait for it; it ends between two steps."""
-        while True:
-            self._is_due.wait()
-            self._is_due.clear()
-            if self._stop.is_set():
-                return
-            try:
-                if self._services.retention_purge.is_time():
-                    self._services.retention_purge.purge(stop=self._stop)
-            except StoreBusy as error:
-                _log.warning("store_busy", task="purge", reason=str(error))
-            except Exception as error:
-                # What was not done is still due, and done next time.
-                _log.error("purge_broke", exc_info=error)
+    def _deliver(self, stopping: threading.Event) -> None:
+        self._services.deliverer.drain(stopping, self._drain.woken)
 
-    def _index(self) -> None:
-        """A thread of its own: words may wait, mail may not."""
-        while not self._stop.wait(self._index_every_s):
-            try:
-                self._services.search_indexer.catch_up(self._stop)
-            except StoreBusy as error:
-                _log.warning("store_busy", task="index", reason=str(error))
-            except Exception as error:
-                # The next look begins where this one ended.
-                _log.error("index_broke", exc_info=error)
+    def _purge_if_due(self, stopping: threading.Event) -> None:
+        if self._services.retention_purge.is_time():
+            self._services.retention_purge.purge(stop=stopping)
 
-    def _run(self) -> None:
-        while not self._stop.is_set():
-            self._wake.wait(LOOK_EVERY_S)
-            self._wake.clear()
-            try:
-                self._services.deliverer.drain(self._stop, self._wake)
-            except StoreBusy as error:
-                _log.warning("store_busy", reason=str(error))
-                self._stop.wait(LOOK_EVERY_S)
-            except Exception as error:
-                # The worker must outlive whatever one drain meets; its rows come back when their leases lapse.
-                _log.error("drain_broke", exc_info=error)
-                self._stop.wait(LOOK_EVERY_S)
+    def _index(self, stopping: threading.Event) -> None:
+        self._services.search_indexer.catch_up(stopping)
 
-    def _leave_counts(self) -> None:
-        """Where the API finds them: it is what Prometheus asks."""
-        observer = self._services.metrics_exporter
-        while not self._stop.is_set():
-            try:
-                observer.write_snapshot()
-            except OSError as error:
-                _log.warning("counts_not_left", reason=error.strerror)
-            self._stop.wait(SNAPSHOT_EVERY_S)
-        with suppress(OSError):
-            observer.remove_snapshot()
-
-
-class InboxWatch:
-    """Looks into the mailbox of returned mail every `poll_s` seconds, in a thread of its own."""
-
-    def __init__(self, poller: ImapPoller, metrics: Metrics, poll_s: float) -> None:
-        self._collector = poller
-        self._metrics = metrics
-        self._poll_s = poll_s
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="inbox", daemon=True)
-
-    def start(self) -> None:
-        """Returns at once."""
-        self._thread.start()
-
-    def end(self) -> None:
-        """Tells it to end; a line that hangs is broken off."""
-        self._stop.set()
-        self._collector.abort()
-
-    def join(self, timeout_s: float) -> bool:
-        """Wait for its end, True once it has ended; the rest (a name that is being resolved) ends with the process."""
-        self._thread.join(timeout_s)
-        return not self._thread.is_alive()
-
-    def _run(self) -> None:
-        failures = 0
-        while not self._stop.is_set():
-            pause_s = self._poll_s
-            try:
-                if self._look():
-                    pause_s = 0.0  # there may be more
-                failures = 0
-            except (InboxUnreachable, StoreBusy) as error:
-                failures += 1
-                self._metrics.inbox_failed()
-                if not self._stop.is_set():
-                    _log.warning("inbox_not_read", reason=str(error), failures=failures)
-            except Exception as error:
-                # One mail can't end the watch; what it broke is tried again, and left behind after a few looks.
-                failures += 1
-                self._metrics.inbox_failed()
-                _log.error("inbox_broke", exc_info=error)
-            self._stop.wait(inbox_pause_s(pause_s, failures))
-
-    def _look(self) -> bool:
-        """Whether there were mails. A look that takes too long is broken off: a server may answer a byte a minute."""
-        limit = threading.Timer(INBOX_LOOK_MAX_S, self._collector.interrupt)
-        limit.daemon = True
-        limit.start()
+    def _write_counts(self, _stopping: threading.Event) -> None:
+        """Write the metrics where the API process finds them: it is the one that Prometheus scrapes."""
         try:
-            outcomes = self._collector.poll(self._stop)
-        finally:
-            limit.cancel()
-        counts = {outcome.name.lower(): count for outcome, count in outcomes.items()}
-        self._metrics.inbox_read(counts)
-        if counts:
-            _log.info("inbox_read", **counts)
-        return bool(outcomes)
+            self._services.metrics_exporter.write_snapshot()
+        except OSError as error:
+            _log.warning("counts_not_left", reason=error.strerror)
 
 
-def inbox_pause_s(pause_s: float, failures: int) -> float:
-    """Seconds between two polls: doubled by each failure in a row, up to 600 or `pause_s`, whichever is longer."""
-    return float(min(pause_s * 2 ** min(failures, 20), max(pause_s, INBOX_PAUSE_MAX_S)))
+def inbox_loop(poller: ImapPoller, metrics: Metrics, every_s: float) -> Loop:
+    """Build the loop that polls the bounce mailbox: again at once while there is mail, less often while it fails."""
+
+    def poll(stopping: threading.Event) -> bool:
+        try:
+            return _poll_inbox(poller, metrics, stopping)
+        except Exception:
+            metrics.inbox_failed()
+            raise
+
+    return Loop(
+        "inbox",
+        every_s,
+        poll,
+        begins_now=True,
+        pause_max_s=INBOX_PAUSE_MAX_S,
+        warnings={InboxUnreachable: "inbox_not_read", StoreBusy: "inbox_not_read"},
+        abort=poller.abort,
+    )
+
+
+def _poll_inbox(poller: ImapPoller, metrics: Metrics, stopping: threading.Event) -> bool:
+    """Poll once; True if there was mail. A long poll is interrupted: a server may send one byte a minute."""
+    limit = threading.Timer(INBOX_POLL_MAX_S, poller.interrupt)
+    limit.daemon = True
+    limit.start()
+    try:
+        outcomes = poller.poll(stopping)
+    finally:
+        limit.cancel()
+    counts = {outcome.name.lower(): count for outcome, count in outcomes.items()}
+    metrics.inbox_read(counts)
+    if counts:
+        _log.info("inbox_read", **counts)
+    return bool(outcomes)

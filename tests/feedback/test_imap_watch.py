@@ -9,7 +9,7 @@ import pytest
 from service.errors import InboxUnreachable, StoreBusy
 from service.feedback.imap_poller import MailResult
 from service.monitoring.metrics import Metrics
-from service.worker import INBOX_PAUSE_MAX_S, InboxWatch, inbox_pause_s
+from service.worker import Loop, inbox_loop
 
 
 class Collector:
@@ -49,8 +49,8 @@ def failing(error: Exception) -> Callable[[], Counter[MailResult]]:
     return fail
 
 
-def watch_of(collector: Collector, poll_s: float, metrics: Metrics | None = None) -> InboxWatch:
-    return InboxWatch(collector, metrics or Metrics(), poll_s)  # type: ignore[arg-type]
+def watch_of(collector: Collector, poll_s: float, metrics: Metrics | None = None) -> Loop:
+    return inbox_loop(collector, metrics or Metrics(), poll_s)  # type: ignore[arg-type]
 
 
 def counts(metrics: Metrics) -> dict[tuple[str, str], float]:
@@ -62,8 +62,8 @@ def counts(metrics: Metrics) -> dict[tuple[str, str], float]:
     return {(sample.name.split("_")[3], next(iter(sample.labels.values()))): sample.value for sample in found}
 
 
-def end(watch: InboxWatch) -> None:
-    watch.end()
+def end(watch: Loop) -> None:
+    watch.stop()
     assert watch.join(10)
 
 
@@ -106,10 +106,3 @@ def test_watch_that_rests_ends_at_once_and_aborts_a_poll_that_hangs() -> None:
     watch.start()
     assert collector.looked.acquire(timeout=10)
     end(watch)
-
-
-def test_pauses_grow_with_each_failure_up_to_a_bound() -> None:
-    assert [inbox_pause_s(60.0, failures) for failures in (0, 1, 2, 3, 4, 50)] == [60, 120, 240, 480, 600, 600]
-    assert INBOX_PAUSE_MAX_S == 600
-    assert inbox_pause_s(3_600.0, 5) == 3_600
-    assert inbox_pause_s(0.0, 0) == 0
