@@ -1,4 +1,4 @@
-"""How long to wait: for a message between its tries, for a server that can't be reached."""
+"""Retry delay of a message after a failed attempt, and the circuit breaker for a relay that can't be reached."""
 
 import threading
 import time
@@ -7,19 +7,19 @@ from random import Random
 
 from service.delivery.outcome import GREYLIST_PAUSE_S
 
-#: RFC 5321, 4.5.4.1 has 30 minutes between tries in mind; we begin sooner, because a template's attempts are few.
+#: RFC 5321, 4.5.4.1 suggests 30 minutes between attempts; we begin sooner, because a template's attempts are few.
 _FIRST_BACKOFF_S = 30.0
 _MAX_BACKOFF_S = 3_600.0
 
-#: A server that is away: soon again at first, then once a minute.
+#: Pauses of a relay that is unavailable: doubled after each failure, up to the second.
 _FIRST_PAUSE_S = 1.0
 _MAX_PAUSE_S = 60.0
-#: How soon somebody may ask again while another one's probe is under way.
+#: Seconds after which a thread may ask again while another one's probe is under way.
 _PROBE_S = 1.0
 
 
 def backoff_s(attempt: int, *, greylisted: bool, random: Random) -> float:
-    """Seconds from a message's try number `attempt` (from 1) to its next: doubling, +-20 %, at most an hour.
+    """Seconds from a message's attempt number `attempt` (from 1) to its next: doubling, +-20 %, at most an hour.
 
     After greylisting at least five minutes.
     """
@@ -29,10 +29,10 @@ def backoff_s(attempt: int, *, greylisted: bool, random: Random) -> float:
 
 
 class CircuitBreaker:
-    """Whether a server may be tried. Thread-safe.
+    """Circuit breaker of one relay. Thread-safe.
 
-    After a failure nobody may for a while; then one, and all again once that one had an answer. Each failed probe
-    doubles the pause, up to a minute. `clock` is monotonic, seconds.
+    After a failure no attempt is allowed for a pause; then one probe, and all again once the probe was answered. Each
+    failed probe doubles the pause, up to a minute. `clock` is monotonic, seconds.
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
@@ -49,7 +49,10 @@ class CircuitBreaker:
         return self._reason
 
     def acquire(self) -> float:
-        """0.0: try, and report with `worked`, `broke` or `abandoned`. Otherwise the seconds to wait."""
+        """Seconds until an attempt is allowed.
+
+        0.0 allows one, which must be closed by succeeded(), failed() or released().
+        """
         with self._lock:
             if not self._failures:
                 return 0.0
@@ -62,12 +65,12 @@ class CircuitBreaker:
             return 0.0
 
     def succeeded(self) -> None:
-        """The server answered a try."""
+        """Close the circuit: the server answered an attempt."""
         with self._lock:
             self._failures, self._until, self._reason, self._probe_began = 0, 0.0, "", None
 
     def failed(self, reason: str) -> float:
-        """A try failed for the server's sake; the seconds to the next probe. Failures side by side count once."""
+        """Open the circuit; returns the seconds to the next probe. Failures of concurrent attempts count once."""
         with self._lock:
             now = self._clock()
             if self._probe_began is not None or not self._failures:
@@ -78,12 +81,12 @@ class CircuitBreaker:
             return max(self._until - now, 0.0)
 
     def released(self) -> None:
-        """An admitted try ended without asking the server: the next one may probe."""
+        """Give back an allowed attempt that never asked the server: the next one may probe."""
         with self._lock:
             self._probe_began = None
 
     def paused_for_s(self) -> float:
-        """Seconds until a try is admitted; 0.0 when one would be now. Takes no place in the queue."""
+        """Seconds until `acquire` would allow an attempt; 0.0 when it would now. Allows none itself."""
         with self._lock:
             if not self._failures:
                 return 0.0

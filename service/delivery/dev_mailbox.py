@@ -1,8 +1,7 @@
-"""The development mailbox: an SMTP server on this machine that keeps the last mails in memory. Mail goes nowhere else.
+"""Development mailbox: a local SMTP server that keeps the last mails in memory and relays none.
 
-Some addresses are refused or put off on purpose: `simulation`.
-
-What it is not: a mail server. No login, no encryption, no disk.
+Some addresses are refused or deferred on purpose (`mailbox_simulator`). It has no login, no encryption and no storage
+on disk.
 """
 
 import asyncio
@@ -20,13 +19,13 @@ from aiosmtpd.smtp import SMTP, Envelope, Session
 from service.delivery.mailbox_simulator import MailboxSimulator
 from service.errors import ConfigurationError
 
-#: Room for the largest setting of EMAIL_MAX_ATTACHMENT_SIZE_MB, encoded, with its bodies.
+#: Largest accepted mail: the largest EMAIL_MAX_ATTACHMENT_SIZE_MB, encoded, with its bodies.
 _MAX_MAIL_BYTES = 160 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
 class MailboxItem:
-    """One mail that came. `sender` and `to` are of the envelope, `subject` is decoded; `received_at` is UTC."""
+    """A received mail. `sender` and `to` are of the envelope, `subject` is decoded; `received_at` is UTC."""
 
     id: str
     sender: str
@@ -40,7 +39,7 @@ Items = list[MailboxItem]
 
 
 class DevMailbox:
-    """Keeps at most `max_messages`, and no more than `max_total_bytes` altogether; the oldest go. Thread-safe."""
+    """Keeps the newest mails, up to `max_messages` and `max_total_bytes` altogether. Thread-safe."""
 
     def __init__(
         self,
@@ -52,7 +51,7 @@ class DevMailbox:
         self._max_messages = max_messages
         self._max_total_bytes = max_total_bytes
         self._clock = clock
-        self._simulation = MailboxSimulator()
+        self._simulator = MailboxSimulator()
         self._changed = threading.Condition()
         self._mails: OrderedDict[str, tuple[MailboxItem, bytes]] = OrderedDict()  # oldest first
         self._total_bytes = 0
@@ -62,7 +61,7 @@ class DevMailbox:
         self._thread: threading.Thread | None = None
 
     def start(self, host: str = "127.0.0.1", port: int = 0) -> int:
-        """Listen; the port, a free one for 0. Raises ConfigurationError where the port can't be had."""
+        """Listen; returns the port, a free one for 0. Raises ConfigurationError where the port can't be bound."""
         try:
             listener = socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
         except OSError as error:
@@ -79,7 +78,7 @@ class DevMailbox:
         return listening
 
     def stop(self) -> None:
-        """Close; the mails stay readable. Who waits in `list` goes home. Stopping twice does nothing."""
+        """Close; mails stay readable, and calls that wait in `list` return. Stopping twice does nothing."""
         with self._changed:
             self._stopped = True
             self._changed.notify_all()
@@ -89,7 +88,7 @@ class DevMailbox:
             thread.join()
 
     def list(self, to: str | None = None, wait_s: float = 0) -> Items:
-        """The mails for this recipient (any, for None), newest first; waits up to `wait_s` seconds for a first one."""
+        """List the mails to this recipient (None: all), newest first; waits up to `wait_s` seconds for the first."""
         wanted = to.strip().casefold() if to else None
 
         def matching() -> Items:
@@ -100,19 +99,19 @@ class DevMailbox:
             return matching()
 
     def raw(self, mail_id: str) -> bytes | None:
-        """The mail's bytes as they were received; None where there is none of that name, or no more."""
+        """Return the mail's bytes as they were received; None where it is unknown or was dropped."""
         with self._changed:
             found = self._mails.get(mail_id)
             return found[1] if found else None
 
     def clear(self) -> None:
-        """Forget all mails."""
+        """Delete all mails."""
         with self._changed:
             self._mails.clear()
             self._total_bytes = 0
 
     def keep(self, sender: str, to: Sequence[str], content: bytes) -> str:
-        """Take a mail in; its id. The oldest go where there is no room."""
+        """Store a mail and return its id. The oldest are dropped where there is no room."""
         headers = message_from_bytes(content.partition(b"\r\n\r\n")[0] + b"\r\n\r\n", policy=policy.default)
         with self._changed:
             self._count += 1
@@ -129,7 +128,7 @@ class DevMailbox:
         return item.id
 
     def _serve(self, loop: asyncio.AbstractEventLoop, listener: socket.socket, ready: threading.Event) -> None:
-        """The life of the loop, in a thread of its own: whoever starts a mailbox may run a loop already."""
+        """Run the event loop in a thread of its own: the caller may run another loop."""
         asyncio.set_event_loop(loop)
         server = loop.run_until_complete(loop.create_server(lambda: self._session(loop), sock=listener))
         ready.set()
@@ -144,7 +143,7 @@ class DevMailbox:
 
     def _session(self, loop: asyncio.AbstractEventLoop) -> Any:
         return SMTP(
-            _Reception(self, self._simulation),
+            _SmtpHandler(self, self._simulator),
             loop=loop,
             hostname="mailbox.localhost",
             ident="development mailbox",
@@ -153,32 +152,32 @@ class DevMailbox:
         )
 
 
-class _Reception:
-    """What aiosmtpd calls; it finds these by their names."""
+class _SmtpHandler:
+    """Handler of aiosmtpd, which finds these methods by their names."""
 
-    def __init__(self, mailbox: DevMailbox, simulation: MailboxSimulator) -> None:
+    def __init__(self, mailbox: DevMailbox, simulator: MailboxSimulator) -> None:
         self._mailbox = mailbox
-        self._simulation = simulation
+        self._simulator = simulator
 
     async def handle_EHLO(  # noqa: N802
         self, _server: SMTP, session: Session, _envelope: Envelope, hostname: str, responses: list[str]
     ) -> list[str]:
-        """Offers PIPELINING too: commands are read one after the other, however they arrive."""
+        """Offer PIPELINING too: commands are read one after the other, however they arrive."""
         session.host_name = hostname
         return [*responses[:-1], "250-PIPELINING", "250-ENHANCEDSTATUSCODES", responses[-1]]
 
     async def handle_RCPT(  # noqa: N802
         self, _server: SMTP, _session: Session, envelope: Envelope, address: str, rcpt_options: list[str]
     ) -> str:
-        """Takes the recipient, or says what was asked for by its address."""
-        reply = self._simulation.answer(address)
+        """Accept the recipient, or refuse it as its address asks."""
+        reply = self._simulator.answer(address)
         if reply.startswith("250"):
             envelope.rcpt_tos.append(address)
             envelope.rcpt_options.extend(rcpt_options)
         return reply
 
     async def handle_DATA(self, _server: SMTP, _session: Session, envelope: Envelope) -> str:  # noqa: N802
-        """Keeps the mail; the answer names it."""
+        """Store the mail; the answer names it."""
         content = bytes(envelope.original_content or b"")
         mail_id = self._mailbox.keep(envelope.mail_from or "", envelope.rcpt_tos, content)
         return f"250 2.0.0 Ok: queued as mailbox-{mail_id}"

@@ -1,4 +1,4 @@
-"""What the development mailbox refuses on purpose, by the address: to try one's own code against servers that say no.
+"""Simulated refusals of the development mailbox, chosen by the recipient's address, for testing one's own code.
 
 address (any domain)     the mailbox answers                            the message becomes
 bounce@, bounce+x@       550 5.1.1, there is no such user               bounced
@@ -18,27 +18,27 @@ _REFUSALS: Mapping[str, str] = {
     "full": "552 5.2.2 The mailbox is full, on purpose",
     "refuse": "554 5.7.1 Refused by policy, on purpose",
 }
-#: Addresses that were put off; beyond that the oldest are forgotten, and put off once more.
-_MAX_PUT_OFF = 10_000
+#: Deferred addresses that are remembered; the oldest are forgotten, and deferred once more.
+_MAX_DEFERRED = 10_000
 
 
 class MailboxSimulator:
-    """Answers to RCPT. Thread-safe."""
+    """Answers RCPT of the development mailbox. Thread-safe."""
 
     def __init__(self) -> None:
         self._gate = threading.Lock()
-        self._put_off: dict[str, None] = {}
+        self._deferred: dict[str, None] = {}
 
     def answer(self, address: str) -> str:
-        """The reply to RCPT TO this address."""
+        """Return the reply to RCPT TO this address."""
         name = address.partition("@")[0].partition("+")[0].lower()
         if name != "delay":
             return _REFUSALS.get(name, _TAKEN)
         with self._gate:
-            if address in self._put_off:
-                del self._put_off[address]
+            if address in self._deferred:
+                del self._deferred[address]
                 return _TAKEN
-            self._put_off[address] = None
-            if len(self._put_off) > _MAX_PUT_OFF:
-                del self._put_off[next(iter(self._put_off))]
+            self._deferred[address] = None
+            if len(self._deferred) > _MAX_DEFERRED:
+                del self._deferred[next(iter(self._deferred))]
             return _LATER

@@ -3,7 +3,7 @@
 What an outcome changes of the message is the completer's; what a refusal means is `mail.smtp_status`'s. The mapping:
 
     phase      reply                            kind        why
-    any        421, or 530/534/535/538          PAUSED      the server's or the login's trouble, not the message's
+    any        421, or 530/534/535/538          PAUSED      the server or the login is the reason, not the message
     mail       4xx                              DEFERRED
                5xx                              FAILED      sender, size or policy
     rcpt       4xx                              DEFERRED    greylisting: five minutes at least
@@ -12,8 +12,8 @@ What an outcome changes of the message is the completer's; what a refusal means 
     data, dot  4xx                              DEFERRED
                5xx                              FAILED      unless about the address or the mailbox (X.1, X.2): BOUNCED
     dot        2xx                              SENT
-               nothing, or nothing readable     AMBIGUOUS   it may have been taken (RFC 1047)
-    any other  nothing, or nothing readable     PAUSED      nothing was taken
+               nothing, or nothing readable     AMBIGUOUS   it may have been accepted (RFC 1047)
+    any other  nothing, or nothing readable     PAUSED      nothing was accepted
 """
 
 from collections.abc import Callable, Mapping
@@ -24,23 +24,23 @@ from typing import Protocol
 from service.mail.mime import Transfer, Wire
 from service.mail.smtp_status import Refusal, Reply, classify_reply, is_greylisting, provider_id
 
-#: Greylisting servers want a pause; RFC 6647, 5 advises them to let mail in after 1 to 5 minutes.
+#: Pause after greylisting: RFC 6647, 5 advises servers to accept mail after 1 to 5 minutes.
 GREYLIST_PAUSE_S = 300.0
 
 
 class OutcomeKind(StrEnum):
-    """What became of a try."""
+    """Kind of outcome of a delivery attempt."""
 
-    SENT = "sent"  # the next hop took it
-    DEFERRED = "deferred"  # the server says: later
-    BOUNCED = "bounced"  # the server says: never for this recipient
-    FAILED = "failed"  # the server says: never, for another reason
-    PAUSED = "paused"  # the server could not be asked; no fault of the message
+    SENT = "sent"  # the relay accepted it
+    DEFERRED = "deferred"  # refused for now (4xx)
+    BOUNCED = "bounced"  # refused for good because of the recipient (5xx)
+    FAILED = "failed"  # refused for good for another reason (5xx)
+    PAUSED = "paused"  # the relay could not be asked; the message is not the reason
     AMBIGUOUS = "ambiguous"  # no answer after the final dot: perhaps sent
 
 
 class Phase(StrEnum):
-    """How far a conversation had come; also how sentences name the step."""
+    """Step of an SMTP session, and its name in sentences."""
 
     PAUSE = "pause"
     LEASE = "lease"
@@ -57,12 +57,12 @@ class Phase(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What one try came to.
+    """Outcome of one delivery attempt.
 
-    `answered`: a server gave its word about this message, so the try counts. `tried`: something was attempted at all
-    (False while the server is paused, or when the lease was gone). `transfer_encoding` and `wire_sha256` are of the
-    bytes that went out, None where none did. `retry_after_s`: not sooner than that, seconds. `detail` is a sentence
-    for people, without secrets.
+    `answered`: a server answered about this message, so the attempt counts. `tried`: an attempt was made at all (False
+    while the relay is paused, or when the lease was lost). `transfer_encoding` and `wire_sha256` are of the bytes that
+    were sent, None without any. `suppresses`: the address leads to no mailbox (`smtp_status.Refusal.suppresses`).
+    `retry_after_s`: no retry before that many seconds. `detail` is a sentence for people, without secrets.
     """
 
     kind: OutcomeKind
@@ -84,7 +84,7 @@ class Outcome:
 
 
 class Transport(Protocol):
-    """Takes one message to the next hop. Thread-safe."""
+    """Hands one message to the relay. Thread-safe."""
 
     def deliver(
         self,
@@ -97,24 +97,24 @@ class Transport(Protocol):
     ) -> Outcome:
         """Send `wire` from the envelope address `sender` to `recipient`.
 
-        A `sender` of "" is the null path. Never raises for a server's or a line's fault.
+        A `sender` of "" is the null path. Never raises for a fault of the server or the connection.
         `before_mail` is called immediately before MAIL is written, once more if a new connection was needed; False
-        abandons the try (PAUSED, `tried` False). `before_end_of_data` is called when all but the final dot is written;
+        ends the attempt (PAUSED, `tried` False). `before_end_of_data` is called when all but the final dot is written;
         an exception from it is raised here, and the message was not sent.
         """
 
     def paused_for_s(self) -> float:
-        """Seconds until the server may be tried again; 0 when it may be now."""
+        """Seconds until the relay may be tried again; 0 when it may be now."""
 
     def abort(self) -> None:
-        """Break off the conversations under way, from another thread.
+        """Abort the sessions under way, from another thread.
 
-        Each `deliver` then returns what it knows (PAUSED before the final dot, AMBIGUOUS after it). What comes later is
+        Each `deliver` then returns what it knows (PAUSED before the final dot, AMBIGUOUS after it). Later calls return
         PAUSED with `tried` False.
         """
 
     def close(self) -> None:
-        """Let go of all connections that nobody uses; the others end with their message."""
+        """Close idle connections; those in use close after their message."""
 
 
 def judge(
@@ -154,7 +154,7 @@ _VERBS: Mapping[OutcomeKind, str] = {
     OutcomeKind.PAUSED: "Turned away for now",
     OutcomeKind.AMBIGUOUS: "Perhaps taken",
 }
-#: RFC 4954, 6: these are about the login, whatever was asked for.
+#: RFC 4954, 6: these are about the login, whatever the command was.
 _LOGIN_CODES = frozenset({530, 534, 535, 538})
 
 

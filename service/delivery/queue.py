@@ -1,8 +1,8 @@
-"""Huey's storage, and the ring. The rows of our database are the truth: a ring carries nothing and may be lost.
+"""The queue of notifications to workers, on Huey: SQLite, Redis, Valkey or PostgreSQL.
 
-Rings coalesce: while one waits in the queue a further one says nothing new, because a worker that takes it looks at the
-rows only then. That is decided in the storage itself, in one atomic step, so it holds for all processes together and
-leaves no mark that a dead process could forget to remove.
+The rows of our database are the truth: a notification carries nothing and may be lost. Notifications coalesce: while
+one waits in the queue a further one adds nothing, because a worker reads the rows only after it took one. The storage
+decides that in one atomic step, so it holds for all processes and leaves no mark that a dead process could not remove.
 """
 
 import json
@@ -19,34 +19,34 @@ from redis import ConnectionPool
 
 from service.errors import ConfigurationError
 
-#: The task that a ring stands for, whatever module its code lives in.
-RING = "deliver_due"
+#: Name of the task that a notification runs, without its module.
+TASK = "deliver_due"
 
-#: How long a worker of the SQLite queue sleeps between two looks, seconds. Redis and PostgreSQL wake theirs.
+#: Polling interval of the SQLite queue, seconds. Redis and PostgreSQL wake their workers.
 _POLL_S = 0.05
 _CONNECT_TIMEOUT_S = 5.0
 
 
 class Notifications(Protocol):
-    """A storage that can enqueue what is not there yet."""
+    """A storage that enqueues a notification only once."""
 
     def enqueue_once(self, data: bytes) -> bool:
-        """Enqueue unless the same bytes wait already; whether it did. Atomic over all processes."""
+        """Enqueue and return True, unless the same bytes wait already. Atomic over all processes."""
 
 
 class JsonSerializer:
-    """Tasks as JSON. Huey's own is pickle: whoever can write to the queue could run code.
+    """Serialises tasks as JSON. Huey's own is pickle, by which anyone with access to the queue could run code.
 
-    Only tasks with JSON arguments and without pipelines: all that ours need.
+    Only tasks with JSON arguments and without pipelines, which is all that ours need.
     """
 
     def serialize(self, data: Any) -> bytes:
-        """Raises TypeError for what JSON has no word for."""
+        """Serialise a task or a value. Raises TypeError for a type that JSON does not have."""
         value = {"task": data._asdict()} if isinstance(data, Message) else {"value": data}
         return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False).encode()
 
     def deserialize(self, data: bytes) -> Any:
-        """Raises ValueError for what `serialize` did not write."""
+        """Read what `serialize` wrote. Raises ValueError for anything else."""
         value = json.loads(bytes(data))
         if not isinstance(value, dict):
             raise ValueError("Not a task: not a JSON object.")
@@ -65,14 +65,14 @@ class JsonSerializer:
 
 
 class _Names(Registry):  # type: ignore[misc]  # huey has no types
-    """Tasks by their name alone: who rings need not import who answers."""
+    """Registers tasks by their name alone: a process that notifies need not import the code of the task."""
 
     def task_to_string(self, task_class: type) -> str:
         return task_class.__name__
 
 
 class Huey(_Huey):  # type: ignore[misc]  # huey has no types
-    """A queue of rings: no results, tasks known by their bare name."""
+    """A queue of notifications: no results, tasks registered by their bare name."""
 
     storage: Any
 
@@ -84,10 +84,10 @@ class Huey(_Huey):  # type: ignore[misc]  # huey has no types
 
 
 def open_queue(url: str) -> Huey:
-    """The queue at a URL.
+    """Open the queue at a URL.
 
     One of `sqlite:///FILE`, `redis://…`, `valkey://…` (`rediss`, `valkeys` with TLS, `unix` for a socket) and
-    `postgresql://…`. SQLite's file and directory are made. Raises ConfigurationError for another URL or a place that
+    `postgresql://…`. SQLite's file and directory are created. Raises ConfigurationError for another URL or a place that
     can't be used.
     """
     scheme = urlsplit(url).scheme
@@ -105,13 +105,16 @@ def open_queue(url: str) -> Huey:
 
 
 def notify(queue: Huey) -> bool:
-    """Tell a worker that rows may be due; False where a ring waits already. What the storage raises comes through."""
-    message = Message(id=RING, name=RING, retries=0, retry_delay=0, args=(), kwargs={})
+    """Notify a worker that messages may be due; False where a notification waits already.
+
+    Raises what the storage raises.
+    """
+    message = Message(id=TASK, name=TASK, retries=0, retry_delay=0, args=(), kwargs={})
     return cast(Notifications, queue.storage).enqueue_once(queue.serializer.serialize(message))
 
 
 def close_queue(queue: Huey) -> None:
-    """Let go of the storage's connections; those that consumer threads opened end with them."""
+    """Close the storage's connections; those of consumer threads end with the threads."""
     storage = queue.storage
     storage.close()
     if isinstance(storage, RedisStorage):
@@ -119,29 +122,29 @@ def close_queue(queue: Huey) -> None:
 
 
 class Consumer(_Consumer):  # type: ignore[misc]  # huey has no types
-    """Runs tasks in threads of this process and leaves the process's signals alone. One thread is enough for rings."""
+    """Runs tasks in threads of this process without setting signal handlers. One thread is enough for notifications."""
 
     def __init__(self, queue: Huey, *, workers: int = 1) -> None:
         super().__init__(
             queue, workers=workers, initial_delay=_POLL_S, max_delay=_POLL_S, backoff=1.0, shutdown_timeout=5.0
         )
-        if isinstance(queue.storage, _PostgresRings):
-            queue.on_shutdown(name="hang_up")(queue.storage.hang_up)
+        if isinstance(queue.storage, _PostgresNotifications):
+            queue.on_shutdown(name="close_listener")(queue.storage.close_listener)
 
     def start(self) -> None:
-        """Returns at once."""
+        """Return at once; tasks run in threads."""
         super().start()
 
     def stop(self, graceful: bool = True) -> None:
-        """Takes no more tasks; returns when those under way have ended, within about 5 s."""
+        """Take no more tasks; returns when those under way have ended, within about 5 s."""
         super().stop(graceful=graceful)
 
     def _set_signal_handlers(self) -> None:
-        """The process decides about its signals."""
+        """Set none: they belong to the process."""
 
 
-class _SqliteRings(SqliteStorage):  # type: ignore[misc]  # huey has no types
-    """A file of its own. Deleted or replaced under our hands, it is opened anew, with its tables."""
+class _SqliteNotifications(SqliteStorage):  # type: ignore[misc]  # huey has no types
+    """SQLite, in a file of its own. If the file is deleted or replaced, it is opened anew, with its tables."""
 
     _conn: Any
     _identity: tuple[int, int] | None = None
@@ -155,7 +158,7 @@ class _SqliteRings(SqliteStorage):  # type: ignore[misc]  # huey has no types
 
     def _create_connection(self) -> Any:
         connection = super()._create_connection()
-        # NORMAL may lose the last rings at a power cut, which is what rings may be; it never harms the file.
+        # NORMAL may lose the last notifications at a power cut, which is allowed; it never harms the file.
         connection.execute("pragma synchronous = normal")
         for statement in self.ddl:
             connection.execute(statement)
@@ -175,24 +178,24 @@ class _SqliteRings(SqliteStorage):  # type: ignore[misc]  # huey has no types
 
 
 #: LPOS needs Redis 6.0.6; every Valkey has it.
-_RING_ONCE = """
+_NOTIFY_ONCE = """
 if redis.call('lpos', KEYS[1], ARGV[1]) then return 0 end
 redis.call('lpush', KEYS[1], ARGV[1])
 return 1
 """
 
 
-class _RedisRings(RedisStorage):  # type: ignore[misc]  # huey has no types
+class _RedisNotifications(RedisStorage):  # type: ignore[misc]  # huey has no types
     """Redis or Valkey."""
 
     def enqueue_once(self, data: bytes) -> bool:
-        return bool(self.conn.eval(_RING_ONCE, 1, self.queue_key, data))
+        return bool(self.conn.eval(_NOTIFY_ONCE, 1, self.queue_key, data))
 
 
-class _PostgresRings(PostgresStorage):  # type: ignore[misc]  # huey has no types
-    """PostgreSQL: who rings at the same moment waits for the lock, and then sees the other's ring."""
+class _PostgresNotifications(PostgresStorage):  # type: ignore[misc]  # huey has no types
+    """PostgreSQL: concurrent notifications wait for the lock, and then see the first one."""
 
-    def hang_up(self) -> None:
+    def close_listener(self) -> None:
         """Close the connection on which this thread listens; Huey would leave it to the garbage collector."""
         connection = getattr(self._listen_local, "conn", None)
         if connection is not None:
@@ -216,7 +219,7 @@ class _PostgresRings(PostgresStorage):  # type: ignore[misc]  # huey has no type
 def _open_sqlite(url: str) -> Huey:
     path = Path(url.removeprefix("sqlite:///"))
     path.parent.mkdir(parents=True, exist_ok=True)
-    return Huey(_SqliteRings, filename=str(path))
+    return Huey(_SqliteNotifications, filename=str(path))
 
 
 def _open_redis(url: str) -> Huey:
@@ -224,15 +227,15 @@ def _open_redis(url: str) -> Huey:
     pool = ConnectionPool.from_url(
         f"{scheme.replace('valkey', 'redis')}://{rest}",
         socket_connect_timeout=_CONNECT_TIMEOUT_S,
-        socket_timeout=_CONNECT_TIMEOUT_S,  # longer than a worker's blocking look, which is 1 s
+        socket_timeout=_CONNECT_TIMEOUT_S,  # longer than a worker's blocking read, which is 1 s
     )
-    queue = Huey(_RedisRings, connection_pool=pool)
+    queue = Huey(_RedisNotifications, connection_pool=pool)
     queue.storage.conn.ping()
     return queue
 
 
 def _open_postgresql(url: str) -> Huey:
-    return Huey(_PostgresRings, dsn=url, connect_timeout=int(_CONNECT_TIMEOUT_S))
+    return Huey(_PostgresNotifications, dsn=url, connect_timeout=int(_CONNECT_TIMEOUT_S))
 
 
 _OPENERS: Mapping[str, Callable[[str], Huey]] = {

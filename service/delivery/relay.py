@@ -1,4 +1,4 @@
-"""The next hop: where it is, how it is spoken to, and whose certificates it may show."""
+"""The relay (next hop): address, TLS mode, login, time-outs, and the certificates that are trusted."""
 
 import socket
 import ssl
@@ -9,17 +9,17 @@ from typing import Literal, Self
 from service.config.settings import Settings
 from service.config.tls import verifying_context
 
-#: RFC 5321, 4.5.3.2.6: how long a server may think about a message after the final dot.
+#: RFC 5321, 4.5.3.2.6: how long a server may take to answer the final dot.
 _DOT_TIMEOUT_S = 600.0
 
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """The next hop. Times are seconds.
+    """Address and options of the relay. Times are seconds.
 
-    `timeout_s` bounds each step as a whole. The answer to the final dot has `dot_timeout_s`; None is 20 times
-    `timeout_s`, at most the 10 minutes of RFC 5321: too soon an end there makes duplicates (RFC 1047). `ca_file` is a
-    PEM file of authorities trusted besides the system's.
+    `timeout_s` bounds each step as a whole. The answer to the final dot has `end_of_data_timeout_s`; None is 20 times
+    `timeout_s`, at most the 10 minutes of RFC 5321: ending too soon makes duplicates (RFC 1047). `ca_file` is a PEM
+    file of authorities trusted besides the system's.
     """
 
     host: str
@@ -55,9 +55,9 @@ class Server:
 
 
 def tls_context(server: Server) -> ssl.SSLContext:
-    """Verifies name and chain, always. Raises ConfigurationError where the additional authority can't be read.
+    """Build the TLS context, which verifies name and chain. Raises ConfigurationError for an unreadable `ca_file`.
 
-    A relay without TLS gets a context that trusts nobody: reading the system's authorities takes 20 ms.
+    A relay without TLS gets a context without authorities: reading the system's takes 20 ms.
     """
     if server.tls_mode == "none" and server.ca_file is None:
         return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
@@ -65,7 +65,7 @@ def tls_context(server: Server) -> ssl.SSLContext:
 
 
 def own_name(connected: socket.socket) -> str:
-    """What we call ourselves: our full name, else the address we speak from (RFC 5321, 4.1.3)."""
+    """Return the name for EHLO: this host's full name, else the address of the connection (RFC 5321, 4.1.3)."""
     name = socket.gethostname()
     if "." in name and name.isascii() and " " not in name:
         return name

@@ -1,7 +1,7 @@
-"""One connection to a mail server: opened, encrypted, logged in, read and written under deadlines.
+"""SMTP connection: connect, STARTTLS, log in; read and write under time-outs.
 
-smtplib makes the commands of the opening (EHLO, AUTH); every byte goes through `write` and `read`, which bound a whole
-step and not, as smtplib does, each single read: a server that sends one byte a second holds nobody up.
+smtplib makes the commands that open a session (EHLO, AUTH). Every byte goes through `write` and `read`, whose time-outs
+bound a whole step: smtplib's bound each single read, so that a server that sends one byte a second blocks it.
 """
 
 import base64
@@ -21,16 +21,16 @@ from service.delivery.outcome import Phase
 from service.delivery.relay import Server, own_name
 from service.mail.smtp_status import Reply, clean
 
-#: A reply longer than this is no reply.
+#: Longest reply that is read, all lines together.
 _MAX_REPLY_BYTES = 65_536
 _CHUNK_BYTES = 65_536
-_MAX_KNOWN = 32
-#: Linux has it.
+_MAX_PARSED_REPLIES = 32
+#: None where the kernel has no such option (Linux has it).
 _QUICKACK: int | None = getattr(socket, "TCP_QUICKACK", None)
 
 
 class ConnectionBroken(Exception):
-    """The conversation can't go on; `reason` says why, without secrets. `reply` is what the server said, if it did."""
+    """The session can't go on. `reason` says why, without secrets; `reply` is the server's last one, if it sent one."""
 
     def __init__(self, phase: Phase, reason: str, reply: Reply | None = None) -> None:
         self.phase = phase
@@ -40,28 +40,31 @@ class ConnectionBroken(Exception):
 
 
 class SmtpConnection(smtplib.SMTP):
-    """An open connection. Not thread-safe. `kept`: it has carried a message before; `dirty`: RSET is due first."""
+    """A connection to the relay. Not thread-safe, but for `abort`.
+
+    `reused`: it has carried a message before. `needs_rset`: RSET is due before the next one.
+    """
 
     sock: Any  # a socket, also one of TLS
 
     def __init__(self, server: Server, context: ssl.SSLContext, clock: Callable[[], float] = time.monotonic) -> None:
         super().__init__(local_hostname="localhost", timeout=server.timeout_s)  # connects nowhere without a host
         self.server = server
-        self.kept = False
-        self.dirty = False
+        self.reused = False
+        self.needs_rset = False
         self.idle_since = 0.0
         self._context = context
         self._clock = clock
         self._buffer = bytearray()
         self._host = server.host
-        self._broken_off = False
+        self._aborted = False
         self._allowed_s = 0.0
-        # The kernel waits this long at most, then the deadline is looked at: a step rarely needs another time-out.
-        self._longest_s = server.timeout_s * 0.9
-        self._known: dict[bytes, Reply] = {}
+        # The kernel waits this long at most, then the deadline is checked: a step rarely needs another time-out.
+        self._wait_max_s = server.timeout_s * 0.9
+        self._parsed_replies: dict[bytes, Reply] = {}
 
     def open(self) -> None:
-        """Connect, encrypt and log in. Raises LineBroken."""
+        """Connect, encrypt and log in. Raises ConnectionBroken."""
         phase = Phase.CONNECT
         try:
             for phase_now, step in self._opening():
@@ -75,20 +78,20 @@ class SmtpConnection(smtplib.SMTP):
             raise ConnectionBroken(phase, self.explain(error)) from error
 
     def write(self, data: bytes, timeout_s: float) -> None:
-        """All of it within `timeout_s`. Raises OSError; then its last byte was not sent."""
+        """Write all of `data` within `timeout_s`. Raises OSError; then its last byte was not sent."""
         deadline = self._clock() + timeout_s
         view = memoryview(data)
         while view:
             self._wait_until(deadline)
-            with contextlib.suppress(BlockingIOError, TimeoutError):  # whether there is time left is looked at next
+            with contextlib.suppress(BlockingIOError, TimeoutError):  # the deadline is checked next
                 view = view[self.sock.send(view[:_CHUNK_BYTES]) :]
         # A server that answers a pipelined envelope in three small packets waits for an acknowledgement between them
-        # (Nagle), which the kernel would hold back for 40 ms. The kernel forgets this wish: it is told each time.
+        # (Nagle), which the kernel would hold back for 40 ms. The kernel forgets this option: it is set each time.
         if _QUICKACK is not None:
             self.sock.setsockopt(socket.IPPROTO_TCP, _QUICKACK, 1)
 
     def read(self, timeout_s: float) -> Reply:
-        """The next reply, whole, within `timeout_s`. Raises OSError (smtplib's are such) where there is none."""
+        """Read the next whole reply within `timeout_s`. Raises OSError (smtplib's errors are such) without one."""
         code, lines = self._read_lines(self._clock() + timeout_s)
         if len(lines) == 1:
             return self._reply(code, lines[0])
@@ -99,40 +102,40 @@ class SmtpConnection(smtplib.SMTP):
         return Reply(code, clean(" ".join(filter(None, texts))))
 
     def _reply(self, code: int, text: bytes) -> Reply:
-        """A server says the same to each MAIL, RCPT and DATA: what it said first is read once."""
-        told = b"%d %b" % (code, text)
-        if told in self._known:
-            return self._known[told]
+        """Return the parsed reply from a cache: a server answers each MAIL, RCPT and DATA with the same words."""
+        raw = b"%d %b" % (code, text)
+        if raw in self._parsed_replies:
+            return self._parsed_replies[raw]
         reply = Reply(code, clean(text.decode("utf-8", "replace")))
-        if len(self._known) < _MAX_KNOWN:
-            self._known[told] = reply
+        if len(self._parsed_replies) < _MAX_PARSED_REPLIES:
+            self._parsed_replies[raw] = reply
         return reply
 
     def is_alive(self) -> bool:
-        """Nothing to read on a line that waits for us: what a server says unasked is 421 or the end."""
+        """True if the server has sent nothing unasked: that would be a 421 or the end of the connection."""
         if self.sock is None or self._buffer:
             return False
         readable, _, _ = select.select([self.sock], [], [], 0)
         return not readable
 
-    def close_politely(self) -> None:
-        """QUIT without waiting: the message was taken, what comes now changes nothing."""
+    def send_quit_and_close(self) -> None:
+        """Send QUIT and close without waiting for the answer, which would change nothing."""
         with contextlib.suppress(OSError, ValueError):
             self.write(b"QUIT\r\n", 1.0)
         self.close()
 
     def abort(self) -> None:
-        """From another thread: whatever this line waits for ends now, as if the server had hung up."""
-        self._broken_off = True
+        """End what this connection waits for, as if the server had closed it. For another thread."""
+        self._aborted = True
         if (sock := self.sock) is not None:
             with contextlib.suppress(OSError):
                 # Not SSLSocket's own shutdown: it would turn encryption off for the thread that uses the socket.
                 socket.socket.shutdown(sock, socket.SHUT_RDWR)
 
     def explain(self, error: Exception) -> str:
-        """Why a step failed, for people, without the password."""
-        if self._broken_off:
-            return "this worker, which is stopping, broke off"
+        """Return why a step failed, as words for people, without the password."""
+        if self._aborted:
+            return "this worker is stopping and closed the connection"
         match error:
             case smtplib.SMTPResponseException():
                 return self._without_secrets(clean(f"{error.smtp_code} {_text(error.smtp_error)}"))
@@ -154,7 +157,7 @@ class SmtpConnection(smtplib.SMTP):
                 return text.lower()
         return self._without_secrets(clean(str(error)))
 
-    # What smtplib calls for its commands.
+    # smtplib's commands write and read through these.
 
     @override
     def send(self, s: Any) -> None:
@@ -165,7 +168,7 @@ class SmtpConnection(smtplib.SMTP):
         code, lines = self._read_lines(self._clock() + self.server.timeout_s)
         return code, b"\n".join(lines)
 
-    # The opening.
+    # Opening the session.
 
     def _opening(self) -> list[tuple[Phase, Callable[[], None]]]:
         implicit, starttls = self.server.tls_mode == "implicit", self.server.tls_mode == "starttls"
@@ -177,10 +180,10 @@ class SmtpConnection(smtplib.SMTP):
         return steps
 
     def _connect(self) -> None:
-        """To the first of the name's addresses that answers; each has the time-out of a step."""
+        """Connect to the first of the host's addresses that answers; each has the time-out of a step."""
         failure = OSError("its name has no address")
-        places = socket.getaddrinfo(self.server.host, self.server.port, type=socket.SOCK_STREAM)
-        for family, kind, protocol, _, address in places:
+        addresses = socket.getaddrinfo(self.server.host, self.server.port, type=socket.SOCK_STREAM)
+        for family, kind, protocol, _, address in addresses:
             self.sock, self._allowed_s = socket.socket(family, kind, protocol), 0.0
             try:
                 self._require_open()
@@ -208,14 +211,14 @@ class SmtpConnection(smtplib.SMTP):
         self._expect(220, Phase.GREETING, self.read(self.server.timeout_s))
 
     def _introduce(self) -> None:
-        """EHLO, or HELO for a server that has never heard of it (RFC 5321, 3.2)."""
+        """Send EHLO, or HELO to a server that does not know EHLO (RFC 5321, 3.2)."""
         code, text = self.ehlo()
         if 500 <= code <= 504 and self.server.tls_mode == "none":
             code, text = self.helo()
         self._expect(250, Phase.EHLO, Reply(code, clean(_text(text))))
 
     def _starttls(self) -> None:
-        """Without STARTTLS there is no mail: going on in clear is what somebody in between would want (RFC 3207, 6)."""
+        """Start TLS; without it nothing is sent: an attacker in between could strip the offer (RFC 3207, 6)."""
         if not self.has_extn("starttls"):
             raise ConnectionBroken(Phase.TLS, "it does not offer STARTTLS, and nothing is sent in clear")
         code, text = self.docmd("STARTTLS")
@@ -223,7 +226,7 @@ class SmtpConnection(smtplib.SMTP):
         if self._buffer:
             raise ConnectionBroken(Phase.TLS, "it sent something in clear after its answer to STARTTLS")
         self._encrypt()
-        self.ehlo_resp = self.helo_resp = None  # what it said in clear counts no more
+        self.ehlo_resp = self.helo_resp = None  # extensions offered in clear do not count
         self.esmtp_features = {}
         self.does_esmtp = False
 
@@ -276,23 +279,23 @@ class SmtpConnection(smtplib.SMTP):
         return line
 
     def _wait_until(self, deadline: float) -> None:
-        """The next read or write of the socket may take what is left."""
+        """Give the next read or write of the socket the time that is left. Raises TimeoutError when none is."""
         self._require_open()
         left = deadline - self._clock()
         if left <= 0:
             raise TimeoutError
-        wanted = min(left, self._longest_s)
-        # A system call for each of them is saved where what the socket has been told is what it is to be, or 1 % more.
+        wanted = min(left, self._wait_max_s)
+        # Saves a system call each time where the socket's time-out is already what it should be, or 1 % more.
         if not wanted <= self._allowed_s <= wanted * 1.01:
             self._allow(wanted)
 
     def _require_open(self) -> None:
-        """To be asked once a socket is in its place: `break_off` may have met the one before."""
-        if self.sock is None or self._broken_off:
+        """Raise if `abort` was called. Needed after a new socket is set: `abort` may have met the old one."""
+        if self.sock is None or self._aborted:
             raise smtplib.SMTPServerDisconnected("the connection is closed")
 
     def _allow(self, seconds: float) -> None:
-        """How long one read or write may take. Without TLS the kernel sees to it; Python would ask it before each."""
+        """Set the time-out of one read or write. Without TLS it is the kernel's: Python would poll before each."""
         self._allowed_s = seconds
         if isinstance(self.sock, ssl.SSLSocket):
             self.sock.settimeout(seconds)

@@ -1,4 +1,4 @@
-"""Rings on every storage: one suite, which SQLite, Valkey and PostgreSQL inherit."""
+"""Notifications on every storage: one suite, which SQLite, Valkey and PostgreSQL inherit."""
 
 import json
 import pickle
@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from service.delivery.queue import RING, Consumer, Huey, JsonSerializer, close_queue, notify, open_queue
+from service.delivery.queue import TASK, Consumer, Huey, JsonSerializer, close_queue, notify, open_queue
 from service.errors import ConfigurationError
 
 PATIENT_S = 30.0
@@ -41,7 +41,7 @@ class QueueCases:
 
     def test_notification_wakes_the_task_of_that_name(self, queue: Huey, open_it: Callable[[], Huey]) -> None:
         woken = threading.Event()
-        queue.task(name=RING)(woken.set)
+        queue.task(name=TASK)(woken.set)
         consumer = Consumer(queue)
         consumer.start()
         try:
@@ -55,7 +55,7 @@ class QueueCases:
         assert not notify(queue)
         assert not notify(open_it())
         assert queue.storage.queue_size() == 1
-        queue.task(name=RING)(lambda: None)
+        queue.task(name=TASK)(lambda: None)
         assert queue.dequeue() is not None
         assert notify(queue)
 
@@ -73,7 +73,7 @@ class QueueCases:
 
     def test_notification_is_answered_once(self, queue: Huey) -> None:
         answered = threading.Semaphore(0)
-        queue.task(name=RING)(answered.release)
+        queue.task(name=TASK)(answered.release)
         consumer = Consumer(queue)
         consumer.start()
         try:
@@ -87,7 +87,7 @@ class QueueCases:
 
     def test_consumer_takes_no_more_when_stopped(self, queue: Huey) -> None:
         woken = threading.Event()
-        queue.task(name=RING)(woken.set)
+        queue.task(name=TASK)(woken.set)
         consumer = Consumer(queue)
         consumer.start()
         consumer.stop()
@@ -103,7 +103,7 @@ class QueueCases:
             go.wait(PATIENT_S)
             ended.set()
 
-        queue.task(name=RING)(work)
+        queue.task(name=TASK)(work)
         consumer = Consumer(queue)
         consumer.start()
         notify(queue)
@@ -122,7 +122,7 @@ class QueueCases:
                 raise LookupError("once")
             second.set()
 
-        queue.task(name=RING)(work)
+        queue.task(name=TASK)(work)
         consumer = Consumer(queue)
         consumer.start()
         try:
