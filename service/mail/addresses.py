@@ -1,7 +1,7 @@
-"""E-mail addresses: read, normalise, pseudonymise.
+"""E-mail addresses: parse, normalise, pseudonymise.
 
-What it is not: a look-up. Whether a domain exists is not asked; names for special use (`.test`, `.local`, `localhost`)
-are taken, because a company's own network uses them and a test should not need a real domain.
+Whether a domain exists is not looked up. Names for special use (`.test`, `.local`, `localhost`) are accepted, because a
+company's own network uses them and a test should not need a real domain.
 """
 
 import hmac
@@ -14,17 +14,17 @@ import email_validator
 
 from service.errors import Problem
 
-# The library's documented way to take names for special use (RFC 6761); we leave it to the next hop to refuse them.
+# The library's documented way to accept names for special use (RFC 6761); the relay may refuse them.
 email_validator.SPECIAL_USE_DOMAIN_NAMES.clear()
 
 #: RFC 5321, 4.5.3.1: octets of a local part, of a domain, and of an address (a path of 256 less its two brackets).
 MAX_LOCAL_BYTES = 64
 MAX_DOMAIN_BYTES = 255
 MAX_ADDRESS_BYTES = 254
-#: Whatever its domain becomes in ASCII, what is written with more characters than this is longer; no need to look.
+#: A longer text is too long in ASCII whatever its domain is; it is refused unread.
 _LONGEST_WRITTEN = 1_000
 
-#: What nearly every address looks like, ten times cheaper to check than by the library. The rest goes there.
+#: Nearly every address matches this, which is ten times cheaper than the library; the others go to the library.
 _ORDINARY = re.compile(
     r"([A-Za-z0-9_+-]+(?:\.[A-Za-z0-9_+-]+)*)@((?:[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?\.)+[A-Za-z]{2,})"
 )
@@ -40,8 +40,8 @@ class Address:
     """One mailbox.
 
     `local` is the part before the @ in its own spelling, `domain` the A-label (lower-case ASCII) of the part behind it.
-    `normalised` is what two spellings of one mailbox share: local part and domain case-folded. `spelling` is what was
-    written, in Unicode's NFC.
+    `normalised` is the same for two spellings of one mailbox: local part and domain case-folded. `spelling` is the text
+    as written, in Unicode's NFC.
     """
 
     local: str
@@ -51,25 +51,25 @@ class Address:
 
     @property
     def wire(self) -> str:
-        """As it stands in an envelope and in a header: the domain in ASCII."""
+        """The form of envelopes and headers, with the domain in ASCII."""
         return f"{self.local}@{self.domain}"
 
     @property
     def needs_smtputf8(self) -> bool:
-        """True where only a server with SMTPUTF8 (RFC 6531) can take it."""
+        """True where only a server with SMTPUTF8 (RFC 6531) accepts the address."""
         return not self.local.isascii()
 
 
 @dataclass(frozen=True, slots=True)
 class NamedAddress:
-    """A header's `Name <address>`; `name` is "" where there is none."""
+    """A header's `Name <address>`; `name` is "" without one."""
 
     name: str
     address: Address
 
 
 def parse(text: str) -> Address:
-    """The address that this text is; blanks around it are ignored.
+    """Parse an address; blanks around it are ignored.
 
     Raises AddressInvalid for everything else: line breaks, blanks, two @, quoted local parts (`"a b"@…`), address
     literals (`a@[192.0.2.1]`), names without a dot except localhost, parts beyond RFC 5321's lengths, and a local part
@@ -87,9 +87,9 @@ def parse(text: str) -> Address:
 
 
 def split_list(to: str | Sequence[str]) -> list[str]:
-    """The single addresses of `a@x, b@y` or of a list, blanks around each removed, none of them checked.
+    """Split `a@x, b@y`, or a list, into single addresses without blanks around them; none is checked.
 
-    A comma too many in the text is ignored; the items of a list keep their places, also where they are empty.
+    Empty items of a text are dropped; the items of a list keep their positions, also where they are empty.
     """
     if isinstance(to, str):
         return [part for piece in to.split(",") if (part := piece.strip(" \t"))]
@@ -97,7 +97,7 @@ def split_list(to: str | Sequence[str]) -> list[str]:
 
 
 def parse_header(text: str) -> NamedAddress:
-    """What a From or Reply-To value says: `address`, `<address>`, `Name <address>` or `"Name, quoted" <address>`.
+    """Parse a From or Reply-To value: `address`, `<address>`, `Name <address>` or `"Name, quoted" <address>`.
 
     Raises AddressInvalid for a bad address, and for control characters anywhere.
     """
@@ -116,7 +116,7 @@ def parse_header(text: str) -> NamedAddress:
 
 
 def header(name: str, address: str) -> str:
-    """`Name <address>`, the name quoted where it must be; `parse_header` reads it. Not yet encoded."""
+    """Return `Name <address>`, the name quoted where needed, for `parse_header`. Not yet encoded."""
     if not name:
         return address
     if _PLAIN_PHRASE.fullmatch(name) or not (name.isascii() or set(name) & set('"\\')):
@@ -126,12 +126,12 @@ def header(name: str, address: str) -> str:
 
 
 def pseudonym(normalised: str, *, key: bytes) -> str:
-    """64 hex digits that stand for an address: HMAC-SHA256 (RFC 2104); only the key lets one try addresses."""
+    """Return the keyed hash of an address: HMAC-SHA256 (RFC 2104), 64 hex digits. Guessing needs the key."""
     return hmac.digest(key, normalised.encode("utf-8"), "sha256").hex()
 
 
 def lookup(parameter: str, text: str, problems: list[Problem], *, key: bytes) -> str | None:
-    """The pseudonym of the address that a query parameter names; None where it is none, appended to `problems`."""
+    """Return the pseudonym of a query parameter's address; None for a bad one, with a problem in `problems`."""
     try:
         # A "+" that the caller did not encode arrives as a space, and no address holds one.
         address = parse(text.strip().replace(" ", "+"))

@@ -1,7 +1,7 @@
-"""The rules of an attachment: its name, its declared type and what its bytes really are.
+"""Validation of attachments: file name, declared content type, and the type that the bytes really have.
 
-Each check returns every mistake as `(field, code, sentence)`, the field as the API calls it: filename, content_type or
-data_base64. How many bytes a message may carry altogether is decided elsewhere.
+Every mistake is returned as `(field, code, sentence)`, the field as the API calls it: filename, content_type or
+data_base64. The total size is limited in `sending.validation`.
 """
 
 import binascii
@@ -21,10 +21,10 @@ from service.models import Attachment
 #: A file name's limit on every common file system, in UTF-8 octets.
 MAX_NAME_BYTES = 255
 
-#: Endings that mean the same kind.
+#: Endings of the same type.
 _ALIASES = {"jpeg": "jpg"}
 
-#: For each kind we know by heart, the content types a caller may declare; the first goes on the wire.
+#: Content types that a caller may declare for an ending; the first is sent.
 _CONTENT_TYPES: Mapping[str, tuple[str, ...]] = {
     "pdf": ("application/pdf", "application/x-pdf"),
     "png": ("image/png",),
@@ -36,14 +36,14 @@ _CONTENT_TYPES: Mapping[str, tuple[str, ...]] = {
 
 
 def kind_of(filename: str) -> str:
-    """The ending that decides the kind, lower case, without its dot; "" where there is none."""
+    """Return the ending that decides the type, lower case, without its dot; "" without one."""
     stem, dot, ending = filename.rpartition(".")
     ending = ending.lower() if dot and stem else ""
     return _ALIASES.get(ending, ending)
 
 
 def check(filename: str, content_type: str, data: bytes, *, allowed: Collection[str]) -> list[tuple[str, str, str]]:
-    """Everything that is wrong with this file, as `(field, code, sentence)`; empty: it may be sent.
+    """Return every mistake of a file as `(field, code, sentence)`; empty: it may be sent.
 
     `allowed` are endings without dots, such as {"pdf", "csv"}. Codes: `filename`, `type_not_allowed`,
     `content_type`, `empty`, `content`.
@@ -68,13 +68,13 @@ def check(filename: str, content_type: str, data: bytes, *, allowed: Collection[
 
 
 def build(filename: str, content_type: str, data: bytes) -> Attachment:
-    """The attachment of a file that `check` found nothing wrong with; its content type is the usual one of its kind."""
+    """Build the attachment of a file without mistakes, with the usual content type of its ending."""
     usual = _CONTENT_TYPES.get(kind_of(filename))
     return Attachment(filename, usual[0] if usual else _bare(content_type), data, hashlib.sha256(data).hexdigest())
 
 
 def decode_base64(text: str) -> bytes:
-    """The bytes of RFC 4648 base64; line breaks are ignored (MIME tools write them), nothing else is.
+    """Decode RFC 4648 base64; line breaks are ignored (MIME tools write them), nothing else is.
 
     Raises ValueError with a sentence for any other character, URL-safe digits included, and for wrong padding.
     """
@@ -83,7 +83,7 @@ def decode_base64(text: str) -> bytes:
         data = binascii.a2b_base64(digits.encode("ascii"), strict_mode=True)
     except (binascii.Error, UnicodeEncodeError):
         data = None
-    if data is None or len(digits) % 4:  # Python 3.11 takes one = too many
+    if data is None or len(digits) % 4:  # Python 3.11 accepts one = too many
         hint = " (without the data: prefix)" if text.startswith("data:") else ""
         raise ValueError(f"This is not base64 as in RFC 4648, section 4{hint}.")
     return data
@@ -107,7 +107,7 @@ def _name_problems(name: str) -> list[str]:
 
 
 def _bare(content_type: str) -> str:
-    """The type without a charset parameter that says UTF-8; any other parameter stays and so will not match."""
+    """Return the type without a charset parameter of UTF-8; any other parameter stays, and will not match."""
     return re.sub(r'\s*;\s*charset="?utf-8"?\s*$', "", content_type.strip().lower())
 
 
@@ -129,7 +129,7 @@ def _content_problem(kind: str, data: bytes) -> str | None:
 
 
 def _signatures(data: bytes) -> set[str]:
-    """The kinds whose signature these bytes carry. A signature of less than three bytes proves nothing."""
+    """Return the types whose signature these bytes have. A signature of less than three bytes proves nothing."""
     try:
         found = puremagic.magic_string(data)
     except (puremagic.PureError, ValueError):

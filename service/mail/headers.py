@@ -1,4 +1,4 @@
-"""How text stands in a header: folded, encoded where it must be, and never able to become a header of its own.
+"""Encoding of header values: folded, in encoded words where needed, and safe from header injection.
 
 Each function returns the value without the header's name, folded with CRLF and a blank. Text that merely looks
 encoded (`=?utf-8?q?…?=`) is encoded itself, so that no reader decodes it into something else (CVE-2024-6923).
@@ -10,15 +10,15 @@ import unicodedata
 from collections.abc import Iterator
 from urllib.parse import quote
 
-#: RFC 5322, 2.1.1: lines should, and must, not be longer.
+#: RFC 5322, 2.1.1: the length that lines should not exceed, and the one they must not.
 _LINE = 78
 _MAX_LINE = 998
-#: RFC 2047, 2: an encoded word, and a line that holds one.
+#: RFC 2047, 2: longest encoded word, and longest line with one.
 _WORD = 75
 _WORD_LINE = 76
 _PREFIX = len("=?utf-8?q?") + len("?=")
 
-#: RFC 2047, 5 (3): what an encoded word in a phrase may leave as it is; enough for all places.
+#: RFC 2047, 5 (3): characters that need no encoding in a phrase, the strictest place.
 _Q_SAFE = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789!*+-/"
 #: Each octet in Q, and each character that is one.
 _Q = tuple(b"_" if octet == 0x20 else b"%c" % octet if octet in _Q_SAFE else b"=%02X" % octet for octet in range(256))
@@ -28,7 +28,7 @@ _TOKENS = re.compile(r"[!-~]+(?: [!-~]+)*")
 
 
 def unstructured(name: str, value: str) -> bytes:
-    """A Subject or other free text. Raises ValueError for control characters."""
+    """Encode a Subject or other free text. Raises ValueError for control characters."""
     _refuse_controls(name, value)
     if not value:
         return b""
@@ -38,7 +38,7 @@ def unstructured(name: str, value: str) -> bytes:
 
 
 def plain(name: str, value: str) -> bytes:
-    """A value that programs read: it goes as it is or not at all. Raises ValueError where it can't."""
+    """Return a value for programs, unchanged. Raises ValueError where it can't stand in a header as it is."""
     _refuse_controls(name, value)
     if not _TOKENS.fullmatch(value) or "=?" in value or max(map(len, value.split(" "))) > _MAX_LINE - _LINE:
         raise ValueError(f"The header {name} must be plain ASCII with single blanks, without =?.")
@@ -46,7 +46,7 @@ def plain(name: str, value: str) -> bytes:
 
 
 def named_address(name: str, display_name: str, address: str) -> bytes:
-    """`Display name <address>`, or the address alone. The address is one that `addresses.parse` made."""
+    """Encode `Display name <address>`, or the address alone, which is one from `addresses.parse`."""
     if not display_name:
         return address.encode("utf-8")
     _refuse_controls(name, display_name)
@@ -64,10 +64,10 @@ def named_address(name: str, display_name: str, address: str) -> bytes:
 
 
 def file_name(name: str) -> tuple[bytes, bytes]:
-    """What Content-Type and Content-Disposition say of a file's name, each on lines of its own; b"" for nothing.
+    """Encode a file's name as parameters of Content-Type and Content-Disposition, on lines of their own; b"" for none.
 
     An ASCII name is a plain `filename`. Another is a `filename*` (RFC 2231), and Content-Type has a `name` as close as
-    ASCII allows, for readers that know no better; a second `filename` would win over the real name in some.
+    ASCII allows, for readers without RFC 2231; some would prefer a second `filename` to the real name.
     Raises ValueError for control characters.
     """
     _refuse_controls("Content-Disposition", name)
@@ -84,7 +84,7 @@ def file_name(name: str) -> tuple[bytes, bytes]:
 
 
 def _refuse_controls(name: str, value: str) -> None:
-    """Control characters, lone surrogates and Unicode's line ends; whoever writes a header must not use them."""
+    """Raise ValueError for control characters, lone surrogates and Unicode's line ends."""
     if not value.isprintable() and any(
         unicodedata.category(character) in ("Cc", "Cs", "Zl", "Zp") for character in value
     ):
@@ -92,7 +92,7 @@ def _refuse_controls(name: str, value: str) -> None:
 
 
 def _fold(start: int, value: str) -> bytes:
-    """Break at blanks so that lines stay within 78 where words allow; `start` is what the name takes of the first."""
+    """Break at blanks so that lines stay within 78 where words allow; `start` is the length of the header's name."""
     lines, used = [""], start
     for word in value.split(" "):
         if lines[-1] and used + 1 + len(word) > _LINE:
@@ -105,14 +105,14 @@ def _fold(start: int, value: str) -> bytes:
 
 
 def _encoded_words(start: int, value: str, *, cut_at_blanks: bool = False) -> bytes:
-    """RFC 2047, one word a line; blanks between words are no part of the text. Q where most of it stays readable.
+    """Encode as RFC 2047 words, one a line, in Q where most of the text stays readable, else in B.
 
-    Cut between characters; in a phrase behind blanks where that can be, because some readers (Python up to 3.12) put
-    a blank of their own between the words of a phrase.
+    Words are cut between characters; in a phrase behind blanks where possible, because some readers (Python up to
+    3.12) insert a blank between the words of a phrase.
     """
     data = value.encode("utf-8")
     as_q = (len(data) - len(data.translate(None, _Q_SAFE + b" "))) * 3 > len(data) * 2
-    letter, raw = ("q", _q) if as_q else ("b", _octets)
+    encoding, raw = ("q", _q) if as_q else ("b", _octets)
     # Of the raw octets of a line; base64 makes four of each three begun.
     first_room, room = (
         octets if as_q else octets // 4 * 3 for octets in (_WORD_LINE - start - _PREFIX, _WORD - _PREFIX)
@@ -126,7 +126,7 @@ def _encoded_words(start: int, value: str, *, cut_at_blanks: bool = False) -> by
         left -= len(piece)
     lines.append(line)
     words = [(line if as_q else base64.b64encode(line)).decode("ascii") for line in lines]
-    return "\r\n ".join(f"=?utf-8?{letter}?{word}?=" if word else "" for word in words).encode("ascii")
+    return "\r\n ".join(f"=?utf-8?{encoding}?{word}?=" if word else "" for word in words).encode("ascii")
 
 
 def _units(value: str) -> list[str]:
@@ -134,7 +134,7 @@ def _units(value: str) -> list[str]:
 
 
 def _whole_units(pieces: list[bytes], units: list[str], room: int) -> Iterator[bytes]:
-    """The pieces of each unit in one, where that has room in a line; `pieces` has one for each character."""
+    """Join the pieces of each unit where they fit in a line; `pieces` has one for each character."""
     start = 0
     for unit in units:
         whole = b"".join(pieces[start : start + len(unit)])
@@ -143,7 +143,7 @@ def _whole_units(pieces: list[bytes], units: list[str], room: int) -> Iterator[b
 
 
 def _q(text: str) -> list[bytes]:
-    """Each character in Q."""
+    """Encode each character in Q."""
     return [_Q_ASCII.get(one) or b"".join([_Q[octet] for octet in one.encode("utf-8")]) for one in text]
 
 
@@ -152,14 +152,14 @@ def _octets(text: str) -> list[bytes]:
 
 
 def _ascii_name(name: str) -> str:
-    """Letters without their accents; _ for what has none."""
+    """Return the name with letters without accents, and _ for other characters beyond ASCII."""
     decomposed = unicodedata.normalize("NFKD", name)
     bare = "".join(character for character in decomposed if not unicodedata.combining(character))
     return re.sub(r"[^A-Za-z0-9 !#$&+,.;@^_`{}~()\[\]-]", "_", bare)[-150:] or "_"
 
 
 def _extended(name: str) -> Iterator[str]:
-    """RFC 2231 pieces of at most 60 characters, cut between characters."""
+    """Yield RFC 2231 pieces of at most 60 characters, cut between characters."""
     piece = ""
     for character in name:
         quoted = quote(character, safe="")

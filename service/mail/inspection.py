@@ -1,7 +1,7 @@
-"""VERB: the bytes of a mail -> what somebody who tries it out wants to see of it.
+"""Inspection of a mail's bytes for the development mailbox: headers, parts, links, sizes and an HTML check.
 
-The HTML check names what well-known mail programs do not show, or show otherwise (https://www.caniemail.com); it is a
-help, no verdict: our own templates are held by `check`.
+The HTML check names what well-known mail programs do not show, or show otherwise (https://www.caniemail.com). It only
+informs; the rules for our own templates are those of `rgz-email check`.
 """
 
 import re
@@ -23,7 +23,7 @@ Code = Literal[
 
 @dataclass(frozen=True, slots=True)
 class InspectedFile:
-    """A file that came with a mail; `n` counts from 0. `content_id` is without angle brackets."""
+    """An attached file; `n` counts from 0. `content_id` is without angle brackets."""
 
     n: int
     filename: str
@@ -34,7 +34,7 @@ class InspectedFile:
 
 @dataclass(frozen=True, slots=True)
 class Remark:
-    """One thing that some readers will not see as it was meant; `count` is how often it is there."""
+    """A feature of the HTML that some mail programs do not show as meant, and how often it occurs."""
 
     code: Code
     count: int
@@ -42,7 +42,7 @@ class Remark:
 
 @dataclass(frozen=True, slots=True)
 class Inspection:
-    """A mail taken apart. `html` and `text` are None where it has no such part."""
+    """Headers, parts, links and remarks of a mail. `html` and `text` are None where it has no such part."""
 
     subject: str
     headers: Sequence[tuple[str, str]]
@@ -55,13 +55,13 @@ class Inspection:
 
 
 def inspect(raw: bytes) -> Inspection:
-    """Never raises: what can't be read is left out, or shown as it can be."""
+    """Parse and inspect a mail. Never raises: unreadable parts are left out, or decoded as far as possible."""
     message = _parsed(raw)
     html, text = _content(message, "html"), _content(message, "plain")
-    look = _Look()
+    features = _HtmlFeatures()
     if html is not None:
-        look.feed(html)
-        look.close()
+        features.feed(html)
+        features.close()
     parts = [_part(n, part) for n, part in enumerate(_files(message))]
     plain_links = re.findall(r"https?://[^\s<>\"')\]]+", text or "")
     return Inspection(
@@ -70,8 +70,8 @@ def inspect(raw: bytes) -> Inspection:
         html=html,
         text=text,
         parts=parts,
-        links=list(dict.fromkeys([*look.links, *plain_links])),
-        remarks=_remarks(html, text, look),
+        links=list(dict.fromkeys([*features.links, *plain_links])),
+        remarks=_remarks(html, text, features),
         sizes_bytes={
             "all": len(raw),
             "html": len((html or "").encode()),
@@ -82,7 +82,7 @@ def inspect(raw: bytes) -> Inspection:
 
 
 def file(raw: bytes, n: int) -> tuple[InspectedFile, bytes] | None:
-    """The nth file of a mail with its bytes; None where there is none."""
+    """Return the nth attached file with its bytes, or None."""
     files = _files(_parsed(raw))
     return (_part(n, files[n]), _bytes_of(files[n])) if 0 <= n < len(files) else None
 
@@ -98,7 +98,7 @@ def _content(message: EmailMessage, subtype: Literal["html", "plain"]) -> str | 
     charset = part.get_content_charset() or "utf-8"
     try:
         return _bytes_of(part).decode(charset, "replace")
-    except LookupError:  # a character set that Python doesn't know
+    except LookupError:  # a character set that Python does not know
         return _bytes_of(part).decode("utf-8", "replace")
 
 
@@ -119,8 +119,8 @@ def _bytes_of(part: "MIMEPart[Any, Any]") -> bytes:
     return content if isinstance(content, bytes) else b""
 
 
-class _Look(HTMLParser):
-    """What stands in the HTML, counted."""
+class _HtmlFeatures(HTMLParser):
+    """Counts what the HTML check reports."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -188,14 +188,14 @@ _CSS: Mapping[Code, re.Pattern[str]] = {
 }
 
 
-def _remarks(html: str | None, text: str | None, look: _Look) -> list[Remark]:
-    remarks = [Remark(code, count) for code, count in look.counts.items()]
+def _remarks(html: str | None, text: str | None, features: _HtmlFeatures) -> list[Remark]:
+    remarks = [Remark(code, count) for code, count in features.counts.items()]
     if html is not None:
         if len(html.encode()) > GMAIL_CLIPS_AFTER_BYTES:
             remarks.append(Remark("clipped", 1))
-        if not look.has_lang:
+        if not features.has_lang:
             remarks.append(Remark("lang", 1))
-        if not look.has_title:
+        if not features.has_title:
             remarks.append(Remark("title", 1))
     if text is None:
         remarks.append(Remark("no_text", 1))

@@ -1,7 +1,4 @@
-"""Stored message -> the mail as it goes over the wire.
-
-Stands between the rooms and the verbs: delivering and showing the raw form must build the same bytes.
-"""
+"""Builds the MIME form of a stored message, the same bytes for delivery and for the raw view."""
 
 from collections.abc import Sequence
 
@@ -14,11 +11,11 @@ __all__ = ["HeaderCache", "write"]
 def write(
     message: Message | Outgoing, body: Body, attachments: Sequence[Attachment], *, headings: HeaderCache | None = None
 ) -> Wire:
-    """The wire form; the same for the same message, whenever it is built. Who writes many keeps `headings`.
+    """Build the wire form, the same at any time for the same message. `headings` caches header lines across messages.
 
-    `Auto-Submitted` keeps holiday notices away (RFC 3834); the importance of an alert is what mail programs of
-    the Outlook family show (RFC 2156, 5.3.4). Marketing says how to end it, by a link (RFC 2369, 3.2) and by one click
-    (RFC 8058, 3.1).
+    `Auto-Submitted` prevents absence notices (RFC 3834). Mail programs of the Outlook family show the importance of an
+    alert (RFC 2156, 5.3.4). Marketing mail can be unsubscribed by a link (RFC 2369, 3.2) and by one click (RFC 8058,
+    3.1).
     """
     headers: list[tuple[str, str]] = []
     if message.priority is Priority.CRITICAL:

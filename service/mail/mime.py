@@ -1,8 +1,8 @@
-"""Message -> bytes, the same each time.
+"""MIME writer: builds a message's bytes, the same each time.
 
-A skeleton of bytes instead of the standard library's EmailMessage, which costs 30 times as much. Only the transfer
-encoding of the two bodies waits until the server is known; everything else is decided here. How a header's text is
-written is in `header_text`.
+It assembles bytes instead of the standard library's EmailMessage, which costs 30 times as much. Only the transfer
+encoding of the two bodies waits until the server is known; everything else is decided here. The text of headers is
+encoded in `headers`.
 """
 
 import binascii
@@ -24,7 +24,7 @@ Transfer = Literal["8bit", "quoted-printable"]
 #: RFC 5321, 4.5.3.1.6: 1000 octets with CRLF.
 MAX_LINE_BYTES = 998
 
-#: Headers that this module, or only a mail server, may write.
+#: Headers that only this module or a mail server may write.
 _OURS = re.compile(
     r"(from|sender|to|cc|bcc|reply-to|subject|date|message-id|auto-submitted|mime-version|received|return-path"
     r"|content-.*|resent-.*|dkim-.*|arc-.*)",
@@ -37,10 +37,10 @@ _CONTENT_TYPE = re.compile(r"[a-z0-9][a-z0-9!#$&^_.+-]{0,126}/[a-z0-9][a-z0-9!#$
 
 @dataclass(frozen=True, slots=True)
 class Mail:
-    """What a mail says. `message_id` is without angle brackets, `date_at` aware; header values are not yet encoded.
+    """Headers, bodies and attachments of a mail to build; header values are not yet encoded.
 
-    `from_header` and `reply_to` are `Name <address>` or an address, `to` is one address. `headers` are further ones.
-    `html` and `text` may be UTF-8 already.
+    `rfc_message_id` is without angle brackets, `date_at` aware. `from_header` and `reply_to` are `Name <address>` or an
+    address, `to` is one address. `headers` are further ones. `html` and `text` may be UTF-8 already.
     """
 
     rfc_message_id: str
@@ -71,7 +71,7 @@ class _Body:
 
 @dataclass(frozen=True, slots=True)
 class Wire:
-    """A mail ready to leave: CRLF everywhere, no line above 998 octets, dots not stuffed.
+    """The wire form of a mail: CRLF everywhere, no line above 998 octets, dots not stuffed.
 
     For one transfer encoding the bytes are always the same. `needs_smtputf8`: an address has letters beyond ASCII
     before its @, so the headers are UTF-8 (RFC 6532) and only a server with SMTPUTF8 can take it.
@@ -82,11 +82,11 @@ class Wire:
     _encoded: dict[Transfer, tuple[bytes, ...]] = field(default_factory=dict, compare=False, repr=False)
 
     def encode(self, transfer: Transfer) -> bytes:
-        """The whole message. Bodies that 8bit can't carry (long lines, NUL) are quoted-printable either way."""
+        """Return the whole message. Bodies that 8bit can't carry (long lines, NUL) are quoted-printable either way."""
         return b"".join(self._pieces(transfer))
 
     def size_bytes(self, transfer: Transfer) -> int:
-        """How long `encode` will be: what a server's SIZE (RFC 1870) is about."""
+        """Length of `encode`'s result, for the SIZE extension (RFC 1870)."""
         return sum(map(len, self._pieces(transfer)))
 
     def _pieces(self, transfer: Transfer) -> tuple[bytes, ...]:
@@ -98,9 +98,9 @@ class Wire:
 
 
 class HeaderCache:
-    """Header lines that many mails share, written once: senders and Reply-To addresses, and times to the second.
+    """Cache of header lines that many mails share: From, Reply-To, and Date to the second.
 
-    It lives as long as whoever builds many mails, and holds some thousand lines at most. Thread-safe.
+    It holds some thousand lines at most. Thread-safe.
     """
 
     def __init__(self) -> None:
@@ -109,9 +109,9 @@ class HeaderCache:
 
 
 def build(mail: Mail, headings: HeaderCache | None = None) -> Wire:
-    """The wire form; the same for equal mails, boundaries included (they come from the Message-ID).
+    """Build the wire form, the same for equal mails, boundaries included (they come from the Message-ID).
 
-    `headings` are kept by who builds many; without them each line is written anew.
+    `headings` caches header lines across mails.
 
     Raises ValueError with a sentence for what can't stand in a header: control characters, a bad address
     (addresses.AddressInvalid), a header of ours a second time.
@@ -152,7 +152,7 @@ def _date(at: datetime) -> bytes:
 
 
 def _alternative(text: _Body, html: _Body, boundary: bytes) -> Iterator[bytes | _Body]:
-    """RFC 2046, 5.1.4: the plainest first."""
+    """multipart/alternative, the plainest part first (RFC 2046, 5.1.4)."""
     yield b'Content-Type: multipart/alternative;\r\n boundary="%b"\r\n' % boundary
     yield b"\r\n--%b\r\nContent-Type: text/plain; charset=utf-8\r\n" % boundary
     yield text
@@ -215,9 +215,9 @@ def _crlf(text: str | bytes) -> bytes:
 
 
 def _fits_8bit(data: bytes) -> bool:
-    """RFC 2045, 2.8: no line above 998 octets, no NUL; bare CR and LF are gone already.
+    """True where 8bit can carry the data: no line above 998 octets, no NUL (RFC 2045, 2.8). Line ends are CRLF already.
 
-    Hops from a line end to the last one within reach, which is five times faster than splitting.
+    Jumps from a line end to the last one within reach, which is five times faster than splitting.
     """
     if b"\0" in data:
         return False
@@ -231,7 +231,7 @@ def _fits_8bit(data: bytes) -> bool:
 
 
 def _boundary(rfc_message_id: str, bodies: Sequence[bytes]) -> bytes:
-    """One that no body holds. It begins with =_, which neither quoted-printable nor base64 can produce."""
+    """Return a boundary that no body contains; neither quoted-printable nor base64 can produce its =_."""
     seed = rfc_message_id.encode("utf-8", "surrogatepass")
     while True:
         seed = hashlib.sha256(seed).hexdigest().encode("ascii")

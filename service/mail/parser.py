@@ -1,8 +1,8 @@
-"""Bytes of a mail -> its headers and parts, within bounds. Reads what is broken as well as it can, and never raises.
+"""MIME parser for returned mail: headers and parts of any bytes, within bounds. Never raises.
 
-Why not the standard library's parser: a bounce is whatever a mail server of any year wrote, often not MIME at all, and
-anybody may send one. Here depth, number of parts and bytes have bounds, nothing recurses without one, and a broken
-header costs that header only. What lies beyond the bounds is the returned mail: its end says nothing about its fate.
+The standard library's parser is not used because a bounce may come from a mail server of any year, often not MIME at
+all, and anybody may send one. Here depth, number of parts and bytes are bounded, and a broken header costs that header
+only. Beyond the bounds lies the returned mail, whose end does not tell what became of it.
 """
 
 import base64
@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from email.header import decode_header
 
-#: What is read of one mail. A report comes before the mail that it returns; two MiB hold thousands of recipients.
+#: Bytes that are read of one mail. A report precedes the mail that it returns; 2 MiB hold thousands of recipients.
 MAX_READ_BYTES = 2 * 1024 * 1024
 MAX_PARTS = 200
 MAX_DEPTH = 8
@@ -22,7 +22,7 @@ _MAX_HEADERS = 1_000
 
 _NAME = re.compile(rb"([!-9;-~]+)[ \t]*:(.*)", re.DOTALL)
 _PARAMETER = re.compile(r';\s*([\w!#$&^.+-]+)\*?\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^;\s]*))')
-#: RFC 3462, RFC 6533 and older habits: what holds a returned mail, or only its headers.
+#: Content types of a returned mail or its headers: RFC 3462, RFC 6533 and older customs.
 RETURNED_TYPES = frozenset(
     {
         "message/rfc822",
@@ -48,11 +48,11 @@ class MimePart:
     children: tuple["MimePart", ...] = ()
 
     def header(self, name: str) -> str:
-        """The first header of this name, "" where there is none."""
+        """Return the first header of this name, "" without one."""
         return next((value for key, value in self.headers if key == name), "")
 
     def every(self, name: str) -> list[str]:
-        """All headers of this name, in order."""
+        """Return all headers of this name, in order."""
         return [value for key, value in self.headers if key == name]
 
     @property
@@ -62,14 +62,14 @@ class MimePart:
         return decode(body, self.parameters.get("charset", "")).replace("\r\n", "\n").replace("\r", "\n")
 
     def walk(self) -> Iterator["MimePart"]:
-        """This part and all below it, in the order of the mail, without what lies inside returned mails."""
+        """Yield this part and all below it, in the order of the mail, without the parts of returned mails."""
         yield self
         for child in self.children:
             yield from child.walk()
 
 
 def read(raw: bytes) -> MimePart:
-    """The mail that these bytes are; lines may end in CRLF, LF or CR, and an mbox's first line is skipped."""
+    """Parse a mail. Lines may end in CRLF, LF or CR, and an mbox's first line is skipped."""
     raw = raw[:MAX_READ_BYTES].replace(b"\0", b"").replace(b"\r\n", b"\n")
     if b"\n" not in raw:
         raw = raw.replace(b"\r", b"\n")
@@ -80,13 +80,13 @@ def read(raw: bytes) -> MimePart:
 
 
 def read_headers(text: str) -> MimePart:
-    """The part that this text's headers are, wrapped by others perhaps; what comes after a blank line is its body."""
+    """Parse a text that begins with headers, perhaps wrapped by others; the body follows a blank line."""
     headers, body = _split_head(text.encode("utf-8", "surrogatepass"), wrapped=True)
     return MimePart(headers, *_content_type(headers), body)
 
 
 def decode(data: bytes, charset: str) -> str:
-    """Text of this character set; where it is unknown or a lie, UTF-8 and then Latin-1, which takes everything."""
+    """Decode text; where the character set is unknown or wrong, as UTF-8, then as Latin-1, which decodes anything."""
     for name in (charset.strip("\"' "), "utf-8"):
         if name:
             try:
@@ -102,12 +102,12 @@ def decode(data: bytes, charset: str) -> str:
 
 
 def decode_words(value: str) -> str:
-    """A header's text with its encoded words (RFC 2047) decoded; as it is where they are broken."""
+    """Decode the encoded words (RFC 2047) of a header's text; broken ones stay as they are."""
     if "=?" not in value:
         return value
     try:
         pieces = decode_header(value)
-    except Exception:  # the library raises several kinds for what people put between =? and ?=
+    except Exception:  # the library raises several kinds for broken encoded words
         return value
     return "".join(piece if isinstance(piece, str) else decode(piece, charset or "") for piece, charset in pieces)
 
@@ -119,7 +119,7 @@ def _read_part(raw: bytes, depth: int, left: list[int]) -> MimePart:
     children: tuple[MimePart, ...] = ()
     if content_type.startswith("multipart/") and depth < MAX_DEPTH:
         pieces = _split_multipart(body, parameters.get("boundary", ""), left[0])
-        # The preamble is not a part (RFC 2046, 5.1.1); without any part it is all there is.
+        # The preamble is not a part (RFC 2046, 5.1.1), but the whole text where no part follows.
         children = tuple(_read_part(piece, depth + 1, left) for piece in pieces if left[0] > 0)
     return MimePart(headers, content_type, parameters, body, children)
 

@@ -1,9 +1,8 @@
-"""The return path of each mail (its envelope sender): an address that says which mail came back, and that we made it.
+"""Return path (VERP): a signed envelope sender for each message, `bounces+<id><signature>@domain`.
 
-Variable envelope return path: `bounces+<id><signature>@domain`. A report of a mail server goes to this address whatever
-it quotes, and nobody can make one for a mail that they have not seen. Everything is in base32, because some servers
-change the case of a local part; 42 characters, so that with a short name it stays within the 64 octets of RFC 5321,
-4.5.3.1.1.
+A mail server's report goes to this address whatever it quotes, and nobody can forge one for a mail that they have not
+seen. Id and signature are in base32, because some servers change the case of a local part: 42 characters, which with a
+short name stay within the 64 octets of RFC 5321, 4.5.3.1.1.
 """
 
 import base64
@@ -13,10 +12,10 @@ import re
 from collections.abc import Iterable
 from uuid import UUID
 
-#: Keeps these signatures apart from everything else that this key signs: a normalised address never holds U+0000.
+#: Separates these signatures from others by the same key: a normalised address never holds U+0000.
 _DOMAIN = b"return-path\x00"
 _UUID_BYTES = 16
-#: 80 bits of HMAC-SHA256, which RFC 2104, 5 allows; whoever guesses may fake a bounce of one mail.
+#: 80 bits of HMAC-SHA256, which RFC 2104, 5 allows; a guessed one forges the bounce of one mail.
 _TAG_BYTES = 10
 _CODE_LENGTH = 42
 #: Octets that are left for the name before the plus.
@@ -27,7 +26,7 @@ _MOST = 50
 
 
 def signed(address: str, message_id: str, *, key: bytes) -> str:
-    """The return path of one message below `address`, where `name+anything@` arrives like `name@`.
+    """Return the return path of one message below `address`, where `name+anything@` arrives like `name@`.
 
     Raises ValueError where the message's id is no UUID.
     """
@@ -37,9 +36,9 @@ def signed(address: str, message_id: str, *, key: bytes) -> str:
 
 
 def find(texts: Iterable[str], *, key: bytes) -> str | None:
-    """The id of the message whose return path stands first in these texts; None where there is none that we signed.
+    """Return the message id of the first return path in these texts that we signed, or None.
 
-    Its name and domain do not count: both may have been set otherwise when the mail was sent.
+    Name and domain are not compared: both may have been other settings when the mail was sent.
     """
     for text in texts:
         for found in list(_CODE.finditer(text))[:_MOST]:

@@ -1,8 +1,8 @@
-"""The link that ends marketing mail to one person (RFC 8058): made, and read back.
+"""Unsubscribe link of marketing mail (RFC 8058): signed token, written and verified.
 
-A token holds all that is needed to suppress, so that it works for as long as the mail lies in somebody's mailbox, also
-when the message has long been anonymised or deleted here: the keyed hash of the address, which says nothing to anybody
-else, the message, and a signature. 66 bytes, which are exactly 88 characters of base64: there is one spelling.
+A token holds all that suppressing needs: the keyed hash of the address, the message's id, and a signature. So the link
+works as long as the mail exists, also after the message was anonymised or deleted here. 66 bytes are exactly 88
+characters of base64, so that a token has one spelling.
 """
 
 import base64
@@ -24,30 +24,30 @@ _TOKEN_LENGTH = (len(_VERSION) + _HASH_BYTES + _UUID_BYTES + _TAG_BYTES) * 4 // 
 
 
 class TokenForged(ValueError):
-    """Not a token of ours, or changed on its way."""
+    """The token was not signed by this installation, or it was changed."""
 
 
 @dataclass(frozen=True, slots=True)
 class Unsubscription:
-    """Whom a token names, by the keyed hash of the address, and the message that carried it."""
+    """Content of a token: the recipient, by the keyed hash of the address, and the message that carried it."""
 
     recipient_hash: str
     message_id: str
 
 
-def url(public_url: str, who: Unsubscription, *, key: bytes) -> str:
-    """The link for one message. `public_url` is where people reach this service, with or without a slash at its end."""
-    return f"{public_url.rstrip('/')}/api/v1/email/unsubscribe/{token(who, key=key)}"
+def url(public_url: str, unsubscription: Unsubscription, *, key: bytes) -> str:
+    """Return the link for one message; `public_url` is this service's public address, with or without a final slash."""
+    return f"{public_url.rstrip('/')}/api/v1/email/unsubscribe/{token(unsubscription, key=key)}"
 
 
-def token(who: Unsubscription, *, key: bytes) -> str:
-    """Raises ValueError where the message's id is no UUID."""
-    payload = _VERSION + bytes.fromhex(who.recipient_hash) + UUID(who.message_id).bytes
+def token(unsubscription: Unsubscription, *, key: bytes) -> str:
+    """Return the signed token. Raises ValueError where the message's id is no UUID."""
+    payload = _VERSION + bytes.fromhex(unsubscription.recipient_hash) + UUID(unsubscription.message_id).bytes
     return base64.urlsafe_b64encode(payload + _tag(payload, key)).decode()
 
 
 def read(text: str, *, key: bytes) -> Unsubscription:
-    """Raises TokenForged, after the same time wherever the signature is wrong."""
+    """Verify a token. Raises TokenForged, in the same time wherever the signature differs."""
     if len(text) != _TOKEN_LENGTH or not text.isascii():
         raise TokenForged("This is not a link of ours.")
     try:
