@@ -19,7 +19,6 @@ from service.config.settings import Settings
 from service.models.requests import BatchRequest, PublishRequest, SendRequest, SuppressionRequest, TestRequest
 from service.models.status import TRANSITIONS, Status
 from service.web.app import create_app
-from tests.repository.test_structure import MAY_IMPORT
 from tests.support.paths import ROOT
 from tests.support.running import Running, running, settings_for
 
@@ -130,14 +129,6 @@ def test_api_document_explains_every_status_of_an_error() -> None:
     used = {HTTPStatus[name].value for name in re.findall(r"HTTPStatus\.([A-Z_]+)", source)}
     explained = {int(code) for code in re.findall(r"^\| (\d{3}) \|", doc("http-api.md"), re.MULTILINE)}
     assert explained == used
-
-
-def test_architecture_document_has_the_import_table_that_the_structural_test_holds() -> None:
-    rows = re.findall(r"^\| `([a-z]+)/` \| [^|]+ \| ([a-z, ]*)\|$", doc("architecture.md"), re.MULTILINE)
-    told = {package: set(re.findall(r"[a-z]+", names)) for package, names in rows}
-    held = {package: may - {"models", "errors"} for package, may in MAY_IMPORT.items()}
-    entries = {"errors", "models", "bootstrap", "web", "worker", "cli"}
-    assert told == {package: may for package, may in held.items() if package not in entries}
 
 
 def test_states_stand_in_the_document_as_the_code_has_them() -> None:

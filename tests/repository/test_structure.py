@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.paths import SERVICE
+from tests.support.paths import ROOT, SERVICE
 
 FILES = sorted(SERVICE.rglob("*.py"))
 
@@ -130,6 +130,15 @@ def test_packages_import_only_what_the_table_allows(package: str) -> None:
                 if package_of(module) not in allowed
             ]
     assert wrong == []
+
+
+def test_architecture_document_has_the_import_table() -> None:
+    document = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| `([a-z]+)/` \| [^|]+ \| ([a-z, ]*)\|$", document, re.MULTILINE)
+    told = {package: set(re.findall(r"[a-z]+", names)) for package, names in rows}
+    held = {package: may - {"models", "errors"} for package, may in MAY_IMPORT.items()}
+    entries = {"errors", "models", "bootstrap", "web", "worker", "cli"}
+    assert told == {package: may for package, may in held.items() if package not in entries}
 
 
 def test_imports_make_no_circles() -> None:

@@ -138,7 +138,7 @@ def test_imported_file_does_not_see_the_variables() -> None:
     ]
 
 
-def test_other_language_overrides_subject_and_blocks() -> None:
+def test_second_language_overrides_subject_and_blocks() -> None:
     files = {
         "t/template.en.mjml": '---\nsubject: "Invoice {{ number }}"\n---\n{% extends "template.mjml" %}'
         "{% block body %}Hello {{ '2026-02-21'|date }}{% endblock %}"
@@ -152,7 +152,7 @@ def test_other_language_overrides_subject_and_blocks() -> None:
     assert found.render(VALUES, locale="de").locale == "fr"
 
 
-def test_other_language_may_not_declare_variables() -> None:
+def test_second_language_may_not_declare_variables() -> None:
     files = {"t/template.en.mjml": '---\nversion: 2\n---\n{% extends "template.mjml" %}'}
     found = errors(front_matter() + text("{% block a %}{% endblock %}"), files)
     assert [(one.file, one.line, one.code) for one in found] == [("t/template.en.mjml", 2, "bad-front-matter")]
