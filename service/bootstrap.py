@@ -123,6 +123,7 @@ class Services(PreviewServices):
     def close(self) -> None:
         """Let go of connections, threads and files. Safe to call once everything that uses them has ended."""
         self.group_commit.close()
+        self.webhook_receiver.close()
         self.template_stats.close()
         self.transport.close()
         if self.mailbox is not None:

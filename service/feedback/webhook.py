@@ -12,25 +12,25 @@ from typing import TypeVar
 import anyio.to_thread
 import structlog
 
-from service.errors import NotVerified, RequestRefused, StoreBusy, TryLater
+from service.errors import NotVerified, RequestRefused, TryLater
 from service.feedback.event import FeedbackEvent, Notification
 from service.feedback.sns import message, ses_event, urls
 from service.feedback.sns.certificates import Certificates
 from service.feedback.sns.client import SnsClient
 from service.feedback.sns.message import SnsEnvelope
+from service.store.batcher import Batcher
 
 _SOURCE = "sns"
 #: SNS waits 15 s for an answer ("Message delivery retries").
 _PATIENCE_S = 13.0
 _MAX_REASON_LENGTH = 200
 
-#: Some seconds of waiting where the database takes a thousand a second; more are told to come again.
+#: Notifications that may wait for their transaction: some seconds' worth at a thousand a second.
 _MAX_WAITING = 2_000
-_MAX_AT_ONCE = 128
-_LINGER_S = 0.005
+#: Notifications in one transaction.
+_MAX_BATCH = 128
 
 T = TypeVar("T")
-_Waiting = tuple[Notification, asyncio.Future[None]]
 
 _log = structlog.get_logger("receive")
 
@@ -45,7 +45,7 @@ class WebhookReceiver:
         self,
         topics: Collection[str],
         client: SnsClient,
-        record_all: Callable[[Sequence[Notification]], object],
+        record_all: Callable[[Sequence[Notification]], Sequence[object]],
         exists: Callable[[str, str], bool],
         clock: Callable[[], datetime],
     ) -> None:
@@ -53,7 +53,13 @@ class WebhookReceiver:
         self._regions = frozenset(urls.region_of(topic) for topic in topics)
         self._line = client
         self._certificates = Certificates(client.fetch)
-        self._desk = NotificationBatcher(record_all)
+        self._batcher: Batcher[Notification, object] = Batcher(
+            record_all,
+            name="feedback",
+            max_waiting=_MAX_WAITING,
+            max_batch=_MAX_BATCH,
+            full=lambda: TryLater("Too many notifications wait to be recorded."),
+        )
         self._knows = exists
         self._clock = clock
 
@@ -75,6 +81,10 @@ class WebhookReceiver:
             # What is under way in a thread may yet be stored; SNS repeats it, and it counts once.
             raise TryLater("This takes too long just now.", retry_after_s=10) from error
 
+    def close(self) -> None:
+        """Record the notifications that wait, and end."""
+        self._batcher.close()
+
     async def _verify(self, envelope: SnsEnvelope) -> None:
         # Whatever costs a request to SNS comes last: anybody may post here.
         if envelope.topic_arn not in self._topics:
@@ -84,7 +94,7 @@ class WebhookReceiver:
         message.verify(envelope, await self._certificates.get(url))
 
     async def _notified(self, envelope: SnsEnvelope) -> None:
-        await self._desk.record(Notification(envelope.notification_id, _SOURCE, _understand(envelope)))
+        await self._batcher.submit_async(Notification(envelope.notification_id, _SOURCE, _understand(envelope)))
 
     async def _subscribed(self, envelope: SnsEnvelope) -> None:
         if await _in_thread(partial(self._knows, envelope.notification_id, _SOURCE)):
@@ -96,54 +106,7 @@ class WebhookReceiver:
             _log.info("subscribed", topic=envelope.topic_arn)
         else:
             _log.warning("unsubscribed", topic=envelope.topic_arn)
-        await self._desk.record(Notification(envelope.notification_id, _SOURCE))
-
-
-class NotificationBatcher:
-    """Notifications that wait at the same moment are recorded in one transaction. For one event loop."""
-
-    def __init__(self, record_all: Callable[[Sequence[Notification]], object]) -> None:
-        self._record_all = record_all
-        self._waiting: list[_Waiting] = []
-        self._task: asyncio.Task[None] | None = None
-
-    async def record(self, notification: Notification) -> None:
-        """Returns once it is durable. Raises what `record_all` raises, and TryLater where too many wait."""
-        if len(self._waiting) >= _MAX_WAITING:
-            raise TryLater("Too many notifications wait to be recorded.")
-        done = asyncio.get_running_loop().create_future()
-        self._waiting.append((notification, done))
-        if self._task is None:
-            self._task = asyncio.create_task(self._run())
-        await done
-
-    async def _run(self) -> None:
-        try:
-            while self._waiting:
-                batch, self._waiting = self._waiting[:_MAX_AT_ONCE], self._waiting[_MAX_AT_ONCE:]
-                await self._write(batch)
-                if len(batch) > 1:  # where they come at once, the next ones are let come together, too
-                    await asyncio.sleep(_LINGER_S)
-        finally:
-            self._task = None
-
-    async def _write(self, batch: Sequence[_Waiting]) -> None:
-        try:
-            await _in_thread(partial(self._record_all, [notification for notification, _ in batch]))
-        except Exception as error:
-            if len(batch) > 1 and not isinstance(error, StoreBusy):
-                # One of them can't be recorded, and took the others with it.
-                for one in batch:
-                    await self._write([one])
-                return
-            for _, done in batch:
-                if not done.done():
-                    # Anew for each: whoever raises one writes its own way into it.
-                    done.set_exception(StoreBusy(*error.args) if isinstance(error, StoreBusy) else error)
-            return
-        for _, done in batch:
-            if not done.done():
-                done.set_result(None)
+        await self._batcher.submit_async(Notification(envelope.notification_id, _SOURCE))
 
 
 def verify_offline(body: bytes, certificate: bytes, *, at: datetime | None = None) -> str | None:
