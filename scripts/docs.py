@@ -37,6 +37,7 @@ from service.models.requests import (  # noqa: E402
     TestRequest,
 )
 from service.models.status import TRANSITIONS  # noqa: E402
+from service.web.api.openapi import description_of  # noqa: E402
 from service.web.app import create_app  # noqa: E402
 
 #: What opens a route that has no guard.
@@ -129,7 +130,7 @@ def _routes(app: Litestar) -> Iterator[tuple[str, str]]:
             path = re.sub(r":\w+\}", "}", route.path_format)
             for handler in route.route_handlers:
                 for method in sorted(handler.http_methods - {"OPTIONS", "HEAD"}):
-                    told = _cell(" ".join((handler.fn.__doc__ or "").split()))
+                    told = _cell(" ".join(description_of(handler).split()))
                     yield f"{path} {method}", f"| `{method} {path}` | {_access(path, handler)} | {told} |"
 
 

@@ -1,9 +1,11 @@
 """serve, api, worker: start the processes of the service."""
 
+import asyncio
 import shlex
 import signal
 import threading
 from collections.abc import AsyncIterator, Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 import anyio.to_thread
@@ -110,6 +112,9 @@ def beside(services: Services, running: Worker | None) -> Callable[[Litestar], A
     @asynccontextmanager
     async def lifespan(_: Litestar) -> AsyncIterator[None]:
         anyio.to_thread.current_default_thread_limiter().total_tokens = REQUEST_THREADS
+        # Litestar runs handlers that are no coroutines in the loop's own threads, of which there are few otherwise.
+        threads = ThreadPoolExecutor(REQUEST_THREADS, thread_name_prefix="request")
+        asyncio.get_running_loop().set_default_executor(threads)
         stop = threading.Event()
         watch = threading.Thread(target=services.catalogue.watch, args=(stop,), name="templates", daemon=True)
         watch.start()

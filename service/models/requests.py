@@ -53,6 +53,18 @@ class _Request(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
 
+#: What the API's description shows; it works as it is.
+_WELCOME = {
+    "reseller_name": "Tech Connect SA",
+    "validation_link": "https://admin-rgz.duckdns.org",
+    "estimated_duration": "7-12 jours",
+}
+
+
+def _with_example(example: dict[str, Any]) -> ConfigDict:
+    return ConfigDict(json_schema_extra={"examples": [example]})
+
+
 class AttachmentRequest(_Request):
     """A file as it comes over HTTP."""
 
@@ -105,6 +117,10 @@ class _SendFields(_Request):
 class SendRequest(_SendFields):
     """The body of `POST /send`. `to` is one address, several separated by commas, or a list."""
 
+    model_config = _with_example(
+        {"to": "john@techconnect.bj", "template_key": "onboarding_welcome", "variables": _WELCOME}
+    )
+
     to: _Addresses | list[_Addresses] = Field(description=_TO)
     variables: _Variables = Field(default_factory=dict, description=_VARIABLES)
     attachments: list[AttachmentRequest] = Field(default_factory=list, max_length=50, description=_FILES)
@@ -124,7 +140,17 @@ class BatchMessage(_Request):
 
 
 class BatchRequest(_SendFields):
-    """The body of `POST /send/batch`: one template, many letters, all of them or none."""
+    """The body of `POST /send/batch`: one template, many messages, all of them or none."""
+
+    model_config = _with_example(
+        {
+            "template_key": "onboarding_welcome",
+            "messages": [
+                {"to": "john@techconnect.bj", "variables": _WELCOME},
+                {"to": "nadia@example.bj", "variables": _WELCOME | {"reseller_name": "Nadia Net"}},
+            ],
+        }
+    )
 
     messages: list[BatchMessage] = Field(
         min_length=1, max_length=MAX_BATCH, description="1 to 1,000 objects with to, variables and attachments"
@@ -143,6 +169,7 @@ class TestRequest(_Request):
     """The body of `POST /templates/{key}/test`; everything may be left out."""
 
     __test__ = False  # not a test case of pytest, in spite of its name
+    model_config = _with_example({"variables": {"reseller_name": "Nadia Net"}})
 
     to: _Addresses | None = Field(None, description="also send it, marked as a test; without it only render")
     variables: _Variables | None = Field(
@@ -184,6 +211,10 @@ class PublishRequest(_Request):
 class SuppressionRequest(_Request):
     """The body of `POST /suppressions`. `reason` is a word such as manual, or a sentence."""
 
+    model_config = _with_example(
+        {"address": "someone@example.com", "scope": "marketing", "reason": "asked by telephone"}
+    )
+
     address: _Addresses = Field(description="the address that must not be written to")
     scope: Literal["all", "marketing"] = Field("all", description="which mail is meant")
     reason: Annotated[str, StringConstraints(min_length=1, max_length=500, pattern=r"^[^\x00-\x1f\x7f]*$")] = Field(
@@ -191,10 +222,10 @@ class SuppressionRequest(_Request):
     )
 
 
-R = TypeVar("R", bound=_Request)
+RequestBody = TypeVar("RequestBody", bound=_Request)
 
 
-def parse(body: bytes, kind: type[R]) -> R:
+def parse(body: bytes, kind: type[RequestBody]) -> RequestBody:
     """The request that these bytes hold.
 
     Raises MalformedRequest where they are not one JSON text (RFC 8259: NaN and lone surrogates are not), and

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from functools import cache
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -13,6 +14,7 @@ from service.web.api import (
     dev_mailbox,
     health,
     messages,
+    openapi,
     recipients,
     send,
     suppressions,
@@ -20,6 +22,7 @@ from service.web.api import (
     unsubscribe,
     webhook,
 )
+from service.web.dependencies import parts
 from service.web.head import with_head
 from service.web.pages import error_pages
 from service.web.pages.assets import Assets
@@ -45,6 +48,47 @@ Lifespan = Callable[[Litestar], AbstractAsyncContextManager[None]]
 
 def create_app(services: Services, *, lifespan: Lifespan | None = None) -> Litestar:
     """The ASGI application over these services; `lifespan` runs what lives beside it."""
+    limit = int(services.settings.max_attachments_bytes * _BASE64_GROWTH) + _ROOM_BESIDE_ATTACHMENTS_BYTES
+    routes = [*_api(services), *CONTROLLERS]
+    app = application(services, routes, lifespan=lifespan or _nothing, max_body_bytes=limit)
+
+    @cache  # made at the first request: the routes do not change
+    def document() -> dict[str, Any]:
+        return openapi.document(_api(services), parts(services), server=services.settings.email_public_url)
+
+    app.state.openapi = document
+    return app
+
+
+def application(
+    services: PreviewServices, routes: Sequence[Any], *, lifespan: Lifespan, max_body_bytes: int
+) -> Litestar:
+    """An application of these routes, with what every page needs."""
+    assets = Assets()
+    state = {
+        "services": services,
+        "assets": assets,
+        "languages": Languages(ZoneInfo(services.settings.email_timezone)),
+        "markup": environment(assets),
+        "streams": Streams(),
+    }
+    app = Litestar(
+        route_handlers=list(routes),
+        state=State(state),
+        dependencies=parts(services),
+        lifespan=[lifespan],
+        request_max_body_size=max_body_bytes,
+        exception_handlers={Exception: error_pages.respond},
+        after_request=_add_headers,
+        openapi_config=None,
+        logging_config=None,
+    )
+    app.asgi_handler = with_head(app.asgi_handler)
+    return app
+
+
+def _api(services: Services) -> list[Any]:
+    """The routes for programs, which the OpenAPI document describes."""
     # Only the limit on the body differs, and Litestar has it by layer, not by request.
     batches = Router(
         "/", route_handlers=[send.BatchController], request_max_body_size=services.settings.max_batch_bytes
@@ -63,37 +107,8 @@ def create_app(services: Services, *, lifespan: Lifespan | None = None) -> Lites
             unsubscribe.UnsubscribeController,
         ],
     )
-    routes: list[Any] = [api, health.HealthController, *CONTROLLERS]
-    if services.mailbox is not None:
-        routes.append(dev_mailbox.MailboxController)
-    limit = int(services.settings.max_attachments_bytes * _BASE64_GROWTH) + _ROOM_BESIDE_ATTACHMENTS_BYTES
-    return application(services, routes, lifespan=lifespan or _nothing, max_body_bytes=limit)
-
-
-def application(
-    services: PreviewServices, routes: Sequence[Any], *, lifespan: Lifespan, max_body_bytes: int
-) -> Litestar:
-    """An application of these routes, with what every page needs."""
-    assets = Assets()
-    state = {
-        "services": services,
-        "assets": assets,
-        "languages": Languages(ZoneInfo(services.settings.email_timezone)),
-        "markup": environment(assets),
-        "streams": Streams(),
-    }
-    app = Litestar(
-        route_handlers=list(routes),
-        state=State(state),
-        lifespan=[lifespan],
-        request_max_body_size=max_body_bytes,
-        exception_handlers={Exception: error_pages.respond},
-        after_request=_add_headers,
-        openapi_config=None,
-        logging_config=None,
-    )
-    app.asgi_handler = with_head(app.asgi_handler)
-    return app
+    with_mailbox = [dev_mailbox.MailboxController] if services.mailbox is not None else []
+    return [api, health.HealthController, *with_mailbox]
 
 
 @asynccontextmanager

@@ -12,6 +12,7 @@ from uuid import uuid4
 import structlog
 from litestar import Request, Response
 from litestar.exceptions import HTTPException
+from typing_extensions import TypedDict  # pydantic reads the one of `typing` only from Python 3.12 on
 
 from service import errors
 from service.errors import Finding, Problem
@@ -19,6 +20,26 @@ from service.web.auth import services_of
 from service.web.head import allow
 
 MEDIA_TYPE = "application/problem+json"
+
+
+class ProblemItem(TypedDict):
+    """One mistake; `pointer` is a JSON pointer into the body (RFC 6901)."""
+
+    pointer: str
+    code: str
+    message: str
+
+
+class ProblemDetails(TypedDict):
+    """A failure (RFC 9457), with every mistake."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    instance: str
+    errors: list[ProblemItem]
+
 
 #: The status of each class; the first that matches counts.
 _STATUS: Sequence[tuple[type[errors.RequestRefused], int]] = (
@@ -38,7 +59,7 @@ _STATUS: Sequence[tuple[type[errors.RequestRefused], int]] = (
 _log = structlog.get_logger("web")
 
 
-def respond(request: Request[Any, Any, Any], error: Exception) -> Response[dict[str, Any]]:
+def respond(request: Request[Any, Any, Any], error: Exception) -> Response[ProblemDetails]:
     """Return the response to any exception that a handler raises."""
     if isinstance(error, errors.RequestRefused):
         status = next(status for kind, status in _STATUS if isinstance(error, kind))
@@ -68,7 +89,7 @@ def respond(request: Request[Any, Any, Any], error: Exception) -> Response[dict[
     return _answer(request, HTTPStatus.INTERNAL_SERVER_ERROR, detail, "internal")
 
 
-def _of_the_framework(request: Request[Any, Any, Any], error: HTTPException) -> Response[dict[str, Any]]:
+def _of_the_framework(request: Request[Any, Any, Any], error: HTTPException) -> Response[ProblemDetails]:
     headers = dict(error.headers or {})
     if error.status_code == HTTPStatus.NOT_FOUND:
         return _answer(request, HTTPStatus.NOT_FOUND, "There is nothing at this address.", "not_found", headers=headers)
@@ -92,8 +113,8 @@ def _answer(
     code: str,
     problems: Sequence[Problem] = (),
     headers: dict[str, str] | None = None,
-) -> Response[dict[str, Any]]:
-    content = {
+) -> Response[ProblemDetails]:
+    content: ProblemDetails = {
         "type": f"urn:rgz-email:problem:{code}",
         "title": HTTPStatus(status).phrase,
         "status": int(status),

@@ -1,17 +1,43 @@
 """The development mailbox over HTTP: what would have gone out."""
 
-from typing import Any
+from typing import TypedDict
 
 import anyio.to_thread
-from litestar import Controller, Request, Response, delete, get
+from litestar import Controller, Response, delete, get
+from litestar.di import Provide
 from litestar.params import FromPath
+from pydantic import Field
 
+from service.delivery.dev_mailbox import DevMailbox
 from service.errors import InvalidRequest, NotFound, Problem
 from service.web.api.messages import as_file, as_time
-from service.web.auth import local_or_admin, services_of
+from service.web.api.query import Query
+from service.web.auth import local_or_admin
+from service.web.dependencies import AnyRequest, Provided, required_mailbox
 
 #: Longer than any client waits for an answer.
 MAX_WAIT_S = 60.0
+
+
+class MailboxQuery(Query):
+    """The parameters of `GET /dev/mailbox/messages`."""
+
+    to: str | None = Field(None, description="one recipient")
+    wait_s: str = Field("0", description="seconds to wait for a first mail, 60 at most")
+
+
+#: `from` is a word of Python, so that these fields can't be written as a class.
+CaughtMail = TypedDict(
+    "CaughtMail",
+    {"id": str, "from": str, "to": list[str], "subject": str, "received_at": str, "size_bytes": int},
+)
+
+
+class CaughtMails(TypedDict):
+    """What the development mailbox holds, newest first."""
+
+    items: list[CaughtMail]
+    total: int
 
 
 class MailboxController(Controller):
@@ -19,17 +45,18 @@ class MailboxController(Controller):
 
     path = "/dev/mailbox/messages"
     guards = [local_or_admin()]  # noqa: RUF012  # Litestar reads it from the class
+    dependencies = {"dev_mailbox": Provide(required_mailbox, sync_to_thread=False)}  # noqa: RUF012
 
-    @get("/")
-    async def list_mails(self, request: Request[Any, Any, Any]) -> dict[str, Any]:
+    @get("/", opt={"query": MailboxQuery})
+    async def list_mails(self, request: AnyRequest, dev_mailbox: Provided[DevMailbox]) -> CaughtMails:
         """List the development mailbox, newest first.
 
         `to` picks one recipient; `wait_s` waits up to 60 seconds for a first mail.
         """
         to, wait_s = request.query_params.get("to"), _wait_s(request.query_params.get("wait_s", "0"))
-        mailbox = services_of(request).require_mailbox()
-        items = await anyio.to_thread.run_sync(lambda: mailbox.list(to, wait_s))
-        listed = [
+        # Not in Litestar's threads: they are waited for when the service ends, and this one may wait for a minute.
+        items = await anyio.to_thread.run_sync(lambda: dev_mailbox.list(to, wait_s))
+        listed: list[CaughtMail] = [
             {
                 "id": item.id,
                 "from": item.sender,
@@ -42,18 +69,18 @@ class MailboxController(Controller):
         ]
         return {"items": listed, "total": len(listed)}
 
-    @get("/{mail_id:str}/raw")
-    async def show_raw(self, request: Request[Any, Any, Any], mail_id: FromPath[str]) -> Response[bytes]:
+    @get("/{mail_id:str}/raw", media_type="message/rfc822", sync_to_thread=False)
+    def show_raw(self, mail_id: FromPath[str], dev_mailbox: Provided[DevMailbox]) -> Response[bytes]:
         """Return a mail as it was received."""
-        raw = services_of(request).require_mailbox().raw(mail_id)
+        raw = dev_mailbox.raw(mail_id)
         if raw is None:
             raise NotFound("There is no such mail in the mailbox.")
         return as_file(raw, "message/rfc822")
 
-    @delete("/", status_code=204)
-    async def clear(self, request: Request[Any, Any, Any]) -> None:
+    @delete("/", status_code=204, sync_to_thread=False)
+    def clear(self, dev_mailbox: Provided[DevMailbox]) -> None:
         """Empty the development mailbox."""
-        services_of(request).require_mailbox().clear()
+        dev_mailbox.clear()
 
 
 def _wait_s(text: str) -> float:

@@ -1,24 +1,132 @@
 """GET /messages and what hangs below it."""
 
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, NotRequired, TypedDict, overload
 from urllib.parse import quote
 
-import anyio.to_thread
-from litestar import Controller, Request, Response, get, post
+from litestar import Controller, Response, get, post
 from litestar.params import FromPath
 
-from service.messages.search import MessageDetail
-from service.models import Event, Message, Scope
-from service.web.api.query import number, parameters
-from service.web.auth import caller_of, require, services_of
-
-_PARAMETERS = frozenset(
-    {"to", "status", "template_key", "source_endpoint", "since", "until", "text", "limit", "cursor"}
-)
+from service.messages.cancel import Canceller
+from service.messages.resend import Resender
+from service.messages.search import MessageDetail, MessageSearch
+from service.models import Caller, Event, Message, Scope
+from service.web.api.query import MessagesQuery
+from service.web.auth import require
+from service.web.dependencies import Provided, typed_query
 
 #: A mail is somebody else's HTML: no script, no form, no request, and no access to our origin.
 _SANDBOX = "sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src data:; frame-ancestors 'none'"
+
+
+_SUMMARY = {
+    "id": "01a212f5-d497-74eb-b8b3-9681aff82671",
+    "to": "john@techconnect.bj",
+    "template_key": "onboarding_welcome",
+    "template_version": 1,
+    "subject": "Bienvenue sur RGZ Access!",
+    "status": "sent",
+    "created_at": "2026-11-25T13:49:31Z",
+    "sent_at": "2026-11-25T13:49:32Z",
+    "error_message": None,
+}
+
+
+class MessageSummary(TypedDict):
+    """A message as lists show it."""
+
+    id: str
+    to: str
+    template_key: str
+    template_version: int
+    subject: str
+    status: str
+    waiting_for: str | None
+    created_at: str
+    sent_at: str | None
+    delivered_at: str | None
+    error_message: str | None
+    source_endpoint: str | None
+    attachments_count: int
+    is_test: bool
+
+
+class MessagesAnswer(TypedDict):
+    """A page of messages; `total_capped` where more than `total` were not counted."""
+
+    items: list[MessageSummary]
+    total: int
+    next: str | None
+    total_capped: NotRequired[bool]
+
+
+class SlaAnswer(TypedDict):
+    """What was promised from acceptance to the relay's 250, and what it took."""
+
+    seconds: int
+    due_at: str
+    took_seconds: float | None
+    met: bool | None
+
+
+class EventAnswer(TypedDict):
+    """One line of a message's timeline."""
+
+    type: str
+    at: str
+    source: str
+    detail: str | None
+    smtp_code: NotRequired[int]
+    smtp_reply: NotRequired[str | None]
+    provider_id: NotRequired[str]
+
+
+class AttachmentAnswer(TypedDict):
+    """A file that went with a message."""
+
+    n: int
+    filename: str
+    content_type: str
+    size_bytes: int
+    sha256: str
+
+
+#: `from` is a word of Python, so that this field can't be written as a class.
+_From = TypedDict("_From", {"from": str})
+
+
+class MessageAnswer(MessageSummary, _From):
+    """A message with its timeline. `message_id` is the header of that name (RFC 5322)."""
+
+    send_id: str
+    template_revision: str
+    stream: str
+    priority: str
+    locale: str | None
+    reply_to: str | None
+    message_id: str | None
+    attempts: int
+    attempts_max: int
+    next_attempt_at: str | None
+    expires_at: str | None
+    bounce_type: str | None
+    bounce_subtype: str | None
+    resend_of: str | None
+    metadata: dict[str, Any]
+    wire_sha256: str | None
+    sla: SlaAnswer | None
+    anonymised_at: str | None
+    events: list[EventAnswer]
+    attachments: list[AttachmentAnswer]
+
+
+class ResendAnswer(TypedDict):
+    """The new message of a resend."""
+
+    id: str
+    to: str
+    status: str
+    resend_of: str | None
 
 
 class MessageController(Controller):
@@ -26,70 +134,90 @@ class MessageController(Controller):
 
     path = "/messages"
 
-    @get("/", guards=[require(Scope.ADMIN)])
-    async def list_messages(self, request: Request[Any, Any, Any]) -> dict[str, Any]:
+    @get(
+        "/",
+        guards=[require(Scope.ADMIN)],
+        sync_to_thread=True,
+        dependencies={"asked": typed_query(MessagesQuery)},
+        opt={"answer": {"items": [_SUMMARY], "total": 1, "next": None}},
+    )
+    def list_messages(self, asked: Provided[MessagesQuery], message_search: Provided[MessageSearch]) -> MessagesAnswer:
         """List messages, newest first.
 
         Filters: `to`, `status`, `template_key`, `source_endpoint`, `since`, `until` and `text` (words that must all
         occur; `tech*` is the beginning of one). `limit` is up to 1,000; `next` is the `cursor` of the following page,
         null on the last.
         """
-        given = parameters(request, _PARAMETERS)
-        limit = number(given.pop("limit", "50"), "limit")
-        auditor = services_of(request).message_search
-        page = await anyio.to_thread.run_sync(lambda: auditor.search(limit=limit, **given))
-        answer: dict[str, Any] = {
+        page = message_search.search(**asked.model_dump())
+        answer: MessagesAnswer = {
             "items": [_summary(message) for message in page.items],
             "total": page.total,
             "next": page.next,
         }
-        return answer | ({"total_capped": True} if page.total_capped else {})
+        if page.total_capped:
+            answer["total_capped"] = True
+        return answer
 
-    @get("/{message_id:str}", guards=[require(Scope.SEND)])
-    async def show_message(self, request: Request[Any, Any, Any], message_id: FromPath[str]) -> dict[str, Any]:
+    @get(
+        "/{message_id:str}",
+        guards=[require(Scope.SEND)],
+        sync_to_thread=True,
+        opt={"answer": _SUMMARY | {"events": [{"type": "sent", "at": "2026-11-25T13:49:32Z", "smtp_code": 250}]}},
+    )
+    def show_message(
+        self, message_id: FromPath[str], message_search: Provided[MessageSearch], caller: Provided[Caller]
+    ) -> MessageAnswer:
         """Show one message with its timeline, to the key that sent it or an admin."""
-        auditor, caller = services_of(request).message_search, caller_of(request)
-        return as_detail(await anyio.to_thread.run_sync(auditor.detail, message_id, caller))
+        return as_detail(message_search.detail(message_id, caller))
 
-    @get("/{message_id:str}/html", guards=[require(Scope.ADMIN)])
-    async def show_html(self, request: Request[Any, Any, Any], message_id: FromPath[str]) -> Response[bytes]:
+    @get("/{message_id:str}/html", guards=[require(Scope.ADMIN)], sync_to_thread=True, media_type="text/html")
+    def show_html(self, message_id: FromPath[str], message_search: Provided[MessageSearch]) -> Response[bytes]:
         """Return the HTML part as it was sent, byte for byte."""
-        body = await anyio.to_thread.run_sync(services_of(request).message_search.body, message_id)
-        return as_file(body.html_utf8, "text/html; charset=utf-8")
+        return as_file(message_search.body(message_id).html_utf8, "text/html; charset=utf-8")
 
-    @get("/{message_id:str}/text", guards=[require(Scope.ADMIN)])
-    async def show_text(self, request: Request[Any, Any, Any], message_id: FromPath[str]) -> Response[bytes]:
+    @get("/{message_id:str}/text", guards=[require(Scope.ADMIN)], sync_to_thread=True, media_type="text/plain")
+    def show_text(self, message_id: FromPath[str], message_search: Provided[MessageSearch]) -> Response[bytes]:
         """Return the plain text part as it was sent, byte for byte."""
-        body = await anyio.to_thread.run_sync(services_of(request).message_search.body, message_id)
-        return as_file(body.text_utf8, "text/plain; charset=utf-8")
+        return as_file(message_search.body(message_id).text_utf8, "text/plain; charset=utf-8")
 
-    @get("/{message_id:str}/raw", guards=[require(Scope.ADMIN)])
-    async def show_raw(self, request: Request[Any, Any, Any], message_id: FromPath[str]) -> Response[bytes]:
+    @get("/{message_id:str}/raw", guards=[require(Scope.ADMIN)], sync_to_thread=True, media_type="message/rfc822")
+    def show_raw(self, message_id: FromPath[str], message_search: Provided[MessageSearch]) -> Response[bytes]:
         """Return the whole mail as it went over the wire (RFC 5322)."""
-        raw = await anyio.to_thread.run_sync(services_of(request).message_search.raw, message_id)
-        return as_file(raw, "message/rfc822")
+        return as_file(message_search.raw(message_id), "message/rfc822")
 
-    @get("/{message_id:str}/attachments/{n:int}", guards=[require(Scope.ADMIN)])
-    async def show_attachment(
-        self, request: Request[Any, Any, Any], message_id: FromPath[str], n: FromPath[int]
+    @get(
+        "/{message_id:str}/attachments/{n:int}",
+        guards=[require(Scope.ADMIN)],
+        sync_to_thread=True,
+        media_type="application/octet-stream",
+    )
+    def show_attachment(
+        self, message_id: FromPath[str], n: FromPath[int], message_search: Provided[MessageSearch]
     ) -> Response[bytes]:
         """Return an attachment, counted from 0, byte for byte."""
-        file = await anyio.to_thread.run_sync(services_of(request).message_search.attachment, message_id, n)
+        file = message_search.attachment(message_id, n)
         return as_file(file.data, file.content_type, filename=file.filename)
 
-    @post("/{message_id:str}/resend", guards=[require(Scope.ADMIN)], status_code=201)
-    async def resend(self, request: Request[Any, Any, Any], message_id: FromPath[str]) -> Response[dict[str, Any]]:
+    @post("/{message_id:str}/resend", guards=[require(Scope.ADMIN)], status_code=201, sync_to_thread=True)
+    def resend(
+        self, message_id: FromPath[str], resender: Provided[Resender], caller: Provided[Caller]
+    ) -> Response[ResendAnswer]:
         """Send the same content again as a new message, which names the old one."""
-        resender, caller = services_of(request).resender, caller_of(request)
-        copy = await anyio.to_thread.run_sync(resender.resend, message_id, caller)
-        content = {"id": copy.id, "to": copy.recipient, "status": copy.status, "resend_of": copy.resend_of}
+        copy = resender.resend(message_id, caller)
+        content: ResendAnswer = {
+            "id": copy.id,
+            "to": copy.recipient,
+            "status": copy.status,
+            "resend_of": copy.resend_of,
+        }
         return Response(content, status_code=201, headers={"Location": f"/api/v1/email/messages/{copy.id}"})
 
-    @post("/{message_id:str}/cancel", guards=[require(Scope.ADMIN)], status_code=200)
-    async def cancel(self, request: Request[Any, Any, Any], message_id: FromPath[str]) -> dict[str, Any]:
+    @post("/{message_id:str}/cancel", guards=[require(Scope.ADMIN)], status_code=200, sync_to_thread=True)
+    def cancel(
+        self, message_id: FromPath[str], canceller: Provided[Canceller], caller: Provided[Caller]
+    ) -> MessageSummary:
         """Cancel a message that has not left; 409 where it has."""
-        canceller, caller = services_of(request).canceller, caller_of(request)
-        return _summary(await anyio.to_thread.run_sync(canceller.cancel, message_id, caller))
+        return _summary(canceller.cancel(message_id, caller))
 
 
 def as_file(data: bytes, content_type: str, filename: str | None = None) -> Response[bytes]:
@@ -100,7 +228,7 @@ def as_file(data: bytes, content_type: str, filename: str | None = None) -> Resp
     return Response(data, media_type=content_type, headers=headers)
 
 
-def _summary(message: Message) -> dict[str, Any]:
+def _summary(message: Message) -> MessageSummary:
     return {
         "id": message.id,
         "to": message.recipient,
@@ -119,10 +247,11 @@ def _summary(message: Message) -> dict[str, Any]:
     }
 
 
-def as_detail(story: MessageDetail) -> dict[str, Any]:
+def as_detail(story: MessageDetail) -> MessageAnswer:
     """A message with its events and attachments as JSON values."""
     message = story.message
-    return _summary(message) | {
+    return {
+        **_summary(message),
         "send_id": message.send_id,
         "template_revision": message.template_revision,
         "stream": message.stream,
@@ -138,7 +267,7 @@ def as_detail(story: MessageDetail) -> dict[str, Any]:
         "bounce_type": message.bounce_type,
         "bounce_subtype": message.bounce_subtype,
         "resend_of": message.resend_of,
-        "metadata": message.metadata,
+        "metadata": dict(message.metadata),
         "wire_sha256": message.wire_sha256,
         "sla": _sla(message),
         "anonymised_at": as_time(message.anonymised_at),
@@ -156,7 +285,7 @@ def as_detail(story: MessageDetail) -> dict[str, Any]:
     }
 
 
-def _sla(message: Message) -> dict[str, Any] | None:
+def _sla(message: Message) -> SlaAnswer | None:
     """What was promised from accept to the next hop's 250, and what it took; None where nothing was."""
     if message.sla_s is None or message.sla_due_at is None:
         return None
@@ -166,13 +295,27 @@ def _sla(message: Message) -> dict[str, Any] | None:
     return {"seconds": message.sla_s, "due_at": as_time(message.sla_due_at), "took_seconds": took_s, "met": met}
 
 
-def _event(event: Event) -> dict[str, Any]:
-    line: dict[str, Any] = {"type": event.type, "at": as_time(event.at), "source": event.source, "detail": event.detail}
+def _event(event: Event) -> EventAnswer:
+    line: EventAnswer = {
+        "type": event.type,
+        "at": as_time(event.at),
+        "source": event.source,
+        "detail": event.detail,
+    }
     if event.smtp_code is not None:
-        line |= {"smtp_code": event.smtp_code, "smtp_reply": event.smtp_reply}
-    return line | ({"provider_id": event.provider_id} if event.provider_id else {})
+        line["smtp_code"] = event.smtp_code
+        line["smtp_reply"] = event.smtp_reply
+    if event.provider_id:
+        line["provider_id"] = event.provider_id
+    return line
 
 
+@overload
+def as_time(at: datetime) -> str: ...
+@overload
+def as_time(at: None) -> None: ...
+@overload
+def as_time(at: datetime | None) -> str | None: ...
 def as_time(at: datetime | None) -> str | None:
     """RFC 3339 in UTC."""
     return at.astimezone(UTC).isoformat().replace("+00:00", "Z") if at is not None else None

@@ -1,152 +1,152 @@
-"""The API as an OpenAPI 3.1 document (https://spec.openapis.org/oas/v3.1.0), made from what is served.
+"""The API as an OpenAPI 3.1 document (https://spec.openapis.org/oas/v3.1.0): Litestar's, and what only we know.
 
-Paths, methods, scopes and summaries come from the routes themselves, bodies from `requests`; what can't be seen there,
-parameters of lists and examples, is in the table of `openapi_details`. A test holds the two together.
+Litestar describes paths, their parameters and the types of answers. Bodies, queries and headers are read by us, so that
+every mistake is reported at once; their models, the scopes of the guards and the form of failures are added here.
+A handler's `opt` may name its `body` (a model, where it reads raw bytes), its `query` likewise, its `headers` with what
+they mean, and an example `answer`.
 """
 
 import re
-from collections.abc import Iterable, Mapping
-from http import HTTPStatus
+from collections.abc import Iterable, Mapping, Sequence
+from inspect import cleandoc
 from typing import Any
 
 from litestar import Litestar
+from litestar.di import Provide
 from litestar.handlers import HTTPRouteHandler
+from litestar.openapi import OpenAPIConfig
+from litestar.openapi.spec import Components, SecurityScheme, Server
 from litestar.routes import HTTPRoute
+from pydantic import BaseModel, TypeAdapter
 
 from service import __version__
 from service.models import Scope
-from service.web.api.openapi_details import DETAILS, NOTHING, Detail
+from service.web.api.query import Query
+from service.web.problems import MEDIA_TYPE, ProblemDetails
 
-#: What belongs to the API; pages are for people.
-_PREFIXES = ("/api/v1/email/", "/healthz", "/readyz", "/metrics", "/dev/mailbox/")
-_KINDS = re.compile(r":\w+\}")
-_PROBLEM = {"$ref": "#/components/responses/Problem"}
+_REFERENCE = "#/components/schemas/{model}"
+_PROBLEM = {
+    "description": "Refused: every mistake at once, or why not now.",
+    "content": {MEDIA_TYPE: {"schema": {"$ref": _REFERENCE.format(model=ProblemDetails.__name__)}}},
+}
 
 
-def document(app: Litestar, *, server: str) -> dict[str, Any]:
-    """The document of this application; `server` is where people reach it."""
-    paths: dict[str, dict[str, Any]] = {}
-    schemas: dict[str, Any] = {}
-    for path, method, handler in operations(app):
-        paths.setdefault(path, {})[method.lower()] = _operation(path, method, handler, schemas)
-    return {
-        "openapi": "3.1.0",
-        "info": {
-            "title": "rgz-email",
-            "version": __version__,
-            "description": "Sends templated mail and tells what became of it. Errors are problem details (RFC 9457).",
-        },
-        "servers": [{"url": server}],
-        "paths": dict(sorted(paths.items())),
-        "components": {
-            "securitySchemes": {
-                "key": {"type": "http", "scheme": "bearer", "description": "A key, or the admin token."}
-            },
-            "schemas": schemas | {"Problem": _PROBLEM_SCHEMA},
-            "responses": {
-                "Problem": {
-                    "description": "Refused: every mistake at once, or why not now.",
-                    "content": {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}},
+def document(routes: Sequence[Any], dependencies: Mapping[str, Provide], *, server: str) -> dict[str, Any]:
+    """The document of these routes; `server` is where people reach them."""
+    # Nothing is ever served from this application: in the one that is, Litestar would add pages of its own.
+    described = Litestar(
+        list(routes),
+        dependencies=dependencies,
+        logging_config=None,
+        openapi_config=OpenAPIConfig(
+            title="rgz-email",
+            version=__version__,
+            description="Sends templated mail and tells what became of it. Errors are problem details (RFC 9457).",
+            servers=[Server(url=server)],
+            components=Components(
+                security_schemes={
+                    "key": SecurityScheme(type="http", scheme="bearer", description="A key, or the admin token.")
                 }
-            },
-        },
-    }
+            ),
+            operation_id_creator=lambda _, method, components: _operation_id(method, components),
+        ),
+    )
+    made: dict[str, Any] = described.openapi_schema.to_schema()
+    schemas: dict[str, Any] = made["components"].setdefault("schemas", {})
+    _add_schema(schemas, ProblemDetails.__name__, TypeAdapter(ProblemDetails).json_schema(ref_template=_REFERENCE))
+    for path, method, handler in operations(described):
+        _complete(made["paths"][path][method.lower()], path, handler, schemas)
+    made["paths"] = dict(sorted(made["paths"].items()))
+    made["components"]["schemas"] = dict(sorted(schemas.items()))
+    return made
 
 
 def operations(app: Litestar) -> Iterable[tuple[str, str, HTTPRouteHandler]]:
-    """Path, method and handler of everything that belongs to the API."""
+    """Path, method and handler of everything in the document."""
     for route in app.routes:
         if isinstance(route, HTTPRoute):
-            path = _KINDS.sub("}", route.path_format)
-            if path.startswith(_PREFIXES):
-                for handler in route.route_handlers:
-                    for method in sorted(handler.http_methods - {"OPTIONS", "HEAD"}):
-                        yield path, str(method), handler
+            for handler in route.route_handlers:
+                if handler.resolve_include_in_schema():
+                    for method in sorted(handler.http_methods - {"OPTIONS"}):
+                        yield route.path_format, str(method), handler
 
 
 def scope_of(handler: HTTPRouteHandler) -> Scope | None:
     """The scope that a route asks for; None where it has no guard, or one of its own."""
-    guards = [*(handler.guards or ()), *(getattr(handler.owner, "guards", None) or ())]
-    return next((guard.scope for guard in guards if getattr(guard, "scope", None)), None)
+    return next((scope for guard in handler.resolve_guards() if (scope := getattr(guard, "scope", None))), None)
 
 
-def _operation(path: str, method: str, handler: HTTPRouteHandler, schemas: dict[str, Any]) -> dict[str, Any]:
-    detail = DETAILS.get((method, path.removeprefix("/api/v1/email")), NOTHING)
+def description_of(handler: HTTPRouteHandler) -> str:
+    """What a route does: the docstring of its function, which Litestar wraps where it runs in a thread."""
+    return cleandoc(getattr(handler.fn, "func", handler.fn).__doc__ or "")
+
+
+def _complete(operation: dict[str, Any], path: str, handler: HTTPRouteHandler, schemas: dict[str, Any]) -> None:
     scope = scope_of(handler)
-    summary, _, description = (handler.fn.__doc__ or "").strip().partition("\n")
-    answer: dict[str, Any] = {"description": HTTPStatus(handler.status_code or 200).phrase}
-    if detail.answer is not None:
-        answer["content"] = {"application/json": {"example": detail.answer}}
-    operation: dict[str, Any] = {
-        "operationId": f"{method.lower()}{re.sub(r'[^A-Za-z0-9]+', '_', path).rstrip('_')}",
-        "summary": summary,
-        "tags": [_tag(path)],
-        "parameters": [*_path_parameters(path, detail), *_query_parameters(detail)],
-        "responses": {str(handler.status_code or 200): answer, "default": _PROBLEM},
-        "security": [{"key": [scope.value]}] if scope else [],
-    }
+    summary, _, description = description_of(handler).partition("\n")
+    operation["summary"] = summary
     if description.strip():
         operation["description"] = re.sub(r"\s+", " ", description.strip())
-    if detail.body is not None:
-        schema = detail.body.model_json_schema(ref_template="#/components/schemas/{model}")
-        schemas.update(schema.pop("$defs", {}))
-        schemas[detail.body.__name__] = schema
-        content: dict[str, Any] = {"schema": {"$ref": f"#/components/schemas/{detail.body.__name__}"}}
-        if detail.example is not None:
-            content["example"] = detail.example
-        operation["requestBody"] = {"required": detail.is_body_required, "content": {"application/json": content}}
-    return operation
+    operation["tags"] = [path.removeprefix("/api/v1/email/").strip("/").partition("/")[0]]
+    operation["security"] = [{"key": [scope.value]}] if scope else []
+    operation["parameters"] = [
+        *operation.get("parameters", []),
+        *(_query_parameters(_model(handler, "query", Query))),
+        *(_header_parameters(handler.opt.get("headers", {}))),
+    ]
+    answers = operation["responses"]
+    answers.pop("400", None)  # Litestar's own form of a failure, which is not ours
+    answers["default"] = _PROBLEM
+    if (example := handler.opt.get("answer")) is not None:
+        answers[str(handler.status_code)]["content"]["application/json"]["example"] = example
+    if (body := _model(handler, "body", BaseModel)) is not None:
+        _add_schema(schemas, body.__name__, body.model_json_schema(ref_template=_REFERENCE))
+        content: dict[str, Any] = {"schema": {"$ref": _REFERENCE.format(model=body.__name__)}}
+        if examples := schemas[body.__name__].pop("examples", None):
+            content["example"] = examples[0]
+        is_required = handler.opt.get("is_body_required", True)
+        operation["requestBody"] = {"required": is_required, "content": {"application/json": content}}
 
 
-def _tag(path: str) -> str:
-    return path.removeprefix("/api/v1/email/").strip("/").partition("/")[0]
+def _model(handler: HTTPRouteHandler, name: str, kind: type[BaseModel]) -> type[BaseModel] | None:
+    """The model of a body or a query: the type of the handler's parameter `asked`, or what `opt` says."""
+    asked = handler.parsed_fn_signature.parameters.get("asked")
+    if asked is not None and issubclass(asked.annotation, Query) == (kind is Query):
+        found: type[BaseModel] = asked.annotation
+        return found
+    named: type[BaseModel] | None = handler.opt.get(name)
+    return named
 
 
-def _path_parameters(path: str, detail: Detail) -> list[dict[str, Any]]:
+def _add_schema(schemas: dict[str, Any], name: str, schema: dict[str, Any]) -> None:
+    schemas.update(schema.pop("$defs", {}))
+    schemas[name] = schema
+
+
+def _query_parameters(query: type[BaseModel] | None) -> list[dict[str, Any]]:
     return [
         {
             "name": name,
-            "in": "path",
-            "required": True,
-            "schema": {"type": "integer" if name in ("n", "number") else "string"},
-            **({"example": detail.values[name]} if name in detail.values else {}),
+            "in": "query",
+            "required": False,
+            "description": field.description,
+            "schema": {"type": _type_of(field.annotation)},
         }
-        for name in re.findall(r"\{(\w+)\}", path)
+        for name, field in (query.model_fields if query else {}).items()
     ]
 
 
-def _query_parameters(detail: Detail) -> list[dict[str, Any]]:
-    headers = {"Idempotency-Key", "If-Match", "If-None-Match"}
+def _type_of(annotation: object) -> str:
+    return "integer" if annotation is int else "boolean" if annotation is bool else "string"
+
+
+def _header_parameters(headers: Mapping[str, str]) -> list[dict[str, Any]]:
     return [
-        {
-            "name": name,
-            "in": "header" if name in headers else "query",
-            "description": what,
-            "schema": {"type": "string"},
-        }
-        for name, what in detail.parameters.items()
+        {"name": name, "in": "header", "required": False, "description": what, "schema": {"type": "string"}}
+        for name, what in headers.items()
     ]
 
 
-_PROBLEM_SCHEMA: Mapping[str, Any] = {
-    "type": "object",
-    "description": "RFC 9457, with every mistake.",
-    "properties": {
-        "type": {"type": "string"},
-        "title": {"type": "string"},
-        "status": {"type": "integer"},
-        "detail": {"type": "string"},
-        "instance": {"type": "string"},
-        "errors": {
-            "type": "array",
-            "items": {
-                "type": "object",
-                "properties": {
-                    "pointer": {"type": "string", "description": "RFC 6901, into the body"},
-                    "code": {"type": "string"},
-                    "message": {"type": "string"},
-                },
-            },
-        },
-    },
-}
+def _operation_id(method: str, components: Sequence[Any]) -> str:
+    names = (one if isinstance(one, str) else one.name for one in components)
+    return re.sub(r"[^A-Za-z0-9]+", "_", "_".join([method.lower(), *names])).rstrip("_")

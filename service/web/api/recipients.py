@@ -1,65 +1,98 @@
 """GET /recipients/{address}, POST /recipients/{address}/erase: everything about one person, or nothing any more."""
 
 from dataclasses import asdict
-from typing import Any
+from typing import Any, TypedDict, cast
 
-import anyio.to_thread
-from litestar import Controller, Request, get, post
+from litestar import Controller, get, post
 from litestar.params import FromPath
 
 from service.messages.search import MessageDetail
-from service.models import Scope
-from service.recipients.data_requests import ErasureResult, MessageRecord, RecipientData
-from service.web.api.messages import as_detail
-from service.web.api.query import parameters, truth
-from service.web.api.suppressions import as_json
-from service.web.auth import caller_of, require, services_of
+from service.models import Caller, Scope
+from service.recipients.data_requests import DataRequests, ErasureResult, MessageRecord, RecipientData
+from service.web.api.messages import MessageAnswer, as_detail
+from service.web.api.query import EraseQuery
+from service.web.api.suppressions import SuppressionAnswer, as_json
+from service.web.auth import require
+from service.web.dependencies import Provided, typed_query
+
+
+class RecordedMessage(MessageAnswer):
+    """A message with its content; null once it is anonymised."""
+
+    variables: dict[str, Any]
+    html: str | None
+    text: str | None
+
+
+class RecipientAnswer(TypedDict):
+    """Everything that is stored about one person."""
+
+    address: str
+    messages: list[RecordedMessage]
+    suppressions: list[SuppressionAnswer]
+
+
+class ErasureAnswer(TypedDict):
+    """What an erasure did; with `dry_run` what it would do."""
+
+    dry_run: bool
+    messages_anonymised: int
+    messages_cancelled: int
+    messages_leaving: int
+    suppressions_anonymised: int
+    files_deleted: int
+    files_waiting: int
+    is_suppressed: bool
+    is_scrubbed: bool
 
 
 class RecipientController(Controller):
     """What a person may ask for."""
 
     path = "/recipients"
+    guards = [require(Scope.ADMIN)]  # noqa: RUF012  # Litestar reads it from the class
 
-    @get("/{address:str}", guards=[require(Scope.ADMIN)])
-    async def export(self, request: Request[Any, Any, Any], address: FromPath[str]) -> dict[str, Any]:
+    @get("/{address:str}", sync_to_thread=True)
+    def export(self, address: FromPath[str], data_requests: Provided[DataRequests]) -> RecipientAnswer:
         """Export everything about one person: messages with timeline, content and variables, and suppressions."""
-        return as_known(await anyio.to_thread.run_sync(services_of(request).data_requests.export, address))
+        return as_known(data_requests.export(address))
 
-    @post("/{address:str}/erase", guards=[require(Scope.ADMIN)], status_code=200)
-    async def erase(self, request: Request[Any, Any, Any], address: FromPath[str]) -> dict[str, Any]:
+    @post("/{address:str}/erase", status_code=200, sync_to_thread=True, dependencies={"asked": typed_query(EraseQuery)})
+    def erase(
+        self,
+        address: FromPath[str],
+        asked: Provided[EraseQuery],
+        data_requests: Provided[DataRequests],
+        caller: Provided[Caller],
+    ) -> ErasureAnswer:
         """Erase a person's data from every row now.
 
         Queued messages are cancelled; a keyed hash of the address stays suppressed (`suppress=false`: it doesn't).
         `dry_run=true` only counts.
         """
-        given = parameters(request, frozenset({"dry_run", "suppress"}))
-        suppresses = truth(given.get("suppress", "true"), "suppress")
-        persons, caller = services_of(request).data_requests, caller_of(request)
-        if truth(given.get("dry_run", "false"), "dry_run"):
-            return as_answer(await anyio.to_thread.run_sync(persons.preview_erasure, address), is_dry=True)
-        done = await anyio.to_thread.run_sync(lambda: persons.erase(address, caller, suppresses=suppresses))
-        return as_answer(done, is_dry=False)
+        if asked.dry_run:
+            return as_answer(data_requests.preview_erasure(address), is_dry=True)
+        return as_answer(data_requests.erase(address, caller, suppresses=asked.suppress), is_dry=False)
 
 
-def as_answer(erased: ErasureResult, *, is_dry: bool) -> dict[str, Any]:
+def as_answer(erased: ErasureResult, *, is_dry: bool) -> ErasureAnswer:
     """The result of an erasure as JSON values."""
-    return {"dry_run": is_dry, **asdict(erased)}
+    return cast(ErasureAnswer, {"dry_run": is_dry, **asdict(erased)})
 
 
-def as_known(known: RecipientData) -> dict[str, Any]:
+def as_known(known: RecipientData) -> RecipientAnswer:
     """The data stored about a recipient as JSON values."""
     return {
         "address": known.address,
-        "messages": [_written(item) for item in known.messages],
+        "messages": [_recorded(item) for item in known.messages],
         "suppressions": [as_json(item) for item in known.suppressions],
     }
 
 
-def _written(item: MessageRecord) -> dict[str, Any]:
-    story = MessageDetail(item.message, item.events, item.attachments)
-    return as_detail(story) | {
-        "variables": item.variables,
+def _recorded(item: MessageRecord) -> RecordedMessage:
+    return {
+        **as_detail(MessageDetail(item.message, item.events, item.attachments)),
+        "variables": dict(item.variables),
         "html": item.body.html if item.body else None,
         "text": item.body.text if item.body else None,
     }

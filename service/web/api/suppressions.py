@@ -1,71 +1,107 @@
 """GET, POST /suppressions and what hangs below it."""
 
-from typing import Any
+from typing import TypedDict
 
-import anyio.to_thread
-from litestar import Controller, Request, Response, delete, get, post
+from litestar import Controller, Response, delete, get, post
+from litestar.openapi import ResponseSpec
 from litestar.params import FromPath
 
-from service.models import Scope
-from service.models.requests import SuppressionRequest, parse
-from service.recipients.suppressions import Suppression, reason_of
+from service.models import Caller, Scope
+from service.models.requests import SuppressionRequest
+from service.recipients.suppressions import Suppression, SuppressionList, reason_of
 from service.web.api.messages import as_time
-from service.web.api.query import number, parameters, truth
-from service.web.auth import caller_of, require, services_of
+from service.web.api.query import LiftQuery, SuppressionsQuery
+from service.web.auth import require
+from service.web.dependencies import Provided, json_body, typed_query
 
-_PARAMETERS = frozenset({"address", "scope", "lifted", "limit", "cursor"})
+
+class SuppressionAnswer(TypedDict):
+    """An address that must not be written to, and why; with `lifted_at` it may be written to again."""
+
+    id: str
+    address: str | None
+    scope: str
+    reason: str
+    since: str
+    source: str
+    event_id: str | None
+    created_by: str | None
+    lifted_at: str | None
+    lifted_by: str | None
+    lift_reason: str | None
+
+
+class SuppressionsAnswer(TypedDict):
+    """A page of suppressions; `next` is the cursor of the following one."""
+
+    items: list[SuppressionAnswer]
+    total: int
+    next: str | None
 
 
 class SuppressionController(Controller):
     """Who must not be written to."""
 
     path = "/suppressions"
+    guards = [require(Scope.ADMIN)]  # noqa: RUF012  # Litestar reads it from the class
 
-    @get("/", guards=[require(Scope.ADMIN)])
-    async def list_suppressions(self, request: Request[Any, Any, Any]) -> dict[str, Any]:
+    @get("/", sync_to_thread=True, dependencies={"asked": typed_query(SuppressionsQuery)})
+    def list_suppressions(
+        self, asked: Provided[SuppressionsQuery], suppressions: Provided[SuppressionList]
+    ) -> SuppressionsAnswer:
         """List suppressed addresses, newest first.
 
         `address` and `scope` filter, `lifted=true` adds lifted suppressions; `limit` and `cursor` page.
         """
-        given = parameters(request, _PARAMETERS)
-        limit, lifted = number(given.pop("limit", "50"), "limit"), truth(given.pop("lifted", "false"), "lifted")
-        suppressor = services_of(request).suppressions
-        page = await anyio.to_thread.run_sync(lambda: suppressor.search(limit=limit, lifted=lifted, **given))
+        page = suppressions.search(
+            address=asked.address, scope=asked.scope, lifted=asked.lifted, limit=asked.limit, cursor=asked.cursor
+        )
         return {"items": [as_json(item) for item in page.items], "total": page.total, "next": page.next}
 
-    @post("/", guards=[require(Scope.ADMIN)], status_code=201)
-    async def suppress(self, request: Request[Any, Any, Any]) -> Response[dict[str, Any]]:
+    @post(
+        "/",
+        status_code=201,
+        sync_to_thread=True,
+        dependencies={"asked": json_body(SuppressionRequest)},
+        responses={200: ResponseSpec(SuppressionAnswer, generate_examples=False, description="Suppressed before.")},
+    )
+    def suppress(
+        self, asked: Provided[SuppressionRequest], suppressions: Provided[SuppressionList], caller: Provided[Caller]
+    ) -> Response[SuppressionAnswer]:
         """Suppress an `address` by hand.
 
         `scope` is `all` (the default) or `marketing`, `reason` a word or a sentence. 201; 200 with the existing
         suppression where the address is suppressed already.
         """
-        suppressor, caller, body = services_of(request).suppressions, caller_of(request), await request.body()
-
-        def work() -> tuple[Suppression, bool]:
-            return suppressor.add(parse(body, SuppressionRequest), caller, source="api")
-
-        item, is_new = await anyio.to_thread.run_sync(work)
+        item, is_new = suppressions.add(asked, caller, source="api")
         headers = {"Location": f"/api/v1/email/suppressions/{item.id}"}
         return Response(as_json(item), status_code=201 if is_new else 200, headers=headers)
 
-    @get("/{suppression_id:str}", guards=[require(Scope.ADMIN)])
-    async def show_suppression(self, request: Request[Any, Any, Any], suppression_id: FromPath[str]) -> dict[str, Any]:
+    @get("/{suppression_id:str}", sync_to_thread=True)
+    def show_suppression(
+        self, suppression_id: FromPath[str], suppressions: Provided[SuppressionList]
+    ) -> SuppressionAnswer:
         """Show one suppression, lifted or not: address, time, reason, causing event."""
-        return as_json(await anyio.to_thread.run_sync(services_of(request).suppressions.get, suppression_id))
+        return as_json(suppressions.get(suppression_id))
 
-    @delete("/{suppression_id:str}", guards=[require(Scope.ADMIN)], status_code=200)
-    async def lift(self, request: Request[Any, Any, Any], suppression_id: FromPath[str]) -> dict[str, Any]:
+    @delete(
+        "/{suppression_id:str}", status_code=200, sync_to_thread=True, dependencies={"asked": typed_query(LiftQuery)}
+    )
+    def lift(
+        self,
+        suppression_id: FromPath[str],
+        asked: Provided[LiftQuery],
+        suppressions: Provided[SuppressionList],
+        caller: Provided[Caller],
+    ) -> SuppressionAnswer:
         """Lift a suppression.
 
         It stays on record, with who lifted it, when and why (`?reason=`).
         """
-        reason = parameters(request, frozenset({"reason"})).get("reason")
-        suppressor, caller = services_of(request).suppressions, caller_of(request)
-        return as_json(await anyio.to_thread.run_sync(lambda: suppressor.lift(suppression_id, caller, reason=reason)))
+        return as_json(suppressions.lift(suppression_id, caller, reason=asked.reason))
 
 
-def as_json(item: Suppression) -> dict[str, Any]:
+def as_json(item: Suppression) -> SuppressionAnswer:
     """A suppression as JSON values."""
     return {
         "id": item.id,

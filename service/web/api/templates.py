@@ -2,21 +2,172 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from typing import Any
+from typing import Annotated, Any, NotRequired, TypeAlias, TypedDict, cast
 
-import anyio.to_thread
-from litestar import Controller, Request, Response, delete, get, post, put
-from litestar.params import FromPath
+from litestar import Controller, Response, delete, get, post, put
+from litestar.openapi import ResponseSpec
+from litestar.openapi.spec import Example
+from litestar.params import PathParameter
 
-from service.models import Scope
-from service.models.requests import PublishRequest, SendRequest, TestRequest, parse
-from service.sending.acceptor import Accepted
-from service.templates.authoring.publisher import Condition
-from service.templates.descriptions import TemplateView
-from service.templates.preview import Preview
+from service.models import Caller, Scope
+from service.models.requests import PublishRequest, SendRequest, TestRequest
+from service.sending.acceptor import Acceptor
+from service.templates.authoring.publisher import Condition, Publisher
+from service.templates.descriptions import TemplateDescriber, TemplateView
+from service.templates.preview import Previewer
 from service.web.api import send
 from service.web.api.messages import as_time
-from service.web.auth import caller_of, require, services_of
+from service.web.api.send import SentMessage
+from service.web.auth import require
+from service.web.dependencies import AnyRequest, Provided, json_body
+
+Key: TypeAlias = Annotated[str, PathParameter(examples=[Example(value="onboarding_welcome")])]
+Number: TypeAlias = Annotated[int, PathParameter(examples=[Example(value=1)])]
+
+_IF_NONE_MATCH = {"If-None-Match": "the ETag that the caller has; 304 where it is still the state"}
+_CONDITIONS = {
+    "If-Match": "the ETag of the state that is changed",
+    "If-None-Match": "`*`: only where there is none yet",
+}
+
+
+class TemplateSummary(TypedDict):
+    """A template as the list shows it; what can't be known of one that was never valid is null or left out."""
+
+    key: str
+    broken: bool
+    findings: int
+    subject: str | None
+    description: NotRequired[str]
+    category: str | None
+    stream: NotRequired[str]
+    version: int | None
+    active: bool
+    revision: str | None
+
+
+class TemplatesAnswer(TypedDict):
+    """All templates."""
+
+    items: list[TemplateSummary]
+    total: int
+
+
+class FindingAnswer(TypedDict):
+    """A mistake or warning in a template."""
+
+    file: str
+    line: int
+    column: int
+    severity: str
+    code: str
+    message: str
+    hint: str | None
+
+
+class AttachmentsRule(TypedDict):
+    """Which files may or must go with a template; `required` is a truth value, or the endings that must be there."""
+
+    allowed: bool
+    types: list[str]
+    required: bool | list[str]
+
+
+class DeliveryRule(TypedDict):
+    """How a template's mail is delivered."""
+
+    priority: str
+    attempts: int | None
+    sla_seconds: int | None
+    expires_after_seconds: int | None
+
+
+#: `from` is a word of Python, so that this field can't be written as a class.
+_From = TypedDict("_From", {"from": NotRequired[str | None]})
+
+
+class _Described(_From):
+    """What a revision says of itself."""
+
+    description: NotRequired[str]
+    stream: NotRequired[str]
+    locales: NotRequired[list[str]]
+    variables: NotRequired[dict[str, Any]]
+    required_variables: NotRequired[list[str]]
+    attachments: NotRequired[AttachmentsRule]
+    delivery: NotRequired[DeliveryRule]
+    reply_to: NotRequired[str | None]
+    examples: NotRequired[dict[str, dict[str, Any]]]
+    source: NotRequired[str]
+    commit: NotRequired[str | None]
+    dirty: NotRequired[bool]
+
+
+class TemplateAnswer(_Described):
+    """A template with its files; what belongs to a revision is missing where none ever compiled."""
+
+    key: str
+    broken: bool
+    findings: list[FindingAnswer]
+    subject: str | None
+    category: str | None
+    version: int | None
+    active: bool
+    revision: str | None
+    files: dict[str, str]
+    created_by: str | None
+    updated_by: str | None
+
+
+class VersionSummary(TypedDict):
+    """A revision as the list of versions shows it."""
+
+    version: int
+    revision: str
+    commit: str | None
+    dirty: bool
+    first_sent_at: str | None
+    current: bool
+
+
+class VersionsAnswer(TypedDict):
+    """Every revision that ever sent, and the current one."""
+
+    items: list[VersionSummary]
+    total: int
+
+
+class VersionAnswer(_Described):
+    """The latest revision of a version."""
+
+    key: str
+    subject: str
+    category: str
+    version: int
+    active: bool
+    revision: str
+    first_sent_at: str | None
+    current: bool
+
+
+class DeletedAnswer(TypedDict):
+    """A template that is gone, and the commit that deleted it."""
+
+    key: str
+    commit: str | None
+
+
+class TestAnswer(TypedDict):
+    """A rendered template; `message` and `messages` where it was also sent."""
+
+    subject: str
+    html: str
+    text: str
+    locale: str
+    size_bytes: int
+    findings: list[FindingAnswer]
+    message: NotRequired[SentMessage]
+    messages: NotRequired[list[SentMessage]]
 
 
 class TemplateController(Controller):
@@ -24,91 +175,114 @@ class TemplateController(Controller):
 
     path = "/templates"
 
-    @get("/", guards=[require(Scope.READ)])
-    async def list_templates(self, request: Request[Any, Any, Any]) -> dict[str, Any]:
+    @get("/", guards=[require(Scope.READ)], sync_to_thread=False)
+    def list_templates(self, template_describer: Provided[TemplateDescriber]) -> TemplatesAnswer:
         """List all templates by key.
 
         A template that doesn't compile is listed with its findings and its last good revision.
         """
-        items = services_of(request).template_describer.summaries()
+        items = cast("list[TemplateSummary]", template_describer.summaries())
         return {"items": items, "total": len(items)}
 
-    @get("/{key:str}", guards=[require(Scope.READ)])
-    async def show_template(
-        self, request: Request[Any, Any, Any], key: FromPath[str]
-    ) -> Response[Mapping[str, Any] | None]:
+    @get(
+        "/{key:str}",
+        guards=[require(Scope.READ)],
+        sync_to_thread=True,
+        opt={"headers": _IF_NONE_MATCH},
+        responses={304: ResponseSpec(None, description="Not changed.")},
+    )
+    def show_template(
+        self, request: AnyRequest, key: Key, template_describer: Provided[TemplateDescriber]
+    ) -> Response[TemplateAnswer]:
         """Show one template: variables as JSON Schema, examples, source, findings and authors.
 
         The ETag is its revision; `If-None-Match` is answered with 304.
         """
-        shown = await anyio.to_thread.run_sync(services_of(request).template_describer.show, key)
+        shown = template_describer.show(key)
         if _etag(shown) in _tags(request.headers.get("if-none-match", "")):
-            return Response(None, status_code=304, headers=_headers(shown))
-        return Response(shown.content, headers=_headers(shown))
+            return Response(None, status_code=304, headers=_headers(shown))  # type: ignore[arg-type]  # no content
+        return Response(_content(shown), headers=_headers(shown))
 
-    @put("/{key:str}", guards=[require(Scope.ADMIN)])
-    async def publish_template(
-        self, request: Request[Any, Any, Any], key: FromPath[str]
-    ) -> Response[Mapping[str, Any]]:
+    @put(
+        "/{key:str}",
+        guards=[require(Scope.ADMIN)],
+        sync_to_thread=True,
+        dependencies={"asked": json_body(PublishRequest)},
+        opt={"headers": _CONDITIONS},
+        responses={201: ResponseSpec(TemplateAnswer, generate_examples=False, description="Created.")},
+    )
+    def publish_template(
+        self,
+        request: AnyRequest,
+        key: Key,
+        asked: Provided[PublishRequest],
+        publisher: Provided[Publisher],
+        template_describer: Provided[TemplateDescriber],
+        caller: Provided[Caller],
+    ) -> Response[TemplateAnswer]:
         """Publish a template: check it, write it, commit it, serve it.
 
         `source`; where wanted `text`, `locales`, `locale_texts`, `examples` and `message`. `If-Match` with the ETag
         changes a template, `If-None-Match: *` creates one (201); one of them is required. Nothing is written before the
         check passes. Where the directory is in git, the change is a commit.
         """
-        services, caller = services_of(request), caller_of(request)
-        body = await request.body()
-
-        def work() -> tuple[bool, TemplateView]:
-            asked = parse(body, PublishRequest)
-            is_new = services.publisher.put(key, asked, caller, _condition(request))
-            return is_new, services.template_describer.show(key)
-
-        is_new, shown = await anyio.to_thread.run_sync(work)
+        is_new = publisher.put(key, asked, caller, _condition(request))
+        shown = template_describer.show(key)
         if is_new:
             location = {"Location": f"/api/v1/email/templates/{key}"}
-            return Response(shown.content, status_code=201, headers=_headers(shown) | location)
-        return Response(shown.content, status_code=200, headers=_headers(shown))
+            return Response(_content(shown), status_code=201, headers=_headers(shown) | location)
+        return Response(_content(shown), status_code=200, headers=_headers(shown))
 
-    @delete("/{key:str}", guards=[require(Scope.ADMIN)], status_code=200)
-    async def delete_template(self, request: Request[Any, Any, Any], key: FromPath[str]) -> dict[str, Any]:
+    @delete(
+        "/{key:str}",
+        guards=[require(Scope.ADMIN)],
+        status_code=200,
+        sync_to_thread=True,
+        opt={"headers": {"If-Match": _CONDITIONS["If-Match"]}},
+    )
+    def delete_template(
+        self, request: AnyRequest, key: Key, publisher: Provided[Publisher], caller: Provided[Caller]
+    ) -> DeletedAnswer:
         """Delete a template, with `If-Match`.
 
         The deletion is a commit where the directory is in git. Sent messages and their versions stay readable.
         """
-        services, caller = services_of(request), caller_of(request)
-        commit = await anyio.to_thread.run_sync(lambda: services.publisher.delete(key, caller, _condition(request)))
-        return {"key": key, "commit": commit}
+        return {"key": key, "commit": publisher.delete(key, caller, _condition(request))}
 
-    @get("/{key:str}/versions", guards=[require(Scope.READ)])
-    async def list_versions(self, request: Request[Any, Any, Any], key: FromPath[str]) -> dict[str, Any]:
+    @get("/{key:str}/versions", guards=[require(Scope.READ)], sync_to_thread=True)
+    def list_versions(self, key: Key, template_describer: Provided[TemplateDescriber]) -> VersionsAnswer:
         """List every revision that ever sent, newest first, and the current one."""
-        items = await anyio.to_thread.run_sync(services_of(request).template_describer.versions, key)
-        return {"items": [_with_times(item) for item in items], "total": len(items)}
+        items = [cast(VersionSummary, _with_times(item)) for item in template_describer.versions(key)]
+        return {"items": items, "total": len(items)}
 
-    @get("/{key:str}/versions/{number:int}", guards=[require(Scope.READ)])
-    async def show_version(
-        self, request: Request[Any, Any, Any], key: FromPath[str], number: FromPath[int]
-    ) -> dict[str, Any]:
+    @get("/{key:str}/versions/{number:int}", guards=[require(Scope.READ)], sync_to_thread=True)
+    def show_version(self, key: Key, number: Number, template_describer: Provided[TemplateDescriber]) -> VersionAnswer:
         """Show the latest revision of a version: source, variables, when it first sent."""
-        return _with_times(await anyio.to_thread.run_sync(services_of(request).template_describer.version, key, number))
+        return cast(VersionAnswer, _with_times(template_describer.version(key, number)))
 
-    @post("/{key:str}/test", guards=[require(Scope.ADMIN)], status_code=200)
-    async def test_template(self, request: Request[Any, Any, Any], key: FromPath[str]) -> dict[str, Any]:
+    @post(
+        "/{key:str}/test",
+        guards=[require(Scope.ADMIN)],
+        status_code=200,
+        sync_to_thread=True,
+        dependencies={"asked": json_body(TestRequest, when_empty=b"{}")},
+        opt={"is_body_required": False},
+    )
+    def test_template(
+        self,
+        key: Key,
+        asked: Provided[TestRequest],
+        previewer: Provided[Previewer],
+        acceptor: Provided[Acceptor],
+        caller: Provided[Caller],
+    ) -> TestAnswer:
         """Render a template without storing anything; with `to` also send it, marked as a test.
 
         `{}` renders the example. The answer holds `subject`, `html`, `text`, `size_bytes` and `findings`.
         """
-        services, caller = services_of(request), caller_of(request)
-        body = await request.body()
-
-        def work() -> tuple[Preview, Accepted | None]:
-            asked = parse(body or b"{}", TestRequest)
-            preview = services.previewer.render(
-                key, variables=asked.variables, example=asked.example, locale=asked.locale
-            )
-            if asked.to is None:
-                return preview, None
+        preview = previewer.render(key, variables=asked.variables, example=asked.example, locale=asked.locale)
+        accepted = None
+        if asked.to is not None:
             trial = SendRequest(
                 to=asked.to,
                 template_key=key,
@@ -116,24 +290,27 @@ class TemplateController(Controller):
                 variables=dict(preview.variables),
                 attachments=asked.attachments,
             )
-            return preview, services.acceptor.send(trial, caller, is_test=True)
-
-        preview, accepted = await anyio.to_thread.run_sync(work)
-        answer: dict[str, Any] = {
+            accepted = acceptor.send(trial, caller, is_test=True)
+        answer: TestAnswer = {
             "subject": preview.rendered.subject,
             "html": preview.rendered.html,
             "text": preview.rendered.text,
             "locale": preview.rendered.locale,
             "size_bytes": preview.size_bytes,
-            "findings": [asdict(finding) for finding in preview.findings],
+            "findings": [cast(FindingAnswer, asdict(finding)) for finding in preview.findings],
         }
         if accepted is not None:
             sent = send.as_json(accepted)["messages"]
-            answer |= {"message": sent[0], "messages": sent}
+            answer["message"] = sent[0]
+            answer["messages"] = sent
         return answer
 
 
-def _condition(request: Request[Any, Any, Any]) -> Condition:
+def _content(shown: TemplateView) -> TemplateAnswer:
+    return cast(TemplateAnswer, shown.content)
+
+
+def _condition(request: AnyRequest) -> Condition:
     headers = request.headers
     return Condition.of(*(", ".join(headers.getall(name, [])) for name in ("if-match", "if-none-match")))
 

@@ -7,14 +7,14 @@ the page does not show the address.
 import base64
 import hashlib
 from html import escape
-from typing import Any, Literal
+from typing import Literal
 
-import anyio.to_thread
-from litestar import Controller, Request, Response, get, post
+from litestar import Controller, Response, get, post
 from litestar.params import FromPath
 
 from service.errors import NotFound
-from service.web.auth import services_of
+from service.recipients.unsubscribe import Unsubscriber
+from service.web.dependencies import AnyRequest, Provided
 
 Language = Literal["fr", "en"]
 State = Literal["subscribed", "unsubscribed", "done", "unknown"]
@@ -92,33 +92,35 @@ class UnsubscribeController(Controller):
 
     path = "/unsubscribe"
 
-    @get("/{token:str}", opt={"open": True})
-    async def show(self, request: Request[Any, Any, Any], token: FromPath[str]) -> Response[str]:
+    @get("/{token:str}", opt={"open": True}, sync_to_thread=True, media_type="text/html")
+    def show(self, request: AnyRequest, token: FromPath[str], unsubscriber: Provided[Unsubscriber]) -> Response[str]:
         """Show the unsubscribe page behind the link in marketing mail (`List-Unsubscribe`), in French or English.
 
         It changes nothing, since mail scanners open links.
         """
         try:
-            state: State = await anyio.to_thread.run_sync(services_of(request).unsubscriber.state, token)
+            state: State = unsubscriber.state(token)
         except NotFound:
             state = "unknown"
         return _page(request, state)
 
-    @post("/{token:str}", opt={"open": True}, status_code=200)
-    async def unsubscribe(self, request: Request[Any, Any, Any], token: FromPath[str]) -> Response[str]:
+    @post("/{token:str}", opt={"open": True}, status_code=200, sync_to_thread=True, media_type="text/html")
+    def unsubscribe(
+        self, request: AnyRequest, token: FromPath[str], unsubscriber: Provided[Unsubscriber]
+    ) -> Response[str]:
         """Unsubscribe this recipient from marketing mail: the page's button, and one-click (RFC 8058).
 
         The body is `List-Unsubscribe=One-Click` as a form. The token alone decides, without cookie or redirect (RFC
         8058, 3.2). Repeating it changes nothing more.
         """
         try:
-            await anyio.to_thread.run_sync(services_of(request).unsubscriber.unsubscribe, token)
+            unsubscriber.unsubscribe(token)
         except NotFound:
             return _page(request, "unknown")
         return _page(request, "done")
 
 
-def _page(request: Request[Any, Any, Any], state: State) -> Response[str]:
+def _page(request: AnyRequest, state: State) -> Response[str]:
     language = language_of(request.headers.get("accept-language", ""))
     heading, text = (escape(part) for part in _TEXTS[language][state])
     form = (

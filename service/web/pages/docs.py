@@ -5,10 +5,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from litestar import Controller, Request, Response, get
+from litestar import Controller, Response, get
 
-from service.web.api import openapi
-from service.web.auth import services_of
+from service.web.dependencies import AnyRequest
 from service.web.pages.render import show
 
 _METHODS = ("get", "post", "put", "delete")
@@ -36,7 +35,7 @@ class DocsController(Controller):
     """GET /docs and /openapi.json."""
 
     @get("/docs", opt={"open": True})
-    async def docs(self, request: Request[Any, Any, Any]) -> Response[str]:
+    async def docs(self, request: AnyRequest) -> Response[str]:
         """Page: this API, with parameters, examples and a form to try it with a key."""
         document = _document(request)
         groups: dict[str, list[Operation]] = {}
@@ -45,17 +44,14 @@ class DocsController(Controller):
         return show(request, "docs.html", groups=groups, info=document["info"])
 
     @get("/openapi.json", opt={"open": True}, media_type="application/json")
-    async def document(self, request: Request[Any, Any, Any]) -> dict[str, Any]:
+    async def document(self, request: AnyRequest) -> dict[str, Any]:
         """Return the API as an OpenAPI 3.1 document."""
         return _document(request)
 
 
-def _document(request: Request[Any, Any, Any]) -> dict[str, Any]:
+def _document(request: AnyRequest) -> dict[str, Any]:
     """Return the OpenAPI document, which is built at the first request and kept."""
-    state = request.app.state
-    if "openapi" not in state:
-        state["openapi"] = openapi.document(request.app, server=services_of(request).settings.email_public_url)
-    made: dict[str, Any] = state["openapi"]
+    made: dict[str, Any] = request.app.state.openapi()
     return made
 
 
@@ -117,7 +113,7 @@ def _kind(schema: Mapping[str, Any]) -> str:
 def _curl(server: str, path: str, method: str, one: Mapping[str, Any], example: str, *, needs_key: bool) -> str:
     for parameter in one["parameters"]:
         if parameter["in"] == "path":
-            path = path.replace(f"{{{parameter['name']}}}", str(parameter.get("example", parameter["name"].upper())))
+            path = path.replace(f"{{{parameter['name']}}}", str(_example(parameter, parameter["name"].upper())))
     parts = [f"curl -X {method.upper()} '{server}{path}'"]
     if needs_key:
         parts.append('-H "Authorization: Bearer $KEY"')
@@ -125,3 +121,10 @@ def _curl(server: str, path: str, method: str, one: Mapping[str, Any], example: 
         quoted = example.replace("'", "'\\''")
         parts.append(f"-d '{quoted}'")
     return " \\\n  ".join(parts)
+
+
+def _example(parameter: Mapping[str, Any], otherwise: str) -> object:
+    """A value that works, where the document has one."""
+    for example in parameter.get("examples", {}).values():
+        return example["value"]
+    return otherwise

@@ -22,7 +22,7 @@ def respond(request: Request[Any, Any, Any], error: Exception) -> Response[Any]:
     if isinstance(error, NotAuthenticated):
         return _to_sign_in(request)
     found = problems.respond(request, error)
-    content: dict[str, Any] = found.content
+    content = found.content
     status = int(content["status"])
     language = page_context(request).language
     key = f"failure.{status}" if language.has(f"failure.{status}") else "failure.other"

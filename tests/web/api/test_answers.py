@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import jsonschema_rs
 import pytest
 from syrupy.assertion import SnapshotAssertion
 
@@ -44,6 +45,7 @@ class Recorder:
     def __init__(self, service: Running) -> None:
         self.service = service
         self.answers: dict[str, Any] = {}
+        self.document = service.client.get("/openapi.json").json()
 
     def ask(self, method: str, path: str, *, client: httpx.Client | None = None, **more: Any) -> httpx.Response:
         answer = (client or self.service.admin).request(method, path, **more)
@@ -59,7 +61,24 @@ class Recorder:
             "headers": [f"{key}: {normal(value)}" for key, value in sorted(headers.items())],
             "body": normal(body.decode("utf-8", "backslashreplace")),
         }
+        self._compare_with_document(answer)
         return answer
+
+    def _compare_with_document(self, answer: httpx.Response) -> None:
+        """What /openapi.json says of this answer must be true: clients are generated from it."""
+        path = answer.request.url.path.rstrip("/")
+        for template, methods in self.document["paths"].items():
+            one = methods.get(answer.request.method.lower())
+            if one is None or not re.fullmatch(re.sub(r"\{\w+\}", "[^/]+", template), path):
+                continue
+            said = one["responses"]
+            described = said.get(str(answer.status_code), said["default"] if answer.status_code >= 400 else None)
+            assert described is not None, (template, answer.status_code)
+            kind = answer.headers.get("content-type", "").partition(";")[0]
+            if kind.endswith("json"):
+                schema = {"components": self.document["components"], **described["content"][kind]["schema"]}
+                jsonschema_rs.validator_for(schema).validate(answer.json())
+            return
 
 
 def normal(text: str) -> str:
