@@ -1,7 +1,7 @@
-"""The templates room: files become something that renders.
+"""Templates: files in a directory are compiled, checked, kept in a catalogue and rendered.
 
-The steps, in order: `source` (files) -> `manifest` (front matter) -> `tokens`, `flatten` (Jinja becomes placeholders)
--> `mjml_parse`, `mjml_validate`, `mjml_emit` -> `inline` (mrml, premailer) -> `restore` (placeholders become Jinja, by
-context) -> `sandbox` -> `template` -> `catalogue`. `compiler` is the chain; the rest of the program imports from
-`compiler`, `template`, `catalogue` and `sandbox`.
+`compiler` runs the steps: `source.files` reads the directory, `front_matter.manifest` the YAML; `jinja.tokens` and
+`jinja.inheritance` replace Jinja by placeholders; `mjml.parse`, `mjml.validate` and `mjml.emit` make canonical MJML,
+`mjml.inline_css` HTML; `jinja.restore` puts Jinja back, with escapes by context; `runtime.sandbox` checks that it
+parses. The result is a `template.Template`, which `catalogue` serves. `authoring` is what authors do with templates.
 """

@@ -1,4 +1,4 @@
-"""Compiled templates on disk, so that a start with many of them is quick; a file that was changed is ignored."""
+"""Compilation cache on disk: a start with many templates reads them compiled. A tampered cache file is ignored."""
 
 import hashlib
 import hmac
@@ -17,7 +17,7 @@ _DIGEST_BYTES = 32
 
 
 class CompilationCache:
-    """One file for each key: a keyed digest, then JSON. The key lies beside them, readable by the owner alone."""
+    """One file for each template: an HMAC, then JSON. The HMAC key lies beside them, readable by the owner alone."""
 
     def __init__(self, folder: Path, limits: RenderLimits) -> None:
         self._folder = folder
@@ -25,7 +25,7 @@ class CompilationCache:
         self._secret: bytes | None = None
 
     def get(self, key: str, files: Files) -> Compilation | None:
-        """What was compiled of exactly these files; None: nothing, or nothing that can be trusted."""
+        """The cached compilation of exactly these files; None if there is none, or its HMAC is wrong."""
         try:
             stored = self._path(key).read_bytes()
             digest, data = stored[:_DIGEST_BYTES], stored[_DIGEST_BYTES:]
@@ -46,7 +46,7 @@ class CompilationCache:
         return Compilation(template, tuple(Finding(**one) for one in content["findings"]), dependencies)
 
     def put(self, key: str, files: Files, compilation: Compilation) -> None:
-        """Kept, if it compiled; a directory that can't be written only makes the next start slower."""
+        """Store a compilation that has a template. Write errors are ignored: the next start is slower, no more."""
         if compilation.template is None:
             return
         content = {

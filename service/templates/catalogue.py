@@ -1,4 +1,4 @@
-"""All templates as one immutable snapshot, swapped as a whole when files change; and the watch that does it."""
+"""The catalogue: all templates as one immutable snapshot, which is swapped atomically when files change."""
 
 import threading
 import time
@@ -17,7 +17,7 @@ from service.templates.source.files import Checkout, Files, read_checkout, read_
 from service.templates.source.watch import watch_changes
 from service.templates.template import Template
 
-#: A file that is gone for less than this was only being replaced, seconds.
+#: A file that is missing for less than this is taken as being replaced, seconds.
 REMOVAL_GRACE_S = 2.0
 
 
@@ -26,7 +26,7 @@ Listener = Callable[[], None]
 
 @dataclass(frozen=True)
 class Entry:
-    """One template: the last good one, and what is to be said of the files as they are now.
+    """One template of a snapshot: its last good compilation, and the findings of its present files.
 
     With an error among the findings it is degraded: `template`, if there is one, is older than the files.
     """
@@ -43,23 +43,23 @@ class Entry:
 
 @dataclass(frozen=True)
 class Snapshot:
-    """The templates at one moment. Who began with a snapshot keeps it."""
+    """All templates at one moment. A request uses one snapshot from its beginning to its end."""
 
     entries: Mapping[str, Entry]
     commit: str | None = None
     files: Files = field(default_factory=lambda: Files({}), repr=False)
 
     def get(self, key: str) -> Template:
-        """KeyError: there is no such template. TemplateInvalid: it is broken, and no good revision of it is known."""
+        """The template `key`. Raises KeyError for an unknown one, TemplateInvalid if none of its revisions compiled."""
         entry = self.entries[key]
         if entry.template is None:
             raise TemplateInvalid(entry.findings)
         return entry.template
 
     def folder(self, key: str) -> dict[str, str]:
-        """The files of a template's folder as they were read, broken or not: path in the folder -> text.
+        """The files of a template's folder as read, broken or not: path in the folder -> text.
 
-        One that is not UTF-8 is left out; compiling has said so.
+        A file that is not UTF-8 is left out; it is among the findings.
         """
         texts = {}
         for path in self.files.folder(key):
@@ -73,7 +73,7 @@ class Snapshot:
 
 @dataclass(frozen=True)
 class _State:
-    """What a snapshot was made of, so that the next one compiles only what changed."""
+    """Files and compilations behind a snapshot, so that the next one compiles only what changed."""
 
     files: Files = field(default_factory=lambda: Files({}))
     compilations: Mapping[str, Compilation] = field(default_factory=dict)
@@ -81,7 +81,7 @@ class _State:
     leaving: Mapping[str, float] = field(default_factory=dict)
 
     def unchanged(self, key: str, changed: frozenset[str]) -> Compilation | None:
-        """What was compiled before, if none of the changed paths is in the template's folder or was looked for."""
+        """The earlier compilation of a template; None if a changed path is in its folder or among its dependencies."""
         before = self.compilations.get(key)
         if before is None or not changed.isdisjoint(before.dependencies):
             return None
@@ -89,7 +89,7 @@ class _State:
 
 
 class Catalogue:
-    """The templates below `root`. `current` is one attribute read; readers never wait for a rebuild."""
+    """The templates below `root`. Reading `current` is one attribute access: readers never wait for a rebuild."""
 
     def __init__(
         self,
@@ -114,11 +114,11 @@ class Catalogue:
         return self._snapshot
 
     def load(self) -> Snapshot:
-        """The first build. A broken template is an entry with findings, and does not stop the others."""
+        """Build the first snapshot. A broken template becomes an entry with findings and does not stop the others."""
         return self.refresh()
 
     def refresh(self, *, with_grace: bool = False, only: Collection[str] | None = None) -> Snapshot:
-        """Compiles what changed on disk and what depends on it, then swaps the new snapshot in.
+        """Compile what changed on disk and what depends on it, then swap in the new snapshot.
 
         `only`: the top-level names below the root that may have changed; None: all.
         A broken template keeps serving its last good revision. One whose file is gone leaves the snapshot: at once, or
@@ -160,7 +160,7 @@ class Catalogue:
             return self._snapshot
 
     def _leaving(self, present: Container[str]) -> dict[str, float]:
-        """The templates that are gone and not yet let go: key -> since when, monotonic seconds."""
+        """Templates whose file is gone for less than REMOVAL_GRACE_S: key -> since when, monotonic seconds."""
         now = self._clock()
         since = {key: self._state.leaving.get(key, now) for key in self._state.last_good if key not in present}
         return {key: began for key, began in since.items() if now - began < REMOVAL_GRACE_S}
@@ -169,16 +169,16 @@ class Catalogue:
         return self._cache.get(key, files) if self._cache else None
 
     def _keep(self, compilations: Mapping[str, Compilation], files: Files) -> None:
-        """For the next start; what is served now does not wait for it."""
+        """Write new compilations to the cache, after the snapshot is served."""
         if self._cache:
             for key, compilation in compilations.items():
                 self._cache.put(key, files, compilation)
 
     @contextmanager
     def listening(self, listener: Listener) -> Iterator[None]:
-        """Calls `listener` after each new snapshot that differs in files or commit, while the block runs.
+        """Call `listener` after each new snapshot that differs in files or commit, while the block runs.
 
-        It is called in the thread that made the snapshot, which waits for it: it must be quick, and not raise.
+        It runs in the thread that made the snapshot, which waits for it: it must be quick and must not raise.
         """
         self._listeners = [*self._listeners, listener]
         try:
@@ -191,7 +191,7 @@ class Catalogue:
             listener()
 
     def watch(self, stop: threading.Event) -> None:
-        """Refreshes after each change on disk until `stop` is set; blocks."""
+        """Refresh after each change on disk until `stop` is set; blocks."""
         for changed in watch_changes(self._root, stop):
             if changed is None or changed or self._state.leaving:
                 self.refresh(with_grace=True, only=changed)
@@ -203,7 +203,7 @@ def _gone_finding(key: str) -> Finding:
 
 
 def _at_checkout(template: Template, compilation: Compilation, checkout: Checkout) -> Template:
-    """Known to come from this checkout; the same object, where it is known to already."""
+    """The template with the checkout's commit; the same object if it has that already."""
     dirty = not checkout.dirty.isdisjoint(compilation.dependencies)
     if (template.commit, template.dirty) == (checkout.commit, dirty):
         return template

@@ -1,4 +1,4 @@
-"""One language of a template, from its MJML to what runs: the chain of the steps, each by its name."""
+"""Compiling one language of a template: MJML and Jinja become programs for subject, headers, HTML and text."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -77,7 +77,7 @@ def compile_variant(
 
 
 def _check_sender(written: str, source: Source, collector: FindingCollector) -> None:
-    """A `from` or `reply_to` that holds no value; one that does is looked at when it renders."""
+    """Check the address of a constant `from` or `reply_to`; one with an expression is checked at each rendering."""
     try:
         parse_header(written)
     except AddressInvalid as error:
@@ -104,7 +104,7 @@ class _VariantCompiler:
         self._sandbox = sandbox_without_modules(limits, language)
 
     def text_program(self, source: Source) -> Program:
-        """A subject, a header or a text part: Jinja without HTML."""
+        """The program of a subject, a header or a text part: Jinja without HTML."""
         mapped = self._loader.flat(source)
         if not self._loader.is_jinja:
             raise CompileAborted
@@ -115,7 +115,7 @@ class _VariantCompiler:
         return program
 
     def html_programs(self, body: Source, preheader: Source | None, *, derive: bool) -> dict[str, Program]:
-        """The HTML part, and with `derive` the text part that follows from it."""
+        """The program of the HTML part, and with `derive` of the text part derived from it."""
         mapped = self._loader.flat(body)
         nodes = expand_includes(parse(mapped, self._tokens, self._collector), self._loader, stack=(body.path,))
         root = validate(nodes, self._tokens, self._collector, file=Place(body.path, 1, 1))
@@ -154,7 +154,7 @@ class _VariantCompiler:
         return program
 
     def _definitions(self, nodes: list[Node], root: Element) -> list[Token]:
-        """Tags of the head and around the document that define something; the text part needs them too."""
+        """Tags in the head and around the document that define names; the text part needs them as well."""
         head = next((element for element in root.elements() if element.tag == "mj-head"), None)
         around = [node for node in nodes if node is not root]
         inside = [node for node in head.children if isinstance(node, Slice) or node.tag == "mj-raw"] if head else []
@@ -190,7 +190,7 @@ class _VariantCompiler:
         root.attributes.append(Attribute("lang", Slice(self._language, mapped, 0), root.place))
 
     def modules(self) -> tuple[dict[str, Program], dict[str, Program]]:
-        """The files that are imported, and those that they import."""
+        """The programs of all imported files, direct and indirect: for HTML, for text."""
         html: dict[str, Program] = {}
         text: dict[str, Program] = {}
         imports = self._loader.flattener.imports
@@ -223,11 +223,11 @@ class _VariantCompiler:
             check_jinja(found, schema or self._schema, self._sandbox.html, self._collector, self._uses, where=where)
 
     def _parse(self, program: Program, found: list[Token], *, is_html: bool) -> None:
-        """The last word: what is put together must be Jinja again."""
+        """Parse the program with the sandbox's Jinja, which must accept what `restore` put together."""
         try:
             environment = self._sandbox.html if is_html else self._sandbox.text
             if self._collector.has_errors or self._loader.flattener.imports:
-                environment.parse(program.source)  # will not run, or not in this sandbox
+                environment.parse(program.source)  # it will not run, or not in this sandbox
             else:
                 environment.compiled(program.source)
         except TemplateSyntaxError as error:

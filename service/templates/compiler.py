@@ -1,4 +1,4 @@
-"""The visible chain: files of a template become a `Template`, or findings. It never raises for an author's mistake."""
+"""The compiler: a template's files become a `Template`, or findings. An author's mistake never raises."""
 
 import hashlib
 import re
@@ -21,7 +21,7 @@ from service.templates.runtime.sandbox import RenderLimits, author_environment
 from service.templates.source.files import Files
 from service.templates.template import Template, Variant
 
-#: Raise it with any change that changes what a template prints.
+#: Part of each revision: raise it with any change of the compiler that changes what a template prints.
 COMPILER_VERSION = 1
 DEFAULT_LANGUAGE = "fr"
 _LIBRARIES = ("mjml-python", "premailer", "cssutils", "lxml", "Jinja2", "MarkupSafe", "babel")
@@ -30,7 +30,10 @@ _LOCALE_FILE = re.compile(r"template\.([a-z]{2,3}(?:-[A-Za-z0-9]{2,8})*)\.(mjml|
 
 @dataclass(frozen=True)
 class Compilation:
-    """`template` is None where a finding is an error. `dependencies`: the digest of each file looked for, or None."""
+    """The result of compiling a template: `template` is None if a finding is an error.
+
+    `dependencies` maps the path of each file that was looked for to its digest, None for a file that does not exist.
+    """
 
     template: Template | None
     findings: tuple[Finding, ...]
@@ -38,7 +41,7 @@ class Compilation:
 
 
 def compile_template(files: Files, key: str, *, limits: RenderLimits) -> Compilation:
-    """The template of the folder `key`, and everything that is to be said about it, in the order of the text."""
+    """Compile the template in the folder `key`; the findings are in the order of the text."""
     collector = FindingCollector()
     loader = SourceLoader(files, author_environment(), collector)
     loader.dependencies.update(files.folder(key))
@@ -105,7 +108,7 @@ def _compile(loader: SourceLoader, key: str, limits: RenderLimits) -> Template |
 
 
 def _front_matter(source: Source, collector: FindingCollector) -> FrontMatter | None:
-    """A wrong front matter must not hide what is wrong in the rest."""
+    """The front matter; None if it is wrong, so that the rest of the file is still checked."""
     try:
         return read_front_matter(source, collector)
     except CompileAborted:
@@ -113,7 +116,7 @@ def _front_matter(source: Source, collector: FindingCollector) -> FrontMatter | 
 
 
 def _languages(files: Files, key: str, text: str) -> dict[str, str]:
-    """Language -> file, the default first."""
+    """The template's languages: language -> path of its file, the default first."""
     lang = re.search(r"<mjml\b[^>]*?\blang\s*=\s*[\"']([A-Za-z]{2,3}(?:-[A-Za-z0-9]{2,8})*)[\"']", text)
     languages = {lang[1] if lang else DEFAULT_LANGUAGE: f"{key}/template.mjml"}
     for path in files.folder(key):
@@ -124,7 +127,7 @@ def _languages(files: Files, key: str, text: str) -> dict[str, str]:
 
 
 def _report_unread(loader: SourceLoader, key: str, languages: Mapping[str, str]) -> None:
-    """A file that looks like one language of the mail, and is never read: its author would wait in vain."""
+    """Warn about a file that is named like one language of the template and is never read."""
     default = next(iter(languages))
     for path in loader.files.folder(key):
         found = _LOCALE_FILE.fullmatch(path.removeprefix(f"{key}/"))
@@ -191,7 +194,7 @@ def _render_example(
 def _render_without_optional(
     template: Template, example: Mapping[str, Any], front: FrontMatter, collector: FindingCollector
 ) -> None:
-    """A caller may leave out what is optional; a template that prints it all the same refuses such a send."""
+    """Render without the optional variables and warn if that fails: a caller may leave them out."""
     required = template.manifest.schema["required"]
     for locale in template.locales:
         try:
@@ -209,7 +212,7 @@ def _render_without_optional(
 
 
 def _revision(loader: SourceLoader, key: str) -> str:
-    """Over all that the bytes depend on. Examples are not among it."""
+    """The digest of everything that the rendered bytes depend on; examples are not part of it."""
     digest = hashlib.sha256(f"compiler {COMPILER_VERSION}, filters {FILTERS_VERSION}\n".encode())
     digest.update(library_versions().encode())
     for path in sorted(loader.dependencies):
@@ -220,5 +223,5 @@ def _revision(loader: SourceLoader, key: str) -> str:
 
 @cache
 def library_versions() -> str:
-    """The libraries whose version may change the bytes."""
+    """The versions of the libraries that may change the rendered bytes, one a line."""
     return "".join(f"{library} {version(library)}\n" for library in _LIBRARIES)

@@ -1,4 +1,4 @@
-"""VERB: the catalogue and the archive -> what can be said of templates and their versions."""
+"""Descriptions of templates and their versions as plain values, from the catalogue and the archive."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -20,7 +20,7 @@ MAX_VERSION = 2**31 - 1
 
 @dataclass(frozen=True, slots=True)
 class TemplateView:
-    """A template as plain values, and the name of the state that they describe (the ETag, without quotes)."""
+    """A template as plain values; `state` is the ETag of what they describe, without quotes."""
 
     state: str
     content: Mapping[str, Any]
@@ -28,7 +28,7 @@ class TemplateView:
 
 @dataclass(frozen=True, slots=True)
 class TemplateDescriber:
-    """Describes templates as plain values, ready for JSON."""
+    """Describes templates and their revisions as plain values, ready for JSON."""
 
     catalogue: Catalogue
     database: Database
@@ -36,12 +36,12 @@ class TemplateDescriber:
     authors: Authors
 
     def summaries(self) -> list[Mapping[str, Any]]:
-        """Every template, by key; a broken one too, with what is known of its last good revision."""
+        """All templates, sorted by key; a broken one has the values of its last good revision."""
         entries = self.catalogue.current.entries
         return [_summary(entries[key]) for key in sorted(entries)]
 
     def show(self, key: str) -> TemplateView:
-        """One template whole, its variables as JSON Schema, its `files` as they are on disk. Raises NotFound."""
+        """One template with its variables as JSON Schema and its `files` as on disk. Raises NotFound."""
         snapshot = self.catalogue.current
         entry = snapshot.entries.get(key)
         if entry is None:
@@ -53,9 +53,9 @@ class TemplateDescriber:
         return TemplateView(state_of(entry), content | self._authors(key, entry.template))
 
     def versions(self, key: str) -> Sequence[Mapping[str, Any]]:
-        """Every revision that ever sent, newest first, and before them the current one where it has not sent yet.
+        """Every revision that was ever sent, newest first; the current one comes first even if it was never sent.
 
-        Raises NotFound for a key that neither is nor was.
+        Raises NotFound for a key that has neither a template nor a sent revision.
         """
         current = self._current(key)
         kept = revisions.versions(self.database, key)
@@ -67,7 +67,7 @@ class TemplateDescriber:
         return items
 
     def version(self, key: str, number: int) -> Mapping[str, Any]:
-        """The latest revision of a version: the current one, or what last sent with it. Raises NotFound."""
+        """The latest revision of a version: the current one, or the last that was sent. Raises NotFound."""
         current = self._current(key)
         if current is not None and current.manifest.version == number:
             kept = revisions.revision(self.database, current.revision)
@@ -78,7 +78,7 @@ class TemplateDescriber:
         return _kept(found, current) | _described(Template.from_archive(found.archive, limits=self.limits))
 
     def revision(self, key: str, name: str) -> Template:
-        """The template as it was in this revision: the current one, or one that ever sent. Raises NotFound."""
+        """The template of a revision: the current one, or one that was ever sent. Raises NotFound."""
         current = self._current(key)
         if current is not None and current.revision == name:
             return current
@@ -92,7 +92,7 @@ class TemplateDescriber:
         return entry.template if entry else None
 
     def _authors(self, key: str, template: Template | None) -> dict[str, str | None]:
-        """By git; where git knows nothing of it, whoever published it."""
+        """The authors by git; outside of git, the callers that published the template."""
         known = self.authors.of(key, template.commit) if template else None
         if known is not None and known.updated_by is not None:
             return {"created_by": known.created_by, "updated_by": known.updated_by}
@@ -123,7 +123,7 @@ def _headline(template: Template) -> dict[str, Any]:
 
 
 def _described(template: Template) -> dict[str, Any]:
-    """What a revision is, wherever it came from."""
+    """The fields that every revision has, current or archived."""
     manifest = template.manifest
     return {
         "key": template.key,

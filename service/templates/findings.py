@@ -1,4 +1,4 @@
-"""Findings, collected so that an author sees every mistake at once."""
+"""The collector of findings: an author sees every mistake of a template at once."""
 
 import difflib
 from collections.abc import Iterable
@@ -8,25 +8,30 @@ from service.templates.positions import Place
 
 
 class FindingCollector:
-    """Collects findings; the same mistake at the same place is kept once."""
+    """Collects findings; an identical finding is kept once."""
 
     def __init__(self) -> None:
         self._findings: dict[Finding, None] = {}
         self._silenced: set[str] = set()
 
     def error(self, place: Place, code: str, message: str, hint: str = "") -> None:
-        """Something that can't be compiled, or would send a wrong mail. A tag that is no Jinja is not blamed twice."""
-        spot = (place.file, place.line, place.column, "jinja-syntax")
-        if code in self._silenced or any((one.file, one.line, one.column, one.code) == spot for one in self._findings):
+        """Add an error: something that can't be compiled or would send a wrong mail.
+
+        A tag with a syntax error gets no further error.
+        """
+        syntax_error = (place.file, place.line, place.column, "jinja-syntax")
+        if code in self._silenced or any(
+            (one.file, one.line, one.column, one.code) == syntax_error for one in self._findings
+        ):
             return
         self._findings[Finding(place.file, place.line, place.column, "error", code, message, hint)] = None
 
     def silence(self, code: str) -> None:
-        """Nothing more of this code: another finding explains it already."""
+        """Drop further errors with this code, because another finding explains them already."""
         self._silenced.add(code)
 
     def warning(self, place: Place, code: str, message: str, hint: str = "") -> None:
-        """Something that only makes a mail worse."""
+        """Add a warning: something that only makes a mail worse."""
         self._findings[Finding(place.file, place.line, place.column, "warning", code, message, hint)] = None
 
     @property
@@ -36,15 +41,15 @@ class FindingCollector:
 
     @property
     def findings(self) -> tuple[Finding, ...]:
-        """All of them, in the order of the text."""
+        """All findings, in the order of the text."""
         return tuple(sorted(self._findings, key=lambda found: (found.file, found.line, found.column, found.severity)))
 
 
 class CompileAborted(Exception):
-    """The step can't go on; what is wrong has been reported already."""
+    """A compilation step can't go on; the reason is among the findings."""
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """A hint with the nearest known word, or nothing."""
+    """A hint with the most similar known word; "" if none is similar."""
     nearest = difflib.get_close_matches(word, list(known), 1, 0.6)
     return f'did you mean "{nearest[0]}"?' if nearest else ""

@@ -1,4 +1,4 @@
-"""What must be true of each compiled template: no tag lost or doubled, no element moved. Held at each compilation."""
+"""Invariants that every compilation checks: no Jinja tag is lost or doubled, no HTML element is moved."""
 
 from collections.abc import Iterator, Sequence
 
@@ -15,9 +15,9 @@ from service.templates.positions import Place
 def check_control_tokens(
     nodes: Sequence[Node], restored: Restored, uncounted: set[int], tokens: Tokens, collector: FindingCollector
 ) -> None:
-    """Each control tag comes out exactly once; nothing the author wrote is lost. `soft` tokens may vanish.
+    """Report each control tag that does not come out exactly once, and each expression that is lost.
 
-    Refused: it is not so; reported at the tag.
+    Tokens in `uncounted` may vanish or be repeated. Raises CompileAborted after a report.
     """
     wrong = False
     structural = {token.index for token in _structural(nodes, tokens)}
@@ -63,7 +63,7 @@ def _all(nodes: Sequence[Node], tokens: Tokens) -> list[Token]:
 
 
 def _structural(nodes: Sequence[Node], tokens: Tokens) -> Iterator[Token]:
-    """Control tags that stand in text or between components; those in a value travel with it, and may be repeated."""
+    """Control tags in text or between components; those in an attribute's value may be repeated with it."""
     for node in nodes:
         if not isinstance(node, Element):
             yield from (token for token in tokens.within(node.text) if token.kind == "control")
@@ -76,7 +76,10 @@ def _structural(nodes: Sequence[Node], tokens: Tokens) -> Iterator[Token]:
 
 
 def check_tag_sequence(before: Sequence[str], after: Sequence[str], place: Place, collector: FindingCollector) -> None:
-    """Refused: lxml moved or repaired elements, so that a branch would not hold what the author put there."""
+    """Report that lxml moved or repaired elements, so that a branch would hold other elements than the author's.
+
+    Raises CompileAborted after a report.
+    """
     if before == after:
         return
     index = next((i for i, (one, other) in enumerate(zip(before, after, strict=False)) if one != other), 0)

@@ -1,7 +1,8 @@
-"""The plain text part, derived from the MJML tree; it must read well by itself.
+"""The plain text part, derived from the MJML tree.
 
-Breaks are marks of control characters until the end: at least a line, a paragraph, a `<br>`. Between two literals they
-become newlines at once; next to a block they wait for the rendering, because only then it is known what is beside them.
+Line breaks are control characters first: at least a new line, a paragraph, a `<br>`. Between two literals they become
+newlines when the template is compiled; beside a Jinja block they become newlines when it is rendered, because what the
+block prints decides how many are needed.
 """
 
 import re
@@ -18,8 +19,8 @@ from service.templates.mjml.parse import Element, Node, Slice
 
 LINE, PARAGRAPH, BREAK = "\x1e", "\x1d", "\x1f"
 _MARKS = re.compile(r"[ \t\n]*[\x1d-\x1f][\x1d-\x1f \t\n]*")
-#: The same in a rendered text, where no white space stands before a mark, and each begins with the same character:
-#: a search for one character is much quicker than one for several.
+#: Marks in a rendered text: no white space is before a mark, and each begins with the same character, because a search
+#: for one character is much quicker than one for several.
 _MARKS_LEFT = re.compile(r"\x1e[\x1d-\x1f \t\n]*")
 _MANY_NEWLINES = re.compile(r"\n{3,}")
 _TRAILING = re.compile(r"[ \t]+(?=\n)")
@@ -32,7 +33,7 @@ _RULE = "-" * 40
 
 
 def derive_text(root: Element, tokens: Tokens, collector: FindingCollector) -> str:
-    """The text with placeholders and marks. The tree has been validated."""
+    """The text part of a validated tree, with placeholders and marks."""
     body = next(element for element in root.elements() if element.tag == "mj-body")
     writer = _Components(tokens, collector)
     writer.children(body)
@@ -40,7 +41,7 @@ def derive_text(root: Element, tokens: Tokens, collector: FindingCollector) -> s
 
 
 def finish_text(text: str) -> str:
-    """A rendered text: marks become newlines, more than one blank line becomes one, and it ends with one newline."""
+    """Finish a rendered text: marks become newlines, blank lines are never two, the end is one newline."""
     for mark in (PARAGRAPH, BREAK):
         if mark in text:
             text = text.replace(mark, LINE + mark)
@@ -63,7 +64,7 @@ def _newlines(marks: re.Match[str]) -> str:
 
 
 def _resolve_static_marks(text: str, tokens: Tokens) -> str:
-    """Marks become newlines where no block is beside them."""
+    """Replace the marks that have no Jinja block beside them by newlines."""
 
     def settle(marks: re.Match[str]) -> str:
         before = PLACEHOLDER.fullmatch(text, max(marks.start() - 9, 0), marks.start())
@@ -125,7 +126,7 @@ class _Components:
 
 
 def html_to_text(html: str, tokens: Tokens) -> str:
-    """A piece of HTML with placeholders as text with placeholders and marks."""
+    """Convert HTML with placeholders to text with placeholders and marks."""
     if not html.strip():
         return ""
     marked = comments_in_text(html.replace("\x00", ""))
@@ -198,7 +199,7 @@ class _Html:
         return "".join(out)
 
     def _cells(self, row: html_tree.Node) -> list[str]:
-        """The texts of the cells; [] where blocks stand between cells, so that their number is not known."""
+        """The texts of the cells; [] if Jinja blocks stand between cells, so that their number is not fixed."""
         if any(not is_element(child) for child in row):
             return []
         return [_one_paragraph(self.inside(cell)) for cell in row if cell.tag in ("td", "th")]
@@ -225,13 +226,13 @@ def _label(text: str) -> str:
 
 
 def _one_paragraph(text: str) -> str:
-    """A cell's text: paragraphs in it become lines."""
+    """The text of a table cell: its paragraphs become lines."""
     text = _MARKS.sub(LINE, text).strip(" \n" + LINE)
     return text if text.strip(" \xa0\u202f") else ""
 
 
 def texts_of(nodes: Iterable[Node]) -> list[Slice]:
-    """All content slices below, in order; for those who look for tokens only."""
+    """All slices of attribute values and contents below, in order, for a search for tokens."""
     found: list[Slice] = []
     for node in nodes:
         if isinstance(node, Slice):

@@ -1,4 +1,4 @@
-"""Where something is: files with line indexes, and texts made of pieces of several files."""
+"""Source positions: files with line indexes, and texts that map each character back to its file."""
 
 import bisect
 import re
@@ -22,8 +22,8 @@ class Place:
 class Source:
     """One file as text: newlines are LF, there is no byte order mark. `path` is relative to the template directory.
 
-    A text that is only part of its file (a value in the front matter) says where it begins, and by how many columns its
-    further lines are indented there.
+    A text that is part of its file (a value in the front matter) begins at `first_line` and `first_column` there; its
+    further lines are indented by `indent` columns.
     """
 
     path: str
@@ -38,7 +38,7 @@ class Source:
         object.__setattr__(self, "_line_starts", starts)
 
     def place(self, offset: int) -> Place:
-        """Where a character is; an offset past the end is the end."""
+        """The position of a character; an offset past the end is the end."""
         offset = min(offset, len(self.text))
         line = bisect.bisect_right(self._line_starts, offset)
         column = offset - self._line_starts[line - 1]
@@ -54,9 +54,9 @@ def normalise_newlines(text: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class TextRun:
-    """A stretch of a `Mapped` text that begins at `start` there, and at `offset` of `origin`.
+    """A run of characters in a `MappedText`: it begins at `start` there and at `offset` of `origin`.
 
-    Where the origin is a `Place`, that is the place of all of it.
+    A `Place` as origin is the position of all its characters.
     """
 
     start: int
@@ -65,7 +65,7 @@ class TextRun:
 
 
 class MappedText:
-    """A text put together from pieces of files, which knows where each character came from."""
+    """A text put together from pieces of files, with a source map for each character."""
 
     def __init__(self, text: str, runs: Sequence[TextRun]) -> None:
         self.text = text

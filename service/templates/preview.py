@@ -1,7 +1,4 @@
-"""VERB: what a template makes of variables, without storing anything.
-
-The same rendering that accepting uses, so that a preview cannot lie.
-"""
+"""Previews: a template is rendered as a send would render it, and nothing is stored."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -22,7 +19,7 @@ from service.templates.template import Template
 
 @dataclass(frozen=True, slots=True)
 class Preview:
-    """A rendering, the variables it was made from, and what is to be said about the template."""
+    """A rendering, its variables, and the template's findings."""
 
     rendered: Rendered
     variables: Mapping[str, Any]
@@ -49,30 +46,30 @@ class Previewer:
         example: str | None = None,
         locale: str | None = None,
     ) -> Preview:
-        """Without `variables` the whole example; with them the example fills only missing required ones.
+        """Render a template with the example, or with `variables` and the example's values of required ones they lack.
 
         Raises NotFound for an unknown template or example, InvalidRequest with every mistake, TemplateInvalid for
-        a template that has no revision that works.
+        a template of which no revision ever compiled.
         """
         template = self._template(key)
         values = complete(template, variables, example)
         return self.fill(template, values, locale=locale, findings=self.catalogue.current.entries[key].findings)
 
     def example(self, template: Template, name: str | None) -> Mapping[str, Any]:
-        """The values of an example, of the first one without a name. Raises NotFound for an unknown one."""
+        """The values of an example; without a name, of the first one. Raises NotFound for an unknown name."""
         return complete(template, None, name)
 
     def fill(
         self, template: Template, values: Mapping[str, Any], *, locale: str | None = None, findings: Sequence[Finding]
     ) -> Preview:
-        """This very template with these values. Raises InvalidRequest with every mistake."""
+        """Render this template object with these values. Raises InvalidRequest with every mistake."""
         if problems := rendering.check_variables(template, values, self.settings):
             raise InvalidRequest("The template can't be rendered with these variables.", problems)
         rendered = rendering.render(template, values, locale)
         return Preview(rendered, values, findings)
 
     def state(self, key: str) -> str:
-        """A name for the template's files as they are and for all they take in; "" where there is no such template."""
+        """A string that changes with the template's files or its dependencies; "" for an unknown template."""
         snapshot = self.catalogue.current
         entry = snapshot.entries.get(key)
         if entry is None:
@@ -81,7 +78,7 @@ class Previewer:
         return " ".join([state_of(entry), *digests])
 
     def eml(self, preview: Preview, *, now: datetime) -> bytes:
-        """The whole mail (RFC 5322), addressed to nobody in particular."""
+        """The preview as a whole mail (RFC 5322), addressed to preview@example.com."""
         sender = self.settings.smtp_from_email
         mail = Mail(
             rfc_message_id=f"preview@{sender.rpartition('@')[2]}",
@@ -97,7 +94,7 @@ class Previewer:
         return build(mail).encode("quoted-printable")
 
     def example_request(self, key: str, *, to: str) -> str:
-        """The JSON body of a send that works: the template's example. Raises NotFound."""
+        """The JSON body of a send with the template's example. Raises NotFound."""
         variables = complete(self._template(key), None, None)
         return json.dumps({"to": to, "template_key": key, "variables": variables}, ensure_ascii=False)
 
@@ -109,7 +106,10 @@ class Previewer:
 
 
 def complete(template: Template, variables: Mapping[str, Any] | None, example: str | None) -> Mapping[str, Any]:
-    """The variables of a trial. Raises NotFound for an unknown example."""
+    """The variables of a preview: the example's, or `variables` and the example's values of required ones they lack.
+
+    Raises NotFound for an unknown example.
+    """
     if example is not None and example not in template.examples:
         known = ", ".join(template.examples) or "none"
         problem = Problem("/example", "unknown_example", f"known are: {known}")

@@ -1,4 +1,4 @@
-"""Compiled template -> what the archive keeps of it, and what names its state to callers.
+"""Archived revisions of templates, and the ETag of a template.
 
 Stands between the rooms and the verbs: it joins a template to the store.
 """
@@ -16,7 +16,7 @@ MAX_CACHED = 1_000
 
 
 class Revisions:
-    """The archive form of the templates that this process sends with: making it takes milliseconds, once."""
+    """Makes the archive form of the templates that this process sends with, once each: it takes milliseconds."""
 
     def __init__(self, authors: Authors | None = None) -> None:
         self._authors = authors
@@ -24,7 +24,7 @@ class Revisions:
         self._cached: dict[str, Revision] = {}
 
     def of(self, template: Template, now: datetime) -> Revision:
-        """The revision of a template; the rendered example packs the bodies of its mails."""
+        """The revision of a template; its dictionary, the rendered example, compresses the bodies of its mails."""
         made = self._cached.get(template.revision)
         if made is not None:
             return made
@@ -35,22 +35,22 @@ class Revisions:
             return self._cached.setdefault(template.revision, made)
 
     def has(self, template: Template) -> bool:
-        """Whether `of` has it at hand, so that it costs nothing; the template has rendered then."""
+        """True if `of` would return the cached revision, so that it costs nothing."""
         return template.revision in self._cached
 
     def build(self, template: Template, now: datetime) -> Revision:
-        """The same, and not kept at hand."""
+        """The revision of a template, made anew and not cached."""
         authors = self._authors.of(template.key, template.commit) if self._authors else Authorship()
         return _archived(template, now, authors)
 
 
 def state_of(entry: Entry) -> str:
-    """What the ETag says: the revision. Broken files have a name of their own, as they are not the revision served."""
+    """The ETag of a template: its revision, or for broken files a digest of the findings and the revision served."""
     if entry.template is not None and not entry.is_degraded:
         return entry.template.revision
     served = entry.template.revision if entry.template else ""
-    told = "\n".join([served, *map(str, entry.findings)])
-    return "broken-" + hashlib.sha256(told.encode()).hexdigest()[:32]
+    described = "\n".join([served, *map(str, entry.findings)])
+    return "broken-" + hashlib.sha256(described.encode()).hexdigest()[:32]
 
 
 def _archived(template: Template, now: datetime, authors: Authorship) -> Revision:

@@ -1,4 +1,4 @@
-"""A compiled template: immutable, safe to render from many threads, and able to go into an archive and come back."""
+"""A compiled template: immutable, thread-safe to render, and convertible to and from its archive form."""
 
 import json
 import re
@@ -27,9 +27,9 @@ _PEOPLE = ("from", "reply_to")
 
 @dataclass(frozen=True)
 class Variant:
-    """One language of a template. `programs` are named html, text, subject, and where there are any from and reply_to.
+    """One language of a template: programs named html, text, subject and, if the template sets them, from and reply_to.
 
-    The modules are files that Jinja imports, once for HTML and once for text.
+    The modules are the files that Jinja imports, once for HTML and once for text.
     """
 
     language: str
@@ -56,7 +56,7 @@ _GROUPS = ("programs", "html_modules", "text_modules")
 
 
 class _Runner:
-    """A variant ready to run. Compiling Jinja to Python waits for the first rendering."""
+    """Runs the programs of a variant. Jinja is compiled to Python at the first rendering."""
 
     def __init__(self, variant: Variant, limits: RenderLimits) -> None:
         self.variant = variant
@@ -70,7 +70,7 @@ class _Runner:
         self._compiled: dict[str, jinja2.Template] = {}
 
     def run(self, name: str, values: dict[str, Any]) -> str | None:
-        """The output of a program, None where the variant has none of this name. RenderError."""
+        """The output of a program; None if the variant has none of this name. Raises RenderError."""
         program = self.variant.programs.get(name)
         if program is None:
             return None
@@ -89,7 +89,7 @@ class _Runner:
             raise explain(error, program, modules, f"{name} part" if name in ("html", "text") else name) from error
 
     def person(self, name: str, values: dict[str, Any]) -> str | None:
-        """A header that names somebody, checked: a mail without a sender must not be accepted. RenderError."""
+        """The output of an address header, parsed to check it. Raises RenderError for an invalid address."""
         written = _header(self.run(name, values))
         if not written:
             return None
@@ -102,7 +102,7 @@ class _Runner:
 
 @dataclass(frozen=True)
 class Template:
-    """What renders. `locales` begins with the default; `commit` and `dirty` are of the checkout, not the revision."""
+    """A compiled template. `locales` begins with the default; `commit` and `dirty` are of the checkout."""
 
     key: str
     revision: str
@@ -125,20 +125,20 @@ class Template:
         return VariablesCheck(self.manifest.schema, self.limits.max_variables_bytes)
 
     def at(self, commit: str | None, *, dirty: bool) -> "Template":
-        """The same template, known to come from this commit. What has been compiled is shared."""
+        """A copy with another commit, which shares everything compiled."""
         same = object.__new__(Template)
         same.__dict__.update(self.__dict__, commit=commit, dirty=dirty)
         return same
 
     def problems(self, variables: Mapping[str, Any]) -> list[Problem]:
-        """What is wrong with these variables, all at once, with pointers relative to them. Empty: nothing is."""
+        """Every mistake in these variables, with pointers relative to them; [] if they are valid."""
         return self._check.problems(variables)
 
     def render(self, variables: Mapping[str, Any], *, locale: str | None = None) -> Rendered:
-        """The mail that these variables make; defaults are filled in.
+        """Render the template with these variables; defaults are filled in.
 
         An unknown locale falls back to its language (fr-BJ to fr), then to the default; `Rendered.locale` says which
-        was used. RenderError: the template refuses the values, or needs more than its limits; with its place.
+        was used. Raises RenderError, with the position, if the template refuses the values or exceeds its limits.
         """
         chosen = self._locale(locale)
         runner = self._runners[chosen]  # type: ignore[attr-defined]
@@ -162,7 +162,7 @@ class Template:
         return self.locales[0]
 
     def archive(self) -> bytes:
-        """Everything that rendering it again needs, and its source: deterministic JSON in UTF-8, without the commit."""
+        """The archive form, which renders without compiling: deterministic JSON in UTF-8, without the commit."""
         data = {
             "format": ARCHIVE_FORMAT,
             "key": self.key,
@@ -177,7 +177,7 @@ class Template:
 
     @classmethod
     def from_archive(cls, data: bytes, *, limits: RenderLimits) -> "Template":
-        """Nothing of it is compiled from MJML again. ArchiveCorrupt: the bytes are no archive of ours."""
+        """The template that `archive` wrote; no MJML is compiled. Raises ArchiveCorrupt for other bytes."""
         try:
             stored = json.loads(data)
             if stored["format"] != ARCHIVE_FORMAT:
@@ -197,7 +197,7 @@ class Template:
 
 
 def _header(text: str | None) -> str | None:
-    """One line for a header: controls folded, directions dropped, encoded words (RFC 2047) defused."""
+    """A header value on one line: controls become spaces, direction marks go, "=?" (RFC 2047) is broken up."""
     if text is None:
         return None
     if text.isprintable() and "=?" not in text:

@@ -1,1 +1,1 @@
-"""What authors do with templates: check, begin, draft, publish, and look at earlier commits."""
+"""Authoring of templates: check, scaffold, draft, publish, and history."""

@@ -1,4 +1,4 @@
-"""VERB: files -> findings, of the templates as they are and of their step from a commit."""
+"""The check of templates: findings of compiling them, and of the version rule against a commit."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from service.templates.source.files import read_files
 
 @dataclass(frozen=True, slots=True)
 class CheckResult:
-    """Every finding once, in the order of files and lines; how many templates were looked at."""
+    """The findings, each once, in the order of files and lines; `templates` is how many were checked."""
 
     findings: Sequence[Finding]
     templates: int
@@ -33,10 +33,10 @@ class CheckResult:
 def check(
     root: Path, keys: Sequence[str] = (), *, limits: RenderLimits, ref: str | None = None, allow_breaking: bool = False
 ) -> CheckResult:
-    """Compiles the templates of these keys (none: of all) and compares them with those at the commit `ref`.
+    """Compile the templates of these keys (none means all) and compare them with those at the commit `ref`.
 
-    `allow_breaking` makes a warning of what breaks callers. Raises NotFound for a key that is neither here nor at
-    `ref`, GitError where there is no such commit to compare with.
+    `allow_breaking` makes changes that break callers warnings. Raises NotFound for a key that is neither here nor at
+    `ref`, GitError for an unknown commit.
     """
     files = read_files(root)
     base = BaseCommit(root, ref) if ref is not None else None

@@ -1,6 +1,6 @@
-"""VERB: files that nobody has saved -> what is to be said about them, a template to look at, what may be written there.
+"""Drafts: unsaved files of a template are compiled for the editor, and the vocabulary for its completion.
 
-The same compiler that serves, so that an editor cannot lie. Nothing is stored.
+Drafts go through the compiler of the catalogue, so the editor shows what would be served. Nothing is stored.
 """
 
 import inspect
@@ -23,13 +23,13 @@ from service.templates.runtime.sandbox import RenderLimits, sandbox_without_modu
 from service.templates.source.files import Files
 from service.templates.template import Template
 
-#: An editor asks twice for the same files: for the findings, and for the mail.
+#: An editor asks twice for one draft: for the findings, and for the mail.
 _MAX_CACHED = 16
 
 
 @dataclass(frozen=True, slots=True)
 class TemplateDraft:
-    """A template as it would be. `template` is None where an error is among the findings.
+    """A compiled draft. `template` is None if an error is among the findings.
 
     `declared` is the JSON Schema of each variable by its name, also of a draft that does not compile.
     """
@@ -41,7 +41,7 @@ class TemplateDraft:
 
 @dataclass(frozen=True)
 class TemplateDrafts:
-    """Compiles what is not on disk, beside all that is. Thread-safe."""
+    """Compiles drafts together with the files on disk. Thread-safe."""
 
     catalogue: Catalogue
     limits: RenderLimits
@@ -51,7 +51,7 @@ class TemplateDrafts:
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False, compare=False)
 
     def of(self, key: str, texts: Mapping[str, str | None]) -> TemplateDraft:
-        """The template with these files (path in its folder -> text, None: without it)."""
+        """Compile a template with these files (path in its folder -> text, None to remove it)."""
         saved = self.catalogue.current.files
         files = saved.with_changes({f"{key}/{name}": text for name, text in texts.items()})
         compilation = self._compiled(key, files)
@@ -75,7 +75,7 @@ class TemplateDrafts:
 
     @cached_property
     def vocabulary(self) -> Mapping[str, Any]:
-        """What may be written in a template, as plain values: components, filters, fields of the front matter."""
+        """The vocabulary of templates as plain values: components, filters, fields of the front matter."""
         filters = sandbox_without_modules(self.limits, DEFAULT_LANGUAGE).html.filters
         return {
             "components": {name: _component(name) for name in sorted(ATTRIBUTES)},

@@ -1,4 +1,4 @@
-"""VERB: the commits that changed a template -> what it was then."""
+"""The history of a template: the commits that changed it, and the template at each of them."""
 
 import re
 import threading
@@ -16,9 +16,9 @@ from service.templates.source.files import files_at
 from service.templates.source.git import git
 from service.templates.template import Template
 
-#: Of this many people choose one; who goes back further asks git.
+#: The history shows this many commits; git has the others.
 MAX_COMMITS = 20
-#: Both what was listed and what was made.
+#: The size of each cache, of lists and of templates.
 _MAX_CACHED = 32
 _NAME = re.compile(r"[0-9a-f]{40}")
 
@@ -27,7 +27,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Commit:
-    """One change of a template's folder."""
+    """A commit that changed a template's folder."""
 
     name: str
     at: datetime
@@ -36,18 +36,18 @@ class Commit:
 
 
 class TemplateHistory:
-    """Reads the history of the checkout in which the templates lie; outside of git there is none. Thread-safe."""
+    """Reads the history of templates from their checkout; outside of git there is none. Thread-safe."""
 
     def __init__(self, root: Path, limits: RenderLimits) -> None:
         self._root = root
         self._limits = limits
         self._lock = threading.Lock()
-        # What a commit holds never changes, nor what was before it.
+        # A commit and its ancestors never change, so the caches need no expiry.
         self._commits: OrderedDict[tuple[str, str], Sequence[Commit]] = OrderedDict()
         self._templates: OrderedDict[tuple[str, str], Template] = OrderedDict()
 
     def of(self, key: str) -> Sequence[Commit]:
-        """The latest, newest first; empty where git knows none."""
+        """The latest commits of a template, newest first; empty outside of git."""
         try:
             head = git(self._root, "rev-parse", "--verify", "--quiet", "HEAD").decode().strip()
             return self._get_or_make(self._commits, (key, head), lambda: self._read(key, head))
@@ -55,7 +55,7 @@ class TemplateHistory:
             return []
 
     def template(self, key: str, name: str) -> Template:
-        """The template as it was at a commit, made by today's compiler. Raises NotFound."""
+        """The template at a commit, compiled by today's compiler. Raises NotFound."""
         if not _NAME.fullmatch(name):
             raise NotFound("That is no name of a commit.")
         return self._get_or_make(self._templates, (key, name), lambda: self._compiled(key, name))

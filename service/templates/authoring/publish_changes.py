@@ -1,4 +1,4 @@
-"""What a request says -> what changes in the template's folder, and a finding -> the part of the request it is in."""
+"""Changes of a template's folder by a publish request or by edited files; findings as problems of the request."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -12,7 +12,7 @@ from service.templates.source.files import Files
 
 
 def changes_of(key: str, request: PublishRequest, files: Files, entry: Entry | None) -> Changes:
-    """Path in the folder -> content, None to take it away; only what differs from the files as they are."""
+    """The changes of a publish request: path in the folder -> content, None to remove it; only what differs."""
     given = request.model_fields_set
     wanted: dict[str, bytes | None] = {"template.mjml": request.source.encode()}
     there = [path.removeprefix(f"{key}/") for path in files.folder(key)]
@@ -32,7 +32,7 @@ def changes_of(key: str, request: PublishRequest, files: Files, entry: Entry | N
 
 
 def _examples(examples: Mapping[str, Mapping[str, object]], there: Sequence[str], entry: Entry | None) -> Changes:
-    """An example that says the same as its file keeps its file, comments and all."""
+    """The changes of the examples; the file of an unchanged example is kept, with its comments."""
     files = {name[9:].rpartition(".")[0]: name for name in there if re.fullmatch(r"examples/[^/]+\.ya?ml", name)}
     known = entry.template.examples if entry and entry.template and not entry.is_degraded else {}
     wanted: dict[str, bytes | None] = {file: None for name, file in files.items() if name not in examples}
@@ -55,7 +55,7 @@ def _locale_of(name: str) -> str | None:
 
 
 def problem_at(key: str, finding: Finding) -> Problem:
-    """The finding, at the part of the request that became its file."""
+    """A finding as a problem, at the part of the request that became its file."""
     name = finding.file.removeprefix(f"{key}/")
     place = {"template.mjml": "/source", "template.txt": "/text"}.get(name, "")
     if locale := _locale_of(name):
@@ -65,15 +65,15 @@ def problem_at(key: str, finding: Finding) -> Problem:
     return Problem(place if finding.file.startswith(f"{key}/") else "", finding.code, str(finding))
 
 
-#: The same bound as for a file that comes as JSON, characters.
+#: The largest file, characters; the JSON request has this bound, too.
 MAX_TEXT = 500_000
-#: A path in a template's folder: at most one folder deep, and nothing that a reader would leave out.
+#: A path in a template's folder: at most one folder deep, with an ending that `source.files` reads.
 _NAME = r"[A-Za-z0-9_-][A-Za-z0-9_.-]*"
 _PATH = re.compile(rf"(?:{_NAME}/)?{_NAME}\.(?:mjml|txt|ya?ml|html|css|j2|jinja|svg)")
 
 
 def changed_files(key: str, texts: Mapping[str, str | None], files: Files) -> Changes:
-    """Those of these files that differ, but for their newlines. Raises InvalidRequest for a path that can't be one."""
+    """The changes of edited files, apart from newlines. Raises InvalidRequest for an invalid path."""
     wrong = [name for name in texts if not _PATH.fullmatch(name) or len(name) > 100]
     if wrong:
         rule = "write such as template.en.mjml, template.txt or examples/long_name.yaml"

@@ -1,4 +1,4 @@
-"""What saving would do, found out without touching anything: for an editor to show before it asks."""
+"""The plan of a change: what publishing would do, computed without writing, for the editor's review page."""
 
 import os
 import re
@@ -24,9 +24,9 @@ _VERSION = re.compile(r"^version:[ \t]*(\d+)", re.MULTILINE)
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """Where a change would go: a commit on a `branch` ("" where no branch is checked out), plain files, or nowhere.
+    """Where a change would go: a commit on a `branch` ("" for a detached HEAD), plain files, or nowhere.
 
-    Why nowhere: `uncommitted` changes of somebody in the checkout, or a folder that is `read_only`.
+    Nowhere because of `uncommitted` changes in the checkout, or because the folder is `read_only`.
     """
 
     kind: Literal["commit", "files", "uncommitted", "read_only"]
@@ -40,11 +40,10 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class PublishPlan:
-    """`state` is the one there is now, None for a template that is new, and `before` its files.
+    """What publishing would do. `state` is the present ETag, None for a new template, and `before` its files.
 
-    `changes` are the files that would change, None for one that would go. `findings` are of the new files;
-    `version_wanted` is set where they keep a version that stands for something else; `breaking` is what callers
-    would stumble over.
+    `changes` are the files that would change, None for one that would be removed. `findings` are of the new files;
+    `version_wanted` is the version they need, None if theirs is fine; `breaking` are changes that break callers.
     """
 
     state: str | None
@@ -63,14 +62,14 @@ class PublishPlan:
 
 @dataclass(frozen=True, slots=True)
 class PublishPlanner:
-    """Asks the files, the compiler and git."""
+    """Plans changes from the files, the compiler and git; writes nothing."""
 
     root: Path
     catalogue: Catalogue
     limits: RenderLimits
 
     def current_files(self, key: str) -> tuple[str, Mapping[str, str]]:
-        """The state and the files that somebody begins to write with. Raises NotFound."""
+        """The ETag and the files with which editing begins. Raises NotFound."""
         snapshot = self.catalogue.current
         entry = snapshot.entries.get(key)
         if entry is None:
@@ -78,7 +77,7 @@ class PublishPlanner:
         return state_of(entry), snapshot.folder(key)
 
     def plan(self, key: str, texts: Mapping[str, str | None]) -> PublishPlan:
-        """Raises InvalidRequest for a key or a path that can't be one."""
+        """Plan a change of these files. Raises InvalidRequest for an invalid key or path."""
         check_key(key)
         snapshot = self.catalogue.refresh()
         entry = snapshot.entries.get(key)
@@ -98,7 +97,7 @@ class PublishPlanner:
         )
 
     def _base(self, files: Files, key: str) -> BaseCommit | SavedFiles:
-        """The last commit where the folder is in one, because a way back to what was once committed is fine."""
+        """The last commit if the folder is in git, because a return to a committed state is fine; else the files."""
         try:
             if WorkTree.around(self.root, key) is not None:
                 return BaseCommit(self.root, "HEAD")
@@ -110,7 +109,7 @@ class PublishPlanner:
         folder = self.root / key
         written = [self.root, folder] if folder.exists() else [self.root]
         if folder.is_symlink() or any(path.is_symlink() for path in folder.rglob("*")):
-            return Target("read_only")  # as mounted configuration comes
+            return Target("read_only")  # mounted configuration consists of links
         if not all(os.access(path, os.W_OK) for path in written):
             return Target("read_only")
         tree = WorkTree.around(self.root, key)
@@ -123,7 +122,7 @@ class PublishPlanner:
 
 
 def with_version(source: str, version: int) -> str:
-    """The source of a template with this version in its front matter; unchanged where there is none."""
+    """Set the version in the front matter of a source; a source without a version is unchanged."""
     return _VERSION.sub(f"version: {version}", source, count=1)
 
 

@@ -1,7 +1,7 @@
-"""PUT, DELETE -> files, a commit, and at once what is served.
+"""Publishing of templates: PUT and DELETE write the folder, commit it, and serve it at once.
 
-Everything is found out before anything is touched: the condition, uncommitted work of somebody else, mistakes in the
-new files. Then the folder is swapped as a whole and committed alone; where the commit fails, the folder is put back.
+Everything is checked before anything is written: the condition, uncommitted changes, mistakes in the new files. Then
+the folder is swapped as a whole and committed alone; if the commit fails, the folder is put back.
 """
 
 import re
@@ -44,23 +44,23 @@ _log = structlog.get_logger("publish")
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """What must be so before a change (RFC 9110, 13.1): one of these states ("*": any), or nothing there yet."""
+    """The precondition of a change (RFC 9110, 13.1): one of these ETags ("*" for any), or no template yet."""
 
     states: frozenset[str] | None = None
     creates: bool = False
 
     @classmethod
     def of(cls, if_match: str, if_none_match: str) -> "Condition":
-        """From the two headers, "" where there is none."""
+        """The condition in the headers If-Match and If-None-Match; "" for a missing header."""
         # A weak tag (W/"…") never matches here: If-Match compares strongly.
         tags = [tag.strip() for tag in if_match.split(",") if tag.strip()]
         states = frozenset(tag.strip('"') for tag in tags if not tag.startswith("W/"))
         return cls(states if tags else None, if_none_match.strip() == "*")
 
     def require(self, state: str | None) -> None:
-        """Raises PreconditionRequired where nothing was asked for, PreconditionFailed where it is not so.
+        """Check the condition against the present ETag `state`, None if there is no template.
 
-        `state` None: nothing is there.
+        Raises PreconditionRequired without a condition, PreconditionFailed for a broken one.
         """
         if self.states is None and not self.creates:
             raise PreconditionRequired(
@@ -78,7 +78,7 @@ class Condition:
 
 @dataclass(frozen=True, slots=True)
 class Publisher:
-    """Writes templates. `turns` lets one change at a time through, over all processes."""
+    """Writes templates. `lock` admits one change at a time, over all processes."""
 
     root: Path
     catalogue: Catalogue
@@ -90,7 +90,7 @@ class Publisher:
     clock: Callable[[], datetime]
 
     def put(self, key: str, request: PublishRequest, caller: Caller, condition: Condition) -> bool:
-        """Creates (True) or changes a template, and serves it.
+        """Create (True) or change a template, and serve it.
 
         Raises InvalidRequest for a bad key and with every mistake of the new files, PreconditionRequired and
         PreconditionFailed, Conflict where it can't be written or committed, TryLater where somebody else is at it.
@@ -103,9 +103,9 @@ class Publisher:
     def put_files(
         self, key: str, texts: Mapping[str, str | None], caller: Caller, condition: Condition, message: str | None
     ) -> bool:
-        """The same with the files themselves: path in the folder -> text, None to take it away.
+        """Create (True) or change a template by its files: path in the folder -> text, None to remove it.
 
-        What is not named stays as it is. Raises as `put`, and InvalidRequest for a path that can't be one.
+        Other files stay. Raises as `put`, and InvalidRequest for an invalid path.
         """
         return self._change(key, lambda files, _: changed_files(key, texts, files), caller, condition, message)
 
@@ -133,9 +133,9 @@ class Publisher:
             return entry is None
 
     def delete(self, key: str, caller: Caller, condition: Condition) -> str | None:
-        """Takes a template away, with all of its folder; its revisions stay. Returns the commit, None outside of git.
+        """Delete a template's folder; its revisions stay in the archive. Returns the commit, None outside of git.
 
-        Raises InvalidRequest for a bad key and where another template takes it in, NotFound, and what `put` raises.
+        Raises InvalidRequest for a bad key and if another template includes it, NotFound, and what `put` raises.
         """
         check_key(key)
         with self.lock.acquire():
@@ -152,7 +152,7 @@ class Publisher:
 
     @contextmanager
     def _refresh_after(self) -> Iterator[None]:
-        """What is on disk afterwards is what is served, also where the watch has seen files that were put back."""
+        """Refresh the catalogue after the block, also after an error: the watch may have seen files since put back."""
         try:
             yield
         finally:
@@ -175,7 +175,10 @@ class Publisher:
         return compilation.template
 
     def _check_others(self, key: str, before: Files, after: Files) -> None:
-        """Another template may take in parts of this one; hardly one does, so a look at the text saves compiling."""
+        """Refuse a change that breaks templates which include parts of this one.
+
+        Hardly one does, so a search for the folder's name saves compiling them all.
+        """
         mention = f"/{key}/".encode()
         if not any(mention in file.data for path, file in before.by_path.items() if not path.startswith(f"{key}/")):
             return
@@ -189,7 +192,7 @@ class Publisher:
             raise InvalidRequest("Another template takes this one in, and would break; nothing was changed.", problems)
 
     def _save_current(self, template: Template, caller: Caller) -> None:
-        """The current row says who it was, also where there is no git to tell."""
+        """Store the caller as author in the row of the current revision, for templates outside of git."""
         revision = self.revisions.build(template, self.clock())
         if revision.current is not None:
             current = replace(revision.current, author=caller.name)
@@ -208,7 +211,7 @@ class Publisher:
 
 @contextmanager
 def _translate_errors() -> Iterator[None]:
-    """What the file system and git refuse, as sentences for the caller; what they said is for the log."""
+    """Translate errors of the file system and of git to errors for the caller; their own words go to the log."""
     try:
         yield
     except OSError as error:

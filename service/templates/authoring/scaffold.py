@@ -1,4 +1,4 @@
-"""VERB: a key -> a folder with a template that passes the check."""
+"""The scaffold of a new template: a folder with files that pass the check."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -9,7 +9,7 @@ from service.templates.runtime.sandbox import RenderLimits
 from service.templates.source.atomic_write import KEY, KEY_RULE, change_folder, example_file
 from service.templates.source.files import read_files
 
-#: What is taken in where it is there, by its place in the document.
+#: Shared parts that a new template includes if all exist.
 _THEME, _HEADER, _FOOTER = "_shared/theme.mjml", "_shared/header.mjml", "_shared/footer.mjml"
 
 _FRONT_MATTER = """\
@@ -87,9 +87,9 @@ _EXAMPLE = {"name": "Zoé d’Almeida", "link": "https://example.com/a?b=1&c=2"}
 
 
 def scaffold(root: Path, key: str, *, limits: RenderLimits) -> Sequence[Path]:
-    """Makes the folder `key` and returns its files.
+    """Create the folder `key` with a template and return its files.
 
-    Raises InvalidRequest for a key that is none, Conflict where there is such a folder or it can't be written.
+    Raises InvalidRequest for an invalid key, Conflict if the folder exists or can't be written.
     """
     if not KEY.fullmatch(key):
         raise InvalidRequest(f"{key!r} can't be a key: {KEY_RULE}.")
@@ -104,14 +104,14 @@ def scaffold(root: Path, key: str, *, limits: RenderLimits) -> Sequence[Path]:
 
 
 def scaffold_files(root: Path, key: str, *, limits: RenderLimits) -> Mapping[str, str]:
-    """The files that `scaffold` would make, path -> text. Raises InvalidRequest for a key that is none."""
+    """The files that `scaffold` would create, path -> text. Raises InvalidRequest for an invalid key."""
     if not KEY.fullmatch(key):
         raise InvalidRequest(f"{key!r} can't be a key: {KEY_RULE}.", [Problem("", "key", KEY_RULE)])
     return {name: data.decode() for name, data in _passing_files(root, key, limits).items()}
 
 
 def _passing_files(root: Path, key: str, limits: RenderLimits) -> Mapping[str, bytes]:
-    """With the shared parts, where they are there and are like ours; by itself otherwise."""
+    """The files of a new template: with the shared parts if they exist and compile, else self-contained."""
     there = read_files(root)
     bodies = [_SELF_CONTAINED]
     if all(part in there for part in (_THEME, _HEADER, _FOOTER)):

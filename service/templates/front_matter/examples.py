@@ -17,7 +17,7 @@ Examples = dict[str, tuple[Mapping[str, Any], Place]]
 
 
 def read_examples(key: str, front: FrontMatter, loader: SourceLoader, check: VariablesCheck) -> Examples:
-    """Each example with the place where it begins, `default` first; a wrong one is reported and left out."""
+    """The examples with the positions where they begin, `default` first; a wrong one is reported and left out."""
     found: Examples = {}
     folder = f"{key}/examples/"
     paths = [path for path in loader.files.folder(key) if path.startswith(folder) and path.endswith((".yaml", ".yml"))]

@@ -1,4 +1,4 @@
-"""The front matter: what a template says of itself, checked against its own JSON Schema, mistakes with their place."""
+"""The front matter of a template, checked against its JSON Schema, becomes the manifest; mistakes have positions."""
 
 import json
 import re
@@ -18,19 +18,19 @@ from service.templates.jinja.loader import front_matter_end
 from service.templates.positions import Place, Source
 
 _SCHEMA = json.loads(files("service.templates.front_matter").joinpath("front_matter.json").read_text("utf-8"))
-#: What may stand in the front matter.
+#: The fields of the front matter.
 FIELDS: tuple[str, ...] = tuple(_SCHEMA["properties"])
 KNOWN_CATEGORIES = ("billing", "incident", "onboarding", "rma", "support", "sla")
-#: The parts of the front matter that are Jinja, and that another language may have of its own.
+#: The fields that are Jinja, which the file of another language may override.
 JINJA_FIELDS = ("subject", "preheader", "from", "reply_to")
 _SECONDS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
 
 
 @dataclass(frozen=True, slots=True)
 class AttachmentPolicy:
-    """Whether files may go with the mail. `types` are file name endings, () is what the settings allow.
+    """The attachments that a send may have. `types` are file name endings; () means all that the settings allow.
 
-    `required` is True where some file must be there, or the endings of which each must be there.
+    `required` is True if at least one file is required, or the endings of which each is required.
     """
 
     allowed: bool = False
@@ -40,7 +40,7 @@ class AttachmentPolicy:
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """What a template says of itself. `schema` is the JSON Schema (2020-12) of the variables together."""
+    """The front matter as data. `schema` is the JSON Schema (2020-12) of all variables."""
 
     subject: str
     description: str
@@ -56,7 +56,7 @@ class Manifest:
     reply_to: str | None = None
 
     def as_json(self) -> dict[str, Any]:
-        """Everything, as JSON has it."""
+        """The manifest as JSON values."""
         return asdict(self)
 
     @classmethod
@@ -80,7 +80,7 @@ class Manifest:
 
 @dataclass(frozen=True)
 class FrontMatter:
-    """The manifest, the texts with Jinja in them (with their places), and the examples that stand beside them."""
+    """The manifest, the texts with Jinja and their positions, and the examples in the front matter."""
 
     manifest: Manifest
     texts: Mapping[str, Source]
@@ -89,7 +89,10 @@ class FrontMatter:
 
 
 def split_front_matter(source: Source, collector: FindingCollector) -> tuple[str, Place]:
-    """The YAML between the two lines `---`. Refused: there is none, or it is never closed."""
+    """The YAML between the two lines `---`, and where it begins.
+
+    Raises CompileAborted if there is none, or it is never closed; reported.
+    """
     start = source.place(0)
     end = front_matter_end(source.text)
     if end is None:
@@ -104,7 +107,7 @@ def split_front_matter(source: Source, collector: FindingCollector) -> tuple[str
 
 
 def read_front_matter(source: Source, collector: FindingCollector) -> FrontMatter:
-    """Refused: something in it is wrong; all of it has been reported."""
+    """Read and check the front matter. Raises CompileAborted for mistakes, which are all reported."""
     text, place = split_front_matter(source, collector)
     document = read_yaml(text, source.path, collector, first_line=place.line)
     if not isinstance(document.data, dict):
@@ -137,7 +140,10 @@ def read_front_matter(source: Source, collector: FindingCollector) -> FrontMatte
 
 
 def read_overrides(source: Source, collector: FindingCollector) -> Mapping[str, Source]:
-    """The texts of another language; without front matter there are none. Refused: it says more than it may."""
+    """The Jinja fields in the file of another language; {} without front matter.
+
+    Raises CompileAborted for other fields; reported.
+    """
     if front_matter_end(source.text) is None:
         return {}
     text, place = split_front_matter(source, collector)

@@ -1,4 +1,4 @@
-"""What in a new schema of variables refuses what the old one took: callers break who are not told."""
+"""Breaking changes between two schemas of variables: what the new one refuses and the old one accepted."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ _UPPER = ("maxLength", "maxItems")
 
 @dataclass(frozen=True, slots=True)
 class BreakingChange:
-    """`variable` as people write it (`rows[].label`), `path` as the front matter has it, and what is narrower now."""
+    """A breaking change: the `variable` (`rows[].label`), its `path` in the front matter, and a `clause` of text."""
 
     variable: str
     path: tuple[str, ...]
@@ -21,7 +21,7 @@ class BreakingChange:
 
 
 def breaking_changes(before: Schema, now: Schema) -> Iterator[BreakingChange]:
-    """Where the variables of `now` refuse what `before` took."""
+    """Yield where the variables of `now` refuse values that `before` accepted."""
     yield from _of_object(before, now, "", ("variables",))
 
 
@@ -104,12 +104,12 @@ def _allowed(schema: Schema) -> list[Any] | None:
 
 
 def _lowest(schema: Schema) -> tuple[float, bool]:
-    """The least number, and whether it is itself outside."""
+    """The minimum, and True if it is itself excluded."""
     none = float("-inf")
     return max((schema.get("minimum", none), False), (schema.get("exclusiveMinimum", none), True))
 
 
 def _highest(schema: Schema) -> tuple[float, bool]:
-    """The largest number, and whether it is itself inside."""
+    """The maximum, and True if it is itself included."""
     none = float("inf")
     return min((schema.get("maximum", none), True), (schema.get("exclusiveMaximum", none), False))

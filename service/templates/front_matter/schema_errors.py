@@ -1,4 +1,4 @@
-"""What a JSON Schema validator found, in plain English and with a JSON pointer (RFC 6901)."""
+"""JSON Schema errors in plain English, with JSON pointers (RFC 6901)."""
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
@@ -28,7 +28,7 @@ _SHOWN = 40
 
 
 def dotted(path: Iterable[str | int]) -> str:
-    """("rows", 0, "label") -> "rows[0].label"."""
+    """Format a path with dots: ("rows", 0, "label") -> "rows[0].label"."""
     text = ""
     for part in path:
         text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else str(part)
@@ -36,7 +36,7 @@ def dotted(path: Iterable[str | int]) -> str:
 
 
 def shorten(value: Any) -> str:
-    """A value, short enough for a message."""
+    """A value as JSON, shortened for a message."""
     text = json.dumps(value, ensure_ascii=False, default=str)
     return text if len(text) <= _SHOWN else text[: _SHOWN - 1] + "…"
 
@@ -44,7 +44,7 @@ def shorten(value: Any) -> str:
 def problems_of(
     errors: Iterable[jsonschema_rs.ValidationError], schema: Mapping[str, Any], *, unknown: str = "variable"
 ) -> Iterator[tuple[Path, Problem]]:
-    """Each mistake with its path; a missing or unknown key has a path of its own, which ends with that key."""
+    """Yield each error with its path; the path of a missing or unknown key ends with that key."""
     for error in errors:
         path: Path = tuple(error.instance_path)
         kind: Any = error.kind

@@ -1,4 +1,4 @@
-"""The variables of a template: their JSON Schema, values against it, and what is filled in."""
+"""The variables of a template: their JSON Schema, validation of values, and filling in of defaults."""
 
 import json
 from collections.abc import Callable, Iterator, Mapping
@@ -24,7 +24,7 @@ _DIGITS_ALIKE = bytes.maketrans(b"123456789", b"000000000")
 
 
 def normalise_declaration(declared: Any) -> Any:
-    """The long form: `string` and `[string, integer]` are types; types become a list; nested ones too."""
+    """Expand the short form of a declaration, nested ones too: `string` becomes `{type: [string]}`."""
     if isinstance(declared, (str, list)):
         declared = {"type": declared}
     if not isinstance(declared, dict):
@@ -40,7 +40,7 @@ def normalise_declaration(declared: Any) -> Any:
 
 
 def variables_schema(document: Document, collector: FindingCollector) -> dict[str, Any]:
-    """The JSON Schema (2020-12) of all variables together; a wrong declaration is reported and left out."""
+    """The JSON Schema (2020-12) of all variables; a wrong declaration is reported and accepts any value."""
     declared = document.data.get("variables") or {} if isinstance(document.data, dict) else {}
     properties: dict[str, Any] = {}
     required: list[str] = []
@@ -93,7 +93,7 @@ def _schema(long: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def default_example(schema: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
-    """The variables' own examples together, and the required variables that have none."""
+    """An example made of the variables' own examples, and the required variables that have none."""
     example: dict[str, Any] = {}
     missing: list[str] = []
     for name, one in schema["properties"].items():
@@ -105,7 +105,7 @@ def default_example(schema: Mapping[str, Any]) -> tuple[dict[str, Any], list[str
 
 
 class VariablesCheck:
-    """Values against a template's schema. Thread-safe."""
+    """Validates values against a template's schema. Thread-safe."""
 
     def __init__(self, schema: Mapping[str, Any], max_bytes: int) -> None:
         self._schema = schema
@@ -113,7 +113,7 @@ class VariablesCheck:
         self._validator = jsonschema_rs.Draft202012Validator(dict(schema), validate_formats=True)
 
     def problems(self, variables: Mapping[str, Any]) -> list[Problem]:
-        """Every mistake at once, with pointers relative to the variables; an unknown variable is one."""
+        """Every mistake, with pointers relative to the variables; an unknown variable is one."""
         if not self.is_plain(variables) and (found := list(self.unsound(variables))):
             return found
         values = dict(variables)
@@ -122,7 +122,7 @@ class VariablesCheck:
         return [problem for _, problem in problems_of(self._validator.iter_errors(values), self._schema)]
 
     def is_plain(self, variables: Mapping[str, Any]) -> bool:
-        """Whether it is plain from their JSON that `unsound` would find nothing: a walk costs ten times as much."""
+        """True if the JSON shows that `unsound` would find nothing: walking the values costs ten times as much."""
         try:
             encoded = msgspec.json.encode(variables)
         except (TypeError, ValueError, RecursionError):
@@ -138,7 +138,7 @@ class VariablesCheck:
         )
 
     def unsound(self, variables: Mapping[str, Any]) -> Iterator[Problem]:
-        """What no schema can look at: too much, too deep, numbers and texts that JSON doesn't have."""
+        """Yield mistakes that no schema finds: too many bytes, too many levels, numbers and texts that JSON lacks."""
         size = 0
         stack: list[tuple[Path, Any]] = [((), variables)]
         while stack:
@@ -172,7 +172,7 @@ Filler = Callable[[Any], Any]
 
 
 def filler_for(schema: Mapping[str, Any]) -> Filler | None:
-    """What completes a value: defaults, and `Absent` for what is optional and not given. None: nothing does."""
+    """A function that adds defaults, and `OptionalUndefined` for missing optional values; None if none is needed."""
     if "properties" in schema:
         return _object_filler(schema)
     if isinstance(schema.get("items"), Mapping) and (inner := filler_for(schema["items"])) is not None:

@@ -1,4 +1,4 @@
-"""A template as it was and as it is: whether its version says that it changed, and whether its callers still work."""
+"""The version rule: a template that changed since a commit has a higher version and keeps its variables compatible."""
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -15,7 +15,7 @@ from service.templates.positions import Place, Source, normalise_newlines
 from service.templates.source.files import Files, files_at
 from service.templates.source.git import commit_of, git
 
-#: How many earlier states of a folder are looked at; who goes back further raises the version.
+#: How many earlier commits of a folder are searched; a return to an older state needs a higher version.
 MAX_STATES = 200
 
 OwnSource = Mapping[str, bytes]
@@ -24,7 +24,7 @@ Severity = Literal["error", "warning"]
 
 @dataclass
 class BaseCommit:
-    """The templates at a commit. GitError when it is made: no git, no checkout, or no such commit."""
+    """The templates at a commit. Raises GitError when it is made without git or checkout, or for an unknown commit."""
 
     root: Path
     ref: str
@@ -36,7 +36,7 @@ class BaseCommit:
         self.files = files_at(self.root, self.commit)
 
     def ever_held(self, key: str, source: OwnSource) -> bool:
-        """Whether an ancestor of the commit held exactly this source, and so this version: then it is a way back."""
+        """True if an ancestor of the commit held exactly this source: then its version may come back, too."""
         try:
             commits = git(self.root, "rev-list", f"--max-count={MAX_STATES}", self.commit, "--", key).decode().split()
             return any(own_source(files_at(self.root, commit, key), key) == source for commit in commits)
@@ -46,14 +46,14 @@ class BaseCommit:
 
 @dataclass(frozen=True)
 class SavedFiles:
-    """The templates as they are saved, outside of git or as its last commit has them; what was before is not known."""
+    """The templates on disk, whose earlier states are not known."""
 
     files: Files
     ref: str = "the saved one"
 
 
 def own_source(files: Files, key: str) -> OwnSource:
-    """What the version stands for: the folder without its examples, with LF newlines. Shared parts are not in it."""
+    """The files that a version covers: the folder without its examples, with LF newlines, without shared parts."""
     return {
         path: files.by_path[path].data.replace(b"\r\n", b"\n")
         for path in files.folder(key)
@@ -64,7 +64,10 @@ def own_source(files: Files, key: str) -> OwnSource:
 def compare(
     base: BaseCommit | SavedFiles, now: Files, key: str, collector: FindingCollector, *, breaking: Severity
 ) -> None:
-    """Reports what is wrong with the step from the base to now. A template that is new has no step."""
+    """Report breaches of the version rule between the base and now; a new template has none.
+
+    `breaking` is the severity of changes that break callers.
+    """
     path = f"{key}/template.mjml"
     if path not in base.files:
         return
@@ -111,7 +114,7 @@ def _compare_variables(before: Document, now: Document, collector: FindingCollec
 
 
 def _nearest(path: tuple[str, ...], keys: Iterable[tuple[str | int, ...]]) -> tuple[str, ...]:
-    """The path itself, or the innermost around it that is written down."""
+    """The path itself, or its innermost ancestor among `keys`."""
     known = set(keys)
     while len(path) > 1 and path not in known:
         path = path[:-1]
@@ -119,7 +122,7 @@ def _nearest(path: tuple[str, ...], keys: Iterable[tuple[str | int, ...]]) -> tu
 
 
 def front_matter(files: Files, path: str) -> Document | None:
-    """The front matter of this file as far as it can be read; None where it can't be at all."""
+    """The front matter of a file as far as it can be read; None if it can't be."""
     ignored = FindingCollector()
     try:
         text, place = split_front_matter(Source(path, normalise_newlines(files.text(path))), ignored)

@@ -1,4 +1,4 @@
-"""YAML that remembers where each value stands. Data as in JSON: no dates, no "yes", no octal numbers, no aliases."""
+"""A YAML reader with positions. Data as in JSON: no dates, no "yes", no octal numbers, no aliases."""
 
 import re
 from dataclasses import dataclass, field
@@ -29,7 +29,7 @@ _Loader.add_implicit_resolver(
 
 @dataclass
 class Document:
-    """`data` as JSON would have it; `places` of each value, `keys` of each key, `sources` of each text."""
+    """A YAML document: its `data` as JSON values, and the positions of values, keys and texts by path."""
 
     data: Any = None
     places: dict[Path, Place] = field(default_factory=dict)
@@ -37,18 +37,18 @@ class Document:
     sources: dict[Path, Source] = field(default_factory=dict)
 
     def place(self, path: Path) -> Place:
-        """The value at `path`, or the nearest that is there."""
+        """The position of the value at `path`, or of its nearest ancestor."""
         while path and path not in self.places:
             path = path[:-1]
         return self.places[path]
 
     def key_place(self, path: Path) -> Place:
-        """The key of a value; its value's place where it has none (an element of a list)."""
+        """The position of the key at `path`; of the value if it has no key (an element of a list)."""
         return self.keys.get(path) or self.place(path)
 
 
 def read_yaml(text: str, file: str, collector: FindingCollector, *, first_line: int = 1) -> Document:
-    """Refused: it is no YAML, has a key twice, or an alias; reported with its place."""
+    """Read YAML with positions. Raises CompileAborted for invalid YAML or an alias; reported."""
     try:
         node = yaml.compose(text, Loader=_Loader)
     except yaml.MarkedYAMLError as error:
@@ -140,7 +140,7 @@ class _Reader:
         return value
 
     def _source(self, node: yaml.ScalarNode, value: str, place: Place) -> Source:
-        """Where the text itself begins: behind the quote, or on the line below `|`."""
+        """The position of the text: after the quote, or on the line below `|`."""
         if node.style in ("|", ">"):
             below = self._text[node.start_mark.index :].split("\n", 2)[1:2]
             indent = len(below[0]) - len(below[0].lstrip()) if below else 0

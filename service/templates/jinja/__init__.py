@@ -1,1 +1,1 @@
-"""Jinja in a template: tokens, inheritance, checks, and the way back into compiled HTML, escaped by context."""
+"""Jinja in a template: tokens, inheritance, checks, and its return into the compiled HTML with escapes by context."""

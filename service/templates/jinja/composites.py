@@ -1,4 +1,4 @@
-"""Values with Jinja in them become one placeholder each, so that nobody splits or reorders what is inside."""
+"""Composite placeholders: a value that contains Jinja blocks becomes one placeholder, so that no library splits it."""
 
 import re
 
@@ -12,7 +12,7 @@ _ALONE = re.compile(r"\s*zqj\d{5}x\s*")
 
 
 def composite(value: str, place: Place, tokens: Tokens, collector: FindingCollector, where: str) -> str:
-    """An attribute's value; with control tags in it, it becomes one placeholder."""
+    """An attribute's value; one with control tags becomes one placeholder."""
     found = tokens.within(value)
     if not any(token.kind == "control" for token in found):
         return value
@@ -21,9 +21,10 @@ def composite(value: str, place: Place, tokens: Tokens, collector: FindingCollec
 
 
 def composite_css(declarations: str, place: Place, tokens: Tokens, collector: FindingCollector) -> str:
-    """CSS declarations; the value of each that holds Jinja becomes one placeholder.
+    """CSS declarations; each value with Jinja becomes one placeholder.
 
-    With control tags in it the whole is one, in a form that is a declaration: cssutils would drop anything else.
+    Declarations with control tags become one placeholder together, in the form of a declaration: cssutils would drop
+    anything else.
     """
     found = tokens.within(declarations)
     if not found:
@@ -51,7 +52,7 @@ def _declaration(text: str, place: Place, tokens: Tokens, collector: FindingColl
 
 
 def split_declarations(text: str) -> list[str]:
-    """At the semicolons that are not inside brackets or quotes, as in url(data:image/png;base64,…)."""
+    """Split CSS at semicolons, except inside brackets or quotes as in url(data:image/png;base64,…)."""
     parts: list[str] = []
     depth, start, quote = 0, 0, ""
     for index, character in enumerate(text):

@@ -1,7 +1,7 @@
-"""Which escape an expression needs, worked out along every branch.
+"""Escape contexts: the escape that each expression in an attribute or style needs, computed along every branch.
 
-A value's way is a small machine: CSS outside of `url(…)`, the start of a URL, a later part of it, a part of a mail or
-telephone address. Where branches meet, the states add up; an expression that would need two escapes is refused.
+The states are CSS outside of `url(…)`, the start of a URL, a later part of it, and a part of a mail or telephone
+address. Where branches meet, the states are united; an expression that would need two escapes is refused.
 """
 
 import re
@@ -32,7 +32,7 @@ URL_ATTRIBUTES = frozenset(
 
 
 class Context(StrEnum):
-    """Where an expression stands."""
+    """The place of an expression, which decides its escape."""
 
     TEXT = "text"
     ATTRIBUTE = "attribute"
@@ -42,7 +42,7 @@ class Context(StrEnum):
     URL_MAIL = "url_mail"
 
 
-#: Schemes that run something or carry a document: no author means them, and no mail program follows them.
+#: Schemes that run code or carry a document: mail programs do not follow them.
 _HARMFUL = re.compile(r"[\s\x00-\x1f]*(javascript|vbscript|data|file)\s*:", re.I)
 
 
@@ -50,7 +50,7 @@ LINK_HINT = "begin it with https://, http://, mailto:, tel: or cid:"
 
 
 def harmful_scheme(name: str, value: str) -> str | None:
-    """The scheme of a literal link that must not go out: in `href`, `action` and the like; `data:` pictures may."""
+    """The forbidden scheme of a literal link, None if it is allowed; `data:` is allowed for pictures."""
     found = _HARMFUL.match(value) if name.lower() in URL_ATTRIBUTES else None
     if found is None or (found[1].lower() == "data" and name.lower() in ("src", "background", "background-url")):
         return None
@@ -59,13 +59,13 @@ def harmful_scheme(name: str, value: str) -> str | None:
 
 _URL = frozenset({Context.URL_START, Context.URL_PART, Context.URL_MAIL})
 _MAIL = re.compile(r"\s*(mailto|tel|sms):", re.I)
-#: What made a composite of declarations a declaration.
+#: The end of the declaration that `composite_css` made of a composite.
 _DECLARED = re.compile(r":\s?0(?![\d.])")
 _URL_OPEN = re.compile(r"url\(", re.I)
 
 
 def after_literal(context: Context, literal: str, *, is_css: bool) -> Context:
-    """The context behind a stretch of the author's own text."""
+    """The context after a piece of the author's own text."""
     text = unescape(literal)
     while True:
         if context is Context.CSS:
@@ -90,7 +90,7 @@ class _Branch:
 
 
 class EscapeContextTracker:
-    """Walks through one attribute's value or one style block; says the context of each expression in turn."""
+    """Computes the context of each expression in one attribute's value or one style block, in order."""
 
     def __init__(self, start: Context, tokens: Tokens, collector: FindingCollector, *, is_css: bool = False) -> None:
         self._states = frozenset({start})
@@ -100,11 +100,11 @@ class EscapeContextTracker:
         self._branches: list[_Branch] = []
 
     def literal(self, text: str) -> None:
-        """Advance over a stretch of the author's own text."""
+        """Advance over a piece of the author's own text."""
         self._states = frozenset(after_literal(state, text, is_css=self._is_css) for state in self._states)
 
     def expression(self, token: Token) -> Context:
-        """Refused: on different ways it would need different escapes."""
+        """The context of an expression. Raises CompileAborted if it differs between branches; reported."""
         states = self._states
         if (Context.URL_START in states and len(states) > 1) or (Context.CSS in states and len(states) > 1):
             self._collector.error(
@@ -139,12 +139,12 @@ class EscapeContextTracker:
 
 
 def quoted(literal: str) -> str:
-    """The author's text inside of a double-quoted attribute; his own entities stay."""
+    """Escape the author's text for a double-quoted attribute; entities in it are kept."""
     return literal.replace('"', "&quot;").replace("<", "&lt;")
 
 
 def flat_parts(text: str, tokens: Tokens, inside: Callable[[str], str] = quoted) -> list[str | Token]:
-    """Literals and tokens of a value in turn; composites are opened, `inside` is applied to the literals in them."""
+    """The literals and tokens of a value in order; composites are expanded, with `inside` applied to their literals."""
     found: list[str | Token] = []
     position = 0
     for one in PLACEHOLDER.finditer(text):

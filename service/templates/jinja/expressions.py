@@ -1,4 +1,4 @@
-"""Expressions of a template's Jinja: names, filters, tests, calls, and what reaches into the data."""
+"""Static check of Jinja expressions: names, filters, tests, calls, and access to properties of the variables."""
 
 import inspect
 from collections.abc import Mapping
@@ -15,7 +15,7 @@ _LOOP_CALLS = ("cycle", "changed")
 
 @dataclass(frozen=True, slots=True)
 class Binding:
-    """What a name stands for: the variable that it comes from, its schema, and whether it may be called."""
+    """The meaning of a name in a scope: the variable that its value comes from, its schema, and its kind."""
 
     variable: str | None = None
     schema: Mapping[str, Any] | None = None
@@ -39,7 +39,7 @@ Scope = dict[str, Binding]
 
 
 class ExpressionCheck:
-    """Reports what is wrong in expressions, at the word where it is; `lines` says which tag a line belongs to."""
+    """Reports mistakes in expressions at the word; `lines` maps the lines of the parsed text to tags."""
 
     def __init__(
         self,
@@ -164,7 +164,7 @@ class ExpressionCheck:
             self.error(node, "undeclared-property", f'a value of type {kind} has no "{key}"', hint, word=key)
 
     def binding(self, node: nodes.Node, scope: Scope) -> Binding:
-        """What an expression comes from, as far as that can be said without running it."""
+        """The variable and schema that an expression's value comes from, as far as known without running it."""
         if isinstance(node, nodes.Name):
             if node.name in scope:
                 return scope[node.name]
@@ -190,7 +190,7 @@ class ExpressionCheck:
             self._uses.by_token.setdefault(token.index, variable)
 
     def error(self, node: nodes.Node, code: str, message: str, hint: str = "", *, word: str = "") -> None:
-        """At `word` in the tag, should it stand there."""
+        """Report an error at `word` in the tag, or at the tag if the word is not in it."""
         token = self._lines.get(node.lineno)
         if token is not None:
             line = node.lineno - self._first_lines[token.index]
@@ -198,6 +198,6 @@ class ExpressionCheck:
 
 
 def _usage(filter_: Any, name: str, passed: int) -> str:
-    """How the filter is written: |plural(one, many)."""
+    """A hint with the filter's signature: write |plural(one, many)."""
     parameters = list(inspect.signature(filter_).parameters.values())[passed:]
     return f"write |{name}" + (f"({', '.join(parameter.name for parameter in parameters)})" if parameters else "")

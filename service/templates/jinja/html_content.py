@@ -1,4 +1,4 @@
-"""The HTML inside mj-text, mj-table, mj-button and mj-raw: checked per branch, and written so that mrml takes it."""
+"""HTML inside mj-text, mj-table, mj-button and mj-raw: checked along each branch, and written in a form for mrml."""
 
 import re
 
@@ -15,7 +15,7 @@ _OWN_COMMENT = re.compile(r"<!--\s*\[if|<!--\s*<!\[endif\]|<!--\[endif")
 
 
 class _Balance:
-    """HTML elements and Jinja blocks side by side: at each branch the open elements must be the same."""
+    """Checks HTML elements and Jinja blocks together: each branch must close the elements that it opens."""
 
     def __init__(self, content: Slice, collector: FindingCollector) -> None:
         self._content = content
@@ -81,7 +81,10 @@ class _Balance:
 
 
 def check_html(content: Slice, tokens: Tokens, collector: FindingCollector) -> None:
-    """Refused: a branch leaves the elements unbalanced, or Jinja stands where it can't; reported with its place."""
+    """Check that elements balance on each branch and that Jinja stands only where it can.
+
+    Raises CompileAborted after a report.
+    """
     balance = _Balance(content, collector)
     for part in scan_html(content.text):
         if part.kind == "text":
@@ -176,7 +179,7 @@ def _check_tag(part: HtmlToken, content: Slice, tokens: Tokens, collector: Findi
 
 
 def raise_in_tag(token: Token, collector: FindingCollector) -> None:
-    """Refused, always: Jinja stands in a tag, outside of the attributes' values."""
+    """Report Jinja in a tag outside of the attributes' values, and raise CompileAborted."""
     collector.error(
         token.place,
         "jinja-in-tag",
@@ -187,7 +190,7 @@ def raise_in_tag(token: Token, collector: FindingCollector) -> None:
 
 
 def canonical_html(content: Slice, tokens: Tokens, collector: FindingCollector) -> str:
-    """The same HTML as mrml wants it: lower-case tags, quoted and escaped attributes, composites, no plain comments."""
+    """Write HTML for mrml: lower-case tags, quoted and escaped attributes, composites, no plain comments."""
     out: list[str] = []
     for part in scan_html(content.text):
         if part.kind == "text":
@@ -223,7 +226,7 @@ def _canonical_tag(part: HtmlToken, content: Slice, tokens: Tokens, collector: F
 
 
 def escape_attribute(value: str) -> str:
-    """An attribute's value that mrml prints unchanged: it writes values with Rust's debug format (mrml 6)."""
+    """Escape an attribute's value so that mrml 6, which writes values in Rust's debug format, prints it unchanged."""
     value = re.sub(r"\s*\n\s*", " ", value).replace("\t", " ")
     value = value.replace('"', "&quot;").replace("\\", "&#92;").replace("<", "&lt;").replace(">", "&gt;")
     return re.sub(r"[^\x20-\x7e]", lambda found: f"&#{ord(found[0])};", value)

@@ -1,6 +1,6 @@
-"""A small reader of HTML with positions, for the content of MJML elements and for what mrml makes of them.
+"""A scanner of HTML with positions, for the content of MJML elements and for the output of mrml.
 
-It is no HTML parser: it sees comments, tags and text in their order, and leaves the tree to those who need one.
+It is no HTML parser: it yields comments, tags and text in their order and builds no tree.
 """
 
 import re
@@ -11,7 +11,7 @@ from typing import Literal
 VOID = frozenset(
     ["area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "param", "source", "track", "wbr"]
 )
-#: Elements whose content is text, whatever it looks like.
+#: Elements whose content is always text.
 RAW_TEXT = frozenset({"style", "script", "title", "textarea"})
 _RAW_ENDS = {name: re.compile(rf"</\s*{name}\s*>", re.I) for name in RAW_TEXT}
 
@@ -23,7 +23,7 @@ _ATTRIBUTE = re.compile(r"""([^\s=/>"']+)(?:\s*=\s*("[^"]*"|'[^']*'|[^\s"'>]+))?
 
 @dataclass(frozen=True, slots=True)
 class Attribute:
-    """`value` is without quotes, None where there is only a name. `start` and `value_start` are offsets."""
+    """An attribute in a tag. `value` is without quotes, None if there is only a name; the starts are offsets."""
 
     name: str
     value: str | None
@@ -33,7 +33,7 @@ class Attribute:
 
 @dataclass(frozen=True, slots=True)
 class HtmlToken:
-    """A comment, a declaration, a tag, or text. `text` is all of it, at `start`; `name` is in lower case."""
+    """A comment, a declaration, a tag, or text. `text` is its source at offset `start`; `name` is in lower case."""
 
     kind: Literal["comment", "declaration", "open", "close", "text", "raw"]
     text: str
@@ -47,17 +47,16 @@ class HtmlToken:
 
     @property
     def attributes(self) -> tuple[Attribute, ...]:
-        """Of an opening tag, in their order; worked out when they are asked for."""
+        """The attributes of an opening tag in their order, parsed at each access."""
         inside = self.text[: -2 if self.closes_itself else -1]
         name = _NAME_END.match(inside)
         return tuple(_attribute(found, self.start) for found in _ATTRIBUTE.finditer(inside, name.end() if name else 0))
 
 
 def scan_html(html: str) -> Iterator[HtmlToken]:
-    """The parts of `html`, without gaps. The content of style, script, title and textarea comes as one `raw` part.
+    """Yield the parts of `html` without gaps; the content of style, script, title and textarea is one `raw` part.
 
-    From a tag or comment that never ends, the rest is text: whoever checks finds it there, and none of it is looked at
-    again and again.
+    From a tag or comment that never ends, the rest is text: checks find it there, and no part is scanned twice.
     """
     position = text_start = 0
     while found := _MARKUP.search(html, position):
@@ -80,7 +79,7 @@ def scan_html(html: str) -> Iterator[HtmlToken]:
 
 
 def _markup(html: str, start: int) -> HtmlToken | None:
-    """The comment, declaration or tag that begins here; None: it never ends."""
+    """The comment, declaration or tag that begins at `start`; None if it never ends."""
     if html.startswith("<!--", start):
         end = html.find("-->", start + 4)
         return HtmlToken("comment", html[start : end + 3], start) if end >= 0 else None

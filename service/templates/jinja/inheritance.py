@@ -1,7 +1,7 @@
-"""Literal inheritance and inclusion, worked out before MJML is parsed: extends, block, super, include, import.
+"""Static inheritance and inclusion: extends, block, super and include are expanded before MJML is parsed.
 
-What comes out is one list of pieces without `extends`, `block` and `include`; imports stay, with the path of the module
-written from the template directory, and the module's own path is noted.
+The result is one list of pieces without these tags. Imports stay, with the module's path relative to the template
+directory, and the module is recorded.
 """
 
 import ast
@@ -22,15 +22,16 @@ _INCLUDE = re.compile(rf"include\s+({_NAMES})(?:\s+ignore\s+missing)?(?:\s+with(
 _IMPORT = re.compile(rf"(import|from)(\s+){_STRING}(\s+.*)$", re.S)
 _BLOCK = re.compile(r"block\s+(\w+)(?:\s+(?:scoped|required))*$")
 
-#: Reads and scans a file. None: there is no such file. Refused: it is there and can't be scanned (reported).
+#: Reads and scans a file. Returns None for a file that does not exist; raises CompileAborted for one that can't be
+#: scanned, which is reported.
 Load = Callable[[str], "list[Piece] | None"]
 
 
 @dataclass
 class Flattener:
-    """`load` reads other files, `imports` collects the modules that are imported.
+    """Expands inheritance and inclusion. `load` reads other files, `imports` collects the imported modules.
 
-    `overrides` are a child's blocks, the innermost child's first; an include in the parent sees them too.
+    `overrides` are the blocks of children, the innermost child's first; an include in the parent sees them too.
     """
 
     load: Load
@@ -41,7 +42,7 @@ class Flattener:
     used: set[str] = field(default_factory=set)
 
     def flatten(self, pieces: list[Piece], path: str, *, stack: tuple[str, ...] = ()) -> list[Piece]:
-        """Refused: something can't be resolved; it has been reported."""
+        """Expand the pieces of the file `path`. Raises CompileAborted if a name can't be resolved; reported."""
         stack = (*stack, path)
         extends = next((p for p in pieces if isinstance(p, Token) and p.word == "extends"), None)
         return self._child(extends, pieces, stack) if extends else self._inside(pieces, stack)
@@ -119,7 +120,7 @@ class Flattener:
         return flat
 
     def _block(self, name: str, default: list[Piece], stack: tuple[str, ...]) -> list[Piece]:
-        """The innermost child's content; `super()` stands for what the next parent has."""
+        """The content of a block: the innermost child's, in which `super()` is the content of the next parent."""
         self.used.add(name)
         content = default
         for override in reversed(self.overrides.get(name, [])):
@@ -191,7 +192,7 @@ class Flattener:
         )
 
     def _copies(self, pieces: list[Piece]) -> list[Piece]:
-        """The same pieces with tokens of their own: each control tag must come out exactly once."""
+        """Copy pieces with new tokens, because each control tag must come out exactly once."""
         return [
             self.tokens.new(p.kind, p.body, p.place, p.word, p.body_place) if isinstance(p, Token) else p
             for p in pieces
@@ -203,7 +204,7 @@ class Flattener:
 
 
 def _end(pieces: list[Piece], start: int) -> int:
-    """The index of the tag that closes the block which begins at `start`."""
+    """The index of the tag that closes the block opened at `start`."""
     depth = 0
     for index in range(start, len(pieces)):
         piece = pieces[index]

@@ -1,4 +1,4 @@
-"""What one compilation carries from step to step: the files, the tokens, the findings, and what it depended on."""
+"""The loader of a compilation: reads files, makes tokens of their Jinja, and records dependencies and findings."""
 
 from dataclasses import dataclass, field
 
@@ -14,7 +14,11 @@ from service.templates.source.files import Files
 
 @dataclass
 class SourceLoader:
-    """`dependencies` are all paths that were looked for, found or not; `author` is Jinja as authors write it."""
+    """Reads a template's files and flattens their inheritance.
+
+    `author` is the Jinja environment with the delimiters that authors write. `dependencies` are all paths that were
+    looked for, found or not. `is_jinja` is False once a file had a syntax error outside of single expressions.
+    """
 
     files: Files
     author: Environment
@@ -32,7 +36,7 @@ class SourceLoader:
         return SourceLoader(self.files, self.author, self.collector, dependencies=self.dependencies)
 
     def read(self, path: str) -> str | None:
-        """A file as text, None where there is none. Refused: it is not UTF-8, which has been reported."""
+        """A file as text; None if it does not exist. Raises CompileAborted if it is not UTF-8; reported."""
         self.dependencies.add(path)
         if path not in self.files:
             return None
@@ -45,15 +49,15 @@ class SourceLoader:
             raise CompileAborted from None
 
     def load(self, path: str) -> list[Piece] | None:
-        """The pieces of another file; its front matter, should it have one, is left out."""
+        """The pieces of another file without its front matter; None if it does not exist."""
         text = self.read(path)
         return None if text is None else self.pieces(Source(path, without_front_matter(text)))
 
     def pieces(self, source: Source) -> list[Piece]:
-        """Scanned and its syntax checked. Refused: it can't be scanned; reported.
+        """Scan a file and check its syntax. Raises CompileAborted if it can't be scanned; reported.
 
-        Expressions that can't be read are left out, so that all else is told too. A file that is no Jinja even so
-        goes on for its MJML; `is_jinja` remembers it.
+        Expressions that can't be parsed are left out, so that the rest is still checked. If the file does not parse
+        even so, its MJML is still checked, and `is_jinja` becomes False.
         """
         before = len(self.collector.findings)
         found = scan(source, self.tokens, self.collector)
@@ -67,12 +71,12 @@ class SourceLoader:
         return found
 
     def flat(self, source: Source, *, stack: tuple[str, ...] = ()) -> MappedText:
-        """A file as one text with placeholders; everything it takes in literally is in it."""
+        """A file as one text with placeholders, with its parents and includes expanded."""
         return assemble(self.flattener.flatten(self.pieces(source), source.path, stack=stack))
 
 
 def front_matter_end(text: str) -> int | None:
-    """Where the text after the front matter begins; None: there is no front matter, -1: it is never closed."""
+    """The offset of the text after the front matter; None if there is no front matter, -1 if it is never closed."""
     if not text.startswith("---\n"):
         return None
     end = text.find("\n---\n", 3)
@@ -82,7 +86,7 @@ def front_matter_end(text: str) -> int | None:
 
 
 def without_front_matter(text: str) -> str:
-    """The text with as many newlines in place of the front matter, so that lines keep their numbers."""
+    """Replace the front matter by as many newlines, so that lines keep their numbers."""
     end = front_matter_end(text)
     if end is None or end < 0:
         return text

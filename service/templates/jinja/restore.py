@@ -1,4 +1,4 @@
-"""Placeholders become Jinja again, each expression with the escape of its place.
+"""Restoring Jinja: placeholders in compiled HTML and text become Jinja tags, expressions escaped by their place.
 
 The compiled text has delimiters of control characters: nothing that an author or a library writes can look like them.
 Each tag begins with a newline after its delimiter (which prints nothing), so that the line of a runtime error leads
@@ -35,7 +35,7 @@ _ATTRIBUTE = re.compile(r"""(\s+)([^\s=/>"']+)(?:(=)(["'])((?:(?!\4).)*)\4)?""",
 
 @dataclass
 class Restored:
-    """Jinja source; `tokens` says for its lines which token stands there; `used` counts each token."""
+    """Jinja source. `tokens` maps its lines to the index of the token there; `used` counts each token."""
 
     source: str = ""
     tokens: dict[int, int] = field(default_factory=dict)
@@ -43,14 +43,14 @@ class Restored:
 
 
 def restore_html(html: str, tokens: Tokens, collector: FindingCollector) -> Restored:
-    """HTML, as premailer leaves it, with Jinja. Refused: an expression stands where no escape makes it safe."""
+    """Restore Jinja in HTML from premailer. Raises CompileAborted for an expression that no escape makes safe."""
     writer = _Writer(tokens)
     _Html(writer, tokens, collector).write(html)
     return writer.finish()
 
 
 def restore_text(text: str, tokens: Tokens) -> Restored:
-    """Plain text with Jinja: the text part, a subject, a header. Nothing is HTML there."""
+    """Restore Jinja in plain text: the text part, a subject, a header. Nothing is escaped."""
     writer = _Writer(tokens)
     for part in flat_parts(text, tokens, unescape):
         if isinstance(part, str):
@@ -81,7 +81,7 @@ class _Writer:
         self._column = octets if newlines else self._column + octets
 
     def separator(self, space: str) -> None:
-        """The space between two attributes: the one place where a long line may be broken."""
+        """Write the space between two attributes, the only place where a long line may be broken."""
         self.literal("\n" if self._column > _LINE_OCTETS else space)
 
     def token(self, token: Token, filter_name: str) -> None:

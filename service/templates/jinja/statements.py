@@ -1,4 +1,4 @@
-"""The statements of a template's Jinja, each in its scope: what is undeclared, and what each tag depends on."""
+"""Static check of Jinja statements: scopes, undeclared names, and the variables that each tag uses."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
@@ -22,9 +22,9 @@ def check_jinja(
     *,
     where: str = "",
 ) -> None:
-    """All tags of one program in their order, without the text between them; mistakes are reported at the tags.
+    """Check all tags of one program in their order, without the text between them; mistakes are reported at the tags.
 
-    `environment` has the filters, tests and globals that will be there. `schema` is that of the variables.
+    `environment` has the filters, tests and globals of the rendering. `schema` is that of the variables.
     """
     lines: dict[int, Token] = {}
     out: list[str] = []

@@ -1,4 +1,4 @@
-"""Whether a file's Jinja can be parsed at all, and where it can't."""
+"""Syntax check: a file's Jinja is parsed, and errors get the position of the tag."""
 
 import re
 
@@ -18,10 +18,10 @@ _HINTS = (
 def check_syntax(
     source: Source, pieces: list[Piece], collector: FindingCollector, *, environment: Environment, is_known: bool
 ) -> list[Token] | None:
-    """Reports what keeps the file from being Jinja; nothing more where that `is_known` already.
+    """Report syntax errors of a file's Jinja; with `is_known` errors only those of single expressions.
 
-    Returns the expressions that can't be read by themselves: none where all is well. None: something else is wrong.
-    `environment` is only used to parse. Jinja gives lines; the column is that of the tag.
+    Returns the expressions that can't be parsed: [] for valid Jinja, None if another error was found. `environment` is
+    only used to parse. Jinja gives lines; the column is that of the tag.
     """
     try:
         environment.parse(source.text)
@@ -41,7 +41,7 @@ def check_syntax(
 
 
 def parses(pieces: list[Piece], environment: Environment) -> bool:
-    """Whether the tags alone are Jinja."""
+    """True if the tags without the text between them parse."""
     written = (
         ("{{" + piece.body + "}}" if piece.kind == "expression" else "{% " + piece.body + " %}")
         for piece in pieces
@@ -51,7 +51,7 @@ def parses(pieces: list[Piece], environment: Environment) -> bool:
 
 
 def _report_expressions(tags: list[Token], collector: FindingCollector, environment: Environment) -> list[Token]:
-    """Jinja stops at the first mistake; expressions can be looked at one by one. Those that are wrong by themselves."""
+    """Report each expression that does not parse on its own, as Jinja stops at a file's first error; returns them."""
     wrong: list[Token] = []
     for token in tags:
         if token.kind == "expression" and (message := _error("{{" + token.body + "}}", environment)):
@@ -71,7 +71,7 @@ def _error(text: str, environment: Environment) -> str | None:
 
 
 def _place(source: Source, tags: list[Token], line: int, message: str, environment: Environment) -> Place:
-    """The tag that Jinja means: the named one on that line, else the block that is never closed, else any there."""
+    """The position of the tag in Jinja's message: the one it names on that line, an unclosed block, or any there."""
     here = [token for token in tags if token.place.line <= line <= token.place.line + token.body.count("\n")]
     if word := re.search(r"(?:unknown tag|of tag|for) '(\w+)'", message):
         named = [token for token in here if token.word == word[1]]

@@ -1,4 +1,4 @@
-"""Jinja's tags become placeholders that mrml, cssutils and lxml leave alone.
+"""Jinja tags as tokens: each becomes a placeholder that mrml, cssutils and lxml leave alone.
 
 A placeholder looks like `zqj00001x`: lower case, fixed width, a letter at both ends. Whitespace control (`{%-`, `-}}`)
 is worked out here, on the author's text, because lxml later turns `&nbsp;` into a character that Jinja would trim.
@@ -29,10 +29,10 @@ _CONTROL_CHARACTER = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """One Jinja tag of the author's, or a composite: a text with placeholders that travels as one.
+    """A Jinja tag of the author's, or a composite: a text with placeholders that is replaced as one.
 
-    `body` is what stands between the delimiters, without whitespace-control marks; for a composite it is the text.
-    `word` is the first word of a control tag; `body_place` is where the body begins.
+    `body` is the text between the delimiters, without whitespace-control marks, or the text of a composite. `word` is
+    the first word of a control tag; `body_place` is where the body begins.
     """
 
     index: int
@@ -49,7 +49,7 @@ class Token:
 
     @property
     def opens(self) -> bool:
-        """Whether a block begins here; `{% set x %}` without a value is a block too."""
+        """True if a block begins here; `{% set x %}` without a value is a block too."""
         return self.kind == "control" and (
             self.word in OPENING or (self.word == "set" and not re.match(r"set\s+[^=]*=", self.body))
         )
@@ -65,7 +65,7 @@ class Token:
         return self.kind == "control" and self.word.startswith("end")
 
     def place_of(self, word: str, line: int) -> Place:
-        """Where `word` stands in the body, on its line `line` (from 0) or below; else the tag's place."""
+        """The position of `word` in the body, on its line `line` (from 0) or below; else the tag's position."""
         start = self.body_place or self.place
         pattern = re.compile(rf"(?<!\w){re.escape(word)}(?!\w)")
         for number, text in enumerate(self.body.split("\n")):
@@ -74,7 +74,7 @@ class Token:
         return self.place
 
     def __str__(self) -> str:
-        """As the author would write it, shortened."""
+        """The tag as the author would write it, shortened."""
         body = " ".join(self.body.split())
         body = body if len(body) <= 40 else body[:39] + "…"
         return f"{{{{ {body} }}}}" if self.kind == "expression" else f"{{% {body} %}}"
@@ -82,7 +82,7 @@ class Token:
 
 @dataclass(frozen=True, slots=True)
 class TextPiece:
-    """A stretch of the author's text, at `offset` of `source`."""
+    """A piece of the author's text between two tags, at `offset` of `source`."""
 
     text: str
     source: Source
@@ -93,7 +93,7 @@ Piece = TextPiece | Token
 
 
 class Tokens:
-    """All tokens of one compilation, by their number."""
+    """All tokens of one language of a template, by their number."""
 
     def __init__(self) -> None:
         self._all: list[Token] = []
@@ -105,7 +105,7 @@ class Tokens:
         return token
 
     def blank(self, token: Token) -> Token:
-        """An expression that can't be read prints nothing, so that the rest can be looked at."""
+        """Replace an expression that can't be parsed by an empty one, so that the rest is still checked."""
         self._all[token.index] = replace(token, body='""')
         return self._all[token.index]
 
@@ -116,23 +116,23 @@ class Tokens:
         return len(self._all)
 
     def within(self, text: str) -> list[Token]:
-        """The tokens whose placeholders stand in `text`, in order; composites are not opened."""
+        """The tokens whose placeholders are in `text`, in order; composites are not expanded."""
         return [self._all[int(found)] for found in PLACEHOLDER.findall(text)]
 
     def expanded(self, text: str) -> list[Token]:
-        """Like `within`, but with the parts of composites in their place."""
+        """The tokens whose placeholders are in `text`, with the parts of composites instead of them."""
         found: list[Token] = []
         for token in self.within(text):
             found += self.expanded(token.body) if token.kind == "composite" else [token]
         return found
 
     def first(self, text: str) -> Token | None:
-        """The first token in `text`, composites opened; None if there is none."""
+        """The first token in `text`, composites expanded; None if there is none."""
         return next(iter(self.expanded(text)), None)
 
 
 def scan(source: Source, tokens: Tokens, collector: FindingCollector) -> list[Piece]:
-    """The pieces of one file in their order. Refused: a reserved word or an unclosed tag; reported with its place."""
+    """Split a file into text and Jinja tags. Raises CompileAborted for a reserved word or an unclosed tag; reported."""
     text = source.text
     if reserved := PLACEHOLDER.search(text):
         collector.error(
@@ -218,7 +218,7 @@ def _tag(
 
 
 def _closing(text: str, position: int, closing: str) -> int:
-    """Where the closing delimiter is, as Jinja's lexer sees it: not in a string, not inside brackets; -1: nowhere."""
+    """The offset of the closing delimiter outside of strings and brackets, as Jinja's lexer sees it; -1 if none."""
     depth = 0
     while position < len(text):
         if depth <= 0 and text.startswith(closing, position):
@@ -236,7 +236,7 @@ def _closing(text: str, position: int, closing: str) -> int:
 
 
 def assemble(pieces: Sequence[Piece]) -> MappedText:
-    """The pieces as one text with placeholders, which knows where everything came from."""
+    """Join the pieces into one text with placeholders and a source map."""
     texts: list[str] = []
     runs: list[TextRun] = []
     length = 0

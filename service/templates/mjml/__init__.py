@@ -1,1 +1,1 @@
-"""MJML: parsed with positions, validated, emitted for mrml, its CSS inlined by premailer."""
+"""MJML: parsed with positions, validated, emitted for mrml, with CSS inlined by premailer."""

@@ -1,4 +1,4 @@
-"""Jinja between the components of one element: which tags may stand there, and that blocks open and close in it."""
+"""Jinja between the components of an element: the tags that may stand there, and the balance of blocks."""
 
 from service.templates.findings import FindingCollector
 from service.templates.jinja.block_balance import BlockBalance
@@ -18,14 +18,14 @@ _ELSEWHERE = {
 
 
 class Blocks:
-    """The blocks inside of `element`, looked at from its beginning to its end."""
+    """Checks the text and Jinja between the components of `element`, from its beginning to its end."""
 
     def __init__(self, element: Element, tokens: Tokens, collector: FindingCollector) -> None:
         self._element = element
         self._tokens = tokens
         self._collector = collector
         self._balance = BlockBalance[None](f"<{element.tag}>", collector, aborts=False)
-        #: Whether any block decides what of this element is shown, or how often.
+        #: True once a block decides whether a component is shown, or how often.
         self.decides = False
 
     @property
@@ -34,7 +34,7 @@ class Blocks:
         return self._balance.in_loop
 
     def between(self, text: Slice) -> None:
-        """The white space and tags between two components."""
+        """Check the text and tags between two components."""
         last = 0
         for found in PLACEHOLDER.finditer(text.text):
             self._stray(text, last, found.start())
@@ -77,6 +77,6 @@ class Blocks:
 
 
 def shortened(text: str) -> str:
-    """A text as a message quotes it."""
+    """A text in quotes for a message, cut after 30 characters."""
     text = " ".join(text.split())
     return f'"{text[:30]}…"' if len(text) > 30 else f'"{text}"'

@@ -1,4 +1,4 @@
-"""The component table of MJML, and what we know of mrml's layout on top of it. Data and questions, no decisions."""
+"""The component table of MJML: components, attributes and their types, and the attributes mrml computes layout with."""
 
 import json
 import re
@@ -92,7 +92,7 @@ _LITERAL_WIDTH = re.compile(r"\d+(\.\d+)?px ")
 
 
 def drives_layout(component: str, attribute: str, value: str) -> bool:
-    """Whether mrml needs this attribute at compile time. A border with a literal width may have any colour."""
+    """True if mrml computes layout with this attribute; a border with a literal width may vary in colour."""
     if attribute in _COMPUTED.get(component, ()):
         return True
     if not _COMPUTED_NAME.fullmatch(attribute):
@@ -104,7 +104,7 @@ def drives_layout(component: str, attribute: str, value: str) -> bool:
 
 @cache
 def type_check(kind: str) -> Callable[[str], bool]:
-    """The check for a type of the component table, such as `color`, `unit(px,%){1,4}` or `enum(a,b)`."""
+    """The predicate for a type of the component table, such as `color`, `unit(px,%){1,4}` or `enum(a,b)`."""
     if kind.startswith("enum"):
         options = frozenset(kind[5:-1].split(","))
         return lambda value: value in options
@@ -124,7 +124,7 @@ def type_check(kind: str) -> Callable[[str], bool]:
 
 
 def expected(kind: str) -> str:
-    """The type in words."""
+    """A type of the component table in words, such as "a number with px or %"."""
     if kind.startswith("enum"):
         return "one of " + ", ".join(option or '""' for option in kind[5:-1].split(","))
     if found := re.fullmatch(r"unit(?:WithNegative)?\(([^)]*)\)(?:\{([\d,]+)\})?", kind):

@@ -1,4 +1,4 @@
-"""The tree as canonical MJML for mrml, with Jinja where mrml leaves it alone; inline CSS apart, for premailer."""
+"""Emits the tree as canonical MJML for mrml, with Jinja where mrml leaves it alone, and inline CSS for premailer."""
 
 import re
 from dataclasses import dataclass, field
@@ -32,9 +32,10 @@ class InlineStyle:
 
 @dataclass
 class Emitted:
-    """`soft` are tokens that may rightly vanish or come out more than once: defaults, inline CSS, html-attributes.
+    """MJML for mrml, and what premailer adds to its HTML.
 
-    `prologue` are definitions around the document, which go before it.
+    `uncounted` are tokens that may vanish or be repeated: those in defaults, inline CSS and html-attributes. `prologue`
+    are the definitions around the document, which go before it.
     """
 
     mjml: str = ""
@@ -45,7 +46,7 @@ class Emitted:
 
 
 def emit(nodes: list[Node], root: Element, tokens: Tokens, collector: FindingCollector) -> Emitted:
-    """`nodes` are the whole file, `root` its document; both have been validated. Refused: reported."""
+    """Emit a file's `nodes`, whose document is `root`; both are validated. Raises CompileAborted; reported."""
     emitter = _Emitter(tokens, collector)
     emitter.element(root, "")
     emitter.emitted.mjml = "".join(emitter.out)

@@ -1,4 +1,4 @@
-"""lxml's tree, asked in the few ways that this room needs."""
+"""The HTML tree of lxml: parse, iterate, select by CSS."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -11,7 +11,7 @@ Node = Any
 
 
 class BadSelector(ValueError):
-    """A text is no CSS selector, or none that can be looked for."""
+    """A text is no CSS selector, or one that lxml does not support."""
 
 
 def parse_html(html: str) -> Node:
@@ -30,7 +30,7 @@ def elements(root: Node) -> Iterator[Node]:
 
 
 def select(root: Node, selector: str) -> list[Node]:
-    """The elements that a CSS selector finds. BadSelector."""
+    """The elements that a CSS selector matches. Raises BadSelector."""
     try:
         found: Any = CSSSelector(selector)(root)
     except (SelectorError, etree.XPathError) as error:

@@ -1,4 +1,4 @@
-"""mj-include, in its three kinds, expanded in the tree."""
+"""mj-include: files of MJML, CSS and HTML are inserted into the tree."""
 
 from service.templates.findings import CompileAborted
 from service.templates.jinja.inheritance import MAX_DEPTH
@@ -10,7 +10,7 @@ from service.templates.source.files import resolve
 
 
 def expand_includes(nodes: list[Node], loader: SourceLoader, *, stack: tuple[str, ...]) -> list[Node]:
-    """The nodes with included files in place of mj-include. A file that can't be taken in is reported and left out.
+    """Replace each mj-include by the nodes of its file; a file that can't be included is reported and left out.
 
     The head of an included document goes to the head of the one that includes it.
     """
@@ -24,7 +24,7 @@ def expand_includes(nodes: list[Node], loader: SourceLoader, *, stack: tuple[str
 
 
 def head_of(root: Element) -> Element:
-    """The document's head; made where there is none."""
+    """The document's head; an empty one is added if there is none."""
     for element in root.elements():
         if element.tag == "mj-head":
             return element

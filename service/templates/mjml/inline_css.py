@@ -1,4 +1,4 @@
-"""The two libraries that make HTML: mrml (MJML) and premailer (the author's CSS). Their home, and their traps.
+"""MJML to HTML by mrml, and inlining of the author's CSS by premailer; no other module imports these libraries.
 
 Both see placeholders only, never a value. cssutils is not thread-safe and keeps its settings in the module, so its part
 of compiling goes through one lock.
@@ -29,13 +29,13 @@ _SOCIAL = re.compile(
 
 
 def mjml_to_html(mjml: str) -> str:
-    """Canonical MJML through mrml. ValueError: mrml refuses it (its message has no line)."""
+    """Compile canonical MJML with mrml. Raises ValueError if mrml refuses it (its message has no line)."""
     html = str(mjml2html(mjml, fonts={}))
     return comments_in_text(_SOCIAL.sub(r"\1", html))
 
 
 def comments_in_text(html: str) -> str:
-    """Placeholders in text become comments, so that lxml leaves them where they are; styles are kept from premailer."""
+    """Turn placeholders in text into comments, which lxml does not move, and mark styles that premailer must keep."""
     out: list[str] = []
     for part in scan_html(html):
         if part.kind == "text":
@@ -48,9 +48,9 @@ def comments_in_text(html: str) -> str:
 
 
 def inline_css(html: str, emitted: Emitted, tokens: Tokens, collector: FindingCollector) -> str:
-    """The author's inline CSS in the elements' `style`, and their own attributes set.
+    """Inline the author's CSS into `style` attributes, and set the attributes of mj-html-attributes.
 
-    ValueError: a selector is no selector. Refused: a rule can't be applied once for all renderings; reported.
+    Raises ValueError for an invalid selector, CompileAborted for a rule that depends on a rendering; reported.
     """
     root = parse_html(html)
     check_selectors(root, emitted.inline_css, tokens, collector)
@@ -79,9 +79,9 @@ def inline_css(html: str, emitted: Emitted, tokens: Tokens, collector: FindingCo
 
 
 def tag_sequence(html: str) -> list[str]:
-    """The tags in their order. It must be the same before and after premailer: lxml repairs what it finds wrong.
+    """The tags of `html` in order, which must be equal before and after premailer, as lxml repairs wrong HTML.
 
-    Styles don't count: what can't be inlined (`:hover`, `@media`) becomes one more, and `tbody` may be left out.
+    Styles are left out, because rules that can't be inlined (`:hover`, `@media`) become one more; so is `tbody`.
     """
     return [
         ("/" if part.kind == "close" else "") + part.name

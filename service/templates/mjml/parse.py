@@ -1,4 +1,4 @@
-"""MJML, with Jinja as placeholders, into a tree that knows the place of everything."""
+"""The MJML parser: MJML with placeholders for Jinja becomes a tree with positions."""
 
 import re
 from collections.abc import Iterator
@@ -20,7 +20,7 @@ _TAG_END = re.compile(r"\s*(/?)>")
 
 @dataclass(frozen=True, slots=True)
 class Slice:
-    """A stretch of a mapped text; `text` is what it says, `start` where it begins."""
+    """A part of a mapped text: its `text`, and the offset `start` where it begins."""
 
     text: str
     mapped: MappedText
@@ -42,7 +42,7 @@ class Attribute:
 
 @dataclass(slots=True)
 class Element:
-    """A component. `content` is the HTML or text of those that have it; the others have children."""
+    """A component. Ending components have HTML or text as `content`; the others have children."""
 
     tag: str
     place: Place
@@ -64,7 +64,7 @@ class Element:
         return (child for child in self.children if isinstance(child, Element))
 
     def walk(self) -> Iterator["Element"]:
-        """This one and all below, in the order of the text."""
+        """This component and all below it, in the order of the text."""
         yield self
         for child in self.elements():
             yield from child.walk()
@@ -75,7 +75,7 @@ Node = Element | Slice
 
 
 def parse(mapped: MappedText, tokens: Tokens, collector: FindingCollector) -> list[Node]:
-    """The nodes of one file. Refused: the tags don't match; it has been reported where."""
+    """Parse one file. Raises CompileAborted if the tags don't match; reported."""
     return _Parser(mapped, tokens, collector).parse()
 
 
@@ -120,7 +120,7 @@ class _Parser:
         return self._root.children
 
     def _refuse_what_never_ends(self) -> None:
-        """Each search for a comment's end must find one: looking through the rest at each `<!--` takes minutes."""
+        """Refuse a comment that never ends: searching the rest of a file for its end at each `<!--` takes minutes."""
         start = self._text.find("<!--", self._text.rfind("-->") + 1)
         if start >= 0:
             self._refuse(start, "malformed-tag", "a comment that never ends", "close it with -->")
@@ -131,11 +131,11 @@ class _Parser:
 
     @staticmethod
     def _is_definition(token: Token) -> bool:
-        """A macro, or a block that is assigned: it prints nothing where it stands, and holds HTML, not components."""
+        """True for a macro or an assigned block: it prints nothing where it stands, and holds HTML, not components."""
         return token.opens and token.word in ("macro", "set")
 
     def _definition(self, begin: re.Match[str]) -> int:
-        """The definition as raw content, up to the end of its closing tag."""
+        """Add a definition as raw content, up to the end of its closing tag; returns the offset after it."""
         depth, end = 0, begin.end()
         for found in PLACEHOLDER.finditer(self._text, begin.start()):
             token = self._tokens[int(found[1])]
@@ -157,7 +157,7 @@ class _Parser:
         return end
 
     def _comment(self, found: re.Match[str]) -> None:
-        """Between components a comment goes away, and the Jinja in it with it: that must not happen silently."""
+        """Report Jinja in a comment between components: the comment is dropped, and the Jinja with it."""
         token = PLACEHOLDER.search(found[0])
         offset = found.start() + (token.start() if token else 0)
         self._collector.error(
@@ -249,7 +249,7 @@ class _Parser:
         raise CompileAborted
 
     def _holds_only_blocks(self, element: Element, content: Slice) -> bool:
-        """`<mj-raw>{% if … %}</mj-raw>`, as other MJML tools want it, is the same as the block alone."""
+        """True for `<mj-raw>{% if … %}</mj-raw>`, as other MJML tools want it; it means the same as the block alone."""
         found = self._tokens.within(content.text)
         return (
             element.tag == "mj-raw"

@@ -1,4 +1,4 @@
-"""Inline CSS is applied once, when a template is compiled: what a rendering would change is refused."""
+"""Check of inline CSS: its selectors are applied when a template is compiled, so no rendering may change a match."""
 
 import re
 
@@ -17,7 +17,10 @@ _PSEUDO = re.compile(r"::?[\w-]+(?:\([^)]*\))?")
 
 
 def check_selectors(root: Node, styles: list[InlineStyle], tokens: Tokens, collector: FindingCollector) -> None:
-    """Refused: a rule depends on positions among looped or conditional elements, or on a class with an expression."""
+    """Report rules that depend on positions among looped or conditional elements, or on a class with an expression.
+
+    Raises CompileAborted after a report.
+    """
     wrong = False
     classes: set[str] = set()
     for style in styles:
@@ -65,7 +68,7 @@ def _is_fixed(root: Node, selector: str, place: Place, tokens: Tokens, collector
 
 
 def _has_blocks(parent: Node | None, tokens: Tokens) -> bool:
-    """Whether blocks stand between the children, so that their number is not known."""
+    """True if Jinja blocks stand between the children, so that their number is not fixed."""
     for child in parent if parent is not None else ():
         found = None if is_element(child) else PLACEHOLDER.fullmatch(child.text or "")
         if found and tokens[int(found[1])].word in ("if", "for"):

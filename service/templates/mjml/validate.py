@@ -1,4 +1,4 @@
-"""The tree against the component table and what compiling once can't do. Mistakes are reported, nothing changed."""
+"""Validation of the MJML tree: components, attributes, values, and what can't vary in mail that is compiled once."""
 
 import re
 from collections.abc import Sequence
@@ -25,7 +25,10 @@ from service.templates.positions import Place
 
 
 def validate(nodes: Sequence[Node], tokens: Tokens, collector: FindingCollector, *, file: Place) -> Element | None:
-    """The `<mjml>` element, or None where there is no single one. `file` is the start of the template."""
+    """Validate a template's nodes; returns the `<mjml>` element, None if there is no single one.
+
+    `file` is the start of the template. The nodes are not changed.
+    """
     roots = [node for node in nodes if isinstance(node, Element) and node.tag != "mj-raw"]
     validator = _Validator(tokens, collector)
     for node in nodes:
@@ -50,7 +53,7 @@ class _Validator:
         self._defaults: list[Element] = []
 
     def outside(self, text: Slice) -> None:
-        """Around `<mjml>` only definitions may stand."""
+        """Check the text around `<mjml>`, where only definitions may stand."""
         for token in self._tokens.within(text.text):
             if token.word not in SILENT:
                 self._collector.error(
@@ -64,7 +67,7 @@ class _Validator:
             )
 
     def document(self, root: Element) -> None:
-        """All of it; the defaults of its head count for what comes below."""
+        """Check the document; the defaults in its head apply to the components below."""
         attributes = (element for element in root.walk() if element.tag == "mj-attributes")
         self._defaults = [default for element in attributes for default in element.elements()]
         self.element(root, None)
@@ -213,7 +216,7 @@ class _Validator:
                 )
 
     def _has_width(self, column: Element) -> bool:
-        """A width of its own, of one of its classes, or of the head's defaults."""
+        """True if the column, one of its classes or the head's defaults give it a width."""
         classes = (column.literal("mj-class") or "").split()
         return column.attribute("width") is not None or any(
             default.attribute("width") is not None

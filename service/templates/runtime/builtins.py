@@ -1,4 +1,4 @@
-"""The harmless part of Jinja's own filters and tests, bounded where they could grow."""
+"""Jinja's own filters and tests that templates may use, with bounds on the size of results."""
 
 from collections.abc import Callable, Iterable
 from functools import wraps
@@ -27,7 +27,7 @@ _ALLOWED_TESTS = (
 
 
 def allowed_filters(max_bytes: int) -> dict[str, Callable[..., Any]]:
-    """By name; results of more than `max_bytes` characters are refused before they are made."""
+    """Jinja's own filters that authors may use, by name; results over `max_bytes` characters are refused beforehand."""
     filters: dict[str, Any] = {name: DEFAULT_FILTERS[name] for name in _ALLOWED_FILTERS.split()}
     filters |= {name: _with_small_arguments(name, DEFAULT_FILTERS[name]) for name in _SMALL_ARGUMENTS}
 

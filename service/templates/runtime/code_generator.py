@@ -1,9 +1,9 @@
-"""Jinja's code generator, changed in four places, and the templates that run its code.
+"""A code generator for Jinja with fast access and printing, and the templates that run its code.
 
-Dotted and bracketed access call `item`, printing calls `output` (both are the environment's own, and globals of the
-code), and what `~` joins is bounded. What stands between two blocks is joined at once, and first in a quick way: keys
-that are there, texts without controls, plain links and colours need none of our functions. Where that raises, the same
-is done again in the careful way, which gives the value or says what is wrong with it.
+Dotted and bracketed access call `item`, printing calls `output` (both are functions of the environment, and globals of
+the code), and the result of `~` is bounded. All output between two blocks is joined at once, first on a fast path: keys
+that exist, texts without control characters, plain links and colours need none of our functions. If the fast path
+raises, the slow path runs, which gives the value or a precise error.
 """
 
 from collections.abc import Callable, Sequence
@@ -16,14 +16,14 @@ from typing_extensions import override
 
 from service.templates.runtime.escapes import ESCAPE_PLAIN, ESCAPES, PLAIN_CSS, PLAIN_URL
 
-#: What is joined at once is not yet counted: few enough that it can't be much, enough that joining costs little.
+#: Output that is joined at once is not counted yet: few enough parts to stay small, enough that joining costs little.
 _JOINED = 64
-#: What may do more than give a value, and so must not be done twice.
+#: Nodes with side effects, such as counted steps, which must not run twice.
 _ACTIONS = (nodes.Call, nodes.CallBlock, nodes.FilterBlock)
-#: What nearly every value satisfies, and what is then printed.
+#: The fast path of nearly every value: the expression to print, and the condition around the value.
 _IN_TEXT = ("escape_plain(shown)", "type(shown := ", ") is str and shown.isprintable()")
 _IN_PLAIN_TEXT = ("shown", *_IN_TEXT[1:])
-_QUICK = {
+_FAST = {
     "_attribute": _IN_TEXT,
     "_url": ("escape_plain(shown)", "plain_url(shown := ", ")"),
     "_css": ("shown", "plain_css(shown := ", ")"),
@@ -31,9 +31,9 @@ _QUICK = {
 
 
 class Generator(CodeGenerator):
-    """As the module says. `_is_quick` while the quick way is written."""
+    """The code generator of the sandbox. `_is_fast` is True while code of the fast path is written."""
 
-    _is_quick = False
+    _is_fast = False
 
     @override
     def visit_Getattr(self, node: nodes.Getattr, frame: Frame) -> None:
@@ -47,9 +47,9 @@ class Generator(CodeGenerator):
             self._item(node.node, node.arg, frame)
 
     def _item(self, container: nodes.Expr, key: nodes.Expr, frame: Frame) -> None:
-        """In the quick way a key of an object; whatever else there is refuses a text as an index, or is `loop`."""
+        """Write item access; on the fast path as a dictionary key, which all other containers but `loop` refuse."""
         is_loop = isinstance(container, nodes.Name) and container.name == "loop"
-        if self._is_quick and not is_loop and isinstance(key, nodes.Const) and isinstance(key.value, str):
+        if self._is_fast and not is_loop and isinstance(key, nodes.Const) and isinstance(key.value, str):
             self.visit(container, frame)
             self.write(f"[{key.value!r}]")
             return
@@ -72,16 +72,16 @@ class Generator(CodeGenerator):
             return
         for start in range(0, len(node.nodes), _JOINED):
             children = node.nodes[start : start + _JOINED]
-            # The line that is blamed where this is too much.
+            # The line that an error names if the output is too long.
             place = next((child for child in children if not isinstance(child, nodes.TemplateData)), node)
             if any(map(_acts, children)):
                 self._join(children, frame)
             else:
                 self.writeline("try:", place)
                 self.indent()
-                self._is_quick = True
+                self._is_fast = True
                 self._join(children, frame)
-                self._is_quick = False
+                self._is_fast = False
                 self.outdent()
                 self.writeline("except Exception:")
                 self.indent()
@@ -96,7 +96,7 @@ class Generator(CodeGenerator):
         for child in children:
             try:
                 self.writeline(repr(self._output_child_to_const(child, frame, finalize)))
-            except Exception:  # not constant, or an error that belongs to the rendering: Jinja asks in the same way
+            except Exception:  # not constant, or an error of the rendering; Jinja's own generator does the same
                 self.newline(child)
                 self._output_child_pre(child)
                 self.visit(child, frame)
@@ -113,10 +113,10 @@ class Generator(CodeGenerator):
 
     @override
     def visit_Filter(self, node: nodes.Filter, frame: Frame) -> None:
-        if not (self._is_quick and node.name in _QUICK):
+        if not (self._is_fast and node.name in _FAST):
             super().visit_Filter(node, frame)
             return
-        shown, before, after = _QUICK[node.name]
+        shown, before, after = _FAST[node.name]
         self.write(f"({shown} if {before}")
         self.visit(cast(nodes.Expr, node.node), frame)
         self.write(f"{after} else {self.filters[node.name]}(shown))")
@@ -133,7 +133,7 @@ class Generator(CodeGenerator):
 
 def _acts(node: nodes.Node) -> bool:
     while isinstance(node, nodes.Getattr) or (isinstance(node, nodes.Filter) and _is_bare(node)):
-        node = cast(nodes.Node, node.node)  # the usual chain, without a look into every field of it
+        node = cast(nodes.Node, node.node)  # the usual chain, without a search through all its fields
     if isinstance(node, (nodes.Name, nodes.Const, nodes.TemplateData)):
         return False
     return isinstance(node, _ACTIONS) or any(node.find_all(_ACTIONS))
@@ -144,12 +144,12 @@ def _is_bare(node: nodes.Filter) -> bool:
 
 
 def _is_escaped(node: nodes.Expr) -> bool:
-    """Whether its last filter is one of ours, which gives what may stand there."""
+    """True if the last filter is one of `ESCAPES`, whose result is printed as it is."""
     return isinstance(node, nodes.Filter) and node.name in ESCAPES
 
 
 class Compiled(Template):
-    """A template whose code finds our functions as globals of its module."""
+    """A template whose code has our functions as globals of its module."""
 
     @override
     @classmethod

@@ -1,6 +1,6 @@
-"""Escapes by context. Each takes what an expression gave and returns what may stand there, or raises `Unprintable`.
+"""Escapes by context: each takes the value of an expression and returns text for its place, or raises `Unprintable`.
 
-Those of `ESCAPES` are the last that happens to a value: what they return is printed as it is.
+The result of those in `ESCAPES` is printed as it is.
 """
 
 import re
@@ -15,18 +15,18 @@ import markupsafe
 from jinja2 import Undefined
 from markupsafe import Markup, escape
 
-#: A plain text with HTML's five characters as entities. Half of what printing costs would be building a `Markup` for
-#: each value, as the exported function does.
+#: Escapes HTML's five characters in a plain text. The exported function also builds a `Markup` for each value, which
+#: would be half of the cost of printing.
 ESCAPE_PLAIN: Callable[[str], str] = markupsafe._escape_inner  # type: ignore[attr-defined]
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ufffe\uffff]")
 _SURROGATE = re.compile(r"[\ud800-\udfff]")
 _NUMBERS = (int, float, Decimal)
-#: RFC 3986 reserved and unreserved characters that a URL from a value keeps, with "%" for what is encoded already.
+#: RFC 3986 reserved and unreserved characters that a URL from a value keeps, and "%" because parts may be encoded.
 _URL_SAFE = "%/:=?&#;,@+$!*~[]-._"
 _SCHEMES = ("http", "https", "mailto", "tel", "cid")
-#: Most links are already as they must be.
+#: Matches links that need no encoding, which most are.
 PLAIN_URL = re.compile(r"(?:https?|mailto|tel|cid):[A-Za-z0-9%/:=?&#;,@+$!*~\[\]._-]*").fullmatch
-#: Most CSS values are colours and sizes.
+#: Matches colours and sizes, which most CSS values are.
 PLAIN_CSS = re.compile(r"#[0-9A-Fa-f]+|[0-9.]+(?:px|em|%)?").fullmatch
 _CSS_VALUE = re.compile(r"[\w#%.,+\- ()]*")
 _CSS_REFUSED = re.compile(r"url|expression|import|--|behavior|binding", re.I)
@@ -34,16 +34,16 @@ _TAG = re.compile(r"<[^>]*>")
 
 
 class Unprintable(ValueError):
-    """A value can't stand where the template puts it; the message says why."""
+    """A value can't be printed in its place; the message says why."""
 
 
 def clean(value: str) -> str:
-    """Without control characters, and with lone surrogates (which no encoding has) replaced."""
+    """Remove control characters, and replace lone surrogates, which no encoding has."""
     return _SURROGATE.sub("\ufffd", _CONTROL.sub("", value))
 
 
 def printable(value: Any) -> str:
-    """Anything that a mail can show, as text. Unprintable: nothing, or something that only Python would show."""
+    """Convert a text, number or date to text. Raises Unprintable for null, lists, objects and other values."""
     if isinstance(value, str):
         return value if value.isprintable() else clean(value)
     if isinstance(value, (*_NUMBERS, date, datetime)):
@@ -57,7 +57,7 @@ def printable(value: Any) -> str:
 
 
 def escape_text(value: Any) -> str:
-    """For HTML text. `Markup` (|safe, a macro's result) passes."""
+    """Escape a value for HTML text; `Markup` (|safe, a macro's result) is printed as it is."""
     kind = type(value)
     if kind is str:
         return ESCAPE_PLAIN(value if value.isprintable() else clean(value))
@@ -69,12 +69,12 @@ def escape_text(value: Any) -> str:
 
 
 def escape_attribute(value: Any) -> str:
-    """For a quoted attribute: what came as HTML is taken as text, so that it can't end the attribute."""
+    """Escape a value for a quoted attribute; HTML is escaped as text, so that it can't end the attribute."""
     return ESCAPE_PLAIN(plain(value))
 
 
 def plain(value: Any) -> str:
-    """The value as text; HTML is unescaped, tags stay as they are."""
+    """Convert a value to plain text; entities in HTML are unescaped, tags are kept."""
     if type(value) is str and value.isprintable():
         return value
     text = printable(value)
@@ -82,12 +82,15 @@ def plain(value: Any) -> str:
 
 
 def escape_url(value: Any) -> str:
-    """The start of a URL in an attribute, the scheme in it. Unprintable: a scheme that mail has no use for, or none."""
+    """Escape the start of a URL in an attribute. Raises Unprintable for a scheme that is not allowed, or none."""
     return ESCAPE_PLAIN(escape_style_url(value))
 
 
 def escape_style_url(value: Any) -> str:
-    """The same inside a style element, whose content is not unescaped; percent-encoding leaves no quote or bracket."""
+    """Encode the start of a URL in a style element, which has no entities; no quote or bracket is left.
+
+    Raises Unprintable for a scheme that is not allowed, or none.
+    """
     if type(value) is str and PLAIN_URL(value):
         return value
     text = plain(value).strip()
@@ -100,17 +103,17 @@ def escape_style_url(value: Any) -> str:
 
 
 def escape_url_part(value: Any) -> str:
-    """A later part of a URL: everything but unreserved characters is encoded, "/" too."""
+    """Encode a later part of a URL: everything but unreserved characters, "/" too."""
     return quote(plain(value), safe="-._~", errors="replace")
 
 
 def escape_url_mail(value: Any) -> str:
-    """A part of a mailto: or tel: URL, where "@" and "+" are at home (RFC 6068, RFC 3966)."""
+    """Encode a part of a mailto: or tel: URL, where "@" and "+" are kept (RFC 6068, RFC 3966)."""
     return quote(plain(value), safe="@+-._~", errors="replace")
 
 
 def escape_css(value: Any) -> str:
-    """A CSS value: a narrow alphabet, and no function that fetches or runs. Unprintable: anything else."""
+    """Check a CSS value: a narrow alphabet, and no function that fetches or runs. Raises Unprintable for others."""
     if type(value) is str and PLAIN_CSS(value):
         return value
     text = plain(value)
@@ -121,11 +124,11 @@ def escape_css(value: Any) -> str:
 
 
 def strip_tags(value: Any) -> str:
-    """HTML as text, for the plain text part."""
+    """Strip the tags of HTML and unescape entities, for the plain text part."""
     return unescape(_TAG.sub("", str(printable(value))))
 
 
-#: The names under which `restore` writes them.
+#: The escapes by the filter names that `jinja.restore` writes.
 ESCAPES = {
     "_attribute": escape_attribute,
     "_css": escape_css,

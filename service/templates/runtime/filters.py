@@ -1,6 +1,6 @@
-"""The filters that authors use for amounts, dates and plurals, in the language of the template (Babel, CLDR).
+"""Filters for amounts, dates and plurals in the language of the template (Babel, CLDR).
 
-A change in what any of them prints is a change of every template's bytes: raise `FILTERS_VERSION` with it.
+A change in what any of them prints may change every template's bytes: raise `FILTERS_VERSION` with it.
 """
 
 import re
@@ -36,7 +36,7 @@ def locale_of(name: str) -> Locale:
 
 
 def filters_for(language: str) -> dict[str, Callable[..., Any]]:
-    """The filters of one language. They are pure, and remember what they printed last."""
+    """The filters of one language. They are pure, and cache their latest results."""
     locale = locale_of(language)
 
     @lru_cache(_CACHED)
@@ -50,7 +50,7 @@ def filters_for(language: str) -> dict[str, Callable[..., Any]]:
     def fcfa(value: Any) -> str:
         """An amount in FCFA: 450000 -> "450 000 FCFA"; rounded half up, as the franc CFA has no subunit in use."""
         amount = _decimal(value, "fcfa")
-        # + 0 takes the sign from minus zero, which is equal to zero and would be remembered for it
+        # + 0 takes the sign from minus zero, which equals zero and would be cached for it
         return f"{grouped(amount.quantize(Decimal(1), 'ROUND_HALF_UP') + 0)}\u00a0FCFA"
 
     @lru_cache(_CACHED)
@@ -98,12 +98,12 @@ def filters_for(language: str) -> dict[str, Callable[..., Any]]:
 
 
 def lines(value: Any) -> list[str]:
-    """The lines of a text, without empty ones at its end."""
+    """The lines of a text as a list, without empty ones at its end."""
     return _text(value, "lines").rstrip().splitlines()
 
 
 def nl2br(value: Any) -> Markup:
-    """A text of several lines as HTML; everything in it is escaped."""
+    """A text with `<br>` at its line breaks; everything else is escaped."""
     return Markup("<br>\n").join(escape(line) for line in lines(value))
 
 
@@ -116,7 +116,7 @@ def _text(value: Any, name: str) -> str:
 
 
 def _decimal(value: Any, name: str) -> Decimal:
-    """Int, float, or digits in a string; spaces that group digits are taken out, a comma may be the decimal point."""
+    """Convert an int, a float or digits in a string; grouping spaces are removed, a comma may be the decimal point."""
     if isinstance(value, Undefined):
         str(value)  # raises
     if isinstance(value, bool) or not isinstance(value, (int, float, str, Decimal)):

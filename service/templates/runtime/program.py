@@ -1,4 +1,4 @@
-"""Compiled Jinja with the way back to the author's file, and runtime errors explained through it."""
+"""Programs: compiled Jinja with a source map to the author's file, which turns runtime errors into findings."""
 
 import re
 from collections.abc import Mapping
@@ -17,7 +17,7 @@ from service.templates.runtime.sandbox import LimitExceeded
 
 
 class SourceMapEntry(NamedTuple):
-    """A tag of the author's: where it is, what it says, and the variable that its value comes from, if one is known."""
+    """A tag of the author's: its position, its text, and the variable that its value comes from, if known."""
 
     file: str
     line: int
@@ -28,16 +28,17 @@ class SourceMapEntry(NamedTuple):
 
 @dataclass(frozen=True)
 class Program:
-    """Jinja source, and the fields of a `Spot` by its line numbers. Without any it is constant.
+    """Jinja source with a source map: line number -> fields of a `SourceMapEntry`. Without entries it is constant.
 
-    They are plain tuples, which the garbage collector leaves out: with hundreds of templates its rounds would be seen.
+    The fields are plain tuples, which the garbage collector does not track: with hundreds of templates its runs would
+    be noticeable.
     """
 
     source: str
     source_map: Mapping[int, tuple[Any, ...]] = field(default_factory=dict)
 
     def entry_at(self, line: int) -> SourceMapEntry | None:
-        """What stands in this line of the source."""
+        """The tag in this line of the source; None if there is none."""
         fields = self.source_map.get(line)
         return SourceMapEntry(*fields) if fields else None
 
@@ -48,7 +49,7 @@ class Program:
 
     @classmethod
     def of(cls, restored: Restored, tokens: Tokens, variables: Mapping[int, str]) -> "Program":
-        """`variables`: the variable to blame for each token."""
+        """The program of restored Jinja; `variables` maps a token's index to the variable its value comes from."""
         spots: dict[int, tuple[Any, ...]] = {}
         for line, index in restored.tokens.items():
             token = tokens[index]
@@ -70,7 +71,7 @@ class Program:
 
 
 def explain(error: BaseException, program: Program, modules: Mapping[str, Program], part: str) -> RenderError:
-    """A runtime error as a finding at the author's tag, and the variable to blame."""
+    """Convert a runtime error to a finding at the author's tag, with the variable that caused it."""
     entry = _innermost_entry(error.__traceback__, program, modules)
     if isinstance(error, LimitExceeded) and error.line is not None:
         entry = program.entry_at(error.line) or entry
@@ -108,7 +109,7 @@ def _code_and_message(error: BaseException) -> tuple[str, str]:
 def _innermost_entry(
     traceback: TracebackType | None, program: Program, modules: Mapping[str, Program]
 ) -> SourceMapEntry | None:
-    """The innermost tag on the way to the error; code of templates knows the line of its source."""
+    """The innermost tag in the traceback; the code of a template knows the lines of its source."""
     found: SourceMapEntry | None = None
     while traceback is not None:
         template = traceback.tb_frame.f_globals.get("__jinja_template__")

@@ -1,8 +1,8 @@
-"""The environment that compiled templates run in: nothing to reach, nothing to change, nothing that grows.
+"""The sandbox in which compiled templates run: no access to Python objects, no side effects, bounded steps and output.
 
 It is an immutable sandbox of Jinja whose code generator is ours in a few places: dotted access is item access
-(`row.items` is the key "items", and fast), printing goes through our escapes, loops and calls count steps, and what is
-captured (macros, block sets) counts bytes.
+(`row.items` is the key "items", and fast), printing goes through our escapes, loops and calls count steps, and captured
+output (macros, block sets) counts bytes.
 """
 
 import threading
@@ -37,7 +37,7 @@ _LARGEST_NUMBER_BITS = 2_048
 
 @dataclass(frozen=True, slots=True)
 class RenderLimits:
-    """What one rendering may use: bytes of each part, steps of all loops and calls, bytes of the variables as JSON."""
+    """The limits of one rendering: bytes of each part, steps of all loops and calls, bytes of the variables as JSON."""
 
     max_output_bytes: int
     max_steps: int
@@ -45,7 +45,7 @@ class RenderLimits:
 
 
 class LimitExceeded(Exception):
-    """A rendering went over its limits; the message says which. `line` of the compiled text, where it is known."""
+    """A rendering exceeded a limit, which the message names. `line` is that of the compiled text, if known."""
 
     def __init__(self, message: str, line: int | None = None) -> None:
         self.line = line
@@ -53,7 +53,7 @@ class LimitExceeded(Exception):
 
 
 class Meter(threading.local):
-    """Steps that the rendering of this thread may still take."""
+    """The steps that the rendering in this thread may still take."""
 
     steps_left = 0
 
@@ -63,7 +63,7 @@ _LOOP_ATTRIBUTES = _LOOP_NUMBERS | {"first", "last", "cycle", "changed", "previt
 
 
 class _Sandboxed(ImmutableSandboxedEnvironment):
-    """`is_html` decides between HTML with its escapes, and plain text."""
+    """A Jinja environment for HTML with escapes (`is_html`) or for plain text."""
 
     code_generator_class = Generator
     template_class = Compiled
@@ -100,11 +100,11 @@ class _Sandboxed(ImmutableSandboxedEnvironment):
         self.filters = filters
         self.tests = dict(allowed_tests())
         self.globals = {"range": self._range, "namespace": Namespace}
-        #: Jinja source -> template. The last few are remembered: what was checked a moment ago is rendered next.
+        #: Jinja source -> template, cached because a program that was just checked is rendered next.
         self.compiled = lru_cache(maxsize=8)(self.from_string)
 
     def item(self, container: Any, key: Any) -> Any:
-        """Dotted and bracketed access, on JSON-like data and on the few objects of Jinja's own."""
+        """Dotted and bracketed access, on JSON-like data and on a few objects of Jinja's own."""
         if type(container) is dict:
             try:
                 return container[key]
@@ -145,7 +145,7 @@ class _Sandboxed(ImmutableSandboxedEnvironment):
         return isinstance(getattr(obj, "__self__", None), LoopContext) and obj.__name__ in ("cycle", "changed")
 
     def call(__self, __context: Context, __obj: Any, *args: Any, **kwargs: Any) -> Any:  # noqa: N805
-        """A macro, a recursive loop or one of the few functions; counted, so that recursion ends."""
+        """Call a macro, a recursive loop or an allowed function; counted, so that recursion ends."""
         __self._charge(1)
         if isinstance(__obj, LoopContext) and args:
             args = (__self._steps(args[0]), *args[1:])
@@ -177,7 +177,7 @@ class _Sandboxed(ImmutableSandboxedEnvironment):
         return text
 
     def concat(self, parts: Iterable[str]) -> str:
-        """Joins what a macro or a block captured."""
+        """Join the captured output of a macro or a block."""
         captured = list(parts)
         self._check_size(sum(map(len, captured)))
         return "".join(captured)
@@ -190,7 +190,7 @@ class _Sandboxed(ImmutableSandboxedEnvironment):
         return super()._generate(source, name, filename, defer_init)
 
     def _steps(self, iterable: Any) -> Any:
-        """What a loop goes over; each turn is a step."""
+        """Count the turns of a loop as steps, at once if their number is known."""
         if isinstance(iterable, (list, tuple, dict, str, range)):
             self._charge(len(iterable))
             return iterable
@@ -227,7 +227,7 @@ class _Sandboxed(ImmutableSandboxedEnvironment):
             raise Unprintable("the number would be too large")
 
     def render(self, compiled: Template, variables: dict[str, Any]) -> str:
-        """All of a template's output. TooMuch: it is longer than the limits; what the template raises passes."""
+        """Render a template. Raises LimitExceeded for too long an output, and whatever the template raises."""
         context = Context(self, {**self.globals, **variables}, compiled.name, {})
         produced = compiled.root_render_func(context)
         parts: list[str] = []
@@ -258,13 +258,13 @@ class Sandbox:
         self.text = _Sandboxed(limits, self._meter, language, text_modules, is_html=False)
 
     def start(self) -> None:
-        """Each rendering has its steps anew."""
+        """Reset the steps, before each rendering."""
         self._meter.steps_left = self._limits.max_steps
 
 
 @lru_cache(maxsize=32)
 def sandbox_without_modules(limits: RenderLimits, language: str) -> Sandbox:
-    """One for all templates that import nothing: nothing in it is of one template, and hundreds would slow a start."""
+    """The sandbox that all templates without imports share: it holds nothing of a template, and hundreds are slow."""
     return Sandbox(limits, language, html_modules={}, text_modules={})
 
 

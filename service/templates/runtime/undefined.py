@@ -1,4 +1,4 @@
-"""What an expression gets for something that is not there."""
+"""Undefined values: what an expression gets for a missing variable or property."""
 
 from collections.abc import Mapping
 
@@ -6,7 +6,7 @@ from jinja2 import Undefined
 
 
 class MissingUndefined(Undefined):
-    """What is not there. Using it in any way is an error; `is defined` and `|default` are allowed."""
+    """A missing value. Using it is an error; `is defined` and `|default` are allowed."""
 
     def __str__(self) -> str:
         self._fail_with_undefined_error()

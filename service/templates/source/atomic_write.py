@@ -1,7 +1,7 @@
-"""Writing a template's folder: all of a change, or nothing of it, whatever happens in between.
+"""Atomic changes of a template's folder: all of a change is written, or nothing.
 
-The changed folder is built beside the old one, under a name that readers leave out, and swapped in by one rename. A
-process that is killed leaves the old folder or the new one, and a draft that the next change takes away.
+The changed folder is built beside the old one, under a name that readers skip, and swapped in by one rename. A process
+that is killed leaves the old folder or the new one, and a draft that a later change removes.
 """
 
 import ctypes
@@ -19,7 +19,7 @@ from typing import Any
 import yaml
 from typing_extensions import override
 
-#: What a template may be called: it is a folder, a part of URLs, and what callers write.
+#: A template's key: the name of its folder, a part of URLs, and `template_key` in requests.
 KEY = re.compile(r"[a-z][a-z0-9_-]{0,79}")
 KEY_RULE = "a template's key has 1 to 80 of a-z, 0-9, _ and -, and begins with a letter"
 _DRAFT = ".draft-"
@@ -32,7 +32,7 @@ SwapFolders = Callable[[Path, Path], bool]
 
 
 class _Dumper(yaml.SafeDumper):
-    """Each value is written out, also where it comes twice: our reader refuses aliases."""
+    """Writes repeated values out, because our reader refuses aliases."""
 
     @override
     def ignore_aliases(self, data: Any) -> bool:
@@ -40,13 +40,13 @@ class _Dumper(yaml.SafeDumper):
 
 
 def example_file(values: Mapping[str, Any]) -> bytes:
-    """An example as the YAML file that reads back as these values."""
+    """The YAML file of an example."""
     text: str = yaml.dump(dict(values), Dumper=_Dumper, allow_unicode=True, sort_keys=False, width=120)
     return text.encode()
 
 
 def swap_folders(one: Path, other: Path) -> bool:
-    """Swaps two folders in one step (Linux); False where system or file system can't."""
+    """Swap two folders in one step (Linux); False if the system or the file system can't."""
     try:
         rename = ctypes.CDLL(None, use_errno=True).renameat2
     except AttributeError:
@@ -61,9 +61,9 @@ def swap_folders(one: Path, other: Path) -> bool:
 
 @contextmanager
 def change_folder(root: Path, key: str, changes: Changes, *, swap: SwapFolders = swap_folders) -> Iterator[None]:
-    """The folder `key` with these changes (path in it -> content, None: without it); put back if the block raises.
+    """Apply changes to the folder `key` (path in it -> content, None to remove it); undo them if the block raises.
 
-    One at a time: the caller holds a lock. OSError: it can't be written; nothing has changed.
+    The caller holds a lock: one change at a time. Raises OSError if it can't be written; then nothing has changed.
     """
     _remove_stale_drafts(root)
     target, draft = root / key, root / f"{_DRAFT}{key}-{secrets.token_hex(4)}"
@@ -84,7 +84,7 @@ def change_folder(root: Path, key: str, changes: Changes, *, swap: SwapFolders =
 
 @contextmanager
 def remove_folder(root: Path, key: str) -> Iterator[None]:
-    """Without the folder `key`; it is put back if the block raises. OSError: it can't be removed."""
+    """Remove the folder `key`; put it back if the block raises. Raises OSError if it can't be removed."""
     _remove_stale_drafts(root)
     draft = root / f"{_DRAFT}{key}-{secrets.token_hex(4)}"
     undo = _move(root / key, draft)
@@ -106,7 +106,7 @@ def _undo_on_error(undo: Callable[[], None]) -> Iterator[None]:
 
 
 def _remove_stale_drafts(root: Path) -> None:
-    """Those of processes that died; a young one may be somebody's who is at work without our lock."""
+    """Remove drafts of killed processes; a young one may belong to a process that works without our lock."""
     for draft in root.glob(f"{_DRAFT}*"):
         with suppress(FileNotFoundError):
             if time.time() - draft.stat().st_ctime > _DRAFT_AGE_S:
@@ -150,7 +150,7 @@ def _swap(draft: Path, target: Path, swap: SwapFolders) -> Callable[[], None]:
 
 
 def _replace_files(draft: Path, target: Path, changes: Changes) -> Callable[[], None]:
-    """Where folders can't be swapped: file by file, the old ones kept until all is well."""
+    """Replace file by file, where folders can't be swapped; the old files are kept until all are replaced."""
     old = draft / ".old"
     done: list[str] = []
 
@@ -176,7 +176,7 @@ def _replace_files(draft: Path, target: Path, changes: Changes) -> Callable[[], 
 
 
 def _sync(folder: Path) -> None:
-    """A rename is on disk once its folder is (fsync(2))."""
+    """Write a folder to disk, which makes renames in it durable (fsync(2))."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)

@@ -1,4 +1,4 @@
-"""Who made a template and who changed it last, as its git history tells."""
+"""Authors of templates from the git history: who created one, and who changed it last."""
 
 import threading
 from dataclasses import dataclass
@@ -7,20 +7,20 @@ from pathlib import Path
 from service.errors import GitError
 from service.templates.source.git import git
 
-#: The answers at hand; more keys than this begin anew.
+#: The cache is cleared when it is full.
 MAX_CACHED = 5_000
 
 
 @dataclass(frozen=True, slots=True)
 class Authorship:
-    """Names of people; None where nobody is known."""
+    """The names of a template's authors; None for an unknown one."""
 
     created_by: str | None = None
     updated_by: str | None = None
 
 
 class Authors:
-    """Asks git once for each template and commit. Thread-safe."""
+    """Reads authors from git, once for each template and commit. Thread-safe."""
 
     def __init__(self, root: Path) -> None:
         self._root = root

@@ -1,4 +1,4 @@
-"""The template directory as files in memory, and what git says of it. Nothing here knows what a template means."""
+"""The template directory as files in memory, its git checkout, and its files at a commit."""
 
 import hashlib
 import os
@@ -11,16 +11,16 @@ from pathlib import Path
 from service.errors import GitError
 from service.templates.source.git import commit_of, git, read_objects
 
-#: Larger files are no templates; refusing them keeps a stray dump from being read at each change.
+#: Larger files are skipped, so that a stray dump is not read at each change.
 MAX_FILE_BYTES = 2_000_000
-#: A folder that changes each time it is read is taken as it was the last time.
+#: A folder that changes while it is read is read again, at most so often.
 _MAX_READS = 5
 _ENDINGS = (".mjml", ".txt", ".yaml", ".yml", ".html", ".css", ".j2", ".jinja", ".svg")
 
 
 @dataclass(frozen=True, slots=True)
 class File:
-    """One file: its bytes, their SHA-256 in hex, and what `stat` said, so that an unchanged file is not read again."""
+    """One file: its bytes, their SHA-256 in hex, and a stamp of its `stat`, so that an unchanged file is not reread."""
 
     data: bytes
     digest: str
@@ -29,7 +29,7 @@ class File:
 
 @dataclass(frozen=True)
 class Files:
-    """An immutable picture of a template directory: POSIX path relative to it -> file.
+    """An immutable copy of a template directory: POSIX path relative to it -> file.
 
     With `has_links` a file may be seen under several paths, so that a change of one path may change others.
     """
@@ -46,17 +46,17 @@ class Files:
 
     @classmethod
     def of(cls, contents: Mapping[str, str | bytes]) -> "Files":
-        """From texts or bytes in memory; a template is validated this way before it is written anywhere."""
+        """Files from texts or bytes in memory, such as a template that is checked before it is written."""
         return cls({path: _file(data.encode() if isinstance(data, str) else data) for path, data in contents.items()})
 
     def with_changes(self, changes: Mapping[str, str | bytes | None]) -> "Files":
-        """A copy with files replaced or added; None takes one away."""
+        """A copy with files replaced, added or (None) removed."""
         by_path = {path: file for path, file in self.by_path.items() if path not in changes}
         by_path |= Files.of({path: data for path, data in changes.items() if data is not None}).by_path
         return Files(by_path)
 
     def changed_since(self, before: "Files") -> frozenset[str]:
-        """Paths of files that came, went, or have other bytes."""
+        """Paths of files that were added or removed, or have other bytes."""
         old, new = before.by_path, self.by_path
         here = (path for path, file in new.items() if (was := old.get(path)) is not file and not _same(was, file))
         return frozenset((*here, *(old.keys() - new.keys())))
@@ -65,12 +65,12 @@ class Files:
         return path in self.by_path
 
     def digest(self, path: str) -> str | None:
-        """SHA-256 in hex of a file's bytes; None where there is no such file."""
+        """SHA-256 in hex of a file's bytes; None for a file that does not exist."""
         file = self.by_path.get(path)
         return file.digest if file else None
 
     def text(self, path: str) -> str:
-        """A file as text. KeyError: no such file; UnicodeDecodeError: not UTF-8."""
+        """A file as text. Raises KeyError for a file that does not exist, UnicodeDecodeError if it is not UTF-8."""
         return self.by_path[path].data.decode("utf-8")
 
     def template_keys(self) -> tuple[str, ...]:
@@ -95,7 +95,7 @@ def _file(data: bytes, stamp: tuple[int, ...] = ()) -> File:
 
 
 def resolve(including: str, wanted: str) -> str | None:
-    """The path that `wanted` means in the file `including`; None where it leaves the template directory."""
+    """Resolve the path `wanted` in the file `including`; None if it leaves the template directory."""
     if wanted.startswith("/") or "\\" in wanted or "\0" in wanted:
         return None
     path = posixpath.normpath(posixpath.join(posixpath.dirname(including), wanted))
@@ -103,11 +103,11 @@ def resolve(including: str, wanted: str) -> str | None:
 
 
 def read_files(root: Path, previous: Files | None = None, *, only: Collection[str] | None = None) -> Files:
-    """What is below `root` now, unchanged files taken over from `previous`.
+    """Read the files below `root`; unchanged ones are taken from `previous`.
 
-    Symbolic links are followed (a Kubernetes ConfigMap is made of them) as long as they stay below `root`. A directory
-    that is not there is empty; a file that goes away while it is read is left out. `only`: the top-level names that may
-    have changed since `previous`; the others are not looked at, unless there are links.
+    Symbolic links are followed (a Kubernetes ConfigMap is made of them) as long as they stay below `root`. A missing
+    directory is empty; a file that disappears while it is read is left out. `only` are the top-level names that may
+    have changed since `previous`; the others are not read, unless there are links.
     """
     reader = _Reader(os.path.realpath(root), previous.by_path if previous else {})
     folders = {name: os.path.join(reader.root, name) for name in only or ()}  # noqa: PTH118 - as os.scandir has it
@@ -126,7 +126,7 @@ class _Reader:
         self._known = known
 
     def folder(self, folder: str, prefix: str, *, depth: int) -> dict[str, File]:
-        """Read again where files came or went meanwhile, or all of it was swapped: a template is of one moment."""
+        """Read a folder, again if it changed meanwhile, so that a template's files are of one moment."""
         found: dict[str, File] = {}
         for _ in range(_MAX_READS):
             before = _identity(folder)
@@ -194,14 +194,14 @@ def _read_file(path: str, status: os.stat_result, before: File | None) -> File |
 
 @dataclass(frozen=True, slots=True)
 class Checkout:
-    """What git says of the directory: the commit that is checked out, and the files that differ from it."""
+    """The git state of the directory: the commit that is checked out, and the files that differ from it."""
 
     commit: str | None = None
     dirty: frozenset[str] = frozenset()
 
 
 def read_checkout(root: Path) -> Checkout:
-    """Asks git; a directory outside git, or a machine without git, has no commit."""
+    """Read the git state of a directory; without git, or outside of a checkout, there is no commit."""
     answer = _git(root, "rev-parse", "HEAD", "--show-prefix")
     if answer is None:
         return Checkout()
@@ -219,9 +219,9 @@ def _git(root: Path, *arguments: str) -> str | None:
 
 
 def files_at(root: Path, ref: str, folder: str = "") -> Files:
-    """The files below `root`, or of one folder in it, as they were at a commit: none where they were not there yet.
+    """The files below `root`, or in one folder of it, at a commit; empty if they did not exist yet.
 
-    Symbolic links are left out. GitError: no git, no checkout, or no such commit.
+    Symbolic links are left out. Raises GitError without git, outside of a checkout, or for an unknown commit.
     """
     commit = commit_of(root, ref)
     prefix = git(root, "rev-parse", "--show-prefix").decode().rstrip("\n")

@@ -1,4 +1,4 @@
-"""The git command, asked so that no configuration, hook or prompt of the machine plays a part."""
+"""The git command, run without the configuration, hooks and prompts of the machine."""
 
 import os
 import subprocess
@@ -28,7 +28,7 @@ def git(
     extra_environment: Mapping[str, str] | None = None,
     timeout_s: float = _TIMEOUT_S,
 ) -> bytes:
-    """What git prints when it is asked in `folder`; `extra_environment` joins its environment. Raises GitError."""
+    """Run git in `folder` and return its output; `extra_environment` is added to its environment. Raises GitError."""
     environment = {
         "PATH": os.environ.get("PATH", os.defpath),
         "GIT_CONFIG_NOSYSTEM": "1",
@@ -61,7 +61,7 @@ def git(
 
 
 def _terminate(process: subprocess.Popen[bytes]) -> None:
-    """Told to end, git takes its lock files away; killed, it would leave them for ever."""
+    """Terminate git, which then removes its lock files; kill it only if it does not end."""
     process.terminate()
     try:
         process.communicate(timeout=_TERMINATE_TIMEOUT_S)
@@ -71,7 +71,7 @@ def _terminate(process: subprocess.Popen[bytes]) -> None:
 
 
 def commit_of(folder: Path, ref: str) -> str:
-    """The commit that a branch, a tag or an abbreviation names. GitError: no git, no checkout, or no such commit."""
+    """The commit of a branch, a tag or an abbreviation. Raises GitError without checkout, or for an unknown one."""
     if not is_work_tree(folder):
         raise GitError(f"{folder} is not in a git checkout, so there is no {ref} to compare with.")
     try:
@@ -82,7 +82,7 @@ def commit_of(folder: Path, ref: str) -> str:
 
 
 def is_work_tree(folder: Path) -> bool:
-    """Whether `folder` lies in a checkout. GitError: there is no git to ask."""
+    """True if `folder` is in a checkout. Raises GitError without git."""
     try:
         return git(folder, "rev-parse", "--is-inside-work-tree").strip() == b"true"
     except GitError as error:
@@ -92,7 +92,7 @@ def is_work_tree(folder: Path) -> bool:
 
 
 def read_objects(folder: Path, names: Sequence[str]) -> list[bytes]:
-    """The contents of objects, in this order. GitError: one is not here, as in a partial clone."""
+    """The contents of objects, in this order. Raises GitError for a missing one, as in a partial clone."""
     answer = git(folder, "cat-file", "--batch", stdin="".join(f"{name}\n" for name in names).encode())
     contents: list[bytes] = []
     start = 0
@@ -108,7 +108,7 @@ def read_objects(folder: Path, names: Sequence[str]) -> list[bytes]:
 
 @dataclass(frozen=True, slots=True)
 class Author:
-    """Who is named in a commit."""
+    """The author of a commit."""
 
     name: str
     email: str
@@ -116,13 +116,13 @@ class Author:
 
 @dataclass(frozen=True, slots=True)
 class WorkTree:
-    """A checkout in which folders of `root` can be committed, each by itself."""
+    """A checkout in which single folders of `root` can be committed."""
 
     root: Path
 
     @classmethod
     def around(cls, root: Path, key: str) -> "WorkTree | None":
-        """The checkout that holds the folder `key`; None outside of one, without git, and where git ignores it."""
+        """The checkout of the folder `key`; None outside of one, without git, and if git ignores the folder."""
         try:
             if not is_work_tree(root):
                 return None
@@ -137,20 +137,20 @@ class WorkTree:
         return None
 
     def has_changes(self, key: str) -> bool:
-        """Whether the folder differs from the commit that is checked out, staged or not. Raises GitError."""
+        """True if the folder differs from the commit that is checked out, staged or not. Raises GitError."""
         return bool(git(self.root, "status", "--porcelain", "-z", "--untracked-files=all", "--no-renames", "--", key))
 
     def branch(self) -> str:
-        """The branch that a commit would go to; "" where none is checked out."""
+        """The branch that is checked out; "" for a detached HEAD."""
         try:
             return git(self.root, "symbolic-ref", "--short", "--quiet", "HEAD").decode("utf-8", "replace").strip()
         except GitError:
             return ""
 
     def commit(self, key: str, *, author: Author, message: str) -> str:
-        """Commits the folder as it is, and nothing else: what is staged elsewhere stays staged. The commit's name.
+        """Commit the folder as it is on disk, and nothing else: other staged changes stay staged. Returns the commit.
 
-        GitError: it can't be; the index is as it was.
+        Raises GitError if git refuses; then the index is as it was.
         """
         before = self._head()
         identity = {
@@ -185,5 +185,5 @@ class WorkTree:
         try:
             git(self.root, *undo, "--", key)
         except GitError as error:
-            if "index.lock" not in error.reply:  # whoever holds it kept us from staging, too
+            if "index.lock" not in error.reply:  # the process that holds the lock kept us from staging, too
                 raise

@@ -1,8 +1,8 @@
-"""Changes below a directory, as they happen, with the traps of file watching worked around.
+"""File watching: changes below a directory, also when the directory itself is replaced.
 
 A directory that is deleted and made again, or a symbolic link that is swapped (a Kubernetes ConfigMap), gives no more
-events and no error. Watching the parent would mean all that lies below it; so twice a second we look whether the
-directory is still the same one, and begin the watch anew where it is not.
+events and no error. Watching the parent would include everything below it; so the directory's identity is compared
+twice a second, and the watch begins anew if it has changed.
 """
 
 import os
@@ -12,7 +12,7 @@ from pathlib import Path
 
 from watchfiles import watch
 
-#: Events are collected for `_DEBOUNCE_MS` at most, looked for every `_STEP_MS` (the default, 50, makes it slow).
+#: Events are collected for `_DEBOUNCE_MS` at most, polled every `_STEP_MS` (the default, 50, is slow).
 _STEP_MS = 5
 _DEBOUNCE_MS = 200
 _LOOK_S = 0.5
@@ -22,10 +22,10 @@ _MISSING: tuple[object, ...] = ("missing",)
 
 
 def watch_changes(root: Path, stop: threading.Event) -> Iterator[Changed]:
-    """Yields after each burst of changes which top-level names they happened in.
+    """Yield the top-level names of each burst of changes, until `stop` is set.
 
-    None means that anything may have changed: once whenever a watch has begun (what changed before gave no event). In
-    between it yields nothing changed about twice a second, for whoever waits for time to pass. Ends when `stop` is set.
+    None means that anything may have changed: once whenever a watch has begun (earlier changes gave no event). In
+    between an empty set comes about twice a second, so that the caller can check the time.
     """
     while not stop.is_set():
         seen = _identity(root)
@@ -60,7 +60,7 @@ def _watch_until_replaced(root: Path, seen: tuple[object, ...], stop: threading.
 
 
 def _names(root: Path, paths: Iterable[str]) -> Changed:
-    """First parts of the paths below `root`; None where one is `root` itself, or hidden (links lead to those)."""
+    """The first parts of the paths below `root`; None if one is `root` itself, or hidden (links lead to those)."""
     names = set()
     for path in paths:
         try:
@@ -74,7 +74,7 @@ def _names(root: Path, paths: Iterable[str]) -> Changed:
 
 
 def _identity(root: Path) -> tuple[object, ...]:
-    """Which directory it is now: another inode or another target of the link is another directory."""
+    """The identity of a directory: another inode or another target of the link is another directory."""
     try:
         status = root.stat()
         inside = str((root / "..data").readlink()) if (root / "..data").is_symlink() else ""
