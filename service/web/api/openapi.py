@@ -29,6 +29,8 @@ _PROBLEM = {
     "description": "Refused: every mistake at once, or why not now.",
     "content": {MEDIA_TYPE: {"schema": {"$ref": _REFERENCE.format(model=ProblemDetails.__name__)}}},
 }
+#: Answers that are bytes, not text.
+_BINARY = ("application/octet-stream", "message/rfc822")
 
 
 def document(routes: Sequence[Any], dependencies: Mapping[str, Provide], *, server: str) -> dict[str, Any]:
@@ -97,6 +99,9 @@ def _complete(operation: dict[str, Any], path: str, handler: HTTPRouteHandler, s
     answers = operation["responses"]
     answers.pop("400", None)  # Litestar's own form of a failure, which is not ours
     answers["default"] = _PROBLEM
+    for kind, told in answers[str(handler.status_code)].get("content", {}).items():
+        if kind in _BINARY:
+            told["schema"]["format"] = "binary"
     if (example := handler.opt.get("answer")) is not None:
         answers[str(handler.status_code)]["content"]["application/json"]["example"] = example
     if (body := _model(handler, "body", BaseModel)) is not None:
