@@ -1,4 +1,4 @@
-"""What all tests share: real servers, and services with a clock and a transport that the test controls."""
+"""Fixtures of all tests: real servers, and services whose clock and transport the test controls."""
 
 from collections.abc import Iterator
 from pathlib import Path

@@ -101,15 +101,15 @@ def test_send_names_every_mistake(environment: dict[str, str]) -> None:
 
 
 def test_send_takes_a_batch_whole_or_not_at_all(environment: dict[str, str], tmp_path: Path) -> None:
-    letters = [{"to": f"{n}@example.com", "variables": WELCOME} for n in range(3)]
-    file = tmp_path / "letters.json"
-    file.write_text(json.dumps([*letters, {"to": "nobody", "variables": WELCOME}]), encoding="utf-8")
+    mails = [{"to": f"{n}@example.com", "variables": WELCOME} for n in range(3)]
+    file = tmp_path / "batch.json"
+    file.write_text(json.dumps([*mails, {"to": "nobody", "variables": WELCOME}]), encoding="utf-8")
     refused = run("send", "onboarding_welcome", "--batch", str(file), environment=environment)
     assert refused.returncode != 0
     assert "/messages/3/to" in refused.stderr
-    file.write_text(json.dumps(letters), encoding="utf-8")
+    file.write_text(json.dumps(mails), encoding="utf-8")
     sent = run("send", "onboarding_welcome", "--batch", str(file), "--json", environment=environment)
-    assert [item["to"] for item in json.loads(sent.stdout)["messages"]] == [one["to"] for one in letters]
+    assert [item["to"] for item in json.loads(sent.stdout)["messages"]] == [one["to"] for one in mails]
     assert run("send", "onboarding_welcome", environment=environment).returncode == 2
 
 

@@ -1,4 +1,4 @@
-"""A mail that is ready to leave, authorities, and transports that close themselves."""
+"""Fixtures of delivery: a mail as bytes, certificate authorities, and transports that are closed."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -34,7 +34,7 @@ def ca_file(authority: trustme.CA, tmp_path: Path) -> Path:
 
 @pytest.fixture
 def connect() -> Iterator[Connect]:
-    """`connect(peer, timeout_s=…, …)` is a transport to it; the keywords are Server's, and `clock`."""
+    """`connect(peer, timeout_s=…, …)` makes a transport to the peer; the keywords are those of Server, and `clock`."""
     transports: list[SmtpTransport] = []
 
     def make(peer: Peer, *, clock: Callable[[], float] | None = None, **changes: Any) -> SmtpTransport:

@@ -1,4 +1,4 @@
-"""The templates as the service compiles them, and their examples rendered."""
+"""Fixtures of our templates: compiled as the service compiles them, and their examples rendered."""
 
 from collections.abc import Callable
 

@@ -1,4 +1,4 @@
-"""Workers in one process, over one database, with a clock that a test may set."""
+"""Fixtures of faults: workers in one process over one database, with a clock that a test can set."""
 
 from collections.abc import Iterator
 from contextlib import ExitStack

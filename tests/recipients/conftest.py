@@ -1,4 +1,4 @@
-"""A service with a clock and a transport of the tests, on both databases."""
+"""Fixtures of privacy: a service on each database with a scripted clock and transport."""
 
 from collections.abc import Iterator
 from contextlib import closing

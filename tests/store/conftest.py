@@ -1,4 +1,4 @@
-"""Both databases, still without tables: whatever uses `url` or `empty` runs on each."""
+"""Fixtures of the store: databases without tables; tests that use `url` or `empty` run on both."""
 
 from collections.abc import Iterator
 from pathlib import Path

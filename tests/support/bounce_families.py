@@ -1,7 +1,7 @@
-"""Mails as the mail servers of the last thirty years send them back, in our own words: one for each way of saying it.
+"""Sample bounce reports of many mail servers, one for each form, in our own words.
 
-Names of people and hosts are invented. What is kept is the form: where the address stands, what stands around it, and
-how the returned mail is announced.
+Names of people and hosts are invented. The form is kept: where the address is, what surrounds it, and how the
+returned mail is announced.
 """
 
 from collections.abc import Mapping

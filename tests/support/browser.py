@@ -1,4 +1,4 @@
-"""A real browser for the pages, and what must never happen in it: a request to elsewhere, a violation, an error."""
+"""A real browser for the pages, which fails a test on a request to another host, a violation or an error."""
 
 import shutil
 from collections.abc import Iterator
@@ -13,14 +13,14 @@ from tests.support.running import ADMIN_TOKEN
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]
 AXE = files("axe_playwright_python").joinpath("axe.min.js").read_text(encoding="utf-8")
 
-#: Runs before anything of a page does.
+#: A script that runs before those of the page.
 LISTEN = """addEventListener("securitypolicyviolation", event =>
   console.error(`violation: ${event.violatedDirective} ${event.blockedURI}`))"""
 
-#: What a browser says by itself where a page is an error page; of anything else it is told by the answer.
+#: What the browser logs of an error page; missing files are noticed by their answers.
 _STATUS_LINE = "Failed to load resource: the server responded with a status of"
 
-#: Whether the focus is where it is wanted, whether it can be seen, and what has it.
+#: Whether the wanted element has the focus, whether the focus is visible, and which element has it.
 _FOCUS = """selector => {
   const e = document.activeElement;
   return [e.matches(selector), getComputedStyle(e).outlineStyle, e.outerHTML];
@@ -47,7 +47,7 @@ def window(
     scripts: bool = True,
     is_signed_in: bool = True,
 ) -> Iterator[Page]:
-    """A new window; it fails at its end where anything went elsewhere, was forbidden, or complained."""
+    """Open a window; at its end it fails if a request left this host, a policy was violated, or an error was logged."""
     context = browser.new_context(
         base_url=url, locale=language, color_scheme=scheme, java_script_enabled=scripts, reduced_motion="reduce"
     )
@@ -85,7 +85,7 @@ def sign_in(page: Page) -> None:
 
 
 def serious(page: Page) -> list[tuple[str, list[str]]]:
-    """What axe-core finds that keeps people out: rule and places."""
+    """Serious findings of axe-core: rule and places."""
     page.evaluate(AXE)
     found: Any = page.evaluate("axe.run(document, {resultTypes: ['violations', 'passes'], iframes: false})")
     assert found["passes"], "axe-core looked at nothing"
@@ -97,7 +97,7 @@ def serious(page: Page) -> list[tuple[str, list[str]]]:
 
 
 def tab_to(page: Page, selector: str) -> None:
-    """By the keyboard alone; whatever has the focus on the way can be seen to have it."""
+    """Move the focus to an element with the Tab key; on the way each focus must be visible."""
     for _ in range(120):
         page.keyboard.press("Tab")
         is_there, outline, markup = page.evaluate(_FOCUS, selector)

@@ -1,4 +1,4 @@
-"""A thousand canaries in every place that can name a person, and a search for each in every byte of some files."""
+"""Canary words in every place that can name a person, and a search for them in every byte of files."""
 
 import base64
 import re
@@ -39,7 +39,7 @@ attachments:
 
 @dataclass
 class Canaries:
-    """Words that occur nowhere else: 80 random bits each, no longer than a local part may be."""
+    """Unique words of 80 random bits, no longer than a local part may be."""
 
     words: list[str] = field(default_factory=list)
 
@@ -49,7 +49,7 @@ class Canaries:
 
 
 class TellTale(ScriptedTransport):
-    """A server that repeats addresses and names of its own in what it says: it takes, puts off or refuses."""
+    """A relay that accepts, defers or refuses, and repeats the recipient's address and a canary in its replies."""
 
     def __init__(self, canaries: Canaries) -> None:
         super().__init__()
@@ -78,7 +78,7 @@ def transport_of(canaries: Canaries) -> Transport:
 
 
 def plant(services: Services, clock: Clock, canaries: Canaries, *, mails: int) -> list[str]:
-    """Mails in all states, suppressions, reports; the ids of the messages."""
+    """Make messages in all states, suppressions and feedback; returns the ids of the messages."""
     ids = []
     for n in range(mails):
         address = f"{canaries.new()}@example.com"
@@ -110,7 +110,7 @@ def plant(services: Services, clock: Clock, canaries: Canaries, *, mails: int) -
 
 
 def _tell(services: Services, clock: Clock, canaries: Canaries, ids: list[str]) -> None:
-    """Feedback about some of them."""
+    """Record feedback about some of the messages."""
     for n, message_id in enumerate(ids[::7]):
         words = f"smtp; 550 5.1.1 <{canaries.new()}@example.com> is unknown"
         report = FeedbackEvent(
@@ -122,7 +122,7 @@ def _tell(services: Services, clock: Clock, canaries: Canaries, ids: list[str]) 
 
 
 def let_pass(services: Services, clock: Clock, canaries: Canaries) -> None:
-    """Ninety-one days, in which what was to be tried again expires, and a report comes about a mail nobody knows."""
+    """Let 91 days pass: deferred messages expire, and feedback about an unknown mail arrives."""
     clock.now += timedelta(days=89)
     services.deliverer.drain(threading.Event())
     early = FeedbackEvent(
@@ -135,7 +135,7 @@ def let_pass(services: Services, clock: Clock, canaries: Canaries) -> None:
 
 
 def found_in(files: Iterable[Path], words: Iterable[str]) -> set[str]:
-    """Which of the words are in any byte of the files."""
+    """The words that occur in the bytes of the files."""
     wanted = set(words)
     pattern = re.compile(rb"canary[0-9a-f]{20}")
     return {match.decode() for data in contents(files) for match in pattern.findall(data)} & wanted
@@ -148,5 +148,5 @@ def contents(files: Iterable[Path]) -> Iterator[bytes]:
 
 
 def slices(blobs: Iterable[bytes]) -> list[bytes]:
-    """Pieces of packed bodies, as they would lie in a page: unique, since zstd leaves nothing that repeats."""
+    """16-byte pieces of compressed bodies; zstd makes them unique, so that they can be searched in files."""
     return [blob[start : start + 16] for blob in blobs for start in range(16, len(blob) - 16, 64)]

@@ -29,7 +29,7 @@ variables:
 
 
 def write_mail(root: Path, key: str = "hello", text: str = MAIL) -> Path:
-    """A template of this text; its source file."""
+    """Write a template with this text, and return its source file."""
     source = root / key / "template.mjml"
     source.parent.mkdir(parents=True, exist_ok=True)
     source.write_text(text, encoding="utf-8")
@@ -43,7 +43,7 @@ def copy_templates(folder: Path, *keys: str) -> None:
 
 
 class Checkout:
-    """A git checkout below `top`; the templates lie in a folder of it."""
+    """A git checkout at `top` with the templates in its folder `mails`."""
 
     def __init__(self, top: Path, mails: str = "mails") -> None:
         self.top = top
@@ -52,13 +52,13 @@ class Checkout:
         self.git("init", "--quiet", "--initial-branch=main")
 
     def git(self, *arguments: str) -> str:
-        """What git prints; it must work."""
+        """Run git, which must succeed, and return its output."""
         done = self.attempt(*arguments)
         assert done.returncode == 0, done.stderr
         return done.stdout.strip()
 
     def attempt(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        """What becomes of it, whether it works or not."""
+        """Run git, and return the finished process."""
         identity = ("-c", "user.name=Ada Lovelace", "-c", "user.email=ada@example.com", "-c", "commit.gpgSign=false")
         return subprocess.run(
             ["git", *identity, *arguments],
@@ -75,7 +75,7 @@ class Checkout:
         )
 
     def commit(self, message: str = "A change") -> str:
-        """Everything as it is, committed; the commit's name."""
+        """Commit all files, and return the commit's name."""
         self.git("add", "--all")
         self.git("commit", "--quiet", "--allow-empty", "--message", message)
         return self.git("rev-parse", "HEAD")

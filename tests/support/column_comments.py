@@ -1,4 +1,4 @@
-"""What each column's comment says that anonymising does to it."""
+"""Read from the migrations what anonymising does to each column, as its comment says."""
 
 import re
 
@@ -8,7 +8,7 @@ WORDS = ("kept", "emptied", "pseudonym", "row deleted")
 
 
 def said() -> dict[tuple[str, str], str]:
-    """The word by table and column, as the migrations have it; a table that was built anew has its last name."""
+    """The word by table and column; a table that a migration rebuilt has its last name."""
     words: dict[tuple[str, str], str] = {}
     table = ""
     for script in scripts().values():

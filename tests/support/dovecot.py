@@ -70,7 +70,7 @@ service stats {{
 
 
 class Dovecot:
-    """A running server; any user may log in with its password, and has a mailbox of his own."""
+    """A running Dovecot; any user may log in with its password and has a mailbox."""
 
     password = _PASSWORD
 
@@ -101,13 +101,13 @@ class Dovecot:
 
     @contextlib.contextmanager
     def line(self, user: str) -> Iterator[imaplib.IMAP4]:
-        """A conversation as this user, for what a test does to the mailbox."""
+        """Log in as this user, to change the mailbox in a test."""
         with imaplib.IMAP4("127.0.0.1", self.plain_port, timeout=20) as line:
             line.login(f'"{user}"', self.password)
             yield line
 
     def put(self, user: str, *mails: bytes, folder: str = "INBOX") -> None:
-        """Lays mails into a folder, as a delivery would."""
+        """Deliver mails into a folder."""
         with self.line(user) as line:
             line.create(folder)
             for mail in mails:
@@ -115,14 +115,14 @@ class Dovecot:
                 assert status == "OK", said
 
     def skip_numbers(self, user: str, next_uid: int) -> None:
-        """The next mail of this user's INBOX gets this number, as after years of mail that was deleted."""
+        """Set the UID of the next mail in this user's INBOX, as after years of deleted mail."""
         folder = ["mailbox", "update", "-u", user, "--min-next-uid", str(next_uid), "INBOX"]
         command = [*_program("doveadm"), "-c", self._home / "dovecot.conf", *folder]
         done = subprocess.run(command, capture_output=True, text=True, check=False, cwd="/", **not_root())
         assert done.returncode == 0, done.stderr
 
     def flags(self, user: str, folder: str = "INBOX") -> list[str]:
-        """The flags of each mail that lies in a folder."""
+        """The flags of each mail in a folder."""
         with self.line(user) as line:
             line.select(folder, readonly=True)
             _, found = line.fetch("1:*", "(FLAGS)") if line.untagged_responses["EXISTS"] != [b"0"] else ("", [])
@@ -138,7 +138,7 @@ class Dovecot:
 
 @pytest.fixture(scope="session")
 def dovecot() -> Iterator[Dovecot]:
-    """One server for all tests of a process; each takes a user of its own."""
+    """One Dovecot for all tests of a process; each test uses a user of its own."""
     with tempfile.TemporaryDirectory(prefix="rgz-imap-", ignore_cleanup_errors=True) as directory:
         Path(directory).chmod(0o755)
         server = Dovecot(Path(directory))

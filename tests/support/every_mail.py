@@ -1,4 +1,4 @@
-"""Every mail there is: template x locale x example, found in the files, so that collecting compiles nothing."""
+"""Every mail: template x locale x example, found by file names, so that collecting tests compiles nothing."""
 
 from dataclasses import dataclass
 from pathlib import Path

@@ -1,7 +1,7 @@
-"""A readable difference between two mails.
+"""A readable diff of two mails.
 
-Compiled HTML has lines of thousands of characters. Here it is broken between tags and after CSS declarations, for the
-eye only, and what changed within a line is marked word by word: `[-old-]{+new+}`.
+Compiled HTML has lines of thousands of characters. They are broken between tags and after CSS declarations, for
+reading only; changes within a line are marked word by word: `[-old-]{+new+}`.
 """
 
 import difflib

@@ -1,4 +1,4 @@
-"""A browser without an engine: what tests of the pages do by HTTP alone."""
+"""Use the admin pages by HTTP alone, without a browser."""
 
 import re
 from collections.abc import Iterator
@@ -10,7 +10,7 @@ from tests.support.running import ADMIN_TOKEN, Running
 
 
 def browser(service: Running, **headers: str) -> httpx.Client:
-    """A client that behaves as a browser on one of our pages does."""
+    """A client that sends the headers of a browser on one of our pages."""
     own = {"Accept": "text/html", "Origin": service.url, "Sec-Fetch-Site": "same-origin"}
     return httpx.Client(base_url=service.url, headers=own | headers, timeout=30)
 
@@ -28,7 +28,7 @@ def sign_in(client: httpx.Client, token: str = ADMIN_TOKEN, **fields: str) -> ht
 
 @contextmanager
 def signed_in(service: Running, **headers: str) -> Iterator[httpx.Client]:
-    """A browser in which the admin has signed in."""
+    """A client with the session of the admin."""
     with browser(service, **headers) as client:
         assert sign_in(client).status_code == 303
         yield client

@@ -1,4 +1,4 @@
-"""The command `rgz-email` as a process of its own, for what only a real process can show."""
+"""Run the command `rgz-email` as a real process."""
 
 import os
 import re
@@ -15,7 +15,7 @@ _KEPT = ("PATH", "HOME", "LANG", "TZ")
 
 
 class Process:
-    """A running command; `url` is what its banner says, once it is up."""
+    """A running command; `url` is read from its banner."""
 
     def __init__(self, *arguments: str, environment: Mapping[str, str]) -> None:
         kept = {name: os.environ[name] for name in _KEPT if name in os.environ}
@@ -29,7 +29,7 @@ class Process:
 
     @property
     def log(self) -> str:
-        """Everything that it said on standard error so far."""
+        """Its standard error so far."""
         with self._changed:
             return "".join(self._lines)
 
@@ -38,7 +38,7 @@ class Process:
         return self.said(r"API\s+(http://\S+)/api/v1/email")[1]
 
     def said(self, pattern: str, *, within_s: float = 30) -> re.Match[str]:
-        """The first match of `pattern` in what it says, waited for."""
+        """Wait for `pattern` on standard error, and return the first match."""
         with self._changed:
             found = self._changed.wait_for(lambda: re.search(pattern, "".join(self._lines)), within_s)
             assert found, f"it never said {pattern!r}:\n{''.join(self._lines)}"
@@ -49,16 +49,16 @@ class Process:
         return self._popen.pid
 
     def wait(self, within_s: float) -> int:
-        """The exit code, once it has ended by itself."""
+        """Wait until it ends, and return the exit code."""
         return self._popen.wait(within_s)
 
     def kill(self) -> None:
-        """SIGKILL: no word of farewell."""
+        """Send SIGKILL."""
         self._popen.kill()
         self._end()
 
     def terminate(self) -> int:
-        """SIGTERM; the exit code."""
+        """Send SIGTERM, and return the exit code."""
         self._popen.terminate()
         return self._end()
 
@@ -90,7 +90,7 @@ def started(*arguments: str, environment: Mapping[str, str]) -> Iterator[Process
 
 
 def run(*arguments: str, environment: Mapping[str, str], cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
-    """A command that ends by itself."""
+    """Run a command to its end."""
     kept = {name: os.environ[name] for name in _KEPT if name in os.environ}
     return subprocess.run(
         [COMMAND, *arguments], env={**kept, **environment}, capture_output=True, text=True, cwd=cwd, timeout=60

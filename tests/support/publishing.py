@@ -1,4 +1,4 @@
-"""What tests of publishing say to a running service."""
+"""Requests to publish templates through the API."""
 
 from pathlib import Path
 from typing import Any
@@ -24,7 +24,7 @@ def put(service: Running, source: str, key: str = "hello", *, match: str | None 
 
 
 def tree(folder: Path) -> dict[str, bytes]:
-    """Every file with its content, hidden ones too; git's own left out."""
+    """All files of a folder with their contents, hidden ones too, without .git."""
     return {
         path.relative_to(folder).as_posix(): path.read_bytes()
         for path in folder.rglob("*")

@@ -1,4 +1,4 @@
-"""Mails as they come back to one of our return paths."""
+"""Bounce reports and complaints by mail, addressed to one of our return paths."""
 
 _REPORT = """\
 Return-Path: <>
@@ -86,7 +86,7 @@ def report(
     name: str = "1",
     rest: str = "",
 ) -> bytes:
-    """A report by RFC 3464 that came to this address."""
+    """A bounce report (RFC 3464) to this address."""
     text = _REPORT.format(
         to=to,
         recipient=recipient,
@@ -102,5 +102,5 @@ def report(
 
 
 def complaint(to: str, *, returned_path: str, feedback: str = "abuse") -> bytes:
-    """A report by RFC 5965 whose recipient is redacted."""
+    """A complaint (RFC 5965) whose recipient is redacted."""
     return _COMPLAINT.format(to=to, returned_path=returned_path, feedback=feedback).replace("\n", "\r\n").encode()

@@ -1,4 +1,4 @@
-"""Sends and messages to store, with as little said as a test needs."""
+"""Sends and messages with default values, and functions that store and read them."""
 
 import hashlib
 import itertools
@@ -94,7 +94,7 @@ def add(tx: Transaction, send: Send, packed: Sequence[tuple[NewMessage, PackedBo
 
 
 def store(database: Database, *copies: NewMessage, send: Send) -> list[str]:
-    """Stores as the verbs do: blobs first, then revision, send and messages in one transaction."""
+    """Store a send as the service does: blobs first, then revision, send and messages in one transaction."""
     packed = [(copy, pack(copy.html, copy.text, dictionary=DICTIONARY)) for copy in copies]
     attachments.save_blobs(database, [file for copy in copies for file in copy.attachments], now=NOW)
 
@@ -107,7 +107,7 @@ def store(database: Database, *copies: NewMessage, send: Send) -> list[str]:
 
 
 def store_one(database: Database, **fields: Any) -> str:
-    """One message in a send of its own; its id."""
+    """Store one message of a new send, and return its id."""
     send = new_send(created_at=fields.get("created_at", NOW))
     return store(database, new_message(send, **fields), send=send)[0]
 

@@ -1,4 +1,4 @@
-"""The whole service inside a test: real HTTP, real SMTP, a real database, and an end."""
+"""Run the whole service inside a test: real HTTP, real SMTP, a real database."""
 
 import tempfile
 import threading
@@ -27,7 +27,7 @@ ADMIN_TOKEN = "admin-token-of-the-tests"
 
 
 class Running:
-    """A service that listens; `client` asks as a program on this machine, `admin` with the admin token."""
+    """A running service; `client` calls it from this machine, `admin` with the admin token."""
 
     def __init__(self, services: Services, port: int) -> None:
         self.services = services
@@ -40,14 +40,14 @@ class Running:
         return self.client.post("/api/v1/email/send", json=body)
 
     def key(self, name: str, *scopes: str) -> httpx.Client:
-        """A client with a key of its own."""
+        """A client with a new API key of these scopes."""
         from service.models import Scope
 
         _, text = self.services.api_keys.create(name, [Scope(scope) for scope in scopes], self.services.clock())
         return httpx.Client(base_url=self.url, headers={"Authorization": f"Bearer {text}"}, timeout=30)
 
     def mails(self, to: str, *, wait_s: float = 20) -> list[dict[str, Any]]:
-        """What the development mailbox holds for `to`, waited for."""
+        """Mails to `to` in the development mailbox; waits for the first one."""
         answer = self.client.get("/dev/mailbox/messages", params={"to": to, "wait_s": wait_s})
         items: list[dict[str, Any]] = answer.raise_for_status().json()["items"]
         return items
@@ -60,7 +60,7 @@ class Running:
         return answer
 
     def until(self, message_id: str, status: str) -> dict[str, Any]:
-        """The message once it is in this state."""
+        """Wait until the message has this status, and return it."""
         return eventually(lambda: self.message(message_id), lambda found: found["status"] == status)
 
     def close(self) -> None:
@@ -69,7 +69,7 @@ class Running:
 
 
 def eventually(look: Callable[[], T], good: Callable[[T], object], *, within_s: float = 20) -> T:
-    """Look until it is good; fails with what was seen last."""
+    """Call `look` until its result is `good`, and return that; fails with the last result."""
     end = time.monotonic() + within_s
     seen = look()
     while not good(seen):
@@ -81,12 +81,12 @@ def eventually(look: Callable[[], T], good: Callable[[T], object], *, within_s: 
 
 @cache
 def _compiled() -> tempfile.TemporaryDirectory[str]:
-    """What this test process has compiled: the templates are the same in all tests that do not change them."""
+    """The compile cache of this test process, shared by all tests that do not change templates."""
     return tempfile.TemporaryDirectory(prefix="rgz-compiled-")
 
 
 def data_directory(directory: Path) -> Path:
-    """A fresh EMAIL_DATA_DIR, but for the cache of compiled templates."""
+    """A new EMAIL_DATA_DIR with the shared compile cache."""
     state = directory / "state"
     if not state.exists():
         state.mkdir(mode=0o700)
@@ -95,7 +95,7 @@ def data_directory(directory: Path) -> Path:
 
 
 def settings_for(directory: Path, **changes: Any) -> Settings:
-    """Settings with all state below this directory; everybody on this machine may send and read."""
+    """Settings with all state below `directory`; callers on this machine may send and read without a key."""
     return Settings().with_changes(
         **{
             "email_data_dir": data_directory(directory),

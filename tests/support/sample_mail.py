@@ -1,4 +1,4 @@
-"""The mail that these tests send, and what they call to send it."""
+"""A sample mail, and the type of the `connect` fixture."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -17,7 +17,7 @@ MAIL = Mail(
     text="Bonjour, voici la facture de février.\n.\n..\nÀ bientôt\n",
 )
 
-#: Long enough for a busy machine, where the answer comes; the tests in which it never comes take less.
+#: A time-out that is long enough for a busy machine; tests in which no answer comes use less.
 PATIENT_S = 10.0
 
 Connect = Callable[..., SmtpTransport]

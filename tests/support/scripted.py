@@ -1,4 +1,4 @@
-"""A clock that stands still and a transport that says what a test wants."""
+"""A clock that a test moves and a transport whose outcomes a test scripts."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -13,7 +13,7 @@ NOW = datetime(2026, 2, 21, 14, 30, tzinfo=UTC)
 
 @dataclass
 class Clock:
-    """Stands still until it is moved."""
+    """A clock that stands still until a test moves it."""
 
     now: datetime = NOW
 
@@ -21,7 +21,7 @@ class Clock:
         return self.now
 
     def boottime(self) -> float:
-        """The machine's own clock, which nobody sets: here the two agree."""
+        """Seconds since boot; both clocks move together here."""
         return (self.now - NOW).total_seconds() + 1_000.0
 
     def forward(self, **span: float) -> None:
@@ -30,7 +30,7 @@ class Clock:
 
 @dataclass
 class ScriptedTransport:
-    """Says one outcome after another, the last one for ever; keeps what it was given."""
+    """A transport that returns scripted outcomes in order, the last one for ever, and records mails in `sent`."""
 
     outcomes: list[Outcome] = field(default_factory=list)
     sent: list[tuple[str, str, bytes]] = field(default_factory=list)
@@ -62,14 +62,14 @@ class ScriptedTransport:
         return self.paused_s
 
     def abort(self) -> None:
-        """Nothing is ever under way for long."""
+        """Do nothing: there is no connection to break."""
 
     def close(self) -> None:
-        """There are no connections."""
+        """Do nothing: there is no connection to close."""
 
 
 def outcome(kind: OutcomeKind, *, phase: Phase = Phase.END_OF_DATA, tried: bool = True, **more: Any) -> Outcome:
-    """An outcome as a server's answer makes it."""
+    """An outcome as a relay's answer leads to."""
     answered = kind in (OutcomeKind.SENT, OutcomeKind.DEFERRED, OutcomeKind.BOUNCED, OutcomeKind.FAILED)
     return Outcome(
         kind=kind, phase=phase, server="mail.test:25", answered=answered, detail=f"It was {kind}.", tried=tried, **more

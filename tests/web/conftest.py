@@ -1,7 +1,6 @@
-"""One running service for the tests of a module that do not change it, and a fresh one where they do."""
+"""Fixtures of the API and the pages: one running service a module."""
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -12,8 +11,3 @@ from tests.support.running import Running, running, settings_for
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     with running(settings_for(tmp_path_factory.mktemp("service"))) as started:
         yield started
-
-
-@pytest.fixture
-def fresh_directory(tmp_path: Path) -> Path:
-    return tmp_path

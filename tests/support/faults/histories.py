@@ -1,4 +1,4 @@
-"""The rules by which random histories hold the rows against a model of the state table (fault_model)."""
+"""Random histories of messages (Hypothesis), whose rows are compared with a model of the state table."""
 
 import random
 from collections.abc import Callable
@@ -19,7 +19,7 @@ from tests.support.faults.rows import NOW, add_messages
 from tests.support.scripted import outcome
 
 _LEASE_S = 30
-#: Lapses that each message begins with, so that a history soon reaches the last.
+#: Lapsed leases that each message begins with, so that a history soon reaches the last one.
 _LAPSES = leases.LAPSES_MAX - 3
 _EXPIRES = timedelta(minutes=20)
 _MOST = 6
@@ -27,7 +27,7 @@ _OWNERS = ("one", "two")
 
 
 class Histories(RuleBasedStateMachine):
-    """Two workers, their servers, the feedback of a provider, people, and a clock."""
+    """Two workers with their relays, a provider that sends feedback, callers, and a clock."""
 
     new_database: Callable[[], Database]
 
@@ -38,7 +38,7 @@ class Histories(RuleBasedStateMachine):
         self.models: dict[str, Model] = {}
         self.suppressed: set[str] = set()
         self.seen: dict[str, Status] = {}
-        #: What each worker believes to hold, which may be wrong by now.
+        #: The leases that each worker believes to hold; they may have lapsed.
         self.hands: dict[str, set[str]] = {owner: set() for owner in _OWNERS}
 
     def teardown(self) -> None:
@@ -164,7 +164,7 @@ class Histories(RuleBasedStateMachine):
     @precondition(lambda self: any(self.hands.values()))
     @rule(data=st.data())
     def stand_still(self, data: st.DataObject) -> None:
-        """Long enough to lose everything to the other worker, and then go on as if nothing had happened."""
+        """Pause a worker until its leases lapse; it then continues as if nothing had happened."""
         owner = data.draw(st.sampled_from([owner for owner in _OWNERS if self.hands[owner]]))
         self.now += timedelta(seconds=_LEASE_S + 1)
         self.sweep()
@@ -173,7 +173,7 @@ class Histories(RuleBasedStateMachine):
     @precondition(lambda self: any(self.hands.values()))
     @rule(data=st.data(), says=st.sampled_from(sorted(FEEDBACK)))
     def overtake(self, data: st.DataObject, says: Status) -> None:
-        """The provider tells before those who sent it, however many believe to hold it, have written it down."""
+        """Feedback arrives before any worker has committed that it sent the message."""
         owner = data.draw(st.sampled_from([owner for owner in _OWNERS if self.hands[owner]]))
         id_, _ = self.pick(data, self.hands[owner])
         self.hear(id_, says)
@@ -183,7 +183,7 @@ class Histories(RuleBasedStateMachine):
 
     @rule(owner=st.sampled_from(_OWNERS))
     def commit_a_batch(self, owner: str) -> None:
-        """All that a worker believes to hold was sent, and is written down together."""
+        """Send all messages that a worker believes to hold, and commit them in one batch."""
         came = outcome(OutcomeKind.SENT, wire_sha256="0" * 64, transfer_encoding="8bit")
         hand, self.hands[owner] = sorted(self.hands[owner]), set()
         results = [completer.AttemptResult(self.message(id_), came, self.now, self.now) for id_ in hand]

@@ -1,4 +1,4 @@
-"""Callers that go on, processes that come back, and the reckoning at the end: lost, twice, to whom."""
+"""Load on real processes that are killed and restarted, and a count of lost and duplicate mails at the end."""
 
 import http.client
 import json
@@ -21,9 +21,9 @@ from tests.support.faults.sink import Arrival, Sink
 from tests.support.processes import Process
 from tests.support.running import data_directory, eventually
 
-#: How long anything may take that must happen: this machine may have much else to do.
+#: The limit for anything that must happen, generous for a busy machine.
 PATIENCE_S = 150.0
-#: A worker commits what was sent within a fraction of a second, even on a machine with much else to do.
+#: A worker commits sent mail within a fraction of a second; this allows for a busy machine.
 _COMMITTED_WITHIN_S = 5.0
 
 
@@ -42,7 +42,7 @@ def database_url(environment: Mapping[str, str]) -> str:
 
 
 class Crew:
-    """Processes of the service, each of which is started again when it was killed."""
+    """Processes of the service, each restarted after it was killed."""
 
     def __init__(self, roles: Sequence[str], environment: Mapping[str, str]) -> None:
         self.environment = environment
@@ -57,21 +57,21 @@ class Crew:
             process.kill()
 
     def kill(self, n: int) -> None:
-        """SIGKILL for the n-th process, and a new one in its place."""
+        """Kill the n-th process (SIGKILL) and start a new one in its place."""
         self.processes[n].kill()
         self.processes[n] = self._start(self.roles[n])
 
     def wait(self) -> None:
-        """Until all of them are up."""
+        """Wait until all processes are up."""
         for n in range(len(self.processes)):
             self.wait_for(n)
 
     def wait_for(self, n: int) -> None:
-        """Until the n-th of them is up."""
+        """Wait until the n-th process is up."""
         self.processes[n].said(r" is up\.", within_s=PATIENCE_S)  # the first ones compile all templates
 
     def url(self) -> str:
-        """Where the API listens now. Raises ConnectionError while it starts."""
+        """The URL of the API. Raises ConnectionError while it starts."""
         process = self.processes[next(n for n, role in enumerate(self.roles) if role != "worker")]
         found = re.search(r"API\s+(http://\S+)/api/v1/email", process.log)
         if found is None:
@@ -85,7 +85,7 @@ class Crew:
 
 @dataclass(frozen=True, slots=True)
 class Answered:
-    """A mail that somebody was told 201 for."""
+    """A mail whose send was answered with 201."""
 
     id: str
     recipient: str
@@ -93,7 +93,7 @@ class Answered:
 
 
 class Load:
-    """Callers that send one mail after the other; each request has an Idempotency-Key and is repeated until its 201."""
+    """Callers that send mails one by one; each repeats its request with one Idempotency-Key until a 201."""
 
     def __init__(self, url: Callable[[], str], *, callers: int = 3, pause_s: float = 0.02) -> None:
         self._url = url
@@ -101,7 +101,7 @@ class Load:
         self._lock = threading.Lock()
         self._stop = threading.Event()
         self._answered: list[Answered] = []
-        #: Answers that are no 201, and ("error", 0) for requests that had none.
+        #: Answers other than 201, and ("error", 0) for requests without an answer.
         self.refusals: Counter[int] = Counter()
         self.without_retry_after = 0
         self.unexpected: list[str] = []
@@ -118,7 +118,7 @@ class Load:
         self.stop()
 
     def stop(self) -> list[Answered]:
-        """No more requests; all that were answered with 201."""
+        """Stop sending, and return all sends that were answered with 201."""
         self._stop.set()
         for thread in self._threads:
             thread.join(PATIENCE_S)
@@ -131,7 +131,7 @@ class Load:
             return list(self._answered)
 
     def wait_for(self, more: int, *, within_s: float = PATIENCE_S) -> None:
-        """Until so many further mails were answered."""
+        """Wait until `more` further sends were answered."""
         wanted = len(self.answered()) + more
         eventually(lambda: len(self.answered()), lambda count: count >= wanted, within_s=within_s)
 
@@ -174,7 +174,7 @@ class Load:
 
 
 def post(url: str, body: Mapping[str, Any], *, key: str) -> tuple[int, dict[str, str], bytes]:
-    """One request on a connection of its own: status, headers in lower case, body."""
+    """Post on a new connection, and return status, headers in lower case, and body."""
     with closing(http.client.HTTPConnection(urlsplit(url).netloc, timeout=30)) as line:
         headers = {"Content-Type": "application/json", "Idempotency-Key": key}
         line.request("POST", "/api/v1/email/send", json.dumps(body), headers)
@@ -184,7 +184,7 @@ def post(url: str, body: Mapping[str, Any], *, key: str) -> tuple[int, dict[str,
 
 @dataclass(frozen=True, slots=True)
 class Reckoning:
-    """What became of all that was promised. `twice` counts the copies beyond the first."""
+    """The mails that were lost and duplicated; `twice` counts the copies beyond the first."""
 
     answered: int
     arrived: int
@@ -195,7 +195,7 @@ class Reckoning:
 
 @contextmanager
 def rows_of(url: str) -> Iterator[Callable[[], dict[str, dict[str, Any]]]]:
-    """A look at all messages by their id; none where the database can't be asked just now."""
+    """Yield a function that reads all messages by their id; {} while the database can't be reached."""
     with closing(open_database(url)) as database:
 
         def look() -> dict[str, dict[str, Any]]:
@@ -212,7 +212,7 @@ def rows_of(url: str) -> Iterator[Callable[[], dict[str, dict[str, Any]]]]:
 
 
 def all_sent(url: str, answered: Sequence[Answered], *, within_s: float = PATIENCE_S) -> dict[str, dict[str, Any]]:
-    """The rows, once each mail that was answered is `sent`. A lease that a dead worker held lapses first: 30 s."""
+    """Wait until each answered mail is `sent`, and return the rows. The lease of a dead worker lapses first: 30 s."""
     with rows_of(url) as look:
         ids = {one.id for one in answered}
 
@@ -232,7 +232,7 @@ def all_sent(url: str, answered: Sequence[Answered], *, within_s: float = PATIEN
 
 
 def reckon(sink: Sink, answered: Sequence[Answered], rows: Mapping[str, Mapping[str, Any]]) -> Reckoning:
-    """Hold what arrived against what was promised. Raises AssertionError for a mail that is not what its row says."""
+    """Compare arrived mails with those promised. Raises AssertionError for a mail that differs from its row."""
     by_message_id = {row["message_id"]: row for row in rows.values()}
     copies = sink.copies()
     ids_of: dict[str, set[str]] = {}
@@ -251,5 +251,5 @@ def reckon(sink: Sink, answered: Sequence[Answered], rows: Mapping[str, Mapping[
 
 
 def _was_on_the_wire(sink: Sink, copy: Arrival) -> bool:
-    """Whether whoever sent this copy died before it can have committed that."""
+    """True if the worker that sent this copy died before it can have committed it."""
     return sink.broken_at_s.get(copy.line, float("inf")) - copy.at_s < _COMMITTED_WITHIN_S

@@ -1,4 +1,4 @@
-"""Mails for tests inside one process: accepted, drained, looked at."""
+"""Accept and deliver mails inside the test's process, and read their status and events."""
 
 import threading
 from collections.abc import Iterator
@@ -11,7 +11,7 @@ from tests.support.samples import ADMIN, WELCOME
 
 
 def accept(services: Services, *recipients: str) -> list[str]:
-    """The ids of one mail for each."""
+    """Accept one mail for each recipient, and return the ids of the messages."""
     return [
         services.acceptor.send(SendRequest(to=to, template_key="onboarding_welcome", variables=WELCOME), ADMIN)
         .messages[0]
@@ -26,7 +26,7 @@ def drain(services: Services) -> int:
 
 @contextmanager
 def draining(services: Services) -> Iterator[threading.Thread]:
-    """A drain in a thread of its own, which has ended after the block."""
+    """Deliver in a thread, which must end after the block."""
     thread = threading.Thread(target=drain, args=(services,), name="drain")
     thread.start()
     yield thread

@@ -1,4 +1,4 @@
-"""What one row must be, whatever has happened to it."""
+"""A model of one message: the status and events that its row must have after each step of a history."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -11,13 +11,13 @@ FEEDBACK = {
     Status.BOUNCED: EventType.BOUNCED,
     Status.COMPLAINT: EventType.COMPLAINT,
 }
-#: Where a worker that comes late with its `sent` still notes it.
+#: States in which a late `sent` of a worker is still recorded as an event.
 OVERTAKEN = frozenset({*FEEDBACK, Status.FAILED})
 
 
 @dataclass
 class Model:
-    """What one row must be."""
+    """The expected row of one message."""
 
     stream: Stream
     hash: str
@@ -42,5 +42,5 @@ class Model:
 
 
 def reachable(status: Status) -> frozenset[Status]:
-    """One rule may take a row two steps: claimed and suppressed, or claimed on the way."""
+    """The states that one rule can lead to: a claim may claim and suppress in one step."""
     return TRANSITIONS[status] | frozenset(last for step in TRANSITIONS[status] for last in TRANSITIONS[step])

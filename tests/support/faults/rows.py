@@ -1,4 +1,4 @@
-"""Messages as rows, with as little said as these tests need."""
+"""Store many small messages quickly, for the tests of faults."""
 
 import itertools
 from collections.abc import Sequence
@@ -18,7 +18,7 @@ _numbers = itertools.count(1)
 
 
 def add_messages(database: Database, count: int, **fields: Any) -> list[str]:
-    """So many messages in a send of their own; their ids."""
+    """Store `count` messages of one send, and return their ids."""
     n = next(_numbers)
     at = fields.get("created_at", NOW)
     send = Send(

@@ -1,7 +1,7 @@
-"""The next hop: a mail server that remembers every mail the moment it has its last byte, before it answers.
+"""The relay of the fault tests: an SMTP server that records each mail at its last byte, before it answers.
 
-It lives in a thread of the test, so no fault below touches what it remembers. Its port stays reserved while it is
-down, so that no other test can come to listen there.
+It runs in a thread of the test, so that no fault of the service loses its records. Its port stays reserved while it
+is down, so that no other test can listen there.
 """
 
 import asyncio
@@ -26,7 +26,7 @@ _LINE_LIMIT_BYTES = 1_000_000
 
 @dataclass(frozen=True, slots=True)
 class Arrival:
-    """One copy that was taken. `marks` is whom its body names; `line` is the connection that it came on."""
+    """One copy that was accepted. `marks` are the recipients that its body names; `line` is its connection."""
 
     recipient: str
     message_id: str
@@ -38,14 +38,14 @@ class Arrival:
 
 
 class Sink:
-    """Runs between `with`. `hold_s` is how long a mail stays on the wire: taken, and not yet answered."""
+    """A relay that runs inside a `with` block; it answers the end of data after `hold_s` seconds."""
 
     def __init__(self, *, hold_s: float = 0.0) -> None:
         self.hold_s = hold_s
         self.arrivals: list[Arrival] = []
-        #: When a line ended without QUIT: its client died, or we were stopped.
+        #: When a connection ended without QUIT: its client died, or we were stopped.
         self.broken_at_s: dict[int, float] = {}
-        #: Mails taken whose answer has not been sent yet.
+        #: Mails that were recorded and not yet answered.
         self.on_the_wire = 0
         self._lines = itertools.count(1)
         self._writers: set[asyncio.StreamWriter] = set()
@@ -70,19 +70,19 @@ class Sink:
 
     @property
     def environment(self) -> dict[str, str]:
-        """What sends the service's mail here."""
+        """Settings that make the service send its mail here."""
         return {"SMTP_HOST": "127.0.0.1", "SMTP_PORT": str(self.port), "SMTP_TLS": "none"}
 
     def up(self) -> None:
-        """Listen."""
+        """Start to listen."""
         self._wait_for(self._listen)
 
     def down(self) -> None:
-        """Stop as a killed server does: connections are refused, and those that are open end where they are."""
+        """Stop like a killed server: new connections are refused, open ones break."""
         self._wait_for(self._hang_up)
 
     def copies(self) -> dict[str, list[Arrival]]:
-        """What has arrived, by Message-ID, in the order of arrival."""
+        """The copies that arrived, by Message-ID, in the order of arrival."""
         found: dict[str, list[Arrival]] = {}
         for arrival in list(self.arrivals):
             found.setdefault(arrival.message_id, []).append(arrival)
@@ -158,7 +158,7 @@ def _arrival(recipient: str, data: bytes, line: int) -> Arrival:
 
 
 def _bound(port: int) -> socket.socket:
-    """A port that only we can listen on; one socket holds it, another may listen."""
+    """Bind `port` with a socket that never listens, so that only this test can listen on it."""
     bound = socket.socket()
     bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
     bound.bind(("127.0.0.1", port))

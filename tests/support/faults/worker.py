@@ -1,4 +1,4 @@
-"""A clock that a test may set, and a transport that knows its worker's turns."""
+"""Two clocks that a test controls, and a transport that counts the turns of its dispatcher."""
 
 import time
 from collections.abc import Callable
@@ -12,7 +12,7 @@ from tests.support.scripted import NOW, ScriptedTransport
 
 @dataclass
 class TwoClocks:
-    """The wall's, which may be set, and the machine's own, which only goes on; `passes` lets time go by for both."""
+    """The wall clock, which may be set, and the boot clock, which only advances; `passes` advances both."""
 
     began_s: float = field(default_factory=time.monotonic)
     passed_s: float = 0.0
@@ -28,13 +28,13 @@ class TwoClocks:
         self.passed_s += seconds
 
     def set(self, **by: float) -> None:
-        """As if somebody had set the clock, `by` so much from what is right."""
+        """Set the wall clock wrong by this much."""
         self.set_by = timedelta(**by)
 
 
 @dataclass
 class SteppedTransport(ScriptedTransport):
-    """One that knows how often its worker came by: once in each turn of a drain."""
+    """A transport that counts the turns of its dispatcher, which asks for the pause once a turn."""
 
     turns: int = 0
 
@@ -43,10 +43,10 @@ class SteppedTransport(ScriptedTransport):
         return super().paused_for_s()
 
     def wait_for_a_turn(self) -> None:
-        """Until a whole turn of its worker has passed, from beginning to end."""
+        """Wait until the dispatcher has finished a whole turn."""
         before = self.turns
         eventually(lambda: self.turns, lambda turns: turns >= before + 2, within_s=60)
 
 
-#: Another worker over the same database: its services and its transport.
+#: Makes another worker over the same database: its services and its transport.
 NewWorker = Callable[[], tuple[Services, SteppedTransport]]

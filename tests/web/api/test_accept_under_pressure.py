@@ -172,8 +172,8 @@ def test_send_that_the_database_refuses_does_not_fail_its_neighbours(api: Runnin
 def test_send_too_large_for_the_disk_does_not_fail_its_neighbours(api: Running) -> None:
     """A batch and single sends that share a transaction, on a disk with room for the latter only."""
     database = api.services.database
-    letters = [{"to": f"b{n}@example.com", "variables": {**WELCOME, "reseller_name": f"R{n} " * 9}} for n in range(200)]
-    body = {"template_key": "onboarding_welcome", "messages": letters}
+    mails = [{"to": f"b{n}@example.com", "variables": {**WELCOME, "reseller_name": f"R{n} " * 9}} for n in range(200)]
+    body = {"template_key": "onboarding_welcome", "messages": mails}
     pages = database.write(lambda tx: tx.execute("PRAGMA page_count")[0]["page_count"])
     with ThreadPoolExecutor(6) as pool:
         with held(api, at_end=lambda tx: tx.execute(f"PRAGMA max_page_count = {pages + 60}")):

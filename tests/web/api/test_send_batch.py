@@ -1,4 +1,4 @@
-"""POST /send/batch: many letters of one template, all of them or none, on both databases."""
+"""POST /send/batch: many mails of one template, all of them or none, on both databases."""
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -37,12 +37,12 @@ def local(tmp_path: Path) -> Iterator[Running]:
         yield service
 
 
-def letter(to: str, **variables: Any) -> dict[str, Any]:
+def mail(to: str, **variables: Any) -> dict[str, Any]:
     return {"to": to, "variables": {**WELCOME, **variables}}
 
 
-def letters(count: int, domain: str = "example.com") -> list[dict[str, Any]]:
-    return [letter(f"{n}@{domain}", reseller_name=f"Reseller {n}") for n in range(count)]
+def mails(count: int, domain: str = "example.com") -> list[dict[str, Any]]:
+    return [mail(f"{n}@{domain}", reseller_name=f"Reseller {n}") for n in range(count)]
 
 
 def post(service: Running, messages: object, *, key: str | None = None, **more: object) -> httpx.Response:
@@ -60,7 +60,7 @@ def pointers(answer: httpx.Response) -> set[str]:
 
 
 def test_batch_of_a_thousand_mails_is_one_send_with_a_text_of_its_own_for_each(api: Running) -> None:
-    answer = post(api, letters(1_000))
+    answer = post(api, mails(1_000))
     assert answer.status_code == 201, answer.text
     told = answer.json()
     assert [item["to"] for item in told["messages"]] == [f"{n}@example.com" for n in range(1_000)]
@@ -74,7 +74,7 @@ def test_batch_of_a_thousand_mails_is_one_send_with_a_text_of_its_own_for_each(a
 
 
 def test_batch_tells_every_mistake_of_every_mail_at_once_and_stores_nothing(api: Running) -> None:
-    batch = letters(20)
+    batch = mails(20)
     batch[3]["to"] = "nobody"
     del batch[17]["variables"]["validation_link"]
     batch[18]["variables"]["validation_link"] = "javascript:alert(1)"
@@ -93,7 +93,7 @@ def test_batch_tells_every_mistake_of_every_mail_at_once_and_stores_nothing(api:
 
 
 def test_batch_tells_the_mail_of_a_value_that_only_rendering_refuses(local: Running) -> None:
-    batch = letters(3)
+    batch = mails(3)
     batch[1]["variables"]["validation_link"] = "javascript:alert(1)"
     answer = post(local, batch)
     assert answer.status_code == 422
@@ -105,9 +105,9 @@ def test_batch_tells_the_mail_of_a_value_that_only_rendering_refuses(local: Runn
     ("messages", "pointer"),
     [
         ([], "/messages"),
-        (letters(1_001), "/messages"),
+        (mails(1_001), "/messages"),
         ([{"variables": WELCOME}], "/messages/0/to"),
-        ([letter("a@example.com") | {"template_key": "x"}], "/messages/0/template_key"),
+        ([mail("a@example.com") | {"template_key": "x"}], "/messages/0/template_key"),
         ("all of them", "/messages"),
         ([{"to": [f"{n}-{m}@example.com" for n in range(100)], "variables": WELCOME} for m in range(11)], "/messages"),
     ],
@@ -120,7 +120,7 @@ def test_body_that_is_no_batch_is_refused(local: Running, messages: object, poin
 
 
 def test_batch_takes_several_recipients_for_a_mail_and_several_mails_for_a_recipient(local: Running) -> None:
-    answer = post(local, [letter("a@example.com, b@example.com"), letter("a@example.com")])
+    answer = post(local, [mail("a@example.com, b@example.com"), mail("a@example.com")])
     assert [item["to"] for item in answer.json()["messages"]] == ["a@example.com", "b@example.com", "a@example.com"]
     assert rows(local)["sends"] == 1
 
@@ -131,20 +131,20 @@ def test_batch_sends_to_the_others_when_some_are_suppressed_or_over_a_limit(
     settings = settings_for(tmp_path, database_url=database_url, email_rate_limit_transactional="1/day")
     with running(settings, works=False) as api:
         api.services.suppressions.add(SuppressionRequest(address="2@example.com"), ADMIN, source="api")
-        answer = post(api, [*letters(3), letter("0@example.com")])
+        answer = post(api, [*mails(3), mail("0@example.com")])
     assert answer.status_code == 201, answer.text
     assert [item["status"] for item in answer.json()["messages"]] == ["queued", "queued", "suppressed", "rate_limited"]
     assert answer.json()["status"] == "mixed"
 
 
 def test_batch_under_the_same_idempotency_key_is_answered_once(api: Running) -> None:
-    first = post(api, letters(30), key="once")
-    second = post(api, letters(30), key="once")
+    first = post(api, mails(30), key="once")
+    second = post(api, mails(30), key="once")
     assert (first.status_code, second.status_code) == (201, 201)
     assert second.json() == first.json()
     assert second.headers["idempotency-replayed"] == "true"
     assert rows(api)["email_messages"] == 30
-    other = post(api, letters(29), key="once")
+    other = post(api, mails(29), key="once")
     assert other.json()["errors"][0]["code"] == "idempotency_key_reused"
     single = {"to": "0@example.com", "template_key": "onboarding_welcome", "variables": WELCOME}
     assert api.client.post("/api/v1/email/send", json=single, headers={"Idempotency-Key": "once"}).status_code == 422
@@ -152,7 +152,7 @@ def test_batch_under_the_same_idempotency_key_is_answered_once(api: Running) -> 
 
 def test_batches_at_once_are_all_taken_and_others_go_on_meanwhile(api: Running) -> None:
     with ThreadPoolExecutor(6) as pool:
-        batches = [pool.submit(post, api, letters(400, f"batch{n}.example")) for n in range(4)]
+        batches = [pool.submit(post, api, mails(400, f"batch{n}.example")) for n in range(4)]
         single = pool.submit(api.send, "onboarding_welcome", "single@example.com", WELCOME)
         assert single.result(60).status_code == 201
         assert {batch.result(120).status_code for batch in batches} == {201}
@@ -162,17 +162,17 @@ def test_batches_at_once_are_all_taken_and_others_go_on_meanwhile(api: Running) 
 def test_batch_counts_by_its_mails_when_too_much_waits(tmp_path: Path) -> None:
     database = SqliteDatabase(data_directory(tmp_path) / "rgz-email.db")
     with running(settings_for(tmp_path), works=False, database=database, max_waiting=60) as api:
-        assert post(api, letters(1)).status_code == 201  # the revision is kept from here on
+        assert post(api, mails(1)).status_code == 201  # the revision is kept from here on
         group_commit = api.services.group_commit
         with ThreadPoolExecutor(4) as pool:
             with held(api):
-                ahead = pool.submit(post, api, letters(1))
+                ahead = pool.submit(post, api, mails(1))
                 eventually(lambda: database.waiting, lambda waiting: waiting == 1)
-                first = pool.submit(post, api, letters(50, "first.example"))
+                first = pool.submit(post, api, mails(50, "first.example"))
                 eventually(lambda: group_commit.waiting, lambda waiting: waiting == 50)
-                second = pool.submit(post, api, letters(50, "second.example"))
+                second = pool.submit(post, api, mails(50, "second.example"))
                 eventually(lambda: group_commit.waiting, lambda waiting: waiting == 100)
-                refused = post(api, letters(50, "third.example"))
+                refused = post(api, mails(50, "third.example"))
                 assert refused.status_code == 503
                 assert int(refused.headers["retry-after"]) > 0
             assert {answer.result(60).status_code for answer in (ahead, first, second)} == {201}
@@ -192,7 +192,7 @@ def test_batch_may_be_larger_than_a_mail_and_no_larger_than_its_setting(tmp_path
 
 def test_batch_delivers_all_its_mails(tmp_path: Path) -> None:
     with running(settings_for(tmp_path)) as service:
-        answer = post(service, letters(25))
+        answer = post(service, mails(25))
         for item in answer.json()["messages"]:
             service.until(item["id"], "sent")
         assert len(service.mails("24@example.com")) == 1
