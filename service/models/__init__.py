@@ -1,7 +1,7 @@
-"""The nouns that every room shares, the states of a message and their transition table.
+"""Data that all packages share: sends, messages, events, requests, statuses and their transition table.
 
-Data only: nothing here reads a file, a clock or a database. All of it is frozen; a change is a copy.
-Times are aware UTC; sizes are bytes.
+Nothing here reads a file, a clock or a database. All of it is frozen: a change is a copy. Times are aware UTC, sizes
+are bytes.
 """
 
 from service.models.caller import Caller, Scope

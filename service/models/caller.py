@@ -1,11 +1,11 @@
-"""Who asks, and what they may do."""
+"""Callers of the API and their scopes."""
 
 from dataclasses import dataclass
 from enum import StrEnum
 
 
 class Scope(StrEnum):
-    """What a key may do. `admin` implies the others."""
+    """A permission of an API key. `admin` implies the others."""
 
     SEND = "send"
     READ = "read"
@@ -14,7 +14,7 @@ class Scope(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who asks. `id` is the key's identity, on which idempotency and reading one's own messages rest."""
+    """The caller of a request. `id` is its key's: for idempotency keys and for reading its own messages."""
 
     id: str
     name: str

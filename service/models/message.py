@@ -25,10 +25,10 @@ class Attachment:
 
 @dataclass(frozen=True, slots=True)
 class Rendered:
-    """What a template makes of variables: what is sent, and nothing else.
+    """The rendered subject, headers and bodies of a message.
 
-    `subject` is one line without control characters, not yet encoded. `from_header` and `reply_to` are
-    None where the template leaves them to the settings. `locale` is the language that was used.
+    `subject` is one line without control characters, not yet encoded. `from_header` and `reply_to` are None where the
+    template leaves them to the settings. `locale` is the language that was used.
     """
 
     subject: str
@@ -41,7 +41,7 @@ class Rendered:
 
 @dataclass(frozen=True, slots=True)
 class DeliveryPolicy:
-    """How urgent a template's mail is and how long we try. None: the settings decide."""
+    """A template's delivery policy: priority, attempts, SLA and expiry. None: the settings decide."""
 
     priority: Priority = Priority.NORMAL
     attempts: int | None = None
@@ -121,7 +121,7 @@ class NewMessage(MessageFields):
 
 @dataclass(frozen=True, slots=True)
 class AttachmentInfo:
-    """What is known of an attachment without its bytes. `n` counts from 0 within its message."""
+    """An attachment without its bytes. `n` counts from 0 within its message."""
 
     n: int
     filename: str
@@ -132,7 +132,7 @@ class AttachmentInfo:
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """One line of a message's timeline. `detail` is a sentence for people."""
+    """An event in a message's timeline. `detail` is a sentence for people."""
 
     type: EventType
     at: datetime
@@ -164,7 +164,7 @@ class Message(MessageFields):
 
 
 class Outgoing(NamedTuple):
-    """What delivering a message needs to know of it, and no more: a worker reads thousands a second."""
+    """The fields of a message that delivery needs, and no more: a worker reads thousands a second."""
 
     id: str
     template_key: str
@@ -185,7 +185,7 @@ class Outgoing(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Body:
-    """The two parts of a mail, as they were accepted: in UTF-8, as they are kept and sent, and as text."""
+    """The HTML and text of a message as they were accepted, in UTF-8, as they are stored and sent."""
 
     html_utf8: bytes
     text_utf8: bytes
@@ -203,9 +203,9 @@ class Body:
 
 @dataclass(frozen=True, slots=True)
 class Claimed:
-    """A message that this worker holds under a lease, with all that building its MIME form needs.
+    """A leased message with all that building its MIME form needs.
 
-    `lapsed_leases` counts how often a worker let it go without a word.
+    `lapsed_leases` counts the leases that workers let lapse.
     """
 
     message: Outgoing

@@ -1,6 +1,7 @@
-"""What callers say: JSON bytes to typed requests, with every mistake at once.
+"""Request bodies: JSON bytes to typed requests, with every mistake at once.
 
-The shape only. Whether a template exists, its variables fit or an address can be written to is for the verbs.
+Only their shape is checked here. Whether a template exists, its variables fit or an address is valid is checked by the
+feature that takes the request.
 """
 
 import hashlib
@@ -14,9 +15,9 @@ from pydantic_core import PydanticCustomError
 
 from service.errors import InvalidRequest, MalformedRequest, Problem, pointer
 
-#: A sane bound on how many private copies one letter may make.
+#: Recipients of one message request; each gets a message of its own.
 MAX_RECIPIENTS = 100
-#: And on the letters, and the copies of all of them, in one batch: one transaction holds them.
+#: Message requests in one batch, and messages of all of them: one transaction holds them.
 MAX_BATCH = 1_000
 MAX_METADATA_BYTES = 4_096
 
@@ -30,7 +31,7 @@ _TO = "an address, several separated by commas, or a list; up to 100 recipients"
 _VARIABLES = "values by name, as the template declares them; unknown and missing ones are refused"
 _FILES = "up to 50 files, of types that the template allows"
 
-#: Pydantic's words, where ours are plainer.
+#: Plainer texts for Pydantic's errors, by their type.
 _PLAIN = {
     "missing": "this field is required",
     "extra_forbidden": "this field is unknown here",
@@ -53,7 +54,7 @@ class _Request(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
 
-#: What the API's description shows; it works as it is.
+#: The example of the API's description; it works as it is.
 _WELCOME = {
     "reseller_name": "Tech Connect SA",
     "validation_link": "https://admin-rgz.duckdns.org",
@@ -74,7 +75,7 @@ class AttachmentRequest(_Request):
 
 
 class MessageRequest(Protocol):
-    """What is one's own in a mail: who gets it, what it says, what goes with it."""
+    """The part of a request that each message has of its own: recipients, variables, attachments."""
 
     @property
     def to(self) -> str | list[str]:
@@ -90,7 +91,7 @@ class MessageRequest(Protocol):
 
 
 class _SendFields(_Request):
-    """What all mails of a send share."""
+    """The fields that all messages of a request share."""
 
     template_key: _Key = Field(description="the template's folder name")
     template_version: int | None = Field(
@@ -127,7 +128,7 @@ class SendRequest(_SendFields):
 
     @property
     def message_requests(self) -> Sequence[tuple[str, MessageRequest]]:
-        """Itself, the only one, and its JSON pointer."""
+        """The only message request, with its JSON pointer."""
         return [("", self)]
 
 
@@ -158,7 +159,7 @@ class BatchRequest(_SendFields):
 
     @property
     def message_requests(self) -> Sequence[tuple[str, MessageRequest]]:
-        """Each with its JSON pointer."""
+        """The message requests, each with its JSON pointer."""
         return [(f"/messages/{n}", letter) for n, letter in enumerate(self.messages)]
 
 
@@ -180,7 +181,7 @@ class TestRequest(_Request):
     attachments: list[AttachmentRequest] = Field(default_factory=list, max_length=50, description=_FILES)
 
 
-#: What a file of a template may hold; as UTF-8 it stays below the size at which files are left alone.
+#: Characters of one template file; in UTF-8 it stays below the size limit of files in the template directory.
 _Source = Annotated[str, StringConstraints(min_length=1, max_length=500_000)]
 _ExampleName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$")]
 
@@ -188,8 +189,8 @@ _ExampleName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,
 class PublishRequest(_Request):
     """The body of `PUT /templates/{key}`: files of a template as texts.
 
-    What is left out stays as it is. `text`: null takes the file away. `locales`, `locale_texts` (plain text parts of
-    other languages) and `examples` are all there are.
+    A file that is left out stays as it is; `text`: null deletes it. `locales`, `locale_texts` (plain text parts of
+    other languages) and `examples` replace all there are.
     """
 
     source: _Source = Field(description="template.mjml, front matter included")
@@ -226,7 +227,7 @@ RequestBody = TypeVar("RequestBody", bound=_Request)
 
 
 def parse(body: bytes, kind: type[RequestBody]) -> RequestBody:
-    """The request that these bytes hold.
+    """Parse and validate the body of a request.
 
     Raises MalformedRequest where they are not one JSON text (RFC 8259: NaN and lone surrogates are not), and
     InvalidRequest with a problem for each rule that the JSON breaks.
@@ -253,18 +254,18 @@ def parse(body: bytes, kind: type[RequestBody]) -> RequestBody:
 
 
 def digest_input(route: str, request: BaseModel) -> bytes:
-    """Bytes that are the same for requests that mean the same, for the digest behind an Idempotency-Key."""
+    """Canonical bytes of a request: equal for requests that mean the same. The input of `digest_of`."""
     return msgspec.json.encode([route, request.model_dump(mode="python")], order="deterministic", enc_hook=_as_text)
 
 
 def digest_of(order: AnySendRequest) -> str:
-    """What tells whether a request is the one that came before under its Idempotency-Key."""
+    """The digest that tells whether two requests with one Idempotency-Key are the same."""
     route = "send" if isinstance(order, SendRequest) else "send/batch"
     return hashlib.sha256(digest_input(route, order)).hexdigest()
 
 
 def to_json(value: Mapping[str, Any]) -> bytes:
-    """The compact JSON of values that came in as JSON."""
+    """Compact JSON of values that came as JSON."""
     return msgspec.json.encode(value)
 
 
@@ -275,7 +276,7 @@ def _as_text(value: object) -> str:
 
 
 def _problem(value: object, detail: Any) -> Problem:
-    """Pydantic's location, less the names of the branches of a union, which are not in the document."""
+    """The problem of a Pydantic error, with a JSON pointer that leaves out the names of a union's branches."""
     path: list[str | int] = []
     for part in detail["loc"]:
         if part == "[key]" and path:
@@ -293,7 +294,7 @@ def _problem(value: object, detail: Any) -> Problem:
 
 
 def _without_repeats(problems: list[Problem]) -> list[Problem]:
-    """One problem a place, the innermost: a union reports each of its branches."""
+    """One problem for each place, the innermost: a union reports each of its branches."""
     first: dict[str, Problem] = {}
     for problem in problems:
         kept = first.get(problem.pointer)

@@ -1,18 +1,18 @@
-"""The states of a message and their transition table, and the words beside them."""
+"""The statuses of a message and their transition table, priorities, streams and event types."""
 
 from collections.abc import Mapping
 from enum import StrEnum
 
 
 class Stream(StrEnum):
-    """Transactional mail is asked for by what somebody did; marketing is not, and is limited."""
+    """The stream of a template: transactional mail answers an action of its recipient; marketing is rate-limited."""
 
     TRANSACTIONAL = "transactional"
     MARKETING = "marketing"
 
 
 class Priority(StrEnum):
-    """The order in which due mail leaves."""
+    """The order in which due messages are sent."""
 
     CRITICAL = "critical"
     HIGH = "high"
@@ -21,7 +21,7 @@ class Priority(StrEnum):
 
     @property
     def rank(self) -> int:
-        """0 leaves first."""
+        """0 is sent first."""
         return _RANKS[self]
 
 
@@ -29,7 +29,7 @@ _RANKS = {priority: rank for rank, priority in enumerate(Priority)}
 
 
 class Status(StrEnum):
-    """What has become of a message."""
+    """The status of a message."""
 
     QUEUED = "queued"
     SENDING = "sending"
@@ -45,9 +45,9 @@ class Status(StrEnum):
 
 _FEEDBACK = frozenset({Status.DELIVERED, Status.BOUNCED, Status.COMPLAINT})
 
-#: From each state, the states it may go to. Feedback may overtake our own commit, so it is allowed
-#: from `queued` and `sending` too; a late bounce beats `delivered`. Who gave up may be told that it has arrived after
-#: all: the server had taken it, and its answer was lost.
+#: The transitions that are allowed from each status. Feedback may come before our own commit, so it is allowed from
+#: `queued` and `sending` too; a late bounce beats `delivered`. A failed message may turn out to be delivered: the relay
+#: had taken it, and its reply was lost.
 TRANSITIONS: Mapping[Status, frozenset[Status]] = {
     Status.QUEUED: _FEEDBACK | {Status.SENDING, Status.CANCELLED, Status.SUPPRESSED, Status.FAILED},
     Status.SENDING: _FEEDBACK | {Status.SENT, Status.QUEUED, Status.FAILED},
@@ -63,7 +63,7 @@ TRANSITIONS: Mapping[Status, frozenset[Status]] = {
 
 
 class EventType(StrEnum):
-    """A step in the life of a message; each is there once for what happened once."""
+    """The type of an event in a message's timeline; what happened once has one event."""
 
     ACCEPTED = "accepted"
     ATTEMPTED = "attempted"
@@ -82,8 +82,8 @@ class EventType(StrEnum):
 
 
 class WaitingFor(StrEnum):
-    """Why a queued message has not left."""
+    """What a queued message waits for."""
 
-    SLOT = "slot"  # due, and waits for a worker
-    TIME = "time"  # scheduled
-    RETRY = "retry"  # between tries
+    SLOT = "slot"  # due: a worker
+    TIME = "time"  # its scheduled time
+    RETRY = "retry"  # the next attempt

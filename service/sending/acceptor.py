@@ -1,4 +1,4 @@
-"""Who came before with this Idempotency-Key, what needs a thread, and the answer."""
+"""Accept sends: replay idempotent requests, render slow ones in a thread, return the stored result."""
 
 import threading
 from collections.abc import Iterator, Sequence
@@ -17,18 +17,18 @@ from service.sending.rendering import SendRenderer
 from service.store import messages
 from service.store.database import Database
 
-#: Up to this a body is read, checked and rendered in the event loop: a thread would cost more than it spares.
+#: Bodies up to this size are parsed and rendered in the event loop: a thread would cost more than it saves.
 MAX_QUICK_BYTES = 64 * 1024
-#: And what has not rendered longer than this lately: everybody else waits meanwhile.
+#: And templates whose last renderings took no longer than this: all other requests wait meanwhile.
 MAX_QUICK_S = 0.005
-#: Batches that are checked and rendered at a time, each in a thread: more would only take turns with each other, and
+#: Batches that are validated and rendered at a time, each in a thread: more would only take turns with each other and
 #: with the event loop.
 MAX_BATCHES_AT_ONCE = 2
 
 
 @dataclass(frozen=True, slots=True)
 class AcceptedMessage:
-    """One recipient's copy, as it was accepted."""
+    """One message of an accepted send."""
 
     id: str
     to: str
@@ -37,7 +37,7 @@ class AcceptedMessage:
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """The answer to a send. `replayed`: it was given before, under the same Idempotency-Key."""
+    """The result of a send. `replayed`: it is that of an earlier request with the same Idempotency-Key."""
 
     id: str
     template_key: str
@@ -48,7 +48,7 @@ class Accepted:
 
 
 class InFlightKeys:
-    """The idempotency keys that this process is working on right now."""
+    """The idempotency keys of the requests that this process is working on."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -56,7 +56,7 @@ class InFlightKeys:
 
     @contextmanager
     def hold(self, caller_id: str, key: str) -> Iterator[None]:
-        """Raises Conflict while another request of this process holds the same key."""
+        """Hold a key meanwhile. Raises Conflict while another request of this process holds it."""
         with self._lock:
             if (caller_id, key) in self._keys:
                 raise Conflict("A request with this Idempotency-Key is under way; ask again in a moment.")
@@ -70,7 +70,7 @@ class InFlightKeys:
 
 @dataclass(frozen=True, slots=True)
 class Acceptor:
-    """Takes sends. What `drafter` has made ready is written by `intake`, which wakes the workers."""
+    """Accepts sends: `renderer` prepares them, `group_commit` stores them and notifies the workers."""
 
     database: Database
     renderer: SendRenderer
@@ -79,54 +79,54 @@ class Acceptor:
     batches: anyio.CapacityLimiter = field(default_factory=lambda: anyio.CapacityLimiter(MAX_BATCHES_AT_ONCE))
 
     def send(
-        self, order: AnySendRequest, caller: Caller, *, idempotency_key: str | None = None, is_test: bool = False
+        self, request: AnySendRequest, caller: Caller, *, idempotency_key: str | None = None, is_test: bool = False
     ) -> Accepted:
-        """Store one message for each recipient, durably, and wake the workers.
+        """Store one message for each recipient, durably, and notify the workers.
 
-        A recipient who is suppressed or over a limit gets a row that says so, and no mail.
+        A message to a suppressed recipient, or over a rate limit, is stored with that status and not sent.
 
-        What came before with this key is answered as it was then, whatever has become of the template. Raises
-        InvalidRequest with every mistake, NotFound for an unknown template, Conflict for an inactive one or a key under
-        way, TooLarge, TryLater where the template is broken, StoreBusy where nothing could be stored.
+        A request that was accepted before with this key gets the result of that time, whatever the template is now.
+        Raises InvalidRequest with every mistake, NotFound for an unknown template, Conflict for an inactive one or for
+        a key in use, TooLarge, TryLater where the template is broken, StoreBusy where nothing could be stored.
         """
         with self._held(caller, idempotency_key):
-            if answer := self._replay(order, caller, idempotency_key):
+            if answer := self._replay(request, caller, idempotency_key):
                 return answer
-            parcel = self.renderer.render(order, caller, idempotency_key=idempotency_key, is_test=is_test)
+            prepared = self.renderer.render(request, caller, idempotency_key=idempotency_key, is_test=is_test)
             try:
-                return _accepted(parcel, self.group_commit.submit(parcel))
+                return _accepted(prepared, self.group_commit.submit(prepared))
             except messages.IdempotencyTaken:  # by another process, meanwhile
-                if answer := self._replay(order, caller, idempotency_key):
+                if answer := self._replay(request, caller, idempotency_key):
                     return answer
                 raise
 
     async def accept_send(self, body: bytes, caller: Caller, *, idempotency_key: str | None = None) -> Accepted:
-        """The same for the body of `POST /send`, within an event loop; also raises MalformedRequest.
+        """Accept the body of `POST /send` in an event loop. Raises as `send`, and MalformedRequest.
 
-        What takes longer than a moment is done in a thread, and nothing waits for the database in one: as many requests
-        as there are share a commit.
+        Only what takes long runs in a thread, and no thread waits for the database, so that any number of requests
+        share a commit.
         """
         if len(body) > MAX_QUICK_BYTES:
-            order = await anyio.to_thread.run_sync(parse, body, SendRequest)
+            request = await anyio.to_thread.run_sync(parse, body, SendRequest)
         else:
-            order = parse(body, SendRequest)
-        is_quick = len(body) <= MAX_QUICK_BYTES and self.renderer.is_quick(order, within_s=MAX_QUICK_S)
-        return await self._take(order, caller, idempotency_key, is_quick=is_quick, limiter=None)
+            request = parse(body, SendRequest)
+        is_quick = len(body) <= MAX_QUICK_BYTES and self.renderer.is_quick(request, within_s=MAX_QUICK_S)
+        return await self._take(request, caller, idempotency_key, is_quick=is_quick, limiter=None)
 
     async def accept_batch(self, body: bytes, caller: Caller, *, idempotency_key: str | None = None) -> Accepted:
-        """The same for the body of `POST /send/batch`: all of it or nothing, in one commit.
+        """Accept the body of `POST /send/batch` in an event loop: all of it or nothing, in one commit.
 
-        Its letters are checked and rendered in a thread, a few batches at a time. One for a recipient who is suppressed
-        or over a limit has a row that says so, and stops none of the others.
+        Its messages are validated and rendered in a thread, a few batches at a time. One to a suppressed recipient, or
+        over a rate limit, is stored with that status and stops none of the others. Raises as `accept_send`.
         """
         self.group_commit.require_room()
         async with self.batches:
-            order = await anyio.to_thread.run_sync(parse, body, BatchRequest)
-        return await self._take(order, caller, idempotency_key, is_quick=False, limiter=self.batches)
+            request = await anyio.to_thread.run_sync(parse, body, BatchRequest)
+        return await self._take(request, caller, idempotency_key, is_quick=False, limiter=self.batches)
 
     async def _take(
         self,
-        order: AnySendRequest,
+        request: AnySendRequest,
         caller: Caller,
         idempotency_key: str | None,
         *,
@@ -134,41 +134,43 @@ class Acceptor:
         limiter: anyio.CapacityLimiter | None,
     ) -> Accepted:
         with self._held(caller, idempotency_key):
-            if answer := await self._replayed(order, caller, idempotency_key):
+            if answer := await self._replayed(request, caller, idempotency_key):
                 return answer
             if is_quick:
-                parcel = self.renderer.render(order, caller, idempotency_key=idempotency_key)
+                prepared = self.renderer.render(request, caller, idempotency_key=idempotency_key)
             else:
-                parcel = await anyio.to_thread.run_sync(self._draft, order, caller, idempotency_key, limiter=limiter)
+                prepared = await anyio.to_thread.run_sync(
+                    self._draft, request, caller, idempotency_key, limiter=limiter
+                )
             try:
-                return _accepted(parcel, await self.group_commit.submit_async(parcel))
+                return _accepted(prepared, await self.group_commit.submit_async(prepared))
             except messages.IdempotencyTaken:
-                if answer := await self._replayed(order, caller, idempotency_key):
+                if answer := await self._replayed(request, caller, idempotency_key):
                     return answer
                 raise
 
-    def _draft(self, order: AnySendRequest, caller: Caller, idempotency_key: str | None) -> PreparedSend:
-        return self.renderer.render(order, caller, idempotency_key=idempotency_key)
+    def _draft(self, request: AnySendRequest, caller: Caller, idempotency_key: str | None) -> PreparedSend:
+        return self.renderer.render(request, caller, idempotency_key=idempotency_key)
 
     def _held(self, caller: Caller, idempotency_key: str | None) -> AbstractContextManager[None]:
         return nullcontext() if idempotency_key is None else self.in_flight.hold(caller.id, idempotency_key)
 
-    async def _replayed(self, order: AnySendRequest, caller: Caller, idempotency_key: str | None) -> Accepted | None:
+    async def _replayed(self, request: AnySendRequest, caller: Caller, idempotency_key: str | None) -> Accepted | None:
         if idempotency_key is None:
             return None
-        if self.database.is_local and isinstance(order, SendRequest):
-            return self._replay(order, caller, idempotency_key)
-        return await anyio.to_thread.run_sync(self._replay, order, caller, idempotency_key)
+        if self.database.is_local and isinstance(request, SendRequest):
+            return self._replay(request, caller, idempotency_key)
+        return await anyio.to_thread.run_sync(self._replay, request, caller, idempotency_key)
 
-    def _replay(self, order: AnySendRequest, caller: Caller, idempotency_key: str | None) -> Accepted | None:
-        """What was answered to this key before. Raises InvalidRequest where that was another request."""
+    def _replay(self, request: AnySendRequest, caller: Caller, idempotency_key: str | None) -> Accepted | None:
+        """The result of the earlier request with this key, if any. Raises InvalidRequest where its body differs."""
         if idempotency_key is None:
             return None
         since = self.renderer.clock() - messages.IDEMPOTENCY_WINDOW
         stored = messages.find_send(self.database, caller.id, idempotency_key, since=since)
         if stored is None:
             return None
-        if stored.request_digest != digest_of(order):
+        if stored.request_digest != digest_of(request):
             problem = Problem("", "idempotency_key_reused", "the key came before, with another body")
             raise InvalidRequest("This Idempotency-Key belongs to another request.", [problem])
         copies = [AcceptedMessage(item.id, item.recipient, item.status_at_accept) for item in stored.messages]
@@ -177,6 +179,6 @@ class Acceptor:
         )
 
 
-def _accepted(parcel: PreparedSend, stored: Sequence[NewMessage]) -> Accepted:
-    send, copies = parcel.send, [AcceptedMessage(copy.id, copy.recipient, copy.status) for copy in stored]
+def _accepted(prepared: PreparedSend, stored: Sequence[NewMessage]) -> Accepted:
+    send, copies = prepared.send, [AcceptedMessage(copy.id, copy.recipient, copy.status) for copy in stored]
     return Accepted(send.id, send.template_key, send.template_version, send.template_revision, copies)

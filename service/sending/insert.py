@@ -1,4 +1,4 @@
-"""Parcels -> rows, in one transaction, with suppressions and limits decided there."""
+"""Insert prepared sends in one transaction, which also decides suppressions and rate limits."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -14,31 +14,31 @@ from service.store.suppressions import Suppression
 
 
 def store(
-    tx: Transaction, parcels: Sequence[tuple[PreparedSend, Sequence[PackedBody]]], settings: Settings
+    tx: Transaction, batch: Sequence[tuple[PreparedSend, Sequence[PackedBody]]], settings: Settings
 ) -> dict[str, list[NewMessage]]:
-    """The copies by the id of their send, as they were decided; without those whose idempotency key is taken."""
-    taken = messages.add_sends(tx, [parcel.send for parcel, _ in parcels])
-    fresh = [(parcel, bodies) for parcel, bodies in parcels if parcel.send.id not in taken]
-    for revision in {parcel.revision.revision: parcel.revision for parcel, _ in fresh}.values():
+    """Store sends; returns the messages of each, as decided, by send id; sends with a taken key are left out."""
+    taken = messages.add_sends(tx, [prepared.send for prepared, _ in batch])
+    fresh = [(prepared, bodies) for prepared, bodies in batch if prepared.send.id not in taken]
+    for revision in {prepared.revision.revision: prepared.revision for prepared, _ in fresh}.values():
         revisions.save_revision(tx, revision)
-    copies = [copy for parcel, _ in fresh for copy in parcel.messages]
+    copies = [copy for prepared, _ in fresh for copy in prepared.messages]
     suppressed = {
         stream: suppressions.find(tx, {copy.recipient_hash for copy in copies if copy.stream is stream}, stream)
         for stream in {copy.stream for copy in copies}
     }
-    # Slots are claimed in the order of the hashes, so that two transactions never wait for each other.
+    # Quota is acquired in the order of the hashes, so that two transactions never deadlock.
     in_order = sorted(copies, key=lambda copy: copy.recipient_hash)
     decided = {copy.id: _decide(tx, copy, suppressed[copy.stream], settings) for copy in in_order}
     written = [
         (
-            parcel.send,
+            prepared.send,
             [
                 (decided[copy.id], body)
-                for letter, body in zip(parcel.rendered, bodies, strict=True)
-                for copy in letter.messages
+                for rendered, body in zip(prepared.rendered, bodies, strict=True)
+                for copy in rendered.messages
             ],
         )
-        for parcel, bodies in fresh
+        for prepared, bodies in fresh
     ]
     messages.add_messages(tx, written)
     return {send.id: [copy for copy, _ in pairs] for send, pairs in written}
@@ -65,7 +65,7 @@ def _rate(copy: NewMessage, settings: Settings) -> Rate:
 
 
 def period_start(at: datetime, rate: Rate, settings: Settings) -> datetime:
-    """When the period of a limit that holds `at` began: an hour, calendar day or ISO week in EMAIL_TIMEZONE; UTC."""
+    """The start, in UTC, of the rate-limit period of `at`: an hour, calendar day or ISO week in EMAIL_TIMEZONE."""
     local = at.astimezone(settings.timezone)
     if rate.period == "hour":
         return local.replace(minute=0, second=0, microsecond=0).astimezone(UTC)

@@ -37,8 +37,8 @@ class MessageDraft:
 
     send: Send
     template: Template
-    order: AnySendRequest
-    letter: MessageRequest
+    request: AnySendRequest
+    message_request: MessageRequest
     attachments: Sequence[Attachment]
     source: str
 
@@ -58,23 +58,23 @@ class MessageFactory:
 
     def message(self, draft: MessageDraft, to: Recipient, rendered: Rendered) -> NewMessage:
         """A new message for one recipient of an accepted request."""
-        send, order, manifest, settings = draft.send, draft.order, draft.template.manifest, self.settings
+        send, request, manifest, settings = draft.send, draft.request, draft.template.manifest, self.settings
         policy = manifest.delivery
-        send_at = max(send.created_at, order.send_at or send.created_at)
+        send_at = max(send.created_at, request.send_at or send.created_at)
         expires_after = timedelta(seconds=policy.expires_after_s) if policy.expires_after_s else DEFAULT_EXPIRY
         content = _Content(
             stream=manifest.stream,
             priority=policy.priority,
             from_header=rendered.from_header or addresses.header(settings.smtp_from_name, settings.smtp_from_email),
-            reply_to=order.reply_to or rendered.reply_to or settings.smtp_reply_to,
+            reply_to=request.reply_to or rendered.reply_to or settings.smtp_reply_to,
             subject=rendered.subject,
             html=rendered.html,
             text=rendered.text,
             locale=rendered.locale,
             attempts_max=policy.attempts or settings.smtp_retry_max_attempts,
             source_endpoint=draft.source,
-            variables=draft.letter.variables,
-            metadata=order.metadata,
+            variables=draft.message_request.variables,
+            metadata=request.metadata,
             attachments=draft.attachments,
             sla_s=policy.sla_s,
         )

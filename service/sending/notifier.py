@@ -1,11 +1,11 @@
-"""Waking the workers, without waiting for the queue."""
+"""Notifications to workers that messages are due."""
 
 import threading
 from collections.abc import Callable
 
 
 class WorkerNotifier:
-    """Rings from a thread of its own: a queue that hangs must not keep answers back. Rings coalesce."""
+    """Notifies workers from a background thread, so that a slow queue delays no response; notifications coalesce."""
 
     def __init__(self, ring: Callable[[], None]) -> None:
         self._ring = ring
@@ -19,7 +19,7 @@ class WorkerNotifier:
         self._pulled.set()
 
     def close(self) -> None:
-        """Rings a last time where that is due."""
+        """Send the last notification, where one is due, and end."""
         self._is_closed = True
         self._pulled.set()
         self._thread.join()

@@ -1,4 +1,4 @@
-"""What is ready to be written: a send, its letters, and the copies of each."""
+"""Prepared sends: a send with its rendered messages, ready for the group commit."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,20 +10,20 @@ from service.store.revisions import Revision
 
 @dataclass(frozen=True, slots=True)
 class RenderedMessage:
-    """One rendering, and the copies of it, at least one: they share body and attachments."""
+    """One rendering and the messages with it, at least one: they share body and attachments."""
 
     messages: Sequence[NewMessage]
     body: PlainBody
 
     @classmethod
     def of(cls, copies: Sequence[NewMessage]) -> "RenderedMessage":
-        """Raises ValueError for lone surrogates."""
+        """Encode the body of the first message, which all have. Raises ValueError for lone surrogates."""
         return cls(copies, PlainBody.of(copies[0].html, copies[0].text))
 
 
 @dataclass(frozen=True, slots=True)
 class PreparedSend:
-    """A send that is ready to be written: at least one letter."""
+    """A send that is ready to be stored, with at least one rendered message."""
 
     send: Send
     rendered: Sequence[RenderedMessage]
@@ -31,10 +31,10 @@ class PreparedSend:
 
     @property
     def messages(self) -> list[NewMessage]:
-        """Those of all its letters, in their order."""
-        return [copy for letter in self.rendered for copy in letter.messages]
+        """All messages of the send, in the order of the request."""
+        return [copy for rendered in self.rendered for copy in rendered.messages]
 
     @property
     def size(self) -> int:
-        """How many copies those are."""
-        return sum(len(letter.messages) for letter in self.rendered)
+        """The number of messages."""
+        return sum(len(rendered.messages) for rendered in self.rendered)

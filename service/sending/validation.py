@@ -12,7 +12,7 @@ from service.templates.template import Template
 
 
 def check_recipients(to: str | Sequence[str], problems: list[Problem]) -> list[Address]:
-    """The addresses of `to`, each once. Appends to `problems`."""
+    """Parse the addresses of `to`, each once; mistakes go to `problems`."""
     single = isinstance(to, str)
     found: dict[str, Address] = {}
     spellings = addresses.split_list(to) if isinstance(to, str) else list(to)
@@ -28,7 +28,7 @@ def check_recipients(to: str | Sequence[str], problems: list[Problem]) -> list[A
 
 
 def check_address(spelling: str, place: str, problems: list[Problem]) -> Address | None:
-    """The address that this text is. Appends to `problems` where it is none."""
+    """Parse an address; a mistake goes to `problems`, and None is returned."""
     try:
         return addresses.parse(spelling)
     except ValueError as error:
@@ -44,7 +44,7 @@ def check_attachments(
     *,
     required: bool,
 ) -> list[Attachment]:
-    """The files of a request, decoded. Appends to `problems`; raises TooLarge where they are too much together."""
+    """Decode the attachments of a request; mistakes go to `problems`. Raises TooLarge for their total size."""
     policy = template.manifest.attachments
     if given and not policy.allowed:
         problems.append(Problem("/attachments", "not_allowed", f"the template {template.key!r} takes no attachments"))
@@ -72,7 +72,7 @@ def check_attachments(
 def _missing(
     required: bool | Sequence[str], given: Sequence[AttachmentRequest], types: Sequence[str]
 ) -> Iterator[Problem]:
-    """A template requires any file of its types, or one of each of some."""
+    """Yield the attachments that the template requires and the request lacks."""
     present = {attachments.kind_of(item.filename) for item in given}
     if required is True and not given:
         yield Problem("/attachments", "required", f"this template needs {' or '.join(types) or 'a file'}")

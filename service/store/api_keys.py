@@ -20,7 +20,7 @@ _PREFIX = "rgz"
 
 @dataclass(frozen=True, slots=True)
 class ApiKey:
-    """A key without its secret. `id` is what idempotency and reading one's own messages rest on."""
+    """A key without its secret. `id` identifies the caller: for idempotency keys and for reading its own messages."""
 
     id: str
     name: str
@@ -30,7 +30,7 @@ class ApiKey:
 
 
 def create(tx: Transaction, name: str, scopes: Iterable[Scope], now: datetime) -> tuple[ApiKey, str]:
-    """A new key and its full text, which can't be had again."""
+    """Create a key; returns it and its full text, which can't be read again."""
     key = ApiKey(secrets.token_hex(8), name, frozenset(scopes), now)
     secret = secrets.token_urlsafe(32)
     tx.execute(
@@ -48,12 +48,12 @@ def create(tx: Transaction, name: str, scopes: Iterable[Scope], now: datetime) -
 
 
 def list_keys(reader: Reader) -> list[ApiKey]:
-    """Every key there ever was, oldest first."""
+    """All keys, revoked ones too, oldest first."""
     return [_key(row) for row in reader.read(f"SELECT {_COLUMNS} FROM api_keys ORDER BY created_at, id")]
 
 
 def revoke(tx: Transaction, key_id: str, now: datetime) -> bool:
-    """Ends a key; False where there is none that still holds."""
+    """Revoke a key; False where there is no active key with this id."""
     return bool(
         tx.execute(
             "UPDATE api_keys SET revoked_at = :now WHERE id = :id AND revoked_at IS NULL RETURNING id",
@@ -63,7 +63,7 @@ def revoke(tx: Transaction, key_id: str, now: datetime) -> bool:
 
 
 def find(reader: Reader, key_text: str) -> ApiKey | None:
-    """The key with this text, if it holds. Takes as long for a wrong secret as for an unknown id."""
+    """The active key with this text, or None; in constant time for a wrong secret and an unknown id."""
     prefix, _, rest = key_text.partition("_")
     key_id, _, secret = rest.partition("_")
     rows = reader.read(f"SELECT {_COLUMNS}, secret_sha256 FROM api_keys WHERE id = :id", {"id": key_id})
@@ -75,7 +75,7 @@ def find(reader: Reader, key_text: str) -> ApiKey | None:
 
 
 def get(reader: Reader, key_id: str) -> ApiKey | None:
-    """The key with this id, if it holds."""
+    """The active key with this id, or None."""
     sql = f"SELECT {_COLUMNS} FROM api_keys WHERE id = :id AND revoked_at IS NULL"
     rows = reader.read(sql, {"id": key_id})
     return _key(rows[0]) if rows else None

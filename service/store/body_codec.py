@@ -1,6 +1,6 @@
-"""Compressing, and checking what comes back: a body is one zstd frame of both parts.
+"""Compression of message bodies with zstd, and verification of what is read: one frame holds HTML and text.
 
-Its dictionary is an example rendering of the template, raw content: 37 KB become about 1 KB with it, 4 KB without.
+The dictionary is an example rendering of the template, raw content: 37 KB become about 1 KB with it, 4 KB without.
 """
 
 import hashlib
@@ -51,7 +51,7 @@ class PlainBody:
 
 
 class Packer:
-    """Packs the bodies of one revision: its dictionary is made ready once. Safe to share between threads."""
+    """Compresses the bodies of one revision; its dictionary is prepared once. Thread-safe."""
 
     def __init__(self, dictionary: bytes | None) -> None:
         self._dictionary_sha256 = digest_of(dictionary) if dictionary else None
@@ -59,10 +59,7 @@ class Packer:
         self._lock = threading.Lock()  # a compressor serves one thread at a time
 
     def pack_all(self, bodies: Sequence[PlainBody]) -> list[PackedBody]:
-        """The packed form of each body.
-
-        In one call of the library, which lets other threads run meanwhile: one wait for the interpreter, not many.
-        """
+        """Compress all bodies in one call of the library, which releases the interpreter once and not for each."""
         if not bodies:
             return []
         contents: list[Any] = [body.content for body in bodies]
@@ -70,7 +67,7 @@ class Packer:
             if all(contents):
                 frames = self._compressor.multi_compress_to_buffer(contents)
                 packed = [frames[n].tobytes() for n in range(len(frames))]
-            else:  # which that call refuses
+            else:  # the call refuses empty contents
                 packed = [self._compressor.compress(content) for content in contents]
         return [
             PackedBody(
@@ -86,31 +83,31 @@ class Packer:
 
 
 class Unpacker:
-    """Reads the bodies of one dictionary, which is made ready once. For one thread at a time."""
+    """Decompresses the bodies of one dictionary, which is prepared once. For one thread at a time."""
 
     def __init__(self, dictionary: bytes | None) -> None:
         self._decompressor = _decompressor(dictionary)
 
     def unpack(self, packed: PackedBody) -> Body:
-        """The exact parts again. Raises ArchiveCorrupt where they do not match their digest."""
+        """The exact HTML and text. Raises ArchiveCorrupt where they do not match their digest."""
         whole = _decompress(packed.content, self._decompressor, packed.size_bytes)
         if whole is None or len(whole) != packed.size_bytes or digest_of(whole) != packed.sha256:
             raise ArchiveCorrupt("The stored body does not match its digest.")
         html, text = whole[: packed.html_bytes], whole[packed.html_bytes :]
-        if text and text[0] & 0xC0 == 0x80:  # the border between the parts is within a character
+        if text and text[0] & 0xC0 == 0x80:  # the boundary of the parts lies within a character
             raise ArchiveCorrupt("The stored body does not match its digest.")
         return Body(html, text)
 
 
 class Unpackers:
-    """What reads the bodies of the last dictionaries, each made ready once. For one thread at a time."""
+    """Cache of the last Unpackers, by the digest of their dictionary. For one thread at a time."""
 
     def __init__(self, at_most: int = 100) -> None:
         self._at_most = at_most
         self._made: dict[str | None, Unpacker] = {}
 
     def of(self, reader: Reader, digests: set[str | None]) -> Mapping[str | None, Unpacker]:
-        """One for each; None is for bodies without a dictionary."""
+        """An Unpacker for each digest; None stands for bodies without a dictionary."""
         missing = digests - self._made.keys()
         if missing:
             dictionaries = _dictionaries(reader, [digest for digest in missing if digest is not None])
@@ -121,7 +118,7 @@ class Unpackers:
 
 
 def unpack_rows(reader: Reader, rows: Sequence[Row], unpackers: Unpackers) -> dict[str, Body | ArchiveCorrupt]:
-    """Bodies of rows with BODY_COLUMNS by message id; the error in the place of one that can't be read."""
+    """Decompress rows with BODY_COLUMNS: bodies by message id, or the error of one that can't be read."""
     made = unpackers.of(reader, {row["dictionary_sha256"] for row in rows})
     bodies: dict[str, Body | ArchiveCorrupt] = {}
     for row in rows:
@@ -146,7 +143,7 @@ def compress(data: bytes) -> bytes:
 
 
 def decompress(data: bytes, sha256: str) -> bytes:
-    """The unpacked bytes, if they have this digest. Raises ArchiveCorrupt."""
+    """The decompressed bytes, if they have this digest. Raises ArchiveCorrupt."""
     whole = _decompress(data, _decompressor(None), None)
     if whole is None or digest_of(whole) != sha256:
         raise ArchiveCorrupt("The stored template does not match its digest.")
@@ -164,7 +161,7 @@ def _decompressor(dictionary: bytes | None) -> zstandard.ZstdDecompressor:
 
 
 def _decompress(data: bytes, decompressor: zstandard.ZstdDecompressor, size_bytes: int | None) -> bytes | None:
-    """None for what is no whole frame, or would unpack to more than it should."""
+    """Decompress a frame; None where it is incomplete, or would become larger than `size_bytes`."""
     try:
         if size_bytes is not None and zstandard.frame_content_size(data) != size_bytes:
             return None

@@ -13,7 +13,7 @@ from service.store.database import Reader, Transaction, listed
 from service.store.database.contract import Row, statement_size
 from service.store.transitions import legible
 
-#: What a report may add to a message whose state it does not change.
+#: The columns that a feedback event may set in a message whose status it does not change.
 NOTABLE = frozenset({"delivered_at", "bounce_type", "bounce_subtype", "error_message"})
 
 #: Notifications in one statement; each has three parameters.
@@ -27,7 +27,7 @@ _COLUMNS = (
 
 @dataclass(frozen=True, slots=True)
 class ReportedMessage:
-    """One message, as far as a report changes it. `address` is None once it is anonymised."""
+    """The parts of a message that feedback may change. `address` is None once it is anonymised."""
 
     id: str
     address: str | None
@@ -42,7 +42,7 @@ class ReportedMessage:
 
 @dataclass(frozen=True, slots=True)
 class PendingEvent:
-    """A report that was kept; `report` is the JSON that was given."""
+    """A feedback event whose message is not known yet; `report` is its JSON."""
 
     id: str
     provider_id: str
@@ -52,9 +52,9 @@ class PendingEvent:
 def find(
     tx: Transaction, *, message_id: str | None = None, provider_id: str | None = None, rfc_message_id: str | None = None
 ) -> list[ReportedMessage]:
-    """The messages with this id, or else with this name at the provider, or else with this Message-ID.
+    """The messages with this id, or else with this provider id, or else with this Message-ID.
 
-    Their rows are held until the transaction ends: reports about one message take turns.
+    Their rows are locked until the transaction ends, so that events about one message take turns.
     """
     for column, value in (("id", message_id), ("provider_id", provider_id), ("message_id", rfc_message_id)):
         if value is None:
@@ -69,7 +69,7 @@ def find(
 
 
 def find_named(tx: Transaction, provider_ids: Collection[str]) -> dict[str, list[ReportedMessage]]:
-    """The messages with these names at the provider, by name, held as by `find`; without names that nobody has."""
+    """The messages with these provider ids, by provider id, locked as by `find`; unknown ids are left out."""
     found: dict[str, list[ReportedMessage]] = {}
     if provider_ids:
         names, params = listed("name", sorted({_findable(name) for name in provider_ids}))
@@ -81,7 +81,7 @@ def find_named(tx: Transaction, provider_ids: Collection[str]) -> dict[str, list
 
 
 def note(tx: Transaction, message_id: str, facts: Mapping[str, Any]) -> None:
-    """Adds what a report says to a message whose state stays. Raises ValueError for a column not in NOTABLE."""
+    """Set columns of a message whose status stays. Raises ValueError for a column not in NOTABLE."""
     if unknown := facts.keys() - NOTABLE:
         raise ValueError(f"a report does not change {', '.join(sorted(unknown))}")
     if facts:
@@ -90,7 +90,7 @@ def note(tx: Transaction, message_id: str, facts: Mapping[str, Any]) -> None:
 
 
 def known_events(tx: Transaction, message_ids: Collection[str]) -> Container[tuple[str, Event]]:
-    """What the timelines of these messages tell by feedback; an event is in it by type, moment, source and wording."""
+    """The feedback events in the timelines of these messages; `in` compares type, time, source and detail."""
     if not message_ids:
         return _Told([])
     names, params = listed("id", sorted(message_ids))
@@ -119,9 +119,9 @@ class _Told(Container[tuple[str, Event]]):
 
 
 def temporary_bounces(tx: Transaction, recipient_hash: str, *, since: datetime, until: datetime) -> list[datetime]:
-    """When mails to this person bounced for a passing reason between the two, each mail once, in order.
+    """The times of temporary bounces of a recipient between `since` and `until`, one per message, in order.
 
-    Without those for which nobody knows a reason (`Undetermined`).
+    Without those of subtype `Undetermined`.
     """
     rows = tx.execute(
         "SELECT MIN(event.happened_at) AS bounced_at FROM email_messages AS message"
@@ -135,7 +135,7 @@ def temporary_bounces(tx: Transaction, recipient_hash: str, *, since: datetime, 
 
 
 def store_pending(tx: Transaction, provider_id: str, report: str, *, now: datetime) -> None:
-    """Keeps a report about a message that nobody knows yet by this name."""
+    """Store an event about a message whose provider id is not known yet."""
     tx.execute(
         "INSERT INTO feedback_early (id, provider_id, report, received_at) VALUES (:id, :provider_id, :report, :now)",
         {"id": str(uuid_utils.uuid7()), "provider_id": _findable(provider_id), "report": report, "now": now},
@@ -143,7 +143,7 @@ def store_pending(tx: Transaction, provider_id: str, report: str, *, now: dateti
 
 
 def take_pending(tx: Transaction, provider_ids: Collection[str]) -> list[PendingEvent]:
-    """What was kept under these names, in the order in which it came; it is kept no more."""
+    """Delete and return the pending events with these provider ids, oldest first."""
     if not provider_ids or not tx.execute("SELECT id FROM feedback_early LIMIT 1"):
         return []
     names, params = listed("name", sorted({_findable(name) for name in provider_ids}))
@@ -151,7 +151,7 @@ def take_pending(tx: Transaction, provider_ids: Collection[str]) -> list[Pending
 
 
 def take_matching(tx: Transaction, *, since: datetime | None, limit: int = 200) -> list[PendingEvent]:
-    """What was kept since then and belongs to a message that is known by now; it is kept no more."""
+    """Delete and return pending events, of all or since `since`, whose message is known by now."""
     recent = " WHERE early.received_at >= :since" if since is not None else ""
     return _taken(
         tx.execute(
@@ -164,18 +164,18 @@ def take_matching(tx: Transaction, *, since: datetime | None, limit: int = 200) 
 
 
 def pending_events(reader: Reader) -> list[PendingEvent]:
-    """All that is kept now, a day's at most."""
+    """All pending events, of the last day at most."""
     return _taken(reader.read("SELECT id, provider_id, report FROM feedback_early"))
 
 
 def forget_pending(tx: Transaction, ids: Collection[str]) -> int:
-    """Ends the wait of these; returns how many."""
+    """Delete these pending events; returns how many."""
     names, params = listed("id", sorted(ids))
     return len(tx.execute(f"DELETE FROM feedback_early WHERE id IN ({names}) RETURNING id", params))
 
 
 def drop_pending(tx: Transaction, *, now: datetime, kept_for: timedelta) -> int:
-    """Ends the wait of what nobody will claim any more; returns how many."""
+    """Delete pending events older than `kept_for`; returns how many."""
     before = now - kept_for
     return len(tx.execute("DELETE FROM feedback_early WHERE received_at < :before RETURNING id", {"before": before}))
 
@@ -257,7 +257,7 @@ def _held(tx: Transaction) -> str:
 
 
 def _findable(value: str) -> str:
-    """What a provider says may hold anything; a text that can't be stored becomes one that nothing equals."""
+    """A provider's text for a comparison: one that can't be stored becomes one that nothing equals."""
     return str(legible({"value": value})["value"])
 
 

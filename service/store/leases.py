@@ -1,4 +1,4 @@
-"""Handing due messages to workers: a lease for each, renewed while a worker lives, swept up when it doesn't."""
+"""Leases: claim due messages for a worker, renew the leases, take back lapsed ones, expire what is too old."""
 
 from collections.abc import Callable, Collection, Iterator, Sequence
 from datetime import datetime, timedelta
@@ -13,7 +13,7 @@ from service.store.database import Reader, Transaction, listed
 from service.store.database.contract import Row
 from service.store.transitions import transition
 
-#: Rows that one call of `sweep` or `expire` takes at most, so that the write lock is never held for long.
+#: Rows in one call of `sweep` or `expire`, so that the write lock is never held for long.
 _MAX_SWEPT = 500
 #: A message whose lease lapsed so often is failed: it may be what kills the workers.
 LAPSES_MAX = 10
@@ -29,13 +29,13 @@ def claim(
     order: Sequence[Priority] = tuple(Priority),
     tried_first: int = 0,
 ) -> list[str]:
-    """Takes up to `limit` due messages for this worker: ids in the order of `order`.
+    """Lease up to `limit` due messages to this worker; returns their ids, by the priorities of `order`.
 
-    Within a priority new mail goes before what was tried already, which may be a heap; but up to `tried_first` of that
-    go before it. Within either the oldest first.
+    Within a priority new messages go before those already tried, which may be many; but up to `tried_first` of the
+    latter go before the new ones. Of either kind the oldest go first.
 
-    Due is queued, next_attempt_at reached, not expired. Whoever was suppressed since accept is marked so here, with
-    an event, and not handed out. A row is never handed out twice while its lease holds.
+    Due means queued, next_attempt_at reached, not expired. A message whose recipient was suppressed after acceptance
+    gets that status here, with an event, and is not claimed. A message is claimed once while its lease holds.
     """
     claimed: list[str] = []
     for priority in order:
@@ -82,19 +82,19 @@ def load_claimed(
 
 
 def renew(tx: Transaction, ids: Collection[str], *, owner: str, now: datetime, lease_s: int) -> set[str]:
-    """Prolongs the leases that this worker still holds, and returns which those are."""
+    """Renew the leases that this worker still holds; returns the ids of those messages."""
     return _update_held(tx, ids, owner, "lease_until = :until", {"until": now + timedelta(seconds=lease_s)})
 
 
 def note_data_started(tx: Transaction, message_id: str, *, owner: str, now: datetime) -> bool:
-    """Notes, before the final dot of marketing mail, that it may be taken from here on; False: no longer held."""
+    """Note, before the end of data of a marketing message, that it may be sent from here on; False: lease lost."""
     return bool(_update_held(tx, [message_id], owner, "data_started_at = :started_at", {"started_at": now}))
 
 
 def hand_back(tx: Transaction, message_id: str, *, owner: str, next_attempt_at: datetime | None = None) -> bool:
-    """Gives back what was claimed and not tried, as if it had never been claimed; False: no longer held.
+    """Return a claimed and untried message to the queue, as if it had never been claimed; False: lease lost.
 
-    `next_attempt_at` puts it off (the server is paused); else it stays due. No event: nothing has happened to it.
+    `next_attempt_at` postpones it (the relay is paused); else it stays due. There is no event, as nothing happened.
     """
     later = ", next_attempt_at = :later" if next_attempt_at is not None else ""
     return bool(
@@ -109,12 +109,12 @@ def hand_back(tx: Transaction, message_id: str, *, owner: str, next_attempt_at: 
 
 
 def sweep(tx: Transaction, *, now: datetime, latest: datetime | None = None) -> int:
-    """Takes back what dead workers hold; returns how many. Call again while it returns something.
+    """Take messages back from dead workers; returns how many. Call again until it returns 0.
 
     A lease has lapsed when its end is past, or lies after `latest`: no lease ends so late, unless the clock was ahead.
 
-    Back to queued, counted as a lapse; failed at LAPSES_MAX of them. Marketing mail that may have been taken is
-    `sent` with an event `ambiguous`: better none than twice.
+    The message is queued again and the lapse counted; at LAPSES_MAX it is failed. A marketing message that may have
+    been sent becomes `sent`, with an event `ambiguous`: better not at all than twice.
     """
     lapsed = "lease_until < :now" if latest is None else "(lease_until < :now OR lease_until > :latest)"
     rows = tx.execute(
@@ -128,7 +128,7 @@ def sweep(tx: Transaction, *, now: datetime, latest: datetime | None = None) -> 
 
 
 def expire(tx: Transaction, now: datetime) -> int:
-    """Fails queued messages whose time is over; returns how many. Call again while it returns something."""
+    """Fail queued messages whose expires_at is past; returns how many. Call again until it returns 0."""
     rows = tx.execute(
         "SELECT id, attempts FROM email_messages WHERE status = 'queued' AND expires_at <= :now"
         f" ORDER BY expires_at LIMIT {_MAX_SWEPT}{_skip_locked(tx)}",
@@ -144,7 +144,7 @@ def expire(tx: Transaction, now: datetime) -> int:
 
 def next_due_at(reader: Reader) -> datetime | None:
     """When the next queued message is due, which may be in the past; None when nothing is queued."""
-    # One index look-up for each priority, in each of the two indexes of what is queued.
+    # One index look-up per priority in each of the two partial indexes of queued messages.
     soonest = " UNION ALL ".join(
         "SELECT MIN(next_attempt_at) AS due_at FROM email_messages"
         f" WHERE status = 'queued' AND {kind} AND priority_rank = {priority.rank}"
@@ -154,7 +154,7 @@ def next_due_at(reader: Reader) -> datetime | None:
     return min((row["due_at"] for row in reader.read(soonest) if row["due_at"] is not None), default=None)
 
 
-#: Each has a partial index of its own.
+#: Messages never tried, and tried before; each has a partial index.
 _NEW, _TRIED = "attempts = 0", "attempts > 0"
 
 
@@ -218,18 +218,18 @@ def _take_back(tx: Transaction, row: Row, now: datetime) -> None:
         event = Event(EventType.AMBIGUOUS, now, "sweep", detail)
         transition(tx, message_id, Status.SENT, event, owner=owner, changes={"sent_at": row["data_started_at"]})
     elif lapses >= LAPSES_MAX:
-        detail = f"Workers stopped without a word {lapses} times while they held it."
+        detail = f"Workers that held it stopped {lapses} times without releasing it."
         event = Event(EventType.FAILED, now, "sweep", detail)
         changes = {"lapsed_leases": lapses, "error_message": detail}
         transition(tx, message_id, Status.FAILED, event, owner=owner, changes=changes)
         rate_limits.release_quota(tx, message_id)
     else:
-        detail = f"The worker stopped without a word ({lapses} of {LAPSES_MAX}); it is queued again."
+        detail = f"The worker stopped without releasing it ({lapses} of {LAPSES_MAX}); it is queued again."
         event = Event(EventType.DEFERRED, now, "sweep", detail)
         transition(tx, message_id, Status.QUEUED, event, owner=owner, changes={"lapsed_leases": lapses})
 
 
-#: In the order of Outgoing, and then what else a claim tells.
+#: The fields of Outgoing in their order, and then the other columns that a claim needs.
 _OUTGOING_COLUMNS = """
     id, template_key, stream, priority_rank, recipient_email, envelope_from, from_header, reply_to, subject, attempts,
     attempts_max, message_id, date_at, is_test, unsubscribe_url, lapsed_leases, attachments_count
@@ -261,5 +261,5 @@ def _attached(reader: Reader, ids: Sequence[str]) -> dict[str, list[Row]]:
 
 
 def _skip_locked(tx: Transaction) -> str:
-    # SQLite has one writer at a time; PostgreSQL's many must not wait for each other's rows.
+    # SQLite has one writer at a time; on PostgreSQL concurrent writers must not wait for each other's rows.
     return " FOR UPDATE SKIP LOCKED" if tx.dialect == "postgresql" else ""

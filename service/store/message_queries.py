@@ -1,4 +1,4 @@
-"""Reading what was sent and what became of it. Each function takes a database or a transaction."""
+"""Queries about messages: one by its id, its bodies and events, and filtered lists with cursors."""
 
 import base64
 import binascii
@@ -22,7 +22,7 @@ from service.store.body_codec import BODY_COLUMNS, Unpackers, unpack_rows
 from service.store.database import Reader
 from service.store.database.contract import Row
 
-#: Where counting ends when no recipient narrows it down.
+#: Totals stop here, except for one recipient's messages.
 MAX_COUNTED = 10_000
 
 MESSAGE_COLUMNS = """
@@ -35,18 +35,18 @@ MESSAGE_COLUMNS = """
 
 
 _PRIORITIES = tuple(Priority)
-#: The states of the index messages_trouble, in its own words.
+#: The states of the partial index messages_trouble, in the words of its condition.
 _TROUBLED = (
     Status.BOUNCED, Status.COMPLAINT, Status.FAILED, Status.SUPPRESSED, Status.RATE_LIMITED, Status.CANCELLED,
 )  # fmt: skip
 _IN_TROUBLE = f"status IN ({', '.join(repr(status.value) for status in _TROUBLED)})"
-#: States that a message passes through: few are in them, and an index of their own knows which.
+#: Passing states: few messages are in them at a time, and each has a partial index.
 _PASSING = (Status.QUEUED, Status.SENDING)
 
 
 @dataclass(frozen=True, slots=True)
 class MessageQuery:
-    """Which messages; None does not narrow. `to_hash` is the keyed hash of a normalised address; `until` is beyond."""
+    """Filters of a list; None does not filter. `to_hash` is an address's pseudonym; `until` is exclusive."""
 
     to_hash: str | None = None
     status: Status | None = None
@@ -59,7 +59,7 @@ class MessageQuery:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Part of a list, newest first. `next` is the cursor of the following page, None on the last."""
+    """One page of a list, newest first. `next` is the cursor of the following page, None on the last."""
 
     items: list[Message]
     total: int
@@ -68,13 +68,13 @@ class Page:
 
 
 def get(reader: Reader, message_id: str, *, now: datetime) -> Message | None:
-    """One message; `now` decides what a queued one waits for."""
+    """One message, None where there is none; `now` decides what a queued one waits for."""
     rows = reader.read(f"SELECT {MESSAGE_COLUMNS} FROM email_messages WHERE id = :id", {"id": message_id})
     return message_of(rows[0], now=now) if rows else None
 
 
 def body(reader: Reader, message_id: str) -> Body | None:
-    """Both parts as they were accepted; None: no such message, or anonymised. Raises ArchiveCorrupt."""
+    """The HTML and text of a message; None: no such message, or anonymised. Raises ArchiveCorrupt."""
     rows = reader.read(f"SELECT {BODY_COLUMNS} FROM email_bodies WHERE message_id = :id", {"id": message_id})
     found = unpack_rows(reader, rows, Unpackers()).get(message_id)
     if isinstance(found, ArchiveCorrupt):
@@ -83,13 +83,13 @@ def body(reader: Reader, message_id: str) -> Body | None:
 
 
 def variables(reader: Reader, message_id: str) -> dict[str, Any] | None:
-    """What the caller said; None where there is no such message, {} once it is anonymised."""
+    """The template variables of a message; None: no such message; {}: anonymised."""
     rows = reader.read("SELECT variables FROM email_messages WHERE id = :id", {"id": message_id})
     return json.loads(rows[0]["variables"]) if rows else None
 
 
 def events(reader: Reader, message_id: str) -> list[Event]:
-    """The timeline, in the order in which we learnt of things."""
+    """The events of a message, in the order in which they were recorded."""
     rows = reader.read(
         "SELECT type, happened_at, source, detail, smtp_code, smtp_reply, provider_id FROM email_events"
         " WHERE message_id = :id ORDER BY seq",
@@ -107,7 +107,7 @@ def search(
     now: datetime,
     max_counted: int = MAX_COUNTED,
 ) -> Page:
-    """Messages, newest first. Counts are exact for one recipient, else capped. Raises ValueError for a bad cursor."""
+    """A page of messages. `total` is exact for one recipient, else capped. Raises ValueError for a bad cursor."""
     conditions, params = conditions_of(query)
     following = [*conditions, "(created_at, id) < (:cursor_at, :cursor_id)"] if cursor is not None else conditions
     after = dict(zip(("cursor_at", "cursor_id"), parse_cursor(cursor), strict=True)) if cursor is not None else {}
@@ -130,12 +130,12 @@ def search(
 
 
 def make_cursor(created_at: datetime, row_id: str) -> str:
-    """An opaque place in a list that is ordered by (created_at, id)."""
+    """An opaque cursor in a list that is ordered by (created_at, id)."""
     return base64.urlsafe_b64encode(json.dumps([created_at.isoformat(), row_id]).encode()).decode().rstrip("=")
 
 
 def parse_cursor(cursor: str) -> tuple[datetime, str]:
-    """Raises ValueError for anything that `make_cursor` did not make."""
+    """Parse a cursor of `make_cursor`. Raises ValueError for any other text."""
     try:
         at, row_id = json.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
         created_at = datetime.fromisoformat(at)
@@ -147,7 +147,7 @@ def parse_cursor(cursor: str) -> tuple[datetime, str]:
 
 
 def message_of(row: Row, *, now: datetime | None = None) -> Message:
-    """A row with MESSAGE_COLUMNS as the noun. What a queued one waits for is told only with `now`."""
+    """The Message of a row with MESSAGE_COLUMNS. `waiting_for` needs `now`; without it, it is None."""
     status = Status(row["status"])
     return Message(
         id=row["id"],
@@ -196,14 +196,14 @@ def message_of(row: Row, *, now: datetime | None = None) -> Message:
 def _waiting_for(row: Row, now: datetime) -> WaitingFor:
     if row["next_attempt_at"] <= now:
         return WaitingFor.SLOT
-    # A pause puts a first try off without counting it; what was only ever scheduled still has its first time.
+    # A pause postpones a first attempt without counting it; a message that is only scheduled still has its first time.
     return WaitingFor.TIME if row["next_attempt_at"] == row["send_at"] else WaitingFor.RETRY
 
 
 def those_in(query: MessageQuery, conditions: list[str]) -> str:
-    """What to select from: for states that messages pass through, the few that their own index finds (MAX_COUNTED).
+    """The table to select from: for a passing state only the few messages that its partial index finds (MAX_COUNTED).
 
-    By the index of an order they might be the last of a million.
+    In the index by time they might be the last of a million.
     """
     if query.status not in _PASSING:
         return "email_messages"
@@ -211,13 +211,13 @@ def those_in(query: MessageQuery, conditions: list[str]) -> str:
 
 
 def status_is(status: Status) -> list[str]:
-    """Conditions, written out so that partial indexes serve: SQLite takes one only where its own words are there."""
+    """Conditions for a status, spelled out: SQLite uses a partial index only where its condition is repeated."""
     one = f"status = '{status.value}'"
     return [one, _IN_TROUBLE] if status in _TROUBLED else [one]
 
 
 def conditions_of(query: MessageQuery) -> tuple[list[str], dict[str, Any]]:
-    """The query as conditions on email_messages, all of which must hold, and their parameters."""
+    """The WHERE conditions of a query on email_messages, to be joined by AND, and their parameters."""
     equal = {
         "recipient_hash": query.to_hash,
         "template_key": query.template_key,
@@ -225,7 +225,7 @@ def conditions_of(query: MessageQuery) -> tuple[list[str], dict[str, Any]]:
         "caller_id": query.caller_id,
     }
     params: dict[str, Any] = {column: value for column, value in equal.items() if value is not None}
-    # The index of a rare state finds less than that of a template: an expression keeps the latter out of the choice.
+    # The index of a rare state is narrower than that of a template; an expression keeps the planner from the latter.
     is_rare = query.status in _TROUBLED or query.status in _PASSING
     conditions = [
         f"{column} || '' = :{column}" if is_rare and column != "recipient_hash" else f"{column} = :{column}"
@@ -243,7 +243,7 @@ def conditions_of(query: MessageQuery) -> tuple[list[str], dict[str, Any]]:
 
 
 def _count(reader: Reader, conditions: list[str], params: dict[str, Any], cap: int | None) -> int:
-    """How many there are, but no more than one past `cap`."""
+    """The number of rows, at most `cap` + 1."""
     if cap is None:
         rows = reader.read(f"SELECT COUNT(*) AS total FROM email_messages {_where(conditions)}", params)
     else:

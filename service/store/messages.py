@@ -1,6 +1,6 @@
-"""Taking in: a send, its messages and their first events, and finding it again by its idempotency key.
+"""Insert sends with their messages and first events, and find a send by its idempotency key.
 
-What becomes of them is elsewhere: `claims` hands out what is due, `timeline` moves states, `history` reads.
+Not here: `leases` claims due messages, `transitions` changes their status, `message_queries` reads them.
 """
 
 import json
@@ -22,12 +22,12 @@ IDEMPOTENCY_WINDOW = timedelta(hours=24)
 
 
 class IdempotencyTaken(StoreError):
-    """This caller has used this key in the last 24 hours; nothing was stored."""
+    """The caller has used this idempotency key in the last 24 hours; nothing was stored."""
 
 
 @dataclass(frozen=True, slots=True)
 class StoredMessage:
-    """One recipient of a stored send, with the status that the first answer named."""
+    """A message of a stored send, with the status that the first response named."""
 
     id: str
     recipient: str
@@ -36,7 +36,7 @@ class StoredMessage:
 
 @dataclass(frozen=True, slots=True)
 class StoredSend:
-    """What the first answer to an idempotency key said; `messages` in the order of the request."""
+    """A stored send, with all that the first response said; `messages` are in the order of the request."""
 
     id: str
     template_key: str
@@ -116,12 +116,12 @@ _ATTACHMENT_COLUMNS = ("id", "message_id", "n", "filename", "content_type", "siz
 
 
 def _add_keyed(tx: Transaction, send: Send) -> bool:
-    """False where the key is taken."""
+    """Insert a send with an idempotency key; False where the key is taken."""
     holder = {"caller_id": send.caller_id, "key": send.idempotency_key, "since": send.created_at - IDEMPOTENCY_WINDOW}
     row = dict(zip(_SEND_COLUMNS, _send_row(send), strict=True))
     if tx.execute(_INSERT_KEYED, row):
         return True
-    # Hardly ever: the key is taken, or was more than a day ago.
+    # Rare: the key is taken, or was used more than a day ago and is freed now.
     freed = tx.execute(
         "UPDATE sends SET idempotency_key = NULL"
         " WHERE caller_id = :caller_id AND idempotency_key = :key AND created_at < :since RETURNING id",
@@ -180,12 +180,12 @@ def _first_events(message: NewMessage) -> list[Event]:
     accepted = Event(EventType.ACCEPTED, message.created_at, "accept")
     if message.status is Status.QUEUED:
         return [accepted]
-    # The other two states at accept are events of the same name.
+    # Suppressed and rate-limited messages have an event of the same name.
     return [accepted, Event(EventType(message.status), message.created_at, "accept", message.status_reason)]
 
 
 def _json(value: Mapping[str, Any]) -> str:
-    """Any TEXT holds it: U+0000 is an escape in JSON, and so is half of a surrogate pair."""
+    """JSON for any TEXT column: U+0000 is escaped in JSON, and so are lone surrogates."""
     try:
         return msgspec.json.encode(value, enc_hook=str).decode()
     except UnicodeEncodeError:

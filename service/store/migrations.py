@@ -1,6 +1,6 @@
-"""Numbered SQL, only ever added to: `sql/NNNN_name.sql`, one text for both databases.
+"""Migrations: numbered SQL scripts, `sql/NNNN_name.sql`, the same for both databases; applied ones never change.
 
-Where one of them needs a word more, a comment says it for that one alone: `/*SQLite: WITHOUT ROWID */`.
+A comment that names a database holds SQL for it alone: `/*SQLite: WITHOUT ROWID */`.
 
 Each column has a comment that says what anonymising does to it; a test reads them.
 """
@@ -14,7 +14,7 @@ from service.store.database.contract import Dialect
 from service.store.database.statements import split
 
 _SCRIPTS = Path(__file__).parent / "sql"
-# Any constant will do that nobody else locks in this database: "rgz-mail" in ASCII.
+# Any constant that nothing else locks in this database: "rgz-mail" in ASCII.
 _ADVISORY_LOCK = 0x72677A2D6D61696C
 
 
@@ -24,10 +24,9 @@ def scripts() -> dict[str, str]:
 
 
 def migrate(database: Database) -> list[str]:
-    """Brings the tables up to date and returns the names of what was applied now ([]: nothing was missing).
+    """Apply the missing migrations; returns their names ([]: none was missing).
 
-    All in one transaction under a lock, so that any number of processes may start at once. Raises StoreBusy,
-    StoreError.
+    All in one transaction under a lock, so that several processes may start at once. Raises StoreBusy, StoreError.
     """
     return database.write(_migrate)
 

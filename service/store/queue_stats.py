@@ -7,19 +7,19 @@ from service.models import Priority, Status
 from service.store.database import Reader
 from service.store.message_queries import status_is
 
-#: Where counting ends; that of one index goes further for the same time.
+#: Counts stop here; those that one index answers may go further in the same time.
 MAX_COUNTED = 10_000
 MAX_RECENT = 50_000
 _RECENT = timedelta(hours=1)
 _PRIORITIES = tuple(Priority)
-_WAITS = ("attempts = 0", "attempts > 0")  # each has a partial index of its own
+_WAITS = ("attempts = 0", "attempts > 0")  # each has a partial index
 
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """What is queued at one priority: how many (MAX_COUNTED may be more), and since when the oldest is due.
+    """The queue of one priority: its length (MAX_COUNTED means that or more), and since when the oldest is due.
 
-    `oldest_due_at` is None where nothing is due yet.
+    `tried` of them had an attempt before. `oldest_due_at` is None where nothing is due yet.
     """
 
     priority: Priority
@@ -35,7 +35,7 @@ class Waiting:
 
 @dataclass(frozen=True, slots=True)
 class Queued:
-    """Messages of one priority that wait; `tried`: a server has answered before."""
+    """The exact number of queued messages of one priority, `tried` before or not."""
 
     priority: Priority
     tried: bool
@@ -43,7 +43,7 @@ class Queued:
 
 
 def waiting(reader: Reader, *, now: datetime) -> list[Waiting]:
-    """Every priority, the most urgent first; scheduled mail counts as queued, and is not due."""
+    """The queue of each priority, the most urgent first; scheduled messages are queued and not due."""
     counts = [
         f"SELECT {priority.rank} AS rank, {tried} AS tried, (SELECT COUNT(*) FROM (SELECT 1 FROM email_messages"
         f" WHERE status = 'queued' AND {condition} AND priority_rank = {priority.rank} LIMIT {MAX_COUNTED}) AS counted)"
@@ -63,7 +63,7 @@ def waiting(reader: Reader, *, now: datetime) -> list[Waiting]:
 
 
 def accepted_since(reader: Reader, since: datetime) -> int:
-    """How many messages were accepted since then, up to MAX_RECENT."""
+    """How many messages were accepted since `since`, up to MAX_RECENT."""
     rows = reader.read(
         "SELECT COUNT(*) AS total FROM"
         " (SELECT 1 FROM email_messages WHERE created_at >= :since LIMIT :most) AS counted",
@@ -73,7 +73,7 @@ def accepted_since(reader: Reader, since: datetime) -> int:
 
 
 def sent_since(reader: Reader, since: datetime, *, accepted_since: datetime) -> int:
-    """How many of the newest MAX_COUNTED messages accepted since the one moment were sent since the other."""
+    """How many of the newest MAX_COUNTED messages accepted since `accepted_since` were sent since `since`."""
     rows = reader.read(
         "SELECT COUNT(*) AS total FROM (SELECT sent_at FROM email_messages WHERE created_at >= :accepted"
         " ORDER BY created_at DESC LIMIT :most) AS newest WHERE sent_at >= :since",
@@ -83,7 +83,7 @@ def sent_since(reader: Reader, since: datetime, *, accepted_since: datetime) -> 
 
 
 def ended_badly_since(reader: Reader, since: datetime) -> int:
-    """How many messages accepted since then bounced, failed, or brought a complaint; up to MAX_COUNTED each."""
+    """How many messages accepted since `since` bounced, failed or brought a complaint, up to MAX_COUNTED of each."""
     each = " UNION ALL ".join(
         f"SELECT COUNT(*) AS total FROM (SELECT 1 FROM email_messages WHERE {' AND '.join(status_is(status))}"
         f" AND created_at >= :since LIMIT {MAX_COUNTED}) AS counted"
@@ -93,7 +93,7 @@ def ended_badly_since(reader: Reader, since: datetime) -> int:
 
 
 def queued(reader: Reader) -> list[Queued]:
-    """What is queued, scheduled mail included; nothing for priorities of which nothing is."""
+    """Queued messages, scheduled ones included, by priority; a priority without any is left out."""
     return [
         Queued(_PRIORITIES[row["priority_rank"]], bool(tried), int(row["total"]))
         for tried, condition in enumerate(_WAITS)
@@ -105,12 +105,12 @@ def queued(reader: Reader) -> list[Queued]:
 
 
 def sending(reader: Reader) -> int:
-    """How many messages workers hold."""
+    """How many messages are leased to workers."""
     return int(reader.read("SELECT COUNT(*) AS total FROM email_messages WHERE status = 'sending'")[0]["total"])
 
 
 def recent(reader: Reader, *, now: datetime) -> dict[Status, int]:
-    """What was accepted within the hour, by what has become of it."""
+    """Messages accepted within the last hour, by their status now."""
     rows = reader.read(
         "SELECT status, COUNT(*) AS total FROM email_messages WHERE created_at >= :since GROUP BY status",
         {"since": now - _RECENT},

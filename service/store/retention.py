@@ -1,7 +1,7 @@
-"""Taking persons out of the rows, and the rows away: the one place that does what the comments of the columns say.
+"""Anonymise and delete expired rows, as each column's comment in `sql/` specifies, and scrub them from the disk.
 
-Everything happens in small steps, each a short transaction that others get in between. A mail that may still leave is
-left alone: it can't be sent without its address.
+All of it runs in small steps, each a short transaction, so that other writers get their turn. Messages that may still
+be sent are left alone: they need their address.
 """
 
 from collections.abc import Collection, Sequence
@@ -15,7 +15,7 @@ from service.store.database import Database, Reader, Transaction, listed
 from service.store.messages import IDEMPOTENCY_WINDOW
 from service.store.transitions import add_event
 
-#: The tables from which rows or words go.
+#: The tables from which rows are deleted or in which they are anonymised.
 TABLES = (
     "email_messages",
     "email_events",
@@ -30,20 +30,20 @@ TABLES = (
     "search_entries",
     "search_words",
 )
-#: Nothing is left to try: the states in which a message may be anonymised or deleted.
+#: The condition under which a message may be anonymised or deleted: no attempt will follow.
 _ENDED = "status NOT IN ('queued', 'sending')"
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """What one step did it to, and how far the walk has come, oldest first; `reached` is None where nothing follows."""
+    """The ids that one step changed, oldest first; `reached` is where the next step begins, None after the last."""
 
     ids: Sequence[str]
     reached: datetime | None
 
 
-#: The next messages whose time is over. In the order of an index that holds those in clear alone: the rows of a year
-#: must not be looked through, with the write lock held, for the few of a day.
+#: The next messages to anonymise, in the order of a partial index of those not yet anonymised: a scan of a year's rows
+#: for the few of a day would hold the write lock.
 TO_ANONYMISE = (
     "SELECT id, created_at FROM email_messages WHERE anonymised_at IS NULL AND created_at >= :since"
     f" AND created_at < :before AND send_at < :before AND {_ENDED} ORDER BY created_at LIMIT :limit"
@@ -55,7 +55,7 @@ _TO_DELETE = (
 
 
 def anonymise_older(tx: Transaction, *, before: datetime, now: datetime, limit: int, since: datetime) -> Step:
-    """Takes the person out of the oldest messages that were to leave before then; `since` is what a step reached."""
+    """Anonymise the oldest messages due before `before`; `since` is what the last step reached."""
     params = {"before": before, "since": since, "limit": limit}
     rows = tx.execute(TO_ANONYMISE + _skip_locked(tx), params)
     ids = anonymise(tx, [row["id"] for row in rows], now=now, source="retention")
@@ -63,9 +63,9 @@ def anonymise_older(tx: Transaction, *, before: datetime, now: datetime, limit: 
 
 
 def anonymise(tx: Transaction, message_ids: Sequence[str], *, now: datetime, source: str) -> list[str]:
-    """Takes the person out of these messages, with an event from `source`; the ids of those that this was done to.
+    """Anonymise these messages, with an event from `source`; returns the ids of those changed.
 
-    Left alone are messages that may still leave, and what was anonymised before.
+    Messages that may still be sent, or that are anonymised already, are left alone.
     """
     if not message_ids:
         return []
@@ -92,7 +92,7 @@ def anonymise(tx: Transaction, message_ids: Sequence[str], *, now: datetime, sou
 
 
 def forget_keys(tx: Transaction, *, now: datetime, limit: int) -> int:
-    """Empties idempotency keys that hold no more, with the digests of their requests; returns how many."""
+    """Clear expired idempotency keys and the digests of their requests; returns how many."""
     return len(
         tx.execute(
             "UPDATE sends SET idempotency_key = NULL, request_digest = NULL WHERE id IN"
@@ -104,10 +104,10 @@ def forget_keys(tx: Transaction, *, now: datetime, limit: int) -> int:
 
 
 def delete_older(tx: Transaction, *, before: datetime, limit: int, since: datetime) -> Step:
-    """Deletes the oldest messages that were to leave before then with all that hangs on them, and sends without any."""
+    """Delete the oldest messages due before `before`, with their bodies and events, and sends left without messages."""
     rows = tx.execute(_TO_DELETE + _skip_locked(tx), {"before": before, "since": since, "limit": limit})
     names, params = listed("id", [row["id"] for row in rows])
-    tx.execute(f"DELETE FROM email_messages WHERE id IN ({names})", params)  # the rest goes by ON DELETE CASCADE
+    tx.execute(f"DELETE FROM email_messages WHERE id IN ({names})", params)  # ON DELETE CASCADE deletes the rest
     names, params = listed("send", sorted({row["send_id"] for row in rows}))
     tx.execute(
         f"DELETE FROM sends WHERE id IN ({names})"
@@ -118,7 +118,7 @@ def delete_older(tx: Transaction, *, before: datetime, limit: int, since: dateti
 
 
 def empty_suppressions(tx: Transaction, *, before: datetime, limit: int) -> int:
-    """Suppressions from before then are known by their keyed hash alone from here on; returns how many were changed."""
+    """Anonymise suppressions from before `before`, which keep their keyed hash; returns how many."""
     return len(
         tx.execute(
             "UPDATE suppressions SET address = NULL, detail = NULL, lift_reason = NULL WHERE id IN"
@@ -129,7 +129,7 @@ def empty_suppressions(tx: Transaction, *, before: datetime, limit: int) -> int:
 
 
 def empty_suppressions_of(tx: Transaction, recipient_hash: str) -> int:
-    """The same for one person, whenever they were made."""
+    """Anonymise all suppressions of one recipient, of any age; returns how many."""
     return len(
         tx.execute(
             "UPDATE suppressions SET address = NULL, detail = NULL, lift_reason = NULL"
@@ -141,13 +141,13 @@ def empty_suppressions_of(tx: Transaction, recipient_hash: str) -> int:
 
 
 def delete_ended(tx: Transaction, *, before: datetime, limit: int) -> int:
-    """Deletes what has long had its time: lifted suppressions, claimed slots, notes of notifications; how many."""
+    """Delete old lifted suppressions, rate-limit slots and notes of seen notifications; returns how many."""
     params = {"before": before, "period": before.isoformat(), "limit": limit}
     return sum(len(tx.execute(statement, params)) for statement in _DELETE_ENDED)
 
 
 def ids_of(reader: Reader, recipient_hash: str) -> list[str]:
-    """All messages to one person, oldest first."""
+    """The ids of all messages to one recipient, oldest first."""
     rows = reader.read(
         "SELECT id FROM email_messages WHERE recipient_hash = :hash ORDER BY created_at, id", {"hash": recipient_hash}
     )
@@ -155,7 +155,7 @@ def ids_of(reader: Reader, recipient_hash: str) -> list[str]:
 
 
 def begin_purge(tx: Transaction, purge_id: str, *, source: str, now: datetime) -> None:
-    """Notes a purge. Until it is finished and scrubbed, the next one knows that there is something left to do."""
+    """Record the start of a purge. Until it is finished and scrubbed, the next one has something left to do."""
     tx.execute(
         "INSERT INTO purges (id, began_at, source) VALUES (:id, :now, :source)",
         {"id": purge_id, "now": now, "source": source},
@@ -163,12 +163,12 @@ def begin_purge(tx: Transaction, purge_id: str, *, source: str, now: datetime) -
 
 
 def count_purged(tx: Transaction, purge_id: str, what: Literal["anonymised", "deleted"], rows: int) -> None:
-    """Adds what a step has done, in its own transaction."""
+    """Add what a step has done to the purge's counts; in the transaction of the step."""
     tx.execute(f"UPDATE purges SET {what} = {what} + :rows WHERE id = :id", {"id": purge_id, "rows": rows})
 
 
 def end_purges(tx: Transaction, *, began_until: datetime, now: datetime) -> None:
-    """What purges that began until then have deleted can't be read from the disk any more."""
+    """Record that what purges begun until then have deleted can't be read from the disk any more."""
     tx.execute(
         "UPDATE purges SET scrubbed_at = :now WHERE scrubbed_at IS NULL AND began_at <= :until",
         {"now": now, "until": began_until},
@@ -176,9 +176,9 @@ def end_purges(tx: Transaction, *, began_until: datetime, now: datetime) -> None
 
 
 def scrub(database: Database, *, began_at: datetime, now: datetime, rewrites: bool = False) -> bool:
-    """Makes unreadable on the disk what purges that began until then have deleted; False: to be tried again.
+    """Make what purges begun until then have deleted unreadable on the disk; False: to be tried again.
 
-    `rewrites` also writes large tables anew: see `Database.scrub`. Raises StoreBusy.
+    With `rewrites` large tables are rewritten too: see `Database.scrub`. Raises StoreBusy.
     """
     if not database.scrub(TABLES, rewrites=rewrites):
         return False
@@ -196,14 +196,14 @@ def is_unscrubbed(reader: Reader) -> bool:
 
 
 def last_purge_at(reader: Reader) -> datetime | None:
-    """When rows were last looked through for what has had its time."""
+    """When the last purge began; None where there was none."""
     rows = reader.read("SELECT MAX(began_at) AS began_at FROM purges WHERE source = 'retention'")
     last: datetime | None = rows[0]["began_at"]
     return last
 
 
 def last_sign_of_life_at(reader: Reader) -> datetime | None:
-    """The latest time that any row has seen: of a purge, or of a message that was accepted."""
+    """The latest time in any row: of a purge, or of a message's acceptance."""
     rows = reader.read(
         "SELECT MAX(began_at) AS seen_at FROM purges UNION ALL SELECT MAX(created_at) AS seen_at FROM email_messages"
     )
@@ -211,7 +211,7 @@ def last_sign_of_life_at(reader: Reader) -> datetime | None:
 
 
 def files_of(reader: Reader, message_ids: Sequence[str]) -> list[str]:
-    """The digests of what is attached to these messages."""
+    """The digests of these messages' attachments."""
     names, params = listed("id", message_ids)
     rows = reader.read(f"SELECT DISTINCT sha256 FROM email_attachments WHERE message_id IN ({names})", params)
     return sorted(row["sha256"] for row in rows)
@@ -227,7 +227,7 @@ class Due:
 
 
 def count_due(reader: Reader, *, anonymise_before: datetime, delete_before: datetime) -> Due:
-    """Counts, and changes nothing. What will be deleted is not counted as to be anonymised, too."""
+    """Count, and change nothing. Messages to delete are not counted among those to anonymise."""
     older = f"SELECT COUNT(*) AS n FROM email_messages WHERE created_at < :before AND send_at < :before AND {_ENDED}"
     in_clear = f"{older} AND anonymised_at IS NULL"
     kept = " AND (created_at >= :kept OR send_at >= :kept)" if delete_before < anonymise_before else ""
@@ -258,7 +258,7 @@ _DELETE_ENDED = (
 
 
 def _forget_contents(tx: Transaction, message_ids: Collection[str]) -> None:
-    """Bodies and the names of files go at once; what files hold is swept once nobody else refers to it."""
+    """Delete bodies and attachments' names; the blobs are swept once no other message refers to them."""
     names, params = listed("id", message_ids)
     tx.execute(f"DELETE FROM email_bodies WHERE message_id IN ({names})", params)
     tx.execute(f"DELETE FROM email_attachments WHERE message_id IN ({names})", params)
@@ -266,7 +266,7 @@ def _forget_contents(tx: Transaction, message_ids: Collection[str]) -> None:
 
 
 def _forget_requests(tx: Transaction, send_ids: Collection[str], now: datetime) -> None:
-    """An idempotency key may be an address. It holds for a day, for the copies of others too."""
+    """Clear the idempotency keys of sends, which may be addresses, once they have expired."""
     names, params = listed("id", sorted(send_ids))
     tx.execute(
         f"UPDATE sends SET idempotency_key = NULL, request_digest = NULL WHERE id IN ({names}) AND (created_at < :over"
@@ -276,5 +276,5 @@ def _forget_requests(tx: Transaction, send_ids: Collection[str], now: datetime) 
 
 
 def _skip_locked(tx: Transaction) -> str:
-    # What another purge, or somebody's feedback, holds at this moment is left to the next purge.
+    # Rows that another purge or feedback has locked at this moment are left to the next purge.
     return " FOR UPDATE SKIP LOCKED" if tx.dialect == "postgresql" else ""

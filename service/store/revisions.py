@@ -15,9 +15,9 @@ from service.store.database.contract import Row
 
 @dataclass(frozen=True, slots=True)
 class CurrentTemplate:
-    """What `email_templates` shows of a key: contents are Jinja source.
+    """The row of a key in `email_templates`; the contents are Jinja source.
 
-    `author` changed it last, by git or as the admin; `creator` made it, where that is known to be somebody else.
+    `author` changed the template last, by git or as the admin; `creator` created it, where that is another person.
     """
 
     subject: str
@@ -33,7 +33,7 @@ class CurrentTemplate:
 
 @dataclass(frozen=True, slots=True)
 class Revision:
-    """A template as it was when it first sent. `archive` renders it again; `dictionary` packs its bodies."""
+    """A template as it was when it first sent. `archive` renders it again; `dictionary` compresses its bodies."""
 
     revision: str
     key: str
@@ -47,10 +47,10 @@ class Revision:
 
 
 def save_revision(tx: Transaction, revision: Revision) -> None:
-    """Keeps a revision, once, and makes it the current row of its key where it says what that shows.
+    """Store a revision, once, and with `current` make it the current row of its key.
 
-    Another dictionary for a revision that is there already is kept beside the first, so a process that renders the
-    example a little differently packs and reads its own bodies all the same. `created_at` is now.
+    Another dictionary for a stored revision is kept beside the first, so that a process that renders the example a
+    little differently packs and reads its own bodies all the same. `created_at` is now.
     """
     if is_kept(tx, revision):
         return
@@ -67,9 +67,9 @@ def save_revision(tx: Transaction, revision: Revision) -> None:
 
 
 def is_kept(reader: Reader, revision: Revision) -> bool:
-    """Whether revision, dictionary and current row are as they should be: then `save_revision` has nothing to do.
+    """Whether revision, dictionary and current row are stored: then `save_revision` has nothing to do.
 
-    Each accept asks this. A key may go back to a revision that was kept long ago; then its current row is behind.
+    Asked by each send. A key may return to a revision stored long ago; then its current row is out of date.
     """
     (kept,) = reader.read(
         "SELECT EXISTS (SELECT 1 FROM email_template_revisions WHERE revision = :revision) AS is_revision,"
@@ -89,35 +89,35 @@ def is_kept(reader: Reader, revision: Revision) -> bool:
 
 
 def _is_current(reader: Reader, revision: Revision) -> bool:
-    """Who published it has written more than a send knows: the author."""
+    """Whether this revision is the current row, which publishing writes with more than a send knows: the author."""
     params = {"key": revision.key, "revision": revision.revision}
     return bool(reader.read("SELECT 1 FROM email_templates WHERE key = :key AND revision = :revision", params))
 
 
 def current_authors(reader: Reader, key: str) -> tuple[str, str | None, str | None] | None:
-    """The revision of the current row of a key, who made the template and who changed it last; None: no such row."""
+    """The revision, creator and last author in the current row of a key; None: no such row."""
     params = {"key": key}
     rows = reader.read("SELECT revision, created_by, updated_by FROM email_templates WHERE key = :key", params)
     return (rows[0]["revision"], rows[0]["created_by"], rows[0]["updated_by"]) if rows else None
 
 
 def forget_current(tx: Transaction, key: str) -> None:
-    """The template is gone; its revisions stay."""
+    """Delete the current row of a key whose template is gone; its revisions stay."""
     tx.execute("DELETE FROM email_templates WHERE key = :key", {"key": key})
 
 
 def revision(reader: Reader, revision_id: str) -> Revision | None:
-    """A kept revision (`current` is None); None where it never sent. Raises ArchiveCorrupt."""
+    """A stored revision (`current` is None); None where it never sent. Raises ArchiveCorrupt."""
     return _one(reader, "kept.revision = :revision", {"revision": revision_id})
 
 
 def latest_revision_of(reader: Reader, key: str, version: int) -> Revision | None:
-    """The revision of this version that was first used last; None where none was. Raises ArchiveCorrupt."""
+    """The newest revision of this version; None where none has sent. Raises ArchiveCorrupt."""
     return _one(reader, "kept.key = :key AND kept.version = :version", {"key": key, "version": version})
 
 
 def versions(reader: Reader, key: str) -> list[Revision]:
-    """Every kept revision of a key, newest first, without archive and dictionary (b"" and None)."""
+    """All stored revisions of a key, newest first, without archive and dictionary (b"" and None)."""
     rows = reader.read(
         "SELECT revision, key, version, git_commit, is_dirty, created_at FROM email_template_revisions"
         " WHERE key = :key ORDER BY created_at DESC, revision DESC",
@@ -167,7 +167,7 @@ def _save_new(tx: Transaction, revision: Revision, dictionary_sha256: str | None
 
 
 def save_current(tx: Transaction, revision: Revision, current: CurrentTemplate) -> None:
-    """Makes this the current row of the key, whether a mail was sent with it or not; who made it stays."""
+    """Make this the current row of the key, whether it has sent or not; the creator stays."""
     tx.execute(
         "INSERT INTO email_templates (id, key, revision, subject, html_content, text_content, required_variables,"
         " attachments_allowed, category, version, is_active, created_by, created_at, updated_by, updated_at)"

@@ -1,8 +1,8 @@
-"""Finding messages by words: taking words in, step by step and behind accepting; and finding.
+"""Inverted index for message search, filled asynchronously about a minute behind acceptance.
 
 A word is a run of letters and digits, without case and accents, of 2 to 40 characters; it comes from the subject, the
-address, the variables' values and the caller's notes. What every mail of a template says is not in it: that is what the
-template's name finds. Messages that are not indexed yet are looked through one by one.
+address, the values of the variables and the metadata. The template's own text is not indexed: the template's key finds
+those messages. Messages that are not indexed yet are scanned one by one.
 """
 
 import json
@@ -27,12 +27,12 @@ from service.store.message_queries import (
     parse_cursor,
 )
 
-#: Words of one message; a mail with more is found by the first: address, subject, then the highest in its variables.
+#: Words of one message; of more only the first are indexed: address, subject, then the outermost of its variables.
 MAX_WORDS = 32
 MAX_WORD_LENGTH = 40
-#: Words that a beginning may stand for: `tech*`.
+#: Words that a prefix such as `tech*` may match.
 MAX_EXPANDED = 20
-#: Messages after the index's end that a search looks through itself, the newest.
+#: Messages not indexed yet that a search scans, the newest.
 MAX_LOOKED_THROUGH = 2_000
 _NOTHING_YET = (datetime(1970, 1, 1, tzinfo=UTC), "")
 _WORD = re.compile(r"[^\W_]{2,}")
@@ -41,14 +41,14 @@ _TEXTS = "recipient_email, subject, variables, metadata"
 
 @dataclass(frozen=True, slots=True)
 class Term:
-    """A word that a message must hold, or with `is_beginning` the beginning of one."""
+    """A word that a message must contain, or with `is_beginning` a prefix of one."""
 
     word: str
     is_beginning: bool
 
 
 def terms_of(text: str) -> list[Term]:
-    """What a person typed: every word must be there; `tech*` is any word that begins so. [] where there is no word."""
+    """Parse a search text: every word must match; `tech*` is a prefix. [] where it has no word."""
     terms: dict[Term, None] = {}
     for piece in _folded(text).split():
         found = [word[:MAX_WORD_LENGTH] for word in _WORD.findall(piece)]
@@ -58,9 +58,9 @@ def terms_of(text: str) -> list[Term]:
 
 
 def index_step(tx: Transaction, *, before: datetime, limit: int) -> int:
-    """Takes in the next messages that were accepted before then; how many were looked at, 0 where nothing is left.
+    """Index the next messages accepted before `before`; returns how many were read, 0 where none is left.
 
-    Anonymised ones have no words. Workers take turns, and with whoever anonymises a row meanwhile.
+    Anonymised messages have no words. Workers take turns, also with a purge that anonymises messages meanwhile.
     """
     nothing_yet = {"at": _NOTHING_YET[0], "id": _NOTHING_YET[1]}
     tx.execute(
@@ -96,20 +96,20 @@ def index_step(tx: Transaction, *, before: datetime, limit: int) -> int:
 
 
 def forget(tx: Transaction, message_ids: Collection[str]) -> None:
-    """Takes these messages out of the index; deleting a message does so by itself."""
+    """Remove these messages from the index; deleting a message does so by ON DELETE CASCADE."""
     names, params = listed("id", message_ids)
     tx.execute(f"DELETE FROM search_entries WHERE of_message IN ({names})", params)  # the words go by CASCADE
 
 
 def indexed_up_to(reader: Reader) -> datetime:
-    """When the last message of the index was accepted; 1970 where there is none."""
+    """When the last indexed message was accepted; 1970 where there is none."""
     return _progress(reader)[0]
 
 
 def search(
     reader: Reader, terms: Sequence[Term], query: MessageQuery, *, limit: int, cursor: str | None = None, now: datetime
 ) -> Page:
-    """Messages that hold all terms, newest first; counts are capped. Raises ValueError for a bad cursor."""
+    """A page of messages that match all terms; counts are capped. Raises ValueError for a bad cursor."""
     place = parse_cursor(cursor) if cursor is not None else None
     fresh = list(_looked_through(reader, terms, query, _progress(reader)))
     total = len(fresh)
@@ -134,7 +134,7 @@ def search(
 
 @dataclass(frozen=True, slots=True)
 class _Source:
-    """SQL for the numbers of the entries that hold all terms, and its parameters."""
+    """SQL for the numbers of the entries that match all terms, and its parameters."""
 
     sql: str
     params: dict[str, Any]
@@ -146,7 +146,7 @@ def _progress(reader: Reader) -> tuple[datetime, str]:
 
 
 def _source(reader: Reader, terms: Sequence[Term]) -> _Source | None:
-    """The rarest term leads, each other one is looked up; None where a beginning stands for nothing."""
+    """Drive the query by the rarest term and look each other one up; None where a prefix matches no word."""
     choices = [_expanded(reader, term) if term.is_beginning else [term.word] for term in terms]
     if not all(choices):
         return None
@@ -168,7 +168,7 @@ def _source(reader: Reader, terms: Sequence[Term]) -> _Source | None:
 
 
 def _expanded(reader: Reader, term: Term) -> list[str]:
-    """Words that begin so, one look-up for each."""
+    """The words with this prefix, by one index look-up each."""
     words: list[str] = []
     params = {"from": term.word, "end": f"{term.word}\U0010ffff"}
     while len(words) < MAX_EXPANDED:
@@ -227,7 +227,7 @@ def _count(reader: Reader, source: _Source, query: MessageQuery) -> int:
 def _looked_through(
     reader: Reader, terms: Sequence[Term], query: MessageQuery, after: tuple[datetime, str]
 ) -> Iterator[Row]:
-    """What is not in the index yet and holds all terms, newest first."""
+    """Messages that are not indexed yet and match all terms, newest first."""
     conditions, params = conditions_of(query)
     conditions += ["(created_at, id) > (:after_at, :after_id)", "anonymised_at IS NULL"]
     rows = reader.read(
@@ -243,7 +243,7 @@ def _looked_through(
 
 
 def _words_of(row: Row) -> dict[str, None]:
-    """The words of a message, each once, in the order in which they come."""
+    """The distinct words of a message, in their order."""
     texts = [row["recipient_email"], row["subject"], *_values(row["variables"]), *_values(row["metadata"])]
     words: dict[str, None] = {}
     for text in texts:
@@ -255,7 +255,7 @@ def _words_of(row: Row) -> dict[str, None]:
 
 
 def _values(text: str) -> Iterator[str]:
-    """Texts and numbers of a JSON object, the highest first; names of fields are the template's, not the mail's."""
+    """The texts and numbers of a JSON object, outermost first, without the names of its fields."""
     if text == "{}":
         return
     waiting: deque[Any] = deque([json.loads(text)])

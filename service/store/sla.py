@@ -1,4 +1,4 @@
-"""What was promised and not kept: messages that the next hop took later than their template's SLA, or has not yet."""
+"""SLA: messages handed to the relay later than their template promises, or not yet."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -14,7 +14,7 @@ IS_LATE = "(sent_at > sla_due_at OR (sent_at IS NULL AND status IN ('queued', 's
 
 @dataclass(frozen=True, slots=True)
 class SlaStats:
-    """How a template kept its promise: of `promised` messages `late` were late."""
+    """How a template met its SLA: of `promised` messages `late` were late."""
 
     template_key: str
     promised: int
@@ -22,7 +22,7 @@ class SlaStats:
 
 
 def late(reader: Reader, *, now: datetime, since: datetime, limit: int) -> list[Message]:
-    """Messages that are late, or were, the latest promise first; those promised before `since` are left out."""
+    """Messages that are or were late, with an SLA due since `since`, the newest first."""
     rows = reader.read(
         f"SELECT {MESSAGE_COLUMNS} FROM email_messages WHERE {IS_DUE} AND {IS_LATE} AND sla_due_at >= :since"
         " ORDER BY sla_due_at DESC LIMIT :limit",
@@ -32,7 +32,7 @@ def late(reader: Reader, *, now: datetime, since: datetime, limit: int) -> list[
 
 
 def stats_since(reader: Reader, *, now: datetime, since: datetime) -> list[SlaStats]:
-    """Each template with a promise, and how it was kept; messages due between `since` and now count."""
+    """The statistics of each template with an SLA, over the messages due between `since` and `now`."""
     rows = reader.read(
         f"SELECT template_key, COUNT(*) AS promised, SUM(CASE WHEN {IS_LATE} THEN 1 ELSE 0 END) AS late"
         f" FROM email_messages WHERE {IS_DUE} AND sla_due_at >= :since GROUP BY template_key ORDER BY template_key",

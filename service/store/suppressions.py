@@ -20,10 +20,10 @@ _COLUMNS = (
 
 @dataclass(frozen=True, slots=True)
 class Suppression:
-    """An address that gets no mail, or (`scope` marketing) no marketing. `address` is None once anonymised.
+    """An address that gets no mail, or with `scope` marketing no marketing. `address` is None once anonymised.
 
-    `reason` is a word (bounce, complaint, unsubscribe, manual), `detail` what a person said about it. `created_by` and
-    `lifted_by` are callers' names; None where no caller did it.
+    `reason` is a word (bounce, complaint, unsubscribe, manual), `detail` a person's own words about it. `created_by`
+    and `lifted_by` are callers' names; None where no caller did it.
     """
 
     id: str
@@ -43,7 +43,7 @@ class Suppression:
 
 @dataclass(frozen=True, slots=True)
 class SuppressionPage:
-    """Part of the list, newest first; `total` is exact. `next` is None on the last page."""
+    """One page of the list, newest first; `total` is exact. `next` is None on the last page."""
 
     items: list[Suppression]
     total: int
@@ -51,7 +51,7 @@ class SuppressionPage:
 
 
 def find(reader: Reader, hashes: Collection[str], stream: Stream) -> dict[str, Suppression]:
-    """The active suppression, by recipient hash, of each that mail of this stream must not go to."""
+    """The active suppressions of these recipients for a stream, by recipient hash."""
     names, params = listed("hash", sorted(set(hashes)))
     if not params:
         return {}
@@ -65,7 +65,7 @@ def find(reader: Reader, hashes: Collection[str], stream: Stream) -> dict[str, S
 
 
 def add(tx: Transaction, suppression: Suppression) -> bool:
-    """Suppresses an address; False where it is in this scope already: the first reason stands."""
+    """Suppress an address; False where it is suppressed in this scope already: the first reason stands."""
     return bool(
         tx.execute(
             "INSERT INTO suppressions (id, address, recipient_hash, scope, reason, source, event_id, created_at,"
@@ -89,7 +89,7 @@ def add(tx: Transaction, suppression: Suppression) -> bool:
 
 
 def suppress_recipient_of(tx: Transaction, message_id: str, *, reason: str, source: str, now: datetime) -> bool:
-    """Whoever this message was for gets no mail any more; False where that is so already."""
+    """Suppress the recipient of a message for all mail; False where that is done already."""
     rows = tx.read("SELECT recipient_email, recipient_hash FROM email_messages WHERE id = :id", {"id": message_id})
     return any(
         add(
@@ -110,7 +110,7 @@ def suppress_recipient_of(tx: Transaction, message_id: str, *, reason: str, sour
 
 
 def lift(tx: Transaction, suppression_id: str, *, by: str, now: datetime, reason: str | None = None) -> bool:
-    """Ends a suppression, which stays on record; False where it is not active."""
+    """Lift a suppression, which stays on record; False where it is not active."""
     return bool(
         tx.execute(
             "UPDATE suppressions SET lifted_at = :now, lifted_by = :by, lift_reason = :reason"
@@ -127,7 +127,7 @@ def get(reader: Reader, suppression_id: str) -> Suppression | None:
 
 
 def active(reader: Reader, recipient_hash: str, scope: str) -> Suppression | None:
-    """What holds for this recipient in exactly this scope."""
+    """The active suppression of a recipient in exactly this scope; None where there is none."""
     rows = reader.read(
         f"SELECT {_COLUMNS} FROM suppressions"
         " WHERE recipient_hash = :recipient_hash AND scope = :scope AND lifted_at IS NULL",
@@ -145,7 +145,7 @@ def list_page(
     scope: str | None = None,
     lifted: bool = False,
 ) -> SuppressionPage:
-    """Active suppressions (with `lifted` the ended ones too), newest first. Raises ValueError for a bad cursor."""
+    """A page of active suppressions, with `lifted` also of lifted ones. Raises ValueError for a bad cursor."""
     conditions = ["1 = 1"] if lifted else ["lifted_at IS NULL"]
     params: dict[str, object] = {}
     for column, value in (("recipient_hash", recipient_hash), ("scope", scope)):

@@ -1,4 +1,4 @@
-"""What became of each template's mail within a time: one look at all rows of that time, for many templates at once."""
+"""Statistics per template: messages accepted, sent, bounced and late, for all templates in one query."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -9,9 +9,9 @@ from service.store.sla import IS_DUE, IS_LATE
 
 @dataclass(frozen=True, slots=True)
 class TemplateFigures:
-    """Of `accepted` messages `sent` were taken by the next hop, of which `bounced`; of `promised` ones `late` late.
+    """Of `accepted` messages `sent` went to the relay, of which `bounced` did; of `promised` ones `late` were late.
 
-    Tests are left out. Promised counts what was due by then, and was not called off.
+    Tests are left out. `promised` counts messages whose SLA is due and that were not cancelled.
     """
 
     template_key: str
@@ -23,17 +23,17 @@ class TemplateFigures:
 
     @property
     def bounce_share(self) -> float | None:
-        """Bounces and complaints per mail that was sent; None where there is none."""
+        """Bounces and complaints per sent message; None where none was sent."""
         return self.bounced / self.sent if self.sent else None
 
     @property
     def kept_share(self) -> float | None:
-        """How many promises were kept; None where none was due."""
+        """The share of messages within their SLA; None where none was due."""
         return 1 - self.late / self.promised if self.promised else None
 
 
 def since(reader: Reader, *, since: datetime, now: datetime) -> list[TemplateFigures]:
-    """A figure for each template with mail accepted between `since` and now."""
+    """The figures of each template with messages accepted since `since`."""
     rows = reader.read(
         "SELECT template_key, COUNT(*) AS accepted,"
         " SUM(CASE WHEN sent_at IS NOT NULL OR status IN ('delivered', 'bounced', 'complaint') THEN 1 ELSE 0 END)"

@@ -1,4 +1,4 @@
-"""Counts over time, for charts: by ranges of an index, so that they cost what the period costs, not the whole table."""
+"""Message counts per period, for charts, by ranges of an index: the cost depends on the period, not the table."""
 
 import threading
 from collections import OrderedDict
@@ -11,13 +11,13 @@ from service.models import Status
 from service.store.database import Reader
 from service.store.message_queries import MessageQuery, conditions_of, status_is, those_in
 
-#: What did not reach somebody.
+#: The states of messages that did not reach their recipient.
 TROUBLE = (Status.BOUNCED, Status.COMPLAINT, Status.FAILED)
 
 
 @dataclass(frozen=True, slots=True)
 class Bucket:
-    """How many messages were accepted from `begins_at` until `ends_at`, and how many of them came to no good end."""
+    """How many messages were accepted from `begins_at` until `ends_at`, and how many of them are in TROUBLE."""
 
     begins_at: datetime
     ends_at: datetime
@@ -26,13 +26,13 @@ class Bucket:
 
 
 class CountCache:
-    """Totals of periods that are over: no message joins them any more. Thread-safe.
+    """Cached totals of past periods, to which no message is added any more. Thread-safe.
 
-    Kept for some minutes, because messages leave by their retention.
+    Entries expire after some minutes, because retention deletes messages.
     """
 
     KEPT_FOR = timedelta(minutes=10)
-    #: A request may be accepted a little after the moment that it bears.
+    #: A request may be stored a little after its created_at.
     SETTLED_AFTER = timedelta(minutes=2)
     _MAX_KEPT = 5_000
 
@@ -41,13 +41,13 @@ class CountCache:
         self._kept: OrderedDict[tuple[MessageQuery, datetime, datetime], tuple[datetime, int]] = OrderedDict()
 
     def find(self, query: MessageQuery, begin: datetime, end: datetime, *, now: datetime) -> int | None:
-        """The remembered count of a bucket; None if there is none or it is too old."""
+        """The cached total of a period; None if there is none or it is too old."""
         with self._gate:
             at, total = self._kept.get((query, begin, end), (None, 0))
         return total if at is not None and now - self.KEPT_FOR < at <= now else None
 
     def keep(self, query: MessageQuery, tally: Bucket, *, now: datetime) -> None:
-        """Remember the count of a bucket that no longer changes."""
+        """Cache the total of a bucket that no longer changes."""
         if query.status is None and tally.ends_at < now - self.SETTLED_AFTER:
             with self._gate:
                 self._kept[query, tally.begins_at, tally.ends_at] = (now, tally.total)
@@ -59,7 +59,7 @@ class CountCache:
 def between(
     reader: Reader, query: MessageQuery, edges: Sequence[datetime], *, now: datetime, memory: CountCache
 ) -> list[Bucket]:
-    """The counts between each edge and the next; `edges` go up. Periods of the query itself are not looked at."""
+    """Counts between each edge and the next; `edges` ascend. The query's own `since` and `until` are ignored."""
     periods = list(pairwise(edges))
     known = [memory.find(query, begin, end, now=now) for begin, end in periods]
     conditions, params = conditions_of(query)
@@ -70,7 +70,7 @@ def between(
         if total is None:
             parts.append(f"SELECT {n} AS n, 'total' AS kind, COUNT(*) AS found FROM {table} WHERE {_all(within)}")
         if query.status is None:
-            for status in TROUBLE:  # one by one, so that the partial index serves
+            for status in TROUBLE:  # one by one, so that the partial index is used
                 condition = _all([*within, *status_is(status)])
                 parts.append(f"SELECT {n} AS n, 'trouble' AS kind, COUNT(*) AS found FROM {table} WHERE {condition}")
     counts = {(n, "total"): total or 0 for n, total in enumerate(known)}

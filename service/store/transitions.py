@@ -1,7 +1,7 @@
-"""The states of a message, and the line of its timeline that goes with each change.
+"""Status changes of messages, each with its event in the timeline.
 
-Every change of a state goes through `transition`, which takes the allowed ways from `models.TRANSITIONS`. (Only the
-lease has ways of its own, in `claims`: queued to sending and, untouched, back.)
+Every change goes through `transition`, or its forms for many messages, and only along `models.TRANSITIONS`. (Claiming
+has its own, in `leases`: queued to sending and, untried, back.)
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -11,7 +11,7 @@ from typing import Any
 from service.models import TRANSITIONS, Event, Status
 from service.store.database import Reader, Transaction, listed
 
-#: What a transition may note beside the new status.
+#: The columns that a transition may set beside the status.
 CHANGEABLE = frozenset(
     {
         "next_attempt_at",
@@ -50,11 +50,11 @@ def transition(
     owner: str | None = None,
     changes: Mapping[str, Any] | None = None,
 ) -> bool:
-    """Moves a message to another state, if TRANSITIONS has a way from where it is, and writes the event.
+    """Change the status of a message, if TRANSITIONS allows it from the present one, and append the event.
 
-    With `owner`, only while that worker holds its lease. `changes` sets columns of CHANGEABLE along with it. Leaving
-    `sending` ends the lease; going back to `queued` also forgets `data_started_at`; in any other state nothing is due.
-    False: nothing has changed, and no event was written. Raises ValueError for a column that is not CHANGEABLE.
+    With `owner`, only while that worker holds its lease. `changes` sets columns of CHANGEABLE too. Leaving `sending`
+    ends the lease; going back to `queued` also clears `data_started_at`; any other status clears `next_attempt_at`.
+    False: nothing was changed or appended. Raises ValueError for a column that is not CHANGEABLE.
     """
     if to is Status.SENDING:
         raise ValueError("a message gets to sending by being claimed")
@@ -75,7 +75,7 @@ def transition(
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """One that was sent: what to note (`sent_at` and what else `note_sent` knows) and its events, in their order."""
+    """A message that was sent: the columns to set (`sent_at` and others of `note_sent`), and its events in order."""
 
     message_id: str
     changes: Mapping[str, Any]
@@ -83,9 +83,9 @@ class Sent:
 
 
 def send_all(tx: Transaction, sent: Sequence[Sent], *, owner: str) -> set[str]:
-    """What `transition` to `sent` does, for many at once: those that this worker holds, with their events.
+    """Change many messages that this worker holds to `sent`, with their events, as `transition` does for one.
 
-    Returns which those are; nothing was done for the others. No message may be there twice.
+    Returns the ids of those changed; nothing is done for the others. No message may be in `sent` twice.
     """
     rows = [(one.message_id, owner, *(_as_legible(one.changes.get(column)) for column in _NOTED_LATE)) for one in sent]
     happened = {row["id"] for row in tx.execute_values(_SEND_ALL, _SEND_ALL_COLUMNS, rows)}
@@ -112,16 +112,16 @@ _SEND_ALL = (
 
 
 def _following(reader: Reader, ids: Collection[str]) -> dict[str, int]:
-    """The number of the next event of each message that has any. For who holds the messages' rows."""
+    """The number of the next event of each message that has any. The caller must hold the messages' rows."""
     names, params = listed("id", sorted(ids))
     sql = f"SELECT message_id, MAX(seq) + 1 AS following FROM email_events WHERE message_id IN ({names})"
     return {row["message_id"]: row["following"] for row in reader.read(f"{sql} GROUP BY message_id", params)}
 
 
 def deliver_all(tx: Transaction, events: Mapping[str, Event]) -> set[str]:
-    """What `transition` to `delivered` does, for many that are plainly `sent`, by message; each with its event's time.
+    """Change many `sent` messages to `delivered`, as `transition` does for one; `events` by message id.
 
-    Returns which those are; nothing was done for the others.
+    Returns the ids of those changed; nothing is done for the others.
     """
     rows = [(message_id, event.at) for message_id, event in events.items()]
     happened = {row["id"] for row in tx.execute_values(_DELIVER_ALL, ("message", "delivered_at"), rows)}
@@ -140,9 +140,9 @@ _DELIVER_ALL = (
 
 
 def note_sent(tx: Transaction, message_id: str, event: Event, changes: Mapping[str, Any]) -> bool:
-    """Notes that a message was sent though feedback has overtaken this: once, with its event; its state stays.
+    """Record once, with its event, that a message was sent whose feedback came first; its status stays.
 
-    `changes` as for a transition to `sent`. False where it was not overtaken, or this is known already.
+    `changes` as for a transition to `sent`. False where no feedback came first, or this is recorded already.
     """
     noted = {"sent_at": event.at} | {name: changes[name] for name in _NOTED_LATE if name in changes}
     happened = tx.execute(
@@ -157,11 +157,11 @@ def note_sent(tx: Transaction, message_id: str, event: Event, changes: Mapping[s
 
 
 def add_event(tx: Transaction, message_id: str, event: Event) -> None:
-    """Appends a line to a message's timeline; once that is anonymised, without words that may name somebody.
+    """Append an event to a message's timeline; for an anonymised message without texts that may name a person.
 
     Raises ConstraintBroken where there is no such message.
     """
-    # Two at once would take the same number: on PostgreSQL they take turns on the message's row.
+    # Two at once would take the same number: on PostgreSQL the lock on the message's row keeps them apart.
     held = " FOR NO KEY UPDATE" if tx.dialect == "postgresql" else ""
     rows = tx.execute(f"SELECT anonymised_at FROM email_messages WHERE id = :id{held}", {"id": message_id})
     if rows and rows[0]["anonymised_at"] is not None:
@@ -170,7 +170,7 @@ def add_event(tx: Transaction, message_id: str, event: Event) -> None:
 
 
 def exists(reader: Reader, message_id: str, event: Event) -> bool:
-    """Whether the timeline has an event of this type, moment and source."""
+    """Whether the timeline has an event of this type, time and source."""
     return bool(
         reader.read(
             "SELECT seq FROM email_events"
