@@ -199,7 +199,9 @@ class Catalogue:
 
 def _gone_finding(key: str) -> Finding:
     path = f"{key}/template.mjml"
-    return Finding(path, 1, 1, "error", "template-gone", f"{path} is gone; its last revision serves for a moment")
+    return Finding(
+        path, 1, 1, "error", "template-gone", f"{path} was removed; its last revision is served for a moment"
+    )
 
 
 def _at_checkout(template: Template, compilation: Compilation, checkout: Checkout) -> Template:

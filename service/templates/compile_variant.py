@@ -202,7 +202,7 @@ class _VariantCompiler:
                     imports[path],
                     "file-not-found",
                     f"there is no file {path}",
-                    "paths count from the file that imports",
+                    "paths are relative to the file that imports",
                 )
                 raise CompileAborted
             mapped = self._loader.flat(Source(path, source))
@@ -236,6 +236,6 @@ class _VariantCompiler:
                 Place(entry.file, entry.line, entry.column) if entry else found[0].place if found else Place("", 1, 1)
             )
             self._collector.error(
-                place, "jinja-syntax", f"Jinja: {error.message}", "a block opens and closes in one element"
+                place, "jinja-syntax", f"Jinja: {error.message}", "a block opens and closes in the same element"
             )
             raise CompileAborted from None

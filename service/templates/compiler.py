@@ -52,7 +52,7 @@ def compile_template(files: Files, key: str, *, limits: RenderLimits) -> Compila
         pass
     except RecursionError:
         collector.error(
-            Place(f"{key}/template.mjml", 1, 1), "too-deep", "the template is nested too deeply", "flatten it"
+            Place(f"{key}/template.mjml", 1, 1), "too-deep", "the template is nested too deeply", "use fewer levels"
         )
     return Compilation(
         None if collector.has_errors else template,
@@ -66,7 +66,7 @@ def _compile(loader: SourceLoader, key: str, limits: RenderLimits) -> Template |
     text = loader.read(path)
     if text is None:
         loader.collector.error(
-            Place(path, 1, 1), "file-not-found", f"there is no file {path}", "a template is this file"
+            Place(path, 1, 1), "file-not-found", f"there is no file {path}", "a template's folder needs this file"
         )
         raise CompileAborted
     source = Source(path, text)
@@ -206,7 +206,7 @@ def _render_without_optional(
             collector.warning(
                 place,
                 "optional-not-guarded",
-                f"without the optional variables: {finding.message}",
+                f"rendering fails without the optional variables: {finding.message}",
                 f"guard it with {{% if {error.variable or 'name'} %}}, give a default, or make it required",
             )
 

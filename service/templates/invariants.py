@@ -30,7 +30,7 @@ def check_control_tokens(
             collector.error(
                 token.place,
                 "printed-twice",
-                f"{token} would come out {times} times: its component repeats what stands here",
+                f"{token} would be printed {times} times: its component repeats this part",
                 "move the block around the component",
             )
         elif times == 0:
@@ -38,7 +38,7 @@ def check_control_tokens(
             collector.error(
                 token.place,
                 "not-printed",
-                f"{token} would be lost: its component doesn't print what stands here",
+                f"{token} would be lost: its component does not print this part",
                 "move it into text, or into an attribute that is shown",
             )
     if wrong:
@@ -87,7 +87,7 @@ def check_tag_sequence(before: Sequence[str], after: Sequence[str], place: Place
     collector.error(
         place,
         "html-restructured",
-        f"the HTML would be rearranged near {around}",
+        f"the HTML parser would rearrange the elements near {around}",
         "a block element can't stand inside an inline one, such as <table> in <a> or <p> in <b>",
     )
     raise CompileAborted

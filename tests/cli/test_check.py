@@ -197,7 +197,7 @@ def test_version_check_excuses_no_commit_of_the_branch_itself(checkout: Checkout
     ("old", "new", "said"),
     [
         ("    required: false\n", "", '"amount" became required'),
-        ("[string, integer]", "[integer]", "may not be of the type string"),
+        ("[string, integer]", "[integer]", "no longer accepts the type string"),
         ("minimum: 0", "minimum: 1", "higher minimum"),
         ("minimum: 0", "exclusiveMinimum: 0", "higher minimum"),
         ("minimum: 0", "maximum: 9", "lower maximum"),
@@ -227,7 +227,7 @@ def test_variable_removed_or_newly_required_breaks_callers(checkout: Checkout) -
     found = checked(checkout.mails, "--base", "main", code=1)
     told = {(one["line"], one["message"]) for one in found if one["code"] == "breaking-variable"}
     assert told == {
-        (line_of(source, "variables:"), 'variable "name" is gone, and who still sends it is refused'),
+        (line_of(source, "variables:"), 'variable "name" was removed, and a request that still has it is refused'),
         (line_of(source, "  nom:"), 'variable "nom" is new and required'),
     }
 
@@ -252,7 +252,7 @@ def test_variable_inside_of_a_list_counts_and_is_named(checkout: Checkout) -> No
     narrower = body.replace("variables:\n", rows % "string").replace("version: 1", "version: 2")
     source = write_mail(checkout.mails, text=narrower)
     [finding] = checked(checkout.mails, "--base", "HEAD", code=1)
-    assert finding["message"].startswith('variable "rows[].label" may not be of the type integer')
+    assert finding["message"].startswith('variable "rows[].label" no longer accepts the type integer')
     assert finding["line"] == line_of(source, "items:")
 
 

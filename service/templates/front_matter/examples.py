@@ -25,7 +25,9 @@ def read_examples(key: str, front: FrontMatter, loader: SourceLoader, check: Var
         name = path.removeprefix(folder).rsplit(".", 1)[0]
         place = Place(path, 1, 1)
         if not _NAME.fullmatch(name):
-            loader.collector.error(place, "bad-example", f'"{name}" is no name for an example', "use a-z, 0-9, - and _")
+            loader.collector.error(
+                place, "bad-example", f'"{name}" is not a valid name for an example', "use a-z, 0-9, - and _"
+            )
             continue
         try:
             text = loader.read(path)

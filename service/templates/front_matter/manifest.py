@@ -193,14 +193,14 @@ def _attachments(declared: Any, document: Document, collector: FindingCollector)
         collector.error(
             document.place(("attachments", "required")),
             "bad-front-matter",
-            "required, and not allowed",
+            "attachments are required, but not allowed",
             "write allowed: true",
         )
     if isinstance(required, list) and types and (other := [one for one in required if one not in types]):
         collector.error(
             document.place(("attachments", "required")),
             "bad-front-matter",
-            f"{', '.join(other)} is required, and not in types",
+            f"{', '.join(other)} is required, but not in types",
             "add it to types",
         )
     return AttachmentPolicy(allowed, types, required if isinstance(required, bool) else tuple(required))

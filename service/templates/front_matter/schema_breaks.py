@@ -34,9 +34,9 @@ def _of_object(before: Schema, now: Schema, name: str, path: tuple[str, ...]) ->
 
     for key in old:
         if key not in new and is_closed:
-            yield BreakingChange(*inner(key), "is gone, and who still sends it is refused")
+            yield BreakingChange(*inner(key), "was removed, and a request that still has it is refused")
     if is_closed and before.get("additionalProperties") is not False:
-        yield BreakingChange(name, path, "takes no further properties any more")
+        yield BreakingChange(name, path, "no longer accepts further properties")
     for key, schema in new.items():
         if key in now.get("required", ()) and key not in before.get("required", ()):
             yield BreakingChange(*inner(key), "became required" if key in old else "is new and required")
@@ -52,7 +52,7 @@ def _of_value(before: Schema, now: Schema, name: str, path: tuple[str, ...]) -> 
             yield BreakingChange(name, path, f"has {'another' if keyword in before else 'a new'} {keyword}")
     if "items" in now:
         if "items" not in before:
-            yield BreakingChange(name, path, "says now what its items are")
+            yield BreakingChange(name, path, "now restricts its items")
         else:
             yield from _of_value(before["items"], now["items"], f"{name}[]", (*path, "items"))
     if "properties" in now or now.get("additionalProperties") is False:
@@ -62,7 +62,7 @@ def _of_value(before: Schema, now: Schema, name: str, path: tuple[str, ...]) -> 
 def _types_gone(before: Schema, now: Schema) -> Iterator[str]:
     still = _types(now) | ({"integer"} if "number" in _types(now) else set())
     if gone := sorted(_types(before) - still):
-        yield f"may not be of the type {' or '.join(gone)} any more"
+        yield f"no longer accepts the type {' or '.join(gone)}"
 
 
 def _values_gone(before: Schema, now: Schema) -> Iterator[str]:
@@ -72,7 +72,7 @@ def _values_gone(before: Schema, now: Schema) -> Iterator[str]:
     if were is None:
         yield "has a fixed list of values now"
     elif gone := [str(value) for value in were if value not in allowed]:
-        yield f"may not be {' or '.join(gone)} any more"
+        yield f"no longer accepts {' or '.join(gone)}"
 
 
 def _bounds(before: Schema, now: Schema) -> Iterator[str]:
@@ -89,7 +89,7 @@ def _bounds(before: Schema, now: Schema) -> Iterator[str]:
     if "multipleOf" in now and ("multipleOf" not in before or before["multipleOf"] % now["multipleOf"]):
         yield "must be a multiple of another number"
     if now.get("uniqueItems") and not before.get("uniqueItems"):
-        yield "may not repeat an item any more"
+        yield "no longer accepts repeated items"
 
 
 def _types(schema: Schema) -> set[str]:

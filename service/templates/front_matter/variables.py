@@ -157,7 +157,7 @@ class VariablesCheck:
             elif isinstance(value, (list, tuple)):
                 stack += [((*path, index), one) for index, one in enumerate(value)]
             elif isinstance(value, float) and value - value != 0:
-                yield Problem(pointer(*path), "number", "infinity and NaN are no numbers in JSON")
+                yield Problem(pointer(*path), "number", "infinity and NaN are not numbers in JSON")
             elif isinstance(value, int) and value.bit_length() > 128:
                 yield Problem(pointer(*path), "number", "the number is too large")
             if len(path) > _MAX_DEPTH:

@@ -72,8 +72,8 @@ def compare(
     if path not in base.files:
         return
     if path not in now:
-        message = f"the template is gone; at {base.ref} it was there"
-        collector.warning(Place(path, 1, 1), "template-removed", message, "see that no caller sends it any more")
+        message = f"the template was removed; it exists at {base.ref}"
+        collector.warning(Place(path, 1, 1), "template-removed", message, "make sure that no caller sends it any more")
         return
     document = front_matter(now, path)
     if document is None:
@@ -97,10 +97,10 @@ def _compare_versions(
     place = document.key_place(("version",))
     hint = f"write version: {was + 1}"
     if is_now < was:
-        message = f"the version went down: it is {was} at {base.ref}, and {is_now} here"
+        message = f"the version went down: it is {was} at {base.ref}, but {is_now} here"
         collector.error(place, "version-went-down", message, hint)
     else:
-        message = f"the template has changed since {base.ref}, and its version is still {was}"
+        message = f"the template has changed since {base.ref}, but its version is still {was}"
         collector.error(place, "version-not-raised", message, hint)
 
 
@@ -110,7 +110,9 @@ def _compare_variables(before: Document, now: Document, collector: FindingCollec
     for one in breaking_changes(variables_schema(before, ignored), variables_schema(now, ignored)):
         message = f'variable "{one.variable}" {one.clause}'
         place = now.key_place(_nearest(one.path, now.keys))
-        report_it(place, "breaking-variable", message, "callers break: keep taking what they send, or use a new key")
+        report_it(
+            place, "breaking-variable", message, "this breaks callers: keep accepting what they send, or use a new key"
+        )
 
 
 def _nearest(path: tuple[str, ...], keys: Iterable[tuple[str | int, ...]]) -> tuple[str, ...]:

@@ -96,7 +96,12 @@ class _Reader:
     def _value(self, node: yaml.Node, path: Path) -> Any:
         place = self._place(node.start_mark)
         if id(node) in self._seen or len(self._seen) > MAX_NODES or len(path) > 40:
-            self._collector.error(place, "yaml-alias", "aliases are not supported here", "write the value again")
+            self._collector.error(
+                place,
+                "yaml-alias",
+                "aliases and very deep nesting are not supported",
+                "write the value out, with fewer levels",
+            )
             raise CompileAborted
         self._seen.add(id(node))
         self._document.places[path] = place

@@ -110,7 +110,7 @@ class EscapeContextTracker:
             self._collector.error(
                 token.place,
                 "ambiguous-url",
-                f"{token} begins a URL on one way and continues it on another",
+                f"{token} begins a URL on one branch and continues it on another",
                 "write the whole URL in each branch",
             )
             raise CompileAborted

@@ -147,7 +147,7 @@ class ExpressionCheck:
 
     def _method(self, node: nodes.Node, name: str) -> None:
         hint = f"write |{name}" if name in self._environment.filters else "use a filter"
-        self.error(node, "method-call", f".{name}() can't be called: a dot reaches into the data", hint, word=name)
+        self.error(node, "method-call", f".{name}() can't be called: a dot reads a property", hint, word=name)
 
     def _property(self, node: nodes.Getattr | nodes.Getitem, scope: Scope) -> None:
         key = node.attr if isinstance(node, nodes.Getattr) else getattr(node.arg, "value", None)

@@ -49,7 +49,7 @@ class _Balance:
                 self._content.place(part.start),
                 "unbalanced-html",
                 f"</{part.name}> closes an element that was opened outside of {block.token}",
-                "on the other way it would stay open, or be closed twice",
+                "close it in the part that opens it: on another branch it would stay open or be closed twice",
             )
             raise CompileAborted
         self._elements.pop()
@@ -92,7 +92,7 @@ def check_html(content: Slice, tokens: Tokens, collector: FindingCollector) -> N
                 collector.error(
                     content.place(part.start + stray.start()),
                     "malformed-tag",
-                    "a tag or comment that never ends",
+                    "this tag or comment never ends",
                     'close it with ">" or "-->"; a bare "<" is written &lt;',
                 )
                 raise CompileAborted
@@ -105,7 +105,7 @@ def check_html(content: Slice, tokens: Tokens, collector: FindingCollector) -> N
             collector.error(
                 content.place(part.start),
                 "conditional-comment",
-                f"{part.text[:20]} would be destroyed by the HTML parser",
+                f"the HTML parser would destroy {part.text[:20]}",
                 "write <!--[if !mso]><!--> … <!--<![endif]-->",
             )
             raise CompileAborted
@@ -170,7 +170,9 @@ def _check_tag(part: HtmlToken, content: Slice, tokens: Tokens, collector: Findi
             )
         seen.add(name)
         if scheme := harmful_scheme(name, one.value or ""):
-            collector.error(content.place(one.start), "harmful-link", f'"{scheme}:" is no link for a mail', LINK_HINT)
+            collector.error(
+                content.place(one.start), "harmful-link", f'links with "{scheme}:" are not allowed', LINK_HINT
+            )
         if name.startswith("on") and (token := tokens.first(one.value or "")):
             collector.error(
                 token.place, "jinja-in-script", f'Jinja in "{one.name}" can\'t be made safe', "mail has no scripts"
@@ -184,7 +186,7 @@ def raise_in_tag(token: Token, collector: FindingCollector) -> None:
         token.place,
         "jinja-in-tag",
         "Jinja can't stand in place of an attribute or of a tag's name",
-        'put it inside of the value: name="{{ … }}"',
+        'put it inside the value: name="{{ … }}"',
     )
     raise CompileAborted
 

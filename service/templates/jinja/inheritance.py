@@ -53,7 +53,7 @@ class Flattener:
             self.collector.error(
                 extends.place,
                 "dynamic-name",
-                f"{extends} does not name its parent literally",
+                f"{extends} must name its parent as a text in quotes",
                 'write {% extends "…" %}',
             )
             raise CompileAborted
@@ -95,7 +95,10 @@ class Flattener:
         for name, place in places.items():
             if name not in self.used:
                 self.collector.error(
-                    place, "unknown-block", f'no parent has a block "{name}"', "its content would never be shown"
+                    place,
+                    "unknown-block",
+                    f'no parent has a block "{name}"',
+                    "take the name of a block that the parent has: its content would never be shown",
                 )
         return kept + flat
 
@@ -137,7 +140,10 @@ class Flattener:
         found = _INCLUDE.match(token.body)
         if found is None:
             self.collector.error(
-                token.place, "dynamic-name", f"{token} does not name its file literally", 'write {% include "…" %}'
+                token.place,
+                "dynamic-name",
+                f"{token} must name its file as a text in quotes",
+                'write {% include "…" %}',
             )
             raise CompileAborted
         names = re.findall(_STRING, found[1])
@@ -156,7 +162,7 @@ class Flattener:
             self.collector.error(
                 token.place,
                 "dynamic-name",
-                f"{token} does not name its file literally",
+                f"{token} must name its file as a text in quotes",
                 'write {% import "…" as name %}',
             )
             raise CompileAborted
@@ -169,7 +175,10 @@ class Flattener:
         found = resolve(token.place.file, wanted)
         if found is None:
             self.collector.error(
-                token.place, "outside-directory", f'"{wanted}" leads out of the template directory', "keep it inside"
+                token.place,
+                "outside-directory",
+                f'"{wanted}" leads out of the template directory',
+                "use a path inside it",
             )
             raise CompileAborted
         if found in stack or len(stack) > MAX_DEPTH:
@@ -188,7 +197,7 @@ class Flattener:
 
     def _missing(self, token: Token, name: str) -> None:
         self.collector.error(
-            token.place, "file-not-found", f"there is no file {name}", "paths count from the file that includes"
+            token.place, "file-not-found", f"there is no file {name}", "paths are relative to the file that includes"
         )
 
     def _copies(self, pieces: list[Piece]) -> list[Piece]:

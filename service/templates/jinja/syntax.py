@@ -35,7 +35,12 @@ def check_syntax(
         _report(collector, _place(source, tags, line, message, environment), message)
         return None
     except RecursionError:
-        collector.error(source.place(0), "jinja-syntax", "the expressions are nested too deeply", "use {% set %}")
+        collector.error(
+            source.place(0),
+            "jinja-syntax",
+            "the expressions are nested too deeply",
+            "store parts of them with {% set %}",
+        )
         return None
     return []
 

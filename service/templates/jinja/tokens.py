@@ -136,12 +136,15 @@ def scan(source: Source, tokens: Tokens, collector: FindingCollector) -> list[Pi
     text = source.text
     if reserved := PLACEHOLDER.search(text):
         collector.error(
-            source.place(reserved.start()), "reserved-word", f'"{reserved[0]}" is reserved', "write it otherwise"
+            source.place(reserved.start()), "reserved-word", f'"{reserved[0]}" is reserved', "use another word"
         )
         raise CompileAborted
     if control := _CONTROL_CHARACTER.search(text):
         collector.error(
-            source.place(control.start()), "control-character", f"control character {control[0]!r}", "delete it"
+            source.place(control.start()),
+            "control-character",
+            f"the text has the control character {control[0]!r}",
+            "delete it",
         )
         raise CompileAborted
     pieces: list[Piece] = []

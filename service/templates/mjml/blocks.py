@@ -13,7 +13,7 @@ _ELSEWHERE = {
     "mj-head": "blocks work inside <mj-title>, <mj-preview>, <mj-style> and <mj-raw>",
     "mjml": "put it into <mj-body>",
     "mj-carousel": "a carousel's pictures are fixed when it is compiled",
-    "mj-accordion-element": "put it around the whole <mj-accordion-element>, or inside of title and text",
+    "mj-accordion-element": "put it around the whole <mj-accordion-element>, or inside the title and the text",
 }
 
 
@@ -63,7 +63,7 @@ class Blocks:
             )
         elif tag in NO_CONTROL:
             if tag not in ("mj-head", "mjml") or token.word not in SILENT:
-                message = f"{token} can't stand inside of <{tag}>"
+                message = f"{token} can't stand inside <{tag}>"
                 self._collector.error(token.place, "jinja-not-here", message, _ELSEWHERE.get(tag, ""))
         else:
             self._balance.add(token, None)

@@ -53,7 +53,7 @@ def _included(include: Element, loader: SourceLoader, stack: tuple[str, ...], he
     text = loader.read(path)
     if text is None:
         loader.collector.error(
-            include.place, "file-not-found", f"there is no file {path}", "paths count from the file that includes"
+            include.place, "file-not-found", f"there is no file {path}", "paths are relative to the file that includes"
         )
         raise CompileAborted
     kind = include.literal("type") or "mjml"
@@ -105,7 +105,7 @@ def _path(include: Element, loader: SourceLoader, stack: tuple[str, ...]) -> str
             wanted.place,
             "outside-directory",
             f'"{wanted.value.text}" leads out of the template directory',
-            "keep it inside",
+            "use a path inside it",
         )
         raise CompileAborted
     if path in stack or len(stack) > MAX_DEPTH:

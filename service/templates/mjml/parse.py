@@ -106,7 +106,7 @@ class _Parser:
                 self._refuse(
                     found.start(),
                     "conditional-comment",
-                    f"{found[0][:20]} would be destroyed by the HTML parser",
+                    f"the HTML parser would destroy {found[0][:20]}",
                     "write <!--[if !mso]><!--> … <!--<![endif]--> in mj-raw",
                 )
             elif PLACEHOLDER.search(found[0]):
@@ -123,7 +123,7 @@ class _Parser:
         """Refuse a comment that never ends: searching the rest of a file for its end at each `<!--` takes minutes."""
         start = self._text.find("<!--", self._text.rfind("-->") + 1)
         if start >= 0:
-            self._refuse(start, "malformed-tag", "a comment that never ends", "close it with -->")
+            self._refuse(start, "malformed-tag", "this comment never ends", "close it with -->")
 
     def _add_text(self, start: int, end: int) -> None:
         if end > start:
@@ -216,7 +216,7 @@ class _Parser:
                     start,
                     "jinja-in-tag",
                     "Jinja can't stand in place of an attribute",
-                    'put it inside of the value: name="{{ … }}"',
+                    'put it inside the value: name="{{ … }}"',
                 )
             quoted = value is not None and value[0] in "\"'"
             if value is None or not quoted:

@@ -82,7 +82,7 @@ class _Validator:
                 element.place,
                 "wrong-parent",
                 f"<{element.tag}> can't stand inside <{above}>",
-                f"it stands in {where}" if where else "",
+                f"put it into {where}" if where else "",
             )
         self._attributes(element, above)
         if element.content is not None:
@@ -125,7 +125,7 @@ class _Validator:
                     found[0].place,
                     "layout-needs-literal",
                     f'"{attribute.name}" of <{element.tag}> decides the layout and must be literal',
-                    'a width that follows a value is a cell of an mj-table: <td width="{{ … }}%">',
+                    'for a width that depends on a value use a cell of an mj-table: <td width="{{ … }}%">',
                 )
             else:
                 try:
@@ -133,12 +133,12 @@ class _Validator:
                 except CompileAborted:
                     return
         elif scheme := harmful_scheme(attribute.name, attribute.value.text):
-            self._collector.error(attribute.place, "harmful-link", f'"{scheme}:" is no link for a mail', LINK_HINT)
+            self._collector.error(attribute.place, "harmful-link", f'links with "{scheme}:" are not allowed', LINK_HINT)
         elif kind is not None and not type_check(kind)(attribute.value.text):
             self._collector.error(
                 attribute.place,
                 "bad-value",
-                f'"{attribute.value.text}" is no value for "{attribute.name}" of <{element.tag}>',
+                f'"{attribute.value.text}" is not a valid value for "{attribute.name}" of <{element.tag}>',
                 f"expected {expected(kind)}",
             )
 
@@ -175,7 +175,7 @@ class _Validator:
             self._collector.error(
                 content.place(imported.start()),
                 "css-import",
-                "@import would fetch a file from elsewhere",
+                "@import would fetch another file",
                 "write the rules here",
             )
         if element.literal("inline") == "inline" and found:

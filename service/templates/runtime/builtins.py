@@ -35,7 +35,7 @@ def allowed_filters(max_bytes: int) -> dict[str, Callable[..., Any]]:
         text = value if isinstance(value, str) else _text(value)
         old, new = str(old), str(new)
         if len(text) + text.count(old) * len(new) > max_bytes:
-            raise Unprintable("|replace would print too much")
+            raise Unprintable("the result of |replace would be too long")
         if isinstance(text, Markup):
             return text.replace(old, new, count)
         return text.replace(old, new, count)
@@ -47,7 +47,7 @@ def allowed_filters(max_bytes: int) -> dict[str, Callable[..., Any]]:
             items = [environment.getitem(item, attribute) for item in items]
         texts = [item if isinstance(item, str) else _text(item) for item in items]
         if sum(map(len, texts)) + len(texts) * len(d) > max_bytes:
-            raise Unprintable("|join would print too much")
+            raise Unprintable("the result of |join would be too long")
         if environment.autoescape and any(isinstance(text, Markup) for text in texts):
             return escape(d).join(texts)
         return str(d).join(texts)

@@ -98,7 +98,7 @@ def escape_style_url(value: Any) -> str:
     scheme, colon, _ = bare.partition(":")
     if not colon or scheme.lower() not in _SCHEMES:
         shown = bare[:30] + ("…" if len(bare) > 30 else "")
-        raise Unprintable(f'"{shown}" is no link; it must begin with https://, http://, mailto:, tel: or cid:')
+        raise Unprintable(f'"{shown}" is not a valid link; it must begin with https://, http://, mailto:, tel: or cid:')
     return quote(text, safe=_URL_SAFE, errors="replace")
 
 
@@ -119,7 +119,7 @@ def escape_css(value: Any) -> str:
     text = plain(value)
     if not _CSS_VALUE.fullmatch(text) or _CSS_REFUSED.search(text):
         shown = text[:30] + ("…" if len(text) > 30 else "")
-        raise Unprintable(f'"{shown}" is no plain CSS value; letters, digits and # % . , + - ( ) are')
+        raise Unprintable(f'"{shown}" is not a plain CSS value: only letters, digits and # % . , + - ( ) are allowed')
     return text
 
 

@@ -98,7 +98,7 @@ def _code_and_message(error: BaseException) -> tuple[str, str]:
     if isinstance(error, AddressInvalid):
         return "bad-address", str(error)
     if isinstance(error, RecursionError):
-        return "too-much", "macros call each other without an end"
+        return "too-much", "macros call each other endlessly"
     if isinstance(error, SecurityError):
         return "not-allowed", str(error)
     if isinstance(error, ZeroDivisionError):

@@ -131,7 +131,7 @@ class _Sandboxed(ImmutableSandboxedEnvironment):
             return container.__dict__.get(key, MissingUndefined(obj=container, name=key))
         if isinstance(container, tuple):
             return MissingUndefined(obj=container, name=key)
-        return MissingUndefined(f'"{key}" of this value can\'t be reached', name=str(key), exc=SecurityError)
+        return MissingUndefined(f'"{key}" of this value can\'t be accessed', name=str(key), exc=SecurityError)
 
     def getattr(self, obj: Any, attribute: str) -> Any:
         return self.item(obj, attribute)
@@ -219,7 +219,7 @@ class _Sandboxed(ImmutableSandboxedEnvironment):
     def _check_size(self, size: int) -> None:
         if size > self._limits.max_output_bytes:
             raise LimitExceeded(
-                f"a text or list of {size} is longer than the {self._limits.max_output_bytes} that a part may have"
+                f"a text or list of {size} is longer than the {self._limits.max_output_bytes} of a whole part"
             )
 
     def _check_number(self, bits: int) -> None:

@@ -152,7 +152,7 @@ def test_optional_variable_that_is_always_printed_is_a_warning() -> None:
     compilation = compiled(source)
     assert compilation.template is not None
     assert [(one.severity, one.code, one.message) for one in compilation.findings] == [
-        ("warning", "optional-not-guarded", "without the optional variables: link is missing")
+        ("warning", "optional-not-guarded", "rendering fails without the optional variables: link is missing")
     ]
 
 
