@@ -5,6 +5,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from litestar import Request, Response
+from litestar.exceptions import HTTPException
 from litestar.response import Redirect
 
 from service.errors import NotAuthenticated
@@ -33,6 +34,7 @@ def respond(request: Request[Any, Any, Any], error: Exception) -> Response[Any]:
         code=status,
         title=language.say(key),
         detail=content["detail"],
+        is_nothing_here=isinstance(error, HTTPException) and status == HTTPStatus.NOT_FOUND,
         mistakes=[item["message"] for item in content["errors"]],
     )
     page.headers.update({name: value for name, value in found.headers.items() if name == "Retry-After"})

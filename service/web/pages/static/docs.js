@@ -1,11 +1,11 @@
-// Tries an operation with the key that was typed in. The key stays in its field, and goes nowhere but to this API.
+// Sends a request to the API with the key from the form. The key stays in its field and is sent to this API only.
 "use strict";
 
 const key = document.getElementById("key");
 document.querySelector("[data-key-form]").hidden = false;
 document.querySelector("[data-key-form]").addEventListener("submit", (event) => event.preventDefault());
 
-// Who follows a link to an operation wants to see it.
+// Open the operation that a link leads to.
 function open() {
   const target = location.hash && document.getElementById(decodeURIComponent(location.hash.slice(1)));
   if (target instanceof HTMLDetailsElement) target.open = true;

@@ -1,9 +1,9 @@
-// Everything works without this file; it only spares waiting and loading.
+// Live updates of pages. Every page works without this file, but has to be reloaded.
 "use strict";
 
-// <div data-live="/admin/live">: see "How a page is made". A browser reconnects by itself when the service was away.
-// Only while somebody looks: a browser has six lines to us for all of its tabs, and an open stream would keep the page
-// out of its cache for going back.
+// <div data-live="/admin/live"> listens to a stream of events: see docs/pages.md. The browser reconnects when the service
+// is back. A hidden page closes its stream: a browser opens at most six connections to one host for all of its tabs, and
+// an open stream would keep the page out of the back/forward cache.
 for (const place of document.querySelectorAll("[data-live]")) {
   let stream = null;
   const changed = (detail) => place.dispatchEvent(new CustomEvent("changed", { detail, bubbles: true }));
@@ -19,22 +19,22 @@ for (const place of document.querySelectorAll("[data-live]")) {
     });
     stream.addEventListener("changed", (event) => changed(event.data));
   };
-  const rest = () => {
+  const pause = () => {
     if (stream) stream.close();
     stream = null;
   };
   const resume = () => {
     if (document.hidden || stream) return;
     listen();
-    changed("");  // what happened meanwhile
+    changed("");  // catch up with what happened meanwhile
   };
   if (!document.hidden) listen();
-  document.addEventListener("visibilitychange", () => (document.hidden ? rest() : resume()));
-  addEventListener("pagehide", rest);
+  document.addEventListener("visibilitychange", () => (document.hidden ? pause() : resume()));
+  addEventListener("pagehide", pause);
   addEventListener("pageshow", (event) => event.persisted && resume());
 }
 
-// A filter that is chosen is used at once; the button is for who has no script, or a keyboard and a mind of their own.
+// A choice is applied at once; the button remains for browsers without scripts.
 for (const field of document.querySelectorAll("select[data-submit]")) {
   field.addEventListener("change", () => field.form.requestSubmit());
 }

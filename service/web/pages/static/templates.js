@@ -1,4 +1,4 @@
-// A template's page shows itself anew when its file is saved; what somebody is writing into its form stays.
+// Keeps what was typed into the forms of a template's page when the page reloads after a file was saved.
 "use strict";
 
 const typed = new Map();
