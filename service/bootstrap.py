@@ -171,17 +171,17 @@ def build(
     admin_token = secret(settings.email_admin_token, data / "admin-token")
     access = ApiKeys(database, admin_token, frozenset(Scope(scope) for scope in settings.email_anonymous_scopes))
 
-    def ring() -> None:
+    def notify_workers() -> None:
         try:
             queue.notify(huey)
         except Exception as error:
-            # The rows are the truth: a worker looks for them every second, with or without a ring.
-            _log.warning("ring_failed", exc_info=error)
+            # Not needed for delivery: workers look for due messages every second, notified or not.
+            _log.warning("notify_failed", exc_info=error)
 
     domain = addresses.parse(settings.smtp_from_email).domain
     message_factory = MessageFactory(settings, pseudonym_key, domain)
     metrics = Metrics()
-    intake = GroupCommit(database, settings, ring, metrics, max_waiting=max_waiting)
+    group_commit = GroupCommit(database, settings, notify_workers, metrics, max_waiting=max_waiting)
     soft_bounces = SoftBounces(settings.email_soft_bounce_limit, settings.email_soft_bounce_days)
     consequences = FeedbackApplier(now, pseudonym_key, soft_bounces)
     recorder = FeedbackRecorder(database, consequences, now, metrics)
@@ -195,13 +195,13 @@ def build(
         mailbox=mailbox,
         api_keys=access,
         search_indexer=SearchIndexer(database, now),
-        group_commit=intake,
+        group_commit=group_commit,
         acceptor=Acceptor(
             database,
             SendRenderer(
                 database, catalogue, settings, render_limits(settings), message_factory, now, revisions=revisions
             ),
-            intake,
+            group_commit,
         ),
         deliverer=Deliverer(
             WorkerContext(
@@ -242,7 +242,7 @@ def build(
         readiness=Readiness(database, catalogue, transport.paused_for_s, now),
         feedback_recorder=recorder,
         imap_poller=_collector(settings, database, recorder, pseudonym_key, now),
-        resender=Resender(database, intake, message_factory, now),
+        resender=Resender(database, group_commit, message_factory, now),
         webhook_receiver=WebhookReceiver(
             settings.email_sns_topic_arns, sns_client, recorder.record_all, recorder.exists, now
         ),

@@ -1,1 +1,1 @@
-"""Who asks and what they may do: API keys, the admin token, sessions of the pages."""
+"""Authentication: API keys, the admin token, sessions of the pages."""

@@ -1,4 +1,4 @@
-"""VERB: token -> caller."""
+"""Authenticate tokens: API keys, the admin token, and anonymous callers."""
 
 import hmac
 from collections.abc import Iterable, Sequence
@@ -16,14 +16,14 @@ ANONYMOUS_ID = "anonymous"
 
 @dataclass(frozen=True, slots=True)
 class ApiKeys:
-    """Who stands behind a token. `admin_token` is compared in constant time."""
+    """Finds the caller of a token, and manages keys. `admin_token` is compared in constant time."""
 
     database: Database
     admin_token: str
     anonymous_scopes: frozenset[Scope]
 
     def anonymous(self) -> Caller | None:
-        """The caller without a key, None where nothing is open to everybody."""
+        """The caller of a request without a token; None where EMAIL_ANONYMOUS_SCOPES is empty."""
         if not self.anonymous_scopes:
             return None
         return Caller(id=ANONYMOUS_ID, name="anonymous", scopes=self.anonymous_scopes)
@@ -36,25 +36,25 @@ class ApiKeys:
 
     @property
     def is_quick(self) -> bool:
-        """Whether `key` may be asked within an event loop."""
+        """Whether `key` may be called in an event loop."""
         return self.database.is_local
 
     def key(self, token: str) -> Caller | None:
-        """The caller whose key this is, None for a key that is unknown or revoked."""
+        """The caller of an API key; None for one that is unknown or revoked."""
         found = api_keys.find(self.database, token)
         return Caller(id=found.id, name=found.name, scopes=found.scopes) if found else None
 
     def holder(self, key_id: str) -> Caller | None:
-        """The caller with this identity, None where the key is unknown or revoked."""
+        """The caller with this id; None where the key is unknown or revoked."""
         found = api_keys.get(self.database, key_id)
         return Caller(id=found.id, name=found.name, scopes=found.scopes) if found else None
 
     def find(self, token: str) -> Caller | None:
-        """The caller behind any token, None for nobody."""
+        """The caller of a token of any kind; None for an unknown one."""
         return self.admin(token) or self.key(token)
 
     def create(self, name: str, scopes: Iterable[Scope], now: datetime) -> tuple[ApiKey, str]:
-        """A new key and its text, which is never seen again: the store keeps a digest."""
+        """Create a key; returns it and its text, which can't be read again: only a digest is stored."""
         return self.database.write(lambda tx: api_keys.create(tx, name, frozenset(scopes), now))
 
     def list_keys(self) -> Sequence[ApiKey]:

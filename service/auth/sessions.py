@@ -1,8 +1,8 @@
-"""VERB: token -> session, and session -> caller, for people who look with a browser.
+"""Sign-in and sessions of the pages: a token is exchanged for a signed session, which names a caller.
 
-A session is a signed text that the browser keeps and gives back: who, until when, and a nonce. Nothing is stored, so
-any process of the service reads it. It ends by its time, when its key is revoked, and, for the admin, when the admin
-token or the secret key changes. Signing out makes the browser forget it.
+A session is a signed cookie value: the caller, an end and a nonce. Nothing is stored, so any process of the service can
+verify it. It ends at its time, when its key is revoked, and, for the admin, when the admin token or the secret key
+changes. Signing out deletes the cookie.
 """
 
 import base64
@@ -19,12 +19,12 @@ from datetime import UTC, datetime, timedelta
 from service.errors import NotAllowed, NotAuthenticated, TooManyAttempts
 from service.models import Caller, Scope
 
-#: A working day; who looks longer signs in again.
+#: A working day.
 SESSION_LASTS = timedelta(hours=10)
-#: Wrong tokens from one address in the time below; a token has 256 random bits, so this is for our logs and our nerves.
+#: Wrong tokens from one address in the time below. A token has 256 random bits; this keeps the logs readable.
 MAX_ATTEMPTS = 10
 ATTEMPTS_PER = timedelta(minutes=5)
-#: Addresses that are remembered; whoever comes from more of them is not held up by counting.
+#: Addresses that are remembered; an attacker with more of them is not slowed down.
 _MAX_REMEMBERED = 10_000
 
 _ADMIN_ID = "admin"
@@ -32,7 +32,7 @@ _ADMIN_ID = "admin"
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """Somebody who is signed in; `nonce` tells this session from any other."""
+    """A signed-in person; `nonce` is unique to the session."""
 
     caller_id: str
     caller_name: str
@@ -41,7 +41,7 @@ class Session:
 
 
 class SignInAttempts:
-    """Counts wrong tokens by where they come from. In this process only; thread-safe."""
+    """Counts wrong tokens by origin, in this process only. Thread-safe."""
 
     def __init__(self) -> None:
         self._gate = threading.Lock()
@@ -81,7 +81,7 @@ class Sessions:
     attempts: SignInAttempts = field(default_factory=SignInAttempts)
 
     def create_session(self, token: str, *, origin: str) -> str:
-        """The text of a new session. `origin` is where the request came from, for counting wrong tokens.
+        """Sign in: the cookie value of a new session. Wrong tokens are counted by `origin`, the client's address.
 
         Raises TooManyAttempts, NotAuthenticated for an unknown token, NotAllowed for a key without the scope admin.
         """
@@ -98,7 +98,7 @@ class Sessions:
         return self._sign([caller.id, caller.name, int(until.timestamp()), secrets.token_urlsafe(16)])
 
     def session(self, text: str) -> Session | None:
-        """The session that `begin` made; None for any other text, and for one that has ended by its time."""
+        """The session of a cookie value; None for a value that is not ours or has expired."""
         body, _, signature = text.partition(".")
         if not hmac.compare_digest(signature.encode(), self._digest("session", body).encode()):
             return None
@@ -107,18 +107,18 @@ class Sessions:
         return session if session.until > self.clock() else None
 
     def caller(self, session: Session) -> Caller | None:
-        """Who it is, if the key still holds and may still administer. May ask the database."""
+        """The caller of a session, if its key is active and has the scope admin. May read the database."""
         if session.caller_id == _ADMIN_ID:
             return Caller(_ADMIN_ID, session.caller_name, frozenset({Scope.ADMIN}))
         found = self.find_again(session.caller_id)
         return found if found is not None and found.may(Scope.ADMIN) else None
 
     def form_token(self, nonce: str) -> str:
-        """What each form must carry: it belongs to one session, or to one visitor who has not signed in yet."""
+        """The CSRF token of a form: bound to one session, or to one visitor before sign-in."""
         return self._digest("form", nonce)
 
     def is_form_token(self, nonce: str, given: str) -> bool:
-        """True if the given token is that of `form_token`; compared in constant time."""
+        """Whether this is the token of `form_token`; compared in constant time."""
         return hmac.compare_digest(given.encode("utf-8", "replace"), self.form_token(nonce).encode())
 
     def _sign(self, content: object) -> str:
@@ -131,5 +131,5 @@ class Sessions:
 
 
 def signing_key(secret_key: str, admin_token: str) -> bytes:
-    """A key of its own purpose, which changes with either secret."""
+    """The key that signs sessions; it changes with either secret."""
     return hmac.new(secret_key.encode(), f"sessions\0{admin_token}".encode(), hashlib.sha256).digest()

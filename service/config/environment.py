@@ -1,4 +1,4 @@
-"""Environment -> settings: read once, here, with every mistake at once; and what is odd about them."""
+"""Read the settings from the environment, once and with every mistake at once, and warn about odd ones."""
 
 import difflib
 from collections.abc import Mapping
@@ -14,7 +14,7 @@ _GOOD_SECRET_LENGTH = 22
 
 
 def load(environment: Mapping[str, str]) -> Settings:
-    """The settings that this environment means; an empty variable counts as absent.
+    """The settings of an environment; an empty variable counts as absent.
 
     Raises ConfigurationError with one sentence for each mistake, a hint in each.
     """
@@ -27,7 +27,7 @@ def load(environment: Mapping[str, str]) -> Settings:
 
 
 def misspelt(environment: Mapping[str, str]) -> list[str]:
-    """Warnings for variables that look like ours and are not, each with the likely name."""
+    """Warnings for unknown variables that resemble a setting, each with the likely name."""
     names = [name.upper() for name in Settings.model_fields]
     warnings = []
     for key in sorted(environment):
@@ -39,7 +39,7 @@ def misspelt(environment: Mapping[str, str]) -> list[str]:
 
 
 def weaknesses(settings: Settings) -> list[str]:
-    """Warnings for settings that work and should not be kept."""
+    """Warnings for settings that work but are unsafe or inconsistent."""
     warnings = []
     for name in ("email_admin_token", "email_secret_key"):
         secret: SecretStr | None = getattr(settings, name)
@@ -57,7 +57,7 @@ def weaknesses(settings: Settings) -> list[str]:
 
 def _sentence(problem: Any) -> str:
     message = str(problem["msg"]).removeprefix("Value error, ")
-    if not problem["loc"]:  # settings that don't go together
+    if not problem["loc"]:  # settings that contradict each other
         return message
     name = str(problem["loc"][0]).upper()
     return f"{name}: {message[:1].lower()}{message[1:]} ({Settings.model_fields[name.lower()].description})"

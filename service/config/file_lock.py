@@ -1,4 +1,4 @@
-"""One at a time, over threads and processes of one machine: an flock on a file."""
+"""A lock across threads and processes of one machine: flock on a file."""
 
 import fcntl
 import time
@@ -14,15 +14,15 @@ _LOOK_S = 0.02
 
 @dataclass(frozen=True, slots=True)
 class FileLock:
-    """`file` is made where it is missing and stays; the kernel lets go of it when a process ends, however it ends."""
+    """A lock on `file`, which is created where it is missing; the kernel releases it when a process ends."""
 
     file: Path
     wait_s: float = 10.0
 
     @contextmanager
     def acquire(self) -> Iterator[None]:
-        """Raises TryLater where the others don't let go within `wait_s`."""
-        with self.file.open("ab") as opened:  # opened anew each time: so threads exclude each other as well
+        """Hold the lock meanwhile. Raises TryLater where it is not free within `wait_s`."""
+        with self.file.open("ab") as opened:  # opened each time, so that threads exclude each other too
             end = time.monotonic() + self.wait_s
             while not _locked(opened.fileno()):
                 if time.monotonic() > end:

@@ -1,4 +1,4 @@
-"""Structured logs, for our lines and for those of the libraries. They hold no bodies, tokens or addresses."""
+"""Logging: structured lines of the service and its libraries, without bodies, tokens or addresses."""
 
 import logging
 import sys
@@ -18,7 +18,7 @@ def configure(level: str, *, for_people: bool, to: TextIO | None = None) -> None
         structlog.stdlib.add_logger_name,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
-    # The plain traceback: the rich one shows the values of variables, and so mail and addresses.
+    # The plain traceback: the rich one shows the values of variables, and so message texts and addresses.
     last: list[Any] = (
         [structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)]
         if for_people
@@ -40,6 +40,6 @@ def configure(level: str, *, for_people: bool, to: TextIO | None = None) -> None
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level.upper())
-    # What these say at `info` is what we say ourselves, or holds addresses.
+    # At `info` these log what the service logs itself, or addresses.
     for name in ("mail.log", "huey", "watchfiles", "uvicorn.error", "asyncio"):
         logging.getLogger(name).setLevel(max(logging.WARNING, logging.getLevelName(level.upper())))

@@ -1,4 +1,4 @@
-"""One typed table of settings. Each is named like its environment variable in lower case; `environment` reads them."""
+"""The typed table of settings. Each is named like its environment variable, in lower case; `environment` reads it."""
 
 import re
 from pathlib import Path
@@ -18,11 +18,11 @@ from pydantic import (
 from service.mail import addresses, return_path
 from service.models import Scope
 
-#: The checkout that this package lies in, so that the commands work from any folder.
+#: The checkout of this package, so that the commands work from any folder.
 _HOME = Path(__file__).resolve().parents[2]
 
 
-#: One topic of Amazon SNS, with its region; a wildcard is none.
+#: The ARN of one Amazon SNS topic, with its region; a wildcard is none.
 _TOPIC_ARN = re.compile(
     r"arn:aws(-cn|-us-gov)?:sns:[a-z]{2}(-[a-z]+)+-[0-9]{1,2}:[0-9]{12}:[A-Za-z0-9_-]{1,256}(\.fifo)?"
 )
@@ -37,7 +37,7 @@ def _comma_separated(value: object) -> object:
 
 
 class Rate(BaseModel):
-    """At most `count` mails per `period`; `count` None is no limit."""
+    """A rate limit of `count` messages per `period`; None: no limit."""
 
     model_config = ConfigDict(frozen=True)
     count: int | None
@@ -63,7 +63,7 @@ RateSetting = Annotated[Rate, BeforeValidator(_rate)]
 
 
 class Settings(BaseModel):
-    """Everything an operator can decide. A description ends with the unit where there is one."""
+    """All settings. A description ends with the unit where there is one."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
 
@@ -277,7 +277,7 @@ class Settings(BaseModel):
         return self
 
     def envelope_from(self, message_id: str, *, key: bytes) -> str:
-        """The envelope sender of one message: its signed return path, where there is an address for that."""
+        """The envelope sender of a message: its signed return path, if EMAIL_BOUNCE_ADDRESS is set."""
         if self.email_bounce_address is None:
             return self.smtp_from_email
         return return_path.signed(self.email_bounce_address, message_id, key=key)
@@ -293,7 +293,7 @@ class Settings(BaseModel):
 
     @property
     def sns_address(self) -> tuple[str, int] | None:
-        """What is connected to in place of any host of SNS."""
+        """The address that is connected to in place of any SNS host, if one is set."""
         if self.email_sns_host_override is None:
             return None
         host, _, port = self.email_sns_host_override.rpartition(":")

@@ -1,4 +1,4 @@
-"""Whom we trust when we speak TLS: the system's authorities, and one more where a setting names it."""
+"""TLS contexts: the system's certificate authorities, and an additional one where a setting names it."""
 
 import ssl
 from pathlib import Path
@@ -7,9 +7,9 @@ from service.errors import ConfigurationError
 
 
 def verifying_context(ca_file: Path | None, *, setting: str) -> ssl.SSLContext:
-    """Verifies name and chain, always. `setting` names the additional authority's file, PEM.
+    """A client context that verifies chain and host name, with the PEM file of an additional authority.
 
-    Raises ConfigurationError where that can't be read.
+    Raises ConfigurationError, with the name of `setting`, where that file can't be read.
     """
     context = ssl.create_default_context()
     if ca_file is not None:

@@ -1,1 +1,1 @@
-"""The audit log: search messages, show one, send it again, cancel it."""
+"""Stored messages: search them, show one, resend it, cancel it."""

@@ -1,4 +1,4 @@
-"""VERB: a mail that has not left -> one that never will."""
+"""Cancel queued messages."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,15 +12,15 @@ from service.store.database import Database, Transaction
 
 @dataclass(frozen=True, slots=True)
 class Canceller:
-    """Stops mail that waits."""
+    """Cancels messages that have not been sent."""
 
     database: Database
     clock: Callable[[], datetime]
 
     def cancel(self, message_id: str, caller: Caller) -> Message:
-        """The message, cancelled; its slot in a limit is free again. Cancelling twice is the same as once.
+        """Cancel a message and release its rate-limit quota; a cancelled message stays as it is.
 
-        Raises NotFound, and Conflict for a message that has left or is leaving.
+        Raises NotFound, and Conflict for a message that is sent or being sent.
         """
         now = self.clock()
 

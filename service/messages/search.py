@@ -1,6 +1,6 @@
-"""VERB: what did we send to this address, and did it arrive?
+"""Search and read stored messages: lists, counts, details, bodies, attachments, the bytes on the wire.
 
-Reads only. A message that does not exist and one that this caller may not see look the same.
+A message that does not exist and one that the caller may not see look the same.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -19,7 +19,7 @@ from service.store.time_series import Bucket, CountCache
 
 __all__ = ["Bucket", "MessageDetail", "MessageSearch", "Page"]
 
-#: What is younger need not be in the index of words.
+#: Messages younger than this need not be in the search index.
 NOT_BEHIND = timedelta(minutes=5)
 #: Words of one search.
 MAX_TERMS = 8
@@ -38,7 +38,7 @@ class MessageDetail:
 
 @dataclass(frozen=True, slots=True)
 class MessageSearch:
-    """Answers about stored messages."""
+    """Reads messages; `pseudonym_key` turns an address into the hash by which its messages are found."""
 
     database: Database
     pseudonym_key: bytes
@@ -58,7 +58,7 @@ class MessageSearch:
         limit: int = 50,
         cursor: str | None = None,
     ) -> Page:
-        """A page of messages, newest first; `text` is words that must all be there, `tech*` the beginning of one.
+        """A page of messages, newest first. All words of `text` must match; `tech*` matches a prefix.
 
         Raises InvalidRequest with every wrong parameter.
         """
@@ -88,7 +88,7 @@ class MessageSearch:
         raise InvalidRequest("A parameter of this list is wrong.", problems)
 
     def searchable_up_to(self) -> datetime | None:
-        """Where the index of words ends, while it is behind; None where it has everything."""
+        """How far the search index reaches while it is behind; None while searches find everything."""
         at = search_index.indexed_up_to(self.database)
         newer = MessageQuery(since=at + timedelta(microseconds=1), until=self.clock() - NOT_BEHIND)
         page = message_queries.search(self.database, newer, limit=1, now=self.clock())
@@ -103,7 +103,7 @@ class MessageSearch:
         template_key: str | None = None,
         source_endpoint: str | None = None,
     ) -> list[Bucket]:
-        """How many messages were accepted between each edge and the next. Raises InvalidRequest as `search` does."""
+        """Counts of messages accepted between each edge and the next. Raises InvalidRequest as `search` does."""
         problems: list[Problem] = []
         query = MessageQuery(
             to_hash=addresses.lookup("to", to, problems, key=self.pseudonym_key) if to is not None else None,
@@ -116,12 +116,12 @@ class MessageSearch:
         return time_series.between(self.database, query, edges, now=self.clock(), memory=self.count_cache)
 
     def late(self, *, limit: int = 50) -> list[Message]:
-        """Messages of the last 30 days that broke their template's SLA, or are breaking it now; the newest first."""
+        """Messages of the last 30 days that missed their template's SLA, or are late now; the newest first."""
         now = self.clock()
         return sla.late(self.database, now=now, since=now - LATE_SINCE, limit=limit)
 
     def detail(self, message_id: str, caller: Caller) -> MessageDetail:
-        """Raises NotFound for a message that is not there, or not this caller's."""
+        """A message with its events and attachments. Raises NotFound, also for another caller's message."""
         message = self._get(message_id)
         if not caller.may(Scope.ADMIN) and message.caller_id != caller.id:
             raise _no_message()
@@ -132,14 +132,14 @@ class MessageSearch:
         )
 
     def variables(self, message_id: str) -> Mapping[str, Any]:
-        """What the caller said; {} once it is anonymised. Raises NotFound."""
+        """The template variables of a message; {} once it is anonymised. Raises NotFound."""
         found = message_queries.variables(self.database, message_id)
         if found is None:
             raise _no_message()
         return found
 
     def body(self, message_id: str) -> Body:
-        """The two parts as they were sent. Raises NotFound, Gone."""
+        """The HTML and text as they were sent. Raises NotFound, Gone."""
         self._get(message_id)
         body = message_queries.body(self.database, message_id)
         if body is None:
@@ -147,7 +147,7 @@ class MessageSearch:
         return body
 
     def attachment(self, message_id: str, n: int) -> Attachment:
-        """The nth file, counted from 0. Raises NotFound, Gone."""
+        """The nth attachment, counted from 0. Raises NotFound, Gone."""
         message = self._get(message_id)
         if message.anonymised_at is not None:
             raise Gone("This message has been anonymised; its attachments are gone.")
@@ -157,7 +157,7 @@ class MessageSearch:
         return found
 
     def raw(self, message_id: str) -> bytes:
-        """The bytes that went over the wire, or that would go (RFC 5322). Raises NotFound, Gone."""
+        """The bytes on the wire (RFC 5322), as sent or as they would be. Raises NotFound, Gone."""
         message = self._get(message_id)
         body = self.body(message_id)
         infos = attachments.infos(self.database, message_id)

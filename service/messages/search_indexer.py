@@ -1,4 +1,4 @@
-"""VERB: accepted messages -> words by which they are found, behind accepting and in small steps."""
+"""Fill the search index with accepted messages, about a minute behind acceptance and in small steps."""
 
 import threading
 from collections.abc import Callable
@@ -8,23 +8,23 @@ from datetime import datetime, timedelta
 from service.store import search_index
 from service.store.database import Database, Transaction
 
-#: Some milliseconds of the writer.
+#: Messages in one transaction: some milliseconds of the writer.
 STEP_MESSAGES = 50
-#: What was accepted within this time may still be on its way into the database; a search looks it through by itself.
+#: Messages accepted within this time may not be committed yet; a search scans them without the index.
 BEHIND = timedelta(seconds=60)
-#: Between two steps while there is something to do: others write meanwhile.
+#: Between two steps, so that other writers get their turn.
 REST_S = 0.05
 
 
 @dataclass(frozen=True, slots=True)
 class SearchIndexer:
-    """Keeps the index of words up to date."""
+    """Keeps the search index up to date."""
 
     database: Database
     clock: Callable[[], datetime]
 
     def catch_up(self, stop: threading.Event | None = None) -> int:
-        """Takes in all that is old enough, until `stop`; how many messages that were. Raises StoreBusy."""
+        """Index all messages that are old enough, until `stop`; returns how many. Raises StoreBusy."""
         done = 0
         while stop is None or not stop.is_set():
             before = self.clock() - BEHIND

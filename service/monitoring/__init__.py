@@ -1,1 +1,1 @@
-"""How the service stands: metrics, readiness, the overview and figures of templates."""
+"""Monitoring: Prometheus metrics, readiness, the overview with its alarms, statistics per template."""

@@ -1,13 +1,13 @@
-"""What this process has done, counted for Prometheus. The state of things is not here: the database is asked for that.
+"""Prometheus counters of this process. What the database knows, such as the queue's length, is in `prometheus`.
 
-No label holds an address, a subject or anything else that a caller said.
+No label holds an address, a subject or anything else from a request.
 """
 
 from collections.abc import Mapping
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Metric
 
-#: A conversation on an open connection takes a millisecond in a data centre, seconds where a server is slow.
+#: An SMTP transaction on an open connection takes a millisecond in a data centre, seconds with a slow server.
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
 
 
@@ -45,51 +45,51 @@ class Metrics:
         )
 
     def accepted(self, statuses: Mapping[str, int]) -> None:
-        """So many messages by their first status."""
+        """Count accepted messages, by their first status."""
         for status, count in statuses.items():
             self._accepted.labels(status).inc(count)
 
     def refused(self, reason: str) -> None:
-        """A 503; `reason` is the code of the answer."""
+        """Count a response 503; `reason` is its code."""
         self._refused.labels(reason).inc()
 
     def tried(self, outcomes: Mapping[str, int], *, retries: int) -> None:
-        """So many tries by their outcome, `retries` of them not the first of their message."""
+        """Count delivery attempts, by outcome; `retries` of them were not their message's first."""
         for outcome, count in outcomes.items():
             self._attempts.labels(outcome).inc(count)
         self._retries.inc(retries)
 
     def observe_send(self, seconds: float) -> None:
-        """One conversation."""
+        """Observe the duration of one SMTP transaction."""
         self._seconds.observe(seconds)
 
     def reported(self, effects: Mapping[tuple[str, str], int]) -> None:
-        """So many reports by their kind and their effect."""
+        """Count feedback events, by kind and effect."""
         for (kind, effect), count in effects.items():
             self._reported.labels(kind, effect).inc(count)
 
     def inbox_read(self, outcomes: Mapping[str, int]) -> None:
-        """A look into the mailbox of returned mail that went well; mails by what they came to."""
+        """Count a successful poll of the bounce mailbox, and its mails by outcome."""
         self._inbox_looks.labels("read").inc()
         for outcome, count in outcomes.items():
             self._inbox_mails.labels(outcome).inc(count)
 
     def inbox_failed(self) -> None:
-        """A look that did not."""
+        """Count a failed poll of the bounce mailbox."""
         self._inbox_looks.labels("failed").inc()
 
     def rescued(self, *, swept: int, expired: int) -> None:
-        """What a look after dead workers and old mail found."""
+        """Count lapsed leases taken back, and expired messages."""
         self._swept.inc(swept)
         self._expired.inc(expired)
 
     def paused(self, seconds: float) -> None:
-        """0: the server is not left alone."""
+        """Set for how long the relay is still paused; 0: it is not."""
         self._paused.set(max(seconds, 0.0))
 
     def families(self) -> list[Metric]:
-        """All of it, as it is now."""
+        """All metrics with their present values."""
         return list(self._registry.collect())
 
-    def _counter(self, name: str, told: str, *labels: str) -> Counter:
-        return Counter(f"rgz_email_{name}", told, labels, registry=self._registry)
+    def _counter(self, name: str, help_text: str, *labels: str) -> Counter:
+        return Counter(f"rgz_email_{name}", help_text, labels, registry=self._registry)

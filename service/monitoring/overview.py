@@ -1,4 +1,4 @@
-"""VERB: how do things stand? What waits, how fast it goes, what is broken, and what somebody should look at."""
+"""Overview: the queue, rates, SLA and broken templates at one moment, and the alarms that follow from them."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -14,15 +14,15 @@ from service.templates.catalogue import Catalogue
 
 __all__ = ["Alarm", "Overview", "OverviewSnapshot", "SlaStats", "Waiting"]
 
-#: What is accepted and sent within these counts as the rate.
+#: Rates are averages over this time.
 RATE_OVER = timedelta(minutes=5)
-#: Mail of the day is looked at for promises and for bad ends.
+#: SLA and failures are those of messages accepted within this time.
 A_DAY = timedelta(days=1)
-#: From then on something that is due waits too long: an alert a minute, the rest as long as a worker's outage may take.
+#: Due messages that wait longer raise an alarm: a minute for alerts, for the rest as long as an outage may take.
 PATIENCE_S = {Priority.CRITICAL: 60, Priority.HIGH: 300, Priority.NORMAL: 900, Priority.BULK: 7_200}
 #: Amazon reviews a sender from 5 % bounces on (https://docs.aws.amazon.com/ses/latest/dg/faqs-enforcement.html).
 BAD_SHARE = 0.05
-#: A share of fewer messages says nothing.
+#: A share of fewer messages is no evidence.
 _ENOUGH = 20
 _SHOWN_LATE = 5
 
@@ -31,7 +31,7 @@ AlarmKind = Literal["paused", "broken", "waits", "late", "bad_share"]
 
 @dataclass(frozen=True, slots=True)
 class Alarm:
-    """Something to look at; `subject` names it (a template, a priority) and `value` says how much, in its own unit."""
+    """A condition to act on; `subject` names it (a template, a priority), `value` is its amount in its own unit."""
 
     kind: AlarmKind
     subject: str
@@ -40,7 +40,7 @@ class Alarm:
 
 @dataclass(frozen=True, slots=True)
 class OverviewSnapshot:
-    """How things stood `at` that moment. Rates are messages a minute; `bad_share` is of the last day's messages."""
+    """The state at one moment. Rates are messages per minute; `bad_share` is of the last day's messages."""
 
     at: datetime
     waiting: Sequence[Waiting]
@@ -67,7 +67,7 @@ class Overview:
     clock: Callable[[], datetime]
 
     def snapshot(self) -> OverviewSnapshot:
-        """Everything as of now. Raises StoreBusy."""
+        """Take a snapshot now. Raises StoreBusy."""
         now = self.clock()
         minutes = RATE_OVER.total_seconds() / 60
         entries = self.catalogue.current.entries

@@ -1,8 +1,8 @@
-"""VERB: how is it going, in figures?
+"""Prometheus exporter: counters of all processes of this machine, and gauges of the database and the templates.
 
-The API is asked, and mail is sent by workers, which are processes of their own on this machine. So each process counts
-for itself, a worker leaves its counts in a file of EMAIL_DATA_DIR every few seconds, and who is asked puts them beside
-its own, told apart by the label `process`. The state of things (what waits, how late) is the database's, once for all.
+Prometheus scrapes the API, but workers are processes of their own. So each process counts for itself, a worker writes
+its counters to a file in EMAIL_DATA_DIR every few seconds, and the API exports them beside its own, told apart by the
+label `process`. Gauges of the database (queue length, lateness) are exported once for all processes.
 """
 
 import os
@@ -25,22 +25,22 @@ from service.store import leases, queue_stats, sla
 from service.store.database import Database
 from service.templates.catalogue import Catalogue
 
-#: Who asks more often is told the same: a scrape must not be what keeps the database busy.
+#: The gauges of the database are cached for this long, so that frequent scrapes don't load it.
 STATE_FOR_S = 5.0
-#: A worker leaves its counts so often, and counts older than three times that are of one that has ended.
+#: How often a worker writes its counters; a file three times as old belongs to a worker that has ended.
 SNAPSHOT_EVERY_S = 5.0
 _STALE_S = 3 * SNAPSHOT_EVERY_S
 _FORGET_S = 3_600.0
 
-#: Figures that have a name of a template for a label.
+#: Metrics with the label `template`.
 _BY_TEMPLATE = ("rgz_email_template_", "rgz_email_sla_")
 
 MEDIA_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 
 @dataclass(slots=True)
-class _Kept:
-    """The last look at the state, and when it was taken, seconds of a clock that never steps."""
+class _Cache:
+    """The cached gauges of the database, and when they were read, seconds of the monotonic clock."""
 
     lock: threading.Lock = field(default_factory=threading.Lock)
     families: list[Metric] = field(default_factory=list)
@@ -60,23 +60,23 @@ class MetricsExporter:
     paused_for_s: Callable[[], float]
     directory: Path
     clock: Callable[[], datetime]
-    kept: _Kept = field(default_factory=_Kept)
+    cache: _Cache = field(default_factory=_Cache)
 
     def exposition(self, *, with_details: bool) -> bytes:
-        """The text that Prometheus reads. Names of templates, which say what a company does, are `details`.
+        """The Prometheus text format. Names of templates are details: they say what a company does.
 
-        A database that is away is told by `rgz_email_database_up`, and what it knows is left out.
+        While the database is unreachable, `rgz_email_database_up` is 0 and its gauges are left out.
         """
         self.metrics.paused(self.paused_for_s())
-        state = self._state()
-        families = [*state, *self._templates()]
+        state = self._cached_gauges()
+        families = [*state, *self._template_gauges()]
         shown = families if with_details else [_summed(one) for one in families]
         registry = CollectorRegistry()
-        registry.register(_Fixed([*self._of_processes(), *shown]))
+        registry.register(_Fixed([*self._process_metrics(), *shown]))
         return generate_latest(registry)
 
     def write_snapshot(self) -> None:
-        """For a worker: its counts, where whoever is asked finds them. Raises OSError."""
+        """Write this worker's counters to its file, for the API to export. Raises OSError."""
         self.metrics.paused(self.paused_for_s())
         self.directory.mkdir(exist_ok=True)
         registry = CollectorRegistry()
@@ -86,17 +86,17 @@ class MetricsExporter:
         draft.replace(self._own_file())
 
     def remove_snapshot(self) -> None:
-        """A worker's counts end with it."""
+        """Delete this worker's file, when it ends."""
         self._own_file().unlink(missing_ok=True)
 
     def _own_file(self) -> Path:
         return self.directory / f"worker-{os.getpid()}.prom"
 
-    def _of_processes(self) -> list[Metric]:
+    def _process_metrics(self) -> list[Metric]:
         own = f"process-{os.getpid()}"
-        told = [(own, self.metrics.families()), *((name, list(found)) for name, found in self._left())]
+        processes = [(own, self.metrics.families()), *((name, list(found)) for name, found in self._worker_snapshots())]
         merged: dict[str, Metric] = {}
-        for process, families in told:
+        for process, families in processes:
             for family in families:
                 if family.name.endswith("_created"):
                     continue
@@ -106,7 +106,7 @@ class MetricsExporter:
                         into.add_sample(sample.name, {**sample.labels, "process": process}, sample.value)
         return list(merged.values())
 
-    def _left(self) -> Iterator[tuple[str, Iterable[Metric]]]:
+    def _worker_snapshots(self) -> Iterator[tuple[str, Iterable[Metric]]]:
         for file in sorted(self.directory.glob("worker-*.prom")):
             try:
                 age_s = time.time() - file.stat().st_mtime
@@ -117,20 +117,20 @@ class MetricsExporter:
             except FileNotFoundError:  # its worker has just ended
                 continue
 
-    def _state(self) -> list[Metric]:
-        with self.kept.lock:
-            if time.monotonic() - self.kept.at_s > STATE_FOR_S:
-                self.kept.families = list(self._looked())
-                self.kept.at_s = time.monotonic()
-            return self.kept.families
+    def _cached_gauges(self) -> list[Metric]:
+        with self.cache.lock:
+            if time.monotonic() - self.cache.at_s > STATE_FOR_S:
+                self.cache.families = list(self._database_gauges())
+                self.cache.at_s = time.monotonic()
+            return self.cache.families
 
-    def _looked(self) -> Iterator[Metric]:
+    def _database_gauges(self) -> Iterator[Metric]:
         try:
-            yield from [*self._of_database(), _gauge("database_up", "Whether the database answers.", {(): 1})]
+            yield from [*self._read_database(), _gauge("database_up", "Whether the database answers.", {(): 1})]
         except StoreBusy:
             yield _gauge("database_up", "Whether the database answers.", {(): 0})
 
-    def _of_database(self) -> Iterator[Metric]:
+    def _read_database(self) -> Iterator[Metric]:
         now = self.clock()
         waiting = {
             (one.priority.value, "retry" if one.tried else "new"): one.count
@@ -155,7 +155,7 @@ class MetricsExporter:
             "sla_late", "Messages that missed an SLA that was due in the last day, by template.", late, "template"
         )
 
-    def _templates(self) -> Iterator[Metric]:
+    def _template_gauges(self) -> Iterator[Metric]:
         entries = self.catalogue.current.entries
         errors = {(key,): sum(one.is_error for one in entry.findings) for key, entry in entries.items()}
         warnings = {(key,): len(entry.findings) - errors[(key,)] for key, entry in entries.items()}
@@ -172,7 +172,7 @@ class MetricsExporter:
 
 
 class _Fixed(Collector):
-    """Figures that were taken already."""
+    """A collector of given metrics."""
 
     def __init__(self, families: list[Metric]) -> None:
         self._families = families
@@ -181,16 +181,16 @@ class _Fixed(Collector):
         return self._families
 
 
-def _gauge(name: str, told: str, values: Mapping[Any, float], *labels: str) -> GaugeMetricFamily:
-    """`values` by the values of the labels, a tuple."""
-    family = GaugeMetricFamily(f"rgz_email_{name}", told, labels=labels)
+def _gauge(name: str, help_text: str, values: Mapping[Any, float], *labels: str) -> GaugeMetricFamily:
+    """A gauge; `values` has a tuple of label values for each sample."""
+    family = GaugeMetricFamily(f"rgz_email_{name}", help_text, labels=labels)
     for label_values, value in sorted(values.items()):
         family.add_metric(label_values, value)
     return family
 
 
 def _summed(family: Metric) -> Metric:
-    """The same without names of templates; what they told apart is added up."""
+    """The metric without the label `template`: its samples are added up."""
     if not family.name.startswith(_BY_TEMPLATE):
         return family
     total = GaugeMetricFamily(family.name, family.documentation)

@@ -1,4 +1,4 @@
-"""VERB: is this service able to send?"""
+"""Readiness: whether this service can accept and send messages, for `/readyz`."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from service.templates.catalogue import Catalogue
 
 @dataclass(frozen=True, slots=True)
 class ReadinessReport:
-    """What can't work makes it `unavailable`; what is only worse makes it `degraded`. `details` are for admins."""
+    """`unavailable`: requests fail; `degraded`: something works less well. `details` are for admins."""
 
     status: Literal["ready", "degraded", "unavailable"]
     details: Mapping[str, Any]
@@ -29,7 +29,7 @@ class Readiness:
     clock: Callable[[], datetime]
 
     def report(self) -> ReadinessReport:
-        """Never raises; a database that is away is a finding."""
+        """Check everything. Never raises: an unreachable database is part of the report."""
         broken = {
             key: [str(finding) for finding in entry.findings if finding.is_error]
             for key, entry in self.catalogue.current.entries.items()

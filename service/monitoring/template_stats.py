@@ -1,7 +1,7 @@
-"""VERB: what became of each template's mail in 30 days.
+"""Statistics per template over 30 days, counted in a background thread and cached.
 
-Counting a million rows takes a second, and a page must not wait for it: the last count is shown while a thread makes
-the next one. A count that took long is kept long, so that counting never takes more than a small part of a core.
+Counting a million rows takes a second, and a page must not wait for it: it gets the last count while a thread makes the
+next one. A count that took long is cached long, so that counting never takes more than a small part of a core.
 """
 
 import threading
@@ -18,10 +18,10 @@ from service.store.database import Database
 from service.store.template_stats import TemplateFigures
 
 PERIOD = timedelta(days=30)
-#: A count is good for this many times what it took.
+#: A count is cached for this many times the time it took.
 _KEPT_TIMES = 20.0
 _KEPT_LEAST_S = 0.2
-#: Who could be shown older figures waits only for a count that is quick.
+#: A caller waits this long for a new count before it gets the last one.
 _PATIENCE_FOR_NEWS_S = 0.03
 
 _log = structlog.get_logger("figures")
@@ -29,14 +29,14 @@ _log = structlog.get_logger("figures")
 
 @dataclass(frozen=True, slots=True)
 class Counted:
-    """The figures by template key, as they were at a time."""
+    """The figures by template key, and when they were counted."""
 
     by_key: Mapping[str, TemplateFigures]
     at: datetime
 
 
 class TemplateStats:
-    """Counts when asked, in a thread of its own, one count at a time. Thread-safe."""
+    """Counts on demand, in a background thread, one count at a time. Thread-safe."""
 
     def __init__(
         self, database: Database, clock: Callable[[], datetime], *, stopwatch: Callable[[], float] = time.monotonic
@@ -50,7 +50,7 @@ class TemplateStats:
         self._good_until = 0.0
 
     def get(self, *, patience_s: float = 0.25) -> Counted | None:
-        """The figures, at most a little old; None where the very first count takes longer than our patience."""
+        """The figures, perhaps a little old; None where the first count takes longer than `patience_s`."""
         with self._gate:
             counting = self._counting
             if counting is None and (self._counted is None or self._stopwatch() >= self._good_until):
@@ -61,7 +61,7 @@ class TemplateStats:
         return self._counted
 
     def close(self) -> None:
-        """Wait for a count that is under way; the database is about to close."""
+        """Wait for a count under way, before the database closes."""
         counting = self._counting
         if counting is not None:
             counting.join()

@@ -27,13 +27,13 @@ _KEY_TAKEN = "This idempotency key has been used in the last 24 hours."
 
 
 class GroupCommit:
-    """Stores prepared sends, many in one transaction, and notifies the workers through `ring` after each."""
+    """Stores prepared sends, many in one transaction, and calls `notify_workers` after each."""
 
     def __init__(
         self,
         database: Database,
         settings: Settings,
-        ring: Callable[[], None],
+        notify_workers: Callable[[], None],
         metrics: Metrics,
         *,
         max_waiting: int = MAX_WAITING,
@@ -42,7 +42,7 @@ class GroupCommit:
         self._database = database
         self._settings = settings
         self._packer = lru_cache(_MAX_PACKERS)(Packer)
-        self._notifier = WorkerNotifier(ring)
+        self._notifier = WorkerNotifier(notify_workers)
         self._batcher: Batcher[PreparedSend, list[NewMessage]] = Batcher(
             self._store,
             name="group-commit",

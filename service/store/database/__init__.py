@@ -1,4 +1,4 @@
-"""The one place where SQLite and PostgreSQL meet. No other module imports their libraries."""
+"""Databases: SQLite and PostgreSQL behind one interface. Only this package imports their libraries."""
 
 from service.errors import ConfigurationError
 from service.store.database.contract import ConstraintBroken, Database, Reader, Transaction, listed
@@ -11,7 +11,7 @@ def open_database(url: str) -> Database:
 
     An SQLite file is created where it is missing, its directory is not. A PostgreSQL server may be away: its pool
     connects when it can. Close it when done. Raises ConfigurationError for any other URL, StoreBusy where the file
-    can't be opened. The drivers are imported only when they are asked for: libpq costs each start 60 ms.
+    can't be opened. A driver is imported when it is needed: libpq costs each start 60 ms.
     """
     scheme, separator, rest = url.partition("://")
     if separator and scheme == "sqlite" and rest.startswith("/") and rest.strip("/"):

@@ -1,11 +1,11 @@
-"""What both databases promise, so that nothing above them asks which one it is.
+"""The interface of a database and its transactions, the same for SQLite and PostgreSQL.
 
 SQL is the subset that both know: `ON CONFLICT`, `RETURNING`, partial indexes, row values, types TEXT, BIGINT, INTEGER,
 BOOLEAN, BYTEA, TIMESTAMPTZ; parameters are written `:name`.
 
-Values are told by the names of their columns, in tables and results alike: `..._at` and `..._until` are times (aware
-UTC datetimes, microseconds), `is_...` and `..._allowed` are booleans. Everything else is str, int, bytes or None.
-JSON is TEXT. A text holds no U+0000 (PostgreSQL has none) and no lone surrogate: writing one is a ValueError, and
+The type of a value follows from its column's name, in tables and results alike: `..._at` and `..._until` are times
+(aware UTC datetimes, microseconds), `is_...` and `..._allowed` are booleans. Everything else is str, int, bytes or
+None. JSON is TEXT. A text holds no U+0000 (PostgreSQL has none) and no lone surrogate: writing one is a ValueError, and
 asking for one finds nothing.
 """
 
@@ -20,7 +20,7 @@ from service.errors import StoreError
 T = TypeVar("T")
 #: SQLite takes 32,766 parameters in a statement; the widest table has less than 40 columns to be filled.
 _MAX_ROWS_A_STATEMENT = 64
-#: Tables of this size are written anew within a second or so.
+#: Tables of up to this size are rewritten within about a second.
 REWRITE_UP_TO_BYTES = 128 * 1024 * 1024
 Row = dict[str, Any]
 Parameters = Mapping[str, Any]
@@ -32,25 +32,25 @@ class ConstraintBroken(StoreError):
 
 
 class Reader(Protocol):
-    """Whatever answers a query: the database (what is committed) or a transaction (what it wrote, too)."""
+    """A source of rows: the database (committed rows) or a transaction (its own writes too)."""
 
     @property
     def dialect(self) -> Dialect:
-        """The SQL dialect in which `read` is understood."""
+        """The SQL dialect of `read`."""
 
     def read(self, sql: str, params: Parameters | None = None) -> list[Row]:
         """The rows of a SELECT."""
 
 
 class Transaction(ABC):
-    """One piece of work under way. After a statement that failed nothing more is taken, and all of it is undone."""
+    """A transaction under way. A failed statement undoes all of it, and no further statement is executed."""
 
     def __init__(self, dialect: Dialect) -> None:
         self.dialect: Dialect = dialect
         self._failure: BaseException | None = None
 
     def execute(self, sql: str, params: Parameters | None = None) -> list[Row]:
-        """Runs one statement; the rows of SELECT or RETURNING, [] where there are none.
+        """Execute one statement; returns the rows of SELECT or RETURNING, [] where there are none.
 
         Raises StoreBusy (locked, full, away), ConstraintBroken, StoreError (anything else that the database refuses),
         ValueError for a value that can't be stored. Each of them undoes the whole work.
@@ -59,26 +59,26 @@ class Transaction(ABC):
             return self._execute(sql, params or {})
 
     def read(self, sql: str, params: Parameters | None = None) -> list[Row]:
-        """The same as `execute`: a Transaction is a Reader."""
+        """Execute a SELECT, as `execute` does: a Transaction is a Reader."""
         return self.execute(sql, params)
 
     def execute_many(self, sql: str, rows: Sequence[Parameters]) -> None:
-        """Runs one statement for each of `rows`; nothing where there are none. Raises like `execute`."""
+        """Execute one statement for each of `rows`. Raises like `execute`."""
         with self._guard():
             if rows:
                 self._execute_many(sql, rows)
 
     def insert(self, table: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
-        """Inserts all `rows`, each with a value for each of `columns`, by as few statements as can be.
+        """Insert all `rows`, each with a value for each of `columns`, in as few statements as possible.
 
-        Nothing where there are none. Raises like `execute`, and ValueError where a row is too short or too long.
+        Raises like `execute`, and ValueError where a row is too short or too long.
         """
         with self._guard():
             for values, _ in _portions(columns, rows):
                 self._insert(table, columns, values)
 
     def execute_values(self, sql: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> list[Row]:
-        """Runs a statement whose `{values}` stands for `rows`, by as few statements as can be; what all of them return.
+        """Execute a statement whose `{values}` stands for `rows`, as few times as possible; returns the rows of all.
 
         It has no other parameters. `columns` name the values of a row. Raises like `insert`.
         """
@@ -89,7 +89,7 @@ class Transaction(ABC):
         return found
 
     def check(self) -> None:
-        """Raises what failed, so that work which swallowed it isn't committed by half."""
+        """Raise the error of a failed statement, so that work which swallowed it is not committed by half."""
         if self._failure is not None:
             raise self._failure
 
@@ -117,7 +117,7 @@ class Transaction(ABC):
 
 
 def _portions(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> Iterator[tuple[list[Any], int]]:
-    """The values of some rows at a time, and of how many: powers of two, so that few statements are ever seen."""
+    """Chunks of rows with their length: powers of two, so that there are few different statements."""
     done = 0
     while done < len(rows):
         size = min(1 << ((len(rows) - done).bit_length() - 1), _MAX_ROWS_A_STATEMENT)
@@ -141,9 +141,9 @@ class _Guard:
 
 
 class Database(ABC):
-    """Safe to share between threads.
+    """A database; thread-safe.
 
-    `is_local`: a read of a row takes microseconds and waits for nobody, so it may be done within an event loop.
+    `is_local`: reading a row takes microseconds and waits for nothing, so it may be done in an event loop.
     """
 
     dialect: Dialect
@@ -159,7 +159,7 @@ class Database(ABC):
 
     @abstractmethod
     def write(self, work: Callable[[Transaction], T]) -> T:
-        """Runs `work` in a transaction and returns what it returns, once that is durable.
+        """Run `work` in a transaction; returns its result once it is durable.
 
         All or nothing: an exception of `work` undoes it and is raised here, and here only. `work` may run in another
         thread; it must be short, must not wait for anything, and must not call `read` or `write` of this database
@@ -172,7 +172,7 @@ class Database(ABC):
     def scrub(
         self, tables: Sequence[str], *, rewrites: bool = False, rewrites_up_to_bytes: int = REWRITE_UP_TO_BYTES
     ) -> bool:
-        """Makes what was deleted from these tables, or overwritten in them, unreadable on the disk; False: not all.
+        """Make deleted and overwritten rows of these tables unreadable on the disk; False: not all of them.
 
         Only writing tables anew (VACUUM, VACUUM FULL) takes out the last of it: what either database leaves in the gaps
         of its pages, `secure_delete` or not. They are locked meanwhile, so it is done up to `rewrites_up_to_bytes`,
@@ -182,14 +182,14 @@ class Database(ABC):
 
     @abstractmethod
     def close(self) -> None:
-        """Finishes what was begun, ends threads and connections. Calling it twice is fine."""
+        """Finish the work under way, end threads and connections. May be called twice."""
 
 
 def listed(name: str, values: Iterable[Any]) -> tuple[str, dict[str, Any]]:
     """Placeholders and parameters for `IN (...)`: ("id", ["x", "y"]) -> (":id_0, :id_1", {"id_0": "x", ...}).
 
-    An empty list gives "NULL", which is in nothing. The last value is repeated until there are 1, 2, 4, 8 ...: so few
-    statements are ever seen, and each is prepared once; hundreds of sizes would fill a connection with statements.
+    An empty list gives "NULL", which matches nothing. The last value is repeated until there are 1, 2, 4, 8 ...:
+    hundreds of sizes would fill a connection's cache of prepared statements.
     """
     several = list(values)
     several += several[-1:] * (statement_size(len(several)) - len(several))
@@ -220,7 +220,7 @@ def storable(params: Parameters) -> Row:
     plain = {}
     for name, value in params.items():
         kind = type(value)
-        # A call a value is what this would cost most; nearly all are plain already.
+        # A call per value would cost most here; nearly all are plain already.
         is_plain = kind in _PLAIN or (kind is str and "\x00" not in value) or (kind is datetime and value.tzinfo is UTC)
         plain[name] = value if is_plain else _storable(name, value)
     return plain

@@ -1,7 +1,7 @@
-"""PostgreSQL, by psycopg and its pool. Each work is a transaction of its own, run in the thread that asks.
+"""PostgreSQL, by psycopg and its pool. Each work is a transaction of its own, in the calling thread.
 
-PostgreSQL commits in groups by itself. READ COMMITTED: what must not happen twice rests on UNIQUE and on comparing
-within the UPDATE, so nothing is ever tried again for a serialisation failure.
+PostgreSQL groups commits itself. The isolation is READ COMMITTED: what must not happen twice rests on UNIQUE and on
+conditions of the UPDATE, so nothing is retried for a serialisation failure.
 """
 
 import threading
@@ -27,12 +27,12 @@ _MAX_WAITING = 2_000
 #: How long a caller waits for a connection, and a statement for a lock, before StoreBusy.
 _PATIENCE_S = 10.0
 _CONNECT_TIMEOUT_S = 5
-#: Whoever comes after a VACUUM FULL that waits for its lock, waits too: it gives up soon, and comes another night.
+#: Queries queue behind a VACUUM FULL that waits for its lock, so it gives up soon and runs another night.
 _SCRUB_PATIENCE_MS = 1_000
 
 
 class PostgresqlDatabase(Database):
-    """One server, one pool a process. The server may go and come back."""
+    """One server, with one pool per process. The server may restart."""
 
     dialect = "postgresql"
     is_local = False
@@ -88,8 +88,8 @@ class PostgresqlDatabase(Database):
         [size] = self.read(f"{sized} WHERE {here}", params)
         rewrites = rewrites or int(size["size_bytes"] or 0) <= rewrites_up_to_bytes
         full = "FULL, " if rewrites else ""
-        # The planner's statistics hold values of the columns: ANALYZE takes new ones, and the old ones are rows, too.
-        # (Who may not vacuum the catalogue gets a warning from the server, not an error.)
+        # The planner's statistics hold values of the columns: ANALYZE takes new ones, the old ones are deleted.
+        # (Without the right to vacuum the catalogue, the server gives a warning, not an error.)
         wanted = [*((f"{full}ANALYZE", name) for name in tables), (full[:-2], "pg_catalog.pg_statistic")]
         with _postgresql_errors(), self._begun(f"SET lock_timeout = {_SCRUB_PATIENCE_MS}", {}) as begun:
             try:

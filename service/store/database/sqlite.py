@@ -1,8 +1,8 @@
-"""SQLite, by sqlite-utils: WAL, synchronous=FULL, readers of their own, and one writer thread a process.
+"""SQLite, by sqlite-utils: WAL, synchronous=FULL, a pool of readers, and one writer thread per process.
 
-Group commit: the writer takes whatever waits at that moment, gives each piece of work a savepoint, and commits once;
-nobody gets an answer before the COMMIT. Work that fails loses its savepoint alone. Processes take turns by an flock
-on `FILE.lock` around each transaction: SQLite's own busy handler lets one of them starve for seconds.
+Group commit: the writer runs all waiting work, each in a savepoint, and commits once; no caller gets its result before
+the COMMIT. Work that fails rolls back its own savepoint alone. Processes take turns by an flock on `FILE.lock` around
+each transaction: SQLite's own busy handler lets one of them starve for seconds.
 """
 
 import fcntl
@@ -27,23 +27,23 @@ from service.store.database.sqlite_values import as_text, bound, named_errors, r
 
 T = TypeVar("T")
 
-#: Works that may wait for the writer; at 5,000 small commits a second this is under half a second of waiting.
+#: Work that may wait for the writer: under half a second's worth at 5,000 small commits a second.
 _MAX_WAITING = 2_000
-#: One transaction takes at most so many works, and begins none after so long: others wait for the lock meanwhile.
+#: Limits of one transaction, by count of work and by time, since other processes wait for the lock meanwhile.
 _MAX_BATCH = 256
 _MAX_BATCH_S = 0.05
 #: How long a caller waits for the writer to begin its work before StoreBusy, and a statement for SQLite's own lock.
 _PATIENCE_S = 15.0
 _BUSY_TIMEOUT_S = 5.0
 _MAX_IDLE_READERS = 8
-#: Emptying the log waits for those who read, and writers wait for it: a moment, and then again a little later.
+#: Truncating the WAL waits for readers, and writers wait for it: so it waits briefly, and tries again later.
 _SCRUB_WAIT_MS = 200
 _SCRUB_TRIES = 5
 _SCRUB_PAUSE_S = 0.5
 
 
 class SqliteDatabase(Database):
-    """One file, as many processes as there are."""
+    """One file, shared by any number of processes."""
 
     dialect = "sqlite"
     is_local = True
@@ -69,7 +69,7 @@ class SqliteDatabase(Database):
         except OSError as error:
             raise StoreBusy("The database's lock file can't be opened.") from error
         try:
-            # In turn, too: of two processes that make the same file a WAL at once, one fails.
+            # Under the lock too: of two processes that switch one file to WAL at once, one fails.
             with self._turn(), named_errors():
                 self._connection = self._connect()
         except BaseException:
@@ -135,7 +135,7 @@ class SqliteDatabase(Database):
                 if not is_busy:
                     return rewrites
                 time.sleep(self._scrub_pause_s)
-        return False  # somebody reads all the time
+        return False  # there was a reader each time
 
     @override
     def close(self) -> None:
@@ -176,7 +176,7 @@ class SqliteDatabase(Database):
 
     @contextmanager
     def _reader(self) -> Iterator[sqlite_utils.Database]:
-        """A connection that nobody else uses meanwhile."""
+        """A connection from the pool."""
         with self._gate:
             if self._closed:
                 raise RuntimeError("this database is closed")
@@ -204,7 +204,7 @@ class SqliteDatabase(Database):
             last = self._commit_with(first)
 
     def _commit_with(self, first: "_Job[Any]") -> bool:
-        """Commits `first` and all that wait by then in one transaction; True when the end of the queue was seen."""
+        """Commit `first` and all that waits by then in one transaction; True once the queue has ended."""
         begun: list[_Job[Any]] = []
         last = False
         try:
@@ -215,7 +215,7 @@ class SqliteDatabase(Database):
                     self._connection.execute("COMMIT")
                 finally:
                     self._connection.rollback()  # does nothing after a COMMIT
-        except Exception as error:  # whatever stopped the batch stops each of its works, not the writer
+        except Exception as error:  # an error of the batch goes to each of its callers; the writer goes on
             if not begun and first.begin():
                 begun.append(first)
             for job in begun:
@@ -234,7 +234,7 @@ class SqliteDatabase(Database):
 
     @contextmanager
     def _turn_of_its_own(self) -> Iterator[None]:
-        """A turn that other threads of this process wait for, too: a lock belongs to the file as it was opened."""
+        """A turn that excludes other threads of this process too: a lock belongs to the open file description."""
         descriptor = os.open(f"{self._path}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX)
@@ -267,14 +267,14 @@ class SqliteDatabase(Database):
             job.error = error
             job.value = None
             if not self._connection.conn.in_transaction:
-                # SQLite itself has undone everything, the others' work too (full disk, I/O error).
+                # SQLite has rolled back everything, other callers' work too (full disk, I/O error).
                 raise StoreBusy("The database has undone the transaction.") from error
             self._connection.execute("ROLLBACK TO work")
         self._connection.execute("RELEASE work")
 
 
 class _Job(Generic[T]):
-    """A piece of work, and the place where its caller waits for the answer."""
+    """A piece of work, and the future on which its caller waits."""
 
     def __init__(self, work: Callable[[Transaction], T]) -> None:
         self.work = work
@@ -328,7 +328,7 @@ class _SqliteTransaction(Transaction):
 
 
 def _told_to_all(error: Exception) -> Exception:
-    """What stopped the whole batch, anew for each of its works: an exception belongs to one thread."""
+    """Copy the error per waiter: raising one instance in several threads mixes their tracebacks."""
     told = type(error)(*error.args) if isinstance(error, StoreError) else StoreBusy("The database can't be used now.")
     told.__cause__ = error
     return told

@@ -1,4 +1,4 @@
-"""How values and errors cross the border to SQLite, which has neither times nor booleans."""
+"""Conversion of values and errors for SQLite, which has neither times nor booleans."""
 
 import sqlite3
 from collections.abc import Iterator, Sequence
@@ -10,7 +10,7 @@ from service.errors import StoreBusy, StoreError
 from service.store.database import contract
 from service.store.database.contract import ConstraintBroken, Row
 
-# https://sqlite.org/rescode.html: what passes by itself, or by somebody's making room.
+# https://sqlite.org/rescode.html: conditions that pass, or that an operator can mend by freeing space.
 _BUSY = {
     sqlite3.SQLITE_BUSY,
     sqlite3.SQLITE_LOCKED,
@@ -46,7 +46,7 @@ def rows(cursor: sqlite3.Cursor) -> list[Row]:
 
 
 def bound(params: Row) -> Row:
-    """The same dictionary, its times (in UTC) as text of fixed width, so that they sort as they follow each other."""
+    """The parameters with times as UTC text of fixed width, which sorts in their order."""
     for name, value in params.items():
         if isinstance(value, datetime):
             params[name] = f"{value.isoformat(timespec='microseconds')[:_TIME_LENGTH]}Z"
@@ -54,7 +54,7 @@ def bound(params: Row) -> Row:
 
 
 def as_text(values: Sequence[Any]) -> list[Any]:
-    """The same for values without names."""
+    """The positional values, converted as by `bound`."""
     return [
         f"{value.isoformat(timespec='microseconds')[:_TIME_LENGTH]}Z" if type(value) is datetime else value
         for value in values

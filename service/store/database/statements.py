@@ -1,8 +1,8 @@
-"""A little reading of SQL: enough to find placeholders and the ends of statements, and not to be fooled by text."""
+"""A small SQL scanner: finds placeholders and the ends of statements outside of literals and comments."""
 
 import re
 
-# String literals, quoted names and comments are taken whole, so that what is inside them stays as it is.
+# String literals, quoted names and comments are matched whole, so that their contents stay as they are.
 _TOKEN = re.compile(
     r"""
     (?P<opaque> '(?:[^']|'')*' | "(?:[^"]|"")*" | --[^\n]* | /\*.*?\*/ )
@@ -38,5 +38,5 @@ def split(script: str) -> list[str]:
 
 
 def without_comments(sql: str) -> str:
-    """The same SQL with its comments gone; their line breaks stay."""
+    """The SQL without its comments; their line breaks stay."""
     return _TOKEN.sub(lambda token: "" if token.group().startswith(("--", "/*")) else token.group(), sql)
