@@ -17,9 +17,9 @@ from typing import Literal
 from picture_pages import PAGES, page_pictures
 from playwright.sync_api import Browser, Route, ViewportSize, sync_playwright
 
-from service.bootstrap import render_limits
 from service.config.settings import Settings
 from service.errors import EmailServiceError
+from service.templates.build import render_limits
 from service.templates.catalogue import Catalogue, Snapshot
 
 HOME = Path(__file__).resolve().parent.parent

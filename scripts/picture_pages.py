@@ -76,9 +76,9 @@ def _send_examples(services: Services) -> None:
             continue
         for recipient in RECIPIENTS:
             body = json.loads(services.previewer.example_request(key, to=recipient))
-            services.acceptor.send(SendRequest(**body), admin)
+            services.sending.acceptor.send(SendRequest(**body), admin)
     until = time.monotonic() + _SETTLED_S
-    while services.message_search.search(status=Status.QUEUED).items and time.monotonic() < until:
+    while services.messages.message_search.search(status=Status.QUEUED).items and time.monotonic() < until:
         time.sleep(0.1)
 
 

@@ -139,9 +139,9 @@ class Worker:
         if leaves_counts:
             self._others.append(Loop("counts", SNAPSHOT_EVERY_S, self._write_counts, begins_now=True))
         self._leaves_counts = leaves_counts
-        if services.imap_poller is not None:
+        if services.feedback.imap_poller is not None:
             poll_s = services.settings.email_inbox_poll_seconds
-            self._others.append(inbox_loop(services.imap_poller, services.metrics, poll_s))
+            self._others.append(inbox_loop(services.feedback.imap_poller, services.monitoring.metrics, poll_s))
         services.queue.task(name="deliver_due")(self._drain.wake)
         services.queue.periodic_task(crontab(minute=PURGE_AT_MINUTE), name="purge_due")(self._purge.wake)
         self._consumer = Consumer(services.queue)
@@ -158,7 +158,7 @@ class Worker:
             loop.stop()
         self._consumer.stop()
         if not self._drain.join(GRACE_S):
-            self._services.transport.abort()
+            self._services.delivery.transport.abort()
             self._drain.join(ABORT_S)
         # The others were stopped at the same time, and share what is left of it.
         end_s = time.monotonic() + ABORT_S
@@ -166,22 +166,22 @@ class Worker:
             loop.join(max(0.0, end_s - time.monotonic()))
         if self._leaves_counts:
             with suppress(OSError):
-                self._services.metrics_exporter.remove_snapshot()
+                self._services.monitoring.metrics_exporter.remove_snapshot()
 
     def _deliver(self, stopping: threading.Event) -> None:
-        self._services.deliverer.drain(stopping, self._drain.woken)
+        self._services.delivery.deliverer.drain(stopping, self._drain.woken)
 
     def _purge_if_due(self, stopping: threading.Event) -> None:
-        if self._services.retention_purge.is_time():
-            self._services.retention_purge.purge(stop=stopping)
+        if self._services.recipients.retention_purge.is_time():
+            self._services.recipients.retention_purge.purge(stop=stopping)
 
     def _index(self, stopping: threading.Event) -> None:
-        self._services.search_indexer.catch_up(stopping)
+        self._services.messages.search_indexer.catch_up(stopping)
 
     def _write_counts(self, _stopping: threading.Event) -> None:
         """Write the metrics where the API process finds them: it is the one that Prometheus scrapes."""
         try:
-            self._services.metrics_exporter.write_snapshot()
+            self._services.monitoring.metrics_exporter.write_snapshot()
         except OSError as error:
             _log.warning("counts_not_left", reason=error.strerror)
 

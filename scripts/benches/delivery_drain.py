@@ -88,7 +88,7 @@ def service(port: int, **changes: Any) -> Iterator[Services]:
 def wires(services: Services, count: int) -> list[tuple[str, bytes]]:
     """Recipient and bytes of some of the mails, as they go over the wire."""
     found = services.database.read("SELECT id, recipient_email FROM email_messages LIMIT :count", {"count": count})
-    return [(row["recipient_email"], services.message_search.raw(row["id"])) for row in found]
+    return [(row["recipient_email"], services.messages.message_search.raw(row["id"])) for row in found]
 
 
 def bare(port: int, mails: Sequence[tuple[str, bytes]], count: int) -> Rate:
@@ -112,11 +112,11 @@ def drain(services: Services, count: int, *, commit_at: int = COMMIT_AT, slow_di
     deliverer = Deliverer(
         WorkerContext(
             database=database,
-            transport=services.transport,
+            transport=services.delivery.transport,
             clock=services.clock,
             owner="bench",
-            feedback=services.deliverer.context.feedback,
-            metrics=services.deliverer.context.metrics,
+            feedback=services.delivery.deliverer.context.feedback,
+            metrics=services.delivery.deliverer.context.metrics,
             throttle=Throttle(connections_max=connections_max, per_second_max=None),
             commit_at=commit_at,
         )
@@ -146,7 +146,7 @@ def growth_bytes(services: Services, count: int) -> float:
 
     looking = threading.Thread(target=look, daemon=True)
     looking.start()
-    while services.deliverer.drain(threading.Event()):
+    while services.delivery.deliverer.drain(threading.Event()):
         pass
     ended.set()
     looking.join()

@@ -48,7 +48,7 @@ def accept_invoices(services: Services, count: int, lines_count: int = LINES) ->
     for number in range(count):
         said = variables(number, lines_count)
         request = SendRequest(to=f"a{number}@example.com", template_key=KEY, variables=said)
-        ids.append(services.acceptor.send(request, _CALLER).messages[0].id)
+        ids.append(services.sending.acceptor.send(request, _CALLER).messages[0].id)
     return ids
 
 

@@ -48,7 +48,7 @@ class Filled:
 def fill(services: Services, count: int, *, seed: int = 1) -> Filled:
     """`count` messages of the last year, none of them due. Some hundred of their ids and addresses."""
     models = _models(services, accept_invoices(services, min(count, VARIANTS)))
-    key = services.message_search.pseudonym_key
+    key = services.messages.message_search.pseudonym_key
     people = [_Person.of(number, key) for number in range(max(1, count // MAILS_A_PERSON))]
     chance = random.Random(seed)  # noqa: S311 - the same year each time
     copies = _copies(models, people, count - len(models), services.clock(), chance)

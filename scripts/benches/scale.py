@@ -54,7 +54,7 @@ def _filled(services: Services, count: int) -> Sequence[Sequence[str]]:
 def _questions(services: Services, known: Sequence[Sequence[str]]) -> dict[str, Callable[[], object]]:
     """Each call asks for another message or person."""
     ids, people = (itertools.cycle(names) for names in known)
-    auditor = services.message_search
+    auditor = services.messages.message_search
     month = (services.clock() - timedelta(days=30)).isoformat()
     numbers = itertools.count()
     return {
@@ -71,8 +71,8 @@ def _questions(services: Services, known: Sequence[Sequence[str]]) -> dict[str, 
 
 
 def _paging(services: Services) -> Callable[[], object]:
-    cursors: Iterator[str | None] = itertools.cycle([services.message_search.search().next])
-    return lambda: services.message_search.search(cursor=next(cursors))
+    cursors: Iterator[str | None] = itertools.cycle([services.messages.message_search.search().next])
+    return lambda: services.messages.message_search.search(cursor=next(cursors))
 
 
 def _pass(services: Services, number: int) -> None:

@@ -54,7 +54,7 @@ def send(
     services = build(read_settings(), delivers=False)
     try:
         body = _batch(key, batch.read()) if batch else _single(key, to or "", assignments, variables, attach)
-        accepted = services.acceptor.send(body, OPERATOR)
+        accepted = services.sending.acceptor.send(body, OPERATOR)
     finally:
         services.close()
     rows = [{"id": item.id, "to": item.to, "status": item.status} for item in accepted.messages]
@@ -109,9 +109,9 @@ def messages(context: click.Context, /, late: bool, limit: int, as_json: bool, *
     services = build(read_settings(), delivers=False)
     try:
         if late:
-            _print_late(services.message_search.late(limit=limit), as_json=as_json)
+            _print_late(services.messages.message_search.late(limit=limit), as_json=as_json)
             return
-        page = services.message_search.search(limit=limit, **filters)
+        page = services.messages.message_search.search(limit=limit, **filters)
     finally:
         services.close()
     if as_json:
@@ -147,7 +147,7 @@ def show(message_id: str, as_json: bool) -> None:
     """
     services = build(read_settings(), delivers=False)
     try:
-        found = services.message_search.detail(message_id, OPERATOR)
+        found = services.messages.message_search.detail(message_id, OPERATOR)
     finally:
         services.close()
     if as_json:

@@ -40,7 +40,7 @@ def export(address: str, attachments: bool, as_json: bool) -> None:
     """
     services = build(read_settings(), delivers=False)
     try:
-        found = services.data_requests.export(address)
+        found = services.recipients.data_requests.export(address)
         rows = [_row(item) | {"attachments": _files(services, item, attachments)} for item in found.messages]
     finally:
         services.close()
@@ -71,7 +71,7 @@ def erase(address: str, dry_run: bool, suppresses: bool, as_json: bool) -> None:
     """
     services = build(read_settings(), delivers=False)
     try:
-        persons = services.data_requests
+        persons = services.recipients.data_requests
         done = persons.preview_erasure(address) if dry_run else persons.erase(address, OPERATOR, suppresses=suppresses)
     finally:
         services.close()
@@ -105,7 +105,7 @@ def _files(services: Services, item: MessageRecord, with_content: bool) -> list[
     for info in item.attachments:
         row = asdict(info)
         if with_content:
-            data = services.message_search.attachment(item.message.id, info.n).data
+            data = services.messages.message_search.attachment(item.message.id, info.n).data
             row["data_base64"] = base64.b64encode(data).decode()
         rows.append(row)
     return rows

@@ -30,11 +30,11 @@ def purge(dry_run: bool, rewrites: bool, as_json: bool) -> None:
     services = build(read_settings(), delivers=False)
     try:
         if dry_run:
-            due = asdict(services.retention_purge.due())
+            due = asdict(services.recipients.retention_purge.due())
             click.echo(json.dumps({"dry_run": True, **due}) if as_json else _due(due))
             return
-        on_progress = _progress_of(services.retention_purge.due()) if sys.stderr.isatty() else None
-        done = services.retention_purge.purge(on_progress=on_progress, rewrites=rewrites)
+        on_progress = _progress_of(services.recipients.retention_purge.due()) if sys.stderr.isatty() else None
+        done = services.recipients.retention_purge.purge(on_progress=on_progress, rewrites=rewrites)
     finally:
         services.close()
     if as_json:

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from service.bootstrap import build_previewer
+from service.bootstrap import build_preview_services
 from service.cli.environment import template_settings
 from service.cli.messages import assignment
 
@@ -47,7 +47,7 @@ def render(
 
         open_page(settings, key, values or {}, example=example, locale=locale)
         return
-    previewer = build_previewer(settings)
+    previewer = build_preview_services(settings).previewer
     preview = previewer.render(key, variables=values, example=example, locale=locale)
     rendered = preview.rendered
     parts: dict[str, Callable[[], bytes]] = {

@@ -50,7 +50,9 @@ def list_suppressions(
     """
     services = _services()
     try:
-        page = services.suppressions.search(address=address, scope=scope, lifted=lifted, limit=limit, cursor=cursor)
+        page = services.recipients.suppressions.search(
+            address=address, scope=scope, lifted=lifted, limit=limit, cursor=cursor
+        )
     finally:
         services.close()
     if as_json:
@@ -83,7 +85,7 @@ def add(address: str, scope: str, reason: str, as_json: bool) -> None:
     body = json.dumps({"address": address, "scope": scope, "reason": reason}).encode()
     services = _services()
     try:
-        item, is_new = services.suppressions.add(parse(body, SuppressionRequest), OPERATOR, source=_SOURCE)
+        item, is_new = services.recipients.suppressions.add(parse(body, SuppressionRequest), OPERATOR, source=_SOURCE)
     finally:
         services.close()
     if as_json:
@@ -107,9 +109,9 @@ def lift(address_or_id: str, scope: str | None, reason: str | None, as_json: boo
     services = _services()
     try:
         if "@" in address_or_id:
-            ended = services.suppressions.lift_address(address_or_id, OPERATOR, scope=scope, reason=reason)
+            ended = services.recipients.suppressions.lift_address(address_or_id, OPERATOR, scope=scope, reason=reason)
         else:
-            ended = [services.suppressions.lift(address_or_id, OPERATOR, reason=reason)]
+            ended = [services.recipients.suppressions.lift(address_or_id, OPERATOR, reason=reason)]
     finally:
         services.close()
     if not ended:
@@ -136,7 +138,7 @@ def import_file(file: BinaryIO, as_json: bool) -> None:
     lines = suppression_csv.read(_decoded(file.read()))
     services = _services()
     try:
-        done = services.suppressions.take_in(lines, OPERATOR)
+        done = services.recipients.suppressions.take_in(lines, OPERATOR)
     finally:
         services.close()
     if as_json:
@@ -156,7 +158,10 @@ def export(as_json: bool) -> None:
     """
     services = _services()
     try:
-        rows = [_row(item) | {"recipient_hash": item.recipient_hash} for item in services.suppressions.everything()]
+        rows = [
+            _row(item) | {"recipient_hash": item.recipient_hash}
+            for item in services.recipients.suppressions.everything()
+        ]
     finally:
         services.close()
     if as_json:

@@ -7,12 +7,12 @@ from typing import NoReturn
 
 import click
 
-from service.bootstrap import render_limits
 from service.cli.environment import template_settings
 from service.errors import Conflict, GitError, InvalidRequest, NotFound
 from service.templates.authoring.check import CheckResult
 from service.templates.authoring.check import check as find
 from service.templates.authoring.scaffold import scaffold
+from service.templates.build import render_limits
 
 _templates = click.option(
     "--templates",

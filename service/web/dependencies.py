@@ -22,8 +22,12 @@ Provided: TypeAlias = NamedDependency[SkipValidation[T]]
 
 
 def parts(services: PreviewServices) -> dict[str, Provide]:
-    """Every part of the services under the name of its field, and the `caller` whom the route's guard found."""
-    provided = {one.name: _always(getattr(services, one.name)) for one in fields(services)}
+    """Return a provider for each part of the services, named like its field, and for the `caller`.
+
+    The caller is who the route's guard found.
+    """
+    holders = (services, *services.features)
+    provided = {one.name: _always(getattr(holder, one.name)) for holder in holders for one in fields(holder)}
     return provided | {"caller": Provide(caller_of, sync_to_thread=False)}
 
 

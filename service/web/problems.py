@@ -72,12 +72,12 @@ def respond(request: Request[Any, Any, Any], error: Exception) -> Response[Probl
         headers = {"Retry-After": str(error.retry_after_s)}
         is_theirs = isinstance(error, errors.TooManyAttempts)
         if not is_theirs:
-            services_of(request).metrics.refused("try_later")
+            services_of(request).monitoring.metrics.refused("try_later")
         status = HTTPStatus.TOO_MANY_REQUESTS if is_theirs else HTTPStatus.SERVICE_UNAVAILABLE
         return _answer(request, status, str(error), "try_later", headers=headers)
     if isinstance(error, errors.StoreBusy):
         _log.warning("store_busy", reason=str(error))
-        services_of(request).metrics.refused("store_busy")
+        services_of(request).monitoring.metrics.refused("store_busy")
         detail = "The database can't take this just now; nothing was stored. Send the same request again."
         return _answer(request, HTTPStatus.SERVICE_UNAVAILABLE, detail, "store_busy", headers={"Retry-After": "2"})
     if isinstance(error, HTTPException) and error.status_code < HTTPStatus.INTERNAL_SERVER_ERROR:

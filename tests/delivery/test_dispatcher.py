@@ -19,15 +19,15 @@ VARIABLES: dict[str, dict[str, Any]] = {"onboarding_welcome": WELCOME, "incident
 
 
 def accept(services: Services, key: str = "onboarding_welcome", to: str = "a@example.com", **more: Any) -> Accepted:
-    return services.acceptor.send(SendRequest(to=to, template_key=key, variables=VARIABLES[key], **more), ADMIN)
+    return services.sending.acceptor.send(SendRequest(to=to, template_key=key, variables=VARIABLES[key], **more), ADMIN)
 
 
 def drain(services: Services) -> int:
-    return services.deliverer.drain(threading.Event())
+    return services.delivery.deliverer.drain(threading.Event())
 
 
 def story(services: Services, accepted: Accepted) -> MessageDetail:
-    return services.message_search.detail(accepted.messages[0].id, ADMIN)
+    return services.messages.message_search.detail(accepted.messages[0].id, ADMIN)
 
 
 def kinds(told: MessageDetail) -> list[str]:
@@ -225,8 +225,8 @@ def test_dispatcher_releases_claimed_messages_that_were_not_begun_when_it_stops(
         accept(services, to=f"a{number}@example.com")
     stop = threading.Event()
     transport.before_answer = stop.set
-    services.deliverer.drain(stop)
-    page = services.message_search.search(limit=100)
+    services.delivery.deliverer.drain(stop)
+    page = services.messages.message_search.search(limit=100)
     left = {status: sum(message.status is status for message in page.items) for status in Status}
     assert left[Status.SENT] == len(transport.sent) < 20
     assert left[Status.QUEUED] == 20 - len(transport.sent)

@@ -4,9 +4,9 @@ from collections.abc import Callable
 
 import pytest
 
-from service.bootstrap import render_limits
 from service.config.settings import Settings
 from service.models import Rendered
+from service.templates.build import render_limits
 from service.templates.catalogue import Catalogue, Snapshot
 from tests.support.every_mail import Mail
 from tests.support.paths import TEMPLATES

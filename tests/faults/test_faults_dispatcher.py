@@ -126,7 +126,7 @@ def test_lease_that_may_have_been_released_is_renewed_before_its_mail_is_sent(
 
     wire_of_one.before_answer = tell_to_stop
     monkeypatch.setattr(one.database, "write", breaks_amid_the_commit)
-    one.deliverer.drain(stop)
+    one.delivery.deliverer.drain(stop)
     drain(two)
     sent = [to for _, to, _ in wire_of_one.sent + wire_of_two.sent]
     assert wire_of_two.sent

@@ -72,7 +72,7 @@ def tried(services: Services, count: int) -> None:
 
 def drained(services: Services, transport: CountingTransport, conversations: int) -> list[str]:
     transport.conversations = conversations
-    services.deliverer.drain(transport.stop)
+    services.delivery.deliverer.drain(transport.stop)
     return [recipient for _, recipient, _ in transport.sent]
 
 
@@ -110,7 +110,7 @@ def test_worker_leases_no_more_than_it_can_commit(services: Services, transport:
     transport.conversations = 10_000
     throttle = Throttle(connections_max=20, per_second_max=None)
     slow = Deliverer(
-        replace(services.deliverer.context, transport=transport, owner="slow", throttle=throttle, commit_at=2)
+        replace(services.delivery.deliverer.context, transport=transport, owner="slow", throttle=throttle, commit_at=2)
     )
     assert slow.drain(transport.stop) == 600
     assert max(held) < 100

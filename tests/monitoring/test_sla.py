@@ -12,10 +12,12 @@ from tests.support.sends import accept_incident
 def test_sla_is_kept_by_mail_that_leaves_in_time(services: Services, clock: Clock) -> None:
     accept_incident(services, "a@example.com")
     clock.forward(seconds=29)
-    services.deliverer.drain(threading.Event())
+    services.delivery.deliverer.drain(threading.Event())
     clock.forward(minutes=10)
-    assert services.message_search.late() == []
-    assert services.readiness.report().details["sla_24h"] == {"incident_alert_critical": {"promised": 1, "late": 0}}
+    assert services.messages.message_search.late() == []
+    assert services.monitoring.readiness.report().details["sla_24h"] == {
+        "incident_alert_critical": {"promised": 1, "late": 0}
+    }
 
 
 def test_sla_is_broken_by_mail_that_leaves_too_late_and_that_still_waits(
@@ -23,13 +25,16 @@ def test_sla_is_broken_by_mail_that_leaves_too_late_and_that_still_waits(
 ) -> None:
     sent_late = accept_incident(services, "a@example.com")
     clock.forward(seconds=31)
-    services.deliverer.drain(threading.Event())
+    services.delivery.deliverer.drain(threading.Event())
     transport.paused_s = 60
     waits = accept_incident(services, "b@example.com")
-    assert [message.id for message in services.message_search.late()] == [sent_late]
+    assert [message.id for message in services.messages.message_search.late()] == [sent_late]
     clock.forward(seconds=31)
-    assert {message.id for message in services.message_search.late()} == {sent_late, waits}
-    assert services.readiness.report().details["sla_24h"]["incident_alert_critical"] == {"promised": 2, "late": 2}
+    assert {message.id for message in services.messages.message_search.late()} == {sent_late, waits}
+    assert services.monitoring.readiness.report().details["sla_24h"]["incident_alert_critical"] == {
+        "promised": 2,
+        "late": 2,
+    }
 
 
 def test_sla_of_a_scheduled_mail_counts_from_its_own_time(services: Services, clock: Clock) -> None:
@@ -39,6 +44,6 @@ def test_sla_of_a_scheduled_mail_counts_from_its_own_time(services: Services, cl
         "variables": INCIDENT,
         "send_at": clock.now.replace(hour=20).isoformat(),
     }
-    services.acceptor.send(SendRequest.model_validate(body), ADMIN)
+    services.sending.acceptor.send(SendRequest.model_validate(body), ADMIN)
     clock.forward(hours=1)
-    assert services.message_search.late() == []
+    assert services.messages.message_search.late() == []

@@ -24,19 +24,19 @@ FILE = AttachmentRequest(filename="ann.csv", content_type="text/csv", data_base6
 def written(services: Services, clock: Clock) -> list[str]:
     """Messages to Ann: one sent (also to Bob), one that waits."""
     both = SendRequest(to=[ANN, BOB], template_key="plain", variables=VARIABLES, attachments=[FILE])
-    first = services.acceptor.send(both, ADMIN, idempotency_key="about-ann").messages[0].id
-    services.deliverer.drain(threading.Event())
+    first = services.sending.acceptor.send(both, ADMIN, idempotency_key="about-ann").messages[0].id
+    services.delivery.deliverer.drain(threading.Event())
     soon = (clock() + timedelta(days=9)).isoformat()
     body = {"to": ANN, "template_key": "plain", "variables": VARIABLES, "send_at": soon}
     later = SendRequest.model_validate(body)
-    return [first, services.acceptor.send(later, ADMIN).messages[0].id]
+    return [first, services.sending.acceptor.send(later, ADMIN).messages[0].id]
 
 
 def test_export_tells_everything_and_changes_nothing(services: Services, written: list[str]) -> None:
-    services.suppressions.add(
+    services.recipients.suppressions.add(
         SuppressionRequest(address=ANN, scope="marketing", reason="Ann asked"), ADMIN, source="api"
     )
-    known = services.data_requests.export("ANN@example.com")
+    known = services.recipients.data_requests.export("ANN@example.com")
     assert [item.message.id for item in known.messages] == written
     first = known.messages[0]
     assert first.body is not None and "Ann Example" in first.body.text
@@ -44,25 +44,25 @@ def test_export_tells_everything_and_changes_nothing(services: Services, written
     assert [event.type.value for event in first.events][:2] == ["accepted", "attempted"]
     assert [file.filename for file in first.attachments] == ["ann.csv"]
     assert [item.detail for item in known.suppressions] == ["Ann asked"]
-    assert services.data_requests.export("nobody@example.com").messages == []
-    assert services.retention_purge.due().messages_to_anonymise == 0
+    assert services.recipients.data_requests.export("nobody@example.com").messages == []
+    assert services.recipients.retention_purge.due().messages_to_anonymise == 0
     with pytest.raises(InvalidRequest):
-        services.data_requests.export("nobody")
+        services.recipients.data_requests.export("nobody")
 
 
 def test_erasure_leaves_nothing_but_a_hash_that_is_suppressed(
     services: Services, clock: Clock, written: list[str]
 ) -> None:
-    services.suppressions.add(SuppressionRequest(address=ANN, reason="Ann asked"), ADMIN, source="api")
+    services.recipients.suppressions.add(SuppressionRequest(address=ANN, reason="Ann asked"), ADMIN, source="api")
     early = FeedbackEvent(
         FeedbackKind.DELIVERED, clock(), "ses", recipient=ANN, provider_id="unknown", diagnostic="for Ann"
     )
-    services.feedback_recorder.record("n1", "sns", [early])
-    would = services.data_requests.preview_erasure(ANN)
+    services.feedback.feedback_recorder.record("n1", "sns", [early])
+    would = services.recipients.data_requests.preview_erasure(ANN)
     assert (would.messages_anonymised, would.messages_cancelled, would.suppressions_anonymised) == (2, 1, 1)
-    assert len(services.data_requests.export(ANN).suppressions) == 1  # nothing has changed
+    assert len(services.recipients.data_requests.export(ANN).suppressions) == 1  # nothing has changed
 
-    done = services.data_requests.erase(ANN, ADMIN)
+    done = services.recipients.data_requests.erase(ANN, ADMIN)
     assert (done.messages_anonymised, done.messages_cancelled, done.messages_leaving) == (2, 1, 0)
     assert (done.is_suppressed, done.is_scrubbed, done.files_waiting) == (True, True, 0)
     [other] = services.database.read("SELECT recipient_email FROM email_messages WHERE anonymised_at IS NULL")
@@ -71,40 +71,40 @@ def test_erasure_leaves_nothing_but_a_hash_that_is_suppressed(
     for table in ("email_messages", "email_events", "suppressions", "sends"):
         rows = services.database.read(f"SELECT * FROM {table}")
         assert ANN not in json.dumps(rows, default=str)
-    assert services.message_search.detail(written[1], ADMIN).message.status is Status.CANCELLED
-    again = services.acceptor.send(SendRequest(to=ANN, template_key="plain", variables=VARIABLES), ADMIN)
+    assert services.messages.message_search.detail(written[1], ADMIN).message.status is Status.CANCELLED
+    again = services.sending.acceptor.send(SendRequest(to=ANN, template_key="plain", variables=VARIABLES), ADMIN)
     assert again.messages[0].status is Status.SUPPRESSED
     # That last request brought the address back, marked as not to be sent: once more is enough.
-    assert services.data_requests.erase(ANN, ADMIN).messages_anonymised == 1
-    assert services.data_requests.erase(ANN, ADMIN).messages_anonymised == 0
+    assert services.recipients.data_requests.erase(ANN, ADMIN).messages_anonymised == 1
+    assert services.recipients.data_requests.erase(ANN, ADMIN).messages_anonymised == 0
 
 
 def test_erasure_may_leave_no_suppression(services: Services, written: list[str]) -> None:
-    assert not services.data_requests.erase(ANN, ADMIN, suppresses=False).is_suppressed
-    again = services.acceptor.send(SendRequest(to=ANN, template_key="plain", variables=VARIABLES), ADMIN)
+    assert not services.recipients.data_requests.erase(ANN, ADMIN, suppresses=False).is_suppressed
+    again = services.sending.acceptor.send(SendRequest(to=ANN, template_key="plain", variables=VARIABLES), ADMIN)
     assert again.messages[0].status is Status.QUEUED
 
 
 def test_erasure_reports_mail_under_way_and_erases_it_the_next_time(services: Services, clock: Clock) -> None:
-    transport = services.transport
+    transport = services.delivery.transport
     assert isinstance(transport, TellTale)
     seen = []
-    transport.before_answer = lambda: seen.append(services.data_requests.erase(ANN, ADMIN))
-    services.acceptor.send(SendRequest(to=ANN, template_key="plain", variables=VARIABLES), ADMIN)
-    services.deliverer.drain(threading.Event())
+    transport.before_answer = lambda: seen.append(services.recipients.data_requests.erase(ANN, ADMIN))
+    services.sending.acceptor.send(SendRequest(to=ANN, template_key="plain", variables=VARIABLES), ADMIN)
+    services.delivery.deliverer.drain(threading.Event())
     transport.before_answer = None
     [during] = seen
     assert (during.messages_anonymised, during.messages_leaving) == (0, 1)
-    assert services.data_requests.erase(ANN, ADMIN).messages_anonymised == 1
+    assert services.recipients.data_requests.erase(ANN, ADMIN).messages_anonymised == 1
     rows = services.database.read("SELECT * FROM email_messages") + services.database.read("SELECT * FROM email_events")
     assert ANN not in str(rows)
 
 
 def test_erasure_leaves_young_files_for_the_next_purge(services: Services, clock: Clock, written: list[str]) -> None:
-    services.data_requests.erase(BOB, ADMIN)
-    assert services.data_requests.erase(ANN, ADMIN).files_waiting == 1
+    services.recipients.data_requests.erase(BOB, ADMIN)
+    assert services.recipients.data_requests.erase(ANN, ADMIN).files_waiting == 1
     clock.forward(hours=1, seconds=1)
-    assert services.retention_purge.purge().files_deleted == 1
+    assert services.recipients.retention_purge.purge().files_deleted == 1
 
 
 def test_erasure_leaves_nothing_of_the_person_in_any_file(services: Services, clock: Clock, canaries: Canaries) -> None:
@@ -114,10 +114,10 @@ def test_erasure_leaves_nothing_of_the_person_in_any_file(services: Services, cl
     for _ in range(30):
         variables = {"name": words.new(), "sender": words.new()}
         request = SendRequest(to=ANN, template_key="plain", variables=variables, metadata={"note": words.new()})
-        services.acceptor.send(request, ADMIN, idempotency_key=words.new())
-    services.deliverer.drain(threading.Event())
+        services.sending.acceptor.send(request, ADMIN, idempotency_key=words.new())
+    services.delivery.deliverer.drain(threading.Event())
     state = services.settings.email_data_dir
     assert found_in(state.rglob("*"), words.words)
-    services.data_requests.erase(ANN, ADMIN)
+    services.recipients.data_requests.erase(ANN, ADMIN)
     assert found_in(state.rglob("*"), words.words) == set()
     assert not any(ANN.encode() in data for data in contents(state.rglob("*")))

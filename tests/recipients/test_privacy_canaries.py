@@ -45,7 +45,7 @@ def test_retention_leaves_nothing_of_a_person_in_any_file(
         assert packed and any(piece in written for piece in packed)
 
         let_pass(services, clock, canaries)
-        done = services.retention_purge.purge()
+        done = services.recipients.retention_purge.purge()
         assert (done.is_finished, done.is_scrubbed) == (True, True)
         assert done.messages_anonymised == 144
         assert found_in(files_of(state), canaries.words) == set()
@@ -72,7 +72,7 @@ def test_retention_leaves_nothing_of_a_person_in_the_files_of_postgresql(
                 assert len(before) >= 0.9 * len(canaries.words)
 
                 let_pass(services, clock, canaries)
-                done = services.retention_purge.purge()
+                done = services.recipients.retention_purge.purge()
                 assert (done.messages_anonymised, done.is_scrubbed) == (144, True)
             # What the log of changes holds goes when its files do; a recycled one would keep its bytes for a while.
             run(server, "ALTER SYSTEM SET wal_recycle = off", "SELECT pg_reload_conf()")

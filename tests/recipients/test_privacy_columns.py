@@ -41,7 +41,7 @@ def test_anonymising_does_to_each_column_what_its_comment_says(services: Service
     before = tables(services.database)
     for table in words_with("row deleted") | words_with("emptied"):
         assert before[table], f"the test planted nothing in {table}"
-    services.retention_purge.purge()
+    services.recipients.retention_purge.purge()
     after = {table: {key_of(table, row): row for row in rows} for table, rows in tables(services.database).items()}
 
     wrong, held_something = set(), set()
@@ -84,6 +84,6 @@ def test_anonymising_leaves_no_canary_in_any_row(services: Services, clock: Cloc
     canaries = Canaries()
     plant(services, clock, canaries, mails=8)
     let_pass(services, clock, canaries)
-    services.retention_purge.purge()
+    services.recipients.retention_purge.purge()
     rows = str(tables(services.database))
     assert [word for word in canaries.words if word in rows] == []

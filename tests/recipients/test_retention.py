@@ -27,15 +27,15 @@ FILE = AttachmentRequest(filename="a.csv", content_type="text/csv", data_base64=
 
 def send(services: Services, to: str = ANN, key: str = "plain", **more: Any) -> str:
     request = SendRequest(to=to, template_key=key, variables=VARIABLES, **more)
-    return services.acceptor.send(request, ADMIN).messages[0].id
+    return services.sending.acceptor.send(request, ADMIN).messages[0].id
 
 
 def drain(services: Services) -> None:
-    services.deliverer.drain(threading.Event())
+    services.delivery.deliverer.drain(threading.Event())
 
 
 def message(services: Services, message_id: str) -> Message:
-    return services.message_search.detail(message_id, ADMIN).message
+    return services.messages.message_search.detail(message_id, ADMIN).message
 
 
 def sent(services: Services, to: str = ANN, key: str = "plain", **more: Any) -> str:
@@ -49,51 +49,51 @@ def sent(services: Services, to: str = ANN, key: str = "plain", **more: Any) -> 
 def test_anonymised_message_tells_its_history_and_names_nobody(services: Services, clock: Clock) -> None:
     message_id = sent(services, attachments=[FILE])
     clock.forward(days=90, seconds=1)
-    assert services.retention_purge.due() == Due(1, 0, 0)
-    services.retention_purge.purge()
-    story = services.message_search.detail(message_id, ADMIN)
+    assert services.recipients.retention_purge.due() == Due(1, 0, 0)
+    services.recipients.retention_purge.purge()
+    story = services.messages.message_search.detail(message_id, ADMIN)
     assert [event.type.value for event in story.events] == ["accepted", "attempted", "sent", "anonymised"]
     assert story.message.anonymised_at == clock()
     assert story.message.recipient == story.message.recipient_hash
     assert (story.message.subject, story.message.metadata, story.attachments) == ("", {}, [])
     for ask in (
-        lambda: services.message_search.body(message_id),
-        lambda: services.message_search.raw(message_id),
-        lambda: services.message_search.attachment(message_id, 0),
-        lambda: services.resender.resend(message_id, ADMIN),
+        lambda: services.messages.message_search.body(message_id),
+        lambda: services.messages.message_search.raw(message_id),
+        lambda: services.messages.message_search.attachment(message_id, 0),
+        lambda: services.messages.resender.resend(message_id, ADMIN),
     ):
         with pytest.raises(Gone):
             ask()
     # Who knows the address still finds it.
-    assert [item.id for item in services.message_search.search(to=ANN).items] == [message_id]
-    assert services.retention_purge.due() == Due(0, 0, 0)
+    assert [item.id for item in services.messages.message_search.search(to=ANN).items] == [message_id]
+    assert services.recipients.retention_purge.due() == Due(0, 0, 0)
 
 
 def test_retention_leaves_messages_that_may_still_be_sent(services: Services, clock: Clock) -> None:
     later = send(services, send_at=(clock() + timedelta(days=100)).isoformat())
     clock.forward(days=95)
-    services.retention_purge.purge()
+    services.recipients.retention_purge.purge()
     assert message(services, later).anonymised_at is None
     clock.forward(days=5, seconds=1)
     drain(services)
     assert message(services, later).status is Status.SENT
-    services.retention_purge.purge()
+    services.recipients.retention_purge.purge()
     assert message(services, later).anonymised_at is None  # its time counts from when it was to leave
     clock.forward(days=90)
-    services.retention_purge.purge()
+    services.recipients.retention_purge.purge()
     assert message(services, later).anonymised_at == clock()
 
 
 def test_retention_deletes_expired_rows_with_all_that_depends_on_them(services: Services, clock: Clock) -> None:
     old = sent(services)
-    item, _ = services.suppressions.add(SuppressionRequest(address="x@example.com"), ADMIN, source="api")
-    kept, _ = services.suppressions.add(SuppressionRequest(address="y@example.com"), ADMIN, source="api")
-    services.suppressions.lift(item.id, ADMIN)
+    item, _ = services.recipients.suppressions.add(SuppressionRequest(address="x@example.com"), ADMIN, source="api")
+    kept, _ = services.recipients.suppressions.add(SuppressionRequest(address="y@example.com"), ADMIN, source="api")
+    services.recipients.suppressions.lift(item.id, ADMIN)
     clock.forward(days=300)
     young = send(services)
     clock.forward(days=66)
-    assert services.retention_purge.due() == Due(0, 1, 2)
-    services.retention_purge.purge()
+    assert services.recipients.retention_purge.due() == Due(0, 1, 2)
+    services.recipients.retention_purge.purge()
     database = services.database
     assert [row["id"] for row in database.read("SELECT id FROM email_messages")] == [young]
     assert len(database.read("SELECT id FROM sends")) == 1
@@ -101,13 +101,13 @@ def test_retention_deletes_expired_rows_with_all_that_depends_on_them(services: 
     # What was lifted is history, and goes; what holds, holds for ever, by its hash.
     [left] = database.read("SELECT id, address, recipient_hash, lifted_at FROM suppressions")
     assert (left["id"], left["address"], left["lifted_at"]) == (kept.id, None, None)
-    assert services.suppressions.search(address="y@example.com").total == 1
+    assert services.recipients.suppressions.search(address="y@example.com").total == 1
 
 
 def test_suppressions_and_limits_hold_for_anonymised_recipients(services: Services, clock: Clock) -> None:
-    services.suppressions.add(SuppressionRequest(address="Gone@example.com"), ADMIN, source="api")
+    services.recipients.suppressions.add(SuppressionRequest(address="Gone@example.com"), ADMIN, source="api")
     clock.forward(days=91)
-    services.retention_purge.purge()
+    services.recipients.retention_purge.purge()
     assert message(services, send(services, "gone@EXAMPLE.com")).status is Status.SUPPRESSED
     first, second = send(services, key="news"), send(services, key="news")
     assert message(services, first).status is Status.QUEUED
@@ -119,48 +119,48 @@ def test_unsubscribe_link_in_an_old_mail_still_ends_marketing(services: Services
     [row] = services.database.read("SELECT unsubscribe_url FROM email_messages")
     token = row["unsubscribe_url"].rpartition("/")[2]
     clock.forward(days=400)
-    services.retention_purge.purge()
+    services.recipients.retention_purge.purge()
     assert services.database.read("SELECT id FROM email_messages") == []
-    services.unsubscriber.unsubscribe(token)
-    [item] = services.suppressions.search(address=ANN).items
+    services.recipients.unsubscriber.unsubscribe(token)
+    [item] = services.recipients.suppressions.search(address=ANN).items
     assert (item.address, item.scope, item.event_id) == (None, "marketing", message_id)
     assert suppressions.find(services.database, [item.recipient_hash], Stream.TRANSACTIONAL) == {}
-    assert unsubscribe_token.read(token, key=services.unsubscriber.signing_key) == Unsubscription(
-        addresses.pseudonym(ANN, key=services.unsubscriber.signing_key), message_id
+    assert unsubscribe_token.read(token, key=services.recipients.unsubscriber.signing_key) == Unsubscription(
+        addresses.pseudonym(ANN, key=services.recipients.unsubscriber.signing_key), message_id
     )
 
 
 def test_feedback_about_an_anonymised_message_counts_and_names_nobody(services: Services, clock: Clock) -> None:
     message_id = sent(services)
     clock.forward(days=91)
-    services.retention_purge.purge()
+    services.recipients.retention_purge.purge()
     report = FeedbackEvent(
         FeedbackKind.BOUNCED, clock(), "ses", message_id=message_id, recipient=ANN, bounce_type="permanent",
         bounce_subtype="NoEmail", diagnostic=f"smtp; 550 <{ANN}> unknown", provider_id=ANN, suppresses=True,
     )  # fmt: skip
-    services.feedback_recorder.record("n1", "sns", [report])
+    services.feedback.feedback_recorder.record("n1", "sns", [report])
     assert message(services, message_id).status is Status.BOUNCED
-    assert services.suppressions.search(address=ANN).total == 1
+    assert services.recipients.suppressions.search(address=ANN).total == 1
     for table in ("email_messages", "email_events", "suppressions", "feedback_early"):
         assert ANN not in str(services.database.read(f"SELECT * FROM {table}"))
 
 
 def test_idempotency_key_is_kept_a_day(services: Services, clock: Clock) -> None:
     request = SendRequest(to=ANN, template_key="plain", variables=VARIABLES)
-    first = services.acceptor.send(request, ADMIN, idempotency_key="k1")
+    first = services.sending.acceptor.send(request, ADMIN, idempotency_key="k1")
     clock.forward(hours=23)
-    services.retention_purge.purge()
-    assert services.acceptor.send(request, ADMIN, idempotency_key="k1").id == first.id
+    services.recipients.retention_purge.purge()
+    assert services.sending.acceptor.send(request, ADMIN, idempotency_key="k1").id == first.id
     clock.forward(hours=1, seconds=1)
-    services.retention_purge.purge()
+    services.recipients.retention_purge.purge()
     assert services.database.read("SELECT idempotency_key, request_digest FROM sends") == [
         {"idempotency_key": None, "request_digest": None}
     ]
-    assert services.acceptor.send(request, ADMIN, idempotency_key="k1").id != first.id
+    assert services.sending.acceptor.send(request, ADMIN, idempotency_key="k1").id != first.id
 
 
 def test_purge_goes_in_small_steps_tells_of_each_and_can_be_stopped(services: Services, clock: Clock) -> None:
-    purge = replace(services.retention_purge, step_messages=3)
+    purge = replace(services.recipients.retention_purge, step_messages=3)
     for _ in range(8):
         send(services)
     clock.forward(days=91)
@@ -176,7 +176,10 @@ def test_purge_goes_in_small_steps_tells_of_each_and_can_be_stopped(services: Se
     assert (stopped.messages_anonymised, stopped.is_finished, stopped.is_scrubbed) == (6, False, False)
     assert told[:2] == [3, 6]
     assert retention.is_unscrubbed(services.database)
-    assert services.readiness.report().details["purge"] == {"last_at": clock().isoformat(), "is_scrubbed": False}
+    assert services.monitoring.readiness.report().details["purge"] == {
+        "last_at": clock().isoformat(),
+        "is_scrubbed": False,
+    }
     finished = purge.purge()
     assert (finished.messages_anonymised, finished.is_finished, finished.is_scrubbed) == (2, True, True)
     assert not retention.is_unscrubbed(services.database)
@@ -210,39 +213,39 @@ def test_purge_lets_sending_and_accepting_go_on(services: Services, clock: Clock
     for thread in (*threads, *others):
         thread.join(60)
     assert failures == []
-    services.retention_purge.purge()
+    services.recipients.retention_purge.purge()
     assert {message(services, one).anonymised_at for one in old} == {clock()}
     assert {message(services, one).anonymised_at for one in made} == {None}
     for one in old:
-        kinds = [event.type.value for event in services.message_search.detail(one, ADMIN).events]
+        kinds = [event.type.value for event in services.messages.message_search.detail(one, ADMIN).events]
         assert kinds.count("anonymised") == 1
 
 
 def test_purge_of_the_day_has_its_hour_and_is_made_up_for(services: Services, clock: Clock) -> None:
-    assert services.retention_purge.is_time()  # there was never one
-    services.retention_purge.purge()
-    assert not services.retention_purge.is_time()
+    assert services.recipients.retention_purge.is_time()  # there was never one
+    services.recipients.retention_purge.purge()
+    assert not services.recipients.retention_purge.is_time()
     clock.now = clock.now.replace(hour=2) + timedelta(days=1)  # 03:30 in Porto-Novo, 12 hours later
-    assert not services.retention_purge.is_time()
+    assert not services.recipients.retention_purge.is_time()
     clock.forward(days=1)
-    assert services.retention_purge.is_time()
-    services.retention_purge.purge()
+    assert services.recipients.retention_purge.is_time()
+    services.recipients.retention_purge.purge()
     clock.now = clock.now.replace(hour=20)
-    assert not services.retention_purge.is_time()
+    assert not services.recipients.retention_purge.is_time()
     clock.forward(days=1)
-    assert services.retention_purge.is_time()
+    assert services.recipients.retention_purge.is_time()
 
 
 def test_purge_after_a_clock_that_leapt_ahead_does_not_empty_the_database(services: Services, clock: Clock) -> None:
     message_id = sent(services)
-    services.retention_purge.purge()
+    services.recipients.retention_purge.purge()
     clock.forward(days=3_650)
-    assert not services.retention_purge.is_time()
+    assert not services.recipients.retention_purge.is_time()
     clock.forward(hours=-3)
-    assert not services.retention_purge.is_time()
+    assert not services.recipients.retention_purge.is_time()
     assert message(services, message_id).anonymised_at is None
     clock.forward(days=2)  # the machine has been up with this time for two days
-    assert services.retention_purge.is_time()
+    assert services.recipients.retention_purge.is_time()
 
 
 def test_attachments_are_deleted_once_nothing_refers_to_them(
@@ -252,11 +255,11 @@ def test_attachments_are_deleted_once_nothing_refers_to_them(
     clock.forward(days=60)
     send(services, attachments=[FILE])
     clock.forward(days=31)
-    services.retention_purge.purge()
+    services.recipients.retention_purge.purge()
     assert len(services.database.read("SELECT sha256 FROM attachment_blobs")) == 1
     clock.forward(days=90)
     drain(services)
-    services.retention_purge.purge()
+    services.recipients.retention_purge.purge()
     assert services.database.read("SELECT sha256 FROM attachment_blobs") == []
 
 

@@ -19,7 +19,7 @@ def test_retention_schedule_purges_once_a_day_at_its_hour(tmp_path: Path, clock:
     with closing(build(settings, transport=transport, clock=clock, boottime=clock.boottime)) as services:
         variables = {"name": "Ann", "sender": "Bob"}
         request = SendRequest(to="ann@example.com", template_key="plain", variables=variables)
-        message_id = services.acceptor.send(request, ADMIN).messages[0].id
+        message_id = services.sending.acceptor.send(request, ADMIN).messages[0].id
         worker = Worker(services)
         at = datetime(2026, 2, 21, 5, int(PURGE_AT_MINUTE), tzinfo=UTC)
         [ring] = services.queue.read_periodic(at)
@@ -43,7 +43,7 @@ def test_retention_schedule_purges_once_a_day_at_its_hour(tmp_path: Path, clock:
 
 
 def state(services: Services, message_id: str) -> tuple[str, datetime | None]:
-    message = services.message_search.detail(message_id, ADMIN).message
+    message = services.messages.message_search.detail(message_id, ADMIN).message
     return message.status.value, message.anonymised_at
 
 

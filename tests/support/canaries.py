@@ -97,15 +97,15 @@ def plant(services: Services, clock: Clock, canaries: Canaries, *, mails: int) -
                 )
             ],
         )
-        accepted = services.acceptor.send(request, ADMIN, idempotency_key=canaries.new())
+        accepted = services.sending.acceptor.send(request, ADMIN, idempotency_key=canaries.new())
         ids += [message.id for message in accepted.messages]
-    services.deliverer.drain(threading.Event())
+    services.delivery.deliverer.drain(threading.Event())
     _tell(services, clock, canaries, ids)
     for n in range(20):
         body = SuppressionRequest(address=f"{canaries.new()}@example.com", reason=f"said {canaries.new()}")
-        item, _ = services.suppressions.add(body, ADMIN, source="api")
+        item, _ = services.recipients.suppressions.add(body, ADMIN, source="api")
         if n % 2:
-            services.suppressions.lift(item.id, ADMIN, reason=canaries.new())
+            services.recipients.suppressions.lift(item.id, ADMIN, reason=canaries.new())
     return ids
 
 
@@ -118,20 +118,20 @@ def _tell(services: Services, clock: Clock, canaries: Canaries, ids: list[str]) 
             bounce_subtype="NoEmail",
             diagnostic=words, provider_id=canaries.new(), suppresses=True,
         )  # fmt: skip
-        services.feedback_recorder.record(f"told-{n}", "sns", [report])
+        services.feedback.feedback_recorder.record(f"told-{n}", "sns", [report])
 
 
 def let_pass(services: Services, clock: Clock, canaries: Canaries) -> None:
     """Let 91 days pass: deferred messages expire, and feedback about an unknown mail arrives."""
     clock.now += timedelta(days=89)
-    services.deliverer.drain(threading.Event())
+    services.delivery.deliverer.drain(threading.Event())
     early = FeedbackEvent(
         FeedbackKind.BOUNCED, clock(), "ses", recipient=f"{canaries.new()}@example.com", provider_id=canaries.new(),
         diagnostic=canaries.new(),
     )  # fmt: skip
-    services.feedback_recorder.record("early", "sns", [early])
+    services.feedback.feedback_recorder.record("early", "sns", [early])
     clock.now += timedelta(days=2)
-    assert services.search_indexer.catch_up() > 0
+    assert services.messages.search_indexer.catch_up() > 0
 
 
 def found_in(files: Iterable[Path], words: Iterable[str]) -> set[str]:

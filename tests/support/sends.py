@@ -20,4 +20,4 @@ def send_invoice(service: Running, to: str) -> dict[str, Any]:
 def accept_incident(services: Services, to: str) -> str:
     """Accept an incident alert inside the process, and return the id of its message."""
     request = SendRequest(to=to, template_key="incident_alert_critical", variables=INCIDENT)
-    return services.acceptor.send(request, ADMIN).messages[0].id
+    return services.sending.acceptor.send(request, ADMIN).messages[0].id

@@ -14,11 +14,12 @@ from litestar import Controller, Request, Response, get, post
 from litestar.params import FromPath
 from litestar.response import Redirect
 
-from service.bootstrap import Services, render_limits
+from service.bootstrap import Services
 from service.errors import Conflict, Finding, InvalidRequest, PreconditionFailed, RequestRefused, TryLater
 from service.templates.authoring.publish_plan import PublishPlan, with_version
 from service.templates.authoring.publisher import Condition
 from service.templates.authoring.scaffold import scaffold_files
+from service.templates.build import render_limits
 from service.web.auth import caller_of, services_of
 from service.web.pages import mail_frame
 from service.web.pages.diff import between
@@ -75,13 +76,13 @@ class EditorController(Controller):
     @get("/_vocabulary")
     async def vocabulary(self, request: Request[Any, Any, Any]) -> Response[Mapping[str, Any]]:
         """Return components, attributes, filters and fields, for completion in the editor."""
-        drafts = services_of(request).drafts
+        drafts = services_of(request).templates.drafts
         return Response(await anyio.to_thread.run_sync(lambda: drafts.vocabulary))
 
     @get("/{key:str}/edit")
     async def edit(self, request: Request[Any, Any, Any], key: FromPath[str]) -> Response[str]:
         """Page: the editor of a template's files."""
-        state, files = services_of(request).publish_planner.current_files(key)
+        state, files = services_of(request).templates.publish_planner.current_files(key)
         return _editor(request, key, EditorForm(state, files, files, None, None, None))
 
     @post("/{key:str}/edit")
@@ -99,7 +100,7 @@ class EditorController(Controller):
                 return _editor(request, key, written)
             case "add":
                 return await self._add(request, key, written, str(form.get("added", "")).strip())
-        plan = await anyio.to_thread.run_sync(lambda: services.publish_planner.plan(key, written.texts))
+        plan = await anyio.to_thread.run_sync(lambda: services.templates.publish_planner.plan(key, written.texts))
         if (plan.state or "") != written.state:
             return _conflict(request, key, written, plan)
         if not plan.works:
@@ -119,7 +120,7 @@ class EditorController(Controller):
         """Return the findings about unsaved files, as JSON."""
         form, services = await form_of(request), services_of(request)
         written = EditorForm.of(form)
-        draft = await anyio.to_thread.run_sync(lambda: services.drafts.of(key, written.all_texts))
+        draft = await anyio.to_thread.run_sync(lambda: services.templates.drafts.of(key, written.all_texts))
         language = page_context(request).language
         errors = sum(1 for finding in draft.findings if finding.is_error)
         summary = [language.say("gallery.errors", count=errors)] if errors else []
@@ -155,7 +156,7 @@ class EditorController(Controller):
         scheme = "dark" if form.get("scheme") == "dark" else "light"
 
         def work() -> str | None:
-            draft = services.drafts.of(key, written.all_texts)
+            draft = services.templates.drafts.of(key, written.all_texts)
             if draft.template is None:
                 return None
             example = written.example if written.example in draft.template.examples else None
@@ -170,7 +171,7 @@ class EditorController(Controller):
     async def _add(self, request: Request[Any, Any, Any], key: str, written: EditorForm, name: str) -> Response[str]:
         """Add an empty file to the form; a file that stays empty is not saved."""
         try:
-            await anyio.to_thread.run_sync(lambda: services_of(request).publish_planner.plan(key, {name: ""}))
+            await anyio.to_thread.run_sync(lambda: services_of(request).templates.publish_planner.plan(key, {name: ""}))
         except InvalidRequest as error:
             return _editor(request, key, written, status=422, problem=str(error), mistakes=_messages(error))
         return _editor(request, key, replace(written, now={name: "", **written.now}), opened=name)
@@ -184,10 +185,10 @@ class EditorController(Controller):
         condition = Condition(frozenset({written.state})) if written.state else Condition(creates=True)
         try:
             await anyio.to_thread.run_sync(
-                lambda: services.publisher.put_files(key, texts, caller, condition, written.message)
+                lambda: services.templates.publisher.put_files(key, texts, caller, condition, written.message)
             )
         except PreconditionFailed:
-            plan = await anyio.to_thread.run_sync(lambda: services.publish_planner.plan(key, written.texts))
+            plan = await anyio.to_thread.run_sync(lambda: services.templates.publish_planner.plan(key, written.texts))
             return _conflict(request, key, written, plan)
         except (InvalidRequest, Conflict) as error:
             return _editor(request, key, written, status=422, problem=str(error), mistakes=_messages(error))

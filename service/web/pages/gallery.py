@@ -54,7 +54,7 @@ class GalleryController(Controller):
         start = _start(request.query_params.get("from", ""), len(found))
         counted = None
         if isinstance(workbench, Services):
-            counted = await anyio.to_thread.run_sync(workbench.template_stats.get)
+            counted = await anyio.to_thread.run_sync(workbench.monitoring.template_stats.get)
         return show(
             request,
             "gallery.html",

@@ -48,14 +48,14 @@ class MessagePages(Controller):
         charted = {name: value for name, value in asked.items() if name not in ("since", "until", "text")}
 
         def load() -> tuple[Any, Any]:
-            page = services.message_search.search(limit=PAGE, cursor=cursor, **asked)
-            return page, chart(services.message_search.counts(edges, **charted), language)
+            page = services.messages.message_search.search(limit=PAGE, cursor=cursor, **asked)
+            return page, chart(services.messages.message_search.counts(edges, **charted), language)
 
         page, counts, problems, indexed_to = None, None, [], None
         try:
             page, counts = await anyio.to_thread.run_sync(load)
             if "text" in asked:
-                indexed_to = await anyio.to_thread.run_sync(services.message_search.searchable_up_to)
+                indexed_to = await anyio.to_thread.run_sync(services.messages.message_search.searchable_up_to)
         except InvalidRequest as error:
             problems = [problem.message for problem in error.problems]
         return show(
@@ -85,8 +85,8 @@ class MessagePages(Controller):
         view = view if view in ("html", "text", "raw") else "html"
 
         def load() -> dict[str, Any]:
-            detail = services.message_search.detail(message_id, caller_of(request))
-            variables = services.message_search.variables(message_id)
+            detail = services.messages.message_search.detail(message_id, caller_of(request))
+            variables = services.messages.message_search.variables(message_id)
             found = {
                 "message": detail.message,
                 "lines": lines(detail.events, language),
@@ -95,10 +95,10 @@ class MessagePages(Controller):
                 "can_cancel": detail.message.status is Status.QUEUED,
             }
             try:
-                body = services.message_search.body(message_id)
+                body = services.messages.message_search.body(message_id)
             except Gone:
                 return found | {"body": None}
-            raw = services.message_search.raw(message_id) if view == "raw" else b""
+            raw = services.messages.message_search.raw(message_id) if view == "raw" else b""
             return found | {
                 "body": body,
                 "text": shortened(body.text_utf8),
@@ -119,13 +119,13 @@ class MessagePages(Controller):
     @get("/{message_id:str}/frame")
     async def show_frame(self, request: Request[Any, Any, Any], message_id: FromPath[str]) -> Response[str]:
         """Return the mail's HTML for a sandboxed frame: no script, no form, no request."""
-        search, with_images = services_of(request).message_search, request.query_params.get("images") == "1"
+        search, with_images = services_of(request).messages.message_search, request.query_params.get("images") == "1"
         return await anyio.to_thread.run_sync(lambda: framed(search.body(message_id).html, with_images=with_images))
 
     @get("/{message_id:str}/raw")
     async def download(self, request: Request[Any, Any, Any], message_id: FromPath[str]) -> Response[bytes]:
         """Download the whole mail."""
-        raw = await anyio.to_thread.run_sync(services_of(request).message_search.raw, message_id)
+        raw = await anyio.to_thread.run_sync(services_of(request).messages.message_search.raw, message_id)
         return as_file(raw, "message/rfc822", filename=f"{message_id}.eml")
 
     @get("/{message_id:str}/attachments/{n:int}")
@@ -133,21 +133,23 @@ class MessagePages(Controller):
         self, request: Request[Any, Any, Any], message_id: FromPath[str], n: FromPath[int]
     ) -> Response[bytes]:
         """Download an attachment."""
-        file = await anyio.to_thread.run_sync(services_of(request).message_search.attachment, message_id, n)
+        file = await anyio.to_thread.run_sync(services_of(request).messages.message_search.attachment, message_id, n)
         return as_file(file.data, file.content_type, filename=file.filename)
 
     @post("/{message_id:str}/resend")
     async def resend(self, request: Request[Any, Any, Any], message_id: FromPath[str]) -> Redirect:
         """Form: send the same content again, and lead to the new message."""
         await form_of(request)
-        copy = await anyio.to_thread.run_sync(services_of(request).resender.resend, message_id, caller_of(request))
+        copy = await anyio.to_thread.run_sync(
+            services_of(request).messages.resender.resend, message_id, caller_of(request)
+        )
         return Redirect(f"/admin/messages/{copy.id}?done=resent", status_code=303)
 
     @post("/{message_id:str}/cancel")
     async def cancel(self, request: Request[Any, Any, Any], message_id: FromPath[str]) -> Redirect:
         """Form: cancel a message that has not left."""
         await form_of(request)
-        await anyio.to_thread.run_sync(services_of(request).canceller.cancel, message_id, caller_of(request))
+        await anyio.to_thread.run_sync(services_of(request).messages.canceller.cancel, message_id, caller_of(request))
         return Redirect(f"/admin/messages/{message_id}?done=cancelled", status_code=303)
 
 

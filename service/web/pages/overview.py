@@ -27,13 +27,13 @@ class OverviewController(Controller):
     @get("/")
     async def overview(self, request: Request[Any, Any, Any]) -> Response[str]:
         """Page: the overview of what is queued, late and broken."""
-        snapshot = await anyio.to_thread.run_sync(services_of(request).overview.snapshot)
+        snapshot = await anyio.to_thread.run_sync(services_of(request).monitoring.overview.snapshot)
         return show(request, "overview.html", snapshot=snapshot)
 
     @get("/live")
     async def live(self, request: Request[Any, Any, Any]) -> ServerSentEvent:
         """Stream the overview's figures as server-sent events, every two seconds."""
-        overview, streams = services_of(request).overview, _streams(request)
+        overview, streams = services_of(request).monitoring.overview, _streams(request)
 
         async def events() -> AsyncIterator[tuple[str, str]]:
             while not await streams.ends_within(UPDATE_EVERY_S) and await is_still_signed_in(request):

@@ -40,9 +40,9 @@ class RecipientPages(Controller):
 
         def load() -> dict[str, Any]:
             return {
-                "page": services.message_search.search(to=address, limit=SHOWN),
-                "chart": chart(services.message_search.counts(edges, to=address), language),
-                "suppressions": services.suppressions.search(address=address, lifted=True, limit=100).items,
+                "page": services.messages.message_search.search(to=address, limit=SHOWN),
+                "chart": chart(services.messages.message_search.counts(edges, to=address), language),
+                "suppressions": services.recipients.suppressions.search(address=address, lifted=True, limit=100).items,
             }
 
         found = await anyio.to_thread.run_sync(load)
@@ -65,7 +65,7 @@ class RecipientPages(Controller):
         """
         if kind not in ("json", "csv"):
             raise NotFound("There is an export as json and one as csv.")
-        found = await anyio.to_thread.run_sync(services_of(request).data_requests.export, address)
+        found = await anyio.to_thread.run_sync(services_of(request).recipients.data_requests.export, address)
         if kind == "json":
             data = json.dumps(as_known(found), ensure_ascii=False, indent=2).encode("utf-8", "replace")
             return as_file(data, "application/json", filename=f"{address}.json")
@@ -78,7 +78,7 @@ class RecipientPages(Controller):
         form, services, caller = await form_of(request), services_of(request), caller_of(request)
         if form.get("sure") != "yes":
             raise InvalidRequest("Erasing can't be undone: tick the box.")
-        await anyio.to_thread.run_sync(lambda: services.data_requests.erase(address, caller))
+        await anyio.to_thread.run_sync(lambda: services.recipients.data_requests.erase(address, caller))
         return Redirect(f"/admin/recipients/{quote(address, safe='')}?done=erased", status_code=303)
 
 
@@ -98,7 +98,7 @@ class SuppressionPages(Controller):
         page, problems = None, []
         try:
             page = await anyio.to_thread.run_sync(
-                lambda: services.suppressions.search(address=address or None, lifted=lifted, cursor=cursor)
+                lambda: services.recipients.suppressions.search(address=address or None, lifted=lifted, cursor=cursor)
             )
         except InvalidRequest as error:
             problems = [problem.message for problem in error.problems]
@@ -123,7 +123,7 @@ class SuppressionPages(Controller):
             json.dumps({name: value for name, value in fields.items() if value}).encode(), SuppressionRequest
         )
         services, caller = services_of(request), caller_of(request)
-        await anyio.to_thread.run_sync(lambda: services.suppressions.add(wanted, caller, source="admin"))
+        await anyio.to_thread.run_sync(lambda: services.recipients.suppressions.add(wanted, caller, source="admin"))
         return Redirect(f"/admin/suppressions?{_query(fields['address'])}&done=added", status_code=303)
 
     @post("/{suppression_id:str}/lift")
@@ -131,7 +131,9 @@ class SuppressionPages(Controller):
         """Form: lift a suppression."""
         form, services, caller = await form_of(request), services_of(request), caller_of(request)
         reason = str(form.get("reason") or "").strip() or None
-        await anyio.to_thread.run_sync(lambda: services.suppressions.lift(suppression_id, caller, reason=reason))
+        await anyio.to_thread.run_sync(
+            lambda: services.recipients.suppressions.lift(suppression_id, caller, reason=reason)
+        )
         back = local_path(form.get("next"), "/admin/suppressions")
         return Redirect(f"{back}{'&' if '?' in back else '?'}done=lifted", status_code=303)
 

@@ -33,7 +33,7 @@ class TemplateTestController(Controller):
             if filled.preview is None:
                 raise InvalidRequest("The template can't be rendered with these variables.", filled.problems)
             asked = {"to": to, "template_key": key, "locale": choice.locale, "variables": filled.preview.variables}
-            services.acceptor.send(parse(to_json(asked), SendRequest), caller, is_test=True)
+            services.sending.acceptor.send(parse(to_json(asked), SendRequest), caller, is_test=True)
 
         await anyio.to_thread.run_sync(work)
         return Redirect(f"/admin/templates/{key}?{choice.query(sent=to)}", status_code=303)

@@ -38,7 +38,10 @@ class TemplateVersionsController(Controller):
         view = query.get("view", VIEWS[0])
 
         def work() -> tuple[Sequence[Mapping[str, Any]], Sequence[Commit], str | None, str, Sequence[Difference]]:
-            items, commits = services.template_describer.versions(key), services.template_history.of(key)
+            items, commits = (
+                services.templates.template_describer.versions(key),
+                services.templates.template_history.of(key),
+            )
             current = next((one for one in items if one["current"]), items[0])
             after = query.get("after") or current["revision"]
             before = query.get("before") or _earlier(items, commits, current)
@@ -81,8 +84,8 @@ def _earlier(items: Sequence[Mapping[str, Any]], commits: Sequence[Commit], curr
 def _template(services: Services, key: str, name: str) -> Any:
     """Return the template of a revision or commit. Raises NotFound."""
     if len(name) == _COMMIT_LENGTH:
-        return services.template_history.template(key, name)
-    return services.template_describer.revision(key, name)
+        return services.templates.template_history.template(key, name)
+    return services.templates.template_describer.revision(key, name)
 
 
 def _texts(services: Services, key: str, revision: str) -> Mapping[str, str]:

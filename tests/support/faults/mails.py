@@ -13,7 +13,7 @@ from tests.support.samples import ADMIN, WELCOME
 def accept(services: Services, *recipients: str) -> list[str]:
     """Accept one mail for each recipient, and return the ids of the messages."""
     return [
-        services.acceptor.send(SendRequest(to=to, template_key="onboarding_welcome", variables=WELCOME), ADMIN)
+        services.sending.acceptor.send(SendRequest(to=to, template_key="onboarding_welcome", variables=WELCOME), ADMIN)
         .messages[0]
         .id
         for to in recipients
@@ -21,7 +21,7 @@ def accept(services: Services, *recipients: str) -> list[str]:
 
 
 def drain(services: Services) -> int:
-    return services.deliverer.drain(threading.Event())
+    return services.delivery.deliverer.drain(threading.Event())
 
 
 @contextmanager
@@ -35,8 +35,8 @@ def draining(services: Services) -> Iterator[threading.Thread]:
 
 
 def status(services: Services, message_id: str) -> Status:
-    return services.message_search.detail(message_id, ADMIN).message.status
+    return services.messages.message_search.detail(message_id, ADMIN).message.status
 
 
 def kinds(services: Services, message_id: str) -> list[str]:
-    return [event.type.value for event in services.message_search.detail(message_id, ADMIN).events]
+    return [event.type.value for event in services.messages.message_search.detail(message_id, ADMIN).events]

@@ -162,7 +162,7 @@ def test_send_that_the_database_refuses_does_not_fail_its_neighbours(api: Runnin
             eventually(lambda: writes_waiting(api), lambda waiting: waiting == 1)
             bad = pool.submit(send, api, "bad@example.com")
             good = [pool.submit(send, api, f"{n}@example.com") for n in range(4)]
-            eventually(lambda: api.services.group_commit.waiting, lambda waiting: waiting == 5)
+            eventually(lambda: api.services.sending.group_commit.waiting, lambda waiting: waiting == 5)
         assert ahead.result(30).status_code == 201
         assert {answer.result(30).status_code for answer in good} == {201}
         assert bad.result(30).status_code == 500
@@ -181,14 +181,14 @@ def test_send_too_large_for_the_disk_does_not_fail_its_neighbours(api: Running) 
             eventually(lambda: writes_waiting(api), lambda waiting: waiting == 1)
             good = [pool.submit(send, api, f"{n}@example.com") for n in range(3)]
             many = pool.submit(api.client.post, "/api/v1/email/send/batch", json=body, timeout=60)
-            eventually(lambda: api.services.group_commit.waiting, lambda waiting: waiting == 203)
+            eventually(lambda: api.services.sending.group_commit.waiting, lambda waiting: waiting == 203)
         assert {answer.result(30).status_code for answer in (ahead, *good)} == {201}
         assert_come_again(many.result(60))
     assert_whole(api, 1 + 1 + 3)
 
 
 def test_send_that_rendered_slowly_is_rendered_in_a_thread_the_next_time(api: Running) -> None:
-    drafter = api.services.acceptor.renderer
+    drafter = api.services.sending.acceptor.renderer
     order = SendRequest(to="a@example.com", template_key="onboarding_welcome", variables=WELCOME)
     assert drafter.is_quick(order, within_s=MAX_QUICK_S)
     drafter.render_times.note(api.services.catalogue.current.get("onboarding_welcome"), 10 * MAX_QUICK_S)

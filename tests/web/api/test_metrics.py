@@ -121,14 +121,14 @@ def test_metrics_of_workers_stand_beside_those_of_the_api_until_they_end(tmp_pat
         ended = time.time() - 60
         os.utime(left, (ended, ended))
         assert "attempts_total{outcome=sent}" not in told(service)
-        service.services.metrics_exporter.write_snapshot()
-        service.services.metrics_exporter.remove_snapshot()
+        service.services.monitoring.metrics_exporter.write_snapshot()
+        service.services.monitoring.metrics_exporter.remove_snapshot()
         assert sorted(file.name for file in directory.iterdir()) == ["worker-1.prom"]
 
 
 def leave_as(service: Running, metrics: Metrics, name: str) -> Path:
     """As another process would."""
-    observer = replace(service.services.metrics_exporter, metrics=metrics)
+    observer = replace(service.services.monitoring.metrics_exporter, metrics=metrics)
     observer.write_snapshot()
     own = observer.directory / f"worker-{os.getpid()}.prom"
     return own.rename(observer.directory / f"{name}.prom")

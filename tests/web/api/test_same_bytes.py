@@ -7,7 +7,7 @@ from email.message import EmailMessage
 
 import pytest
 
-from service.bootstrap import build_previewer
+from service.bootstrap import build_preview_services
 from service.config.settings import Settings
 from tests.support.paths import ROOT
 from tests.support.processes import run
@@ -16,7 +16,7 @@ from tests.support.samples import pdf_attachment
 
 EXAMPLES = [
     (key, example)
-    for key, entry in build_previewer(Settings()).catalogue.current.entries.items()
+    for key, entry in build_preview_services(Settings()).catalogue.current.entries.items()
     for example in (entry.template.examples if entry.template else ())
 ]
 

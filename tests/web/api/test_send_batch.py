@@ -130,7 +130,7 @@ def test_batch_sends_to_the_others_when_some_are_suppressed_or_over_a_limit(
 ) -> None:
     settings = settings_for(tmp_path, database_url=database_url, email_rate_limit_transactional="1/day")
     with running(settings, works=False) as api:
-        api.services.suppressions.add(SuppressionRequest(address="2@example.com"), ADMIN, source="api")
+        api.services.recipients.suppressions.add(SuppressionRequest(address="2@example.com"), ADMIN, source="api")
         answer = post(api, [*mails(3), mail("0@example.com")])
     assert answer.status_code == 201, answer.text
     assert [item["status"] for item in answer.json()["messages"]] == ["queued", "queued", "suppressed", "rate_limited"]
@@ -163,7 +163,7 @@ def test_batch_counts_by_its_mails_when_too_much_waits(tmp_path: Path) -> None:
     database = SqliteDatabase(data_directory(tmp_path) / "rgz-email.db")
     with running(settings_for(tmp_path), works=False, database=database, max_waiting=60) as api:
         assert post(api, mails(1)).status_code == 201  # the revision is kept from here on
-        group_commit = api.services.group_commit
+        group_commit = api.services.sending.group_commit
         with ThreadPoolExecutor(4) as pool:
             with held(api):
                 ahead = pool.submit(post, api, mails(1))

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from service.bootstrap import render_limits
 from service.store import revisions
+from service.templates.build import render_limits
 from service.templates.template import Template
 from tests.support.checkouts import MAIL, Checkout, write_mail
 from tests.support.publishing import CREATE, SECOND, URL, etag, put

@@ -32,7 +32,9 @@ def places(service: Running) -> list[str]:
     service.until(bounced, "bounced")
     mail = service.services.require_mailbox().keep("me@example.com", ["you@example.com"], foreign_mail().as_bytes())
     caller = Caller("admin", "admin", frozenset({Scope.ADMIN}))
-    service.services.suppressions.add(SuppressionRequest(address="blocked@example.com"), caller, source="api")
+    service.services.recipients.suppressions.add(
+        SuppressionRequest(address="blocked@example.com"), caller, source="api"
+    )
     message, mailbox = f"/admin/messages/{message_id}", f"/admin/mailbox/{mail}"
     return [
         "/admin",
