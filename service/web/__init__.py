@@ -1,1 +1,1 @@
-"""DOOR: the HTTP API. One controller a file; they translate between HTTP and the verbs, and decide nothing."""
+"""The web server: the HTTP API (`api`) and the pages (`pages`). Controllers translate between HTTP and the features."""

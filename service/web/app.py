@@ -1,4 +1,4 @@
-"""The application: routes, limits and what happens to every answer."""
+"""The ASGI application: routes, limits, and the headers of every response."""
 
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -35,7 +35,7 @@ from service.web.pages.server_sent_events import Streams
 _BASE64_GROWTH = 4 / 3
 _ROOM_BESIDE_ATTACHMENTS_BYTES = 4 * 1024 * 1024
 
-#: Nothing we answer is to be sniffed, framed or kept.
+#: No response may be sniffed, framed or cached.
 _HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
@@ -47,12 +47,12 @@ Lifespan = Callable[[Litestar], AbstractAsyncContextManager[None]]
 
 
 def create_app(services: Services, *, lifespan: Lifespan | None = None) -> Litestar:
-    """The ASGI application over these services; `lifespan` runs what lives beside it."""
+    """Return the ASGI application of these services; `lifespan` runs the worker and the watcher beside it."""
     limit = int(services.settings.max_attachments_bytes * _BASE64_GROWTH) + _ROOM_BESIDE_ATTACHMENTS_BYTES
     routes = [*_api(services), *CONTROLLERS]
     app = application(services, routes, lifespan=lifespan or _nothing, max_body_bytes=limit)
 
-    @cache  # made at the first request: the routes do not change
+    @cache  # built at the first request; the routes do not change
     def document() -> dict[str, Any]:
         return openapi.document(_api(services), parts(services), server=services.settings.email_public_url)
 
@@ -63,7 +63,7 @@ def create_app(services: Services, *, lifespan: Lifespan | None = None) -> Lites
 def application(
     services: PreviewServices, routes: Sequence[Any], *, lifespan: Lifespan, max_body_bytes: int
 ) -> Litestar:
-    """An application of these routes, with what every page needs."""
+    """Return an application of these routes, with what every page needs."""
     assets = Assets()
     state = {
         "services": services,
@@ -88,7 +88,7 @@ def application(
 
 
 def _api(services: Services) -> list[Any]:
-    """The routes for programs, which the OpenAPI document describes."""
+    """Return the routes of the API, which the OpenAPI document describes."""
     # Only the limit on the body differs, and Litestar has it by layer, not by request.
     batches = Router(
         "/", route_handlers=[send.BatchController], request_max_body_size=services.settings.max_batch_bytes

@@ -1,4 +1,4 @@
-"""Who asks, and what they may do.
+"""Authentication and authorisation of requests.
 
 A bearer token is the admin token or a key; without one, `EMAIL_ANONYMOUS_SCOPES` counts, and only for a
 request that comes straight from a program on this machine. A web page must not send mail through localhost:
@@ -21,30 +21,30 @@ from service.models import Caller, Scope
 
 Guard = Callable[[ASGIConnection[Any, Any, Any, Any], BaseRouteHandler], Awaitable[None]]
 
-#: What only browsers (Fetch Metadata, RFC 6454) and proxies (RFC 7239) say.
+#: Headers that only browsers (Fetch Metadata, RFC 6454) and proxies (RFC 7239) send.
 _NOT_LOCAL = ("origin", "sec-fetch-site", "forwarded", "via", "x-real-ip")
 
 
 def services_of(connection: ASGIConnection[Any, Any, Any, Any]) -> Services:
-    """What `services.build` built for this application."""
+    """Return the services of this application."""
     services: Services = connection.app.state.services
     return services
 
 
 def preview_services_of(connection: ASGIConnection[Any, Any, Any, Any]) -> PreviewServices:
-    """The part of it that shows templates, which `rgz-email preview` has too."""
+    """Return the services that show templates, which `rgz-email preview` has, too."""
     workbench: PreviewServices = connection.app.state.services
     return workbench
 
 
 def caller_of(request: Request[Any, Any, Any]) -> Caller:
-    """The caller whom the route's guard found."""
+    """Return the caller, whom the route's guard identified."""
     caller: Caller = request.state.caller
     return caller
 
 
 def require(scope: Scope) -> Guard:
-    """A guard that lets in who has `scope`. Raises NotAuthenticated or NotAllowed."""
+    """Return a guard that requires `scope`. It raises NotAuthenticated or NotAllowed."""
 
     async def guard(connection: ASGIConnection[Any, Any, Any, Any], _: BaseRouteHandler) -> None:
         caller = await identify(connection)
@@ -54,12 +54,12 @@ def require(scope: Scope) -> Guard:
             raise NotAllowed(f"This needs the scope {scope.value}, which the key {caller.name!r} does not have.")
         connection.state.caller = caller
 
-    guard.scope = scope  # type: ignore[attr-defined]  # a test walks all routes and reads it
+    guard.scope = scope  # type: ignore[attr-defined]  # a test checks it on every route
     return guard
 
 
 def local_or_admin() -> Guard:
-    """A guard for the development mailbox: programs on this machine, and the admin."""
+    """Return a guard for the development mailbox, open to programs on this machine and to admins."""
 
     async def guard(connection: ASGIConnection[Any, Any, Any, Any], _: BaseRouteHandler) -> None:
         if is_local_program(connection):
@@ -73,7 +73,7 @@ def local_or_admin() -> Guard:
 
 
 async def identify(connection: ASGIConnection[Any, Any, Any, Any]) -> Caller | None:
-    """The caller behind this connection, None for nobody. Raises NotAuthenticated for an unknown token."""
+    """Return the caller of a request; None without credentials. Raises NotAuthenticated for an unknown token."""
     services = services_of(connection)
     header = connection.headers.get("authorization", "")
     if not header:
@@ -92,7 +92,7 @@ async def identify(connection: ASGIConnection[Any, Any, Any, Any]) -> Caller | N
 
 
 def is_local_program(connection: ASGIConnection[Any, Any, Any, Any]) -> bool:
-    """Whether a program on this machine asks directly: loopback on both ends, nothing of a browser or proxy."""
+    """Whether the client is a program on this machine: loopback on both ends, no header of a browser or proxy."""
     headers = connection.headers
     if any(name in headers for name in _NOT_LOCAL) or any(name.startswith("x-forwarded-") for name in headers):
         return False
@@ -101,7 +101,7 @@ def is_local_program(connection: ASGIConnection[Any, Any, Any, Any]) -> bool:
 
 
 def names_this_machine(connection: ASGIConnection[Any, Any, Any, Any]) -> bool:
-    """Whether the request was addressed to loopback: a name that leads here by DNS alone is a stranger's page."""
+    """Whether the Host is a loopback name; any other that resolves to loopback may be a DNS rebinding attack."""
     return _is_loopback(_host_name(connection.headers.get("host", "")))
 
 

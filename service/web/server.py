@@ -1,4 +1,4 @@
-"""The application behind a socket: binding, running, and ending without losing what is under way."""
+"""Run the application on a socket, and shut it down without losing running requests."""
 
 import signal
 import socket
@@ -10,12 +10,12 @@ from litestar import Litestar
 
 from service.errors import ConfigurationError
 
-#: Requests that are under way get this long; with the worker's own end it stays below 10 s.
+#: Running requests get this long on shutdown; with the shutdown of the worker it stays below 10 s.
 GRACE_S = 4
 
 
 def bind(host: str, port: int) -> socket.socket:
-    """A listening socket; port 0 is a free one. Raises ConfigurationError where that place is taken."""
+    """Return a listening socket; port 0 picks a free one. Raises ConfigurationError if the address is in use."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -35,8 +35,8 @@ def run(
     on_ready: Callable[[], None],
     on_end: Callable[[], None] = lambda: None,
 ) -> None:
-    """Serve until SIGTERM or SIGINT; returns when all has ended. More in `server_of`."""
-    # uvicorn raises the signal once more when it has ended; by then it has done its work.
+    """Serve until SIGTERM or SIGINT; return after shutdown. See `server_of`."""
+    # uvicorn raises the signal again after its shutdown; it has done its work by then.
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: None)
     server_of(app, on_ready=on_ready, on_end=on_end).run(sockets=[listener])
@@ -45,9 +45,9 @@ def run(
 def server_of(
     app: Litestar, *, on_ready: Callable[[], None], on_end: Callable[[], None] = lambda: None
 ) -> uvicorn.Server:
-    """The server as it always runs; whoever runs it outside of the main thread ends it by `should_exit`.
+    """Return the configured server; outside the main thread it is stopped with `should_exit`.
 
-    `on_end` is called before it waits for open connections: whoever streams without end stops then.
+    `on_end` is called before it waits for open connections, so that endless streams can stop.
     """
     config = uvicorn.Config(
         app,
@@ -55,14 +55,14 @@ def server_of(
         access_log=False,
         server_header=False,
         timeout_graceful_shutdown=GRACE_S,
-        proxy_headers=False,  # who a client is must not be decided by a header that the client sends
+        proxy_headers=False,  # a header sent by the client must not decide its address
         lifespan="on",
     )
     return _Server(config, on_ready, on_end)
 
 
 class _Server(uvicorn.Server):
-    """Says when it answers, and tells open streams before it waits for them."""
+    """A uvicorn server that reports when it is ready, and stops streams before it waits for them."""
 
     def __init__(self, config: uvicorn.Config, on_ready: Callable[[], None], on_end: Callable[[], None]) -> None:
         super().__init__(config)

@@ -64,7 +64,7 @@ class RecipientPages(Controller):
         `json` has contents and timelines, `csv` a line for each message, safe from formulas in spreadsheets.
         """
         if kind not in ("json", "csv"):
-            raise NotFound("There is an export as json and one as csv.")
+            raise NotFound("The export is available as json and csv.")
         found = await anyio.to_thread.run_sync(services_of(request).recipients.data_requests.export, address)
         if kind == "json":
             data = json.dumps(as_known(found), ensure_ascii=False, indent=2).encode("utf-8", "replace")
@@ -77,7 +77,7 @@ class RecipientPages(Controller):
         """Form: erase a person's data from every row; `sure=yes` confirms."""
         form, services, caller = await form_of(request), services_of(request), caller_of(request)
         if form.get("sure") != "yes":
-            raise InvalidRequest("Erasing can't be undone: tick the box.")
+            raise InvalidRequest("Tick the box to confirm: erasing can't be undone.")
         await anyio.to_thread.run_sync(lambda: services.recipients.data_requests.erase(address, caller))
         return Redirect(f"/admin/recipients/{quote(address, safe='')}?done=erased", status_code=303)
 

@@ -113,13 +113,13 @@ async def form_of(request: Request[Any, Any, Any]) -> FormMultiDict:
     """
     form = await request.form()
     if not _is_of_this_origin(request):
-        raise NotAllowed("This form comes from another site.")
+        raise NotAllowed("This form was sent from another site.")
     session = session_of(request)
     is_program = "sec-fetch-site" not in request.headers and "origin" not in request.headers and not request.cookies
     nonce = session.nonce if session else _visitor(request)
     given = str(form.get("form_token") or request.headers.get("x-form-token") or "")
     if not is_program and not preview_services_of(request).sessions.is_form_token(nonce, given):
-        raise NotAllowed("This form is too old, or not from here. Load the page again and repeat it.")
+        raise NotAllowed("This form has expired. Reload the page and submit it again.")
     return form
 
 
