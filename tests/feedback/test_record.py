@@ -20,8 +20,7 @@ from service.feedback.record import FeedbackRecorder, Recorded
 from service.mail import addresses
 from service.models import Event, EventType, Message, Status, Stream
 from service.monitoring.metrics import Metrics
-from service.store import message_queries, transitions
-from service.store import suppressions as limits
+from service.store import message_queries, suppressions, transitions
 from service.store.database import Database
 from tests.support import rows
 from tests.support.rows import NOW, after
@@ -82,8 +81,8 @@ def report(kind: FeedbackKind, at: datetime = NOW, **fields: Any) -> FeedbackEve
     )
 
 
-def suppressions(database: Database) -> set[tuple[str | None, str]]:
-    return {(one.address, one.scope) for one in limits.list_page(database, limit=50).items}
+def suppressed_in(database: Database) -> set[tuple[str | None, str]]:
+    return {(one.address, one.scope) for one in suppressions.list_page(database, limit=50).items}
 
 
 def state(database: Database, message_id: str) -> tuple[object, ...]:
@@ -92,7 +91,7 @@ def state(database: Database, message_id: str) -> tuple[object, ...]:
     events = Counter((event.type, event.at, event.detail) for event in message_queries.events(database, message_id))
     noted = (message.sent_at, message.delivered_at, message.bounce_type, message.bounce_subtype)
     early = len(database.read("SELECT id FROM feedback_early"))
-    return message.status, *noted, message.error_message, events, early, suppressions(database)
+    return message.status, *noted, message.error_message, events, early, suppressed_in(database)
 
 
 @pytest.mark.parametrize(
@@ -117,7 +116,7 @@ def test_event_moves_its_message_as_the_table_says(
     for n, kind in enumerate(said):
         assert recorder_of(database).record(f"n{n}", "sns", [report(kind, after(n))]) == Recorded(applied=1)
     assert message_of(database, message_id).status is status
-    assert suppressions(database) == ({("person@example.org", "all")} if suppressed else set())
+    assert suppressed_in(database) == ({("person@example.org", "all")} if suppressed else set())
     assert rows.timeline(database, message_id)[3:] == [kind.value for kind in said]
 
 
@@ -214,13 +213,13 @@ def test_suppression_depends_on_the_kind_of_event(
 ) -> None:
     send(database, store(database))
     recorder_of(database).record("n1", "sns", [report(kind, **fields)])
-    assert {scope for _, scope in suppressions(database)} == scopes
+    assert {scope for _, scope in suppressed_in(database)} == scopes
 
 
 def test_complaint_about_marketing_leaves_other_mail_alone(database: Database) -> None:
     send(database, store(database, stream=Stream.MARKETING))
     recorder_of(database).record("n1", "sns", [report(FeedbackKind.COMPLAINT)])
-    assert suppressions(database) == {("person@example.org", "marketing")}
+    assert suppressed_in(database) == {("person@example.org", "marketing")}
 
 
 def test_complaint_that_lists_a_whole_domain_suppresses_only_our_recipients(database: Database) -> None:
@@ -229,7 +228,7 @@ def test_complaint_that_lists_a_whole_domain_suppresses_only_our_recipients(data
     people = ["colleague@example.org", "person@example.org", "boss@example.org", "not an address"]
     complaints = [report(FeedbackKind.COMPLAINT, recipient=one) for one in people]
     assert recorder_of(database).record("n1", "sns", complaints) == Recorded(applied=1, ignored=3)
-    assert suppressions(database) == {("person@example.org", "all")}
+    assert suppressed_in(database) == {("person@example.org", "all")}
     assert database.read("SELECT id FROM feedback_early") == []
 
 
@@ -238,7 +237,7 @@ def test_signed_return_path_counts_even_when_the_mail_was_forwarded(database: Da
     send(database, message_id)
     bounced = report(FeedbackKind.BOUNCED, message_id=message_id, provider_id=None, recipient="forwarded@example.net")
     assert recorder_of(database).record("n1", "inbox", [bounced]) == Recorded(applied=1)
-    assert suppressions(database) == {("person@example.org", "all")}
+    assert suppressed_in(database) == {("person@example.org", "all")}
 
 
 def test_report_of_no_spam_is_no_complaint(database: Database) -> None:
@@ -252,11 +251,11 @@ def test_suppression_that_was_lifted_does_not_come_back_by_a_repeat(database: Da
     send(database, store(database))
     bounced = [report(FeedbackKind.BOUNCED)]
     recorder_of(database).record("n1", "sns", bounced)
-    (suppression,) = limits.list_page(database, limit=5).items
-    database.write(lambda tx: limits.lift(tx, suppression.id, by="admin", now=NOW))
+    (suppression,) = suppressions.list_page(database, limit=5).items
+    database.write(lambda tx: suppressions.lift(tx, suppression.id, by="admin", now=NOW))
     recorder_of(database).record("n1", "sns", bounced)
     recorder_of(database).record("n2", "sns", bounced)
-    assert suppressions(database) == set()
+    assert suppressed_in(database) == set()
 
 
 @pytest.mark.parametrize(("days", "suppressed"), [([0, 2, 4], True), ([4, 0, 2], True), ([0, 3, 8], False)])
@@ -268,10 +267,10 @@ def test_temporary_bounces_suppress_once_there_are_too_many_in_a_span(
         send(database, store(database), provider_id=name)
         fields = {"bounce_type": "temporary", "bounce_subtype": "MailboxFull", "suppresses": False}
         bounced = report(FeedbackKind.BOUNCED, NOW + timedelta(days=day), provider_id=name, **fields)
-        assert suppressions(database) == set()
+        assert suppressed_in(database) == set()
         for again in range(3):  # one mail counts once, however often it is told
             recorder_of(database).record(f"n{n}-{again}", "sns", [replace(bounced, diagnostic=f"try {again}")])
-    assert bool(suppressions(database)) is suppressed
+    assert bool(suppressed_in(database)) is suppressed
 
 
 def test_event_about_no_message_of_ours_changes_nothing(database: Database) -> None:
@@ -367,7 +366,7 @@ def _play(
             waiting.clear()
     recorder.record_all(waiting)
     ended = state(database, message_id)
-    mine = {scope for address, scope in suppressions(database) if address == to}
+    mine = {scope for address, scope in suppressed_in(database) if address == to}
     return *ended[:-1], mine
 
 

@@ -8,6 +8,7 @@ from litestar.routes import HTTPRoute
 
 from service.web.app import create_app
 from tests.support.running import Running
+from tests.support.samples import WELCOME
 
 #: Routes that answer with a stream which does not end: GET would wait for events.
 STREAMS = {"/admin/live", "/admin/templates/_live", "/admin/mailbox/live"}
@@ -33,8 +34,7 @@ def get_paths(service: Running) -> Iterator[tuple[str, str]]:
 
 
 def _message(service: Running) -> str:
-    variables = {"reseller_name": "Tech", "validation_link": "https://rgz.bj", "estimated_duration": "7 jours"}
-    answer = service.send("onboarding_welcome", "head@example.com", variables).raise_for_status()
+    answer = service.send("onboarding_welcome", "head@example.com", WELCOME).raise_for_status()
     message_id: str = answer.json()["messages"][0]["id"]
     service.until(message_id, "sent")
     return message_id

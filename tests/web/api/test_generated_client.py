@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from tests.support.running import ADMIN_TOKEN, Running
+from tests.support.samples import WELCOME
 
 #: The generator knows no mail; it is told to read one as bytes. Nothing is formatted afterwards.
 CONFIG = 'content_type_overrides: {"message/rfc822": "application/octet-stream"}\npost_hooks: []\n'
-WELCOME = {"reseller_name": "Tech", "validation_link": "https://rgz.bj", "estimated_duration": "7 jours"}
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,7 @@ import pytest
 
 from tests.support.pages import signed_in
 from tests.support.running import ADMIN_TOKEN, Running
-from tests.web.test_authorization import SCOPES
+from tests.support.scopes import SCOPES
 
 #: Operations that are open, or have a guard of their own.
 PROGRAMS = {
