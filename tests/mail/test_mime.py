@@ -132,7 +132,7 @@ def test_control_character_never_enters_a_header(text: str, character: str, at: 
         {"from_header": f"{evil}@rgz.bj"},
         {"to": f"{evil}@rgz.bj"},
         {"reply_to": f'"{evil}" <a@rgz.bj>'},
-        {"message_id": f"{evil}@rgz.bj"},
+        {"rfc_message_id": f"{evil}@rgz.bj"},
         {"headers": (("X-Note", evil),)},
         {"headers": ((f"X{evil}", "note"),)},
         {"attachments": (Attachment(evil, "application/pdf", b"x", ""),)},
