@@ -138,7 +138,7 @@ def import_file(file: BinaryIO, as_json: bool) -> None:
     lines = suppression_csv.read(_decoded(file.read()))
     services = _services()
     try:
-        done = services.recipients.suppressions.take_in(lines, OPERATOR)
+        done = services.recipients.suppressions.import_rows(lines, OPERATOR)
     finally:
         services.close()
     if as_json:
@@ -160,7 +160,7 @@ def export(as_json: bool) -> None:
     try:
         rows = [
             _row(item) | {"recipient_hash": item.recipient_hash}
-            for item in services.recipients.suppressions.everything()
+            for item in services.recipients.suppressions.all_active()
         ]
     finally:
         services.close()

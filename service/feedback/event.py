@@ -11,23 +11,23 @@ import msgspec
 
 
 class FeedbackKind(StrEnum):
-    """What is said; `record` knows what each does to a message."""
+    """Kind of a feedback event; `apply` maps it to a message's status."""
 
     DELIVERED = "delivered"
     BOUNCED = "bounced"
     COMPLAINT = "complaint"
-    DELAYED = "delayed"  # they still try: no state changes
-    FAILED = "failed"  # the provider refused it, or gave up for a reason that is not the recipient's
+    DELAYED = "delayed"  # delivery is still tried: no status changes
+    FAILED = "failed"  # the provider refused it, or gave up for another reason than the recipient
 
 
 @dataclass(frozen=True, slots=True)
 class FeedbackEvent:
-    """One statement about one recipient.
+    """One event about one recipient's message.
 
     A message is found by `provider_id` (the relay's own name for it), by `rfc_message_id` (the Message-ID header
     without angle brackets) or by `message_id` (the row's id, which a signed return path carries), and by the recipient
     where given.
-    `suppresses`: a reason never to write again, as its source means it; `record` decides with `bounce_type`.
+    `suppresses`: its source names a reason to suppress the recipient; a bounce must also be permanent.
     """
 
     kind: FeedbackKind
@@ -45,7 +45,7 @@ class FeedbackEvent:
     suppresses: bool = False
 
     def as_json(self) -> str:
-        """The stored form of a pending event, in ASCII: half of a surrogate pair is an escape there."""
+        """Return the stored form of a pending event, in ASCII: a lone surrogate is an escape there."""
         values = msgspec.to_builtins(self)
         stored = {_STORED_NAMES.get(name, name): value for name, value in values.items()}
         return json.dumps(stored, separators=(",", ":"))
@@ -64,7 +64,7 @@ _FIELDS = tuple(field.name for field in fields(FeedbackEvent))
 
 @dataclass(frozen=True, slots=True)
 class Notification:
-    """What came in one piece; `id` is its own name within `source` (sns, inbox ...), by which it counts once."""
+    """Events that came together. `id` is unique within `source` (sns, inbox ...): a notification is applied once."""
 
     id: str
     source: str

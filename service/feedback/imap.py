@@ -1,7 +1,7 @@
-"""A mailbox on an IMAP server (RFC 3501): what lies in it from a place on. Nothing in it is changed unless asked.
+"""IMAP client (RFC 3501) for the bounce mailbox: reads mails after a UID, and changes nothing unless asked.
 
-Each conversation is short: it begins with a login and ends with a logout, so that a server that restarts, or a line
-that died, costs one look. Every step has a time-out, and `abort` ends whatever step hangs.
+A session is short: it begins with a login and ends with a logout, so that a restarted server or a dead connection costs
+one poll. Every step has a time-out, and `abort` ends a step that hangs.
 """
 
 import imaplib
@@ -20,10 +20,10 @@ from service.config.tls import verifying_context
 from service.errors import InboxUnreachable
 from service.mail.parser import MAX_READ_BYTES
 
-#: One more than is ever read, so that a mail of that size is whole.
+#: One byte more than is parsed, so that a mail of exactly that size is whole.
 _FETCHED_BYTES = MAX_READ_BYTES + 1
-#: Numbers that are asked for at once: all mails of a full window are named in one line, of which the library reads a
-#: million octets; a number has at most ten digits.
+#: UIDs that one SEARCH spans, growing while it finds none: the answer is one line, of which the library reads a million
+#: octets, and a UID has at most ten digits.
 _NARROW, _WIDE = 1_000, 80_000
 _UID = re.compile(rb"\bUID (\d+)")
 _DATE = re.compile(rb'INTERNALDATE "([^"]+)"')
@@ -33,7 +33,10 @@ _WHEN = re.compile(r"\s*(\d{1,2})-(\w{3})-(\d{4}) (\d\d):(\d\d):(\d\d) ([+-])(\d
 
 @dataclass(frozen=True, slots=True)
 class ImapAccount:
-    """Where the mailbox is. `timeout_s` bounds each step; `ca_file` is trusted besides the system's authorities."""
+    """Server, login and folder of the mailbox.
+
+    `timeout_s` bounds each step; `ca_file` is trusted besides the system's authorities.
+    """
 
     host: str
     port: int
@@ -46,7 +49,7 @@ class ImapAccount:
 
     @classmethod
     def from_settings(cls, settings: Settings) -> Self | None:
-        """The bounce mailbox of the EMAIL_INBOX_* settings; None where none is read."""
+        """The bounce mailbox of the EMAIL_INBOX_* settings, or None."""
         if settings.email_inbox_host is None:
             return None
         return cls(
@@ -62,13 +65,13 @@ class ImapAccount:
 
     @property
     def name(self) -> str:
-        """What its position is kept under."""
+        """Name under which the position in this mailbox is stored."""
         return f"{self.user}@{self.host}:{self.port}/{self.folder}"
 
 
 @dataclass(frozen=True, slots=True)
 class ImapMail:
-    """One mail. `raw` is its beginning, which is all of it for nearly every mail; `received_at` is the server's."""
+    """One mail. `raw` is its beginning, nearly always the whole mail; `received_at` is the server's time."""
 
     uid: int
     received_at: datetime | None
@@ -76,83 +79,85 @@ class ImapMail:
 
 
 class ImapMailbox:
-    """Opens one conversation at a time; another thread may end it at any moment."""
+    """Opens one session at a time, which another thread may end at any moment."""
 
-    def __init__(self, place: ImapAccount) -> None:
-        self.place = place
-        self._context = verifying_context(place.ca_file, setting="EMAIL_INBOX_CA_FILE")
+    def __init__(self, account: ImapAccount) -> None:
+        self.account = account
+        self._context = verifying_context(account.ca_file, setting="EMAIL_INBOX_CA_FILE")
         self._socket: socket.socket | None = None
         self._is_aborted = False
 
     def abort(self) -> None:
-        """Ends the conversation under way, and every later one before it begins."""
+        """End the session under way, and refuse later ones."""
         self._is_aborted = True
         self.interrupt()
 
     def interrupt(self) -> None:
-        """Ends the conversation under way."""
+        """End the session under way."""
         if self._socket is not None:
             with suppress(OSError):
                 self._socket.shutdown(socket.SHUT_RDWR)
 
     @contextmanager
     def open(self, *, writable: bool = False) -> Iterator["ImapSession"]:
-        """The folder, opened to be read alone unless `writable`. Raises InboxUnreachable, here or at any later step."""
-        with _told():
-            line = self._connect()
+        """Open the folder, read-only unless `writable`. Raises InboxUnreachable, here or at any later step."""
+        with _unreachable_for_errors():
+            connection = self._connect()
         try:
-            with _told():
-                _log_in(line, self.place)
-                opened = _select(line, self.place.folder, writable=writable)
+            with _unreachable_for_errors():
+                _log_in(connection, self.account)
+                opened = _select(connection, self.account.folder, writable=writable)
             yield opened
         finally:
             with suppress(OSError, imaplib.IMAP4.error):
                 if not self._is_aborted:
-                    line.logout()
-            self._let_go(line)
+                    connection.logout()
+            self._close(connection)
 
     def _connect(self) -> imaplib.IMAP4:
         self._refuse_aborted()
-        place = self.place
-        line: imaplib.IMAP4
-        if place.tls == "implicit":
-            line = imaplib.IMAP4_SSL(place.host, place.port, ssl_context=self._context, timeout=place.timeout_s)
+        account = self.account
+        connection: imaplib.IMAP4
+        if account.tls == "implicit":
+            connection = imaplib.IMAP4_SSL(
+                account.host, account.port, ssl_context=self._context, timeout=account.timeout_s
+            )
         else:
-            line = imaplib.IMAP4(place.host, place.port, timeout=place.timeout_s)
+            connection = imaplib.IMAP4(account.host, account.port, timeout=account.timeout_s)
         try:
-            self._socket = line.socket()
+            self._socket = connection.socket()
             self._refuse_aborted()
-            if place.tls == "starttls":
-                line.starttls(ssl_context=self._context)
-                self._socket = line.socket()
+            if account.tls == "starttls":
+                connection.starttls(ssl_context=self._context)
+                self._socket = connection.socket()
                 self._refuse_aborted()
         except BaseException:
-            self._let_go(line)
+            self._close(connection)
             raise
-        return line
+        return connection
 
-    def _let_go(self, line: imaplib.IMAP4) -> None:
+    def _close(self, connection: imaplib.IMAP4) -> None:
         self._socket = None
         with suppress(OSError):
-            line.shutdown()
+            connection.shutdown()
 
     def _refuse_aborted(self) -> None:
         if self._is_aborted:
-            raise InboxUnreachable("it is not asked any more")
+            raise InboxUnreachable("this worker is stopping")
 
 
 class ImapSession:
-    """A folder that is open. `uid_validity` changes when its numbers mean other mails (RFC 3501, 2.3.1.1)."""
+    """An open folder. `uid_validity` changes when its UIDs mean other mails (RFC 3501, 2.3.1.1)."""
 
-    def __init__(self, line: imaplib.IMAP4, uid_validity: int, next_uid: int | None) -> None:
-        self._line = line
+    def __init__(self, connection: imaplib.IMAP4, uid_validity: int, next_uid: int | None) -> None:
+        self._connection = connection
         self._next_uid = next_uid
         self.uid_validity = uid_validity
 
     def uids_after(self, uid: int, *, limit: int) -> list[int]:
-        """The numbers of the next mails behind `uid`, at most `limit`, in order.
+        """Return the UIDs of the next mails after `uid`, at most `limit`, in order.
 
-        Mails that came after the folder was opened may be missing: the next conversation finds them.
+        Mails that came after the folder was opened may be missing: the next session finds them.
         """
         first, width = uid + 1, _NARROW
         if self._next_uid is None:
@@ -165,16 +170,16 @@ class ImapSession:
         return []
 
     def _search(self, first: int, last: str) -> list[int]:
-        with _told():
-            data = _ok(self._line.uid("SEARCH", "UID", f"{first}:{last}"))
+        with _unreachable_for_errors():
+            data = _ok(self._connection.uid("SEARCH", "UID", f"{first}:{last}"))
         numbers = sorted(int(number) for number in b" ".join(item for item in data if item).split())
-        # `n:*` always holds the last mail, also where its number is less than n (RFC 3501, 6.4.8).
+        # `n:*` always contains the last mail, also where its UID is less than n (RFC 3501, 6.4.8).
         return [number for number in numbers if number >= first]
 
     def fetch(self, uid: int) -> ImapMail | None:
-        """The mail of this number, unread as it was; None where it is gone."""
-        with _told():
-            data = _ok(self._line.uid("FETCH", str(uid), f"(UID INTERNALDATE BODY.PEEK[]<0.{_FETCHED_BYTES}>)"))
+        """Fetch a mail without marking it read; None where it was deleted."""
+        with _unreachable_for_errors():
+            data = _ok(self._connection.uid("FETCH", str(uid), f"(UID INTERNALDATE BODY.PEEK[]<0.{_FETCHED_BYTES}>)"))
         for item in data:
             if isinstance(item, tuple) and (number := _UID.search(item[0])) and int(number[1]) == uid:
                 return ImapMail(uid, _received_at(item[0]), bytes(item[1]))
@@ -182,40 +187,40 @@ class ImapSession:
         return ImapMail(uid, _received_at(parts[0][0]), bytes(parts[0][1])) if parts else None
 
     def delete(self, uids: Sequence[int]) -> None:
-        """Deletes these, and no other that somebody marked (RFC 4315); without that extension they are marked only."""
+        """Delete these mails and no others that are marked (UIDPLUS, RFC 4315); without UIDPLUS only mark them."""
         if not uids:
             return
         numbers = ",".join(map(str, uids))
-        with _told():
-            _ok(self._line.uid("STORE", numbers, "+FLAGS.SILENT", "(\\Deleted)"))
-            if "UIDPLUS" in self._line.capabilities:
-                _ok(self._line.uid("EXPUNGE", numbers))
+        with _unreachable_for_errors():
+            _ok(self._connection.uid("STORE", numbers, "+FLAGS.SILENT", "(\\Deleted)"))
+            if "UIDPLUS" in self._connection.capabilities:
+                _ok(self._connection.uid("EXPUNGE", numbers))
 
 
-def _log_in(line: imaplib.IMAP4, place: ImapAccount) -> None:
-    if "AUTH=PLAIN" in line.capabilities:  # takes any character; LOGIN of the library takes ASCII
-        line.authenticate("PLAIN", lambda _: f"\0{place.user}\0{place.password}".encode())
+def _log_in(connection: imaplib.IMAP4, account: ImapAccount) -> None:
+    if "AUTH=PLAIN" in connection.capabilities:  # allows any character; the library's LOGIN only ASCII
+        connection.authenticate("PLAIN", lambda _: f"\0{account.user}\0{account.password}".encode())
     else:
-        line.login(place.user, place.password)
-    # The library asks once, before the login; what is offered after it may be more.
-    offered = line.capability()[1][-1]
+        connection.login(account.user, account.password)
+    # The library asks once, before the login; after it the server may offer more.
+    offered = connection.capability()[1][-1]
     if isinstance(offered, bytes):
-        line.capabilities = tuple(offered.decode("ascii", "replace").upper().split())
+        connection.capabilities = tuple(offered.decode("ascii", "replace").upper().split())
 
 
-def _select(line: imaplib.IMAP4, folder: str, *, writable: bool) -> ImapSession:
+def _select(connection: imaplib.IMAP4, folder: str, *, writable: bool) -> ImapSession:
     quoted = '"' + folder.replace("\\", "\\\\").replace('"', '\\"') + '"'
-    _ok(line.select(quoted, readonly=not writable))
-    validity = _number(line, "UIDVALIDITY")
+    _ok(connection.select(quoted, readonly=not writable))
+    validity = _number(connection, "UIDVALIDITY")
     if validity is None:
-        raise InboxUnreachable("the server does not say UIDVALIDITY")
-    return ImapSession(line, validity, _number(line, "UIDNEXT"))
+        raise InboxUnreachable("the server does not send UIDVALIDITY")
+    return ImapSession(connection, validity, _number(connection, "UIDNEXT"))
 
 
-def _number(line: imaplib.IMAP4, name: str) -> int | None:
-    """What the server said of the folder under this name."""
-    said = line.response(name)[1]
-    number = said[-1] if said else None
+def _number(connection: imaplib.IMAP4, name: str) -> int | None:
+    """Return a number from the server's answer to SELECT, or None."""
+    values = connection.response(name)[1]
+    number = values[-1] if values else None
     return int(number) if isinstance(number, bytes) and number.isdigit() else None
 
 
@@ -240,17 +245,17 @@ def _received_at(head: bytes) -> datetime | None:
 
 
 @contextmanager
-def _told() -> Iterator[None]:
-    """The library's many exceptions as one, in words that hold no address and nothing of a mail."""
+def _unreachable_for_errors() -> Iterator[None]:
+    """Raise InboxUnreachable for the library's many exceptions, without an address or a mail's text in its words."""
     try:
         yield
     except imaplib.IMAP4.error as error:
-        # Its text quotes the server, who may quote the user.
+        # Its text quotes the server, which may quote the user.
         raise InboxUnreachable(f"the server refuses ({type(error).__name__})") from error
     except ssl.SSLError as error:
         raise InboxUnreachable(f"TLS failed ({error.reason or type(error).__name__})") from error
     except (OSError, EOFError) as error:
         raise InboxUnreachable(str(getattr(error, "strerror", None) or error) or type(error).__name__) from error
     except (ValueError, IndexError, AttributeError, TypeError) as error:
-        # What the library meets where a server answers something that is no IMAP.
+        # The library raises these where a server's answer is not IMAP.
         raise InboxUnreachable(f"the server's answer makes no sense ({type(error).__name__})") from error

@@ -1,4 +1,4 @@
-"""VERB: feedback -> state. What a provider or a mail server says is taken in once, in any order, however often."""
+"""Record notifications of feedback: each once, however often it is repeated, in one transaction with its effects."""
 
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -18,10 +18,10 @@ _log = structlog.get_logger("record")
 
 @dataclass(frozen=True, slots=True)
 class Recorded:
-    """What became of a notification; a repeated one has no effect. Counts are of its reports.
+    """Effects of a notification, as counts of its events; a repeated notification has none.
 
-    `known` was told before by another notification; `kept` waits for its message to be known; `ignored` is about
-    nothing of ours.
+    `known` came before in another notification; `pending` waits until its message is known; `ignored` is about no
+    message of ours.
     """
 
     repeated: bool = False
@@ -32,44 +32,46 @@ class Recorded:
 
 
 class FeedbackRecorder:
-    """Takes in what every way of feedback says."""
+    """Records the feedback of every source (webhook, bounce mailbox)."""
 
     def __init__(
         self, database: Database, applier: FeedbackApplier, clock: Callable[[], datetime], metrics: Metrics
     ) -> None:
         self._database = database
         self._metrics = metrics
-        self._consequences = applier
+        self._applier = applier
         self._clock = clock
 
     def exists(self, notification_id: str, source: str) -> bool:
-        """Whether this notification was recorded before."""
+        """True if this notification was recorded before."""
         return feedback.is_seen(self._database, notification_id, source)
 
     def record(self, notification_id: str, source: str, events: Sequence[FeedbackEvent]) -> Recorded:
-        """Has the effect of a notification, in one transaction, the first time that it comes.
+        """Apply a notification in one transaction, the first time that it comes.
 
-        `notification_id` is its own name within `source` (sns, inbox ...). A notification without reports is noted too.
+        `notification_id` is its own id within `source` (sns, inbox ...). A notification without events is noted too.
         Raises StoreBusy: nothing was stored, and it should come again.
         """
         return self.record_all([Notification(notification_id, source, events)])[0]
 
     def record_all(self, notifications: Sequence[Notification]) -> list[Recorded]:
-        """The same for several, all in one transaction: all of them or none."""
+        """Apply several notifications in one transaction: all of them or none. Raises StoreBusy."""
         effects = self._database.write(lambda tx: self._apply(tx, notifications))
         counts = Counter[tuple[str, str]]()
-        for n, of_it in effects.items():
-            counts.update((report.kind, effect) for report, effect in zip(notifications[n].events, of_it, strict=True))
+        for n, its_effects in effects.items():
+            counts.update(
+                (event.kind, effect) for event, effect in zip(notifications[n].events, its_effects, strict=True)
+            )
         self._metrics.reported(counts)
-        told = Counter(effect.value for of_it in effects.values() for effect in of_it)
-        _log.info("recorded", notifications=len(notifications), repeated=len(notifications) - len(effects), **told)
+        totals = Counter(effect.value for its_effects in effects.values() for effect in its_effects)
+        _log.info("recorded", notifications=len(notifications), repeated=len(notifications) - len(effects), **totals)
         return [_recorded(effects.get(n)) for n in range(len(notifications))]
 
     def _apply(self, tx: Transaction, notifications: Sequence[Notification]) -> dict[int, list[Effect]]:
-        """What each report came to, by the place of its notification; without those that were noted before."""
+        """Effects of each event by the index of its notification, without notifications that were recorded before."""
         fresh = feedback.mark_seen(tx, [(one.id, one.source) for one in notifications], now=self._clock())
-        reports = [report for n in fresh for report in notifications[n].events]
-        effects = iter(self._consequences.apply(tx, reports))
+        events = [event for n in fresh for event in notifications[n].events]
+        effects = iter(self._applier.apply(tx, events))
         return {n: [next(effects) for _ in notifications[n].events] for n in fresh}
 
 

@@ -1,6 +1,6 @@
-"""VERB: what Amazon SNS posts -> verified, understood, recorded once. Verify, then parse: nothing is believed before.
+"""Webhook for Amazon SNS: verify a notification, then parse and record it, each once.
 
-A message's content decides about no request of ours but which file of SNS's own certificates is fetched.
+Before it is verified, a notification decides nothing but which of SNS's own certificate files is fetched.
 """
 
 import asyncio
@@ -21,11 +21,11 @@ from service.feedback.sns.message import SnsEnvelope
 from service.store.batcher import Batcher
 
 _SOURCE = "sns"
-#: SNS waits 15 s for an answer ("Message delivery retries").
-_PATIENCE_S = 13.0
+#: Time-out of a request; SNS waits 15 s for an answer ("Message delivery retries").
+_TIMEOUT_S = 13.0
 _MAX_REASON_LENGTH = 200
 
-#: Notifications that may wait for their transaction: some seconds' worth at a thousand a second.
+#: Notifications that may wait, some seconds' worth at a thousand a second; further ones get 503.
 _MAX_WAITING = 2_000
 #: Notifications in one transaction.
 _MAX_BATCH = 128
@@ -36,9 +36,9 @@ _log = structlog.get_logger("receive")
 
 
 class WebhookReceiver:
-    """Takes in what is posted for these topics, and for no other; without a topic nothing is.
+    """Receives notifications of these topics and no others.
 
-    `record_all` is that of `Recorder`, `knows` tells whether it has had a notification. Both block.
+    `record_all` and `exists` are FeedbackRecorder's; both block.
     """
 
     def __init__(
@@ -51,7 +51,7 @@ class WebhookReceiver:
     ) -> None:
         self._topics = frozenset(topics)
         self._regions = frozenset(urls.region_of(topic) for topic in topics)
-        self._line = client
+        self._client = client
         self._certificates = Certificates(client.fetch)
         self._batcher: Batcher[Notification, object] = Batcher(
             record_all,
@@ -60,25 +60,25 @@ class WebhookReceiver:
             max_batch=_MAX_BATCH,
             full=lambda: TryLater("Too many notifications wait to be recorded."),
         )
-        self._knows = exists
+        self._exists = exists
         self._clock = clock
 
     async def receive(self, body: bytes) -> None:
-        """Has the effect of a notification, once; answers within 15 s whatever the network does.
+        """Verify and record a notification, once; returns within 15 s whatever the network does.
 
-        Raises MalformedRequest or InvalidRequest for what is no envelope, NotVerified for one that is not SNS's or not
-        for us, TryLater or StoreBusy where it should come again.
+        Raises MalformedRequest or InvalidRequest for a body that is no envelope, NotVerified for one that is not from
+        SNS or not for us, TryLater or StoreBusy where SNS should send it again.
         """
         envelope = message.read(body)
         try:
-            async with asyncio.timeout(_PATIENCE_S):
+            async with asyncio.timeout(_TIMEOUT_S):
                 await self._verify(envelope)
                 await (self._notified if envelope.type == "Notification" else self._subscribed)(envelope)
         except NotVerified as error:
             _log.warning("not_verified", reason=str(error), type=envelope.type)
             raise
         except TimeoutError as error:
-            # What is under way in a thread may yet be stored; SNS repeats it, and it counts once.
+            # A thread may still store it; SNS repeats it, and it is recorded once.
             raise TryLater("This takes too long just now.", retry_after_s=10) from error
 
     def close(self) -> None:
@@ -86,7 +86,7 @@ class WebhookReceiver:
         self._batcher.close()
 
     async def _verify(self, envelope: SnsEnvelope) -> None:
-        # Whatever costs a request to SNS comes last: anybody may post here.
+        # Checks that need a request to SNS come last: anybody may post here.
         if envelope.topic_arn not in self._topics:
             raise NotVerified("TopicArn is not in EMAIL_SNS_TOPIC_ARNS.")
         url = urls.certificate_url(envelope.certificate_url, regions=self._regions)
@@ -94,15 +94,15 @@ class WebhookReceiver:
         message.verify(envelope, await self._certificates.get(url))
 
     async def _notified(self, envelope: SnsEnvelope) -> None:
-        await self._batcher.submit_async(Notification(envelope.notification_id, _SOURCE, _understand(envelope)))
+        await self._batcher.submit_async(Notification(envelope.notification_id, _SOURCE, _parse(envelope)))
 
     async def _subscribed(self, envelope: SnsEnvelope) -> None:
-        if await _in_thread(partial(self._knows, envelope.notification_id, _SOURCE)):
+        if await _in_thread(partial(self._exists, envelope.notification_id, _SOURCE)):
             return
         if envelope.type == "SubscriptionConfirmation" and envelope.token is not None:
-            # Never by the SubscribeURL of the message (CVE-2026-32096): by its token, at the region of our own topic.
+            # Never by the message's SubscribeURL (CVE-2026-32096), but by its token, in the region of our own topic.
             host = urls.host_of(urls.region_of(envelope.topic_arn))
-            await _in_thread(partial(self._line.confirm, host, envelope.topic_arn, envelope.token))
+            await _in_thread(partial(self._client.confirm, host, envelope.topic_arn, envelope.token))
             _log.info("subscribed", topic=envelope.topic_arn)
         else:
             _log.warning("unsubscribed", topic=envelope.topic_arn)
@@ -110,10 +110,9 @@ class WebhookReceiver:
 
 
 def verify_offline(body: bytes, certificate: bytes, *, at: datetime | None = None) -> str | None:
-    """Why this envelope is not one that the owner of this certificate signed; None where it is. Asks no network.
+    """Check without a network that this certificate's owner signed this envelope; returns why not, or None.
 
-    The age of the envelope and its topic are not looked at; `at` is when the certificate must be valid, else the
-    envelope's own time.
+    Age and topic of the envelope are not checked. The certificate must be valid at `at`, else at the envelope's time.
     """
     try:
         envelope = message.read(body)
@@ -126,11 +125,11 @@ def verify_offline(body: bytes, certificate: bytes, *, at: datetime | None = Non
     return None
 
 
-def _understand(envelope: SnsEnvelope) -> Sequence[FeedbackEvent]:
-    """The SES event in an SNS envelope; no event for a message of another kind.
+def _parse(envelope: SnsEnvelope) -> Sequence[FeedbackEvent]:
+    """Parse the SES event in an SNS envelope; no event for another message.
 
-    Such a message comes from our own topic and is signed: refusing it would only make SNS repeat it, so it is logged
-    and has no effect (SES tries a topic out with a sentence, for one).
+    Another message comes from our own topic and is signed: refusing it would only make SNS repeat it, so it is logged
+    and has no effect (SES itself tests a topic with a sentence).
     """
     try:
         event = ses_event.parse(envelope.message, at=envelope.at)

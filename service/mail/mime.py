@@ -143,8 +143,8 @@ def build(mail: Mail, headings: HeaderCache | None = None) -> Wire:
 
 def _person(name: str, value: str) -> tuple[bytes, bool]:
     """The line of a From or Reply-To, and whether it needs SMTPUTF8."""
-    who = addresses.parse_header(value)
-    return f"{name}: ".encode() + named_address(name, who.name, who.address.wire), who.address.needs_smtputf8
+    named = addresses.parse_header(value)
+    return f"{name}: ".encode() + named_address(name, named.name, named.address.wire), named.address.needs_smtputf8
 
 
 def _date(at: datetime) -> bytes:

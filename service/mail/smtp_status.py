@@ -141,7 +141,7 @@ class Reply:
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """The classification of a refusal. `status` is the enhanced status that it was judged by, x.0.0 where none is told.
+    """The classification of a refusal. `status` is the enhanced status that it was judged by, x.0.0 without one.
 
     `subtype` is in the words of Amazon SES. `is_about_us`: our sender, our path or a sending rate is refused, whatever
     the code says of the recipient.

@@ -1,7 +1,7 @@
-"""VERB: an address -> everything that is known about one person, or nothing any more.
+"""Data requests of one person by address: export and erasure (GDPR, articles 15, 17 and 20).
 
-What a person may ask for (GDPR, articles 15, 17 and 20). Erasing is anonymising before its time; what stays is counted,
-and names nobody: so does the suppression that keeps the person from being written to again.
+Erasure anonymises messages before their time. Rows that stay name nobody, among them the suppression that prevents
+further mail to the person.
 """
 
 import json
@@ -22,7 +22,7 @@ from service.store.suppressions import Suppression
 
 #: Messages of one transaction.
 STEP_MESSAGES = 50
-#: Contents of files of one transaction, up to 10 MiB each.
+#: Attachments' contents deleted in one transaction, up to 10 MiB each.
 STEP_FILES = 4
 _MAX_SUPPRESSIONS = 1_000
 
@@ -31,7 +31,7 @@ _log = structlog.get_logger("person")
 
 @dataclass(frozen=True, slots=True)
 class MessageRecord:
-    """A message to this person, with all that is kept of it; `body` is None once it is anonymised."""
+    """A message to this person with its stored content; `body` is None once it is anonymised."""
 
     message: Message
     variables: Mapping[str, Any]
@@ -42,7 +42,7 @@ class MessageRecord:
 
 @dataclass(frozen=True, slots=True)
 class RecipientData:
-    """Everything about one person: messages, oldest first, and suppressions, lifted ones too."""
+    """All data about one person: messages, oldest first, and suppressions, lifted ones too."""
 
     address: str
     messages: Sequence[MessageRecord]
@@ -51,10 +51,10 @@ class RecipientData:
 
 @dataclass(frozen=True, slots=True)
 class ErasureResult:
-    """What an erasure did. `messages_leaving` were on the wire just then: erase once more in a minute.
+    """Result of an erasure. `messages_leaving` were being sent: erase again in a minute.
 
-    `files_waiting` came within the last hour, and may be wanted by a mail that is being accepted: the next purge takes
-    them. `is_scrubbed`: what is gone can't be read from the disk any more.
+    `files_waiting` came within the last hour, and a message that is being accepted may need them: the next purge
+    deletes them. `is_scrubbed`: deleted data can't be read from the disk any more.
     """
 
     messages_anonymised: int = 0
@@ -69,19 +69,19 @@ class ErasureResult:
 
 @dataclass(frozen=True, slots=True)
 class DataRequests:
-    """Answers and erases by address. `pseudonym_key` turns one into the hash by which rows are found."""
+    """Exports and erases by address. `pseudonym_key` is the key of the address's hash by which rows are found."""
 
     database: Database
     pseudonym_key: bytes
     clock: Callable[[], datetime]
 
     def export(self, address: str) -> RecipientData:
-        """Raises InvalidRequest for what is no address, ArchiveCorrupt."""
+        """Return all data about a person. Raises InvalidRequest for a bad address, ArchiveCorrupt."""
         recipient_hash = self._hash(address)
-        return RecipientData(address, list(self._written(recipient_hash)), self._suppressions(recipient_hash))
+        return RecipientData(address, list(self._message_records(recipient_hash)), self._suppressions(recipient_hash))
 
     def preview_erasure(self, address: str) -> ErasureResult:
-        """What an erasure would do now; nothing is changed. Raises InvalidRequest."""
+        """Return what an erasure would do now, without changes. Raises InvalidRequest."""
         recipient_hash = self._hash(address)
         found = list(self._messages(recipient_hash))
         in_clear = [message for message in found if message.anonymised_at is None]
@@ -94,10 +94,10 @@ class DataRequests:
         )
 
     def erase(self, address: str, caller: Caller, *, suppresses: bool = True) -> ErasureResult:
-        """Cancels what waits, takes the person out of every row, and leaves nothing of it on the disk.
+        """Cancel the person's waiting messages, anonymise all their rows, and scrub the disk.
 
-        With `suppresses` a suppression of the keyed hash stays behind, for all mail. What others wrote about this
-        person into mails to others is not found. Raises InvalidRequest, StoreBusy: what was done by then stays done.
+        With `suppresses` the keyed hash stays suppressed for all mail. Data about this person in messages to others is
+        not found. Raises InvalidRequest, StoreBusy: what was done by then stays done.
         """
         recipient_hash = self._hash(address)
         now = self.clock()
@@ -111,7 +111,7 @@ class DataRequests:
             files |= set(retention.files_of(self.database, batch))
             step = self.database.write(lambda tx, batch=batch: self._step(tx, purge_id, batch, now))  # type: ignore[misc]
             cancelled, anonymised = cancelled + step[0], anonymised + step[1]
-        emptied = self.database.write(lambda tx: self._forget_words(tx, purge_id, recipient_hash))
+        emptied = self.database.write(lambda tx: self._forget_rest(tx, purge_id, recipient_hash))
         deleted, waiting = self._sweep(purge_id, sorted(files), now)
         leaving = sum(message.anonymised_at is None for message in self._messages(recipient_hash))
         done = ErasureResult(
@@ -145,7 +145,7 @@ class DataRequests:
             suppressions.add(tx, suppression)
 
     def _step(self, tx: Transaction, purge_id: str, ids: Sequence[str], now: datetime) -> tuple[int, int]:
-        """How many were cancelled, and how many anonymised."""
+        """Cancel and anonymise some messages; returns how many of each."""
         cancelled = 0
         for message_id in ids:
             if transitions.transition(tx, message_id, Status.CANCELLED, Event(EventType.CANCELLED, now, "erasure")):
@@ -155,16 +155,16 @@ class DataRequests:
         retention.count_purged(tx, purge_id, "anonymised", len(done))
         return cancelled, len(done)
 
-    def _forget_words(self, tx: Transaction, purge_id: str, recipient_hash: str) -> int:
-        """What suppressions and reports without a message say about this person; how many suppressions that were."""
-        early = [one.id for one in feedback.pending_events(tx) if self._is_about(one.report, recipient_hash)]
-        feedback.forget_pending(tx, early)
+    def _forget_rest(self, tx: Transaction, purge_id: str, recipient_hash: str) -> int:
+        """Empty the person's suppressions and delete their pending feedback; returns how many suppressions."""
+        pending = [one.id for one in feedback.pending_events(tx) if self._is_about(one.report, recipient_hash)]
+        feedback.forget_pending(tx, pending)
         emptied = retention.empty_suppressions_of(tx, recipient_hash)
-        retention.count_purged(tx, purge_id, "anonymised", emptied + len(early))
+        retention.count_purged(tx, purge_id, "anonymised", emptied + len(pending))
         return emptied
 
     def _sweep(self, purge_id: str, digests: Sequence[str], now: datetime) -> tuple[int, int]:
-        """How many contents of files went, and how many nobody refers to any more, but are too young to go."""
+        """Delete unused attachments; returns how many, and how many more are unused but too young to be deleted."""
         deleted = 0
         for start in range(0, len(digests), STEP_FILES):
             batch = digests[start : start + STEP_FILES]
@@ -192,7 +192,7 @@ class DataRequests:
             _log.warning("store_busy", task="scrub", reason=str(error))
             return False
 
-    def _written(self, recipient_hash: str) -> Iterator[MessageRecord]:
+    def _message_records(self, recipient_hash: str) -> Iterator[MessageRecord]:
         for message in self._messages(recipient_hash):
             yield MessageRecord(
                 message=message,

@@ -1,7 +1,7 @@
-"""VERB: what has had its time -> gone. Persons leave the rows first, and later the rows go.
+"""Retention: the daily purge, which anonymises old messages and later deletes them, by the settings' terms.
 
-In small steps, each a short transaction, with as long a rest after each: sending and accepting go on meanwhile. It may
-be stopped between any two steps, and several may run at once; the next one goes on where it was left.
+It works in small steps, each a short transaction and a rest as long, so that sending and accepting go on. It may be
+stopped between two steps, and several may run at once; the next one continues there.
 """
 
 import threading
@@ -24,17 +24,17 @@ __all__ = ["Due", "PurgeResult", "RetentionPurge"]
 
 #: Messages of one step: with their bodies, events and files some tens of milliseconds of the writer.
 STEP_MESSAGES = 50
-#: Other rows of one step, which are small; and what attachments hold, up to 10 MiB each.
+#: Other rows of one step, which are small; and attachments' contents, up to 10 MiB each.
 STEP_ROWS = 500
 STEP_BLOBS = 4
-#: A step rests as long as it took, but no longer than this, seconds.
+#: Longest rest after a step, seconds; otherwise it is as long as the step.
 MAX_REST_S = 0.25
 
-#: A purge a day, in the hour after three at night; one that was missed is made up for.
+#: One purge a day, in this hour of the night; a missed one is made up for after the longer pause.
 NIGHT_HOUR = 3
 MIN_PAUSE = timedelta(hours=20)
 MAX_PAUSE = timedelta(hours=26)
-#: Where nothing was accepted and nothing purged for so long, the clock may be wrong: it has a day to be mended.
+#: Where nothing was accepted or purged for this long, the clock may be wrong: the purge waits a day for its correction.
 DOUBTFUL_SILENCE = timedelta(days=45)
 
 #: Before the first message.
@@ -45,7 +45,7 @@ _log = structlog.get_logger("purge")
 
 @dataclass(frozen=True, slots=True)
 class PurgeResult:
-    """What a purge has done so far. `is_scrubbed`: what was deleted can't be read from the disk any more."""
+    """Progress of a purge. `is_scrubbed`: deleted data can't be read from the disk any more."""
 
     messages_anonymised: int = 0
     messages_deleted: int = 0
@@ -59,7 +59,7 @@ class PurgeResult:
 
 @dataclass(frozen=True, slots=True)
 class RetentionPurge:
-    """Purges by the terms of the settings. `rest` is how it waits between steps, seconds."""
+    """Purges by the terms of the settings. `rest` waits between steps, by seconds."""
 
     database: Database
     settings: Settings
@@ -68,12 +68,12 @@ class RetentionPurge:
     step_messages: int = STEP_MESSAGES
 
     def due(self) -> Due:
-        """How much a purge would change now; nothing is changed."""
+        """Count what a purge would change now, without changes."""
         anonymise_before, delete_before = self._terms()
         return retention.count_due(self.database, anonymise_before=anonymise_before, delete_before=delete_before)
 
     def is_time(self) -> bool:
-        """Whether the daily purge should begin now. A clock that leapt ahead must not empty the database: then no."""
+        """True if the daily purge should begin now. False after a leap of the clock, so that no data is lost."""
         now = self.clock()
         last, seen = retention.last_purge_at(self.database), retention.last_sign_of_life_at(self.database)
         if seen is not None and now - seen > DOUBTFUL_SILENCE:
@@ -91,38 +91,38 @@ class RetentionPurge:
         on_progress: Callable[[PurgeResult], None] | None = None,
         rewrites: bool = False,
     ) -> PurgeResult:
-        """Does what is due, and makes what is gone unreadable on the disk; `told` hears of each step.
+        """Anonymise and delete expired rows, and scrub the disk; `on_progress` is called after each step.
 
-        `rewrites` also writes large tables anew, which are locked meanwhile: see `Database.scrub`.
+        `rewrites` also rewrites large tables, which are locked meanwhile: see `Database.scrub`.
         Raises StoreBusy; what was done by then stays done.
         """
-        work = _Work(self, stop or threading.Event(), on_progress or (lambda _: None))
+        run = _Run(self, stop or threading.Event(), on_progress or (lambda _: None))
         anonymise_before, delete_before = self._terms()
         now = self.clock()
-        work.begin(now)
-        work.expire(now)
-        work.walk(
+        run.begin(now)
+        run.expire(now)
+        run.walk(
             lambda tx, since: retention.delete_older(tx, before=delete_before, limit=self.step_messages, since=since),
             "messages_deleted",
         )
-        work.walk(
+        run.walk(
             lambda tx, since: retention.anonymise_older(
                 tx, before=anonymise_before, now=now, limit=self.step_messages, since=since
             ),
             "messages_anonymised",
         )
-        work.repeat(
+        run.repeat(
             lambda tx: retention.empty_suppressions(tx, before=anonymise_before, limit=STEP_ROWS),
             "suppressions_anonymised",
         )
-        work.repeat(lambda tx: retention.delete_ended(tx, before=delete_before, limit=STEP_ROWS), "rows_deleted")
-        work.repeat(lambda tx: feedback.drop_pending(tx, now=now, kept_for=PENDING_FOR), "rows_deleted")
-        work.repeat(lambda tx: retention.forget_keys(tx, now=now, limit=STEP_ROWS), "keys_forgotten")
-        work.sweep(now)
-        return work.end(rewrites=rewrites)
+        run.repeat(lambda tx: retention.delete_ended(tx, before=delete_before, limit=STEP_ROWS), "rows_deleted")
+        run.repeat(lambda tx: feedback.drop_pending(tx, now=now, kept_for=PENDING_FOR), "rows_deleted")
+        run.repeat(lambda tx: retention.forget_keys(tx, now=now, limit=STEP_ROWS), "keys_forgotten")
+        run.sweep(now)
+        return run.end(rewrites=rewrites)
 
     def scrub(self, *, rewrites: bool = False) -> bool:
-        """Makes unreadable on the disk what purges have deleted; False where that must be tried again."""
+        """Make deleted data unreadable on the disk; False where that must be tried again."""
         now = self.clock()
         try:
             return retention.scrub(self.database, began_at=now, now=now, rewrites=rewrites)
@@ -131,7 +131,7 @@ class RetentionPurge:
             return False
 
     def _terms(self) -> tuple[datetime, datetime]:
-        """What is older than the first is anonymised, what is older than the second is deleted."""
+        """Return two times: messages older than the first are anonymised, older than the second deleted."""
         now, settings = self.clock(), self.settings
         return (
             now - timedelta(days=settings.email_auto_anonymize_after_days),
@@ -139,26 +139,28 @@ class RetentionPurge:
         )
 
 
-class _Work:
-    """One purge under way."""
+class _Run:
+    """One run of a purge."""
 
-    def __init__(self, of: RetentionPurge, stop: threading.Event, told: Callable[[PurgeResult], None]) -> None:
-        self._of = of
+    def __init__(
+        self, purge: RetentionPurge, stop: threading.Event, on_progress: Callable[[PurgeResult], None]
+    ) -> None:
+        self._purge = purge
         self._stop = stop
-        self._told = told
+        self._on_progress = on_progress
         self._id = _new_id()
         self._done = PurgeResult()
 
     def begin(self, now: datetime) -> None:
-        self._of.database.write(lambda tx: retention.begin_purge(tx, self._id, source="retention", now=now))
+        self._purge.database.write(lambda tx: retention.begin_purge(tx, self._id, source="retention", now=now))
 
     def expire(self, now: datetime) -> None:
-        """What waits, and may not leave any more: where no worker runs, nobody else has noticed."""
-        while not self._stop.is_set() and self._of.database.write(lambda tx: leases.expire(tx, now)):
-            self._of.rest(MAX_REST_S)
+        """Fail waiting messages that have expired: without a running worker nothing else does."""
+        while not self._stop.is_set() and self._purge.database.write(lambda tx: leases.expire(tx, now)):
+            self._purge.rest(MAX_REST_S)
 
     def walk(self, step: Callable[[Transaction, datetime], Step], counted: str) -> None:
-        """Steps through the messages until none is left."""
+        """Repeat a step over the messages, oldest first, until none is left."""
         reached: datetime | None = _BEGINNING
         while reached is not None and not self._stop.is_set():
             steps: list[Step] = []
@@ -171,13 +173,13 @@ class _Work:
             reached = steps[-1].reached
 
     def repeat(self, step: Callable[[Transaction], int], counted: str) -> None:
-        """The same step until it finds nothing."""
+        """Repeat a step until it finds nothing."""
         while not self._stop.is_set() and self._write(step, counted):
             pass
 
     def sweep(self, now: datetime) -> None:
-        """What attachments held that nothing refers to any more."""
-        orphans = attachments.orphans(self._of.database, now=now)
+        """Delete attachments' contents that no message refers to any more."""
+        orphans = attachments.orphans(self._purge.database, now=now)
         while orphans and not self._stop.is_set():
             batch, orphans = orphans[:STEP_BLOBS], orphans[STEP_BLOBS:]
             self._write(lambda tx, batch=batch: attachments.sweep_blobs(tx, batch, now=now), "files_deleted")  # type: ignore[misc]
@@ -185,9 +187,11 @@ class _Work:
     def end(self, *, rewrites: bool) -> PurgeResult:
         done = replace(self._done, is_finished=not self._stop.is_set())
         if done.is_finished:
-            # Also what an earlier purge had no time for, or what was too large for it.
-            is_needed = rewrites or retention.is_unscrubbed(self._of.database) or done != PurgeResult(is_finished=True)
-            done = replace(done, is_scrubbed=self._of.scrub(rewrites=rewrites) if is_needed else True)
+            # Also for what an earlier purge left, because it was stopped or the tables were too large.
+            is_needed = (
+                rewrites or retention.is_unscrubbed(self._purge.database) or done != PurgeResult(is_finished=True)
+            )
+            done = replace(done, is_scrubbed=self._purge.scrub(rewrites=rewrites) if is_needed else True)
         _log.info(
             "purged",
             anonymised=done.messages_anonymised,
@@ -197,11 +201,11 @@ class _Work:
             finished=done.is_finished,
             scrubbed=done.is_scrubbed,
         )
-        self._told(done)
+        self._on_progress(done)
         return done
 
     def _write(self, step: Callable[[Transaction], int], counted: str) -> int:
-        """One step, counted where it is committed, and its rest."""
+        """Do one step, counted in the same transaction, and rest."""
 
         def work(tx: Transaction) -> int:
             found = step(tx)
@@ -211,11 +215,11 @@ class _Work:
             return found
 
         began_s = time.perf_counter()
-        found = self._of.database.write(work)
+        found = self._purge.database.write(work)
         if found:
             self._done = replace(self._done, **{counted: getattr(self._done, counted) + found})
-            self._told(self._done)
-        self._of.rest(min(time.perf_counter() - began_s, MAX_REST_S))
+            self._on_progress(self._done)
+        self._purge.rest(min(time.perf_counter() - began_s, MAX_REST_S))
         return found
 
 

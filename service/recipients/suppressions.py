@@ -1,7 +1,7 @@
-"""VERB: who must not be written to, as people decide it: by hand, from a list, and taken back.
+"""The suppression list as people keep it: add an address, import a list, search, lift.
 
-What providers and mail servers say is for `record`; that somebody unsubscribed, for `unsubscribe`. Nothing here is
-ever deleted: lifting a suppression keeps who ended it, when and why.
+Feedback suppresses in `feedback.apply`, the link in a mail in `unsubscribe`. No suppression is ever deleted: a lifted
+one keeps who ended it, when and why.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -24,16 +24,16 @@ __all__ = ["ImportResult", "Suppression", "SuppressionList", "SuppressionPage", 
 
 SuppressionScope = Literal["all", "marketing"]
 
-#: What `reason` may say after anonymising; other words are somebody's own, and go into `detail`.
+#: Words that `reason` may have and that stay after anonymisation; a person's own words go into `detail`.
 REASONS = frozenset({"bounce", "complaint", "unsubscribe", "manual", "erasure"})
 MAX_PAGE = 1_000
-#: Lines of a file that share a transaction: others wait for the lock meanwhile.
-_LINES_AT_ONCE = 200
+#: Rows of a file that share a transaction, during which other writers wait.
+_ROWS_AT_ONCE = 200
 
 
 @dataclass(frozen=True, slots=True)
 class ImportResult:
-    """What a file did: `added` are new, `known` were suppressed in that scope already."""
+    """Result of an import: `added` are new, `known` were suppressed in that scope already."""
 
     added: int
     known: int
@@ -41,16 +41,16 @@ class ImportResult:
 
 @dataclass(frozen=True, slots=True)
 class SuppressionList:
-    """Keeps the list. `pseudonym_key` turns an address into the hash by which it is found."""
+    """The suppression list. `pseudonym_key` is the key of the address's hash by which it is found."""
 
     database: Database
     pseudonym_key: bytes
     clock: Callable[[], datetime]
 
     def add(self, request: SuppressionRequest, caller: Caller, *, source: str) -> tuple[Suppression, bool]:
-        """The suppression of this address in this scope, and whether it is new: the first one stands.
+        """Suppress an address in a scope; returns the suppression and whether it is new, as the first one stands.
 
-        Raises InvalidRequest for what is no address.
+        Raises InvalidRequest for a bad address.
         """
         try:
             address = addresses.parse(request.address)
@@ -78,7 +78,7 @@ class SuppressionList:
         return self.database.write(work)
 
     def lift(self, suppression_id: str, caller: Caller, *, reason: str | None = None) -> Suppression:
-        """The suppression, ended now; once more is the same as once, and the first end stands. Raises NotFound."""
+        """End a suppression; it returns the suppression, and the first end stands. Raises NotFound."""
         now = self.clock()
 
         def work(tx: Transaction) -> Suppression:
@@ -93,12 +93,12 @@ class SuppressionList:
     def lift_address(
         self, address: str, caller: Caller, *, scope: str | None = None, reason: str | None = None
     ) -> list[Suppression]:
-        """What held for this address (in this scope), ended now; [] where nothing did. Raises InvalidRequest."""
+        """End the suppressions of this address (in this scope) and return them. Raises InvalidRequest."""
         page = self.search(address=address, scope=scope, limit=MAX_PAGE)
         return [self.lift(item.id, caller, reason=reason) for item in page.items]
 
     def get(self, suppression_id: str) -> Suppression:
-        """One, lifted or not. Raises NotFound."""
+        """Return a suppression, lifted or not. Raises NotFound."""
         found = suppressions.get(self.database, suppression_id)
         if found is None:
             raise NotFound("There is no such suppression.")
@@ -113,7 +113,7 @@ class SuppressionList:
         limit: int = 50,
         cursor: str | None = None,
     ) -> SuppressionPage:
-        """A page, newest first; with `lifted` the ended ones too. Raises InvalidRequest with every wrong parameter."""
+        """Return a page, newest first; with `lifted` also ended ones. Raises InvalidRequest with all bad parameters."""
         problems: list[Problem] = []
         recipient_hash = None
         if address is not None:
@@ -131,8 +131,8 @@ class SuppressionList:
                 problems.append(Problem("", "cursor", "cursor: take it from `next` of the page before"))
         raise InvalidRequest("A parameter of this list is wrong.", problems)
 
-    def everything(self) -> Iterator[Suppression]:
-        """All that holds now, newest first."""
+    def all_active(self) -> Iterator[Suppression]:
+        """Yield all active suppressions, newest first."""
         cursor = None
         while True:
             page = suppressions.list_page(self.database, limit=MAX_PAGE, cursor=cursor)
@@ -140,26 +140,26 @@ class SuppressionList:
             if (cursor := page.next) is None:
                 return
 
-    def take_in(self, lines: Sequence[SuppressionRow], caller: Caller, *, source: str = "import") -> ImportResult:
-        """Suppresses what a file lists. The same file again changes nothing. Raises StoreBusy: then take it again."""
+    def import_rows(self, rows: Sequence[SuppressionRow], caller: Caller, *, source: str = "import") -> ImportResult:
+        """Suppress the rows of a file; importing it again changes nothing. Raises StoreBusy: then import it again."""
         now = self.clock()
         added = 0
-        for start in range(0, len(lines), _LINES_AT_ONCE):
-            batch = [self._of_line(line, caller, source, now) for line in lines[start : start + _LINES_AT_ONCE]]
+        for start in range(0, len(rows), _ROWS_AT_ONCE):
+            batch = [self._of_row(row, caller, source, now) for row in rows[start : start + _ROWS_AT_ONCE]]
             added += self.database.write(lambda tx, batch=batch: sum(suppressions.add(tx, one) for one in batch))  # type: ignore[misc]
-        return ImportResult(added, len(lines) - added)
+        return ImportResult(added, len(rows) - added)
 
-    def _of_line(self, line: SuppressionRow, caller: Caller, source: str, now: datetime) -> Suppression:
-        reason, detail = _split(line.reason)
+    def _of_row(self, row: SuppressionRow, caller: Caller, source: str, now: datetime) -> Suppression:
+        reason, detail = _split(row.reason)
         return Suppression(
             id=str(uuid_utils.uuid7()),
-            address=line.address.spelling if line.address else None,
-            recipient_hash=self._hash(line.address.normalised) if line.address else line.recipient_hash,
-            scope=cast(SuppressionScope, line.scope),
+            address=row.address.spelling if row.address else None,
+            recipient_hash=self._hash(row.address.normalised) if row.address else row.recipient_hash,
+            scope=cast(SuppressionScope, row.scope),
             reason=reason,
-            source=line.source or source,
-            since=line.since or now,
-            event_id=line.event_id,
+            source=row.source or source,
+            since=row.since or now,
+            event_id=row.event_id,
             created_by=caller.name,
             detail=detail,
         )
@@ -169,10 +169,10 @@ class SuppressionList:
 
 
 def reason_of(suppression: Suppression) -> str:
-    """Why, in the words of who did it, as long as these are kept."""
+    """Return why an address is suppressed, in the person's own words as long as they are kept."""
     return suppression.detail if suppression.reason == "manual" and suppression.detail else suppression.reason
 
 
 def _split(reason: str) -> tuple[str, str | None]:
-    """The word that stays, and the words that may name a person and go with it."""
+    """Split a reason into the word that stays and the words that are removed by anonymisation."""
     return (reason, None) if reason in REASONS else ("manual", reason)

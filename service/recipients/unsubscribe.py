@@ -1,6 +1,6 @@
-"""VERB: a link in a mail -> no more marketing to whom it was written.
+"""Unsubscribe by the link in a mail: suppresses marketing to its recipient.
 
-What it never does: anything on a GET. Programs that look for harmful links open every one of them.
+Only a POST unsubscribes, never a GET: programs that scan for harmful links open every link.
 """
 
 from collections.abc import Callable
@@ -21,37 +21,37 @@ from service.store.suppressions import Suppression
 
 @dataclass(frozen=True, slots=True)
 class Unsubscriber:
-    """Reads links and ends marketing. `signing_key` is what they were signed with."""
+    """Verifies links and ends marketing. `signing_key` is the key of their signatures."""
 
     database: Database
     signing_key: bytes
     clock: Callable[[], datetime]
 
     def state(self, token: str) -> Literal["subscribed", "unsubscribed"]:
-        """Whether marketing still goes to whom this link was sent. Raises NotFound for a link that is not ours."""
-        who = self._read(token)
-        found = suppressions.find(self.database, [who.recipient_hash], Stream.MARKETING)
+        """Return whether the link's recipient still gets marketing. Raises NotFound for a link that is not ours."""
+        unsubscription = self._read(token)
+        found = suppressions.find(self.database, [unsubscription.recipient_hash], Stream.MARKETING)
         return "unsubscribed" if found else "subscribed"
 
     def unsubscribe(self, token: str) -> None:
-        """No more marketing; once more is the same as once. Raises NotFound for a link that is not ours, StoreBusy.
+        """Suppress marketing; idempotent. Raises NotFound for a link that is not ours, StoreBusy.
 
-        The address is noted with it as long as the message still knows it; afterwards its keyed hash does.
+        The suppression holds the address as long as the message does, afterwards only its keyed hash.
         """
-        who, now = self._read(token), self.clock()
+        unsubscription, now = self._read(token), self.clock()
 
         def work(tx: Transaction) -> None:
-            message = message_queries.get(tx, who.message_id, now=now)
-            knows = message is not None and message.anonymised_at is None
+            message = message_queries.get(tx, unsubscription.message_id, now=now)
+            is_in_clear = message is not None and message.anonymised_at is None
             suppression = Suppression(
                 id=str(uuid_utils.uuid7()),
-                address=message.recipient if message is not None and knows else None,
-                recipient_hash=who.recipient_hash,
+                address=message.recipient if message is not None and is_in_clear else None,
+                recipient_hash=unsubscription.recipient_hash,
                 scope="marketing",
                 reason="unsubscribe",
                 source="unsubscribe",
                 since=now,
-                event_id=who.message_id,
+                event_id=unsubscription.message_id,
             )
             suppressions.add(tx, suppression)
 

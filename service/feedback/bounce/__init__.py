@@ -1,1 +1,1 @@
-"""Reports of returned mail (DSN, ARF, automatic replies, formats of single mail servers), parsed into one form."""
+"""Parsers of returned mail: DSN, ARF, automatic replies, and formats of single mail servers, into one form."""

@@ -1,4 +1,4 @@
-"""Addresses as servers write them into reports: typed, in brackets, in xtext, in UTF-8 or with punctuation around."""
+"""Parse addresses as mail servers write them into reports: typed, in brackets, xtext, UTF-8, with punctuation."""
 
 import re
 
@@ -11,7 +11,7 @@ _XTEXT = re.compile(r"\+([0-9A-F]{2})")
 
 
 def address_of(value: str) -> str | None:
-    """The address that a field such as `rfc822; <a@b.example>` names; None where there is none."""
+    """Parse the address of a field such as `rfc822; <a@b.example>`; None without one."""
     typed = _TYPE.match(value)
     value = value[typed.end() :] if typed else value
     if "\\x{" in value:
@@ -21,19 +21,19 @@ def address_of(value: str) -> str | None:
 
 
 def addresses_in(text: str) -> list[str]:
-    """All addresses of a text, each once, in order."""
+    """Find all addresses in a text, each once, in order."""
     return list(dict.fromkeys(trim(found[0]) for found in ADDRESS.finditer(text)))
 
 
 def trim(address: str) -> str:
-    """Without the punctuation and prefixes that cling to it."""
+    """Remove punctuation and prefixes from an address."""
     address = re.sub(r"^(?:dda:)?(?:smtp|mailto|rfc822|to)[:=;]", "", address.strip("<>"), flags=re.IGNORECASE)
     local, _, domain = address.rpartition("@")
     return f"{local.lstrip(chr(39) + '`*.|') or local}@{domain.rstrip('.-_')}"
 
 
 def without_xtext(address: str) -> str:
-    """RFC 3461, 4: `+3D` is `=`. Only for what is known to be xtext: a plus is also an ordinary letter."""
+    """Decode xtext (RFC 3461, 4: `+3D` is `=`). Only for known xtext: a plus is also an ordinary letter."""
     return _XTEXT.sub(lambda found: chr(int(found[1], 16)), address)
 
 

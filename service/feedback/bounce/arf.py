@@ -1,4 +1,4 @@
-"""Complaints: the Abuse Reporting Format, RFC 5965."""
+"""Complaints in the Abuse Reporting Format (ARF, RFC 5965)."""
 
 from service.feedback.bounce.addresses import address_of, addresses_in
 from service.feedback.bounce.dsn import MAX_RECIPIENTS, shorten
@@ -6,15 +6,15 @@ from service.feedback.bounce.original_message import rfc_message_id
 from service.feedback.bounce.report import MailKind, ParsedReport, RecipientStatus
 from service.mail.parser import MimePart, read_headers
 
-#: RFC 5965, 7.3 and RFC 6430: kinds of feedback that do not say "this was not wanted".
+#: RFC 5965, 7.3 and RFC 6430: types of feedback that are no complaint.
 NOT_A_COMPLAINT = frozenset({"not-spam", "auth-failure", "dmarc"})
 
 
 def read_complaint(mail: MimePart, returned: MimePart | None) -> ParsedReport | None:
-    """Who complains, as a feedback report and the mail returned with it tell; None where this is no such report.
+    """Parse a feedback report and the mail returned with it; None where this is no such report.
 
-    Redacted addresses (RFC 6590) are left out, so that a complaint may name nobody. Feedback that is no complaint says
-    nothing (`MailKind.NONE`) of whom it names.
+    Redacted addresses (RFC 6590) are left out, so that a complaint may name no recipient. Feedback that is no complaint
+    is `MailKind.NONE`.
     """
     reports = [part for part in mail.walk() if part.content_type == "message/feedback-report"]
     if not reports:
@@ -28,14 +28,14 @@ def read_complaint(mail: MimePart, returned: MimePart | None) -> ParsedReport | 
             people = people or [address for value in returned.every(name) for address in addresses_in(value)]
     kind = MailKind.NONE if feedback in NOT_A_COMPLAINT else MailKind.COMPLAINT
     words = shorten(f"{feedback} {fields.header('user-agent')}") or None
-    statements = [RecipientStatus(kind, address, subtype=feedback or None, diagnostic=words) for address in people]
-    return ParsedReport(kind, tuple(statements[:MAX_RECIPIENTS]), rfc_message_id(returned))
+    statuses = [RecipientStatus(kind, address, subtype=feedback or None, diagnostic=words) for address in people]
+    return ParsedReport(kind, tuple(statuses[:MAX_RECIPIENTS]), rfc_message_id(returned))
 
 
 def _unformatted(mail: MimePart, returned: MimePart | None) -> ParsedReport | None:
-    """Microsoft's Junk Mail Reporting Program sends the mail alone, its recipient in a header of their own."""
+    """Parse a complaint of Microsoft's Junk Mail Reporting Program: the mail alone, its recipient in a header."""
     value = returned.header("x-hmxmroriginalrecipient") if returned is not None else ""
     if not value or mail.content_type == "multipart/report":
         return None
-    statements = [RecipientStatus(MailKind.COMPLAINT, address, subtype="abuse") for address in addresses_in(value)]
-    return ParsedReport(MailKind.COMPLAINT, tuple(statements[:MAX_RECIPIENTS]), rfc_message_id(returned))
+    statuses = [RecipientStatus(MailKind.COMPLAINT, address, subtype="abuse") for address in addresses_in(value)]
+    return ParsedReport(MailKind.COMPLAINT, tuple(statuses[:MAX_RECIPIENTS]), rfc_message_id(returned))

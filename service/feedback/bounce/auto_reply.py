@@ -1,4 +1,4 @@
-"""Answers that a person's mailbox writes by itself: they say nothing about delivery, and must never look as if."""
+"""Automatic replies of mailboxes (RFC 3834), which say nothing about delivery and must not be taken for bounces."""
 
 import re
 
@@ -18,7 +18,7 @@ _BY_A_SERVER = re.compile(r"mailer[-_ ]?daemon|post_?master|mail delivery|mail s
 
 
 def read_auto_reply(mail: MimePart) -> list[RecipientStatus] | None:
-    """Who answers; None where this is no automatic reply (RFC 3834), or a server's report that calls itself one."""
+    """Parse an automatic reply; None where this is none, or a server's report that calls itself one."""
     writer = decode_words(mail.header("from"))
     people = addresses_in(writer)
     if not people or mail.content_type == "multipart/report" or mail.header("x-failed-recipients"):

@@ -1,4 +1,4 @@
-"""Delivery status notifications: RFC 3464 (and RFC 1894 before it), RFC 6533 for addresses in UTF-8."""
+"""Delivery status notifications (DSN): RFC 3464, RFC 1894 before it, RFC 6533 for addresses in UTF-8."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -15,7 +15,7 @@ MAX_DIAGNOSTIC_LENGTH = 1_000
 _FIELD = re.compile(r"([A-Za-z][A-Za-z0-9-]*)[ \t]*:[ \t]*(.*)")
 _SOURCE_ROUTE = re.compile(r"[^;]*;\s*<?@[^\s:]+:")  # RFC 5321, appendix C
 _RECIPIENT_FIELDS = ("final-recipient", "original-recipient", "x-actual-recipient", "final-log-id")
-#: RFC 3464, 2.3.3; `relayed` and `expanded` say that we shall hear no more, and so that all went well.
+#: RFC 3464, 2.3.3; after `relayed` and `expanded` no further report comes, so they count as delivered.
 _ACTIONS = {
     "failed": MailKind.BOUNCE,
     "failure": MailKind.BOUNCE,
@@ -31,28 +31,28 @@ Fields = dict[str, str]
 
 
 def read_statuses(mail: MimePart) -> list[RecipientStatus]:
-    """What the status parts of a mail say, of each recipient once; [] where there are none."""
+    """Parse the status parts of a mail: each recipient once; [] without any."""
     found: dict[str, RecipientStatus] = {}
     for part in mail.walk():
         if part.content_type in STATUS_TYPES:
-            for statement in read_fields(part.text):
-                found.setdefault(statement.address.lower(), statement)
+            for status in read_fields(part.text):
+                found.setdefault(status.address.lower(), status)
     return list(found.values())
 
 
 def read_fields(text: str) -> list[RecipientStatus]:
-    """What a text of fields says: one group for each recipient, apart by blank lines or by a field that comes again."""
-    statements = []
+    """Parse a text of fields: one group for each recipient, separated by blank lines or by a repeated field."""
+    statuses = []
     for group in _groups(text):
-        if statement := _statement(group):
-            statements.append(statement)
-        if len(statements) >= MAX_RECIPIENTS:
+        if status := _status_of(group):
+            statuses.append(status)
+        if len(statuses) >= MAX_RECIPIENTS:
             break
-    return statements
+    return statuses
 
 
 def status_alone(mail: MimePart) -> str | None:
-    """The one status that status parts hold beside a recipient that is no address (a pipe, a folder); else None."""
+    """Return the only status in the status parts, where the recipient is no address (a pipe, a folder); else None."""
     found = set()
     for part in mail.walk():
         if part.content_type in STATUS_TYPES:
@@ -89,7 +89,7 @@ def _groups(text: str) -> Iterator[Fields]:
     yield group
 
 
-def _statement(fields: Fields) -> RecipientStatus | None:
+def _status_of(fields: Fields) -> RecipientStatus | None:
     address = _recipient(fields)
     action = re.split(r"[\s(;]", fields.get("action", "").strip().lower(), maxsplit=1)[0]
     if address is None or not ("action" in fields or "status" in fields):
@@ -102,7 +102,7 @@ def _statement(fields: Fields) -> RecipientStatus | None:
     if kind is MailKind.DELIVERED:
         return RecipientStatus(kind, address, status=field, diagnostic=words or None)
     if field is not None and field[0] == "2":
-        field = None  # a failure with the status of a success (seen in the wild): its words decide
+        field = None  # a failure with the status of a success, as some servers send: the words decide
     status, reply = settle_status(field, words)
     status = status or ("4.0.0" if kind is MailKind.DELAYED else meant_status(words))
     refusal = classify(status, reply, words)
@@ -110,13 +110,13 @@ def _statement(fields: Fields) -> RecipientStatus | None:
 
 
 def _recipient(fields: Fields) -> str | None:
-    """The address that we wrote to: RFC 3464, 2.3.1 and 2.3.2."""
+    """Return the address that we wrote to (RFC 3464, 2.3.1 and 2.3.2)."""
     final = address_of(fields.get("final-recipient", ""))
     original = address_of(fields.get("original-recipient", ""))
     if original is not None and final is not None and without_xtext(original).lower() == final.lower():
         return final
     if original is not None and _SOURCE_ROUTE.match(fields.get("final-recipient", "")):
-        return original  # a way through the server's own network says nothing to us
+        return original  # a source route is internal to the server's network
     actual = address_of(fields.get("x-actual-recipient", ""))
     return final or original or actual
 
@@ -128,12 +128,12 @@ def _words(fields: Fields) -> str:
 
 
 def shorten(words: str) -> str:
-    """A server's words on one line, not longer than we keep."""
+    """Return a server's words on one line, cut to the length that is stored."""
     return " ".join(words.split())[:MAX_DIAGNOSTIC_LENGTH]
 
 
-def gravest(statements: Sequence[RecipientStatus]) -> MailKind:
-    """The kind of a mail that says all this."""
+def gravest(statuses: Sequence[RecipientStatus]) -> MailKind:
+    """Return the kind of a mail with these statuses."""
     order = [MailKind.BOUNCE, MailKind.COMPLAINT, MailKind.DELAYED, MailKind.DELIVERED]
-    kinds = {statement.kind for statement in statements}
+    kinds = {status.kind for status in statuses}
     return next((kind for kind in order if kind in kinds), MailKind.NONE)

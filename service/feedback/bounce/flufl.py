@@ -1,4 +1,4 @@
-"""What Mailman has learnt of servers that report in a form of their own, by its library `flufl.bounce`."""
+"""Bounce formats of single mail servers, parsed by Mailman's library `flufl.bounce`."""
 
 import email
 import logging
@@ -10,23 +10,23 @@ from service.feedback.bounce.addresses import trim
 from service.feedback.bounce.report import MailKind, RecipientStatus
 from service.mail.parser import decode
 
-#: Its patterns were written for mail of people's size; what they look for stands at the beginning.
+#: The library gets only the beginning, where its patterns match: they are slow on large mails.
 _MAX_BYTES = 24 * 1024
 
 _log = structlog.get_logger("feedback")
-#: It logs each detector that it tries.
+#: The library logs each detector that it tries.
 logging.getLogger("flufl.bounce").setLevel(logging.CRITICAL + 1)
 
 
 def read_with_flufl(raw: bytes) -> list[RecipientStatus]:
-    """Whom the library finds; it tells lasting from passing failures, and nothing more."""
+    """Return the recipients that the library finds; it only tells permanent from temporary failures."""
     try:
-        passing, lasting = all_failures(email.message_from_bytes(raw[:_MAX_BYTES]))
-    except Exception as error:  # it says of itself that detectors may raise, and any mail may come
+        temporary, permanent = all_failures(email.message_from_bytes(raw[:_MAX_BYTES]))
+    except Exception as error:  # its documentation says that detectors may raise
         _log.info("flufl_could_not_read", reason=type(error).__name__)
         return []
-    found = [(address, MailKind.BOUNCE, "5.0.0") for address in sorted(lasting)]
-    found += [(address, MailKind.DELAYED, "4.0.0") for address in sorted(set(passing) - set(lasting))]
+    found = [(address, MailKind.BOUNCE, "5.0.0") for address in sorted(permanent)]
+    found += [(address, MailKind.DELAYED, "4.0.0") for address in sorted(set(temporary) - set(permanent))]
     addresses = [(trim(decode(bytes(address), "utf-8").strip()), kind, status) for address, kind, status in found]
     return [RecipientStatus(kind, address, status) for address, kind, status in addresses if _is_address(address)]
 

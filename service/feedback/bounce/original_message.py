@@ -1,4 +1,4 @@
-"""The mail that a report returns: where it begins, and what its headers say."""
+"""The original message that a report returns: its beginning in the text, and its headers."""
 
 import re
 from itertools import islice
@@ -13,14 +13,14 @@ _HEADER_LINE = re.compile(
     r"|thread-index):",
     re.IGNORECASE | re.MULTILINE,
 )
-#: Words of the lines by which servers announce the mail that they return in their own text; after dashes or stars.
+#: Words in the lines that announce a returned mail in the report's own text, after dashes or stars.
 _RULED = re.compile(
     r"original (?:message|mail)|copy of (?:the|your) message|(?:returned|unsent|undelivered) message|message header"
     r"|header of the|begin(?:ning)? of|this is a copy|below this line|message follows|元の?メ|a copy of"
     r"|returned (?:mail|headers)|message text follows",
     re.IGNORECASE,
 )
-#: The same without anything around them.
+#: Announcements without dashes or stars around them.
 _PLAIN = re.compile(
     r"\W{0,12}(?:original message (?:follows|headers?|header:|text)|original mail as follows|your original message"
     r"|return(?:ed)? (?:message|mail) follows"
@@ -30,14 +30,14 @@ _PLAIN = re.compile(
     r"|(?:original )?message headers? follows?.{0,40}|message contents follow.{0,40})\s*",
     re.IGNORECASE,
 )
-#: Those that can't mean anything else, whatever stands below them.
+#: Announcements that are unambiguous, whatever follows.
 _CERTAIN = re.compile(r"\W{0,12}(?:below this line|this) is a copy of (?:the|your) message\b", re.IGNORECASE)
 _LONGEST_ANNOUNCEMENT = 500
 _MAX_HEADER_LINES = 1_000
 
 
 def find_returned(mail: MimePart) -> MimePart | None:
-    """The headers of the returned mail, from a part of its own; None where there is no such part."""
+    """Return the headers of the returned mail from its own part; None without such a part."""
     for part in mail.walk():
         if part.content_type in RETURNED_TYPES and part is not mail:
             found = read_headers(part.text.lstrip("\n"))
@@ -47,7 +47,7 @@ def find_returned(mail: MimePart) -> MimePart | None:
 
 
 def split_words(text: str) -> tuple[str, MimePart | None]:
-    """A report's own words, and the headers of the mail that stands below them in the same text."""
+    """Split a text into a report's own words and the headers of the mail that follows them, if any."""
     place = _beginning(text)
     if place is None:
         return text, None
@@ -60,7 +60,7 @@ def split_words(text: str) -> tuple[str, MimePart | None]:
 
 
 def rfc_message_id(returned: MimePart | None) -> str | None:
-    """Its Message-ID without brackets."""
+    """Return the Message-ID of the returned mail without brackets, or None."""
     if returned is None:
         return None
     value = returned.header("message-id")
@@ -72,7 +72,7 @@ def rfc_message_id(returned: MimePart | None) -> str | None:
 
 
 def _beginning(text: str) -> int | None:
-    """Where the returned mail begins: at an announcement with headers below it, or at headers that nobody announced."""
+    """Return where the returned mail begins: at an announcement followed by headers, or at unannounced headers."""
     headers = [(found.start(), found[1].lower()) for found in islice(_HEADER_LINE.finditer(text), _MAX_HEADER_LINES)]
     place = 0
     for line in text.split("\n"):

@@ -1,6 +1,7 @@
-"""Bytes of a mail that came back -> what it says. Never raises; trusts nothing: whose mail it is about is asked later.
+"""Parse a returned mail of any format into statuses of recipients. Which message it is about is not verified here.
 
-The readers are asked in the order of what can be mistaken for what: a format that names itself first, words last.
+Readers are tried in the order in which one format could be mistaken for another: formats that name themselves first,
+plain text last.
 """
 
 import structlog
@@ -18,16 +19,16 @@ _log = structlog.get_logger("feedback")
 
 
 def parse_bounce(raw: bytes) -> ParsedReport:
-    """What this mail says became of other mail."""
+    """Parse a returned mail. Never raises."""
     try:
         return read_mail(read(raw), raw)
-    except Exception as error:  # anybody may send a mail; a fault of ours must not keep others from being read
+    except Exception as error:  # anybody may send a mail; a bug must not stop the reading of others
         _log.error("mail_could_not_be_read", size_bytes=len(raw), exc_info=error)
         return ParsedReport(MailKind.NONE)
 
 
 def read_mail(mail: MimePart, raw: bytes) -> ParsedReport:
-    """The same of a mail whose parts are known already; a fault of ours is raised."""
+    """Parse a returned mail whose MIME parts are parsed already. May raise, unlike `parse_bounce`."""
     notification = read_notification(mail)
     if notification is not None:
         return notification
@@ -37,21 +38,21 @@ def read_mail(mail: MimePart, raw: bytes) -> ParsedReport:
         return complaint
     if _is_receipt(mail):
         return ParsedReport(MailKind.NONE, (), rfc_message_id(returned))
-    statements = dsn.read_statuses(mail)
-    if statements and returned is None:
+    statuses = dsn.read_statuses(mail)
+    if statuses and returned is None:
         _, returned = words_of(mail)
-    if not statements:
+    if not statuses:
         answers = read_auto_reply(mail)
         if answers is not None:
             return ParsedReport(MailKind.AUTO_REPLY, tuple(answers), _answered(mail))
-        statements, returned = plain_text.read_words(mail, returned)
-    if not statements and is_report(mail):
-        statements = read_with_flufl(raw)
-    return ParsedReport(dsn.gravest(statements), tuple(statements), rfc_message_id(returned))
+        statuses, returned = plain_text.read_words(mail, returned)
+    if not statuses and is_report(mail):
+        statuses = read_with_flufl(raw)
+    return ParsedReport(dsn.gravest(statuses), tuple(statuses), rfc_message_id(returned))
 
 
 def _is_receipt(mail: MimePart) -> bool:
-    """RFC 3798: a person's program says that a mail was opened or deleted; of delivery it says nothing new."""
+    """True for a receipt (RFC 3798): it tells that a mail was opened or deleted, nothing about delivery."""
     return any(part.content_type == "message/disposition-notification" for part in mail.walk())
 
 

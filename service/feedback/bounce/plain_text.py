@@ -1,8 +1,8 @@
-"""Failures told in words only: the reports of servers that know no RFC 3464. Rules of ours, by the shape of a line.
+"""Bounce reports in plain text, from servers without RFC 3464: rules of ours, by the shape of a line.
 
 Servers name a recipient in few ways: alone on a line, before a colon or three dots, behind a label, or in the
-transcript of an SMTP conversation. The rules are tried from the surest to the loosest; the first that finds anybody
-ends the search. What stands between one recipient and the next is said of the first.
+transcript of an SMTP session. The rules are tried from the surest to the loosest, and the first that finds a recipient
+ends the search. The text between one recipient and the next belongs to the first.
 """
 
 import re
@@ -20,7 +20,7 @@ from service.mail.smtp_status import classify, find_reply, find_status, meant_st
 
 @dataclass(frozen=True, slots=True)
 class _Rule:
-    """A pattern that is compiled when it is first used: all of them take 0.1 s, and few processes ever need one."""
+    """A pattern, compiled when it is first used: all of them take 0.1 s, and few processes need one."""
 
     pattern: str
     flags: int
@@ -35,7 +35,7 @@ def _compiled(rule: _Rule) -> re.Pattern[str]:
 
 
 _A = r"<?(?P<address>" + ADDRESS.pattern + r")>?"
-#: Alone on its line, or followed by what servers put behind an address.
+#: Alone on its line, or followed by text that servers put behind an address.
 _ALONE = _Rule(
     rf"^[\s*>\-•|\"'(\[]{{0,12}}(?:{ADDRESS.pattern} (?=<))?{_A}[\"')\]]{{0,2}}\s*(?:$|:|;|,\s*$|\.{{3}}|\[|\("
     rf"|<|on \w{{3}}, |-{{1,3}}\s|=>|\|\s*$|\"|\t| {{2,}}|\s(?i:invalid|error|unknown|user|no such|is|was|has"
@@ -65,7 +65,7 @@ _IN_PHRASE = _Rule(
 _IN_REPLY = _Rule(rf"^[\s<>*|:]{{0,8}}[45]\d\d[ -](?:\d\.\d\.\d{{1,3}} )?[^\n@]{{0,60}}?{_A}", re.MULTILINE)
 _IN_COMMAND = _Rule(rf"RCPT TO:\s*{_A}", re.IGNORECASE)
 _ON_LIST = _Rule(rf"\bnot (?:a )?(?:member|subscribed?r?)\b[^\n@]{{0,60}}?{_A}", re.IGNORECASE)
-#: Exchange, for an address outside of its own directory.
+#: Exchange, for an address outside its own directory.
 _DOMAIN_DEFINED = _Rule(rf"\bdda:SMTP={_A}", re.IGNORECASE)
 _GENERATED = _Rule(rf"generated (?:by|from) {_A}", re.IGNORECASE)
 _EXPANDED = _Rule(rf"expanded from:? {_A}", re.IGNORECASE)
@@ -80,7 +80,7 @@ _RULES = (
     (_EXPANDED,),
 )
 
-#: Behind these an address is somebody to ask, or the sender.
+#: Words before an address that is a contact or the sender.
 _NOT_RECIPIENT = re.compile(
     r"(?:contact|e-?mail us|assistance|send (?:mail|e-?mail) to|write to|mail from"
     r"|(?<!expanded )(?<!generated )from|sender|return-path"
@@ -88,7 +88,7 @@ _NOT_RECIPIENT = re.compile(
     r"|help|support|questions?|ご連絡|お問い合わせ|kontakt|postmaster at|mail the|report it to)[\s:=<\"']{0,4}$",
     re.IGNORECASE,
 )
-#: Without any of these a mail is no report of failure, whoever wrote it: a ticket system's thanks, a list's "wait".
+#: Without any of these words a mail is no report of failure (a ticket system's thanks, a list's "wait").
 _SAYS_FAILURE = re.compile(
     r"undeliver|deliver(?:y|ed)? (?:has |have )?fail|fail|could ?n[o']t|(?:not|never) (?:be |been )?(?:deliver"
     r"|sent|reach)"
@@ -125,19 +125,19 @@ _TEMPORARY_WORDS = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class _Named:
-    """An address, and where in the words its line begins."""
+    """An address, and the position in the text where its line begins."""
 
     address: str
     start: int
 
 
 def read_words(mail: MimePart, returned: MimePart | None) -> tuple[list[RecipientStatus], MimePart | None]:
-    """What this report's words say of each recipient, and the returned mail's headers; [] where it is no report."""
+    """Parse a plain-text report into statuses, and the returned mail's headers; [] where it is no report."""
     words, quoted = words_of(mail)
     returned = returned or quoted
-    statements = _in_fields(words) or _in_fields(text_of(mail))
-    if statements or not is_report(mail):
-        return statements, returned
+    statuses = _in_fields(words) or _in_fields(text_of(mail))
+    if statuses or not is_report(mail):
+        return statuses, returned
     subject = decode_words(mail.header("subject"))
     if not (find_reply(words) or find_status(words) or _SAYS_FAILURE.search(words or subject)):
         return [], returned
@@ -146,35 +146,35 @@ def read_words(mail: MimePart, returned: MimePart | None) -> tuple[list[Recipien
     named = (
         _failed_header(mail, words)
         or _named(words, strangers)
-        or _named(words, daemon)  # mail to ourselves comes back, too
+        or _named(words, daemon)  # a mail to ourselves may bounce, too
         or _named(text_of(mail), strangers)
     )
     if not named and returned is not None:
         named = [_Named(address, 0) for address in _written_to(returned) if address.lower() not in strangers]
-    found = _statements(named[:MAX_RECIPIENTS], words, subject)
+    found = _statuses(named[:MAX_RECIPIENTS], words, subject)
     alone = status_alone(mail) if len(found) == 1 else None
     return [_with_status(found[0], alone)] if alone else found, returned
 
 
-def _with_status(statement: RecipientStatus, status: str) -> RecipientStatus:
-    refusal = classify(status, None, statement.diagnostic or "")
-    return replace(statement, status=status, subtype=refusal.subtype, suppresses=refusal.suppresses)
+def _with_status(recipient: RecipientStatus, status: str) -> RecipientStatus:
+    refusal = classify(status, None, recipient.diagnostic or "")
+    return replace(recipient, status=status, subtype=refusal.subtype, suppresses=refusal.suppresses)
 
 
 def _in_fields(text: str) -> list[RecipientStatus]:
-    """The fields of RFC 3464 where no part says so: broken MIME, or a server that prints them for people."""
+    """Parse fields of RFC 3464 in the text: broken MIME, or a server that prints them for people."""
     place = re.search(r"^[ \t>]*(?:final|original)-recipient[ \t]*:", text, re.IGNORECASE | re.MULTILINE)
     if place is None:
         return []
     begin = text.rfind("\n\n", 0, place.start())
     found: dict[str, RecipientStatus] = {}
-    for statement in read_fields(re.sub(r"^[ \t]+(?=[A-Z][\w-]+: )", "", text[max(begin, 0) :], flags=re.MULTILINE)):
-        found.setdefault(statement.address.lower(), statement)
+    for status in read_fields(re.sub(r"^[ \t]+(?=[A-Z][\w-]+: )", "", text[max(begin, 0) :], flags=re.MULTILINE)):
+        found.setdefault(status.address.lower(), status)
     return list(found.values())
 
 
 def _failed_header(mail: MimePart, words: str) -> list[_Named]:
-    """Exim's and Gmail's X-Failed-Recipients."""
+    """Return the recipients in X-Failed-Recipients (Exim, Gmail)."""
     addresses = [address for value in mail.every("x-failed-recipients") for address in addresses_in(value)]
     return [_place(address, words) for address in dict.fromkeys(addresses)]
 
@@ -201,7 +201,7 @@ def _named(words: str, strangers: set[str]) -> list[_Named]:
 
 
 def _not_recipients(mail: MimePart, returned: MimePart | None) -> set[str]:
-    """Who writes the report, and to whom: never who failed, unless we wrote to ourselves."""
+    """Return sender and recipients of the report itself: none failed, unless we wrote to ourselves."""
     headers = [mail.header(name) for name in ("from", "to", "return-path", "reply-to", "x-original-to", "delivered-to")]
     people = {address.lower() for value in headers for address in addresses_in(value)}
     if returned is not None:
@@ -217,7 +217,7 @@ def _written_to(returned: MimePart) -> list[str]:
     return list(dict.fromkeys(found))
 
 
-def _statements(named: Sequence[_Named], words: str, subject: str) -> list[RecipientStatus]:
+def _statuses(named: Sequence[_Named], words: str, subject: str) -> list[RecipientStatus]:
     delayed = bool(_DELAYED.search(words) or re.search(r"\bdelay(?:ed)?\b|^warning\b", subject, re.IGNORECASE))
     kind = MailKind.DELAYED if delayed and not _GAVE_UP.search(words) else MailKind.BOUNCE
     if not named:
@@ -225,10 +225,10 @@ def _statements(named: Sequence[_Named], words: str, subject: str) -> list[Recip
     in_order = sorted(named, key=lambda one: one.start)
     ends = [after.start for after in in_order[1:]] + [len(words)]
     said = {one.address: words[one.start : end] for one, end in zip(in_order, ends, strict=True)}
-    return [_statement(one.address, said[one.address], words, kind, alone=len(named) == 1) for one in named]
+    return [_status_of(one.address, said[one.address], words, kind, alone=len(named) == 1) for one in named]
 
 
-def _statement(address: str, said: str, words: str, kind: MailKind, *, alone: bool) -> RecipientStatus:
+def _status_of(address: str, said: str, words: str, kind: MailKind, *, alone: bool) -> RecipientStatus:
     about = re.sub(rf"^[\s*>\"'(\[<]*{re.escape(address)}[>\])\"']*[\s:;.,]*", "", said, flags=re.IGNORECASE)
     mentions = "\n".join(line for line in words.split("\n") if address.lower() in line.lower())
     first = said.partition("\n")[0]

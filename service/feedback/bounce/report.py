@@ -1,4 +1,4 @@
-"""What one mail that came back says: the noun of the readers of this room, before anybody asks which message it is."""
+"""Result types of the bounce parsers: the kind of a mail, and the status of each recipient that it names."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -6,7 +6,7 @@ from typing import Literal
 
 
 class MailKind(StrEnum):
-    """What a mail is. Where it says several things of several recipients, the gravest."""
+    """Kind of a mail; the gravest where its recipients have several."""
 
     BOUNCE = "bounce"
     DELAYED = "delayed"
@@ -18,9 +18,9 @@ class MailKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class RecipientStatus:
-    """What the mail says of one recipient.
+    """Status of one recipient.
 
-    `status` is RFC 3463's code, written or, for a failure told in words only, meant. `smtp_code` is the reply of
+    `status` is RFC 3463's code as written, or derived from the words where there is none. `smtp_code` is the reply of
     RFC 5321 where one is quoted. `diagnostic` is in the server's words, shortened. `suppresses`: the address leads to
     no mailbox, for good (`smtp_status.Refusal.suppresses`).
     """
@@ -35,13 +35,13 @@ class RecipientStatus:
 
     @property
     def bounce_type(self) -> Literal["permanent", "temporary"] | None:
-        """The class of the status (RFC 3463, 2): 5 is permanent, 4 is temporary; None for a success, or without one."""
+        """Class of the status (RFC 3463, 2): 5 is permanent, 4 is temporary; None for a success or without a status."""
         return {"5": "permanent", "4": "temporary"}.get((self.status or "")[:1])  # type: ignore[return-value]
 
 
 @dataclass(frozen=True, slots=True)
 class ParsedReport:
-    """All that a mail says. `original_message_id` is the returned mail's, without angle brackets."""
+    """Parsed mail. `original_message_id` is the returned mail's Message-ID, without angle brackets."""
 
     kind: MailKind
     recipients: tuple[RecipientStatus, ...] = ()

@@ -1,4 +1,4 @@
-"""What people are meant to read of a report: its text parts as one text, apart from the mail that it returns."""
+"""The text of a report for people: its text parts as one text, without the returned mail."""
 
 import html
 import re
@@ -6,7 +6,7 @@ import re
 from service.feedback.bounce.original_message import split_words
 from service.mail.parser import RETURNED_TYPES, MimePart, decode_words
 
-#: What a browser does not show, and how each ends.
+#: Elements that a browser does not show.
 _INVISIBLE = re.compile(r"<(style|script|head)\b|<!--", re.IGNORECASE)
 _BREAK = re.compile(r"<(?:br|/?p|/?div|/?tr|/?li|/?h\d|/?table|/?pre|hr)\b[^<>]*>", re.IGNORECASE)
 #: A tag, and not an address in brackets.
@@ -33,7 +33,7 @@ _SUBJECT = re.compile(
 
 
 def words_of(mail: MimePart) -> tuple[str, MimePart | None]:
-    """The words of this mail's text parts, and the headers of a mail that they quote."""
+    """Return the text of this mail's text parts, and the headers of a mail that it quotes."""
     plain = [part.text for part in mail.walk() if _is_words(part) and part.content_type != "text/html"]
     text = "\n".join(plain)
     if not text.strip():
@@ -44,19 +44,19 @@ def words_of(mail: MimePart) -> tuple[str, MimePart | None]:
 
 
 def text_of(mail: MimePart) -> str:
-    """The same words with whatever they quote."""
+    """Return the text of this mail's parts, quoted mails included."""
     texts = [strip_html(part.text) if part.content_type == "text/html" else part.text for part in mail.walk()]
     return _unquote("\n".join(texts)[:_MAX_CHARACTERS])
 
 
 def strip_html(text: str) -> str:
-    """The text of HTML; addresses in brackets stay."""
+    """Return the text of HTML; addresses in angle brackets stay."""
     text = _BREAK.sub("\n", _shown(text[: 4 * _MAX_CHARACTERS]))
     return html.unescape(_TAG.sub("", text)).replace("\u00a0", " ")
 
 
 def _shown(text: str) -> str:
-    """Without what a browser hides; in one pass, whatever is opened and never closed."""
+    """Remove elements that a browser hides, in one pass, also where they are never closed."""
     pieces, place, low = [], 0, text.lower()
     while opened := _INVISIBLE.search(text, place):
         end = f"</{opened[1].lower()}" if opened[1] else "-->"
@@ -69,7 +69,7 @@ def _shown(text: str) -> str:
 
 
 def is_report(mail: MimePart) -> bool:
-    """Whether a program wrote this about mail that failed, as far as sender and subject tell."""
+    """True if a program wrote this mail about failed mail, judging by sender and subject."""
     if mail.content_type == "multipart/report" or mail.header("x-failed-recipients"):
         return True
     if mail.header("return-path").strip() == "<>" or "daemon" in mail.header("return-path").lower():
@@ -86,7 +86,7 @@ def _is_words(part: MimePart) -> bool:
 
 
 def _unquote(text: str) -> str:
-    """Without the marks of a forwarded text, where most lines have one."""
+    """Remove the `>` of a forwarded text, where most lines have one."""
     lines = text.split("\n")
     quoted = sum(line.startswith(">") for line in lines)
     if quoted * 2 <= sum(bool(line.strip()) for line in lines):

@@ -1,7 +1,7 @@
-"""Amazon SES notifications that SNS sends by e-mail: the JSON of a webhook, unsigned, in a mail.
+"""Amazon SES notifications that SNS sends by e-mail: the JSON of the webhook, unsigned, in a mail.
 
-https://docs.aws.amazon.com/ses/latest/dg/notification-contents.html. Only what a mail server's report would say is
-taken; the webhook is the way that can be verified.
+https://docs.aws.amazon.com/ses/latest/dg/notification-contents.html. They are parsed like a mail server's report; only
+the webhook's can be verified.
 """
 
 import json
@@ -21,7 +21,7 @@ _MAX_RECIPIENTS = 1_000
 
 
 def read_notification(mail: MimePart) -> ParsedReport | None:
-    """What a notification says; None where this mail holds none."""
+    """Parse a notification; None where this mail holds none."""
     text = next((part.text for part in mail.walk() if part.content_type == "text/plain" and not part.children), "")
     if not _BEGINS.match(text) or "Type" not in text:
         return None
@@ -35,13 +35,13 @@ def read_notification(mail: MimePart) -> ParsedReport | None:
     sent = notification.get("mail")
     if read is None or not isinstance(sent, dict):
         return None
-    statements = tuple(read(notification))[:_MAX_RECIPIENTS]
-    kinds = [statement.kind for statement in statements]
+    statuses = tuple(read(notification))[:_MAX_RECIPIENTS]
+    kinds = [statement.kind for statement in statuses]
     common = sent.get("commonHeaders")
     message_id = common.get("messageId") if isinstance(common, dict) else None
     return ParsedReport(
         kinds[0] if kinds else MailKind.NONE,
-        statements,
+        statuses,
         message_id.strip("<> ") if isinstance(message_id, str) else None,
     )
 
@@ -56,51 +56,51 @@ def _json(text: str) -> dict[str, Any] | None:
     return None
 
 
-def _people(notification: dict[str, Any], what: str, who: str) -> Iterator[tuple[dict[str, Any], str]]:
-    said = notification.get(what)
-    people = said.get(who) if isinstance(said, dict) else None
-    for person in people if isinstance(people, list) else []:
-        if isinstance(person, dict) and isinstance(person.get("emailAddress"), str):
-            yield person, person["emailAddress"]
-        elif isinstance(person, str):
-            yield {}, person
+def _recipients_in(notification: dict[str, Any], part: str, key: str) -> Iterator[tuple[dict[str, Any], str]]:
+    content = notification.get(part)
+    recipients = content.get(key) if isinstance(content, dict) else None
+    for recipient in recipients if isinstance(recipients, list) else []:
+        if isinstance(recipient, dict) and isinstance(recipient.get("emailAddress"), str):
+            yield recipient, recipient["emailAddress"]
+        elif isinstance(recipient, str):
+            yield {}, recipient
 
 
 def _bounced(notification: dict[str, Any]) -> Iterator[RecipientStatus]:
-    said = notification["bounce"] if isinstance(notification.get("bounce"), dict) else {}
-    for person, address in _people(notification, "bounce", "bouncedRecipients"):
-        words = shorten(str(person.get("diagnosticCode") or ""))
-        is_permanent = said.get("bounceType") == "Permanent"
-        told = parse_status(str(person.get("status") or ""))
-        field = told or ("4.0.0" if said.get("bounceType") == "Transient" else "5.0.0")
+    bounce = notification["bounce"] if isinstance(notification.get("bounce"), dict) else {}
+    for recipient, address in _recipients_in(notification, "bounce", "bouncedRecipients"):
+        words = shorten(str(recipient.get("diagnosticCode") or ""))
+        is_permanent = bounce.get("bounceType") == "Permanent"
+        written = parse_status(str(recipient.get("status") or ""))
+        field = written or ("4.0.0" if bounce.get("bounceType") == "Transient" else "5.0.0")
         status, reply = settle_status(field, words)
         refusal = classify(status, reply, words)
-        subtype = str(said.get("bounceSubType") or "") or refusal.subtype
+        subtype = str(bounce.get("bounceSubType") or "") or refusal.subtype
         suppresses = is_permanent and (refusal.suppresses or (subtype == "NoEmail" and _names_no_cause(refusal)))
         yield RecipientStatus(MailKind.BOUNCE, address, status, reply, subtype, words or None, suppresses)
 
 
 def _names_no_cause(refusal: Refusal) -> bool:
-    """True where only SES's own word tells why."""
+    """True where neither status nor words name a cause, and only SES's subtype does."""
     return refusal.status == "5.0.0" and refusal.subtype == "General" and not refusal.is_about_us
 
 
 def _complained(notification: dict[str, Any]) -> Iterator[RecipientStatus]:
-    said = notification["complaint"] if isinstance(notification.get("complaint"), dict) else {}
-    subtype = str(said.get("complaintFeedbackType") or "") or None
+    complaint = notification["complaint"] if isinstance(notification.get("complaint"), dict) else {}
+    subtype = str(complaint.get("complaintFeedbackType") or "") or None
     kind = MailKind.NONE if subtype == "not-spam" else MailKind.COMPLAINT
-    for _, address in _people(notification, "complaint", "complainedRecipients"):
+    for _, address in _recipients_in(notification, "complaint", "complainedRecipients"):
         yield RecipientStatus(kind, address, subtype=subtype)
 
 
 def _delivered(notification: dict[str, Any]) -> Iterator[RecipientStatus]:
-    for _, address in _people(notification, "delivery", "recipients"):
+    for _, address in _recipients_in(notification, "delivery", "recipients"):
         words = notification["delivery"].get("smtpResponse")
         yield RecipientStatus(MailKind.DELIVERED, address, "2.0.0", diagnostic=shorten(str(words)) if words else None)
 
 
 def _delayed(notification: dict[str, Any]) -> Iterator[RecipientStatus]:
-    for person, address in _people(notification, "deliveryDelay", "delayedRecipients"):
-        words = shorten(str(person.get("diagnosticCode") or ""))
-        status, reply = settle_status(parse_status(str(person.get("status") or "")) or "4.0.0", words)
+    for recipient, address in _recipients_in(notification, "deliveryDelay", "delayedRecipients"):
+        words = shorten(str(recipient.get("diagnosticCode") or ""))
+        status, reply = settle_status(parse_status(str(recipient.get("status") or "")) or "4.0.0", words)
         yield RecipientStatus(MailKind.DELAYED, address, status, reply, diagnostic=words or None)

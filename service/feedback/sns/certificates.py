@@ -1,4 +1,4 @@
-"""The certificates that SNS signs with, kept in memory: fetched once by however many wait for the same one."""
+"""Cache of SNS's signing certificates: concurrent requests for one share a single fetch."""
 
 import asyncio
 import time
@@ -13,17 +13,17 @@ from service.errors import TryLater
 from service.feedback.sns import message
 from service.feedback.sns.urls import CertificateUrl
 
-#: SNS has one at a time in a region, for a year or so.
+#: SNS uses one at a time in a region, for about a year.
 _MAX_KEPT = 16
-#: One that was taken back is not believed for longer than this.
+#: A revoked certificate is trusted for at most this long.
 _KEPT_S = 24 * 3600.0
-#: What can't be had is not asked for again at once, and nothing new while so much fails: whoever posts nonsense must
-#: not make us hammer SNS.
+#: A failed fetch is not repeated for this long, and after too many failures none begins: forged notifications must not
+#: make us flood SNS with requests.
 _FAILED_S = 5.0
 _MAX_FAILED = 64
 _MAX_UNDER_WAY = 16
-#: SNS gives up on us after 15 s.
-_PATIENCE_S = 9.0
+#: Time-out of a fetch; SNS waits 15 s for our answer.
+_TIMEOUT_S = 9.0
 
 _log = structlog.get_logger("sns")
 
@@ -31,14 +31,14 @@ _Fetching = asyncio.Task[message.Certificate]
 
 
 class Certificates:
-    """For one event loop. `fetch` blocks; it raises NotVerified and TryLater. `clock_s` is monotonic."""
+    """Cache for one event loop. `fetch` blocks, and raises NotVerified or TryLater. `clock_s` is monotonic."""
 
     def __init__(
         self,
         fetch: Callable[[CertificateUrl], bytes],
         *,
         clock_s: Callable[[], float] = time.monotonic,
-        patience_s: float = _PATIENCE_S,
+        patience_s: float = _TIMEOUT_S,
     ) -> None:
         self._fetch = fetch
         self._clock_s = clock_s
@@ -48,7 +48,7 @@ class Certificates:
         self._under_way: dict[CertificateUrl, _Fetching] = {}
 
     async def get(self, url: CertificateUrl) -> message.Certificate:
-        """The certificate there. Raises TryLater for anything that stands between: SNS repeats what gets a 5xx."""
+        """Return the certificate at this URL. Raises TryLater for any failure: SNS repeats after a 503."""
         now_s = self._clock_s()
         if (kept := self._kept.get(url)) and kept[0] > now_s:
             self._kept.move_to_end(url)
@@ -70,7 +70,7 @@ class Certificates:
     def _ended(self, url: CertificateUrl, done: _Fetching) -> None:
         self._under_way.pop(url, None)
         if not done.cancelled():
-            done.exception()  # whoever waited has it; nobody may be left
+            done.exception()  # waiters have it; without any, asyncio would log it as never retrieved
 
     async def _load(self, url: CertificateUrl) -> message.Certificate:
         try:

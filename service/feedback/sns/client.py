@@ -1,6 +1,6 @@
-"""All that we ever ask of Amazon SNS: a signing certificate, and to confirm a subscription.
+"""Client of Amazon SNS: fetches signing certificates and confirms subscriptions.
 
-Over TLS with a verified chain and name, from the host of the region and nowhere else; no redirect is followed, and no
+Requests go over TLS with a verified chain and name to the host of the region only; no redirect is followed, and no
 proxy of the environment is used. A message decides at most which file of that host is fetched.
 """
 
@@ -21,7 +21,7 @@ from service.config.tls import verifying_context
 from service.errors import NotVerified, TryLater
 from service.feedback.sns.urls import CertificateUrl
 
-#: Connecting, and then each answer. The door gives up on the whole sooner than SNS does (15 s).
+#: Time-out of connecting, and of an answer. The webhook's own time-out bounds the whole (SNS waits 15 s).
 _TIMEOUT_S = 4.0
 #: A certificate has 2 KB, an answer to ConfirmSubscription less.
 _MAX_ANSWER_BYTES = 64 * 1024
@@ -32,7 +32,7 @@ _API_VERSION = "2010-03-31"
 class SnsClient:
     """Blocking requests to SNS. `ca_file` is a PEM file of authorities trusted besides the system's.
 
-    `address` (host, port) is connected to in place of any host of SNS; whose certificate is asked for stays the same.
+    `address` (host, port) is connected to instead of SNS's host, whose certificate must be shown all the same.
     """
 
     ca_file: Path | None = None
@@ -40,7 +40,7 @@ class SnsClient:
 
     @classmethod
     def from_settings(cls, settings: Settings) -> Self:
-        """Raises ConfigurationError where the additional authority can't be read."""
+        """Build the client of the EMAIL_SNS_* settings. Raises ConfigurationError for an unreadable `ca_file`."""
         client = cls(settings.email_sns_cert_ca_file, settings.sns_address)
         if client.ca_file is not None:
             _ = client.context  # read now: a wrong file must stop the start, not the first notification
@@ -48,29 +48,29 @@ class SnsClient:
 
     @cached_property
     def context(self) -> ssl.SSLContext:
-        """Raises ConfigurationError where the additional authority can't be read."""
+        """The verifying TLS context. Raises ConfigurationError for an unreadable `ca_file`."""
         return verifying_context(self.ca_file, setting="EMAIL_SNS_CERT_CA_FILE")
 
     def fetch(self, url: CertificateUrl) -> bytes:
-        """What lies there. Raises TryLater where it can't be had just now, NotVerified where there is no such file."""
+        """Fetch a certificate file. Raises TryLater where SNS can't be reached, NotVerified for a missing file."""
         return self._get(url.host, url.path)
 
     def confirm(self, host: str, topic_arn: str, token: str) -> None:
-        """Calls ConfirmSubscription. Raises as `fetch`; NotVerified where SNS does not know this token."""
+        """Call ConfirmSubscription. Raises as `fetch` does; NotVerified where SNS does not know this token."""
         asked = {"Action": "ConfirmSubscription", "TopicArn": topic_arn, "Token": token, "Version": _API_VERSION}
         self._get(host, f"/?{urlencode(asked)}")
 
     def _get(self, host: str, path: str) -> bytes:
-        line = _Connection(host, self.address or (host, 443), self.context)
+        connection = _Connection(host, self.address or (host, 443), self.context)
         until_s = time.monotonic() + 2 * _TIMEOUT_S
         try:
-            line.request("GET", path, headers={"Accept": "*/*", "Connection": "close"})
-            with line.getresponse() as answer:
+            connection.request("GET", path, headers={"Accept": "*/*", "Connection": "close"})
+            with connection.getresponse() as answer:
                 body = _read(answer, until_s)
         except (OSError, http.client.HTTPException) as error:
             raise TryLater("Amazon SNS can't be reached just now.", retry_after_s=20) from error
         finally:
-            line.close()
+            connection.close()
         if 400 <= answer.status < 500 and answer.status not in (408, 429):
             raise NotVerified(f"Amazon SNS refuses it ({answer.status}).")
         if answer.status != 200:
@@ -79,7 +79,7 @@ class SnsClient:
 
 
 class _Connection(http.client.HTTPConnection):
-    """HTTPS to a name, wherever it lies: `host` is who must answer there."""
+    """HTTPS connection to `address` that requires the certificate of `host`."""
 
     default_port = http.client.HTTPS_PORT
 
@@ -99,12 +99,12 @@ class _Connection(http.client.HTTPConnection):
 
 
 def _read(answer: http.client.HTTPResponse, until_s: float) -> bytes:
-    """The whole body, bounded in bytes and in time."""
+    """Read the whole body, bounded in bytes and time."""
     body = b""
     while piece := answer.read1(_MAX_ANSWER_BYTES + 1 - len(body)):
         body += piece
         if len(body) > _MAX_ANSWER_BYTES:
-            raise http.client.HTTPException("too long an answer")
+            raise http.client.HTTPException("the answer is too long")
         if time.monotonic() > until_s:
-            raise TimeoutError("too slow an answer")
+            raise TimeoutError("the answer is too slow")
     return body

@@ -1,6 +1,6 @@
-"""Amazon SNS over HTTP: read an envelope, and verify that SNS signed it. What its Message says is parsed elsewhere.
+"""Amazon SNS envelopes: parse one, and verify SNS's signature. Its Message is parsed in `ses_event`.
 
-What is refused is told by NotVerified, which says why. Sources: "Verifying the signatures of Amazon SNS messages" and
+NotVerified says why an envelope is refused. Sources: "Verifying the signatures of Amazon SNS messages" and
 "HTTP/HTTPS notification JSON format" of the Amazon SNS Developer Guide.
 """
 
@@ -22,7 +22,7 @@ from cryptography.x509.oid import ExtensionOID, NameOID
 
 from service.errors import InvalidRequest, MalformedRequest, NotVerified, Problem
 
-#: The whole of what is signed, in this order, of each type: `name\nvalue\n` for each field that is there.
+#: Signed fields of each type, in order; the signed text is `name\nvalue\n` for each field present.
 _NOTIFICATION = ("Message", "MessageId", "Subject", "Timestamp", "TopicArn", "Type")
 _CONFIRMATION = ("Message", "MessageId", "SubscribeURL", "Timestamp", "Token", "TopicArn", "Type")
 _SIGNED: Mapping[str, tuple[str, ...]] = {
@@ -39,18 +39,18 @@ _OF_MANY_LINES = "Message"
 _HASHES: Mapping[str, type[hashes.SHA1] | type[hashes.SHA256]] = {"1": hashes.SHA1, "2": hashes.SHA256}
 
 #: SNS repeats an HTTP delivery for an hour at most ("total policy retry time", SNS Developer Guide: Message delivery
-#: retries). A day leaves room for whoever keeps what failed and posts it again; beyond that it is a replay.
+#: retries). A day leaves room for a queue of failed deliveries that are posted again; beyond that it is a replay.
 MAX_AGE = timedelta(hours=24)
-#: Two clocks may differ; SNS never writes ahead.
+#: Allowed difference of clocks; SNS never dates a message ahead.
 MAX_AHEAD = timedelta(minutes=15)
 
-#: Whose name a signing certificate bears, in every region.
+#: Name in SNS's signing certificates, in every region.
 CERTIFICATE_NAME = "sns.amazonaws.com"
 
 
 @dataclass(frozen=True, slots=True)
 class SnsEnvelope:
-    """What SNS posts, every field there and a text, none of it believed yet. `token` confirms a subscription."""
+    """A parsed, unverified envelope: every field is present and a text. `token` confirms a subscription."""
 
     type: str
     notification_id: str
@@ -66,7 +66,7 @@ class SnsEnvelope:
 
 @dataclass(frozen=True, slots=True)
 class Certificate:
-    """What counts of a certificate: whose it is, as a host's or a common name, since when, until when; its RSA key."""
+    """A signing certificate: its names (hosts or common name), validity and RSA key."""
 
     names: frozenset[str]
     valid_from: datetime
@@ -75,10 +75,10 @@ class Certificate:
 
 
 def read(body: bytes) -> SnsEnvelope:
-    """The envelope in a request's body.
+    """Parse the envelope in a request's body.
 
-    Raises MalformedRequest for what is not JSON, InvalidRequest for JSON that is no envelope (among it a raw
-    delivery, which has no signature), NotVerified for an envelope in which anything is missing or odd.
+    Raises MalformedRequest for a body that is not JSON, InvalidRequest for JSON that is no envelope (such as a raw
+    delivery, which has no signature), NotVerified for an envelope with a missing or malformed field.
     """
     given = _decoded(body)
     kind = given.get("Type") if isinstance(given, dict) else None
@@ -101,7 +101,7 @@ def read(body: bytes) -> SnsEnvelope:
 
 
 def check_age(envelope: SnsEnvelope, *, now: datetime) -> None:
-    """Raises NotVerified for an envelope that is older, or more ahead of the clock, than SNS ever delivers."""
+    """Raise NotVerified for an envelope that is older, or dated further ahead, than SNS ever delivers."""
     if envelope.at < now - MAX_AGE:
         raise NotVerified(f"Timestamp is older than {MAX_AGE.total_seconds() / 3600:.0f} hours.")
     if envelope.at > now + MAX_AHEAD:
@@ -109,10 +109,10 @@ def check_age(envelope: SnsEnvelope, *, now: datetime) -> None:
 
 
 def verify(envelope: SnsEnvelope, certificate: Certificate, *, at: datetime | None = None) -> None:
-    """Raises NotVerified unless the owner of this certificate signed this envelope.
+    """Raise NotVerified unless the owner of this certificate signed this envelope.
 
-    The certificate bears the name of SNS and is valid at `at` (the envelope's own time without it). Who issued it is
-    not asked: its trust comes from the TLS host that it was fetched from.
+    The certificate must have the name of SNS and be valid at `at` (the envelope's own time without it). Its issuer is
+    not checked: it is trusted because of the TLS host that it was fetched from.
     """
     if CERTIFICATE_NAME not in certificate.names:
         raise NotVerified(f"The certificate is not that of {CERTIFICATE_NAME}.")
@@ -131,7 +131,7 @@ def verify(envelope: SnsEnvelope, certificate: Certificate, *, at: datetime | No
 
 
 def read_certificate(pem: bytes) -> Certificate:
-    """The first certificate of a PEM file. Raises ValueError."""
+    """Parse the first certificate of a PEM file. Raises ValueError."""
     found = x509.load_pem_x509_certificate(pem)
     try:
         key = found.public_key()
@@ -146,7 +146,7 @@ def read_certificate(pem: bytes) -> Certificate:
 
 
 def _decoded(body: bytes) -> Any:
-    """JSON; what only the patient parser takes (half of a surrogate pair, huge numbers) may still be an envelope."""
+    """Decode JSON; the standard library also accepts lone surrogates and huge numbers, which SNS may send."""
     try:
         return msgspec.json.decode(body)
     except (msgspec.MsgspecError, RecursionError):
@@ -161,7 +161,7 @@ def _refuse_constant(name: str) -> None:
 
 
 def _text(given: Mapping[str, Any], name: str) -> str | None:
-    """A field of an envelope; None only for a Subject that is absent, or null."""
+    """Return a field of an envelope; None only for a Subject that is absent or null."""
     value = given.get(name)
     if value is None and name == _OPTIONAL:
         return None
@@ -206,7 +206,7 @@ def _signature(text: str) -> bytes:
 
 
 def _names(certificate: x509.Certificate) -> set[str]:
-    """Every name that a certificate is for, as a host's name or, in older ones, as the common name."""
+    """Return the names of a certificate: host names or, in older ones, the common name."""
     names = {str(name.value) for name in certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME)}
     try:
         extension = certificate.extensions.get_extension_for_oid(ExtensionOID.SUBJECT_ALTERNATIVE_NAME)

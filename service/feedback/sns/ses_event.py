@@ -1,4 +1,4 @@
-"""Amazon SES: what an event says -> reports. Believes what it is given: it was verified before.
+"""Amazon SES events: parse a verified one into feedback events.
 
 Both shapes are read: event publishing (`eventType`) and identity notifications (`notificationType`). Source: "Contents
 of event data that Amazon SES publishes to Amazon SNS" and "Amazon SNS notification contents for Amazon SES" of the
@@ -16,20 +16,20 @@ import msgspec
 from service.feedback.event import FeedbackEvent, FeedbackKind
 
 _SOURCE = "ses"
-#: They say what people did with a mail, or that SES has what it answered with 250 for: no state of ours changes.
+#: What people did with a mail, or that SES accepted it, as its 250 said: no status changes.
 _WITHOUT_EFFECT = frozenset({"Send", "Open", "Click", "Subscription"})
-#: A reply code, as RFC 3464 writes it after the kind of diagnostic, or at the beginning (RFC 5321, 4.2).
+#: A reply code, after the type of diagnostic (RFC 3464) or at the beginning (RFC 5321, 4.2).
 _CODE = re.compile(r"\s*(?:smtp;)?\s*([245][0-9]{2})(?=[ -]|$)", re.IGNORECASE)
 _MAX_RECIPIENTS = 100
 
 
 class NotAnEvent(ValueError):
-    """This is not an event of SES; the message says why."""
+    """The message is not an event of SES; the text says why."""
 
 
 @dataclass(frozen=True, slots=True)
 class SesEvent:
-    """What happened, in SES's own word, and what it means for whom."""
+    """An event by SES's own name, and the feedback events of its recipients."""
 
     kind: str
     events: Sequence[FeedbackEvent]
@@ -109,9 +109,9 @@ class _Event(_Shape):
 
 
 def parse(message: str, *, at: datetime) -> SesEvent:
-    """The event in the Message of a notification; `at` is its time where the event names none.
+    """Parse the Message of a notification; `at` is the time of an event that has none.
 
-    Raises NotAnEvent for anything else: the words with which SES tries a topic out, another service's messages.
+    Raises NotAnEvent for other messages: the sentence with which SES tests a topic, other services' messages.
     """
     try:
         event = msgspec.json.decode(message, type=_Event)
@@ -141,11 +141,11 @@ def parse(message: str, *, at: datetime) -> SesEvent:
 
 
 def _bounces(mail: _Mail, bounce: _Bounce, at: datetime) -> list[FeedbackEvent]:
-    # Transient means that SES has given up, and Undetermined that nobody knows why: it may pass.
+    # Transient means that SES has given up for a temporary reason, Undetermined that the reason is unknown.
     is_permanent = bounce.bounce_type == "Permanent"
     bounce_type: Literal["permanent", "temporary"] = "permanent" if is_permanent else "temporary"
     return [
-        _report(
+        _event(
             mail,
             FeedbackKind.BOUNCED,
             _time(bounce.timestamp, at),
@@ -159,20 +159,20 @@ def _bounces(mail: _Mail, bounce: _Bounce, at: datetime) -> list[FeedbackEvent]:
 
 
 def _subtype(bounce: _Bounce) -> str:
-    """SES's own word. What is undetermined stays so, whatever its sub-type says."""
+    """Return SES's own subtype; an undetermined bounce stays Undetermined, whatever its subtype is."""
     return bounce.bounce_type if bounce.bounce_type == "Undetermined" else _text(bounce.bounce_sub_type) or "General"
 
 
 def _complaints(mail: _Mail, complaint: _Complaint, at: datetime) -> list[FeedbackEvent]:
     kind = _text(complaint.complaint_feedback_type) or _text(complaint.complaint_sub_type)
     return [
-        _report(
+        _event(
             mail,
             FeedbackKind.COMPLAINT,
             _time(complaint.timestamp, at),
             one,
             diagnostic=kind,
-            # RFC 5965, 7.3: "not-spam" corrects a mail that was taken for spam.
+            # RFC 5965, 7.3: "not-spam" corrects a wrong classification as spam.
             suppresses=(kind or "").lower() != "not-spam",
         )
         for one in _recipients(complaint.complained_recipients, mail)
@@ -184,7 +184,7 @@ def _deliveries(mail: _Mail, delivery: _Delivery, at: datetime) -> list[Feedback
     taken = [_Recipient(address) for address in delivery.recipients] if delivery.recipients else None
     moment = _time(delivery.timestamp, at)
     return [
-        _report(mail, FeedbackKind.DELIVERED, moment, one, diagnostic=said, smtp_code=_code(said))
+        _event(mail, FeedbackKind.DELIVERED, moment, one, diagnostic=said, smtp_code=_code(said))
         for one in _recipients(taken, mail)
     ]
 
@@ -192,19 +192,19 @@ def _deliveries(mail: _Mail, delivery: _Delivery, at: datetime) -> list[Feedback
 def _delays(mail: _Mail, delay: _Delay, at: datetime) -> list[FeedbackEvent]:
     moment, kind = _time(delay.timestamp, at), _text(delay.delay_type)
     return [
-        _report(mail, FeedbackKind.DELAYED, moment, one, bounce_subtype=kind)
+        _event(mail, FeedbackKind.DELAYED, moment, one, bounce_subtype=kind)
         for one in _recipients(delay.delayed_recipients, mail)
     ]
 
 
 def _failures(mail: _Mail, subtype: str, said: str | None, at: datetime) -> list[FeedbackEvent]:
     return [
-        _report(mail, FeedbackKind.FAILED, at, one, bounce_subtype=subtype, diagnostic=said)
+        _event(mail, FeedbackKind.FAILED, at, one, bounce_subtype=subtype, diagnostic=said)
         for one in _recipients(None, mail)
     ]
 
 
-def _report(mail: _Mail, kind: FeedbackKind, at: datetime, to: _Recipient, **said: Any) -> FeedbackEvent:
+def _event(mail: _Mail, kind: FeedbackKind, at: datetime, to: _Recipient, **said: Any) -> FeedbackEvent:
     words = _text(to.diagnostic_code)
     found = {"diagnostic": words, "smtp_code": _code(words), "status": _text(to.status)} | said
     address = to.email_address
@@ -223,13 +223,13 @@ def _report(mail: _Mail, kind: FeedbackKind, at: datetime, to: _Recipient, **sai
 
 
 def _recipients(named: Iterable[_Recipient] | None, mail: _Mail) -> list[_Recipient]:
-    """Whom it is about: those named, else all to whom the mail went."""
+    """Return the recipients that the event names, else all recipients of the mail."""
     several = list(named or ()) or [_Recipient(address) for address in mail.destination or ()]
     return several[:_MAX_RECIPIENTS]
 
 
 def _message_id(mail: _Mail) -> str | None:
-    """Our own Message-ID, which SES repeats only where it was asked for headers; it sends with another one."""
+    """Return our own Message-ID, which SES repeats only where headers are enabled; it sends with another one."""
     ours = [_text(one.value) for one in mail.headers or () if str(one.name).lower() == "message-id"]
     if mail.common_headers is not None:
         ours.append(_text(mail.common_headers.message_id))

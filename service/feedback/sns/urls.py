@@ -1,4 +1,4 @@
-"""Where Amazon SNS lies: its topics, its hosts, and the only places where a signing certificate of its own can be."""
+"""URLs of Amazon SNS: regions, hosts, and the only valid locations of a signing certificate."""
 
 import re
 from dataclasses import dataclass
@@ -24,27 +24,28 @@ _CERTIFICATE_URL = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class CertificateUrl:
-    """A file on a host of SNS that is named like one of its certificates."""
+    """Location of a certificate file on a host of SNS."""
 
     host: str
     path: str
 
 
 def region_of(topic_arn: str) -> str:
-    """The region of a topic of the settings (arn:aws:sns:REGION:ACCOUNT:NAME)."""
+    """Return the region of a topic (arn:aws:sns:REGION:ACCOUNT:NAME)."""
     return topic_arn.split(":")[3]
 
 
 def host_of(region: str) -> str:
-    """Where SNS answers in a region."""
+    """Return SNS's host in a region."""
     return f"sns.{region}.amazonaws.com{'.cn' if region.startswith('cn-') else ''}"
 
 
 def certificate_url(url: str, *, regions: frozenset[str] = frozenset()) -> CertificateUrl:
-    """Where the certificate lies, if it is a place of SNS; `regions` are known besides those of AWS today.
+    """Validate the URL of a signing certificate; `regions` are allowed besides those of AWS today.
 
-    Raises NotVerified. Look-alikes of other services and buckets (`sns.s3-us-west-2.amazonaws.com`), another port,
-    user, query, fragment or spelling are no such place; `$` would let a line break through, a full match doesn't.
+    Raises NotVerified for any other location: look-alikes of other services and buckets
+    (`sns.s3-us-west-2.amazonaws.com`), another port, user, query, fragment or spelling. `$` would let a line break
+    through, a full match does not.
     """
     matched = _CERTIFICATE_URL.fullmatch(url)
     if not matched or matched[2] not in _REGIONS | regions or matched[1] != host_of(matched[2]):
