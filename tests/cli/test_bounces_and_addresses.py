@@ -1,4 +1,4 @@
-"""`bounces parse` and `addresses check`, as scripts call them: another process, no settings, any folder."""
+"""The commands `bounces parse` and `addresses check`, run as scripts run them: no settings, any folder."""
 
 import json
 import os

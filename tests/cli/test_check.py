@@ -1,4 +1,4 @@
-"""check: every mistake with its place, and the step from a commit; what it prints and how it ends."""
+"""The command `check`: mistakes with their places, the comparison with a commit, its output and exit status."""
 
 import json
 import os

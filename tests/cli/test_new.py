@@ -1,4 +1,4 @@
-"""new: a folder with a mail that passes the check, or a sentence why not."""
+"""The command `new`: a folder with a template that passes the check, or a sentence that says why not."""
 
 import shutil
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""purge and person as somebody types them."""
+"""The commands `purge` and `person`."""
 
 import json
 import sqlite3

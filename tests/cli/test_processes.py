@@ -1,4 +1,4 @@
-"""serve, api and worker as processes: they start, they end, and a kill loses nothing."""
+"""The processes `serve`, `api` and `worker`: they start and end cleanly, and a kill loses nothing."""
 
 import os
 import signal

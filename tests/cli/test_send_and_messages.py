@@ -1,4 +1,4 @@
-"""The commands as somebody types them: what they print, and how they end."""
+"""The commands for sending, messages, keys and settings: output and exit status."""
 
 import email
 import email.policy

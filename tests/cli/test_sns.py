@@ -1,4 +1,4 @@
-"""rgz-email sns verify: offline, without settings, from any folder."""
+"""The command `sns verify`: offline, without settings, from any folder."""
 
 import json
 from datetime import UTC, datetime, timedelta

@@ -1,4 +1,4 @@
-"""The list of suppressions on the command line."""
+"""The command `suppressions`: import, export, add and lift."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""One at a time: threads, processes, and a holder that dies."""
+"""File locks between threads and processes, also when a holder dies."""
 
 import signal
 import subprocess

@@ -1,4 +1,4 @@
-"""What a process that serves tells its interpreter; asked in a process of its own, since it is for all of one."""
+"""Settings of the interpreter in a serving process, read in a process of its own."""
 
 import subprocess
 import sys

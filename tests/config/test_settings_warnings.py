@@ -1,4 +1,4 @@
-"""Settings that work and should not be kept."""
+"""Warnings about settings that work and should be changed."""
 
 import pytest
 

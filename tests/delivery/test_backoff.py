@@ -1,4 +1,4 @@
-"""How long a message and a server are left alone."""
+"""Backoff of a message and the circuit breaker of a relay."""
 
 from random import Random
 

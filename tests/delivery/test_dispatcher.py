@@ -1,4 +1,4 @@
-"""Due rows become outcomes: what each outcome does to a message, its attempts and its timeline."""
+"""The dispatcher: what each outcome of an attempt does to a message, its attempts and its timeline."""
 
 import threading
 from typing import Any

@@ -1,4 +1,4 @@
-"""Mapping of any reply to an outcome."""
+"""The outcome of each SMTP reply."""
 
 from hypothesis import given
 from hypothesis import strategies as st

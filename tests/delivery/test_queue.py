@@ -1,4 +1,4 @@
-"""Notifications on every storage: one suite, which SQLite, Valkey and PostgreSQL inherit."""
+"""Notifications of workers: one suite for the queues in SQLite, Valkey and PostgreSQL."""
 
 import json
 import pickle

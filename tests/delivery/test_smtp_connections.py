@@ -1,4 +1,4 @@
-"""Connections that are kept, shared, given up and replaced; what goes in one write; the two hooks; the pause."""
+"""SMTP connections: reuse, limits, pipelining, replacement, hooks, pauses and abort."""
 
 import socket
 import ssl

@@ -1,4 +1,4 @@
-"""Each line of the outcome table, against a server that does it."""
+"""Each row of the outcome table, against a scripted SMTP server."""
 
 import hashlib
 import socket

@@ -1,4 +1,4 @@
-"""Encryption that is verified or not spoken, and a login whose secrets stay secret."""
+"""TLS of SMTP is verified or not used, and a login never reveals its secrets."""
 
 import base64
 import ssl

@@ -1,4 +1,4 @@
-"""Whatever a server says at whatever step, we know whether it has the mail."""
+"""Whatever a relay answers at any step, the outcome says whether it has the mail (property test)."""
 
 from hypothesis import given
 from hypothesis import strategies as st

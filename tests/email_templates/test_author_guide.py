@@ -1,4 +1,4 @@
-"""The author's guide (email_templates/README.md) names what the code knows, and nothing that is gone."""
+"""The author's guide (email_templates/README.md) names everything that the code has, and nothing else."""
 
 import json
 import re

@@ -1,4 +1,4 @@
-"""What only a browser can tell: width, contrast, sizes. A machine without Chromium fails here, loudly."""
+"""Our mails in a browser: width, contrast, sizes. Without Chromium these tests fail."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager

@@ -1,4 +1,4 @@
-"""scripts/picture: what it writes, and what it says when it can't."""
+"""The script scripts/picture: its pictures and its messages."""
 
 import shutil
 import struct

@@ -1,4 +1,4 @@
-"""Many hands reach for the same rows at once: each row goes to one of them."""
+"""Claims, sweeps and renewals by many workers at once: each row belongs to one of them."""
 
 import threading
 from collections import Counter

@@ -1,4 +1,4 @@
-"""The clock is set while mail is on the wire: nothing is sent twice, nothing is lost."""
+"""Clock changes while mail is under way: nothing is sent twice, nothing is lost."""
 
 import threading
 from collections.abc import Iterator

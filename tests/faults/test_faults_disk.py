@@ -1,4 +1,4 @@
-"""No room on the disk: senders hear 503, nothing is half stored, and with room again all goes on."""
+"""A full disk: sends get 503, nothing is half stored, and all continues once there is room."""
 
 import logging
 import resource

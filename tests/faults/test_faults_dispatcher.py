@@ -1,4 +1,4 @@
-"""A drain that goes on for long meets everything: workers that die beside it, a database that goes away amid it."""
+"""A dispatcher that runs long, while workers die beside it and the database goes away."""
 
 import threading
 from collections.abc import Callable, Collection

@@ -1,4 +1,4 @@
-"""What must not wait behind a heap: new mail behind retries, retries behind new mail, bulk behind what is urgent."""
+"""Fairness of claims: new mail before retries, retries beside new mail, bulk beside urgent mail."""
 
 import threading
 from collections.abc import Iterator

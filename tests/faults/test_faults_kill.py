@@ -1,4 +1,4 @@
-"""SIGKILL at any moment: what was answered with 201 arrives, and twice only what was on the wire."""
+"""SIGKILL at any moment: mail answered with 201 arrives, and twice only if it was under way."""
 
 import logging
 import random

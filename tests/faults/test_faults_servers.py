@@ -1,4 +1,4 @@
-"""What the service leans on goes away under load, and comes back: the next hop, the queue, the database."""
+"""Restarts of the relay, the queue and the database under load."""
 
 import logging
 import signal

@@ -1,4 +1,4 @@
-"""The state table, held against a model by random histories: whatever comes, in whatever order."""
+"""The state table against a model, by random histories of messages."""
 
 import tempfile
 from collections.abc import Callable, Iterator

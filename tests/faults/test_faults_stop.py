@@ -1,4 +1,4 @@
-"""SIGTERM while mail is on the wire: an end within 10 s, nothing sent twice, nothing left in a dead worker's hands."""
+"""SIGTERM while mail is under way: an end within 10 s, nothing sent twice, no lease left behind."""
 
 import json
 import logging

@@ -1,4 +1,4 @@
-"""From a send over HTTP to what became of it, by a mail server's report that lies in a real mailbox."""
+"""From a send over HTTP to a bounce report in a real mailbox and the audit trail."""
 
 from collections.abc import Iterator
 from pathlib import Path

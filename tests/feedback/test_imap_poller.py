@@ -1,4 +1,4 @@
-"""The mailbox that mail comes back to, on a real IMAP server: read once, in order, and believed only where signed."""
+"""The IMAP poller on a real server: mails are read once, in order, and believed only with a signed return path."""
 
 import hashlib
 import imaplib

@@ -1,4 +1,4 @@
-"""When the mailbox is looked into: again at once while there are mails, less often while it can't be read."""
+"""The schedule of the IMAP poller: at once while there are mails, less often after failures."""
 
 import threading
 from collections import Counter

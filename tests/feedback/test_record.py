@@ -1,4 +1,4 @@
-"""What comes back has its effect once, whatever the order and the repeats, on both databases."""
+"""Recording feedback: each event has its effect once, in any order, on both databases."""
 
 import random
 from collections import Counter

@@ -1,4 +1,4 @@
-"""What may be written to, and when two spellings are one mailbox."""
+"""E-mail addresses: which are accepted, and when two spellings are one mailbox."""
 
 import hashlib
 import hmac

@@ -1,4 +1,4 @@
-"""What may be attached: by name, by declared type and by what the bytes are."""
+"""Attachments are accepted by name, declared type and content."""
 
 import base64
 import hashlib

@@ -1,4 +1,4 @@
-"""Whatever goes into a mail comes out of a parser that is not ours, and nothing else does."""
+"""MIME: a foreign parser reads back exactly what was put into a mail."""
 
 import email
 import email.message

@@ -1,4 +1,4 @@
-"""A return path says which mail came back, and that we made it."""
+"""Signed return paths name the message that came back."""
 
 import string
 from collections.abc import Callable

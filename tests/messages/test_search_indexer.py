@@ -1,4 +1,4 @@
-"""The index of words follows accepting, a minute behind, and the worker keeps it."""
+"""The search indexer follows acceptance a minute behind."""
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What the overview says, and what it raises an alarm about."""
+"""The overview and its alarms."""
 
 import threading
 

@@ -1,4 +1,4 @@
-"""A template's promise, from accept to the next hop's 250: kept, broken, or being broken right now."""
+"""The SLA of a template, from acceptance to the relay's 250: kept or broken."""
 
 import threading
 

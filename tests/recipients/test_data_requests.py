@@ -1,4 +1,4 @@
-"""Everything about one person on request, and nothing of them on request."""
+"""Data requests: export and erasure of one person."""
 
 import json
 import threading

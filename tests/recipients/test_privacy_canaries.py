@@ -1,4 +1,4 @@
-"""A thousand canaries planted, none found in any byte on the disk once they were purged."""
+"""Retention leaves none of a thousand planted canaries in any byte on the disk."""
 
 import tempfile
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""Anonymising does to each column what the comment of that column says, on both databases."""
+"""Anonymising does to each column what its comment says, on both databases."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""What has had its time goes, what may still leave stays, and nobody who sends notices."""
+"""Retention: expired messages are anonymised and deleted, others stay, and sending goes on meanwhile."""
 
 import threading
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""The worker purges by itself: Huey rings, and the verb decides whether it is time."""
+"""The worker runs the retention purge once a day."""
 
 from contextlib import closing
 from datetime import UTC, datetime

@@ -1,4 +1,4 @@
-"""The list of suppressions as CSV: what is written can be read, and every bad line is named."""
+"""Suppressions as CSV: written files are read back, and every bad line is named."""
 
 import csv
 import io

@@ -1,4 +1,4 @@
-"""The test servers themselves: empty for each test, and gone with the tests whatever becomes of them."""
+"""The test servers: empty for each test, and ended with the tests."""
 
 import os
 import signal

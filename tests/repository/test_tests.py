@@ -1,4 +1,4 @@
-"""The rules of the tests themselves: what they are called, what they may import, and what they leave alone."""
+"""The rules of the tests themselves: names, imports, and no private names."""
 
 import ast
 import re

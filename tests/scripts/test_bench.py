@@ -1,4 +1,4 @@
-"""The pieces of scripts/bench work; how long anything takes is nothing that a test can say."""
+"""The parts of scripts/bench work; no test measures time."""
 
 import json
 import math

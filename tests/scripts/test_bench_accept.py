@@ -1,4 +1,4 @@
-"""The bench of accepting works; how fast anything is is nothing that a test can say."""
+"""The bench of accepting works; no test measures time."""
 
 import pytest
 

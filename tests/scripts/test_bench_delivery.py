@@ -1,4 +1,4 @@
-"""The pieces of scripts/bench delivery work; how fast anything is, no test says."""
+"""The parts of the bench of delivery work; no test measures time."""
 
 import math
 import smtplib

@@ -1,4 +1,4 @@
-"""The bench of the pages works; how long anything takes is nothing that a test can say."""
+"""The bench of the pages works; no test measures time."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""What holds of the scripts, the lock files and the image as they lie in the repository."""
+"""Scripts, lock files and the image as they are in the repository."""
 
 import fnmatch
 import importlib.util

@@ -1,4 +1,4 @@
-"""scripts/docs writes what the code knows between its marks, and names what has no place."""
+"""The script scripts/docs writes the generated parts of documents, and names what has no place."""
 
 import importlib.util
 from pathlib import Path

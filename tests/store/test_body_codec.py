@@ -1,4 +1,4 @@
-"""Bodies can be read again, byte for byte, or not at all."""
+"""Compressed bodies are read back byte for byte, or reported as corrupt."""
 
 import os
 from dataclasses import replace

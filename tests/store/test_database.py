@@ -1,4 +1,4 @@
-"""What both databases promise: the contract of `store/database`, on each of them."""
+"""The contract of `store/database`, on both databases."""
 
 import contextlib
 import threading

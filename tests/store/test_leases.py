@@ -1,4 +1,4 @@
-"""Leases: who gets what, in which order, and what becomes of it when a worker stops."""
+"""Leases: claims and their order, renewal, release, and sweeps after a worker stops."""
 
 import threading
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""Lists: filters, pages without gaps or repeats, counts."""
+"""Message queries: filters, pages without gaps or repeats, counts."""
 
 from datetime import timedelta
 from typing import Any

@@ -1,4 +1,4 @@
-"""Taking in, and every way of a message between its states."""
+"""Storing messages, and every transition between their states."""
 
 import threading
 from concurrent.futures import ThreadPoolExecutor

@@ -1,4 +1,4 @@
-"""Migrations: once each, whoever starts; and every column has its word about anonymising."""
+"""Migrations: each is applied once, and every column says what anonymising does to it."""
 
 from concurrent.futures import ThreadPoolExecutor
 

@@ -1,4 +1,4 @@
-"""What is PostgreSQL's alone: connections that die, a pool that is empty, locks that don't come."""
+"""PostgreSQL alone: broken connections, an exhausted pool, locks that don't come."""
 
 import threading
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""How much waits and goes through, on both databases."""
+"""Queue statistics: waiting messages and throughput, on both databases."""
 
 from datetime import timedelta
 from functools import partial

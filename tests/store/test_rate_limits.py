@@ -1,4 +1,4 @@
-"""Rate limits: the slots of a period are taken exactly once, whatever races."""
+"""Rate limits: the quota of a period is acquired exactly once, also in races."""
 
 import threading
 from concurrent.futures import ThreadPoolExecutor

@@ -1,4 +1,4 @@
-"""What was deleted can't be read from the disk any more, and who reads or writes meanwhile hardly notices."""
+"""Scrubbing: deleted bytes can't be read from the disk, and readers and writers hardly wait."""
 
 import secrets
 import sqlite3

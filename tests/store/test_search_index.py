@@ -1,4 +1,4 @@
-"""Finding messages by words, on both databases: what is indexed and what is not yet."""
+"""Message search by words, on both databases: indexed and not yet indexed messages."""
 
 from datetime import timedelta
 from typing import Any

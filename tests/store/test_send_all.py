@@ -1,4 +1,4 @@
-"""Many that were sent are written together, and it comes to the same as one by one."""
+"""Recording many sent messages in one statement equals recording them one by one."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""What is SQLite's alone: one writer, commits for all who wait, turns between processes, and a disk that is full."""
+"""SQLite alone: one writer thread, group commit, turns between processes, a full disk."""
 
 import struct
 import subprocess

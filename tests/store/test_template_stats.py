@@ -1,4 +1,4 @@
-"""What became of each template's mail within a time, on both databases; and counting it while nobody waits."""
+"""Statistics of each template's mail, on both databases, counted in the background."""
 
 import threading
 from datetime import datetime, timedelta

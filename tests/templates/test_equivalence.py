@@ -1,4 +1,4 @@
-"""Random templates and random values: compile once, then Jinja, is Jinja first, then MJML and premailer."""
+"""Random templates and values: compiling once, then Jinja, equals Jinja first, then MJML and premailer."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Compile once, then Jinja, is the same as Jinja first, wherever Jinja may stand."""
+"""Compiling once, then Jinja, equals Jinja first, for every place where Jinja may stand."""
 
 from collections.abc import Mapping
 from typing import Any

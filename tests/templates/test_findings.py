@@ -1,4 +1,4 @@
-"""Sixty broken templates: each mistake is found where it is, with a message that says how to mend it."""
+"""Sixty broken templates: each mistake is found at its place, with a message that says how to mend it."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Nothing that an author writes makes the compiler run for minutes: what never ends is found in one look."""
+"""Limits of the compiler: no source makes it run for minutes."""
 
 import pytest
 

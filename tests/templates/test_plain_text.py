@@ -1,4 +1,4 @@
-"""The plain text part reads well by itself."""
+"""The plain text part that is made from the HTML."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Who may do what: keys, scopes, the anonymous rule, and a guard on every route."""
+"""Authorization: keys, scopes, anonymous callers, and a guard on every route."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""What mail servers say is understood: each way of saying it, every recipient and the class of its status."""
+"""Bounce reports of many mail servers: every recipient and the class of its status is read."""
 
 import pytest
 from hypothesis import given

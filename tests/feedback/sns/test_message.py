@@ -1,4 +1,4 @@
-"""Reading and verifying envelopes, and keeping certificates; what is asked over the network is in tests/web."""
+"""SNS messages: reading, verification, and the certificates that are kept. The network is in tests/web."""
 
 import asyncio
 import json

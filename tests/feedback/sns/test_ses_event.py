@@ -1,4 +1,4 @@
-"""What events of Amazon SES say, in both of their shapes."""
+"""Events of Amazon SES in both of their forms."""
 
 import json
 from datetime import UTC, datetime, timedelta

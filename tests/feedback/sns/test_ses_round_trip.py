@@ -1,4 +1,4 @@
-"""Send over HTTP, a next hop that answers as Amazon SES does, its events by SNS, and what the audit trail says then."""
+"""From a send over HTTP to the events of Amazon SES by SNS and the audit trail."""
 
 import asyncio
 import itertools

@@ -1,4 +1,4 @@
-"""What an operator may say about Amazon SNS, and is told where that can't be."""
+"""Settings of Amazon SNS, and the messages for wrong ones."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""The front matter and the variables: what is declared, what callers are told, what is filled in."""
+"""The front matter and the variables: declarations, messages for callers, defaults."""
 
 import pytest
 

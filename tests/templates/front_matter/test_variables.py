@@ -1,4 +1,4 @@
-"""The quick look at variables, by their JSON, lets nothing through that the walk over all values would find."""
+"""The quick validation of variables passes nothing that the full one refuses (property test)."""
 
 import math
 from typing import Any

@@ -1,4 +1,4 @@
-"""Several files become one template, and a mistake is found in the file that it is in."""
+"""Includes: several files become one template, and a mistake is found in its own file."""
 
 from tests.support.template_kit import VALUES, column, document, errors, front_matter, plain, template, text
 

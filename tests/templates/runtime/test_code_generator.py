@@ -1,4 +1,4 @@
-"""What is printed in the quick way is what the careful way prints; where it can't be, the careful way has the word."""
+"""Generated code prints what Jinja prints; where it can't decide, Jinja renders."""
 
 from datetime import date
 from decimal import Decimal

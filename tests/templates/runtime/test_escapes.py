@@ -1,4 +1,4 @@
-"""Whatever a value says, it stays the value: no tag, no attribute, no header line, no link of its own begins there."""
+"""Escapes: a value never begins a tag, an attribute, a header line or a link of its own."""
 
 import pytest
 from hypothesis import given

@@ -1,4 +1,4 @@
-"""Amounts, dates and plurals as a French reader writes them."""
+"""Filters: amounts, dates and plurals as a French reader writes them."""
 
 import pytest
 from hypothesis import given

@@ -1,4 +1,4 @@
-"""A template reaches nothing, changes nothing, and ends; its errors lead back to the author's file."""
+"""The sandbox: a template reaches nothing, changes nothing and ends; errors lead to the author's file."""
 
 import threading
 

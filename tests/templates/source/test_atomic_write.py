@@ -1,4 +1,4 @@
-"""A template's folder is changed as a whole: whoever reads, fails or is killed in between."""
+"""Atomic writes: a template's folder changes as a whole, for readers and after a failure or kill."""
 
 import signal
 import subprocess

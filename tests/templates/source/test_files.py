@@ -1,4 +1,4 @@
-"""After a change only what it touched is read again, unless links or hidden folders make that unsafe."""
+"""Reading files again: only changed folders, unless links or hidden folders make that unsafe."""
 
 import threading
 from pathlib import Path

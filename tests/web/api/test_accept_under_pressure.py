@@ -1,4 +1,4 @@
-"""What can't be stored is answered with 503 and Retry-After, leaves nothing half behind, and works again afterwards."""
+"""Sends that can't be stored get 503 and Retry-After, and leave nothing half stored."""
 
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""Whatever comes in is answered 4xx with problem details, and nothing is stored or sent."""
+"""Bad input is answered with 4xx and problem details, and nothing is stored or sent."""
 
 import json
 from base64 import b64encode

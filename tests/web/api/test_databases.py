@@ -1,4 +1,4 @@
-"""The whole way of a mail on each database and queue that can be chosen, with real servers."""
+"""A mail's whole way on each database and queue, with real servers."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager

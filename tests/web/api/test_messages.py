@@ -1,4 +1,4 @@
-"""What was sent, read back: lists, timelines, exact bytes, sending again."""
+"""Reading sent messages: lists, timelines, exact bytes, resends."""
 
 import email
 import email.policy

@@ -1,4 +1,4 @@
-"""GET /metrics: what Prometheus is told, by one process for all of them, and what it is not told."""
+"""GET /metrics: the figures of all processes for Prometheus."""
 
 import os
 import re

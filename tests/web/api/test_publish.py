@@ -1,4 +1,4 @@
-"""PUT of templates: the conditions, the files, and that nothing is touched where something is wrong."""
+"""PUT of templates: conditions, files, and refusals that touch nothing."""
 
 from collections.abc import Iterator
 from pathlib import Path

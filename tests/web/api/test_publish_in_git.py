@@ -1,4 +1,4 @@
-"""PUT and DELETE of templates in a git checkout: the commit, its author, and what others are working on."""
+"""PUT and DELETE of templates in a git checkout: the commit, its author, and others' uncommitted work."""
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor

@@ -1,4 +1,4 @@
-"""What a person may ask for, over HTTP."""
+"""Export and erasure of a recipient over HTTP."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""The preview cannot lie: command line, snapshot, test endpoint, archive and the delivered mail have the same bytes."""
+"""Command line, snapshot, test endpoint, archive and delivered mail have the same bytes."""
 
 import email
 import email.policy

@@ -1,4 +1,4 @@
-"""Mail for later: it waits for its time, and can be cancelled as long as it has not left."""
+"""Scheduled mail: it waits for its time, and can be cancelled until it leaves."""
 
 from datetime import UTC, datetime, timedelta
 

@@ -1,4 +1,4 @@
-"""Suppressions by hand: listed, added, lifted, and what a send to a suppressed address is told."""
+"""Suppressions over HTTP: listed, added, lifted, and the answer to a send to a suppressed address."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any

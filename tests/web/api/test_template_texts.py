@@ -1,4 +1,4 @@
-"""Between a page of templates and its texts: what differs, what two people wrote, and what a form says."""
+"""Texts of template pages: diffs, merges of two changes, and forms."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""The link that ends marketing: what the mail says, what opening it does, and what a click does."""
+"""The unsubscribe link: its place in the mail, its page, and the one-click request."""
 
 import base64
 import email

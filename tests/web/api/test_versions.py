@@ -1,4 +1,4 @@
-"""The versions of a template: what was sent stays readable and renders the same, whatever became of the file."""
+"""Versions of a template: sent ones stay readable and render the same after the file has changed."""
 
 import json
 import subprocess

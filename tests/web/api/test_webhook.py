@@ -1,4 +1,4 @@
-"""POST /webhook over real HTTP, with an SNS of our own on loopback that serves its certificate over TLS."""
+"""POST /webhook over real HTTP, with a stand-in for SNS on loopback that serves its certificate over TLS."""
 
 import base64
 import json

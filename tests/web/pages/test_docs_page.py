@@ -1,4 +1,4 @@
-"""The API's own description: nothing served is missing, nothing described is invented, and the page shows it all."""
+"""The OpenAPI document and its page: all operations are described, and no others."""
 
 import html
 import json

@@ -1,4 +1,4 @@
-"""The editor without a script: write, look at what would happen, save; and who comes second loses nothing."""
+"""The editor without a script: write, preview, save, and concurrent changes."""
 
 import html
 import re

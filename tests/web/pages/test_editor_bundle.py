@@ -1,4 +1,4 @@
-"""The editor's script is committed as it was built: its first line says of which sources."""
+"""The editor's script is committed as it was built; its first line names its sources."""
 
 import hashlib
 import re

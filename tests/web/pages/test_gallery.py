@@ -1,4 +1,4 @@
-"""The gallery, a template's page, and the stream that says when a file has changed."""
+"""The gallery, a template's page, and the stream that reports changed files."""
 
 import re
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""The development mailbox for people, and the failures that it simulates."""
+"""The pages of the development mailbox, and the failures that it simulates."""
 
 import smtplib
 from collections.abc import Iterator

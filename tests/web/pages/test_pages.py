@@ -1,4 +1,4 @@
-"""The ground of all pages: policy, languages, assets, failures, frames."""
+"""All pages: content policy, languages, assets, errors, frames."""
 
 import re
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What ends: streams with the service and with the key, sign-in attempts, and cookies that https needs."""
+"""Ends of streams, limits of sign-in attempts, and cookies over https."""
 
 import threading
 from pathlib import Path

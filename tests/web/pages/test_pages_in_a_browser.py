@@ -1,4 +1,4 @@
-"""The pages as people use them: with eyes, with the keyboard alone, with no script, and with hostile mail."""
+"""The pages in a browser: accessibility, keyboard alone, no script, hostile mail."""
 
 from collections.abc import Iterator
 from typing import Literal

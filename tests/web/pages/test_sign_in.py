@@ -1,4 +1,4 @@
-"""Signing in with a browser: who gets in, for how long, and who can't make whom do what."""
+"""Signing in with a browser: tokens, sessions, and requests from other sites."""
 
 from datetime import UTC, datetime, timedelta
 

@@ -1,4 +1,4 @@
-"""The pages of templates as people use them: with eyes, with the keyboard alone, with no script, with hostile mail."""
+"""The template pages in a browser: accessibility, keyboard alone, no script, hostile mail."""
 
 from collections.abc import Iterator
 from pathlib import Path
