@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass
 from functools import cache
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -22,12 +23,15 @@ from service.web.api import (
     unsubscribe,
     webhook,
 )
+from service.web.auth import Guard
 from service.web.dependencies import parts
 from service.web.head import with_head
 from service.web.pages import error_pages
 from service.web.pages.assets import Assets
 from service.web.pages.i18n import Languages
+from service.web.pages.navigation import SECTIONS
 from service.web.pages.render import environment
+from service.web.pages.request_context import signed_in
 from service.web.pages.routes import CONTROLLERS
 from service.web.pages.server_sent_events import Streams
 
@@ -50,7 +54,9 @@ def create_app(services: Services, *, lifespan: Lifespan | None = None) -> Lites
     """Return the ASGI application of these services; `lifespan` runs the worker and the watcher beside it."""
     limit = int(services.settings.max_attachments_bytes * _BASE64_GROWTH) + _ROOM_BESIDE_ATTACHMENTS_BYTES
     routes = [*_api(services), *CONTROLLERS]
-    app = application(services, routes, lifespan=lifespan or _nothing, max_body_bytes=limit)
+    sections = [one for one in SECTIONS if services.mailbox is not None or one[0] != "/admin/mailbox"]
+    site = Site(services, sections, preview_guard=signed_in())
+    app = application(site, routes, lifespan=lifespan or _nothing, max_body_bytes=limit)
 
     @cache  # built at the first request; the routes do not change
     def document() -> dict[str, Any]:
@@ -60,13 +66,22 @@ def create_app(services: Services, *, lifespan: Lifespan | None = None) -> Lites
     return app
 
 
-def application(
-    services: PreviewServices, routes: Sequence[Any], *, lifespan: Lifespan, max_body_bytes: int
-) -> Litestar:
+@dataclass(frozen=True, slots=True)
+class Site:
+    """What differs between the service and a preview: entries of the navigation, who may see templates."""
+
+    services: PreviewServices
+    sections: Sequence[tuple[str, str]]
+    preview_guard: Guard
+
+
+def application(site: Site, routes: Sequence[Any], *, lifespan: Lifespan, max_body_bytes: int) -> Litestar:
     """Return an application of these routes, with what every page needs."""
-    assets = Assets()
+    services, assets = site.services, Assets()
     state = {
         "services": services,
+        "sections": site.sections,
+        "preview_guard": site.preview_guard,
         "assets": assets,
         "languages": Languages(ZoneInfo(services.settings.email_timezone)),
         "markup": environment(assets),

@@ -10,10 +10,11 @@ from litestar import Controller, Litestar, get
 from litestar.response import Redirect
 
 from service.bootstrap import PreviewServices
-from service.web.app import application
+from service.web.app import Site, application
 from service.web.pages.assets import AssetController
 from service.web.pages.gallery import GalleryController
-from service.web.pages.request_context import can_preview
+from service.web.pages.navigation import SECTIONS
+from service.web.pages.request_context import can_preview, on_this_machine
 from service.web.pages.sign_in import PreferencesController
 from service.web.pages.template_page import TemplatePageController
 
@@ -50,4 +51,6 @@ def create_preview(workbench: PreviewServices) -> Litestar:
         GalleryController,
         TemplatePageController,
     ]
-    return application(workbench, routes, lifespan=lifespan, max_body_bytes=64 * 1024)
+    sections = [one for one in SECTIONS if one[0] == "/admin/templates"]
+    site = Site(workbench, sections, preview_guard=on_this_machine())
+    return application(site, routes, lifespan=lifespan, max_body_bytes=64 * 1024)

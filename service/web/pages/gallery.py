@@ -4,14 +4,15 @@ import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any
 
 import anyio.to_thread
-from litestar import Controller, Request, Response, get
+from litestar import Controller, Response, get
 from litestar.response import ServerSentEvent
 
-from service.bootstrap import PreviewServices, Services
+from service.bootstrap import PreviewServices
+from service.monitoring.template_stats import TemplateStats
 from service.web.auth import preview_services_of
+from service.web.dependencies import AnyRequest, Provided
 from service.web.pages.render import show
 from service.web.pages.request_context import can_preview
 from service.web.pages.server_sent_events import Streams
@@ -43,7 +44,9 @@ class GalleryController(Controller):
     guards = [can_preview()]  # noqa: RUF012  # Litestar reads it from the class
 
     @get("/")
-    async def gallery(self, request: Request[Any, Any, Any]) -> Response[str]:
+    async def gallery(
+        self, request: AnyRequest, template_stats: Provided[TemplateStats | None] = None
+    ) -> Response[str]:
         """Page: every template as a live picture, with its findings and the figures of the last 30 days.
 
         `q` filters by words, `from` shows the next sixty.
@@ -52,9 +55,7 @@ class GalleryController(Controller):
         all_cards = cards(workbench)
         found = [card for card in all_cards if _matches(card, words)]
         start = _start(request.query_params.get("from", ""), len(found))
-        counted = None
-        if isinstance(workbench, Services):
-            counted = await anyio.to_thread.run_sync(workbench.monitoring.template_stats.get)
+        counted = await anyio.to_thread.run_sync(template_stats.get) if template_stats else None
         return show(
             request,
             "gallery.html",
@@ -64,12 +65,12 @@ class GalleryController(Controller):
             page_size=PAGE_SIZE,
             total=len(all_cards),
             q=words,
-            has_service=isinstance(workbench, Services),
+            has_service=template_stats is not None,
             counted=counted,
         )
 
     @get("/_live")
-    async def live(self, request: Request[Any, Any, Any]) -> ServerSentEvent:
+    async def live(self, request: AnyRequest) -> ServerSentEvent:
         """Stream server-sent events: `changed` after each change of a template, or of the one named `key`."""
         workbench, streams = preview_services_of(request), _streams(request)
         return streams.answer(_changes(workbench, streams, request.query_params.get("key")))
@@ -107,7 +108,7 @@ def _matches(card: Card, words: str) -> bool:
     return all(word in text for word in words.casefold().split())
 
 
-def _streams(request: Request[Any, Any, Any]) -> Streams:
+def _streams(request: AnyRequest) -> Streams:
     streams: Streams = request.app.state.streams
     return streams
 

@@ -3,10 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from service.bootstrap import PreviewServices, Services
-
 #: URL and key of the label, in the order shown.
-_SECTIONS = (
+SECTIONS = (
     ("/admin", "nav.overview"),
     ("/admin/messages", "nav.messages"),
     ("/admin/suppressions", "nav.suppressions"),
@@ -25,16 +23,9 @@ class Section:
     current: bool
 
 
-def sections(workbench: PreviewServices, path: str) -> Sequence[Section]:
-    """Return the entries for this service: the mailbox only if there is one, a preview only has templates."""
+def sections(shown: Sequence[tuple[str, str]], path: str) -> Sequence[Section]:
+    """Return the entries of this application, a part of SECTIONS, with the current one marked."""
     return [
         Section(url, label_key, path == url or (url != "/admin" and path.startswith(f"{url}/")))
-        for url, label_key in _SECTIONS
-        if _is_there(url, workbench)
+        for url, label_key in shown
     ]
-
-
-def _is_there(url: str, workbench: PreviewServices) -> bool:
-    if not isinstance(workbench, Services):
-        return url == "/admin/templates"
-    return url != "/admin/mailbox" or workbench.mailbox is not None

@@ -84,7 +84,7 @@ def part(request: Request[Any, Any, Any], name: str, /, **values: Any) -> str:
         t=context.language.say,
         language=context.language,
         context=context,
-        sections=sections(preview_services_of(request), request.url.path),
+        sections=sections(request.app.state.sections, request.url.path),
         path=path,
         form_token=Markup('<input type="hidden" name="form_token" value="{}">').format(context.form_token),
         **values,

@@ -18,7 +18,7 @@ from litestar.datastructures import Cookie, FormMultiDict
 from litestar.handlers import BaseRouteHandler
 
 from service.auth.sessions import SESSION_LASTS, Session
-from service.bootstrap import PreviewServices, Services
+from service.bootstrap import PreviewServices
 from service.errors import NotAllowed, NotAuthenticated, NotFound
 from service.models import Caller, Scope
 from service.web.auth import Guard, identify, names_this_machine, preview_services_of, services_of
@@ -68,16 +68,27 @@ async def is_still_signed_in(connection: Connection) -> bool:
 
 
 def can_preview() -> Guard:
-    """Return a guard for pages that only show templates: signed in, or on this machine in `rgz-email preview`."""
-    admit = signed_in()
+    """Return a guard for pages that only show templates: the application says which guard that is.
+
+    It is `signed_in()`, or `on_this_machine()` in `rgz-email preview`.
+    """
 
     async def guard(connection: Connection, handler: BaseRouteHandler) -> None:
-        if isinstance(preview_services_of(connection), Services):
-            await admit(connection, handler)
-        elif not names_this_machine(connection):
-            raise NotFound("There is nothing at this address.")
+        admit: Guard = connection.app.state.preview_guard
+        await admit(connection, handler)
 
     guard.scope = Scope.ADMIN  # type: ignore[attr-defined]
+    return guard
+
+
+def on_this_machine() -> Guard:
+    """Return a guard for requests that are addressed to loopback. Raises NotFound."""
+
+    async def guard(connection: Connection, _: BaseRouteHandler) -> None:
+        if not names_this_machine(connection):
+            raise NotFound("There is nothing at this address.")
+
+    guard.scope = None  # type: ignore[attr-defined]
     return guard
 
 

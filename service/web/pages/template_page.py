@@ -6,13 +6,15 @@ from typing import Any
 from urllib.parse import urlencode
 
 import anyio.to_thread
-from litestar import Controller, Request, Response, get
+from litestar import Controller, Response, get
 from litestar.params import FromPath
 
-from service.bootstrap import PreviewServices, Services
+from service.bootstrap import PreviewServices
 from service.errors import Finding, InvalidRequest, NotFound, Problem, TemplateInvalid
+from service.templates.authoring.publisher import Publisher
 from service.templates.preview import Preview
 from service.web.auth import preview_services_of
+from service.web.dependencies import AnyRequest, Provided
 from service.web.pages import mail_frame, variable_form
 from service.web.pages.render import part, show
 from service.web.pages.request_context import can_preview
@@ -60,7 +62,9 @@ class TemplatePageController(Controller):
     guards = [can_preview()]  # noqa: RUF012  # Litestar reads it from the class
 
     @get("/")
-    async def template(self, request: Request[Any, Any, Any], key: FromPath[str]) -> Response[str]:
+    async def template(
+        self, request: AnyRequest, key: FromPath[str], publisher: Provided[Publisher | None] = None
+    ) -> Response[str]:
         """Page: one template: its mail wide and narrow, light and dark, text, HTML, headers, source with findings.
 
         Parameters: `view`, `example`, `locale`, `scheme`, and `v.NAME` for a variable.
@@ -92,13 +96,13 @@ class TemplatePageController(Controller):
             headers=headers,
             numbered={name: _numbered(f"{key}/{name}", files[name], entry.findings) for name in in_order(files)},
             elsewhere=[one for one in entry.findings if one.file.removeprefix(f"{key}/") not in files],
-            has_service=isinstance(workbench, Services),
+            has_service=publisher is not None,
             sent=request.query_params.get("sent"),
             saved="saved" in request.query_params,
         )
 
     @get("/frame")
-    async def mail(self, request: Request[Any, Any, Any], key: FromPath[str]) -> Response[str]:
+    async def mail(self, request: AnyRequest, key: FromPath[str]) -> Response[str]:
         """Return its HTML part, for a frame."""
         workbench, choice = preview_services_of(request), Choice.of(request.query_params)
 
