@@ -113,7 +113,7 @@ class MessageSearch:
         )
         if problems:
             raise InvalidRequest("A parameter of this list is wrong.", problems)
-        return time_series.between(self.database, query, edges, now=self.clock(), memory=self.count_cache)
+        return time_series.between(self.database, query, edges, now=self.clock(), cache=self.count_cache)
 
     def late(self, *, limit: int = 50) -> list[Message]:
         """Messages of the last 30 days that missed their template's SLA, or are late now; the newest first."""

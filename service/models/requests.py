@@ -133,7 +133,7 @@ class SendRequest(_SendFields):
 
 
 class BatchMessage(_Request):
-    """One of the letters of a batch."""
+    """One message request of a batch."""
 
     to: _Addresses | list[_Addresses] = Field(description=_TO)
     variables: _Variables = Field(default_factory=dict, description=_VARIABLES)
@@ -160,7 +160,7 @@ class BatchRequest(_SendFields):
     @property
     def message_requests(self) -> Sequence[tuple[str, MessageRequest]]:
         """The message requests, each with its JSON pointer."""
-        return [(f"/messages/{n}", letter) for n, letter in enumerate(self.messages)]
+        return [(f"/messages/{n}", message) for n, message in enumerate(self.messages)]
 
 
 AnySendRequest = SendRequest | BatchRequest

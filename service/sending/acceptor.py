@@ -173,12 +173,13 @@ class Acceptor:
         if stored.request_digest != digest_of(request):
             problem = Problem("", "idempotency_key_reused", "the key came before, with another body")
             raise InvalidRequest("This Idempotency-Key belongs to another request.", [problem])
-        copies = [AcceptedMessage(item.id, item.recipient, item.status_at_accept) for item in stored.messages]
+        accepted = [AcceptedMessage(item.id, item.recipient, item.status_at_accept) for item in stored.messages]
         return Accepted(
-            stored.id, stored.template_key, stored.template_version, stored.template_revision, copies, replayed=True
+            stored.id, stored.template_key, stored.template_version, stored.template_revision, accepted, replayed=True
         )
 
 
 def _accepted(prepared: PreparedSend, stored: Sequence[NewMessage]) -> Accepted:
-    send, copies = prepared.send, [AcceptedMessage(copy.id, copy.recipient, copy.status) for copy in stored]
-    return Accepted(send.id, send.template_key, send.template_version, send.template_revision, copies)
+    send = prepared.send
+    accepted = [AcceptedMessage(message.id, message.recipient, message.status) for message in stored]
+    return Accepted(send.id, send.template_key, send.template_version, send.template_revision, accepted)

@@ -21,46 +21,50 @@ def store(
     fresh = [(prepared, bodies) for prepared, bodies in batch if prepared.send.id not in taken]
     for revision in {prepared.revision.revision: prepared.revision for prepared, _ in fresh}.values():
         revisions.save_revision(tx, revision)
-    copies = [copy for prepared, _ in fresh for copy in prepared.messages]
+    all_messages = [message for prepared, _ in fresh for message in prepared.messages]
     suppressed = {
-        stream: suppressions.find(tx, {copy.recipient_hash for copy in copies if copy.stream is stream}, stream)
-        for stream in {copy.stream for copy in copies}
+        stream: suppressions.find(
+            tx, {message.recipient_hash for message in all_messages if message.stream is stream}, stream
+        )
+        for stream in {message.stream for message in all_messages}
     }
     # Quota is acquired in the order of the hashes, so that two transactions never deadlock.
-    in_order = sorted(copies, key=lambda copy: copy.recipient_hash)
-    decided = {copy.id: _decide(tx, copy, suppressed[copy.stream], settings) for copy in in_order}
+    in_order = sorted(all_messages, key=lambda message: message.recipient_hash)
+    decided = {message.id: _decide(tx, message, suppressed[message.stream], settings) for message in in_order}
     written = [
         (
             prepared.send,
             [
-                (decided[copy.id], body)
+                (decided[message.id], body)
                 for rendered, body in zip(prepared.rendered, bodies, strict=True)
-                for copy in rendered.messages
+                for message in rendered.messages
             ],
         )
         for prepared, bodies in fresh
     ]
     messages.add_messages(tx, written)
-    return {send.id: [copy for copy, _ in pairs] for send, pairs in written}
+    return {send.id: [message for message, _ in pairs] for send, pairs in written}
 
 
-def _decide(tx: Transaction, copy: NewMessage, suppressed: Mapping[str, Suppression], settings: Settings) -> NewMessage:
-    if found := suppressed.get(copy.recipient_hash):
+def _decide(
+    tx: Transaction, message: NewMessage, suppressed: Mapping[str, Suppression], settings: Settings
+) -> NewMessage:
+    if found := suppressed.get(message.recipient_hash):
         reason = f"Suppressed since {found.since:%Y-%m-%d}: {found.reason}."
-        return replace(copy, status=Status.SUPPRESSED, status_reason=reason)
-    rate = _rate(copy, settings)
+        return replace(message, status=Status.SUPPRESSED, status_reason=reason)
+    rate = _rate(message, settings)
     if rate.count is None:
-        return copy
-    start = period_start(copy.next_attempt_at, rate, settings)
-    if rate_limits.acquire_quota(tx, copy.recipient_hash, start, rate.count, copy.id, stream=copy.stream):
-        return copy
-    return replace(copy, status=Status.RATE_LIMITED, status_reason=f"Over the limit of {rate}.")
+        return message
+    start = period_start(message.next_attempt_at, rate, settings)
+    if rate_limits.acquire_quota(tx, message.recipient_hash, start, rate.count, message.id, stream=message.stream):
+        return message
+    return replace(message, status=Status.RATE_LIMITED, status_reason=f"Over the limit of {rate}.")
 
 
-def _rate(copy: NewMessage, settings: Settings) -> Rate:
-    if copy.is_test:
+def _rate(message: NewMessage, settings: Settings) -> Rate:
+    if message.is_test:
         return Rate(count=None)
-    marketing = copy.stream is Stream.MARKETING
+    marketing = message.stream is Stream.MARKETING
     return settings.email_rate_limit_marketing if marketing else settings.email_rate_limit_transactional
 
 

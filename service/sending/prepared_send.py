@@ -16,9 +16,9 @@ class RenderedMessage:
     body: PlainBody
 
     @classmethod
-    def of(cls, copies: Sequence[NewMessage]) -> "RenderedMessage":
+    def of(cls, messages: Sequence[NewMessage]) -> "RenderedMessage":
         """Encode the body of the first message, which all have. Raises ValueError for lone surrogates."""
-        return cls(copies, PlainBody.of(copies[0].html, copies[0].text))
+        return cls(messages, PlainBody.of(messages[0].html, messages[0].text))
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +32,7 @@ class PreparedSend:
     @property
     def messages(self) -> list[NewMessage]:
         """All messages of the send, in the order of the request."""
-        return [copy for rendered in self.rendered for copy in rendered.messages]
+        return [message for rendered in self.rendered for message in rendered.messages]
 
     @property
     def size(self) -> int:

@@ -123,15 +123,15 @@ class SendRenderer:
         rendered_messages: list[RenderedMessage] = []
         for one, (_, message_request) in zip(checked, message_requests, strict=True):
             draft = MessageDraft(send, template, request, message_request, one.attachments, source)
-            copies = [
+            new_messages = [
                 self.messages.message(draft, to, rendered)
                 for to, rendered in zip(one.recipients, itertools.cycle(one.rendered), strict=False)
             ]
             # Messages that share a rendering share their body.
             rendered_messages += (
-                [RenderedMessage.of(copies)]
+                [RenderedMessage.of(new_messages)]
                 if len(one.rendered) == 1
-                else [RenderedMessage.of([copy]) for copy in copies]
+                else [RenderedMessage.of([message]) for message in new_messages]
             )
         self._save_files(checked, now)
         return PreparedSend(send, rendered_messages, self.revisions.of(template, now))

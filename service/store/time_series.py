@@ -46,22 +46,22 @@ class CountCache:
             at, total = self._kept.get((query, begin, end), (None, 0))
         return total if at is not None and now - self.KEPT_FOR < at <= now else None
 
-    def keep(self, query: MessageQuery, tally: Bucket, *, now: datetime) -> None:
+    def keep(self, query: MessageQuery, bucket: Bucket, *, now: datetime) -> None:
         """Cache the total of a bucket that no longer changes."""
-        if query.status is None and tally.ends_at < now - self.SETTLED_AFTER:
+        if query.status is None and bucket.ends_at < now - self.SETTLED_AFTER:
             with self._gate:
-                self._kept[query, tally.begins_at, tally.ends_at] = (now, tally.total)
-                self._kept.move_to_end((query, tally.begins_at, tally.ends_at))
+                self._kept[query, bucket.begins_at, bucket.ends_at] = (now, bucket.total)
+                self._kept.move_to_end((query, bucket.begins_at, bucket.ends_at))
                 if len(self._kept) > self._MAX_KEPT:
                     self._kept.popitem(last=False)
 
 
 def between(
-    reader: Reader, query: MessageQuery, edges: Sequence[datetime], *, now: datetime, memory: CountCache
+    reader: Reader, query: MessageQuery, edges: Sequence[datetime], *, now: datetime, cache: CountCache
 ) -> list[Bucket]:
     """Counts between each edge and the next; `edges` ascend. The query's own `since` and `until` are ignored."""
     periods = list(pairwise(edges))
-    known = [memory.find(query, begin, end, now=now) for begin, end in periods]
+    known = [cache.find(query, begin, end, now=now) for begin, end in periods]
     conditions, params = conditions_of(query)
     table = those_in(query, conditions)
     parts = []
@@ -78,13 +78,13 @@ def between(
     for row in reader.read(" UNION ALL ".join(parts), params) if parts else []:
         counts[row["n"], row["kind"]] = counts.get((row["n"], row["kind"]), 0) + row["found"]
     all_of_them = query.status in TROUBLE
-    tallies = [
+    buckets = [
         Bucket(begin, end, counts[n, "total"], counts.get((n, "total" if all_of_them else "trouble"), 0))
         for n, (begin, end) in enumerate(periods)
     ]
-    for tally in tallies:
-        memory.keep(query, tally, now=now)
-    return tallies
+    for bucket in buckets:
+        cache.keep(query, bucket, now=now)
+    return buckets
 
 
 def _all(conditions: Sequence[str]) -> str:

@@ -13,9 +13,9 @@ from tests.support import rows
 EDGES = [rows.after(seconds) for seconds in (0, 100, 200, 300)]
 
 
-def counted(database: Database, memory: CountCache, now_s: float, **wanted: Any) -> list[tuple[int, int]]:
+def counted(database: Database, cache: CountCache, now_s: float, **wanted: Any) -> list[tuple[int, int]]:
     query = MessageQuery(**wanted)
-    found = time_series.between(database, query, EDGES, now=rows.after(now_s), memory=memory)
+    found = time_series.between(database, query, EDGES, now=rows.after(now_s), cache=cache)
     return [(tally.total, tally.trouble) for tally in found]
 
 
@@ -31,12 +31,12 @@ def test_messages_are_counted_by_when_they_were_accepted(database: Database) -> 
 
 
 def test_totals_of_past_periods_are_cached_for_a_while_and_troubles_are_not(database: Database) -> None:
-    memory, now_s = CountCache(), 200 + CountCache.SETTLED_AFTER.total_seconds() + 1
+    cache, now_s = CountCache(), 200 + CountCache.SETTLED_AFTER.total_seconds() + 1
     first = rows.store_one(database, created_at=rows.after(50))
-    assert counted(database, memory, now_s) == [(1, 0), (0, 0), (0, 0)]
+    assert counted(database, cache, now_s) == [(1, 0), (0, 0), (0, 0)]
     rows.store_one(database, created_at=rows.after(60))
     rows.store_one(database, created_at=rows.after(260))
     database.write(lambda tx: tx.execute("UPDATE email_messages SET status = 'failed' WHERE id = :id", {"id": first}))
-    assert counted(database, memory, now_s) == [(1, 1), (0, 0), (1, 0)]
+    assert counted(database, cache, now_s) == [(1, 1), (0, 0), (1, 0)]
     later_s = now_s + (CountCache.KEPT_FOR + timedelta(seconds=1)).total_seconds()
-    assert counted(database, memory, later_s) == [(2, 1), (0, 0), (1, 0)]
+    assert counted(database, cache, later_s) == [(2, 1), (0, 0), (1, 0)]

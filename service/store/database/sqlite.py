@@ -219,9 +219,9 @@ class SqliteDatabase(Database):
             if not begun and first.begin():
                 begun.append(first)
             for job in begun:
-                job.error = job.error or _told_to_all(error)
+                job.error = job.error or _copy_for_waiter(error)
         for job in begun:
-            job.tell()
+            job.finish()
         return last
 
     @contextmanager
@@ -286,7 +286,7 @@ class _Job(Generic[T]):
         """False when the caller has given up."""
         return self.answer.set_running_or_notify_cancel()
 
-    def tell(self) -> None:
+    def finish(self) -> None:
         if self.error is None:
             self.answer.set_result(cast(T, self.value))
         else:
@@ -327,8 +327,8 @@ class _SqliteTransaction(Transaction):
             raise StoreBusy("The database has undone the transaction.")
 
 
-def _told_to_all(error: Exception) -> Exception:
+def _copy_for_waiter(error: Exception) -> Exception:
     """Copy the error per waiter: raising one instance in several threads mixes their tracebacks."""
-    told = type(error)(*error.args) if isinstance(error, StoreError) else StoreBusy("The database can't be used now.")
-    told.__cause__ = error
-    return told
+    copied = type(error)(*error.args) if isinstance(error, StoreError) else StoreBusy("The database can't be used now.")
+    copied.__cause__ = error
+    return copied
