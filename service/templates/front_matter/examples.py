@@ -7,7 +7,7 @@ from typing import Any
 from service.templates.findings import CompileAborted
 from service.templates.front_matter.manifest import FrontMatter
 from service.templates.front_matter.variables import VariablesCheck, default_example
-from service.templates.front_matter.yaml_positions import Document, Path, read_yaml
+from service.templates.front_matter.yaml_positions import Document, KeyPath, read_yaml
 from service.templates.jinja.loader import SourceLoader
 from service.templates.positions import Place
 
@@ -66,7 +66,7 @@ def _default(front: FrontMatter, loader: SourceLoader, check: VariablesCheck, fo
 
 
 def _is_valid(
-    values: Any, document: Document, prefix: Path, loader: SourceLoader, check: VariablesCheck, name: str
+    values: Any, document: Document, prefix: KeyPath, loader: SourceLoader, check: VariablesCheck, name: str
 ) -> bool:
     if not isinstance(values, Mapping):
         loader.collector.error(

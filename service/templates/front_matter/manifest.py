@@ -13,7 +13,7 @@ from service.models import DeliveryPolicy, Priority, Stream
 from service.templates.findings import CompileAborted, FindingCollector, did_you_mean
 from service.templates.front_matter.schema_errors import problems_of
 from service.templates.front_matter.variables import variables_schema
-from service.templates.front_matter.yaml_positions import Document, Path, read_yaml
+from service.templates.front_matter.yaml_positions import Document, KeyPath, read_yaml
 from service.templates.jinja.loader import front_matter_end
 from service.templates.positions import Place, Source
 
@@ -167,11 +167,11 @@ def _check(document: Document, collector: FindingCollector, schema: Mapping[str,
     return wrong
 
 
-def _place(document: Document, path: Path, code: str) -> Place:
+def _place(document: Document, path: KeyPath, code: str) -> Place:
     return document.key_place(path) if code == "unknown" else document.place(path)
 
 
-def _hint(path: Path, code: str) -> str:
+def _hint(path: KeyPath, code: str) -> str:
     if path[-1:] == ("expires_after",):
         return "write seconds, or 30m, 24h, 7d"
     if path[:1] == ("category",):

@@ -8,8 +8,8 @@ import jsonschema_rs
 
 from service.errors import Problem, pointer
 from service.templates.findings import did_you_mean
+from service.templates.front_matter.yaml_positions import KeyPath
 
-Path = tuple[str | int, ...]
 _TYPES = {
     "string": "a string",
     "integer": "a whole number",
@@ -43,10 +43,10 @@ def shorten(value: Any) -> str:
 
 def problems_of(
     errors: Iterable[jsonschema_rs.ValidationError], schema: Mapping[str, Any], *, unknown: str = "variable"
-) -> Iterator[tuple[Path, Problem]]:
+) -> Iterator[tuple[KeyPath, Problem]]:
     """Yield each error with its path; the path of a missing or unknown key ends with that key."""
     for error in errors:
-        path: Path = tuple(error.instance_path)
+        path: KeyPath = tuple(error.instance_path)
         kind: Any = error.kind
         name = kind.name
         if name == "required":

@@ -11,7 +11,7 @@ import msgspec
 from service.errors import Problem, pointer
 from service.templates.findings import FindingCollector
 from service.templates.front_matter.schema_errors import problems_of
-from service.templates.front_matter.yaml_positions import Document, Path
+from service.templates.front_matter.yaml_positions import Document, KeyPath
 from service.templates.runtime.undefined import OptionalUndefined
 
 _VARIABLE = json.loads(files("service.templates.front_matter").joinpath("variable_schema.json").read_text("utf-8"))
@@ -140,7 +140,7 @@ class VariablesCheck:
     def unsound(self, variables: Mapping[str, Any]) -> Iterator[Problem]:
         """Yield mistakes that no schema finds: too many bytes, too many levels, numbers and texts that JSON lacks."""
         size = 0
-        stack: list[tuple[Path, Any]] = [((), variables)]
+        stack: list[tuple[KeyPath, Any]] = [((), variables)]
         while stack:
             path, value = stack.pop()
             size += 4

@@ -77,7 +77,7 @@ def compare(
         return
     document = front_matter(now, path)
     if document is None:
-        return  # compiling says what is wrong with it
+        return  # its errors are among the findings of compiling it
     _compare_versions(base, now, key, document, collector)
     before = front_matter(base.files, path)
     if before is not None:

@@ -9,7 +9,8 @@ import yaml
 from service.templates.findings import CompileAborted, FindingCollector
 from service.templates.positions import Place, Source
 
-Path = tuple[str | int, ...]
+#: The path of a value: keys of mappings and indexes of lists.
+KeyPath = tuple[str | int, ...]
 MAX_NODES = 20_000
 
 
@@ -32,17 +33,17 @@ class Document:
     """A YAML document: its `data` as JSON values, and the positions of values, keys and texts by path."""
 
     data: Any = None
-    places: dict[Path, Place] = field(default_factory=dict)
-    keys: dict[Path, Place] = field(default_factory=dict)
-    sources: dict[Path, Source] = field(default_factory=dict)
+    places: dict[KeyPath, Place] = field(default_factory=dict)
+    keys: dict[KeyPath, Place] = field(default_factory=dict)
+    sources: dict[KeyPath, Source] = field(default_factory=dict)
 
-    def place(self, path: Path) -> Place:
+    def place(self, path: KeyPath) -> Place:
         """The position of the value at `path`, or of its nearest ancestor."""
         while path and path not in self.places:
             path = path[:-1]
         return self.places[path]
 
-    def key_place(self, path: Path) -> Place:
+    def key_place(self, path: KeyPath) -> Place:
         """The position of the key at `path`; of the value if it has no key (an element of a list)."""
         return self.keys.get(path) or self.place(path)
 
@@ -52,7 +53,7 @@ def read_yaml(text: str, file: str, collector: FindingCollector, *, first_line: 
     try:
         node = yaml.compose(text, Loader=_Loader)
     except yaml.MarkedYAMLError as error:
-        # At the end of the text the mistake is where the thing began that never ends.
+        # An error at the end of the text belongs to the beginning of the value that never ends.
         is_at_end = "end of stream" in (error.problem or "") and error.context_mark is not None
         mark = error.context_mark if is_at_end else error.problem_mark or error.context_mark
         place = Place(file, first_line + (mark.line if mark else 0), (mark.column if mark else 0) + 1)
@@ -93,7 +94,7 @@ class _Reader:
     def _place(self, mark: yaml.Mark) -> Place:
         return Place(self._file, self._first_line + mark.line, mark.column + 1)
 
-    def _value(self, node: yaml.Node, path: Path) -> Any:
+    def _value(self, node: yaml.Node, path: KeyPath) -> Any:
         place = self._place(node.start_mark)
         if id(node) in self._seen or len(self._seen) > MAX_NODES or len(path) > 40:
             self._collector.error(
@@ -116,7 +117,7 @@ class _Reader:
             raise TypeError(node)
         return self._scalar(node, path, place)
 
-    def _mapping(self, node: yaml.MappingNode, path: Path) -> dict[str, Any]:
+    def _mapping(self, node: yaml.MappingNode, path: KeyPath) -> dict[str, Any]:
         found: dict[str, Any] = {}
         for key_node, value_node in node.value:
             place = self._place(key_node.start_mark)
@@ -135,7 +136,7 @@ class _Reader:
             found[key] = self._value(value_node, (*path, key))
         return found
 
-    def _scalar(self, node: yaml.ScalarNode, path: Path, place: Place) -> Any:
+    def _scalar(self, node: yaml.ScalarNode, path: KeyPath, place: Place) -> Any:
         try:
             value = self._constructor.construct_object(node)
         except (yaml.YAMLError, ValueError):

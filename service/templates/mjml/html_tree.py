@@ -6,7 +6,7 @@ from typing import Any
 from lxml import etree
 from lxml.cssselect import CSSSelector, SelectorError
 
-#: An element or a comment; lxml's own type says less than it holds.
+#: An element or a comment; the types of lxml's stubs are narrower.
 Node = Any
 
 
