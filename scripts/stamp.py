@@ -33,6 +33,10 @@ def look(home: Path, wanted: str) -> tuple[Remedy, str] | None:
     None when it is right. A `.venv` without a stamp that belongs to this place is kept: pip completes it.
     """
     venv = home / ".venv"
+    return _wrong_place(home, venv) or _wrong_stamp(home, venv, wanted)
+
+
+def _wrong_place(home: Path, venv: Path) -> tuple[Remedy, str] | None:
     if not (venv / "pyvenv.cfg").is_file():
         return Remedy.REMAKE, "it is no virtual environment"
     if (venv / ".unpacking").exists():
@@ -41,6 +45,10 @@ def look(home: Path, wanted: str) -> tuple[Remedy, str] | None:
         return Remedy.REMAKE, f"it holds nothing for {_python()}"
     if script := _script_of_another_place(venv):
         return Remedy.REMAKE, f"it was moved or copied here, its {script} belongs to another place"
+    return None
+
+
+def _wrong_stamp(home: Path, venv: Path, wanted: str) -> tuple[Remedy, str] | None:
     try:
         stamp = json.loads((venv / ".stamp").read_text("utf-8"))
         names, locks = set(stamp["names"]), dict(stamp["locks"])
