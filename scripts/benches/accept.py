@@ -22,8 +22,8 @@ from typing import TextIO
 from litestar import Litestar, post
 
 from benches import invoice
-from benches.delivery_rows import LINES
-from benches.load import Answered, Load, environment_with, measured
+from benches.http_load import Answered, Load, environment_with, measured
+from benches.queued_invoices import LINES
 from benches.report import Options, Row, Unmeasured
 
 CONNECTIONS = 64

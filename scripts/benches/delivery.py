@@ -10,10 +10,10 @@ from importlib.metadata import version
 from pathlib import Path
 
 from benches import accept, delivery_alerts, delivery_peers
-from benches.delivery_drain import Rate, archived, bare, drain, growth_bytes, service, wires
-from benches.delivery_rows import accept_invoices
+from benches.delivery_rates import Rate, archived, bare, drain, growth_bytes, service, wires
 from benches.delivery_servers import line, smtp_sink
 from benches.invoice import ROWS
+from benches.queued_invoices import accept_invoices
 from benches.report import Options, Report, Row
 from service.config import logs
 from service.store import message_queries

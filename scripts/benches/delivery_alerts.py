@@ -19,11 +19,11 @@ from pathlib import Path
 
 import httpx
 
-from benches.delivery_drain import resident_bytes, slope
-from benches.delivery_rows import queue_invoices
+from benches.delivery_rates import resident_bytes, slope
 from benches.delivery_servers import telling_sink
+from benches.http_load import environment_with
 from benches.invoice import KEY, MAILS
-from benches.load import environment_with
+from benches.queued_invoices import queue_invoices
 from benches.report import Unmeasured
 from service.bootstrap import build
 from service.config.settings import Settings

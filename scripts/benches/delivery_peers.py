@@ -14,7 +14,7 @@ from pathlib import Path
 import redis
 
 from benches.delivery_servers import free_port
-from benches.load import environment_with
+from benches.http_load import environment_with
 from benches.report import Unmeasured
 
 SOURCES = Path(__file__).resolve().parent / "peers"

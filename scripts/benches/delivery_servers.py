@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from benches.load import environment_with
+from benches.http_load import environment_with
 from benches.report import Unmeasured
 
 #: Debian puts it where the PATH of an ordinary user does not look.

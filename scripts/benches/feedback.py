@@ -20,10 +20,10 @@ from typing_extensions import override
 
 from benches import invoice
 from benches.accept import Server, empty_handler, started
-from benches.delivery_rows import queue_invoices
 from benches.delivery_servers import smtp_sink
 from benches.feedback_sns import Sns, sns
-from benches.load import Answered, Load, environment_with, measured
+from benches.http_load import Answered, Load, environment_with, measured
+from benches.queued_invoices import queue_invoices
 from benches.report import Options, Report, Row, Unmeasured
 from service.bootstrap import Services, build
 from service.config.settings import Settings

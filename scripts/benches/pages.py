@@ -17,9 +17,9 @@ from contextlib import contextmanager
 from importlib.metadata import version
 from urllib.parse import quote
 
-from benches.delivery_drain import service
+from benches.delivery_rates import service
 from benches.invoice import KEY
-from benches.many_messages import Filled, fill
+from benches.message_archive import Filled, fill
 from benches.report import Options, Report, Row
 from service.bootstrap import Services
 from service.store import search_index

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from benches.invoice import KEY, LIMITS, MAILS, values
-from benches.many import key_of, said
 from benches.report import Unmeasured
+from benches.template_copies import key_of, said
 from service.config import runtime
 from service.templates.catalogue import Catalogue
 
@@ -66,7 +66,7 @@ class _Renders:
 
 
 def measure(root: Path, cache: Path, *, count: int, saves: int, rate: float) -> Reloads:
-    """`root` and `cache` as `many` made them. Unmeasured: a save is not served within 10 s."""
+    """`root` and `cache` as `template_copies` made them. Unmeasured: a save is not served within 10 s."""
     catalogue = Catalogue(root, limits=LIMITS, cache_dir=cache)
     catalogue.load()
     for number in range(count):  # Jinja becomes Python at the first rendering, which is no reload

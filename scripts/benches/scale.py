@@ -11,10 +11,10 @@ from collections.abc import Callable, Iterator, Sequence
 from datetime import timedelta
 from importlib.metadata import version
 
-from benches.delivery_drain import service
-from benches.delivery_rows import accept_invoices
+from benches.delivery_rates import service
 from benches.invoice import KEY
-from benches.many_messages import fill
+from benches.message_archive import fill
+from benches.queued_invoices import accept_invoices
 from benches.report import Options, Report, Row
 from benches.timing import Contest, timed
 from service.bootstrap import Services

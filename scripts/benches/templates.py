@@ -14,9 +14,9 @@ from jinja2.sandbox import SandboxedEnvironment
 from mjml import mjml2html
 from premailer import Premailer
 
-from benches import many, reload
+from benches import reload, template_copies
 from benches.invoice import KEY, LIMITS, MAILS, Invoice, values
-from benches.node import peers
+from benches.node_peers import peers
 from benches.report import Options, Report, Row, Unmeasured
 from benches.timing import Contest, timed
 from service.templates.compiler import compile_template
@@ -128,9 +128,9 @@ def _many(options: Options) -> list[Row]:
     count = max(4, round(COUNT * options.effort))
     with tempfile.TemporaryDirectory() as folder:
         root, cache = Path(folder, "mails"), Path(folder, "cache")
-        many.make_templates(root, count)
-        cold_s = many.start_s(root, cache, count)
-        cached_s = min(many.start_s(root, cache, count) for _ in range(3))
+        template_copies.make_templates(root, count)
+        cold_s = template_copies.start_s(root, cache, count)
+        cached_s = min(template_copies.start_s(root, cache, count) for _ in range(3))
         saves = max(2, round(25 * options.effort))
         runs = [
             reload.measure(root, cache, count=count, saves=saves, rate=_RENDERS_A_SECOND)

@@ -14,7 +14,7 @@ import {
 } from "@codemirror/view";
 import { html } from "./markup.mjs";
 import { completions } from "./completions.mjs";
-import { highlighting, theme } from "./look.mjs";
+import { highlighting, theme } from "./theme.mjs";
 
 // How long after the last key the service is asked, and how long a broken line is waited for, in milliseconds.
 const AFTER_A_KEY = 250;

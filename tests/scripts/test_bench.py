@@ -24,7 +24,7 @@ def benches(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     monkeypatch.syspath_prepend(str(SCRIPTS))
     import bench
     import benches.invoice
-    import benches.node
+    import benches.node_peers
     import benches.reload
     import benches.templates
     import benches.timing
@@ -89,7 +89,7 @@ def test_peers_without_node_are_an_error_that_says_what_to_install(
     benches: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(benches.report.Unmeasured, match="install nodejs npm"), benches.node.peers({}):
+    with pytest.raises(benches.report.Unmeasured, match="install nodejs npm"), benches.node_peers.peers({}):
         pass
 
 

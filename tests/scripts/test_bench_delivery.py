@@ -19,16 +19,16 @@ def benches(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     monkeypatch.syspath_prepend(str(SCRIPTS))
     import benches.delivery
     import benches.delivery_alerts
-    import benches.delivery_drain
-    import benches.delivery_rows
+    import benches.delivery_rates
     import benches.delivery_servers
+    import benches.queued_invoices
     import benches.report
 
     return benches
 
 
 def test_invoices_leave_in_batches_and_one_by_one_on_a_slow_disk_too(benches: Any) -> None:
-    drains, servers = benches.delivery_drain, benches.delivery_servers
+    drains, servers = benches.delivery_rates, benches.delivery_servers
     with servers.telling_sink() as (_, port), drains.service(port) as services:
         rates = [drains.drain(services, 60), drains.drain(services, 7, commit_at=1, slow_disk=True)]
         mails = drains.wires(services, 50)
@@ -58,7 +58,7 @@ def test_alert_is_followed_from_its_request_to_the_sink(benches: Any) -> None:
 
 
 def test_sizes_of_an_archived_invoice_are_each_told(benches: Any) -> None:
-    drains, rows = benches.delivery_drain, benches.delivery_rows
+    drains, rows = benches.delivery_rates, benches.queued_invoices
     with drains.service(1) as services:
         whole, kept = drains.archived(services, rows.accept_invoices(services, 5, lines_count=12))
     assert 30_000 < whole < 60_000

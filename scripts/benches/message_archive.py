@@ -13,7 +13,7 @@ from typing import Any
 
 import uuid_utils
 
-from benches.delivery_rows import accept_invoices
+from benches.queued_invoices import accept_invoices
 from service.bootstrap import Services
 from service.mail import addresses
 from service.models import Status

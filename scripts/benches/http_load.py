@@ -59,7 +59,7 @@ class Answered:
 
 def measured(load: Load) -> Answered:
     """Runs the generator in another process. Unmeasured: it ended with an error."""
-    command = (sys.executable, "-m", "benches.load")
+    command = (sys.executable, "-m", "benches.http_load")
     found = subprocess.run(
         command,
         input=json.dumps(asdict(load)),

@@ -14,8 +14,8 @@ from typing import Any
 
 import sqlite_utils
 
-from benches.delivery_rows import queue_invoices
 from benches.invoice import MAILS
+from benches.queued_invoices import queue_invoices
 from benches.report import Unmeasured
 from service.bootstrap import Services, build
 from service.config.settings import Settings
