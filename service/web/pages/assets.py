@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
 
-from litestar import Controller, Request, Response, get
+from litestar import Controller, Response, get
 from litestar.params import FromPath
 
 from service.errors import NotFound
+from service.web.dependencies import AnyRequest
 
 #: Files from installed packages, beside those in `static`: name -> (package, path in it).
 _FROM_PACKAGES: Mapping[str, tuple[str, str]] = {
@@ -54,9 +54,7 @@ class AssetController(Controller):
     """GET /admin/assets/{digest}/{name}; open, as the sign-in page needs its style sheet."""
 
     @get("/admin/assets/{digest:str}/{name:str}", opt={"open": True})
-    async def asset(
-        self, request: Request[Any, Any, Any], digest: FromPath[str], name: FromPath[str]
-    ) -> Response[bytes]:
+    async def asset(self, request: AnyRequest, digest: FromPath[str], name: FromPath[str]) -> Response[bytes]:
         """Return a style sheet, script or picture of the pages, if the digest is that of its content."""
         assets: Assets = request.app.state.assets
         found = assets.at(f"/admin/assets/{digest}/{name}")

@@ -10,17 +10,20 @@ from dataclasses import replace
 from typing import Any
 
 import anyio.to_thread
-from litestar import Controller, Request, Response, get, post
+from litestar import Controller, Response, get, post
 from litestar.params import FromPath
 from litestar.response import Redirect
 
 from service.bootstrap import Services
 from service.errors import Conflict, Finding, InvalidRequest, PreconditionFailed, RequestRefused, TryLater
-from service.templates.authoring.publish_plan import PublishPlan, with_version
+from service.templates.authoring.draft import TemplateDrafts
+from service.templates.authoring.publish_plan import PublishPlan, PublishPlanner, with_version
 from service.templates.authoring.publisher import Condition
 from service.templates.authoring.scaffold import scaffold_files
 from service.templates.build import render_limits
+from service.templates.catalogue import Catalogue
 from service.web.auth import caller_of, services_of
+from service.web.dependencies import AnyRequest, Provided
 from service.web.pages import mail_frame
 from service.web.pages.diff import between
 from service.web.pages.editor_form import EditorForm
@@ -57,7 +60,7 @@ class EditorController(Controller):
     guards = [signed_in()]  # noqa: RUF012  # Litestar reads it from the class
 
     @get("/_new")
-    async def begin(self, request: Request[Any, Any, Any]) -> Response[Any]:
+    async def begin(self, request: AnyRequest, catalogue: Provided[Catalogue]) -> Response[Any]:
         """Page: begin a template.
 
         Without `key` it asks for one; with `key` it opens the editor with a mail that works and is not saved yet.
@@ -65,7 +68,7 @@ class EditorController(Controller):
         services, key = services_of(request), request.query_params.get("key", "").strip()
         if not key:
             return show(request, "template_new.html", key="", problem=None)
-        if key in services.catalogue.current.entries:
+        if key in catalogue.current.entries:
             return Redirect(f"/admin/templates/{key}/edit")
         try:
             texts = await anyio.to_thread.run_sync(lambda: _begun(services, key))
@@ -74,24 +77,27 @@ class EditorController(Controller):
         return _editor(request, key, EditorForm("", texts, {}, None, None, None))
 
     @get("/_vocabulary")
-    async def vocabulary(self, request: Request[Any, Any, Any]) -> Response[Mapping[str, Any]]:
+    async def vocabulary(self, drafts: Provided[TemplateDrafts]) -> Response[Mapping[str, Any]]:
         """Return components, attributes, filters and fields, for completion in the editor."""
-        drafts = services_of(request).templates.drafts
         return Response(await anyio.to_thread.run_sync(lambda: drafts.vocabulary))
 
     @get("/{key:str}/edit")
-    async def edit(self, request: Request[Any, Any, Any], key: FromPath[str]) -> Response[str]:
+    async def edit(
+        self, request: AnyRequest, key: FromPath[str], publish_planner: Provided[PublishPlanner]
+    ) -> Response[str]:
         """Page: the editor of a template's files."""
-        state, files = services_of(request).templates.publish_planner.current_files(key)
+        state, files = publish_planner.current_files(key)
         return _editor(request, key, EditorForm(state, files, files, None, None, None))
 
     @post("/{key:str}/edit")
-    async def write(self, request: Request[Any, Any, Any], key: FromPath[str]) -> Response[Any]:
+    async def write(
+        self, request: AnyRequest, key: FromPath[str], publish_planner: Provided[PublishPlanner]
+    ) -> Response[Any]:
         """Form of the editor, by `action`: `review` what saving would do, `save`, `edit` on, or `add` a file.
 
         A change by somebody else in between is a 409 that shows both changes.
         """
-        form, services = await form_of(request), services_of(request)
+        form = await form_of(request)
         written = EditorForm.of(form)
         match form.get("action"):
             case "save":
@@ -100,7 +106,7 @@ class EditorController(Controller):
                 return _editor(request, key, written)
             case "add":
                 return await self._add(request, key, written, str(form.get("added", "")).strip())
-        plan = await anyio.to_thread.run_sync(lambda: services.templates.publish_planner.plan(key, written.texts))
+        plan = await anyio.to_thread.run_sync(lambda: publish_planner.plan(key, written.texts))
         if (plan.state or "") != written.state:
             return _conflict(request, key, written, plan)
         if not plan.works:
@@ -116,11 +122,13 @@ class EditorController(Controller):
         )
 
     @post("/{key:str}/check")
-    async def check(self, request: Request[Any, Any, Any], key: FromPath[str]) -> Response[Mapping[str, Any]]:
+    async def check(
+        self, request: AnyRequest, key: FromPath[str], drafts: Provided[TemplateDrafts]
+    ) -> Response[Mapping[str, Any]]:
         """Return the findings about unsaved files, as JSON."""
-        form, services = await form_of(request), services_of(request)
+        form = await form_of(request)
         written = EditorForm.of(form)
-        draft = await anyio.to_thread.run_sync(lambda: services.templates.drafts.of(key, written.all_texts))
+        draft = await anyio.to_thread.run_sync(lambda: drafts.of(key, written.all_texts))
         language = page_context(request).language
         errors = sum(1 for finding in draft.findings if finding.is_error)
         summary = [language.say("gallery.errors", count=errors)] if errors else []
@@ -149,14 +157,14 @@ class EditorController(Controller):
         )
 
     @post("/{key:str}/draft", status_code=200)
-    async def draft(self, request: Request[Any, Any, Any], key: FromPath[str]) -> Response[str]:
+    async def draft(self, request: AnyRequest, key: FromPath[str], drafts: Provided[TemplateDrafts]) -> Response[str]:
         """Return the mail that unsaved files make, for a frame."""
         form, services = await form_of(request), services_of(request)
         written = EditorForm.of(form)
         scheme = "dark" if form.get("scheme") == "dark" else "light"
 
         def work() -> str | None:
-            draft = services.templates.drafts.of(key, written.all_texts)
+            draft = drafts.of(key, written.all_texts)
             if draft.template is None:
                 return None
             example = written.example if written.example in draft.template.examples else None
@@ -168,7 +176,7 @@ class EditorController(Controller):
             return mail_frame.framed(part(request, "template_not_rendered.html"))
         return mail_frame.framed(mail_frame.emulated(html, scheme))
 
-    async def _add(self, request: Request[Any, Any, Any], key: str, written: EditorForm, name: str) -> Response[str]:
+    async def _add(self, request: AnyRequest, key: str, written: EditorForm, name: str) -> Response[str]:
         """Add an empty file to the form; a file that stays empty is not saved."""
         try:
             await anyio.to_thread.run_sync(lambda: services_of(request).templates.publish_planner.plan(key, {name: ""}))
@@ -176,7 +184,7 @@ class EditorController(Controller):
             return _editor(request, key, written, status=422, problem=str(error), mistakes=_messages(error))
         return _editor(request, key, replace(written, now={name: "", **written.now}), opened=name)
 
-    async def _save(self, request: Request[Any, Any, Any], key: str, written: EditorForm) -> Response[Any]:
+    async def _save(self, request: AnyRequest, key: str, written: EditorForm) -> Response[Any]:
         services, caller = services_of(request), caller_of(request)
         texts = dict(written.texts)
         if written.raises_to is not None:
@@ -225,7 +233,7 @@ def _completion(one: Mapping[str, Any]) -> Mapping[str, Any]:
     return described
 
 
-def _conflict(request: Request[Any, Any, Any], key: str, written: EditorForm, plan: PublishPlan) -> Response[str]:
+def _conflict(request: AnyRequest, key: str, written: EditorForm, plan: PublishPlan) -> Response[str]:
     """Return the editor with both changes and their merge, after somebody else changed the template."""
     merged = merge(written.was, plan.before, {name: text for name, text in written.all_texts.items() if text})
     ahead = replace(written, state=plan.state or "", now=merged.texts, was=plan.before)
@@ -241,7 +249,7 @@ def _conflict(request: Request[Any, Any, Any], key: str, written: EditorForm, pl
 
 
 def _editor(
-    request: Request[Any, Any, Any],
+    request: AnyRequest,
     key: str,
     written: EditorForm,
     *,

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import anyio.to_thread
-from litestar import Controller, Request, Response, get, post
+from litestar import Controller, Response, get, post
 from litestar.params import FromPath
 from litestar.response import Redirect, ServerSentEvent
 
@@ -15,6 +15,7 @@ from service.mail import inspection
 from service.mail.inspection import Inspection
 from service.web.api.messages import as_file
 from service.web.auth import services_of
+from service.web.dependencies import AnyRequest
 from service.web.pages.mail_frame import framed, has_remote_images
 from service.web.pages.render import part, shortened, show
 from service.web.pages.request_context import form_of, is_still_signed_in, signed_in
@@ -34,12 +35,12 @@ class MailboxPages(Controller):
     guards = [signed_in()]  # noqa: RUF012  # Litestar reads it from the class
 
     @get("/")
-    async def list_mails(self, request: Request[Any, Any, Any]) -> Response[str]:
+    async def list_mails(self, request: AnyRequest) -> Response[str]:
         """Page: the development mailbox; `to` picks one recipient."""
         return show(request, "mailbox.html", **_listed(request))
 
     @get("/live")
-    async def live(self, request: Request[Any, Any, Any]) -> ServerSentEvent:
+    async def live(self, request: AnyRequest) -> ServerSentEvent:
         """Stream the mailbox list as server-sent events when it changes."""
         streams: Streams = request.app.state.streams
 
@@ -54,7 +55,7 @@ class MailboxPages(Controller):
         return streams.answer(events())
 
     @get("/{mail_id:str}")
-    async def show_mail(self, request: Request[Any, Any, Any], mail_id: FromPath[str]) -> Response[str]:
+    async def show_mail(self, request: AnyRequest, mail_id: FromPath[str]) -> Response[str]:
         """Page: one mail of the mailbox, taken apart.
 
         `view` is `html`, `text`, `check`, `links`, `headers` or `raw`.
@@ -86,7 +87,7 @@ class MailboxPages(Controller):
         )
 
     @get("/{mail_id:str}/frame")
-    async def show_frame(self, request: Request[Any, Any, Any], mail_id: FromPath[str]) -> Response[str]:
+    async def show_frame(self, request: AnyRequest, mail_id: FromPath[str]) -> Response[str]:
         """Return its HTML with embedded pictures, for a sandboxed frame."""
         raw, with_images = _raw(request, mail_id), request.query_params.get("images") == "1"
 
@@ -97,14 +98,12 @@ class MailboxPages(Controller):
         return await anyio.to_thread.run_sync(render_frame)
 
     @get("/{mail_id:str}/raw")
-    async def download(self, request: Request[Any, Any, Any], mail_id: FromPath[str]) -> Response[bytes]:
+    async def download(self, request: AnyRequest, mail_id: FromPath[str]) -> Response[bytes]:
         """Download the mail as it was received."""
         return as_file(_raw(request, mail_id), "message/rfc822", filename=f"mailbox-{mail_id}.eml")
 
     @get("/{mail_id:str}/attachments/{n:int}")
-    async def attachment(
-        self, request: Request[Any, Any, Any], mail_id: FromPath[str], n: FromPath[int]
-    ) -> Response[bytes]:
+    async def attachment(self, request: AnyRequest, mail_id: FromPath[str], n: FromPath[int]) -> Response[bytes]:
         """Download an attachment of that mail."""
         found = await anyio.to_thread.run_sync(inspection.file, _raw(request, mail_id), n)
         if found is None:
@@ -113,20 +112,20 @@ class MailboxPages(Controller):
         return as_file(found[1], "application/octet-stream", filename=found[0].filename)
 
     @post("/clear")
-    async def clear(self, request: Request[Any, Any, Any]) -> Redirect:
+    async def clear(self, request: AnyRequest) -> Redirect:
         """Form: empty the development mailbox."""
         await form_of(request)
         services_of(request).require_mailbox().clear()
         return Redirect("/admin/mailbox", status_code=303)
 
 
-def _listed(request: Request[Any, Any, Any]) -> dict[str, Any]:
+def _listed(request: AnyRequest) -> dict[str, Any]:
     to = (request.query_params.get("to") or "").strip()
     mails = services_of(request).require_mailbox().list(to or None)
     return {"mails": mails[:SHOWN], "total": len(mails), "to": to}
 
 
-def _raw(request: Request[Any, Any, Any], mail_id: str) -> bytes:
+def _raw(request: AnyRequest, mail_id: str) -> bytes:
     raw = services_of(request).require_mailbox().raw(mail_id)
     if raw is None:
         raise _no_mail()

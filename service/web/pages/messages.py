@@ -6,14 +6,19 @@ from typing import Any
 from urllib.parse import urlencode
 
 import anyio.to_thread
-from litestar import Controller, Request, Response, get, post
+from litestar import Controller, Response, get, post
 from litestar.params import FromPath
 from litestar.response import Redirect
 
 from service.errors import Gone, InvalidRequest
+from service.messages.cancel import Canceller
+from service.messages.resend import Resender
+from service.messages.search import MessageSearch
 from service.models import Status
+from service.templates.catalogue import Catalogue
 from service.web.api.messages import as_file
 from service.web.auth import caller_of, services_of
+from service.web.dependencies import AnyRequest, Provided
 from service.web.pages.charts import chart, days_before
 from service.web.pages.i18n import Language
 from service.web.pages.mail_frame import framed, has_remote_images
@@ -35,7 +40,9 @@ class MessagePages(Controller):
     guards = [signed_in()]  # noqa: RUF012  # Litestar reads it from the class
 
     @get("/")
-    async def list_messages(self, request: Request[Any, Any, Any]) -> Response[str]:
+    async def list_messages(
+        self, request: AnyRequest, message_search: Provided[MessageSearch], catalogue: Provided[Catalogue]
+    ) -> Response[str]:
         """Page: what was sent, with counts over time.
 
         Filters: `to`, `text`, `status`, `template_key`, `source_endpoint`, `since`, `until` (in `EMAIL_TIMEZONE`).
@@ -48,14 +55,14 @@ class MessagePages(Controller):
         charted = {name: value for name, value in asked.items() if name not in ("since", "until", "text")}
 
         def load() -> tuple[Any, Any]:
-            page = services.messages.message_search.search(limit=PAGE, cursor=cursor, **asked)
-            return page, chart(services.messages.message_search.counts(edges, **charted), language)
+            page = message_search.search(limit=PAGE, cursor=cursor, **asked)
+            return page, chart(message_search.counts(edges, **charted), language)
 
         page, counts, problems, indexed_to = None, None, [], None
         try:
             page, counts = await anyio.to_thread.run_sync(load)
             if "text" in asked:
-                indexed_to = await anyio.to_thread.run_sync(services.messages.message_search.searchable_up_to)
+                indexed_to = await anyio.to_thread.run_sync(message_search.searchable_up_to)
         except InvalidRequest as error:
             problems = [problem.message for problem in error.problems]
         return show(
@@ -67,7 +74,7 @@ class MessagePages(Controller):
             problems=problems,
             indexed_to=indexed_to,
             given=given,
-            templates=sorted(services.catalogue.current.entries),
+            templates=sorted(catalogue.current.entries),
             states=list(Status),
             narrowed=bool(given),
             link=lambda **more: f"/admin/messages?{urlencode({**given, **more})}",
@@ -75,18 +82,20 @@ class MessagePages(Controller):
         )
 
     @get("/{message_id:str}")
-    async def show_message(self, request: Request[Any, Any, Any], message_id: FromPath[str]) -> Response[str]:
+    async def show_message(
+        self, request: AnyRequest, message_id: FromPath[str], message_search: Provided[MessageSearch]
+    ) -> Response[str]:
         """Page: one message, its timeline in words, and the mail as it was sent.
 
         `view` is `html`, `text` or `raw`; `images=1` loads pictures from elsewhere.
         """
-        services, language = services_of(request), page_context(request).language
+        language = page_context(request).language
         view = request.query_params.get("view", "html")
         view = view if view in ("html", "text", "raw") else "html"
 
         def load() -> dict[str, Any]:
-            detail = services.messages.message_search.detail(message_id, caller_of(request))
-            variables = services.messages.message_search.variables(message_id)
+            detail = message_search.detail(message_id, caller_of(request))
+            variables = message_search.variables(message_id)
             found = {
                 "message": detail.message,
                 "lines": lines(detail.events, language),
@@ -95,10 +104,10 @@ class MessagePages(Controller):
                 "can_cancel": detail.message.status is Status.QUEUED,
             }
             try:
-                body = services.messages.message_search.body(message_id)
+                body = message_search.body(message_id)
             except Gone:
                 return found | {"body": None}
-            raw = services.messages.message_search.raw(message_id) if view == "raw" else b""
+            raw = message_search.raw(message_id) if view == "raw" else b""
             return found | {
                 "body": body,
                 "text": shortened(body.text_utf8),
@@ -117,39 +126,41 @@ class MessagePages(Controller):
         )
 
     @get("/{message_id:str}/frame")
-    async def show_frame(self, request: Request[Any, Any, Any], message_id: FromPath[str]) -> Response[str]:
+    async def show_frame(
+        self, request: AnyRequest, message_id: FromPath[str], message_search: Provided[MessageSearch]
+    ) -> Response[str]:
         """Return the mail's HTML for a sandboxed frame: no script, no form, no request."""
-        search, with_images = services_of(request).messages.message_search, request.query_params.get("images") == "1"
-        return await anyio.to_thread.run_sync(lambda: framed(search.body(message_id).html, with_images=with_images))
+        with_images = request.query_params.get("images") == "1"
+        return await anyio.to_thread.run_sync(
+            lambda: framed(message_search.body(message_id).html, with_images=with_images)
+        )
 
     @get("/{message_id:str}/raw")
-    async def download(self, request: Request[Any, Any, Any], message_id: FromPath[str]) -> Response[bytes]:
+    async def download(self, message_id: FromPath[str], message_search: Provided[MessageSearch]) -> Response[bytes]:
         """Download the whole mail."""
-        raw = await anyio.to_thread.run_sync(services_of(request).messages.message_search.raw, message_id)
+        raw = await anyio.to_thread.run_sync(message_search.raw, message_id)
         return as_file(raw, "message/rfc822", filename=f"{message_id}.eml")
 
     @get("/{message_id:str}/attachments/{n:int}")
     async def attachment(
-        self, request: Request[Any, Any, Any], message_id: FromPath[str], n: FromPath[int]
+        self, message_id: FromPath[str], n: FromPath[int], message_search: Provided[MessageSearch]
     ) -> Response[bytes]:
         """Download an attachment."""
-        file = await anyio.to_thread.run_sync(services_of(request).messages.message_search.attachment, message_id, n)
+        file = await anyio.to_thread.run_sync(message_search.attachment, message_id, n)
         return as_file(file.data, file.content_type, filename=file.filename)
 
     @post("/{message_id:str}/resend")
-    async def resend(self, request: Request[Any, Any, Any], message_id: FromPath[str]) -> Redirect:
+    async def resend(self, request: AnyRequest, message_id: FromPath[str], resender: Provided[Resender]) -> Redirect:
         """Form: send the same content again, and lead to the new message."""
         await form_of(request)
-        copy = await anyio.to_thread.run_sync(
-            services_of(request).messages.resender.resend, message_id, caller_of(request)
-        )
+        copy = await anyio.to_thread.run_sync(resender.resend, message_id, caller_of(request))
         return Redirect(f"/admin/messages/{copy.id}?done=resent", status_code=303)
 
     @post("/{message_id:str}/cancel")
-    async def cancel(self, request: Request[Any, Any, Any], message_id: FromPath[str]) -> Redirect:
+    async def cancel(self, request: AnyRequest, message_id: FromPath[str], canceller: Provided[Canceller]) -> Redirect:
         """Form: cancel a message that has not left."""
         await form_of(request)
-        await anyio.to_thread.run_sync(services_of(request).messages.canceller.cancel, message_id, caller_of(request))
+        await anyio.to_thread.run_sync(canceller.cancel, message_id, caller_of(request))
         return Redirect(f"/admin/messages/{message_id}?done=cancelled", status_code=303)
 
 

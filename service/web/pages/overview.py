@@ -2,14 +2,14 @@
 
 import json
 from collections.abc import AsyncIterator
-from typing import Any
 
 import anyio.to_thread
-from litestar import Controller, Request, Response, get
+from litestar import Controller, Response, get
 from litestar.response import ServerSentEvent
 
 from service.errors import StoreBusy
-from service.web.auth import services_of
+from service.monitoring.overview import Overview
+from service.web.dependencies import AnyRequest, Provided
 from service.web.pages.render import part, show
 from service.web.pages.request_context import is_still_signed_in, signed_in
 from service.web.pages.server_sent_events import Streams
@@ -25,15 +25,15 @@ class OverviewController(Controller):
     guards = [signed_in()]  # noqa: RUF012  # Litestar reads it from the class
 
     @get("/")
-    async def overview(self, request: Request[Any, Any, Any]) -> Response[str]:
+    async def overview(self, request: AnyRequest, overview: Provided[Overview]) -> Response[str]:
         """Page: the overview of what is queued, late and broken."""
-        snapshot = await anyio.to_thread.run_sync(services_of(request).monitoring.overview.snapshot)
+        snapshot = await anyio.to_thread.run_sync(overview.snapshot)
         return show(request, "overview.html", snapshot=snapshot)
 
     @get("/live")
-    async def live(self, request: Request[Any, Any, Any]) -> ServerSentEvent:
+    async def live(self, request: AnyRequest, overview: Provided[Overview]) -> ServerSentEvent:
         """Stream the overview's figures as server-sent events, every two seconds."""
-        overview, streams = services_of(request).monitoring.overview, _streams(request)
+        overview, streams = overview, _streams(request)
 
         async def events() -> AsyncIterator[tuple[str, str]]:
             while not await streams.ends_within(UPDATE_EVERY_S) and await is_still_signed_in(request):
@@ -47,6 +47,6 @@ class OverviewController(Controller):
         return streams.answer(events())
 
 
-def _streams(request: Request[Any, Any, Any]) -> Streams:
+def _streams(request: AnyRequest) -> Streams:
     streams: Streams = request.app.state.streams
     return streams

@@ -5,17 +5,20 @@ from typing import Any
 from urllib.parse import quote
 
 import anyio.to_thread
-from litestar import Controller, Request, Response, get, post
+from litestar import Controller, Response, get, post
 from litestar.params import FromPath
 from litestar.response import Redirect
 
 from service.errors import InvalidRequest, NotFound
+from service.messages.search import MessageSearch
 from service.models import Message
 from service.models.requests import SuppressionRequest, parse
-from service.recipients.suppressions import reason_of
+from service.recipients.data_requests import DataRequests
+from service.recipients.suppressions import SuppressionList, reason_of
 from service.web.api.messages import as_file, as_time
 from service.web.api.recipients import as_known
 from service.web.auth import caller_of, services_of
+from service.web.dependencies import AnyRequest, Provided
 from service.web.pages import csv_export
 from service.web.pages.charts import chart, days_before
 from service.web.pages.render import show
@@ -33,16 +36,22 @@ class RecipientPages(Controller):
     guards = [signed_in()]  # noqa: RUF012  # Litestar reads it from the class
 
     @get("/{address:str}")
-    async def show_recipient(self, request: Request[Any, Any, Any], address: FromPath[str]) -> Response[str]:
+    async def show_recipient(
+        self,
+        request: AnyRequest,
+        address: FromPath[str],
+        message_search: Provided[MessageSearch],
+        suppressions: Provided[SuppressionList],
+    ) -> Response[str]:
         """Page: everything about one person: messages, outcomes, suppressions."""
         services, language = services_of(request), page_context(request).language
         edges = days_before(services.clock(), CHARTED_DAYS, language)
 
         def load() -> dict[str, Any]:
             return {
-                "page": services.messages.message_search.search(to=address, limit=SHOWN),
-                "chart": chart(services.messages.message_search.counts(edges, to=address), language),
-                "suppressions": services.recipients.suppressions.search(address=address, lifted=True, limit=100).items,
+                "page": message_search.search(to=address, limit=SHOWN),
+                "chart": chart(message_search.counts(edges, to=address), language),
+                "suppressions": suppressions.search(address=address, lifted=True, limit=100).items,
             }
 
         found = await anyio.to_thread.run_sync(load)
@@ -57,7 +66,7 @@ class RecipientPages(Controller):
 
     @get("/{address:str}/export/{kind:str}")
     async def export(
-        self, request: Request[Any, Any, Any], address: FromPath[str], kind: FromPath[str]
+        self, address: FromPath[str], kind: FromPath[str], data_requests: Provided[DataRequests]
     ) -> Response[bytes]:
         """Download everything about one person.
 
@@ -65,7 +74,7 @@ class RecipientPages(Controller):
         """
         if kind not in ("json", "csv"):
             raise NotFound("The export is available as json and csv.")
-        found = await anyio.to_thread.run_sync(services_of(request).recipients.data_requests.export, address)
+        found = await anyio.to_thread.run_sync(data_requests.export, address)
         if kind == "json":
             data = json.dumps(as_known(found), ensure_ascii=False, indent=2).encode("utf-8", "replace")
             return as_file(data, "application/json", filename=f"{address}.json")
@@ -73,12 +82,14 @@ class RecipientPages(Controller):
         return as_file(csv_export.write(_CSV_COLUMNS, lines), "text/csv; charset=utf-8", filename=f"{address}.csv")
 
     @post("/{address:str}/erase")
-    async def erase(self, request: Request[Any, Any, Any], address: FromPath[str]) -> Redirect:
+    async def erase(
+        self, request: AnyRequest, address: FromPath[str], data_requests: Provided[DataRequests]
+    ) -> Redirect:
         """Form: erase a person's data from every row; `sure=yes` confirms."""
-        form, services, caller = await form_of(request), services_of(request), caller_of(request)
+        form, caller = await form_of(request), caller_of(request)
         if form.get("sure") != "yes":
             raise InvalidRequest("Tick the box to confirm: erasing can't be undone.")
-        await anyio.to_thread.run_sync(lambda: services.recipients.data_requests.erase(address, caller))
+        await anyio.to_thread.run_sync(lambda: data_requests.erase(address, caller))
         return Redirect(f"/admin/recipients/{quote(address, safe='')}?done=erased", status_code=303)
 
 
@@ -89,16 +100,15 @@ class SuppressionPages(Controller):
     guards = [signed_in()]  # noqa: RUF012  # Litestar reads it from the class
 
     @get("/")
-    async def list_suppressions(self, request: Request[Any, Any, Any]) -> Response[str]:
+    async def list_suppressions(self, request: AnyRequest, suppressions: Provided[SuppressionList]) -> Response[str]:
         """Page: suppressed addresses, newest first; `address` finds one, `lifted=1` adds lifted ones."""
-        services = services_of(request)
         address = (request.query_params.get("address") or "").strip()
         lifted = request.query_params.get("lifted") == "1"
         cursor = request.query_params.get("cursor") or None
         page, problems = None, []
         try:
             page = await anyio.to_thread.run_sync(
-                lambda: services.recipients.suppressions.search(address=address or None, lifted=lifted, cursor=cursor)
+                lambda: suppressions.search(address=address or None, lifted=lifted, cursor=cursor)
             )
         except InvalidRequest as error:
             problems = [problem.message for problem in error.problems]
@@ -115,25 +125,25 @@ class SuppressionPages(Controller):
         )
 
     @post("/")
-    async def add(self, request: Request[Any, Any, Any]) -> Redirect:
+    async def add(self, request: AnyRequest, suppressions: Provided[SuppressionList]) -> Redirect:
         """Form: suppress an address by hand."""
         form = await form_of(request)
         fields = {name: str(form.get(name) or "").strip() for name in ("address", "scope", "reason")}
         wanted = parse(
             json.dumps({name: value for name, value in fields.items() if value}).encode(), SuppressionRequest
         )
-        services, caller = services_of(request), caller_of(request)
-        await anyio.to_thread.run_sync(lambda: services.recipients.suppressions.add(wanted, caller, source="admin"))
+        caller = caller_of(request)
+        await anyio.to_thread.run_sync(lambda: suppressions.add(wanted, caller, source="admin"))
         return Redirect(f"/admin/suppressions?{_query(fields['address'])}&done=added", status_code=303)
 
     @post("/{suppression_id:str}/lift")
-    async def lift(self, request: Request[Any, Any, Any], suppression_id: FromPath[str]) -> Redirect:
+    async def lift(
+        self, request: AnyRequest, suppression_id: FromPath[str], suppressions: Provided[SuppressionList]
+    ) -> Redirect:
         """Form: lift a suppression."""
-        form, services, caller = await form_of(request), services_of(request), caller_of(request)
+        form, caller = await form_of(request), caller_of(request)
         reason = str(form.get("reason") or "").strip() or None
-        await anyio.to_thread.run_sync(
-            lambda: services.recipients.suppressions.lift(suppression_id, caller, reason=reason)
-        )
+        await anyio.to_thread.run_sync(lambda: suppressions.lift(suppression_id, caller, reason=reason))
         back = local_path(form.get("next"), "/admin/suppressions")
         return Redirect(f"{back}{'&' if '?' in back else '?'}done=lifted", status_code=303)
 

@@ -3,11 +3,12 @@
 from typing import Any
 
 import anyio.to_thread
-from litestar import Controller, Request, Response, get, post
+from litestar import Controller, Response, get, post
 from litestar.response import Redirect
 
 from service.errors import NotAllowed, NotAuthenticated, TooManyAttempts
 from service.web.auth import preview_services_of, services_of
+from service.web.dependencies import AnyRequest
 from service.web.pages.i18n import LANGUAGES
 from service.web.pages.render import show
 from service.web.pages.request_context import (
@@ -27,12 +28,12 @@ class SignInController(Controller):
     path = "/admin"
 
     @get("/sign-in", opt={"open": True})
-    async def ask(self, request: Request[Any, Any, Any]) -> Response[str]:
+    async def ask(self, request: AnyRequest) -> Response[str]:
         """Page: the sign-in form."""
         return show(request, "sign_in.html", next=local_path(request.query_params.get("next")), problem=None)
 
     @post("/sign-in", opt={"open": True})
-    async def begin(self, request: Request[Any, Any, Any]) -> Response[Any]:
+    async def begin(self, request: AnyRequest) -> Response[Any]:
         """Exchange `token` (the admin token, or a key with the scope admin) for a session of ten hours.
 
         Ten wrong tokens from one place within five minutes are answered with 429.
@@ -53,7 +54,7 @@ class SignInController(Controller):
         return Redirect(target, status_code=303, cookies=[session_cookie(services, text)])
 
     @post("/sign-out", opt={"open": True})
-    async def end(self, request: Request[Any, Any, Any]) -> Response[Any]:
+    async def end(self, request: AnyRequest) -> Response[Any]:
         """Sign out: the browser forgets the session."""
         await form_of(request)
         return Redirect("/admin/sign-in", status_code=303, cookies=[session_cookie(services_of(request), None)])
@@ -65,7 +66,7 @@ class PreferencesController(Controller):
     path = "/admin"
 
     @post("/look", opt={"open": True})
-    async def switch(self, request: Request[Any, Any, Any]) -> Response[Any]:
+    async def switch(self, request: AnyRequest) -> Response[Any]:
         """Switch `language` (`en`, `fr`) or `scheme` (`auto`, `light`, `dark`), and lead back."""
         form, workbench = await form_of(request), preview_services_of(request)
         cookies = []
@@ -76,7 +77,5 @@ class PreferencesController(Controller):
         return Redirect(local_path(form.get("next")), status_code=303, cookies=cookies)
 
 
-def _again(
-    request: Request[Any, Any, Any], target: str, problem: str, status: int, *, wait_s: int = 0
-) -> Response[str]:
+def _again(request: AnyRequest, target: str, problem: str, status: int, *, wait_s: int = 0) -> Response[str]:
     return show(request, "sign_in.html", status=status, next=target, problem=problem, wait_s=wait_s)

@@ -4,13 +4,16 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import anyio.to_thread
-from litestar import Controller, Request, Response, get
+from litestar import Controller, Response, get
 from litestar.params import FromPath
 
 from service.bootstrap import Services
 from service.errors import InvalidRequest, NotFound
-from service.templates.authoring.history import Commit
+from service.templates.authoring.history import Commit, TemplateHistory
+from service.templates.catalogue import Catalogue
+from service.templates.descriptions import TemplateDescriber
 from service.web.auth import services_of
+from service.web.dependencies import AnyRequest, Provided
 from service.web.pages import mail_frame
 from service.web.pages.diff import Difference, between
 from service.web.pages.render import part, show
@@ -29,7 +32,14 @@ class TemplateVersionsController(Controller):
     guards = [signed_in()]  # noqa: RUF012  # Litestar reads it from the class
 
     @get("/")
-    async def versions(self, request: Request[Any, Any, Any], key: FromPath[str]) -> Response[str]:
+    async def versions(
+        self,
+        request: AnyRequest,
+        key: FromPath[str],
+        template_describer: Provided[TemplateDescriber],
+        template_history: Provided[TemplateHistory],
+        catalogue: Provided[Catalogue],
+    ) -> Response[str]:
         """Page: every revision that ever sent, the latest commits, and the difference of two (`before`, `after`).
 
         Source and text line by line, the mails side by side or one over the other.
@@ -39,8 +49,8 @@ class TemplateVersionsController(Controller):
 
         def work() -> tuple[Sequence[Mapping[str, Any]], Sequence[Commit], str | None, str, Sequence[Difference]]:
             items, commits = (
-                services.templates.template_describer.versions(key),
-                services.templates.template_history.of(key),
+                template_describer.versions(key),
+                template_history.of(key),
             )
             current = next((one for one in items if one["current"]), items[0])
             after = query.get("after") or current["revision"]
@@ -61,11 +71,11 @@ class TemplateVersionsController(Controller):
             after=after,
             differences=differences,
             view=view if view in VIEWS else VIEWS[0],
-            is_here=key in services.catalogue.current.entries,
+            is_here=key in catalogue.current.entries,
         )
 
     @get("/{revision:str}/frame")
-    async def mail(self, request: Request[Any, Any, Any], key: FromPath[str], revision: FromPath[str]) -> Response[str]:
+    async def mail(self, request: AnyRequest, key: FromPath[str], revision: FromPath[str]) -> Response[str]:
         """Return what a revision makes of its example, for a frame."""
         services = services_of(request)
         html = await anyio.to_thread.run_sync(lambda: _rendered(services, key, revision)[0])
