@@ -1,8 +1,8 @@
-"""Writes the generated parts of docs/ from the code: routes, settings, commands, states and metrics.
+"""Generates parts of docs/ from the code: routes, settings, commands, states and metrics.
 
-A document holds its own prose. Between the lines `<!-- generated: KIND PATTERN... -->` and `<!-- end of KIND -->` this
-script writes all items of that kind whose names match one of the patterns. Each item stands in exactly one place; one
-that matches no pattern is an error, so that a new route, setting or command can't be forgotten.
+Between the lines `<!-- generated: KIND PATTERN... -->` and `<!-- end of KIND -->` of a document this script writes all
+items of that kind whose names match one of the patterns; the rest of the document is prose and stays. An item in no
+document, or in two places, is an error, so that a new route, setting or command can't be forgotten.
 """
 
 import argparse
@@ -24,7 +24,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from pydantic import BaseModel
 
 HOME = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(HOME))  # for the service itself, which is installed elsewhere or not at all
+sys.path.insert(0, str(HOME))  # so that this checkout is documented, wherever another one is installed
 
 from service.bootstrap import build  # noqa: E402
 from service.cli.main import main as rgz_email  # noqa: E402
@@ -40,17 +40,17 @@ from service.models.status import TRANSITIONS  # noqa: E402
 from service.web.api.openapi import description_of  # noqa: E402
 from service.web.app import create_app  # noqa: E402
 
-#: What opens a route that has no guard.
+#: How a route without a guard is protected, by pattern of its path.
 UNGUARDED = {"/api/v1/email/unsubscribe/*": "signed link", "/api/v1/email/webhook": "signature of Amazon SNS"}
-#: The width of the commands' help, characters.
-HELP_WIDTH = 110
+#: Line width of the commands' help.
+HELP_WIDTH_CHARS = 110
 
 _PART = re.compile(r"(<!-- generated: (\w+)([^\n]*) -->\n).*?(<!-- end of \2 -->)", re.DOTALL)
 
 
 @dataclass
 class Listing:
-    """All items of one kind by name, and the documents' places that show them."""
+    """All items of one kind by name; `shown` records the name of each item that a document shows."""
 
     items: Mapping[str, str]
     head: str = ""
@@ -58,17 +58,17 @@ class Listing:
     shown: list[str] = field(default_factory=list)
 
     def part(self, patterns: Sequence[str]) -> str:
-        """Markdown of the items whose names match a pattern; all of them where there is no pattern."""
+        """Markdown of the items whose names match a pattern; of all items without a pattern."""
         names = [name for name in self.items if any(fnmatchcase(name, one) for one in patterns or ("*",))]
         self.shown += names
         return self.head + self.separator.join(self.items[name] for name in names)
 
 
 def main(arguments: list[str], *, home: Path = HOME) -> int:
-    """Write the documents. Exit status: 0; 1 with `--check` where one is stale, or an item has no place or two."""
+    """Write the documents. Exit status: 0; 1 where an item is not shown once, or, with `--check`, one is stale."""
     parser = argparse.ArgumentParser(
         prog="scripts/docs",
-        description="Write the parts of docs/ that the code knows.",
+        description="Write the parts of docs/ that are generated from the code.",
         epilog="Example: scripts/docs --check",
     )
     parser.add_argument("--check", action="store_true", help="change nothing; exit with 1 where something would change")
@@ -83,9 +83,9 @@ def main(arguments: list[str], *, home: Path = HOME) -> int:
             problems.append(f"{document.relative_to(home)} is not up to date: run scripts/docs")
         elif before != after:
             document.write_text(after, "utf-8")
-            print(f"{document.relative_to(home)} is written.")
+            print(f"wrote {document.relative_to(home)}")
     problems += [
-        f"{kind} {name!r} stands in {count} places of docs/ instead of one"
+        f"{kind} {name!r} is shown in {count} places of docs/ instead of one"
         for kind, listing in kinds.items()
         for name in listing.items
         if (count := listing.shown.count(name)) != 1
@@ -95,7 +95,7 @@ def main(arguments: list[str], *, home: Path = HOME) -> int:
 
 
 def generated(text: str, kinds: Mapping[str, Listing]) -> str:
-    """The document with its generated parts as they should be. Raises KeyError for an unknown kind."""
+    """The document with its generated parts renewed. Raises KeyError for an unknown kind."""
 
     def part(found: re.Match[str]) -> str:
         return f"{found[1]}\n{kinds[found[2]].part(found[3].split())}\n\n{found[4]}"
@@ -104,7 +104,7 @@ def generated(text: str, kinds: Mapping[str, Listing]) -> str:
 
 
 def listings(data_dir: Path) -> dict[str, Listing]:
-    """Every kind. Builds the service, as routes and metrics are asked of it; `data_dir` holds its state."""
+    """The listing of each kind. Builds a service in `data_dir`, from which routes and metrics are read."""
     settings = Settings(email_data_dir=data_dir, email_admin_token="documents")  # noqa: S106
     services = build(settings)
     try:
@@ -124,51 +124,52 @@ def listings(data_dir: Path) -> dict[str, Listing]:
 
 
 def _routes(app: Litestar) -> Iterator[tuple[str, str]]:
-    """Named `/path METHOD`, so that what belongs together stands together."""
+    """Routes, named `/path METHOD` so that those of one path sort together."""
     for route in app.routes:
         if isinstance(route, HTTPRoute):
             path = re.sub(r":\w+\}", "}", route.path_format)
             for handler in route.route_handlers:
                 for method in sorted(handler.http_methods - {"OPTIONS", "HEAD"}):
-                    told = _cell(" ".join(description_of(handler).split()))
-                    yield f"{path} {method}", f"| `{method} {path}` | {_access(path, handler)} | {told} |"
+                    description = _cell(" ".join(description_of(handler).split()))
+                    yield f"{path} {method}", f"| `{method} {path}` | {_access(path, handler)} | {description} |"
 
 
 def _access(path: str, handler: HTTPRouteHandler) -> str:
+    """The scope, session or signature that a route requires."""
     scopes = [guard.scope for guard in handler.resolve_guards() if hasattr(guard, "scope")]
     if not scopes:
-        return next((what for pattern, what in UNGUARDED.items() if fnmatchcase(path, pattern)), "open")
+        return next((protection for pattern, protection in UNGUARDED.items() if fnmatchcase(path, pattern)), "open")
     if scopes[0] is None:
         return "this machine, or `admin`"
     return "signed in" if path.startswith("/admin") else f"`{scopes[0].value}`"
 
 
 def _fields() -> Iterator[tuple[str, str]]:
-    """Named `body.field`. What a batch shares with a send is told there alone."""
-    [letter] = get_args(BatchRequest.model_fields["messages"].annotation)
-    [file] = get_args(SendRequest.model_fields["attachments"].annotation)
-    bodies: dict[str, type[BaseModel]] = {"send": SendRequest, "attachment": file, "batch": BatchRequest}
+    """Fields of request bodies, named `body.field`; a batch's fields without those that a send has too."""
+    [message] = get_args(BatchRequest.model_fields["messages"].annotation)
+    [attachment] = get_args(SendRequest.model_fields["attachments"].annotation)
+    bodies: dict[str, type[BaseModel]] = {"send": SendRequest, "attachment": attachment, "batch": BatchRequest}
     bodies |= {"publish": PublishRequest, "test": TestRequest, "suppression": SuppressionRequest}
     for body, model in bodies.items():
         for name, one in sorted(model.model_fields.items(), key=lambda item: not item[1].is_required()):
             if body != "batch" or name not in SendRequest.model_fields:
-                default = "required" if one.is_required() else _shown(one.get_default(call_default_factory=True))
+                default = "required" if one.is_required() else _default(one.get_default(call_default_factory=True))
                 cell = default if default in ("required", "") else f"`{default}`"
                 yield f"{body}.{name}", f"| `{name}` | {cell} | {_cell(one.description or '')} |"
-    if set(letter.model_fields) - set(SendRequest.model_fields):
-        raise ValueError("a message of a batch has fields that a send has not: name them here")
+    if set(message.model_fields) - set(SendRequest.model_fields):
+        raise ValueError("a message of a batch has fields that a send lacks: add them to `bodies`")
 
 
 def _settings() -> Iterator[tuple[str, str]]:
     defaults, schema = Settings(), Settings.model_json_schema()
     for name, one in Settings.model_fields.items():
-        default = _shown(getattr(defaults, name))
+        default = _default(getattr(defaults, name))
         cells = (_type(schema["properties"][name]), f"`{default}`" if default else "", _cell(one.description or ""))
         yield name.upper(), f"| `{name.upper()}` | {' | '.join(cells)} |"
 
 
-def _shown(value: object) -> str:
-    """A default as it is written in the environment; a directory of the checkout by its name there."""
+def _default(value: object) -> str:
+    """A default as an environment variable spells it; a directory inside the checkout relative to it."""
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, tuple):
@@ -181,7 +182,7 @@ def _shown(value: object) -> str:
 
 
 def _type(schema: Mapping[str, Any]) -> str:
-    """What may be written, from the JSON Schema of a setting."""
+    """The type and range of a setting in words, from its JSON Schema."""
     inner = next(one for one in schema.get("anyOf", [schema]) if one.get("type") != "null")
     if "enum" in inner:
         return ", ".join(f"`{one}`" for one in inner["enum"])
@@ -190,8 +191,8 @@ def _type(schema: Mapping[str, Any]) -> str:
     if inner.get("type") == "boolean":
         return "`true`, `false`"
     kinds = {"path": "path", "password": "secret"}
-    type_: str = inner["type"]
-    kind = kinds.get(inner.get("format", ""), {"string": "text", "array": "list"}.get(type_, type_))
+    json_type: str = inner["type"]
+    kind = kinds.get(inner.get("format", ""), {"string": "text", "array": "list"}.get(json_type, json_type))
     least, most = inner.get("minimum"), inner.get("maximum")
     if "exclusiveMinimum" in inner:
         kind += f" above {inner['exclusiveMinimum']:g}"
@@ -202,12 +203,12 @@ def _type(schema: Mapping[str, Any]) -> str:
 
 
 def _commands(command: click.Command, path: str) -> Iterator[tuple[str, str]]:
-    """Each command with its `--help`, a group before what is in it."""
+    """Each command with its `--help`, a group before its commands."""
     context = click.Context(
         command,
         info_name=path,
-        terminal_width=HELP_WIDTH,
-        max_content_width=HELP_WIDTH,
+        terminal_width=HELP_WIDTH_CHARS,
+        max_content_width=HELP_WIDTH_CHARS,
         help_option_names=["-h", "--help"],
     )
     yield path, f"## {path}\n\n```\n{command.get_help(context)}\n```"

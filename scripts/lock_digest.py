@@ -1,10 +1,10 @@
-"""Ties the lock files to pyproject.toml, so that a forgotten `scripts/lock` is noticed without a network.
+"""Digest of the dependencies in pyproject.toml, in each lock file: shows a forgotten `scripts/lock` without a network.
 
     python scripts/lock_digest.py header                the line that scripts/lock writes on top of a lock file
     python scripts/lock_digest.py build-requirements    what building the project needs, one a line
-    python scripts/lock_digest.py check                 exit 0, or 1 with what is wrong on stderr
+    python scripts/lock_digest.py check                 exit 0, or 1 with the problems on stderr
 
-Not a resolver: it knows that the dependency tables are those that were locked, not that the answer is the newest.
+Not a resolver: it shows that these dependencies were locked, not that the locked versions are the newest.
 """
 
 import hashlib
@@ -18,7 +18,7 @@ LOCKS = ("requirements.lock", "requirements-test.lock")
 
 
 def header(home: Path) -> str:
-    """One comment line with the digest of every table that decides what is locked; order and comments don't count."""
+    """The comment line with the digest of all tables that decide what is locked; order and comments don't count."""
     document = _pyproject(home)
     project = document["project"]
     decisive = {
@@ -32,16 +32,16 @@ def header(home: Path) -> str:
 
 
 def problems(home: Path) -> list[str]:
-    """A sentence for each lock file that is missing or was not written from this pyproject.toml."""
-    wanted = header(home)
-    found = []
+    """One sentence for each lock file that is missing or was not written from this pyproject.toml."""
+    expected = header(home)
+    sentences = []
     for name in LOCKS:
         file = home / name
         if not file.is_file():
-            found.append(f"{name} is missing: run scripts/lock")
-        elif wanted not in file.read_text("utf-8").splitlines()[:3]:
-            found.append(f"{name} was not written from this pyproject.toml: run scripts/lock")
-    return found
+            sentences.append(f"{name} is missing: run scripts/lock")
+        elif expected not in file.read_text("utf-8").splitlines()[:3]:
+            sentences.append(f"{name} was not written from this pyproject.toml: run scripts/lock")
+    return sentences
 
 
 def _pyproject(home: Path) -> dict[str, Any]:
@@ -58,12 +58,12 @@ def main(arguments: list[str]) -> int:
             print("\n".join(_pyproject(home)["build-system"]["requires"]))
             return 0
         case ["check"]:
-            found = problems(home)
-            for sentence in found:
+            sentences = problems(home)
+            for sentence in sentences:
                 print(sentence, file=sys.stderr)
-            if not found:
+            if not sentences:
                 print("The lock files belong to this pyproject.toml.")
-            return bool(found)
+            return bool(sentences)
         case _:
             print("usage: lock_digest.py header|build-requirements|check", file=sys.stderr)
             return 2

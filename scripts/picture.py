@@ -1,22 +1,21 @@
-"""Pictures of the mails: each example rendered by the service's own pipeline, seen by a real browser.
+"""Screenshots of the mails: each example, rendered by the service and shown by a real browser.
 
-One PNG for each view: wide (700 px), narrow (320 px), and both of them dark. Nothing is fetched: a mail that asks for
-something from the network ends the command with an error.
+One PNG for each view: wide (700 px), narrow (320 px), and both of them dark. Nothing is fetched: a mail with a remote
+resource ends the command with an error.
 """
 
 import argparse
 import base64
-import shutil
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from picture_pages import PAGES, page_pictures
-from playwright.sync_api import Browser, Route, ViewportSize, sync_playwright
+from playwright.sync_api import Browser, Route, ViewportSize
 
+from chromium import chromium
+from picture_pages import PAGES, page_pictures
 from service.config.settings import Settings
 from service.errors import EmailServiceError
 from service.templates.build import render_limits
@@ -24,13 +23,8 @@ from service.templates.catalogue import Catalogue, Snapshot
 
 HOME = Path(__file__).resolve().parent.parent
 
-#: Headless, quiet, and the same colours and glyph edges on every machine.
-FLAGS = (
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
+#: For the same colours and glyph edges on every machine.
+RENDERING_FLAGS = (
     "--disable-component-update",
     "--disable-sync",
     "--font-render-hinting=none",
@@ -43,7 +37,7 @@ FLAGS = (
 
 @dataclass(frozen=True)
 class View:
-    """A window: its width in CSS pixels and the reader's colour scheme."""
+    """A browser window: its width in CSS pixels, and the colour scheme that it prefers."""
 
     name: str
     width_px: int
@@ -59,21 +53,21 @@ VIEWS = (
 
 
 def main() -> int:
-    """Exit status: 0, or 1 with a sentence on standard error."""
+    """Write the pictures and print their names. Exit status: 0; 1 with an error on standard error."""
     wanted = arguments()
     snapshot = Catalogue(wanted.templates, limits=render_limits(Settings())).load()
     try:
-        with chromium() as browser:
+        with chromium(RENDERING_FLAGS) as browser:
             for file in taken(snapshot, browser, wanted):
                 print(file)
-    except (EmailServiceError, Unseen) as error:
+    except (EmailServiceError, FileNotFoundError, PictureError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     return 0
 
 
 def taken(snapshot: Snapshot, browser: Browser, wanted: argparse.Namespace) -> Iterator[Path]:
-    """What was asked for: the mails, the README's pictures, or the service's pages."""
+    """Take the pictures of the mails, those of the documents, or those of the service's pages; yields each file."""
     if wanted.readme:
         yield from readme_picture(snapshot, browser)
         yield from page_pictures(browser, HOME / "scripts" / "pictures", README_PAGES)
@@ -98,26 +92,12 @@ def arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-class Unseen(Exception):
-    """A picture can't be taken."""
-
-
-@contextmanager
-def chromium() -> Iterator[Browser]:
-    """The installed Chromium, headless. Raises Unseen where there is none."""
-    program = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-    if program is None:
-        raise Unseen("no Chromium on PATH (Debian: apt-get install chromium)")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=program, args=list(FLAGS))
-        try:
-            yield browser
-        finally:
-            browser.close()
+class PictureError(Exception):
+    """A picture can't be taken; the message says why."""
 
 
 def pictures(snapshot: Snapshot, browser: Browser, wanted: argparse.Namespace) -> Iterator[Path]:
-    """Take all wanted pictures; yields each file once it is written."""
+    """Take the pictures of the chosen mails; yields each file once it is written."""
     wanted.out.mkdir(parents=True, exist_ok=True)
     for key in wanted.keys or sorted(snapshot.entries):
         for locale, example, html in mails(snapshot, key, wanted.example):
@@ -128,12 +108,12 @@ def pictures(snapshot: Snapshot, browser: Browser, wanted: argparse.Namespace) -
 
 
 def mails(snapshot: Snapshot, key: str, only: str | None = None) -> Iterator[tuple[str, str, str]]:
-    """(locale, example, HTML) of each example of a template. Raises Unseen for an unknown key or example."""
+    """(locale, example, HTML) of each example of a template. Raises PictureError for an unknown key or example."""
     if key not in snapshot.entries:
-        raise Unseen(f"there is no template {key!r} (there are: {', '.join(sorted(snapshot.entries))})")
+        raise PictureError(f"there is no template {key!r} (there are: {', '.join(sorted(snapshot.entries))})")
     template = snapshot.get(key)
     if only is not None and only not in template.examples:
-        raise Unseen(f"{key} has no example {only!r} (it has: {', '.join(sorted(template.examples))})")
+        raise PictureError(f"{key} has no example {only!r} (it has: {', '.join(sorted(template.examples))})")
     for locale in template.locales:
         for example, variables in sorted(template.examples.items()):
             if only in (None, example):
@@ -141,11 +121,11 @@ def mails(snapshot: Snapshot, key: str, only: str | None = None) -> Iterator[tup
 
 
 def shot(browser: Browser, html: str, view: View, height_px: int | None = None) -> bytes:
-    """A PNG of the whole mail, or of its first `height_px`. Raises Unseen where the mail asks for the network."""
-    asked: list[str] = []
+    """A PNG of the whole mail, or of its first `height_px`. Raises PictureError where the mail fetches anything."""
+    requested: list[str] = []
 
     def refuse(route: Route) -> None:
-        asked.append(route.request.url)
+        requested.append(route.request.url)
         route.abort()
 
     size: ViewportSize = {"width": view.width_px, "height": height_px or 400}
@@ -156,12 +136,12 @@ def shot(browser: Browser, html: str, view: View, height_px: int | None = None) 
         picture = page.screenshot(full_page=height_px is None)
     finally:
         page.close()
-    if asked:
-        raise Unseen(f"the mail asks for {', '.join(asked)}")
+    if requested:
+        raise PictureError(f"the mail asks for {', '.join(requested)}")
     return picture
 
 
-#: What the README shows, side by side: (template, view).
+#: The README's picture, from left to right: (template, view).
 README_MAILS = (
     ("billing_invoice_monthly", View("wide", 660)),
     ("incident_alert_critical", View("phone-dark", 360, "dark")),
@@ -173,7 +153,7 @@ README_GAP_PX = 24
 
 
 def readme_picture(snapshot: Snapshot, browser: Browser) -> Iterator[Path]:
-    """Three mails beside each other, as scripts/pictures/mails.png."""
+    """Take three mails side by side, as scripts/pictures/mails.png."""
     shots = []
     for key, view in README_MAILS:
         ((_, _, html),) = mails(snapshot, key, "default")

@@ -1,17 +1,17 @@
 # shellcheck shell=bash
-# Set-up shared by the commands beside it; sourced by bash with `set -euo pipefail`. It makes .venv what the lock files say.
+# Set-up of .venv from the lock files, for the commands in this folder; sourced by bash with `set -euo pipefail`.
 #
-# It starts from Python 3.11 or newer and a pip for it (Debian's python3 without python3-venv is enough), changes nothing
-# that is right already, repairs what is not, and may run several times at once. Needs no compiler: wheels only.
+# It needs Python 3.11 or newer and a pip for it (Debian's python3 without python3-venv is enough), and no compiler. It
+# keeps what is complete, repairs the rest, and may run several times at once.
 #
 #   setup runtime    what the service needs       (requirements.lock)
-#   setup test       that and the tests' tools    (requirements-test.lock)
+#   setup test       the same and the tests' tools (requirements-test.lock)
 
 HOME_DIR=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd -P)
 VENV="$HOME_DIR/.venv"
 VENV_PYTHON="$VENV/bin/python"
 
-# Another Python's variables would make ours look in the wrong places.
+# Variables meant for another Python would make ours search its directories.
 unset PYTHONHOME PYTHONPATH VIRTUAL_ENV
 
 say() { printf '%s\n' "$*" >&2; }
@@ -23,13 +23,13 @@ fail() {
   exit 1
 }
 
-# The usual case first: one short look, no lock, nothing printed.
+# setup runtime|test: a complete .venv needs one quick check, no lock, and prints nothing.
 setup() {
   local reason state=0 python pip
   reason=$(setup_reason "$1") && return
   python=$(find_python) || exit 1
-  # Descriptor 9 stays open until the work is done; whoever comes second waits here, then finds it done.
-  exec 9>"$HOME_DIR/.venv.lock" || fail "cannot write in $HOME_DIR" "The set-up makes .venv there."
+  # Descriptor 9 holds the lock until the set-up is complete; a second set-up waits here, then finds it complete.
+  exec 9>"$HOME_DIR/.venv.lock" || fail "cannot write to $HOME_DIR" "The set-up creates .venv there."
   wait_for_other_setup
   reason=$(setup_reason "$1") || state=$?
   if [ "$state" != 0 ]; then
@@ -44,17 +44,17 @@ setup() {
   exec 9>&-
 }
 
-# The exit status of scripts/stamp.py for a .venv that is sound but not what was asked for; anything else is made anew.
+# Exit status of scripts/stamp.py for a .venv that pip can complete; after any other it is created anew.
 TO_COMPLETE=1
 
-# Prints why .venv is not right for $1 and fails, or prints nothing and succeeds.
+# setup_reason runtime|test: prints why .venv is not complete and fails, or prints nothing and succeeds.
 setup_reason() {
   if [ ! -d "$VENV" ]; then
-    echo "there is none yet"
+    echo "it does not exist yet"
     return 3
   fi
   if ! "$VENV_PYTHON" -I -S -c '' 2>/dev/null; then
-    echo "its Python is gone"
+    echo "its Python is missing"
     return 3
   fi
   "$VENV_PYTHON" -I -S "$HOME_DIR/scripts/stamp.py" check "$1"
@@ -62,7 +62,7 @@ setup_reason() {
 
 is_new_enough() { "$1" -I -S -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; }
 
-# Prints a Python 3.11 or newer: $PYTHON if given, else the first of the usual names.
+# Prints the command of a Python 3.11 or newer: $PYTHON if set, else the first of the usual names.
 find_python() {
   local name
   if [ -n "${PYTHON:-}" ]; then
@@ -78,18 +78,18 @@ find_python() {
   done
   fail "Python 3.11 or newer was not found" \
     "Debian 12, Ubuntu 24.04 or newer: apt-get install python3 python3-venv" \
-    "Elsewhere name one: PYTHON=/path/to/python3.11 $0"
+    "Elsewhere name it: PYTHON=/path/to/python3.11 $0"
 }
 
 # flock(2) through Python, because not every system has the flock command.
 wait_for_other_setup() {
   "$python" -I -S -c 'import fcntl; fcntl.flock(9, fcntl.LOCK_EX | fcntl.LOCK_NB)' 2>/dev/null && return
-  say "Another set-up is at work here; waiting for it."
+  say "Waiting for another set-up of this checkout."
   attended "$python" -I -S -c 'import fcntl; fcntl.flock(9, fcntl.LOCK_EX)'
 }
 
-# Runs a command that takes its time and ends it, with all its children, when this script is told to end. It gets a
-# process group of its own for that; bash itself would leave it behind at SIGTERM.
+# Runs a long command in a process group of its own, and ends that group when this script is ended; without it bash
+# would leave the children running at SIGTERM.
 attended() {
   local child status=0
   set -m
@@ -115,19 +115,19 @@ make_venv() {
   if "$python" -I -c 'import ensurepip' 2>/dev/null; then
     attended "$python" -I -m venv "$VENV" || fail "$python could not create $VENV"
   elif "$python" -P -m pip --version >/dev/null 2>&1; then
-    # Debian without python3-venv: no ensurepip, but a pip that can install into another Python's place.
+    # Debian without python3-venv: no ensurepip, but a pip that can install into another environment.
     "$python" -I -m venv --without-pip "$VENV" || fail "$python could not create $VENV"
   else
     fail "$python has neither ensurepip nor pip" "Debian and Ubuntu: apt-get install python3-venv" "Then start again."
   fi
 }
 
-# Sets `pip`: the one in .venv, else the one beside the Python that made it.
+# Sets `pip` to the pip of .venv, else to that of the Python that created it.
 find_pip() {
   pip=("$VENV_PYTHON" -P -m pip)
   if ! "$VENV_PYTHON" -I -c 'import pip' 2>/dev/null; then
     pip=("$python" -P -m pip --python "$VENV_PYTHON")
-    "${pip[@]}" --version >/dev/null 2>&1 || fail "there is no pip 22.3 or newer, neither in .venv nor beside $python" \
+    "${pip[@]}" --version >/dev/null 2>&1 || fail "neither .venv nor $python has pip 22.3 or newer" \
       "Debian and Ubuntu: apt-get install python3-venv, remove .venv and start again."
   fi
 }
@@ -137,11 +137,11 @@ pip_install() { PYTHONUNBUFFERED=1 PIP_USER=0 "${pip[@]}" --disable-pip-version-
 install_locked() {
   local lock="$HOME_DIR/requirements.lock"
   [ "$1" = runtime ] || lock="$HOME_DIR/requirements-test.lock"
-  say "  installing what ${lock##*/} lists, with its hashes"
+  say "  installing the packages of ${lock##*/}, checked by hash"
   rm -f "$VENV/.stamp"
   attended install_with_progress "$lock" || fail "pip could not install ${lock##*/} (its message is above)" \
     "Without a network or behind a proxy: pip's own settings count (pip config, PIP_INDEX_URL, PIP_PROXY)." \
-    "Then start again: what is right already is kept."
+    "Then start again: installed packages are kept."
   rm -f "$VENV/.unpacking"
 }
 
@@ -149,8 +149,8 @@ install_with_progress() {
   pip_install --require-hashes --only-binary :all: --progress-bar off -r "$1" | show_progress "$(grep -c '==' "$1")"
 }
 
-# A line for every ten packages from pip's output (its errors go to stderr, untouched). A stop while pip unpacks leaves
-# packages in halves: the mark makes the next start build anew.
+# Prints a line for every ten packages of pip's output; its errors go to stderr unchanged. Interrupted while unpacking,
+# pip leaves incomplete packages: the file .unpacking makes the next start create .venv anew.
 show_progress() {
   local line seen=0
   while read -r line; do
@@ -167,9 +167,9 @@ show_progress() {
   done
 }
 
-# The project itself, editable: the code and the templates of the checkout are what runs. flit_core is in the lock.
+# Installs the project editable, so that code and templates of this checkout run. flit_core is in the lock file.
 install_project() {
-  say "  installing rgz-email itself"
+  say "  installing rgz-email"
   attended pip_install --quiet --no-index --no-deps --no-build-isolation -e "$HOME_DIR" ||
-    fail "pip could not install the project itself (its message is above)"
+    fail "pip could not install the project (its message is above)"
 }

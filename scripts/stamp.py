@@ -1,11 +1,11 @@
-"""The stamp in `.venv`: what was installed there, so that the next start can tell in a moment that nothing is to do.
+"""The stamp in `.venv`: a record of what was installed, so that the next start sees quickly that nothing is missing.
 
-    python -I -S scripts/stamp.py check runtime|test    exit 0, or the reason on stdout and the Remedy as exit status
+    python -I -S scripts/stamp.py check runtime|test    exit 0; else the Remedy as exit status, its reason on stdout
     python -I -S scripts/stamp.py write runtime|test
 
-Not a check of the packages themselves: it compares digests of the lock files and of the project's metadata, the
-Python, the place, and that every top-level name that was in site-packages is still there. Standard library only, and
-run by the `.venv` in question.
+Not a check of the packages' files: it compares digests of the lock files and of the project's metadata, the Python,
+the directory, and the top-level names in site-packages. It uses the standard library only, and runs with the Python of
+the `.venv` that it checks.
 """
 
 import hashlib
@@ -21,16 +21,16 @@ LOCKS = {"runtime": "requirements.lock", "test": "requirements-test.lock"}
 
 
 class Remedy(IntEnum):
-    """What a `.venv` needs that is not right; the exit status of `check`."""
+    """How an incomplete `.venv` is repaired; the exit status of `check`."""
 
     COMPLETE = 1
     REMAKE = 3
 
 
-def look(home: Path, wanted: str) -> tuple[Remedy, str] | None:
-    """What the `.venv` of the checkout `home` needs to be right for `wanted` ("runtime" or "test"), and why.
+def check(home: Path, wanted: str) -> tuple[Remedy, str] | None:
+    """The remedy that the `.venv` of the checkout `home` needs for `wanted` ("runtime" or "test"), and its reason.
 
-    None when it is right. A `.venv` without a stamp that belongs to this place is kept: pip completes it.
+    None when it is complete. A `.venv` of this directory without a stamp is kept: pip completes it.
     """
     venv = home / ".venv"
     return _wrong_place(home, venv) or _wrong_stamp(home, venv, wanted)
@@ -38,13 +38,13 @@ def look(home: Path, wanted: str) -> tuple[Remedy, str] | None:
 
 def _wrong_place(home: Path, venv: Path) -> tuple[Remedy, str] | None:
     if not (venv / "pyvenv.cfg").is_file():
-        return Remedy.REMAKE, "it is no virtual environment"
+        return Remedy.REMAKE, "it is not a virtual environment"
     if (venv / ".unpacking").exists():
-        return Remedy.REMAKE, "its set-up was stopped half-way"
+        return Remedy.REMAKE, "its set-up was interrupted"
     if not _installed_names(home):
-        return Remedy.REMAKE, f"it holds nothing for {_python()}"
-    if script := _script_of_another_place(venv):
-        return Remedy.REMAKE, f"it was moved or copied here, its {script} belongs to another place"
+        return Remedy.REMAKE, f"it holds no packages for {_python()}"
+    if script := _moved_script(venv):
+        return Remedy.REMAKE, f"it was moved or copied here: its {script} belongs to another directory"
     return None
 
 
@@ -58,23 +58,23 @@ def _wrong_stamp(home: Path, venv: Path, wanted: str) -> tuple[Remedy, str] | No
         return Remedy.COMPLETE, "its stamp cannot be read"
     if stamp.get("place") != str(venv):
         return Remedy.REMAKE, f"it was made for {stamp.get('place')}"
-    if gone := names - _installed_names(home):
-        return Remedy.REMAKE, f"{min(gone)} is gone from it"
+    if missing := names - _installed_names(home):
+        return Remedy.REMAKE, f"{min(missing)} is missing from it"
     if stamp.get("python") != _python():
         return Remedy.COMPLETE, f"it was made with {stamp.get('python')}, now it is {_python()}"
     if wanted not in locks:
-        return Remedy.COMPLETE, "the tools of the tests are not in it yet"
+        return Remedy.COMPLETE, "the tests' tools are not installed yet"
     if locks[wanted] != _digest(home / LOCKS[wanted]):
         return Remedy.COMPLETE, f"{LOCKS[wanted]} has changed"
     if stamp.get("project") != _project_digest(home):
         return Remedy.COMPLETE, "the project's metadata in pyproject.toml, or its version, has changed"
     if not os.access(venv / "bin" / "rgz-email", os.X_OK):
-        return Remedy.COMPLETE, "its command rgz-email is gone"
+        return Remedy.COMPLETE, "its command rgz-email is missing"
     return None
 
 
 def write(home: Path, installed: str) -> None:
-    """Records that `installed` ("runtime" or "test", which holds runtime too) is complete, in one atomic step."""
+    """Write the stamp for a complete `installed` ("runtime", or "test", which includes it), atomically."""
     covered = ["runtime", "test"] if installed == "test" else ["runtime"]
     stamp = {
         "place": str(home / ".venv"),
@@ -83,9 +83,9 @@ def write(home: Path, installed: str) -> None:
         "project": _project_digest(home),
         "names": sorted(_installed_names(home)),
     }
-    unfinished = home / ".venv" / ".stamp.new"
-    unfinished.write_text(json.dumps(stamp, indent=1) + "\n", "utf-8")
-    unfinished.replace(home / ".venv" / ".stamp")
+    temporary = home / ".venv" / ".stamp.new"
+    temporary.write_text(json.dumps(stamp, indent=1) + "\n", "utf-8")
+    temporary.replace(home / ".venv" / ".stamp")
 
 
 def _python() -> str:
@@ -97,9 +97,9 @@ def _digest(file: Path) -> str:
 
 
 def _project_digest(home: Path) -> str:
-    """Digest of what the installed metadata and the console script come from, the version included.
+    """Digest of the sources of the installed metadata and of the console script, with the version.
 
-    Comments and the tools' tables don't count.
+    Comments and tables of tools don't count.
     """
     document: dict[str, Any] = tomllib.loads((home / "pyproject.toml").read_text("utf-8"))
     version = (home / "service" / "__init__.py").read_text("utf-8")
@@ -107,15 +107,15 @@ def _project_digest(home: Path) -> str:
     return hashlib.sha256(json.dumps(relevant, sort_keys=True).encode()).hexdigest()
 
 
-def _script_of_another_place(venv: Path) -> str | None:
-    """The name of a command in `bin` that would run another place's Python; the path is in its first two lines."""
-    ours = f"{venv}/bin/python".encode()
+def _moved_script(venv: Path) -> str | None:
+    """A command in `bin` that runs the Python of another directory; the path is in its first two lines."""
+    own_python = f"{venv}/bin/python".encode()
     for script in sorted((venv / "bin").iterdir()):
         if script.is_symlink() or not script.is_file():
             continue
         with script.open("rb") as file:
             head = file.read(2) == b"#!" and file.readline() + file.readline()
-        if head and b"/bin/python" in head and b"/env python" not in head and ours not in head:
+        if head and b"/bin/python" in head and b"/env python" not in head and own_python not in head:
             return script.name
     return None
 
@@ -132,9 +132,9 @@ def main(arguments: list[str]) -> int:
     home = Path(__file__).resolve().parent.parent
     match arguments:
         case ["check", ("runtime" | "test") as wanted]:
-            if (need := look(home, wanted)) is None:
+            if (repair := check(home, wanted)) is None:
                 return 0
-            remedy, reason = need
+            remedy, reason = repair
             print(reason)
             return remedy
         case ["write", ("runtime" | "test") as installed]:

@@ -1,6 +1,6 @@
 # shellcheck shell=bash
-# Programs that the tests need and that Python packages cannot bring; sourced after setup.sh.
-# Where it may (root on Debian or Ubuntu) it installs them; elsewhere it says what to do and fails.
+# System programs that the tests need (git, Chromium, Dovecot); sourced after setup.sh. As root on Debian or Ubuntu it
+# installs missing ones with apt-get; elsewhere it fails and says how to install them.
 
 need_git() {
   command -v git >/dev/null && return
@@ -15,11 +15,11 @@ need_chromium() {
 
 need_dovecot() {
   find_dovecot && return
-  install_packages "Dovecot" "the tests of the mailbox that mail comes back to" dovecot-imapd
+  install_packages "Dovecot" "the tests of the bounce mailbox" dovecot-imapd
   find_dovecot || fail "Dovecot was installed, but it is neither on PATH nor in /usr/sbin"
 }
 
-# It lies in /usr/sbin on Debian, which is on root's PATH alone.
+# Debian installs it in /usr/sbin, which is on the PATH of root only.
 find_dovecot() {
   command -v dovecot >/dev/null || [ -x /usr/sbin/dovecot ] || [ -x /usr/local/sbin/dovecot ]
 }
@@ -32,23 +32,23 @@ find_chromium() {
   return 1
 }
 
-# install_packages WHAT WHY PACKAGE...: through apt-get, or fails with what to do.
+# install_packages WHAT WHY PACKAGE...: runs apt-get, or fails with a hint.
 install_packages() {
   local what=$1 why=$2 log
   shift 2
   if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then
     fail "$what is needed for $why and is not on PATH" \
       "Debian, Ubuntu: sudo apt-get install $*" \
-      "Elsewhere: install $what so that PATH finds it, then start again."
+      "Elsewhere: install $what on PATH, then start again."
   fi
   say "Installing $* with apt-get, for $why."
   log=$(mktemp)
-  # Told to end, this script lets apt-get finish first: stopped half-way it would leave the system's packages unusable.
+  # On SIGTERM apt-get finishes first: interrupted, it would leave the system's packages unusable.
   trap 'exit 143' TERM HUP
   if ! { apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends "$@"; } >"$log" 2>&1 </dev/null; then
     tail -n 20 "$log" >&2
     rm -f "$log"
-    fail "apt-get could not install $*" "Its last lines are above. Mend that, then start again."
+    fail "apt-get could not install $*" "Its last lines are above. Correct that, then start again."
   fi
   rm -f "$log"
   trap - TERM HUP

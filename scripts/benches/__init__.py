@@ -1,1 +1,1 @@
-"""The benches of scripts/bench: one file each (`templates.py`), and beside them what they share or are made of."""
+"""The benches of scripts/bench: a module for each (`templates.py`), and modules that they share."""

@@ -1,4 +1,4 @@
-"""Amazon SNS for the bench: one certificate on a TLS server of loopback, and events that are signed with it."""
+"""A stand-in for Amazon SNS: signs delivery events, and serves the signing certificate over TLS on loopback."""
 
 import base64
 import json
@@ -26,11 +26,11 @@ _SIGNED = ("Message", "MessageId", "Timestamp", "TopicArn", "Type")
 
 
 class Sns:
-    """Signs deliveries as SNS does; `settings` are those with which a service believes it."""
+    """Signs notifications as SNS does; `settings` are the environment variables with which a service trusts it."""
 
-    def __init__(self, directory: Path, address: str, authority: trustme.CA, key: rsa.RSAPrivateKey) -> None:
+    def __init__(self, directory: Path, address: str, ca: trustme.CA, key: rsa.RSAPrivateKey) -> None:
         file = directory / "sns-ca.pem"
-        authority.cert_pem.write_to_path(file)
+        ca.cert_pem.write_to_path(file)
         self.settings = {
             "EMAIL_SNS_TOPIC_ARNS": TOPIC,
             "EMAIL_SNS_CERT_CA_FILE": str(file),
@@ -39,22 +39,22 @@ class Sns:
         self._key = key
 
     def deliveries(self, mails: Sequence[tuple[str, str]]) -> list[str]:
-        """For each (name at the provider, recipient) a whole HTTP request that tells of its delivery."""
-        return [self._request(json.dumps(_delivered(name, to))) for name, to in mails]
+        """For each (provider id, recipient) a whole HTTP request with the event of its delivery."""
+        return [self._request(json.dumps(_delivery_event(id, to))) for id, to in mails]
 
     def _request(self, message: str) -> str:
         at = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-        given = {
+        fields = {
             "Type": "Notification",
             "MessageId": str(uuid4()),
             "TopicArn": TOPIC,
             "Message": message,
             "Timestamp": at,
         }
-        canonical = "".join(f"{name}\n{given[name]}\n" for name in _SIGNED).encode()
+        canonical = "".join(f"{name}\n{fields[name]}\n" for name in _SIGNED).encode()
         signature = base64.b64encode(self._key.sign(canonical, padding.PKCS1v15(), hashes.SHA1())).decode()  # noqa: S303
         body = json.dumps(
-            given | {"Signature": signature, "SignatureVersion": "1", "SigningCertURL": f"https://{_HOST}{_PATH}"}
+            fields | {"Signature": signature, "SignatureVersion": "1", "SigningCertURL": f"https://{_HOST}{_PATH}"}
         )
         return (
             "POST /api/v1/email/webhook HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: text/plain; charset=UTF-8\r\n"
@@ -64,11 +64,11 @@ class Sns:
 
 @contextmanager
 def sns(directory: Path) -> Iterator[Sns]:
-    """Listens until it ends."""
-    key, authority = rsa.generate_private_key(public_exponent=65537, key_size=2048), trustme.CA()
+    """Serve the certificate until the end of the block."""
+    key, ca = rsa.generate_private_key(public_exponent=65537, key_size=2048), trustme.CA()
     certificate = _certificate(key)
 
-    class Answerer(BaseHTTPRequestHandler):
+    class CertificateHandler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             self.send_response(200)
             self.send_header("Content-Length", str(len(certificate)))
@@ -79,13 +79,13 @@ def sns(directory: Path) -> Iterator[Sns]:
             return None
 
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    authority.issue_cert(_HOST).configure_cert(context)
-    with ThreadingHTTPServer(("127.0.0.1", 0), Answerer) as server:
+    ca.issue_cert(_HOST).configure_cert(context)
+    with ThreadingHTTPServer(("127.0.0.1", 0), CertificateHandler) as server:
         server.socket = context.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
         thread = threading.Thread(target=server.serve_forever, daemon=True)
         thread.start()
         try:
-            yield Sns(directory, f"127.0.0.1:{server.server_address[1]}", authority, key)
+            yield Sns(directory, f"127.0.0.1:{server.server_address[1]}", ca, key)
         finally:
             server.shutdown()
             thread.join()
@@ -100,19 +100,19 @@ def _certificate(key: rsa.RSAPrivateKey) -> bytes:
     return builder.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
 
 
-def _delivered(name: str, to: str) -> dict[str, Any]:
-    """As the SES Developer Guide shows it."""
+def _delivery_event(id: str, to: str) -> dict[str, Any]:
+    """A delivery event as the SES Developer Guide shows it."""
     at = "2026-02-21T14:31:00.123Z"
     mail = {
         "timestamp": at,
-        "messageId": name,
+        "messageId": id,
         "source": "noreply@rgz.bj",
         "sendingAccountId": "123456789012",
         "destination": [to],
         "headersTruncated": False,
         "tags": {"ses:configuration-set": ["rgz"]},
     }
-    said = {
+    delivery = {
         "timestamp": at,
         "processingTimeMillis": 546,
         "recipients": [to],
@@ -120,4 +120,4 @@ def _delivered(name: str, to: str) -> dict[str, Any]:
         "reportingMTA": "a8-70.smtp-out.amazonses.com",
         "remoteMtaIp": "127.0.2.0",
     }
-    return {"eventType": "Delivery", "mail": mail, "delivery": said}
+    return {"eventType": "Delivery", "mail": mail, "delivery": delivery}

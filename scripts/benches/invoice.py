@@ -1,6 +1,6 @@
-"""The invoice that is rendered, 12 rows and about 37 KB of HTML, and its markup for those who are compared with us.
+"""The invoice that the benches render, 12 rows and about 37 KB of HTML, and its markup for each peer.
 
-Their markup is our compiled HTML with the tags in their language: the same bytes around the same values.
+A peer's markup is our compiled HTML with the tags in its language: the same bytes around the same values.
 """
 
 import re
@@ -29,7 +29,7 @@ _ESCAPED = re.compile(r"\((.*)\)\|_\w+", re.S)
 
 
 def values() -> dict[str, Any]:
-    """What the invoice is rendered with."""
+    """The variables that the invoice is rendered with."""
     return {
         "company": "Tech Connect & Fils SA",
         "number": "INV-2026-0001",
@@ -59,12 +59,13 @@ def _line(number: int) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class Invoice:
-    """The compiled template."""
+    """The compiled template, and its markup in other languages."""
 
     template: Template
 
     @classmethod
     def compiled(cls) -> "Invoice":
+        """Compile the template. Raises Unmeasured with its findings where it does not compile."""
         compilation = compile_template(read_files(MAILS), KEY, limits=LIMITS)
         if compilation.template is None:
             raise Unmeasured("\n".join(map(str, compilation.findings)))
@@ -72,17 +73,17 @@ class Invoice:
 
     @cached_property
     def html(self) -> str:
-        """Rendered by us."""
+        """The HTML part as the service renders it."""
         return self.template.render(values()).html
 
     @property
     def mjml(self) -> str:
-        """The source, with Jinja in it and without the front matter."""
+        """The MJML source with its Jinja tags, without the front matter."""
         return self.template.source.partition("\n---\n")[2]
 
     @property
     def jinja(self) -> str:
-        """Our compiled HTML as stock Jinja has it: no escape is named, autoescape does the same everywhere."""
+        """Our compiled HTML for stock Jinja: without our escape filters, because autoescape is on."""
 
         def tag(found: re.Match[str]) -> str:
             body = _bare(found[2])
@@ -92,20 +93,20 @@ class Invoice:
 
     @property
     def handlebars(self) -> str:
-        """The same in Handlebars."""
+        """Our compiled HTML for Handlebars."""
         return _in_handlebars(_TAG, self._compiled)
 
     @property
     def mjml_in_handlebars(self) -> str:
-        """The source in Handlebars, for the MJML of Node."""
+        """The MJML source with Handlebars tags, for npm mjml."""
         return _in_handlebars(re.compile(r"({[{%])\s*(.*?)\s*[}%]}"), self.mjml)
 
     @property
     def _compiled(self) -> str:
         return self.template.variants[self.template.locales[0]].programs["html"].source
 
-    def same(self, html: str) -> bool:
-        """Whether this HTML says what ours says; how a character is escaped may differ."""
+    def is_same(self, html: str) -> bool:
+        """True for the HTML that we render, however its characters are escaped."""
         return unescape(html) == unescape(self.html)
 
 
@@ -116,7 +117,7 @@ def _bare(body: str) -> str:
 
 
 def _in_handlebars(tags: re.Pattern[str], text: str) -> str:
-    closes: list[str] = []
+    closing_tags: list[str] = []
 
     def tag(found: re.Match[str]) -> str:
         body = _bare(found[2])
@@ -126,9 +127,9 @@ def _in_handlebars(tags: re.Pattern[str], text: str) -> str:
         if word == "else":
             return "{{else}}"
         if word.startswith("end"):
-            return closes.pop()
-        name, of = ("each", rest.partition(" in ")[2]) if word == "for" else ("if", rest)
-        closes.append("{{/" + name + "}}")
-        return "{{#" + name + " " + of + "}}"
+            return closing_tags.pop()
+        name, argument = ("each", rest.partition(" in ")[2]) if word == "for" else ("if", rest)
+        closing_tags.append("{{/" + name + "}}")
+        return "{{#" + name + " " + argument + "}}"
 
     return tags.sub(tag, text)

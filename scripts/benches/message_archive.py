@@ -1,32 +1,26 @@
-"""A year of mail in a database: a few invoices that are really accepted, and copies of their rows as they look later.
+"""A year of mail in a database: a few accepted invoices, and copies of their rows in the states that mail ends in.
 
-All that reading, claiming and accepting touch is as if each had been sent: states, timelines, bodies, indexes.
+Reading, claiming and accepting touch the same states, timelines, bodies and indexes as if each had been sent.
 """
 
 import itertools
 import random
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from functools import partial
-from typing import Any
 
 import uuid_utils
 
-from benches.queued_invoices import accept_invoices
+from benches.queued_invoices import VARIANTS, MessageRows, accept_invoices, insert_copies, stored_rows
 from service.bootstrap import Services
 from service.mail import addresses
 from service.models import Status
-from service.store.database import Transaction, listed
-from service.store.database.contract import Row
+from service.store.database import Transaction
 
-#: So many different mails stand behind the copies.
-VARIANTS = 40
 PERIOD = timedelta(days=365)
-#: Somebody gets so many of the mails, most of them bills of each month.
-MAILS_A_PERSON = 50
-_A_TRANSACTION = 2_000
-#: What became of them, in shares of a thousand.
+#: Messages of each recipient in the year.
+MESSAGES_PER_RECIPIENT = 50
+#: Final states, in shares of a thousand.
 _SHARES = {
     Status.DELIVERED: 930,
     Status.SENT: 44,
@@ -34,107 +28,101 @@ _SHARES = {
     Status.FAILED: 10,
     Status.COMPLAINT: 1,
 }
-_TABLES = ("sends", "email_messages", "email_bodies", "email_events")
+#: The archive is the same in each run.
+_SEED = 1
 
 
 @dataclass(frozen=True)
-class Filled:
-    """What is there to be asked for."""
+class Archive:
+    """Samples of a filled database: message ids and recipient addresses, 500 of each at most."""
 
     ids: list[str]
-    people: list[str]
-
-
-def fill(services: Services, count: int, *, seed: int = 1) -> Filled:
-    """`count` messages of the last year, none of them due. Some hundred of their ids and addresses."""
-    models = _models(services, accept_invoices(services, min(count, VARIANTS)))
-    key = services.messages.message_search.pseudonym_key
-    people = [_Person.of(number, key) for number in range(max(1, count // MAILS_A_PERSON))]
-    chance = random.Random(seed)  # noqa: S311 - the same year each time
-    copies = _copies(models, people, count - len(models), services.clock(), chance)
-    while batch := list(itertools.islice(copies, _A_TRANSACTION)):
-        services.database.write(partial(_insert, copies=batch))
-    services.database.write(_settle)
-    ids = [row["id"] for row in services.database.read("SELECT id FROM email_messages ORDER BY id LIMIT 200000")]
-    return Filled(chance.sample(ids, min(500, len(ids))), [one.address for one in people[:500]])
+    recipients: list[str]
 
 
 @dataclass(frozen=True, slots=True)
-class _Person:
+class _Recipient:
     address: str
     hash: str
 
     @classmethod
-    def of(cls, number: int, key: bytes) -> "_Person":
+    def numbered(cls, number: int, key: bytes) -> "_Recipient":
         address = f"customer{number}@example.com"
         return cls(address, addresses.pseudonym(address, key=key))
 
 
-def _models(services: Services, ids: list[str]) -> list[dict[str, list[Row]]]:
-    names, params = listed("id", ids)
+def fill(services: Services, count: int) -> Archive:
+    """Store `count` messages of the last year, none of them due."""
+    ids = accept_invoices(services, min(count, VARIANTS))
+    originals = _originals(services, ids)
+    key = services.messages.message_search.pseudonym_key
+    recipients = [_Recipient.numbered(number, key) for number in range(max(1, count // MESSAGES_PER_RECIPIENT))]
+    rng = random.Random(_SEED)  # noqa: S311 - nothing here is a secret
+    insert_copies(services.database, _copies(originals, recipients, count - len(originals), services.clock(), rng))
+    services.database.write(_cancel_queued)
+    stored = [row["id"] for row in services.database.read("SELECT id FROM email_messages ORDER BY id LIMIT 200000")]
+    return Archive(rng.sample(stored, min(500, len(stored))), [recipient.address for recipient in recipients[:500]])
 
-    def rows(table: str, key: str) -> list[Row]:
-        return list(services.database.read(f"SELECT * FROM {table} WHERE {key} IN ({names}) ORDER BY {key}", params))
 
-    messages = {row["id"]: row for row in rows("email_messages", "id")}
-    sent, sent_params = listed("id", [row["send_id"] for row in messages.values()])
-    sends = {row["id"]: row for row in services.database.read(f"SELECT * FROM sends WHERE id IN ({sent})", sent_params)}
-    bodies = {row["message_id"]: row for row in rows("email_bodies", "message_id")}
-    events = {row["message_id"]: row for row in rows("email_events", "message_id")}
-    return [
-        {
-            "sends": [sends[message["send_id"]]],
-            "email_messages": [message],
-            "email_bodies": [bodies[id]],
-            "email_events": [events[id]],
-        }
-        for id, message in messages.items()
-    ]
+def _originals(services: Services, ids: Sequence[str]) -> list[MessageRows]:
+    """The rows of these messages, the row of their send first."""
+    originals: list[MessageRows] = []
+    for rows in stored_rows(services.database, ids, "email_messages", "email_bodies", "email_events"):
+        sends = services.database.read(
+            "SELECT * FROM sends WHERE id = :id", {"id": rows["email_messages"][0]["send_id"]}
+        )
+        originals.append({"sends": sends, **rows})
+    return originals
 
 
 def _copies(
-    models: list[dict[str, list[Row]]], people: list[_Person], count: int, now: datetime, chance: random.Random
-) -> Iterator[Mapping[str, list[Mapping[str, Any]]]]:
+    originals: Sequence[MessageRows],
+    recipients: Sequence[_Recipient],
+    count: int,
+    now: datetime,
+    rng: random.Random,
+) -> Iterator[MessageRows]:
     statuses, weights = list(_SHARES), list(_SHARES.values())
-    for number, model in zip(range(count), itertools.cycle(models), strict=False):
-        own, send = str(uuid_utils.uuid7()), str(uuid_utils.uuid7())
-        at = now - PERIOD + PERIOD * (number / count)
-        [status], person = chance.choices(statuses, weights), chance.choice(people)
-        [message], [event] = model["email_messages"], model["email_events"]
-        came = at + timedelta(seconds=2)
+    for number, original in zip(range(count), itertools.cycle(originals), strict=False):
+        id, send_id = str(uuid_utils.uuid7()), str(uuid_utils.uuid7())
+        accepted_at = now - PERIOD + PERIOD * (number / count)
+        [status], recipient = rng.choices(statuses, weights), rng.choice(recipients)
+        [send], [message] = original["sends"], original["email_messages"]
+        [body], [event] = original["email_bodies"], original["email_events"]
+        attempted_at = accepted_at + timedelta(seconds=2)
         was_sent = status is not Status.FAILED
         yield {
-            "sends": [{**model["sends"][0], "id": send, "idempotency_key": None, "created_at": at}],
+            "sends": [{**send, "id": send_id, "idempotency_key": None, "created_at": accepted_at}],
             "email_messages": [
                 {
                     **message,
-                    "id": own,
-                    "send_id": send,
-                    "message_id": f"{own}@example.com",
-                    "recipient_email": person.address,
-                    "recipient_hash": person.hash,
+                    "id": id,
+                    "send_id": send_id,
+                    "message_id": f"{id}@example.com",
+                    "recipient_email": recipient.address,
+                    "recipient_hash": recipient.hash,
                     "status": status.value,
-                    "send_at": at,
-                    "created_at": at,
+                    "send_at": accepted_at,
+                    "created_at": accepted_at,
                     "next_attempt_at": None,
                     "attempts": 1,
-                    "sent_at": came if was_sent else None,
-                    "delivered_at": came if status is Status.DELIVERED else None,
-                    "provider_id": f"queued-{own[-12:]}" if was_sent else None,
+                    "sent_at": attempted_at if was_sent else None,
+                    "delivered_at": attempted_at if status is Status.DELIVERED else None,
+                    "provider_id": f"queued-{id[-12:]}" if was_sent else None,
                     "bounce_type": "permanent" if status is Status.BOUNCED else None,
                     "bounce_subtype": "NoEmail" if status is Status.BOUNCED else None,
                     "smtp_reply": "250 2.0.0 Ok: queued" if was_sent else "554 5.7.1 refused",
                 }
             ],
-            "email_bodies": [{**model["email_bodies"][0], "message_id": own}],
+            "email_bodies": [{**body, "message_id": id}],
             "email_events": [
-                {**event, "message_id": own, "happened_at": at},
+                {**event, "message_id": id, "happened_at": accepted_at},
                 {
                     **event,
-                    "message_id": own,
+                    "message_id": id,
                     "seq": 1,
                     "type": "sent" if was_sent else "failed",
-                    "happened_at": came,
+                    "happened_at": attempted_at,
                     "source": "smtp",
                     "smtp_code": 250 if was_sent else 554,
                     "smtp_reply": "2.0.0 Ok: queued" if was_sent else "5.7.1 refused",
@@ -143,14 +131,6 @@ def _copies(
         }
 
 
-def _insert(tx: Transaction, copies: list[Mapping[str, list[Mapping[str, Any]]]]) -> None:
-    for table in _TABLES:
-        rows = [row for copy in copies for row in copy[table]]
-        columns = tuple(rows[0])
-        sql = f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({', '.join(f':{column}' for column in columns)})"
-        tx.execute_many(sql, rows)
-
-
-def _settle(tx: Transaction) -> None:
-    """The accepted ones are not to leave while something is measured."""
+def _cancel_queued(tx: Transaction) -> None:
+    """Cancel the accepted originals, so that nothing is delivered while a bench measures."""
     tx.execute("UPDATE email_messages SET status = 'cancelled', next_attempt_at = NULL WHERE status = 'queued'")

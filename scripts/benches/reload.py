@@ -1,4 +1,4 @@
-"""From saving a template to serving it, while the same process renders; and what the renders notice of it."""
+"""Time from saving a template to serving it while the same process renders, and the delay of those renders."""
 
 import statistics
 import threading
@@ -8,19 +8,19 @@ from pathlib import Path
 
 from benches.invoice import KEY, LIMITS, MAILS, values
 from benches.report import Unmeasured
-from benches.template_copies import key_of, said
+from benches.template_copies import key_of, with_text
 from service.config import runtime
 from service.templates.catalogue import Catalogue
 
 _THREADS = 4
-_SERVED_WITHIN_S = 10.0
-#: Between two saves, so that each finds the watch at rest.
+_TIMEOUT_S = 10.0
+#: Pause after each save, so that the next one is noticed alone.
 REST_S = 0.25
 
 
 @dataclass(frozen=True)
 class Reloads:
-    """Milliseconds from save to served; the renders meanwhile: each one's wait from the moment it was due, in ms."""
+    """Results: time from save to served, and of the renders meanwhile the time from when each was due to its end."""
 
     served_ms: list[float]
     waits_ms: list[float]
@@ -38,7 +38,7 @@ class Reloads:
 
 @dataclass
 class _Renders:
-    """Threads that render now this template, now that one, at a steady pace; late ones catch up."""
+    """Threads that render all templates in turn, `rate` a second; a late thread catches up."""
 
     catalogue: Catalogue
     count: int
@@ -49,27 +49,30 @@ class _Renders:
 
     def run(self, index: int) -> None:
         variables = values()
-        gap_s = _THREADS / self.rate
-        due = time.perf_counter() + gap_s * index / _THREADS
+        interval_s = _THREADS / self.rate
+        due_s = time.perf_counter() + interval_s * index / _THREADS
         number = index
         while not self.stop.is_set():
-            pause_s = due - time.perf_counter()
+            pause_s = due_s - time.perf_counter()
             if pause_s > 0:
                 time.sleep(pause_s)
             try:
                 self.catalogue.current.get(key_of(number % self.count)).render(variables)
             except Exception as error:
                 self.failures.append(f"{type(error).__name__}: {error}")
-            self.waits_s.append(time.perf_counter() - due)
-            due += gap_s
-            number += 37  # all of them in turn, neighbours far apart
+            self.waits_s.append(time.perf_counter() - due_s)
+            due_s += interval_s
+            number += 37  # visits all of them, neighbours far apart
 
 
 def measure(root: Path, cache: Path, *, count: int, saves: int, rate: float) -> Reloads:
-    """`root` and `cache` as `template_copies` made them. Unmeasured: a save is not served within 10 s."""
+    """Measure with the templates of `template_copies` in `root` and its `cache`.
+
+    Raises Unmeasured where a save is not served within 10 s.
+    """
     catalogue = Catalogue(root, limits=LIMITS, cache_dir=cache)
     catalogue.load()
-    for number in range(count):  # Jinja becomes Python at the first rendering, which is no reload
+    for number in range(count):  # the first rendering of a template compiles its Python code
         catalogue.current.get(key_of(number)).render(values())
     runtime.settle()  # as `serve` and `api` do
     renders = _Renders(catalogue, count, rate)
@@ -82,7 +85,7 @@ def measure(root: Path, cache: Path, *, count: int, saves: int, rate: float) -> 
         time.sleep(1.0)
         renders.waits_s.clear()
         start = time.perf_counter()
-        served_ms = [_saved(catalogue, root, number % count) for number in range(saves)]
+        served_ms = [_save_ms(catalogue, root, number % count) for number in range(saves)]
         seconds = time.perf_counter() - start
         waits_s = list(renders.waits_s)
     finally:
@@ -93,19 +96,19 @@ def measure(root: Path, cache: Path, *, count: int, saves: int, rate: float) -> 
     return Reloads(served_ms, [wait_s * 1000 for wait_s in waits_s], renders.failures, seconds)
 
 
-def _saved(catalogue: Catalogue, root: Path, number: int) -> float:
-    """Saves as an editor does, a new file renamed over the old one, and waits until that text is rendered."""
+def _save_ms(catalogue: Catalogue, root: Path, number: int) -> float:
+    """Milliseconds from renaming a new file over the old one, as editors save, to its new revision being served."""
     key = key_of(number)
     before = catalogue.current.get(key).revision
     source = (MAILS / KEY / "template.mjml").read_text(encoding="utf-8")
     new = root / key / ".template.mjml.new"
-    new.write_text(said(source, f"Enregistré à {time.time_ns()}"), encoding="utf-8")
+    new.write_text(with_text(source, f"Enregistré à {time.time_ns()}"), encoding="utf-8")
     start = time.perf_counter()
     new.replace(root / key / "template.mjml")
     while catalogue.current.get(key).revision == before:
-        if time.perf_counter() - start > _SERVED_WITHIN_S:
-            raise Unmeasured(f"{key} was not served within {_SERVED_WITHIN_S:.0f} s of its change")
-        time.sleep(0.003)  # more often would slow down what it waits for
+        if time.perf_counter() - start > _TIMEOUT_S:
+            raise Unmeasured(f"{key} was not served within {_TIMEOUT_S:.0f} s of its change")
+        time.sleep(0.003)  # polling more often would slow down the compiler
     served_ms = (time.perf_counter() - start) * 1000
     time.sleep(REST_S)
     return served_ms

@@ -1,4 +1,4 @@
-"""What a bench found: rows of one run, with the machine and the versions they hold for."""
+"""The report of a bench: rows of one run, with the machine and the versions that they hold for."""
 
 import json
 import os
@@ -11,12 +11,12 @@ from pathlib import Path
 
 
 class Unmeasured(Exception):
-    """Something that is needed is not there, or does not do what is measured; the message says what."""
+    """A bench could not be measured: a program is missing, or gave a wrong result; the message names it."""
 
 
 @dataclass(frozen=True)
 class Options:
-    """`with_peers`: those of other languages too. `effort` scales how long is measured; tests take little of it."""
+    """`with_peers` adds the peers that must be installed; `effort` scales durations and counts, small in tests."""
 
     with_peers: bool = False
     effort: float = 1.0
@@ -24,7 +24,7 @@ class Options:
 
 @dataclass(frozen=True)
 class Row:
-    """One measured thing: `value` in `unit`, its `ratio` to another, and the target, if there is one."""
+    """One measurement: `value` in `unit`, its `ratio` to `ratio_to`, and its target, where it has one."""
 
     name: str
     value: float
@@ -36,6 +36,7 @@ class Row:
     note: str = ""
 
     def cells(self) -> tuple[str, ...]:
+        """The columns of the table."""
         ratio = "" if self.ratio is None else f"{self.ratio:,.2f} x {self.ratio_to}"
         verdict = {None: "", True: "met", False: "MISSED"}[self.is_met]
         return (self.name, f"{_number(self.value)} {self.unit}", ratio, self.target, verdict, self.note)
@@ -43,7 +44,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Report:
-    """All rows of one bench."""
+    """All rows of one bench, with the versions of what was measured, the machine and the date (UTC)."""
 
     bench: str
     rows: tuple[Row, ...]
@@ -55,7 +56,7 @@ class Report:
         return json.dumps(asdict(self), ensure_ascii=False, indent=2)
 
     def as_table(self) -> str:
-        """Markdown, so that it can be pasted into a document as it is."""
+        """A table in Markdown, aligned, below one line with the machine and one with the versions."""
         lines = [("measured", "value", "ratio", "target", "", "note"), *(row.cells() for row in self.rows)]
         widths = [max(len(line[column]) for line in lines) for column in range(len(lines[0]))]
         rendered = ["| " + " | ".join(map(str.ljust, line, widths)) + " |" for line in lines]
@@ -65,7 +66,7 @@ class Report:
 
 
 def machine() -> str:
-    """Processor, cores that this process may use, memory, system, Python; and how busy it is with other things too."""
+    """Processor, cores that this process may use, memory, system, Python and load average."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     memory_gib = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
     python = f"{platform.python_implementation()} {platform.python_version()}"

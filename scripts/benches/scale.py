@@ -1,72 +1,71 @@
-"""Whether a large archive answers as a small one does: the same questions to 1,000 messages and to 1,000,000.
+"""The bench `scale`: the same queries to an archive of 1,000 messages and to one of 1,000,000.
 
-Each database is SQLite, filled with a year of mail, and asked in turns. All of it is warm: the pages that a question
-touches are in the memory of the machine, as they are where people look at the mail of these days.
+Each database is SQLite, filled with a year of mail. The queries take turns, and the pages that they read are in the
+machine's memory, as those of recent mail are in production.
 """
 
 import itertools
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 from importlib.metadata import version
 
-from benches.delivery_rates import service
 from benches.invoice import KEY
-from benches.message_archive import fill
+from benches.message_archive import Archive, fill
 from benches.queued_invoices import accept_invoices
 from benches.report import Options, Report, Row
+from benches.services import NO_RELAY_PORT, temporary_services
 from benches.timing import Contest, timed
 from service.bootstrap import Services
 from service.models import Caller, Scope
 from service.store import leases
 
 FEW, MANY = 1_000, 1_000_000
-#: "As fast" allows for the levels that a larger tree has: two more, of some microseconds each.
+#: Room for the two more levels of a larger B-tree, some microseconds each.
 TARGET_RATIO = 2.0
-#: These answers are longer, or counted further (up to 10,000), where there is more; they are bounded, not the same.
+#: Their answers grow with the archive up to a limit (counts end at 10,000), so that they have no target.
 LISTS = ("the newest 50", "the second page of the list", "the newest 50 bounces of a month", "the mails of a template")
 _ADMIN = Caller("admin", "admin", frozenset(Scope))
-_NO_SERVER_PORT = 1
 
 
 def run(options: Options, *, few: int = FEW) -> Report:
-    """Every question to both archives; the ratio is the large one's time to the small one's."""
+    """Run every query on both archives; the ratio is the large one's time to the small one's."""
     many = max(int(MANY * options.effort), few)
-    with service(_NO_SERVER_PORT) as small, service(_NO_SERVER_PORT) as large:
-        questions_of_few = _questions(small, _filled(small, few))
-        questions_of_many = _questions(large, _filled(large, many))
+    with temporary_services(NO_RELAY_PORT) as small, temporary_services(NO_RELAY_PORT) as large:
+        queries_of_few = _queries(small, _filled(small, few))
+        queries_of_many = _queries(large, _filled(large, many))
         contest = Contest(rounds=3, round_s=0.3 * min(options.effort, 1.0))
         rows = []
-        for name, of_many in questions_of_many.items():
-            found = contest.best({"few": timed(questions_of_few[name]), "many": timed(of_many)})
-            rows.append(_row(name, found["few"], found["many"], few=few, many=many))
+        for name, of_many in queries_of_many.items():
+            best_s = contest.best({"few": timed(queries_of_few[name]), "many": timed(of_many)})
+            rows.append(_row(name, best_s["few"], best_s["many"], few=few, many=many))
     return Report("scale", tuple(rows), {"service": version("rgz-email")})
 
 
-def _filled(services: Services, count: int) -> Sequence[Sequence[str]]:
+def _filled(services: Services, count: int) -> Archive:
     began_s = time.perf_counter()
-    filled = fill(services, count)
-    print(f"{count:,} messages are there after {time.perf_counter() - began_s:.0f} s.", file=sys.stderr)
-    return filled.ids, filled.people
+    archive = fill(services, count)
+    print(f"{count:,} messages stored in {time.perf_counter() - began_s:.0f} s.", file=sys.stderr)
+    return archive
 
 
-def _questions(services: Services, known: Sequence[Sequence[str]]) -> dict[str, Callable[[], object]]:
-    """Each call asks for another message or person."""
-    ids, people = (itertools.cycle(names) for names in known)
-    auditor = services.messages.message_search
+def _queries(services: Services, archive: Archive) -> dict[str, Callable[[], object]]:
+    """The queries by name; each call is about another message or recipient."""
+    ids, recipients = itertools.cycle(archive.ids), itertools.cycle(archive.recipients)
+    search = services.messages.message_search
     month = (services.clock() - timedelta(days=30)).isoformat()
     numbers = itertools.count()
     return {
-        "the HTML of a message, checked by digest": lambda: auditor.body(next(ids)),
-        "a message as it went over the wire": lambda: auditor.raw(next(ids)),
-        "a message with its timeline": lambda: auditor.detail(next(ids), _ADMIN),
-        "the newest 50": lambda: auditor.search(),
-        "the mails to a person, counted": lambda: auditor.search(to=next(people)),
-        "the newest 50 bounces of a month": lambda: auditor.search(status="bounced", since=month),
-        "the mails of a template": lambda: auditor.search(template_key=KEY),
+        "the HTML of a message, checked by digest": lambda: search.body(next(ids)),
+        "a message as it went over the wire": lambda: search.raw(next(ids)),
+        "a message with its timeline": lambda: search.detail(next(ids), _ADMIN),
+        "the newest 50": lambda: search.search(),
+        "the mails to a recipient, counted": lambda: search.search(to=next(recipients)),
+        "the newest 50 bounces of a month": lambda: search.search(status="bounced", since=month),
+        "the mails of a template": lambda: search.search(template_key=KEY),
         "the second page of the list": _paging(services),
-        "accept one and claim it": lambda: _pass(services, next(numbers)),
+        "accept one and claim it": lambda: _accept_and_claim(services, next(numbers)),
     }
 
 
@@ -75,8 +74,8 @@ def _paging(services: Services) -> Callable[[], object]:
     return lambda: services.messages.message_search.search(cursor=next(cursors))
 
 
-def _pass(services: Services, number: int) -> None:
-    """Through the indexes of what is due, beside all that has left."""
+def _accept_and_claim(services: Services, number: int) -> None:
+    """Uses the indexes of due messages, beside all those that were sent."""
     accept_invoices(services, 1)
     now = services.clock()
     services.database.write(lambda tx: leases.claim(tx, owner=f"bench{number}", now=now, lease_s=30, limit=50))

@@ -1,4 +1,4 @@
-"""Many templates, copies of the invoice that differ in key and words, and how long a start with them takes."""
+"""Copies of the invoice template with other keys and texts, and the duration of a start with all of them."""
 
 import json
 import shutil
@@ -9,7 +9,7 @@ from pathlib import Path
 from benches.invoice import KEY, MAILS
 from benches.report import Unmeasured
 
-#: Printed by a process of its own: the seconds of the first build, and how many templates compiled.
+#: Program of a new process: prints the seconds of the first load, and how many templates compiled.
 _START = """
 import json, sys, time
 from pathlib import Path
@@ -24,12 +24,12 @@ _GIT = ("git", "-c", "user.name=bench", "-c", "user.email=bench@example.com", "-
 
 
 def make_templates(root: Path, count: int) -> None:
-    """`count` templates below `root`, committed to a repository of their own where there is git."""
+    """Write `count` templates below `root`, committed to a repository of their own where git is installed."""
     source = (MAILS / KEY / "template.mjml").read_text(encoding="utf-8")
     for number in range(count):
         folder = root / key_of(number)
         folder.mkdir(parents=True)
-        (folder / "template.mjml").write_text(said(source, f"Numéro {number} de nos factures"), encoding="utf-8")
+        (folder / "template.mjml").write_text(with_text(source, f"Numéro {number} de nos factures"), encoding="utf-8")
     if shutil.which("git"):
         for command in (("init", "-q"), ("add", "."), ("commit", "-q", "-m", "Templates")):
             subprocess.run((*_GIT, *command), cwd=root, check=True)
@@ -39,23 +39,23 @@ def key_of(number: int) -> str:
     return f"invoice_{number:04}"
 
 
-def said(source: str, words: str) -> str:
-    """The invoice with other words in its text."""
-    before = "ou en pièce jointe ci-dessous."
-    if before not in source:
-        raise Unmeasured(f"the invoice no longer says {before!r}")
-    return source.replace(before, words)
+def with_text(source: str, text: str) -> str:
+    """The invoice's source with `text` in place of one sentence."""
+    sentence = "ou en pièce jointe ci-dessous."
+    if sentence not in source:
+        raise Unmeasured(f"the invoice does not hold {sentence!r}")
+    return source.replace(sentence, text)
 
 
 def start_s(root: Path, cache: Path, count: int) -> float:
-    """Seconds of `Catalogue.load()` alone, in a process of its own. Unmeasured: not all of them compile."""
+    """Seconds of `Catalogue.load()` in a new process. Raises Unmeasured where not all templates compile."""
     command = (sys.executable, "-c", _START, str(root), str(cache))
-    found = subprocess.run(
+    finished = subprocess.run(
         command, cwd=Path(__file__).resolve().parents[1], capture_output=True, text=True, check=False
     )
-    if found.returncode:
-        raise Unmeasured(found.stderr)
-    seconds, compiled = json.loads(found.stdout)
+    if finished.returncode:
+        raise Unmeasured(finished.stderr)
+    seconds, compiled = json.loads(finished.stdout)
     if compiled != count:
         raise Unmeasured(f"{compiled} of {count} templates compile")
     return float(seconds)

@@ -1,4 +1,4 @@
-"""The bench `templates`: rendering against its peers, compiling, starting with many, and from save to served."""
+"""The bench `templates`: rendering beside peers, compiling, starting with 500 templates, and from save to served."""
 
 import logging
 import tempfile
@@ -27,38 +27,39 @@ COUNT = 500
 _RENDERS_A_SECOND = 1_000.0
 _OURS = "our HTML part, escapes by context"
 _MJML = "MJML + premailer at each send"
-#: As a text in one piece, which is what can be sent. V8 leaves what is put together as a tree of pieces until somebody
-#: reads it, so that the bare call costs half; that is a row of its own.
+#: Its result as one flat string, as it can be sent. V8 keeps concatenated strings as a tree until they are read, so
+#: the call without reading costs half; that is a row of its own.
 _HANDLEBARS = "Handlebars, precompiled"
 _PEERS = {
     "handlebars_flat": _HANDLEBARS,
-    "handlebars": "Handlebars, its text still in pieces",
+    "handlebars": "Handlebars, its text still a tree of pieces",
     "react_email": "React Email",
     "mjml": "npm mjml at each send",
 }
-_PYTHON = ("jinja2", "mjml-python", "premailer")
+_PYTHON_PEERS = ("jinja2", "mjml-python", "premailer")
 
 
 def run(options: Options) -> Report:
-    """All of it takes about two minutes. Unmeasured: a peer renders something else, or a template does not compile."""
-    versions = {name: version(name) for name in _PYTHON}
-    rendering, more = _rendering(options)
-    return Report("templates", (*rendering, _compiling(options), *_many(options)), versions | dict(more))
+    """Takes about two minutes. Raises Unmeasured where a peer renders another mail, or a template does not compile."""
+    versions = {name: version(name) for name in _PYTHON_PEERS}
+    rendering, node_versions = _rendering(options)
+    rows = (*rendering, _compiling(options), *_starting_and_reloading(options))
+    return Report("templates", rows, versions | dict(node_versions))
 
 
 def _rendering(options: Options) -> tuple[list[Row], Mapping[str, str]]:
     invoice = Invoice.compiled()
-    things = _ours(invoice) | _of_python(invoice)
+    subjects = _ours(invoice) | _python_peers(invoice)
     versions: Mapping[str, str] = {}
     with ExitStack() as stack:
         if options.with_peers:
             load = {"template": invoice.handlebars, "mjml": invoice.mjml_in_handlebars, "values": values()}
             node = stack.enter_context(peers(load))
-            _same(invoice, _HANDLEBARS, node.loaded["html"]["handlebars"])
-            things |= {title: node.timed(name) for name, title in _PEERS.items()}
+            _require_same(invoice, _HANDLEBARS, node.loaded["html"]["handlebars"])
+            subjects |= {title: node.timed(name) for name, title in _PEERS.items()}
             versions = node.loaded["versions"]
         contest = Contest(rounds=max(1, round(7 * options.effort)), round_s=0.4 * options.effort)
-        best = contest.best(things)
+        best = contest.best(subjects)
     size_kb = len(invoice.html.encode()) / 1000
     return [_row(name, best, size_kb) for name in best], versions
 
@@ -73,29 +74,29 @@ def _ours(invoice: Invoice) -> dict[str, Callable[[float], float]]:
         sandbox.start()
         return sandbox.html.render(compiled, variables)
 
-    _same(invoice, "our HTML part alone", html_part())
+    _require_same(invoice, "our HTML part alone", html_part())
     return {
         _OURS: timed(html_part),
         "our whole mail: HTML, text, subject": timed(lambda: template.render(variables)),
     }
 
 
-def _of_python(invoice: Invoice) -> dict[str, Callable[[float], float]]:
+def _python_peers(invoice: Invoice) -> dict[str, Callable[[float], float]]:
     variables = values()
     stock = SandboxedEnvironment(undefined=jinja2.StrictUndefined, autoescape=True)
     compiled, source = stock.from_string(invoice.jinja), stock.from_string(invoice.mjml)
-    _same(invoice, "stock Jinja2", compiled.render(variables))
+    _require_same(invoice, "stock Jinja2", compiled.render(variables))
     cssutils.log.setLevel(logging.CRITICAL + 1)
 
-    def at_each_send() -> str:
+    def compile_and_render() -> str:
         html = Premailer(mjml2html(source.render(variables)), allow_network=False, disable_validation=True).transform()
         return str(html)
 
-    return {"stock Jinja2 sandbox": timed(lambda: compiled.render(variables)), _MJML: timed(at_each_send)}
+    return {"stock Jinja2 sandbox": timed(lambda: compiled.render(variables)), _MJML: timed(compile_and_render)}
 
 
-def _same(invoice: Invoice, name: str, html: str) -> None:
-    if not invoice.same(html):
+def _require_same(invoice: Invoice, name: str, html: str) -> None:
+    if not invoice.is_same(html):
         raise Unmeasured(f"{name} renders another mail than we do, so their times can't be compared")
 
 
@@ -115,7 +116,7 @@ def _row(name: str, best: Mapping[str, float], size_kb: float) -> Row:
 
 def _compiling(options: Options) -> Row:
     files = read_files(MAILS)
-    compile_template(files, KEY, limits=LIMITS)  # what the libraries do once
+    compile_template(files, KEY, limits=LIMITS)  # a first call, in which the libraries set themselves up
     samples = []
     for _ in range(max(2, round(15 * options.effort))):
         start = time.perf_counter()
@@ -124,7 +125,7 @@ def _compiling(options: Options) -> Row:
     return Row("compile one template", min(samples) * 1000, "ms", note="its example rendered")
 
 
-def _many(options: Options) -> list[Row]:
+def _starting_and_reloading(options: Options) -> list[Row]:
     count = max(4, round(COUNT * options.effort))
     with tempfile.TemporaryDirectory() as folder:
         root, cache = Path(folder, "mails"), Path(folder, "cache")
@@ -136,8 +137,8 @@ def _many(options: Options) -> list[Row]:
             reload.measure(root, cache, count=count, saves=saves, rate=_RENDERS_A_SECOND)
             for _ in range(max(1, round(3 * options.effort)))
         ]
-    best = min(runs, key=lambda found: found.median_ms)
-    failures = [failure for found in runs for failure in found.failures]
+    best = min(runs, key=lambda run: run.median_ms)
+    failures = [failure for run in runs for failure in run.failures]
     if failures:
         raise Unmeasured(f"{len(failures)} renders failed while templates were saved: {failures[0]}")
     longest_ms = max(best.waits_ms)

@@ -1,4 +1,4 @@
-// Puts the editor into one file, with the digest of what it was made of in its first line, and its licences beside it.
+// Bundles the editor into one file, with the digest of its sources in the first line, and writes the licences beside it.
 import { createHash } from "node:crypto";
 import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
@@ -8,7 +8,7 @@ import { build } from "esbuild";
 const here = dirname(fileURLToPath(import.meta.url));
 const target = join(here, "../../service/web/pages/static");
 
-// Every file of this folder, by name: `tests/web/test_editor_bundle.py` computes the same.
+// All sources by name; `tests/web/pages/test_editor_bundle.py` computes the same digest.
 const sources = readdirSync(here).filter((name) => /\.(mjs|json)$/.test(name)).sort();
 const digest = createHash("sha256");
 for (const name of sources) digest.update(`${name}\0`).update(readFileSync(join(here, name))).update("\0");

@@ -1,4 +1,4 @@
-// What may be written here: components, their attributes and values, declared variables, filters, front matter.
+// Completions: components, their attributes and values, declared variables, filters, fields of the front matter.
 import { snippetCompletion } from "@codemirror/autocomplete";
 
 const HTML = ["a", "b", "br", "div", "em", "h1", "h2", "h3", "i", "img", "li", "ol", "p", "span", "strong", "table", "td", "th", "tr", "ul"];
@@ -55,7 +55,7 @@ function expression(context, text, known) {
   return { from: word.from, options: [...names, ...loops], validFor: /^\w*$/ };
 }
 
-// `site.` inside of {% for site in sites %}: what an element of `sites` has.
+// Fields of an element: `site.` inside {% for site in sites %}.
 function elements(text, name, known, context) {
   const loops = [...context.state.sliceDoc(0, context.pos).matchAll(/\{%[-+]?\s*for\s+(\w+)\s+in\s+(\w+)/g)].reverse();
   const loop = loops.find((found) => found[1] === name);

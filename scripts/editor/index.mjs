@@ -1,5 +1,5 @@
-// The editor of a template's files: text areas that CodeMirror takes over. The text areas stay what the form sends, so
-// that everything works without this file. Built by `scripts/bundle`.
+// Template editor: CodeMirror in place of the text areas of a template's files. The form still sends the text areas, so
+// the page works without this script. Built by `scripts/bundle`.
 import { autocompletion, closeBrackets, closeBracketsKeymap, completionKeymap } from "@codemirror/autocomplete";
 import { defaultKeymap, history, historyKeymap } from "@codemirror/commands";
 
@@ -16,8 +16,8 @@ import { html } from "./markup.mjs";
 import { completions } from "./completions.mjs";
 import { highlighting, theme } from "./theme.mjs";
 
-// How long after the last key the service is asked, and how long a broken line is waited for, in milliseconds.
-const AFTER_A_KEY = 250;
+// Pause after the last change before the service checks the files.
+const CHECK_DELAY_MS = 250;
 
 const form = document.querySelector("form[data-editor]");
 if (form) edit(form);
@@ -26,7 +26,7 @@ function edit(form) {
   const words = form.dataset;
   const views = new Map(); // name of the file -> its editor
   const known = { vocabulary: { components: {}, filters: [], fields: [] }, variables: {} };
-  let asked = 0;
+  let checks = 0;
   let timer = 0;
   let frames = 0;
 
@@ -36,7 +36,7 @@ function edit(form) {
     return yamlFrontmatter({ content: jinja({ base: html() }) });
   };
 
-  const take = (area) => {
+  const replaceTextArea = (area) => {
     const name = area.dataset.file;
     const label = document.getElementById(area.getAttribute("aria-labelledby"));
     const view = new EditorView({
@@ -54,7 +54,7 @@ function edit(form) {
         EditorState.phrases.of(JSON.parse(words.phrases)),
         languageOf(name), syntaxHighlighting(highlighting), theme,
         autocompletion({ override: [completions(name, known)] }),
-        // Tab is left alone: it leads on to the next control (WCAG 2.1.2).
+        // Tab keeps moving to the next control (WCAG 2.1.2).
         keymap.of([
           { key: "Mod-s", preventDefault: true, run: () => (form.requestSubmit(form.querySelector("[data-review]")), true) },
           ...closeBracketsKeymap, ...defaultKeymap, ...searchKeymap, ...historyKeymap, ...foldKeymap,
@@ -63,7 +63,7 @@ function edit(form) {
         EditorView.updateListener.of((update) => {
           if (!update.docChanged) return;
           area.value = update.state.doc.toString();
-          soon();
+          scheduleCheck();
         }),
       ],
     });
@@ -72,32 +72,32 @@ function edit(form) {
     return view;
   };
 
-  const soon = () => {
+  const scheduleCheck = () => {
     clearTimeout(timer);
-    timer = setTimeout(check, AFTER_A_KEY);
+    timer = setTimeout(check, CHECK_DELAY_MS);
   };
 
   const check = async () => {
-    const mine = ++asked;
+    const number = ++checks;
     let answer;
     try {
       const response = await fetch(words.check, { method: "POST", body: new URLSearchParams(new FormData(form)) });
       if (!response.ok) throw new Error(String(response.status));
       answer = await response.json();
     } catch {
-      say(words.away);
+      showSummary(words.away);
       return;
     }
-    if (mine !== asked) return; // a newer question is under way
+    if (number !== checks) return; // a newer check is in flight
     known.variables = answer.variables;
     for (const [name, view] of views) {
       const doc = view.state.doc;
       const here = answer.findings.filter((one) => one.file === name);
       view.dispatch(setDiagnostics(view.state, here.map((one) => diagnostic(one, doc))));
     }
-    list(answer.findings);
-    say(answer.summary);
-    if (answer.renders) look();
+    showFindings(answer.findings);
+    showSummary(answer.summary);
+    if (answer.renders) preview();
   };
 
   const diagnostic = (one, doc) => {
@@ -109,12 +109,12 @@ function edit(form) {
     return { from, to: Math.max(to, from), severity: one.severity, message: one.message + hint, source: one.code };
   };
 
-  const say = (sentence) => {
+  const showSummary = (sentence) => {
     const place = document.getElementById("summary");
     if (place.textContent !== sentence) place.textContent = sentence;
   };
 
-  const list = (findings) => {
+  const showFindings = (findings) => {
     const items = findings.map((one) => {
       const item = document.createElement("li");
       const link = document.createElement("a");
@@ -123,7 +123,7 @@ function edit(form) {
       link.textContent = `${one.file}:${one.line}:${one.column}`;
       link.addEventListener("click", (event) => {
         event.preventDefault();
-        go(one);
+        goTo(one);
       });
       const badge = document.createElement("span");
       badge.className = `badge ${one.severity === "error" ? "bad" : "warn"}`;
@@ -134,19 +134,19 @@ function edit(form) {
     document.getElementById("findings").replaceChildren(...items);
   };
 
-  const go = (finding) => {
+  const goTo = (finding) => {
     const place = document.getElementById(`file-${finding.file}`);
     if (!place) return;
     place.open = true;
-    const view = views.get(finding.file) || take(place.querySelector("textarea[data-file]"));
+    const view = views.get(finding.file) || replaceTextArea(place.querySelector("textarea[data-file]"));
     const { from } = diagnostic(finding, view.state.doc);
     view.dispatch({ selection: { anchor: from }, effects: EditorView.scrollIntoView(from, { y: "center" }) });
     view.focus();
   };
 
-  // The mail is shown by sending the form into a frame. A new frame each time leaves no entry in the browser's history,
-  // and the old one is there until the new one has something to show.
-  const look = () => {
+  // Shows the mail by submitting the form into a new frame: it adds no entry to the browser's history, and the previous
+  // frame stays visible until the new one has loaded.
+  const preview = () => {
     const shown = document.querySelector("iframe[data-draft]");
     const button = form.querySelector("[data-look]");
     const fresh = shown.cloneNode(false);
@@ -166,15 +166,15 @@ function edit(form) {
 
   for (const file of form.querySelectorAll("details.file")) {
     const area = file.querySelector("textarea[data-file]");
-    if (file.open) take(area);
+    if (file.open) replaceTextArea(area);
     file.addEventListener("toggle", () => {
       if (file.open && !views.has(area.dataset.file)) {
-        take(area);
-        soon();
+        replaceTextArea(area);
+        scheduleCheck();
       }
     });
   }
-  for (const choice of form.querySelectorAll("[data-choice]")) choice.addEventListener("change", soon);
+  for (const choice of form.querySelectorAll("[data-choice]")) choice.addEventListener("change", scheduleCheck);
   form.addEventListener("submit", (event) => {
     if (event.submitter && event.submitter.hasAttribute("data-look")) return;
     window.removeEventListener("beforeunload", warn);

@@ -1,5 +1,5 @@
-// MJML for the editor: the grammar of HTML, without the grammars of JavaScript and CSS that @codemirror/lang-html brings
-// along (no mail has scripts, and they are a third of the whole). `scripts/bundle` puts it in that package's place.
+// MJML language for the editor: the grammar of HTML without those of JavaScript and CSS in @codemirror/lang-html, which
+// are a third of the bundle (mails have no scripts). `scripts/bundle` substitutes it for that package.
 import { foldNodeProp, indentNodeProp, LanguageSupport, LRLanguage } from "@codemirror/language";
 import { parser } from "@lezer/html";
 

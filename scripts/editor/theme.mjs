@@ -1,4 +1,4 @@
-// The clothes of the editor: the colours of the pages, which know light and dark.
+// The editor's theme: colours and fonts by the CSS variables of the pages, which have a light and a dark scheme.
 import { HighlightStyle } from "@codemirror/language";
 import { EditorView } from "@codemirror/view";
 import { tags } from "@lezer/highlight";
@@ -7,7 +7,7 @@ export const theme = EditorView.theme({
   "&": { color: "var(--text)", backgroundColor: "var(--card)", border: "1px solid var(--control)", borderRadius: "6px", fontSize: ".875rem" },
   "&.cm-focused": { outline: "3px solid var(--link)", outlineOffset: "1px" },
   ".cm-scroller": { fontFamily: "ui-monospace, 'Liberation Mono', Menlo, Consolas, monospace", lineHeight: "1.5", maxHeight: "70vh", overflow: "auto" },
-  // The frame around says where the focus is; where colours are forced, this does.
+  // The border shows the focus; with forced colours this outline does.
   ".cm-content": { caretColor: "var(--text)", outline: "1px solid transparent" },
   ".cm-cursor, .cm-dropCursor": { borderLeftColor: "var(--text)" },
   "&.cm-focused > .cm-scroller > .cm-selectionLayer .cm-selectionBackground, .cm-selectionBackground": { backgroundColor: "var(--selection)" },

@@ -7,9 +7,9 @@ from typing import Literal
 import pytest
 from playwright.sync_api import Page, Route
 
+from chromium import chromium
 from service.models import Rendered
 from service.templates.catalogue import Snapshot
-from tests.support.browser import chromium
 from tests.support.every_mail import MAILS, Mail
 
 pytestmark = pytest.mark.browser

@@ -1,17 +1,16 @@
-"""Scripts, lock files and the image as they are in the repository."""
+"""The scripts, the lock files and the Dockerfile as they are in the repository."""
 
 import fnmatch
-import importlib.util
 import os
 import re
 import shutil
 import subprocess
 import tomllib
 from pathlib import Path
-from types import ModuleType
 
 import pytest
 
+import lock_digest
 from tests.support.paths import ROOT
 
 COMMANDS = (
@@ -27,19 +26,10 @@ COMMANDS = (
 LOCKS = ("requirements.lock", "requirements-test.lock")
 #: One requirement of a lock file: name, version, an optional marker, then its hashes on the lines that follow.
 LOCKED = re.compile(r"^([a-z0-9-]+)==(\S+)( ; [^\n\\]+)?((?: \\\n    --hash=sha256:[0-9a-f]{64})+)\n", re.MULTILINE)
-#: Where packages come from and folders of one machine are nobody's business; brackets keep this line innocent.
+#: Package registries and directories of one machine; the brackets keep this line from matching.
 PRIVATE = (
     r"py[p]i\.org|pythonhoste[d]\.org|npmj[s]\.org|de[b]\.debian\.org|(^|[^[:alnum:]_.}])/(wor[k]|roo[t]|op[t]/pypi)/"
 )
-
-
-def lock_digest() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("lock_digest", ROOT / "scripts" / "lock_digest.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 def locked(name: str) -> dict[tuple[str, str], str]:
@@ -88,7 +78,7 @@ def test_lock_file_holds_nothing_but_pinned_requirements_with_hashes(name: str) 
 
 
 def test_lock_files_belong_to_this_pyproject() -> None:
-    assert lock_digest().problems(ROOT) == []
+    assert lock_digest.problems(ROOT) == []
 
 
 def test_lock_files_hold_every_dependency_and_the_build_backend() -> None:
@@ -111,10 +101,10 @@ def test_lock_digest_notices_a_changed_dependency_and_no_changed_comment(tmp_pat
     pyproject = tmp_path / "pyproject.toml"
     text = pyproject.read_text("utf-8")
     pyproject.write_text(text + "\n# A remark.\n", "utf-8")
-    assert lock_digest().problems(tmp_path) == []
+    assert lock_digest.problems(tmp_path) == []
     pyproject.write_text(text.replace('"tzdata"', '"tzdata>=2000"'), "utf-8")
     (tmp_path / "requirements-test.lock").unlink()
-    assert lock_digest().problems(tmp_path) == [
+    assert lock_digest.problems(tmp_path) == [
         "requirements.lock was not written from this pyproject.toml: run scripts/lock",
         "requirements-test.lock is missing: run scripts/lock",
     ]
@@ -135,7 +125,7 @@ def test_image_copies_only_what_the_build_context_holds() -> None:
         assert any(fnmatch.fnmatch(source, pattern) for pattern in admitted), source
 
 
-def test_image_runs_as_somebody_without_rights_and_knows_its_health() -> None:
+def test_image_runs_as_an_unprivileged_user_and_has_a_health_check() -> None:
     final = (ROOT / "Dockerfile").read_text("utf-8").rpartition("\nFROM ")[2]
     assert re.findall(r"^USER (.+)$", final, re.MULTILINE) == ["rgz-email"]
     assert final.index("\nUSER ") < final.index("\nCMD ")

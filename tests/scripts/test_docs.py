@@ -1,31 +1,18 @@
-"""The script scripts/docs writes the generated parts of documents, and names what has no place."""
+"""scripts/docs writes the generated parts of documents, and names items that no document shows."""
 
-import importlib.util
 from pathlib import Path
-from types import ModuleType
 
 import pytest
 
-from tests.support.paths import SCRIPTS
+import docs
 
-SCRIPT = SCRIPTS / "docs.py"
 ALL = "".join(
     f"<!-- generated: {kind} -->\n<!-- end of {kind} -->\n"
     for kind in ("routes", "fields", "settings", "commands", "states", "metrics")
 )
 
 
-@pytest.fixture(scope="module")
-def docs() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("docs", SCRIPT)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-def test_docs_writes_every_kind_between_its_marks_and_keeps_the_prose(docs: ModuleType, tmp_path: Path) -> None:
+def test_docs_writes_every_kind_between_its_marks_and_keeps_the_prose(tmp_path: Path) -> None:
     file = tmp_path / "docs" / "all.md"
     file.parent.mkdir()
     file.write_text(f"Before.\n{ALL}After.\n", "utf-8")
@@ -44,7 +31,7 @@ def test_docs_writes_every_kind_between_its_marks_and_keeps_the_prose(docs: Modu
 
 
 def test_docs_check_changes_nothing_and_names_what_is_stale_or_without_a_place(
-    docs: ModuleType, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     file = tmp_path / "docs" / "some.md"
     file.parent.mkdir()
@@ -53,12 +40,12 @@ def test_docs_check_changes_nothing_and_names_what_is_stale_or_without_a_place(
     assert docs.main(["--check"], home=tmp_path) == 1
     said = capsys.readouterr().err.splitlines()
     assert "docs/some.md is not up to date: run scripts/docs" in said
-    assert "states 'queued' stands in 2 places of docs/ instead of one" in said
-    assert "settings 'SMTP_HOST' stands in 0 places of docs/ instead of one" in said
+    assert "states 'queued' is shown in 2 places of docs/ instead of one" in said
+    assert "settings 'SMTP_HOST' is shown in 0 places of docs/ instead of one" in said
     assert file.read_text("utf-8") == text
 
 
-def test_docs_listing_shows_only_what_a_pattern_names(docs: ModuleType) -> None:
+def test_docs_listing_shows_only_what_a_pattern_names() -> None:
     listing = docs.Listing({"A_ONE": "one", "A_TWO": "two", "B_ONE": "three"}, head="head\n")
     assert listing.part(["A_*"]) == "head\none\ntwo"
     assert listing.part(["B_ONE"]) == "head\nthree"

@@ -1,6 +1,6 @@
-"""The set-up behind scripts/serve and scripts/test, run for real in a checkout whose pip is a small stand-in.
+"""The set-up of scripts/serve and scripts/test, run in a checkout with a stand-in for pip.
 
-Not here: that the true lock files install on a fresh machine. CI shows that by running scripts/test itself.
+Not here: installing the real lock files on a fresh machine. CI shows that by running scripts/test.
 """
 
 import os
@@ -17,7 +17,7 @@ from tests.support.paths import ROOT
 
 pytestmark = pytest.mark.slow
 
-#: Notes its arguments, then does what pip would have done as far as anybody looks: packages, and commands in bin.
+#: Logs its arguments, then creates what the set-up checks: packages, and commands in bin.
 PIP = r"""
 import os, pathlib, sys, time
 arguments = sys.argv[1:]
@@ -46,7 +46,7 @@ if "-e" in arguments:
     command("rgz-email", 'import os, sys; print(os.getpid(), sys.argv[1:], os.environ.get("EMAIL_ANONYMOUS_SCOPES"))')
 """
 
-#: A Python 3.11 whose `-m venv` is quick and brings the pip above.
+#: A Python whose `-m venv` is quick and installs the pip above.
 PYTHON = """#!/bin/sh
 case "$*" in
   *"-m venv "*)
@@ -140,17 +140,17 @@ def test_setup_installs_with_hashes_and_wheels_only_and_says_what_it_does(checko
     assert "--require-hashes --only-binary :all:" in first
     assert first.endswith("requirements.lock")
     assert "--no-deps --no-build-isolation -e" in second
-    assert "Setting up .venv: there is none yet" in done.stderr
+    assert "Setting up .venv: it does not exist yet" in done.stderr
     assert "unpacking" in done.stderr
 
 
-def test_setup_does_and_says_nothing_when_all_is_right(ready: Checkout) -> None:
+def test_setup_does_and_prints_nothing_when_venv_is_complete(ready: Checkout) -> None:
     calls = ready.pip_calls()
     done = ready.run("serve")
     assert (done.returncode, done.stderr, ready.pip_calls()) == (0, "", calls)
 
 
-def test_setup_completes_what_is_there_when_a_lock_file_changes(ready: Checkout) -> None:
+def test_setup_completes_the_environment_when_a_lock_file_changes(ready: Checkout) -> None:
     calls = ready.pip_calls()
     (ready.home / "requirements.lock").write_text("sample==1.1\n")
     done = ready.run("serve")
@@ -169,7 +169,7 @@ def test_setup_installs_the_project_again_when_its_version_changes(ready: Checko
 
 
 def test_setup_for_tests_covers_the_service_too(ready: Checkout) -> None:
-    assert "the tools of the tests are not in it yet" in ready.run("test").stderr
+    assert "the tests' tools are not installed yet" in ready.run("test").stderr
     assert was_kept(ready)
     calls = ready.pip_calls()
     assert ready.run("serve").stderr == ""
@@ -187,11 +187,11 @@ def test_setup_keeps_an_environment_that_another_tool_made_here(checkout: Checko
 @pytest.mark.parametrize(
     ("broken", "reason"),
     [
-        (["bin", "python"], "its Python is gone"),
-        (["pyvenv.cfg"], "it is no virtual environment"),
+        (["bin", "python"], "its Python is missing"),
+        (["pyvenv.cfg"], "it is not a virtual environment"),
         (
             ["lib", f"python{sys.version_info.major}.{sys.version_info.minor}", "site-packages", "sample"],
-            "sample is gone",
+            "sample is missing",
         ),
     ],
 )
@@ -209,23 +209,23 @@ def test_setup_makes_a_moved_environment_anew(ready: Checkout) -> None:
     ready.home = ready.home.rename(ready.home.with_name("moved"))
     done = ready.run("serve")
     assert done.returncode == 0, done.stderr
-    assert "belongs to another place" in done.stderr
+    assert "belongs to another directory" in done.stderr
     assert not was_kept(ready)
 
 
-def test_setup_brings_back_the_command_when_only_that_is_gone(ready: Checkout) -> None:
+def test_setup_reinstalls_the_command_when_only_that_is_missing(ready: Checkout) -> None:
     (ready.home / ".venv" / "bin" / "rgz-email").unlink()
     assert ready.run("serve").returncode == 0
     assert was_kept(ready)
 
 
-def test_setup_makes_anew_what_was_stopped_while_unpacking(ready: Checkout) -> None:
+def test_setup_makes_an_environment_anew_when_unpacking_was_interrupted(ready: Checkout) -> None:
     (ready.home / "requirements.lock").write_text("sample==1.1\n")
     (ready.home / "pip-is-killed").touch()
     assert ready.run("serve").returncode != 0
     (ready.home / "pip-is-killed").unlink()
     done = ready.run("serve")
-    assert "stopped half-way" in done.stderr
+    assert "was interrupted" in done.stderr
     assert done.returncode == 0
     assert not was_kept(ready)
 
@@ -251,14 +251,14 @@ def test_setup_is_done_once_when_two_start_together(checkout: Checkout) -> None:
 
 
 @pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGINT])
-def test_setup_ends_pip_too_when_it_is_told_to_end(checkout: Checkout, how: signal.Signals) -> None:
+def test_setup_ends_pip_too_when_it_is_ended_by_a_signal(checkout: Checkout, how: signal.Signals) -> None:
     (checkout.home / "pip-hangs").touch()
     with checkout.start("serve") as process:
         assert process.stderr is not None
         while "unpacking" not in process.stderr.readline():
             assert process.poll() is None
         process.send_signal(how)
-        process.communicate()  # returns once nobody holds the pipes any more
+        process.communicate()  # returns once every process has closed the pipes
     assert process.returncode == 128 + how
 
 
@@ -304,7 +304,7 @@ def test_serve_becomes_the_service_and_passes_its_arguments_on(ready: Checkout) 
         ({"EMAIL_ANONYMOUS_SCOPES": ""}, ""),
     ],
 )
-def test_serve_opens_the_development_mailbox_only_where_nothing_else_is_said(
+def test_serve_sets_anonymous_scopes_only_without_a_relay_and_without_a_value(
     ready: Checkout, environment: dict[str, str], scopes: str
 ) -> None:
     assert ready.run("serve", environment=environment).stdout.rstrip("\n").endswith(f"['serve'] {scopes}")
@@ -314,8 +314,8 @@ def test_test_passes_its_arguments_to_pytest(ready: Checkout) -> None:
     assert ready.run("test", "-k", "snapshot or mail").stdout == "['-k', 'snapshot or mail']\n"
 
 
-def test_test_says_what_to_install_when_chromium_is_missing_and_it_may_not(ready: Checkout) -> None:
-    # Only what the script itself calls is on this PATH, so that a Chromium of the machine is not found.
+def test_test_says_what_to_install_when_chromium_is_missing_and_it_is_not_root(ready: Checkout) -> None:
+    # Only the programs that the script calls are on this PATH, so that the machine's Chromium is not found.
     (ready.programs / "chromium").unlink()
     for name in ("bash", "dirname", "grep", "rm", "touch"):
         (ready.programs / name).symlink_to(shutil.which(name) or name)
@@ -326,9 +326,9 @@ def test_test_says_what_to_install_when_chromium_is_missing_and_it_may_not(ready
     assert done.stdout == ""
 
 
-def test_test_says_what_to_install_when_dovecot_is_missing_and_it_may_not(ready: Checkout) -> None:
+def test_test_says_what_to_install_when_dovecot_is_missing_and_it_is_not_root(ready: Checkout) -> None:
     if any(Path(folder, "dovecot").exists() for folder in ("/usr/sbin", "/usr/local/sbin")):
-        # It is looked for there whatever PATH says, so a machine that has it shows that it is found.
+        # The script searches there whatever PATH is, so on this machine it must find it.
         (ready.programs / "dovecot").unlink()
         assert ready.run("test").returncode == 0
         return

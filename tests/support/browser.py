@@ -1,16 +1,14 @@
 """A real browser for the pages, which fails a test on a request to another host, a violation or an error."""
 
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.resources import files
 from typing import Any, Literal
 
-from playwright.sync_api import Browser, ConsoleMessage, Dialog, Page, Request, Response, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Dialog, Page, Request, Response
 
 from tests.support.running import ADMIN_TOKEN
 
-FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]
 AXE = files("axe_playwright_python").joinpath("axe.min.js").read_text(encoding="utf-8")
 
 #: A script that runs before those of the page.
@@ -25,16 +23,6 @@ _FOCUS = """selector => {
   const e = document.activeElement;
   return [e.matches(selector), getComputedStyle(e).outlineStyle, e.outerHTML];
 }"""
-
-
-@contextmanager
-def chromium() -> Iterator[Browser]:
-    program = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-    assert program, "these tests need a Chromium on PATH (Debian: apt-get install chromium)"
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=program, args=FLAGS)
-        yield browser
-        browser.close()
 
 
 @contextmanager

@@ -1,8 +1,7 @@
-"""Celery as its documentation shows it: a task a mail, smtplib in it, Redis (or Valkey) between.
+"""Celery as its documentation shows it: a task for each mail, which sends by smtplib; Redis (or Valkey) is the broker.
 
-As a program: number of mails as its argument, {subject, html, text} as JSON on standard input, BENCH_REDIS and
-BENCH_PORT in the environment. It starts a worker with a process a core, and prints mails a second, the first few not
-counted.
+Program: number of mails as its argument, {subject, html, text} as JSON on standard input, BENCH_REDIS and BENCH_PORT
+in the environment. It starts a worker with one process for each core, and prints mails a second after the first 20.
 """
 
 import json
@@ -20,7 +19,7 @@ URL = os.environ.get("BENCH_REDIS", "redis://127.0.0.1:6379/0")
 app = Celery("celery_mail", broker=URL)
 app.conf.broker_connection_retry_on_startup = True
 done = redis.Redis.from_url(URL)
-WARM = 20
+WARM_UP = 20
 
 
 @app.task(acks_late=True)
@@ -36,7 +35,7 @@ def send(to: str, subject: str, html: str, text: str) -> None:
 
 def main(count: int) -> None:
     mail = json.load(sys.stdin)
-    for n in range(count + WARM):
+    for n in range(count + WARM_UP):
         send.delay(f"b{n}@example.com", mail["subject"], mail["html"], mail["text"])
     command = (
         sys.executable,
@@ -51,15 +50,15 @@ def main(count: int) -> None:
     )
     worker = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
-        end_s = time.monotonic() + 300
+        deadline_s = time.monotonic() + 300
         began_s = began = 0.0
-        while (sent := int(done.get("done") or 0)) < count + WARM:
-            if sent >= WARM and not began_s:
+        while (sent := int(done.get("done") or 0)) < count + WARM_UP:
+            if sent >= WARM_UP and not began_s:
                 began_s, began = time.perf_counter(), float(sent)
-            if time.monotonic() > end_s or worker.poll() is not None:
-                raise SystemExit(f"{sent} of {count + WARM} were sent, then the worker stood still")
+            if time.monotonic() > deadline_s or worker.poll() is not None:
+                raise SystemExit(f"{sent} of {count + WARM_UP} were sent, then the worker stopped")
             time.sleep(0.02)
-        print((count + WARM - began) / (time.perf_counter() - began_s))
+        print((count + WARM_UP - began) / (time.perf_counter() - began_s))
     finally:
         worker.terminate()
         worker.wait()

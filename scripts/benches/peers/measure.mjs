@@ -1,4 +1,4 @@
-// The peers that run in Node, measured inside it. One JSON object a line:
+// Measures the template engines of Node inside one process. Each line is a JSON object:
 //   {"load": {"template": HANDLEBARS, "mjml": MJML, "values": {...}}} -> {"html": {name: text}, "versions": {name: version}}
 //   {"measure": NAME, "seconds": S}                             -> {"us": median microseconds of one rendering, "times": n}
 import { createRequire } from "node:module";
@@ -18,7 +18,7 @@ async function load({ template, mjml, values }) {
   const source = Handlebars.compile(mjml);
   peers = {
     handlebars: () => invoice(values),
-    handlebars_flat: () => inOnePiece(invoice(values)),
+    handlebars_flat: () => flattened(invoice(values)),
     mjml: async () => (await mjml2html(source(values))).html,
     react_email: () => render(Invoice(values)),
   };
@@ -27,8 +27,8 @@ async function load({ template, mjml, values }) {
   return { html, versions: versions(["handlebars", "mjml", "@react-email/render", "react"]) };
 }
 
-// V8 leaves a text that was put together as a tree of pieces until somebody reads it.
-function inOnePiece(text) {
+// V8 keeps a concatenated string as a tree of pieces until it is read.
+function flattened(text) {
   text.charCodeAt(text.length >> 1);
   return text;
 }
@@ -41,7 +41,7 @@ function versions(names) {
 
 const elapsedUs = (start) => Number(process.hrtime.bigint() - start) / 1000;
 
-// Batches of about 2 ms; a rendering that gives a promise is waited for, one that gives text costs no turn of the loop.
+// Batches of about 2 ms. A promise is awaited; a function that returns a string costs no turn of the event loop.
 async function measure(name, seconds) {
   const run = peers[name];
   const waits = run() instanceof Promise;
@@ -61,7 +61,7 @@ async function measure(name, seconds) {
 }
 
 for await (const line of createInterface({ input: process.stdin })) {
-  const asked = JSON.parse(line);
-  const answer = asked.load ? await load(asked.load) : await measure(asked.measure, asked.seconds);
+  const request = JSON.parse(line);
+  const answer = request.load ? await load(request.load) : await measure(request.measure, request.seconds);
   process.stdout.write(JSON.stringify(answer) + "\n");
 }

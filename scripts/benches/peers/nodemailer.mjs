@@ -1,5 +1,5 @@
-// nodemailer's pool as its documentation shows it: port and number of mails as arguments, {subject, html, text} as JSON on
-// standard input; prints mails a second. Nothing is stored: what is not sent when the process ends is lost.
+// nodemailer with a pool as its documentation shows it. Port and number of mails as arguments, {subject, html, text} as
+// JSON on standard input; prints mails a second. Nothing is stored: mails unsent when the process ends are lost.
 import { readFileSync } from "node:fs";
 import nodemailer from "nodemailer";
 

@@ -1,6 +1,6 @@
-"""django-post-office as installed: its own defaults, SQLite, `send_queued_mail`.
+"""django-post-office with its default settings, SQLite and `send_queued_mail`.
 
-Port and number of mails as arguments, {subject, html, text} as JSON on standard input; prints mails a second.
+Program: port and number of mails as arguments, {subject, html, text} as JSON on standard input; prints mails a second.
 """
 
 import json
@@ -58,11 +58,11 @@ def main(port: int, count: int) -> None:
         )
         began_s = time.perf_counter()
         call_command("send_queued_mail", verbosity=0)
-        took_s = time.perf_counter() - began_s
+        duration_s = time.perf_counter() - began_s
         sent = Email.objects.filter(status=STATUS.sent).count()
         if sent != count:
             raise SystemExit(f"{sent} of {count} were sent")
-        print(count / took_s)
+        print(count / duration_s)
 
 
 if __name__ == "__main__":

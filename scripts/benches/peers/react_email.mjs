@@ -1,4 +1,4 @@
-// The invoice of ../mails/invoice_12_rows as its author would write it in React Email, without JSX so that nothing builds it.
+// The invoice of ../mails/invoice_12_rows written in React Email, without JSX so that it needs no build step.
 import { createElement as h, Fragment } from "react";
 import {
   Body, Button, Column, Container, Head, Heading, Html, Link, Preview, Row, Section, Text,

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 
-from tests.support.browser import chromium
+from chromium import chromium
 from tests.support.checkouts import MAIL, write_mail
 from tests.support.running import Running, running, settings_for
 

@@ -6,9 +6,10 @@ from typing import Literal
 import pytest
 from playwright.sync_api import Browser, expect
 
+from chromium import chromium
 from service.models import Caller, Scope
 from service.models.requests import SuppressionRequest
-from tests.support.browser import chromium, serious, sign_in, tab_to, window
+from tests.support.browser import serious, sign_in, tab_to, window
 from tests.support.foreign_mail import foreign_mail
 from tests.support.running import ADMIN_TOKEN, Running
 from tests.support.samples import WELCOME

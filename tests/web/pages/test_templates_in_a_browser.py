@@ -7,7 +7,8 @@ from typing import Literal
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.support.browser import chromium, serious, tab_to, window
+from chromium import chromium
+from tests.support.browser import serious, tab_to, window
 from tests.support.checkouts import Checkout, copy_templates
 from tests.support.running import Running, eventually, running, settings_for
 
