@@ -102,8 +102,9 @@ class Unpacker:
 class Unpackers:
     """Cache of the last Unpackers, by the digest of their dictionary. For one thread at a time."""
 
-    def __init__(self, at_most: int = 100) -> None:
-        self._at_most = at_most
+    _MAX_MADE = 100
+
+    def __init__(self) -> None:
         self._made: dict[str | None, Unpacker] = {}
 
     def of(self, reader: Reader, digests: set[str | None]) -> Mapping[str | None, Unpacker]:
@@ -111,7 +112,7 @@ class Unpackers:
         missing = digests - self._made.keys()
         if missing:
             dictionaries = _dictionaries(reader, [digest for digest in missing if digest is not None])
-            if len(self._made) + len(missing) > self._at_most:
+            if len(self._made) + len(missing) > self._MAX_MADE:
                 self._made = {digest: one for digest, one in self._made.items() if digest in digests}
             self._made |= {digest: Unpacker(dictionaries.get(digest) if digest else None) for digest in missing}
         return self._made

@@ -18,6 +18,8 @@ NOTABLE = frozenset({"delivered_at", "bounce_type", "bounce_subtype", "error_mes
 
 #: Notifications in one statement; each has three parameters.
 _MAX_SEEN_AT_ONCE = 64
+#: Pending events that one transaction takes.
+_MAX_MATCHING = 200
 
 _COLUMNS = (
     "id, provider_id, recipient_email, recipient_hash, stream, status, delivered_at, bounce_type, bounce_subtype,"
@@ -150,15 +152,15 @@ def take_pending(tx: Transaction, provider_ids: Collection[str]) -> list[Pending
     return _taken(tx.execute(f"DELETE FROM feedback_early WHERE provider_id IN ({names}) RETURNING *", params))
 
 
-def take_matching(tx: Transaction, *, since: datetime | None, limit: int = 200) -> list[PendingEvent]:
-    """Delete and return pending events, of all or since `since`, whose message is known by now."""
+def take_matching(tx: Transaction, *, since: datetime | None) -> list[PendingEvent]:
+    """Delete and return the next pending events, of all or since `since`, whose message is known by now."""
     recent = " WHERE early.received_at >= :since" if since is not None else ""
     return _taken(
         tx.execute(
             "DELETE FROM feedback_early WHERE id IN (SELECT early.id FROM feedback_early AS early"
             " JOIN email_messages AS message ON message.provider_id = early.provider_id"
-            f"{recent} ORDER BY early.id LIMIT :limit) RETURNING *",
-            {"since": since, "limit": limit},
+            f"{recent} ORDER BY early.id LIMIT {_MAX_MATCHING}) RETURNING *",
+            {"since": since},
         )
     )
 

@@ -91,21 +91,10 @@ def note_data_started(tx: Transaction, message_id: str, *, owner: str, now: date
     return bool(_update_held(tx, [message_id], owner, "data_started_at = :started_at", {"started_at": now}))
 
 
-def hand_back(tx: Transaction, message_id: str, *, owner: str, next_attempt_at: datetime | None = None) -> bool:
-    """Return a claimed and untried message to the queue, as if it had never been claimed; False: lease lost.
-
-    `next_attempt_at` postpones it (the relay is paused); else it stays due. There is no event, as nothing happened.
-    """
-    later = ", next_attempt_at = :later" if next_attempt_at is not None else ""
-    return bool(
-        _update_held(
-            tx,
-            [message_id],
-            owner,
-            f"status = 'queued', lease_owner = NULL, lease_until = NULL{later}",
-            {"later": next_attempt_at},
-        )
-    )
+def hand_back(tx: Transaction, message_id: str, *, owner: str) -> bool:
+    """Return a claimed and untried message to the queue, due as before and without an event; False: lease lost."""
+    queued = "status = 'queued', lease_owner = NULL, lease_until = NULL"
+    return bool(_update_held(tx, [message_id], owner, queued, {}))
 
 
 def sweep(tx: Transaction, *, now: datetime, latest: datetime | None = None) -> int:

@@ -167,17 +167,15 @@ def test_renew_prolongs_only_leases_still_held(database: Database) -> None:
     assert database.write(lambda tx: leases.renew(tx, [], owner="mine", now=rows.NOW, lease_s=30)) == set()
 
 
-def test_release_leaves_no_trace_and_can_defer(database: Database) -> None:
+def test_hand_back_leaves_no_trace(database: Database) -> None:
     message_id = rows.store_one(database)
     rows.claim(database)
     assert not database.write(lambda tx: leases.hand_back(tx, message_id, owner="other"))
     assert database.write(lambda tx: leases.hand_back(tx, message_id, owner="worker"))
-    assert rows.claim(database) == [message_id]
-    later = rows.after(9)
-    assert database.write(lambda tx: leases.hand_back(tx, message_id, owner="worker", next_attempt_at=later))
+    assert not database.write(lambda tx: leases.hand_back(tx, message_id, owner="worker"))
 
-    assert rows.claim(database) == []
-    assert leases.next_due_at(database) == later
+    assert leases.next_due_at(database) == rows.NOW
+    assert rows.claim(database) == [message_id]
     assert rows.timeline(database, message_id) == ["accepted"]
     assert _load(database, [message_id])[0].lapsed_leases == 0
 
