@@ -56,7 +56,7 @@ class MailboxPages(Controller):
 
     @get("/{mail_id:str}")
     async def show_mail(self, request: AnyRequest, mail_id: FromPath[str]) -> Response[str]:
-        """Page: one mail of the mailbox, taken apart.
+        """Page: one mail of the mailbox, with its parts, HTML check, links and headers.
 
         `view` is `html`, `text`, `check`, `links`, `headers` or `raw`.
         """
