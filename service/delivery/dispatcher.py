@@ -15,8 +15,8 @@ from service.delivery import completer
 from service.delivery.attempt import LeasedMessage, Sender
 from service.delivery.completer import AttemptResult
 from service.delivery.context import LEASE_S, RENEW_EVERY_S, WorkerContext
+from service.delivery.fairness import FAIR_CLAIM, claim_order, is_fair_turn, tried_first_of
 from service.errors import StoreBusy
-from service.models import Priority
 from service.store import leases
 from service.store.database import Transaction
 
@@ -24,29 +24,8 @@ from service.store.database import Transaction
 RENEWAL_CHECK_EVERY_S = 1.0
 #: How long the coordinator waits for something to commit or to claim; an urgent mail waits no longer than this.
 CYCLE_S = 0.02
-#: Every 10th claim takes bulk mail first, so that it is not starved by urgent mail.
-FAIR_EVERY = 10
-#: Such a claim takes at most this many messages: urgent mail waits behind them.
-FAIR_CLAIM = 20
-#: Every 4th claim takes up to FAIR_CLAIM retries first, so that they are not starved by new mail.
-TRIED_EVERY = 4
 
 _log = structlog.get_logger("deliver")
-
-
-def is_fair_turn(turn: int) -> bool:
-    """True for every 10th claim, which takes bulk mail first so that it is not starved."""
-    return turn % FAIR_EVERY == FAIR_EVERY - 1
-
-
-def claim_order(turn: int) -> Sequence[Priority]:
-    """Priorities in the order in which this claim takes them: urgent first, but bulk first in every 10th claim."""
-    return tuple(reversed(Priority)) if is_fair_turn(turn) else tuple(Priority)
-
-
-def tried_first_of(turn: int) -> int:
-    """How many retries this claim may take before new messages: 20 in every 4th claim, else none."""
-    return FAIR_CLAIM if turn % TRIED_EVERY == TRIED_EVERY - 2 else 0
 
 
 @dataclass(frozen=True, slots=True)
