@@ -12,6 +12,7 @@ from playwright.sync_api import Browser, Page
 from http_server import served
 from service.bootstrap import Services, build
 from service.config.settings import Settings
+from service.messages.search import MessageFilter
 from service.models import Caller, Scope, Status
 from service.models.requests import SendRequest
 from service.worker import Worker
@@ -76,7 +77,10 @@ def _send_examples(services: Services) -> None:
             body = json.loads(services.previewer.example_request(key, to=recipient))
             services.sending.acceptor.send(SendRequest(**body), admin)
     deadline_s = time.monotonic() + _DELIVERY_TIMEOUT_S
-    while services.messages.message_search.search(status=Status.QUEUED).items and time.monotonic() < deadline_s:
+    while (
+        services.messages.message_search.search(MessageFilter(status=Status.QUEUED)).items
+        and time.monotonic() < deadline_s
+    ):
         time.sleep(0.1)
 
 

@@ -18,6 +18,7 @@ from benches.report import Options, Report, Row
 from benches.services import NO_RELAY_PORT, temporary_services
 from benches.timing import Contest, timed
 from service.bootstrap import Services
+from service.messages.search import MessageFilter
 from service.models import Caller, Scope
 from service.store import leases
 
@@ -61,9 +62,9 @@ def _queries(services: Services, archive: Archive) -> dict[str, Callable[[], obj
         "a message as it went over the wire": lambda: search.raw(next(ids)),
         "a message with its timeline": lambda: search.detail(next(ids), _ADMIN),
         "the newest 50": lambda: search.search(),
-        "the mails to a recipient, counted": lambda: search.search(to=next(recipients)),
-        "the newest 50 bounces of a month": lambda: search.search(status="bounced", since=month),
-        "the mails of a template": lambda: search.search(template_key=KEY),
+        "the mails to a recipient, counted": lambda: search.search(MessageFilter(to=next(recipients))),
+        "the newest 50 bounces of a month": lambda: search.search(MessageFilter(status="bounced", since=month)),
+        "the mails of a template": lambda: search.search(MessageFilter(template_key=KEY)),
         "the second page of the list": _paging(services),
         "accept one and claim it": lambda: _accept_and_claim(services, next(numbers)),
     }

@@ -12,7 +12,7 @@ import click
 from service.bootstrap import build
 from service.cli.environment import read_settings
 from service.errors import InvalidRequest, Problem
-from service.messages.search import MessageDetail
+from service.messages.search import MessageDetail, MessageFilter
 from service.models import Caller, Message, Scope
 from service.models.requests import BatchRequest, SendRequest, parse
 
@@ -111,7 +111,7 @@ def messages(context: click.Context, /, late: bool, limit: int, as_json: bool, *
         if late:
             _print_late(services.messages.message_search.late(limit=limit), as_json=as_json)
             return
-        page = services.messages.message_search.search(limit=limit, **filters)
+        page = services.messages.message_search.search(MessageFilter(**filters), limit=limit)
     finally:
         services.close()
     if as_json:

@@ -50,12 +50,12 @@ def open_page(
 
 
 def _serve(settings: Settings, path: str, key: str | None, port: int, *, opens: bool = False) -> None:
-    workbench = build_preview_services(settings)
-    if key is not None and key not in workbench.catalogue.current.entries:
+    preview_services = build_preview_services(settings)
+    if key is not None and key not in preview_services.catalogue.current.entries:
         raise NotFound(f"There is no template {key!r}.")
     listener = server.bind(_HOST, port)
     address = f"http://{_HOST}:{listener.getsockname()[1]}/admin/templates{path}"
-    app = create_preview(workbench)
+    app = create_preview(preview_services)
 
     def ready() -> None:
         click.echo(f"Templates of {settings.email_templates_dir}, reloaded on save: {address}", err=True)

@@ -4,7 +4,7 @@ A message that does not exist and one that the caller may not see look the same.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -37,6 +37,22 @@ class MessageDetail:
 
 
 @dataclass(frozen=True, slots=True)
+class MessageFilter:
+    """What a list of messages asks for, as texts of a request; None leaves a filter out. Times are ISO 8601."""
+
+    to: str | None = None
+    status: str | None = None
+    template_key: str | None = None
+    source_endpoint: str | None = None
+    since: str | None = None
+    until: str | None = None
+    text: str | None = None
+
+
+ALL_MESSAGES = MessageFilter()
+
+
+@dataclass(frozen=True, slots=True)
 class MessageSearch:
     """Reads messages; `pseudonym_key` turns an address into the hash by which its messages are found."""
 
@@ -45,35 +61,16 @@ class MessageSearch:
     clock: Callable[[], datetime]
     count_cache: CountCache = field(default_factory=CountCache)
 
-    def search(
-        self,
-        *,
-        to: str | None = None,
-        status: str | None = None,
-        template_key: str | None = None,
-        source_endpoint: str | None = None,
-        since: str | None = None,
-        until: str | None = None,
-        text: str | None = None,
-        limit: int = 50,
-        cursor: str | None = None,
-    ) -> Page:
+    def search(self, wanted: MessageFilter = ALL_MESSAGES, *, limit: int = 50, cursor: str | None = None) -> Page:
         """A page of messages, newest first. All words of `text` must match; `tech*` matches a prefix.
 
         Raises InvalidRequest with every wrong parameter.
         """
         problems: list[Problem] = []
-        terms = search_index.terms_of(text) if text is not None else []
-        if text is not None and not 1 <= len(terms) <= MAX_TERMS:
+        terms = search_index.terms_of(wanted.text) if wanted.text is not None else []
+        if wanted.text is not None and not 1 <= len(terms) <= MAX_TERMS:
             problems.append(Problem("", "text", f"text: write 1 to {MAX_TERMS} words of two characters or more"))
-        query = MessageQuery(
-            to_hash=addresses.lookup("to", to, problems, key=self.pseudonym_key) if to is not None else None,
-            status=_status(status, problems) if status is not None else None,
-            template_key=template_key,
-            source_endpoint=source_endpoint,
-            since=_moment("since", since, problems) if since is not None else None,
-            until=_moment("until", until, problems) if until is not None else None,
-        )
+        query = self._query(wanted, problems)
         if not 1 <= limit <= 1_000:
             problems.append(Problem("", "limit", "limit: write a number from 1 to 1000"))
         if not problems:
@@ -94,23 +91,13 @@ class MessageSearch:
         page = message_queries.search(self.database, newer, limit=1, now=self.clock())
         return at if page.total > search_index.MAX_LOOKED_THROUGH else None
 
-    def counts(
-        self,
-        edges: Sequence[datetime],
-        *,
-        to: str | None = None,
-        status: str | None = None,
-        template_key: str | None = None,
-        source_endpoint: str | None = None,
-    ) -> list[Bucket]:
-        """Counts of messages accepted between each edge and the next. Raises InvalidRequest as `search` does."""
+    def counts(self, edges: Sequence[datetime], wanted: MessageFilter = ALL_MESSAGES) -> list[Bucket]:
+        """Counts of messages accepted between each edge and the next; `since`, `until` and `text` do not count.
+
+        Raises InvalidRequest as `search` does.
+        """
         problems: list[Problem] = []
-        query = MessageQuery(
-            to_hash=addresses.lookup("to", to, problems, key=self.pseudonym_key) if to is not None else None,
-            status=_status(status, problems) if status is not None else None,
-            template_key=template_key,
-            source_endpoint=source_endpoint,
-        )
+        query = self._query(replace(wanted, since=None, until=None), problems)
         if problems:
             raise InvalidRequest("A parameter of this list is wrong.", problems)
         return time_series.between(self.database, query, edges, now=self.clock(), cache=self.count_cache)
@@ -164,6 +151,19 @@ class MessageSearch:
         files = [self.attachment(message_id, info.n) for info in infos]
         transfer: Transfer = "8bit" if message.transfer_encoding == "8bit" else "quoted-printable"
         return message_builder.write(message, body, files).encode(transfer)
+
+    def _query(self, wanted: MessageFilter, problems: list[Problem]) -> MessageQuery:
+        """The query of a filter. Appends to `problems`."""
+        return MessageQuery(
+            to_hash=addresses.lookup("to", wanted.to, problems, key=self.pseudonym_key)
+            if wanted.to is not None
+            else None,
+            status=_status(wanted.status, problems) if wanted.status is not None else None,
+            template_key=wanted.template_key,
+            source_endpoint=wanted.source_endpoint,
+            since=_moment("since", wanted.since, problems) if wanted.since is not None else None,
+            until=_moment("until", wanted.until, problems) if wanted.until is not None else None,
+        )
 
     def _get(self, message_id: str) -> Message:
         message = message_queries.get(self.database, message_id, now=self.clock())

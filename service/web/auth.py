@@ -33,8 +33,8 @@ def services_of(connection: ASGIConnection[Any, Any, Any, Any]) -> Services:
 
 def preview_services_of(connection: ASGIConnection[Any, Any, Any, Any]) -> PreviewServices:
     """Return the services that show templates, which `rgz-email preview` has, too."""
-    workbench: PreviewServices = connection.app.state.services
-    return workbench
+    preview_services: PreviewServices = connection.app.state.services
+    return preview_services
 
 
 def caller_of(request: Request[Any, Any, Any]) -> Caller:

@@ -30,13 +30,13 @@ class PreviewRootController(Controller):
         return Redirect("/admin/templates")
 
 
-def create_preview(workbench: PreviewServices) -> Litestar:
+def create_preview(preview_services: PreviewServices) -> Litestar:
     """The ASGI application of `rgz-email preview`; it watches the template directory while it runs."""
 
     @asynccontextmanager
     async def lifespan(_: Litestar) -> AsyncIterator[None]:
         stop = Event()
-        watch = Thread(target=workbench.catalogue.watch, args=(stop,), name="templates", daemon=True)
+        watch = Thread(target=preview_services.catalogue.watch, args=(stop,), name="templates", daemon=True)
         watch.start()
         try:
             yield
@@ -52,5 +52,5 @@ def create_preview(workbench: PreviewServices) -> Litestar:
         TemplatePageController,
     ]
     sections = [one for one in SECTIONS if one[0] == "/admin/templates"]
-    site = Site(workbench, sections, preview_guard=on_this_machine())
+    site = Site(preview_services, sections, preview_guard=on_this_machine())
     return application(site, routes, lifespan=lifespan, max_body_bytes=64 * 1024)

@@ -26,7 +26,7 @@ def drain(services: Services) -> int:
     return services.delivery.deliverer.drain(threading.Event())
 
 
-def story(services: Services, accepted: Accepted) -> MessageDetail:
+def detail_of(services: Services, accepted: Accepted) -> MessageDetail:
     return services.messages.message_search.detail(accepted.messages[0].id, ADMIN)
 
 
@@ -39,7 +39,7 @@ def test_dispatcher_sends_a_due_message_with_its_reply_and_its_time(
 ) -> None:
     accepted = accept(services)
     assert drain(services) == 1
-    told = story(services, accepted)
+    told = detail_of(services, accepted)
     assert (told.message.status, told.message.sent_at, told.message.attempts) == (Status.SENT, NOW, 1)
     assert kinds(told) == ["accepted", "attempted", "sent"]
     assert told.events[-1].provider_id == "4F2"
@@ -68,12 +68,12 @@ def test_dispatcher_defers_a_temporary_refusal_longer_each_time_and_fails_it_at_
     for _ in range(5):
         assert drain(services) == 1
         assert drain(services) == 0  # it waits
-        message = story(services, accepted).message
+        message = detail_of(services, accepted).message
         if message.next_attempt_at is not None:
             assert message.waiting_for is WaitingFor.RETRY
             pauses.append(message.next_attempt_at - clock.now)
             clock.now = message.next_attempt_at
-    told = story(services, accepted)
+    told = detail_of(services, accepted)
     assert told.message.status is Status.FAILED
     assert told.message.attempts == told.message.attempts_max == 5
     assert kinds(told) == ["accepted", *["attempted", "deferred"] * 4, "attempted", "failed"]
@@ -96,13 +96,13 @@ def test_greylisting_gets_a_second_attempt_after_five_minutes_even_where_the_tem
     }
     accepted = accept(services, "cutover_reminder")
     drain(services)
-    message = story(services, accepted).message
+    message = detail_of(services, accepted).message
     assert (message.status, message.attempts_max) == (Status.QUEUED, 1)
     assert message.next_attempt_at is not None
     assert (message.next_attempt_at - clock.now).total_seconds() >= 300
     clock.now = message.next_attempt_at
     drain(services)
-    assert story(services, accepted).message.status is Status.SENT
+    assert detail_of(services, accepted).message.status is Status.SENT
 
 
 def test_dispatcher_bounces_a_refused_recipient_for_good(services: Services, transport: ScriptedTransport) -> None:
@@ -110,10 +110,10 @@ def test_dispatcher_bounces_a_refused_recipient_for_good(services: Services, tra
     transport.outcomes = [outcome(OutcomeKind.BOUNCED, **refused, bounce_subtype="NoEmail", suppresses=True)]
     accepted = accept(services)
     drain(services)
-    message = story(services, accepted).message
+    message = detail_of(services, accepted).message
     assert (message.status, message.bounce_type, message.bounce_subtype) == (Status.BOUNCED, "permanent", "NoEmail")
     assert message.error_message == "It was bounced."
-    assert story(services, accept(services)).message.status is Status.SUPPRESSED
+    assert detail_of(services, accept(services)).message.status is Status.SUPPRESSED
     [suppression] = services.database.read("SELECT * FROM suppressions")
     assert (suppression["scope"], suppression["reason"], suppression["source"]) == ("all", "bounce", "worker")
     assert (suppression["event_id"], suppression["address"]) == (message.id, message.recipient)
@@ -128,8 +128,8 @@ def test_dispatcher_does_not_suppress_after_a_refusal_that_may_pass(
     ]
     accepted = accept(services)
     drain(services)
-    assert story(services, accepted).message.status is Status.BOUNCED
-    assert story(services, accept(services)).message.status is Status.QUEUED
+    assert detail_of(services, accepted).message.status is Status.BOUNCED
+    assert detail_of(services, accept(services)).message.status is Status.QUEUED
 
 
 def test_relay_that_cannot_be_reached_costs_no_attempt(
@@ -140,19 +140,19 @@ def test_relay_that_cannot_be_reached_costs_no_attempt(
     for _ in range(10):
         drain(services)
         clock.forward(seconds=20)
-    told = story(services, accepted)
+    told = detail_of(services, accepted)
     assert (told.message.status, told.message.attempts) == (Status.QUEUED, 0)
     transport.outcomes = [outcome(OutcomeKind.SENT, code=250, reply="ok")]
     clock.forward(seconds=60)
     drain(services)
-    assert story(services, accepted).message.status is Status.SENT
+    assert detail_of(services, accepted).message.status is Status.SENT
 
 
 def test_relay_that_is_paused_leaves_the_queue_as_it_is(services: Services, transport: ScriptedTransport) -> None:
     transport.paused_s = 30
     accepted = accept(services)
     assert drain(services) == 0
-    assert kinds(story(services, accepted)) == ["accepted"]
+    assert kinds(detail_of(services, accepted)) == ["accepted"]
 
 
 def test_message_that_waited_too_long_fails_even_while_the_relay_is_paused(
@@ -162,7 +162,7 @@ def test_message_that_waited_too_long_fails_even_while_the_relay_is_paused(
     accepted = accept(services)
     clock.forward(hours=25)
     drain(services)
-    assert story(services, accepted).message.status is Status.FAILED
+    assert detail_of(services, accepted).message.status is Status.FAILED
 
 
 def test_ambiguous_end_is_retried_with_the_same_mail(
@@ -173,7 +173,7 @@ def test_ambiguous_end_is_retried_with_the_same_mail(
     drain(services)
     clock.forward(hours=1)
     drain(services)
-    told = story(services, accepted)
+    told = detail_of(services, accepted)
     assert told.message.status is Status.SENT
     assert kinds(told) == ["accepted", "attempted", "ambiguous", "deferred", "attempted", "sent"]
     assert transport.sent[0] == transport.sent[1]
@@ -192,7 +192,7 @@ def test_feedback_that_overtakes_our_commit_stands(
 
     transport.before_answer = overtake
     drain(services)
-    told = story(services, accepted)
+    told = detail_of(services, accepted)
     assert told.message.status is feedback
     assert told.message.sent_at == NOW
     assert drain(services) == 0
@@ -212,7 +212,7 @@ def test_lease_that_is_lost_is_noticed_before_mail_is_sent(
     drain(services)
     assert transport.sent == []
     drain(services)
-    told = story(services, accepted)
+    told = detail_of(services, accepted)
     assert told.message.status is Status.SENT
     assert kinds(told).count("attempted") == 1
     assert len(transport.sent) == 1
@@ -236,7 +236,7 @@ def test_body_that_was_damaged_in_the_store_is_never_sent(services: Services, tr
     accepted = accept(services)
     services.database.write(lambda tx: tx.execute("UPDATE email_bodies SET sha256 = '0'"))
     drain(services)
-    told = story(services, accepted)
+    told = detail_of(services, accepted)
     assert told.message.status is Status.FAILED
     assert "digest" in (told.message.error_message or "")
     assert transport.sent == []
@@ -248,7 +248,7 @@ def test_row_that_makes_no_mail_fails_at_once_instead_of_coming_back(
     accepted = accept(services)
     services.database.write(lambda tx: tx.execute("UPDATE email_messages SET from_header = 'no address at all'"))
     drain(services)
-    told = story(services, accepted)
+    told = detail_of(services, accepted)
     assert told.message.status is Status.FAILED
     assert "can't be written as a mail" in (told.message.error_message or "")
     assert transport.sent == []

@@ -12,6 +12,7 @@ from service.errors import Gone
 from service.feedback.event import FeedbackEvent, FeedbackKind
 from service.mail import addresses, unsubscribe_token
 from service.mail.unsubscribe_token import Unsubscription
+from service.messages.search import MessageFilter
 from service.models import Message, Status, Stream
 from service.models.requests import AttachmentRequest, SendRequest, SuppressionRequest
 from service.recipients.retention import Due, PurgeResult, RetentionPurge
@@ -51,11 +52,11 @@ def test_anonymised_message_tells_its_history_and_names_nobody(services: Service
     clock.forward(days=90, seconds=1)
     assert services.recipients.retention_purge.due() == Due(1, 0, 0)
     services.recipients.retention_purge.purge()
-    story = services.messages.message_search.detail(message_id, ADMIN)
-    assert [event.type.value for event in story.events] == ["accepted", "attempted", "sent", "anonymised"]
-    assert story.message.anonymised_at == clock()
-    assert story.message.recipient == story.message.recipient_hash
-    assert (story.message.subject, story.message.metadata, story.attachments) == ("", {}, [])
+    found = services.messages.message_search.detail(message_id, ADMIN)
+    assert [event.type.value for event in found.events] == ["accepted", "attempted", "sent", "anonymised"]
+    assert found.message.anonymised_at == clock()
+    assert found.message.recipient == found.message.recipient_hash
+    assert (found.message.subject, found.message.metadata, found.attachments) == ("", {}, [])
     for ask in (
         lambda: services.messages.message_search.body(message_id),
         lambda: services.messages.message_search.raw(message_id),
@@ -65,7 +66,7 @@ def test_anonymised_message_tells_its_history_and_names_nobody(services: Service
         with pytest.raises(Gone):
             ask()
     # Who knows the address still finds it.
-    assert [item.id for item in services.messages.message_search.search(to=ANN).items] == [message_id]
+    assert [item.id for item in services.messages.message_search.search(MessageFilter(to=ANN)).items] == [message_id]
     assert services.recipients.retention_purge.due() == Due(0, 0, 0)
 
 

@@ -9,7 +9,7 @@ from litestar.params import FromPath
 
 from service.messages.cancel import Canceller
 from service.messages.resend import Resender
-from service.messages.search import MessageDetail, MessageSearch
+from service.messages.search import MessageDetail, MessageFilter, MessageSearch
 from service.models import Caller, Event, Message, Scope
 from service.web.api.query import MessagesQuery
 from service.web.auth import require
@@ -148,7 +148,8 @@ class MessageController(Controller):
         occur; `tech*` is the beginning of one). `limit` is up to 1,000; `next` is the `cursor` of the following page,
         null on the last.
         """
-        page = message_search.search(**asked.model_dump())
+        filters = asked.model_dump(exclude={"limit", "cursor"})
+        page = message_search.search(MessageFilter(**filters), limit=asked.limit, cursor=asked.cursor)
         answer: MessagesAnswer = {
             "items": [_summary(message) for message in page.items],
             "total": page.total,
@@ -247,9 +248,9 @@ def _summary(message: Message) -> MessageSummary:
     }
 
 
-def as_detail(story: MessageDetail) -> MessageAnswer:
+def as_detail(found: MessageDetail) -> MessageAnswer:
     """A message with its events and attachments as JSON values."""
-    message = story.message
+    message = found.message
     return {
         **_summary(message),
         "send_id": message.send_id,
@@ -271,7 +272,7 @@ def as_detail(story: MessageDetail) -> MessageAnswer:
         "wire_sha256": message.wire_sha256,
         "sla": _sla(message),
         "anonymised_at": as_time(message.anonymised_at),
-        "events": [_event(event) for event in story.events],
+        "events": [_event(event) for event in found.events],
         "attachments": [
             {
                 "n": file.n,
@@ -280,7 +281,7 @@ def as_detail(story: MessageDetail) -> MessageAnswer:
                 "size_bytes": file.size_bytes,
                 "sha256": file.sha256,
             }
-            for file in story.attachments
+            for file in found.attachments
         ],
     }
 

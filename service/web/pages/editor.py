@@ -6,7 +6,7 @@ It works as a plain form: edit, review, save. The script adds highlighting, comp
 import json
 import secrets
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import anyio.to_thread
@@ -110,7 +110,7 @@ class EditorController(Controller):
         if (plan.state or "") != written.state:
             return _conflict(request, key, written, plan)
         if not plan.works:
-            return _editor(request, key, written, status=422, findings=plan.findings)
+            return _editor(request, key, written, EditorPage(status=422, findings=plan.findings))
         return show(
             request,
             "template_review.html",
@@ -181,8 +181,8 @@ class EditorController(Controller):
         try:
             await anyio.to_thread.run_sync(lambda: services_of(request).templates.publish_planner.plan(key, {name: ""}))
         except InvalidRequest as error:
-            return _editor(request, key, written, status=422, problem=str(error), mistakes=_messages(error))
-        return _editor(request, key, replace(written, now={name: "", **written.now}), opened=name)
+            return _editor(request, key, written, EditorPage(status=422, problem=str(error), mistakes=_messages(error)))
+        return _editor(request, key, replace(written, now={name: "", **written.now}), EditorPage(opened=name))
 
     async def _save(self, request: AnyRequest, key: str, written: EditorForm) -> Response[Any]:
         services, caller = services_of(request), caller_of(request)
@@ -199,9 +199,9 @@ class EditorController(Controller):
             plan = await anyio.to_thread.run_sync(lambda: services.templates.publish_planner.plan(key, written.texts))
             return _conflict(request, key, written, plan)
         except (InvalidRequest, Conflict) as error:
-            return _editor(request, key, written, status=422, problem=str(error), mistakes=_messages(error))
+            return _editor(request, key, written, EditorPage(status=422, problem=str(error), mistakes=_messages(error)))
         except TryLater as error:
-            return _editor(request, key, written, status=503, problem=str(error))
+            return _editor(request, key, written, EditorPage(status=503, problem=str(error)))
         return Redirect(f"/admin/templates/{key}?saved=1", status_code=303)
 
 
@@ -237,49 +237,51 @@ def _conflict(request: AnyRequest, key: str, written: EditorForm, plan: PublishP
     """Return the editor with both changes and their merge, after somebody else changed the template."""
     merged = merge(written.was, plan.before, {name: text for name, text in written.all_texts.items() if text})
     ahead = replace(written, state=plan.state or "", now=merged.texts, was=plan.before)
-    return _editor(
-        request,
-        key,
-        ahead,
+    shown = EditorPage(
         status=409,
         merged=merged,
         theirs=between(written.was, plan.before),
         ours=between(written.was, {name: text for name, text in written.all_texts.items() if text}),
     )
+    return _editor(request, key, ahead, shown)
 
 
-def _editor(
-    request: AnyRequest,
-    key: str,
-    written: EditorForm,
-    *,
-    status: int = 200,
-    findings: Sequence[Finding] = (),
-    problem: str | None = None,
-    mistakes: Sequence[str] = (),
-    merged: Merged | None = None,
-    theirs: Sequence[Any] = (),
-    ours: Sequence[Any] = (),
-    opened: str = "template.mjml",
-) -> Response[str]:
+@dataclass(frozen=True, slots=True)
+class EditorPage:
+    """What the editor shows beside the files: what is wrong with them, and another author's change in between."""
+
+    status: int = 200
+    findings: Sequence[Finding] = ()
+    problem: str | None = None
+    mistakes: Sequence[str] = ()
+    merged: Merged | None = None
+    theirs: Sequence[Any] = ()
+    ours: Sequence[Any] = ()
+    opened: str = "template.mjml"
+
+
+_NOTHING_WRONG = EditorPage()
+
+
+def _editor(request: AnyRequest, key: str, written: EditorForm, shown: EditorPage = _NOTHING_WRONG) -> Response[str]:
     language, nonce = page_context(request).language, secrets.token_urlsafe(16)
     examples = [name[9:].rpartition(".")[0] for name in in_order(written.now) if name.startswith("examples/")]
     page = show(
         request,
         "template_edit.html",
-        status=status,
+        status=shown.status,
         key=key,
         written=written,
         names=in_order(written.now),
         is_shown=_is_shown(services_of(request), key),
         examples=examples,
-        findings=findings,
-        problem=problem,
-        mistakes=mistakes,
-        merged=merged,
-        theirs=theirs,
-        ours=ours,
-        opened=opened,
+        findings=shown.findings,
+        problem=shown.problem,
+        mistakes=shown.mistakes,
+        merged=shown.merged,
+        theirs=shown.theirs,
+        ours=shown.ours,
+        opened=shown.opened,
         nonce=nonce,
         phrases=json.dumps({theirs: language.say(ours) for theirs, ours in _PHRASES.items()}),
     )

@@ -51,8 +51,8 @@ class GalleryController(Controller):
 
         `q` filters by words, `from` shows the next sixty.
         """
-        workbench, words = preview_services_of(request), request.query_params.get("q", "").strip()
-        all_cards = cards(workbench)
+        preview_services, words = preview_services_of(request), request.query_params.get("q", "").strip()
+        all_cards = cards(preview_services)
         found = [card for card in all_cards if _matches(card, words)]
         start = _start(request.query_params.get("from", ""), len(found))
         counted = await anyio.to_thread.run_sync(template_stats.get) if template_stats else None
@@ -72,14 +72,14 @@ class GalleryController(Controller):
     @get("/_live")
     async def live(self, request: AnyRequest) -> ServerSentEvent:
         """Stream server-sent events: `changed` after each change of a template, or of the one named `key`."""
-        workbench, streams = preview_services_of(request), _streams(request)
-        return streams.answer(_changes(workbench, streams, request.query_params.get("key")))
+        preview_services, streams = preview_services_of(request), _streams(request)
+        return streams.answer(_changes(preview_services, streams, request.query_params.get("key")))
 
 
-def cards(workbench: PreviewServices) -> Sequence[Card]:
+def cards(preview_services: PreviewServices) -> Sequence[Card]:
     """Return a card for each template, ordered by key."""
     made = []
-    for entry in workbench.catalogue.current:
+    for entry in preview_services.catalogue.current:
         errors = sum(1 for finding in entry.findings if finding.is_error)
         manifest = entry.template.manifest if entry.template else None
         made.append(
@@ -113,18 +113,20 @@ def _streams(request: AnyRequest) -> Streams:
     return streams
 
 
-async def _changes(workbench: PreviewServices, streams: Streams, key: str | None) -> AsyncIterator[tuple[str, str]]:
+async def _changes(
+    preview_services: PreviewServices, streams: Streams, key: str | None
+) -> AsyncIterator[tuple[str, str]]:
     loop, woken = asyncio.get_running_loop(), asyncio.Event()
 
     def wake() -> None:
         with suppress(RuntimeError):  # the loop has ended, and the listener with it
             loop.call_soon_threadsafe(woken.set)
 
-    with workbench.catalogue.listening(wake):
-        shown = workbench.previewer.state(key) if key else None
+    with preview_services.catalogue.listening(wake):
+        shown = preview_services.previewer.state(key) if key else None
         yield "listening", ""
         while (what := await streams.next(woken, _KEEP_ALIVE_S)) != "ending":
-            now = workbench.previewer.state(key) if key else None
+            now = preview_services.previewer.state(key) if key else None
             if what == "woken" and (key is None or now != shown):
                 shown = now
                 yield "changed", key or ""

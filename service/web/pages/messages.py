@@ -13,7 +13,7 @@ from litestar.response import Redirect
 from service.errors import Gone, InvalidRequest
 from service.messages.cancel import Canceller
 from service.messages.resend import Resender
-from service.messages.search import MessageSearch
+from service.messages.search import MessageFilter, MessageSearch
 from service.models import Status
 from service.templates.catalogue import Catalogue
 from service.web.api.messages import as_file
@@ -52,11 +52,11 @@ class MessagePages(Controller):
         asked = _as_asked(given, language)
         cursor = request.query_params.get("cursor") or None
         edges = days_before(services.clock(), CHARTED_DAYS, language)
-        charted = {name: value for name, value in asked.items() if name not in ("since", "until", "text")}
+        wanted = MessageFilter(**asked)
 
         def load() -> tuple[Any, Any]:
-            page = message_search.search(limit=PAGE, cursor=cursor, **asked)
-            return page, chart(message_search.counts(edges, **charted), language)
+            page = message_search.search(wanted, limit=PAGE, cursor=cursor)
+            return page, chart(message_search.counts(edges, wanted), language)
 
         page, counts, problems, indexed_to = None, None, [], None
         try:

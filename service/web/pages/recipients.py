@@ -10,7 +10,7 @@ from litestar.params import FromPath
 from litestar.response import Redirect
 
 from service.errors import InvalidRequest, NotFound
-from service.messages.search import MessageSearch
+from service.messages.search import MessageFilter, MessageSearch
 from service.models import Message
 from service.models.requests import SuppressionRequest, parse
 from service.recipients.data_requests import DataRequests
@@ -46,11 +46,12 @@ class RecipientPages(Controller):
         """Page: everything about one person: messages, outcomes, suppressions."""
         services, language = services_of(request), page_context(request).language
         edges = days_before(services.clock(), CHARTED_DAYS, language)
+        to_them = MessageFilter(to=address)
 
         def load() -> dict[str, Any]:
             return {
-                "page": message_search.search(to=address, limit=SHOWN),
-                "chart": chart(message_search.counts(edges, to=address), language),
+                "page": message_search.search(to_them, limit=SHOWN),
+                "chart": chart(message_search.counts(edges, to_them), language),
                 "suppressions": suppressions.search(address=address, lifted=True, limit=100).items,
             }
 

@@ -47,7 +47,7 @@ def show(request: Request[Any, Any, Any], name: str, /, *, status: int = 200, **
     with the query), and the macros of `parts.html` that it imports.
     """
     html = part(request, name, **values)
-    workbench = preview_services_of(request)
+    preview_services = preview_services_of(request)
     nonce = new_visitor(request)
     return Response(
         html,
@@ -58,7 +58,7 @@ def show(request: Request[Any, Any, Any], name: str, /, *, status: int = 200, **
             "Referrer-Policy": _REFERRER_POLICY,
             "Vary": "Accept-Language, Cookie",
         },
-        cookies=[visitor_cookie(workbench, nonce)] if nonce else [],
+        cookies=[visitor_cookie(preview_services, nonce)] if nonce else [],
     )
 
 

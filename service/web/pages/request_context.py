@@ -94,7 +94,7 @@ def on_this_machine() -> Guard:
 
 def page_context(connection: Connection) -> PageContext:
     """Return the context of a request; `caller` is set by the guard."""
-    workbench, session = preview_services_of(connection), session_of(connection)
+    preview_services, session = preview_services_of(connection), session_of(connection)
     languages: Languages = connection.app.state.languages
     scheme = connection.cookies.get(SCHEME_COOKIE, SCHEMES[0])
     nonce = session.nonce if session else _visitor(connection)
@@ -105,15 +105,15 @@ def page_context(connection: Connection) -> PageContext:
             connection.cookies.get(LANGUAGE_COOKIE), connection.headers.get("accept-language", "")
         ),
         scheme=scheme if scheme in SCHEMES else SCHEMES[0],
-        form_token=workbench.sessions.form_token(nonce),
+        form_token=preview_services.sessions.form_token(nonce),
     )
 
 
 def session_of(connection: Connection) -> Session | None:
     """Return the session of the cookie; None without one, or if it has ended."""
-    workbench = preview_services_of(connection)
-    text = connection.cookies.get(_name("session", workbench))
-    return workbench.sessions.session(text) if text else None
+    preview_services = preview_services_of(connection)
+    text = connection.cookies.get(_name("session", preview_services))
+    return preview_services.sessions.session(text) if text else None
 
 
 async def form_of(request: Request[Any, Any, Any]) -> FormMultiDict:
@@ -143,20 +143,20 @@ def local_path(path: str | None, otherwise: str = "/admin") -> str:
     return otherwise
 
 
-def session_cookie(workbench: PreviewServices, text: str | None) -> Cookie:
+def session_cookie(preview_services: PreviewServices, text: str | None) -> Cookie:
     """Return the session cookie; with None, one that deletes it."""
     lasts = int(SESSION_LASTS.total_seconds()) if text is not None else 0
-    return _cookie(_name("session", workbench), text or "", workbench, max_age=lasts)
+    return _cookie(_name("session", preview_services), text or "", preview_services, max_age=lasts)
 
 
-def visitor_cookie(workbench: PreviewServices, nonce: str) -> Cookie:
+def visitor_cookie(preview_services: PreviewServices, nonce: str) -> Cookie:
     """The cookie of a visitor who has not signed in."""
-    return _cookie(_name("visitor", workbench), nonce, workbench, max_age=None)
+    return _cookie(_name("visitor", preview_services), nonce, preview_services, max_age=None)
 
 
-def switch_cookie(workbench: PreviewServices, name: Literal["rgz_language", "rgz_scheme"], value: str) -> Cookie:
+def switch_cookie(preview_services: PreviewServices, name: Literal["rgz_language", "rgz_scheme"], value: str) -> Cookie:
     """The cookie that stores a choice of language or colour scheme for a year."""
-    return _cookie(name, value, workbench, max_age=int(_A_YEAR.total_seconds()))
+    return _cookie(name, value, preview_services, max_age=int(_A_YEAR.total_seconds()))
 
 
 def new_visitor(connection: Connection) -> str | None:
@@ -198,15 +198,21 @@ def _is_of_this_origin(request: Request[Any, Any, Any]) -> bool:
     return urlsplit(origin).netloc in ours
 
 
-def _is_https(workbench: PreviewServices) -> bool:
-    return workbench.settings.email_public_url.startswith("https://")
+def _is_https(preview_services: PreviewServices) -> bool:
+    return preview_services.settings.email_public_url.startswith("https://")
 
 
-def _name(kind: str, workbench: PreviewServices) -> str:
-    return f"__Host-rgz_{kind}" if _is_https(workbench) else f"rgz_{kind}"
+def _name(kind: str, preview_services: PreviewServices) -> str:
+    return f"__Host-rgz_{kind}" if _is_https(preview_services) else f"rgz_{kind}"
 
 
-def _cookie(name: str, value: str, workbench: PreviewServices, *, max_age: int | None) -> Cookie:
+def _cookie(name: str, value: str, preview_services: PreviewServices, *, max_age: int | None) -> Cookie:
     return Cookie(
-        key=name, value=value, path="/", max_age=max_age, secure=_is_https(workbench), httponly=True, samesite="lax"
-    )  # fmt: skip
+        key=name,
+        value=value,
+        path="/",
+        max_age=max_age,
+        secure=_is_https(preview_services),
+        httponly=True,
+        samesite="lax",
+    )

@@ -68,12 +68,12 @@ class PreferencesController(Controller):
     @post("/look", opt={"open": True})
     async def switch(self, request: AnyRequest) -> Response[Any]:
         """Switch `language` (`en`, `fr`) or `scheme` (`auto`, `light`, `dark`), and lead back."""
-        form, workbench = await form_of(request), preview_services_of(request)
+        form, preview_services = await form_of(request), preview_services_of(request)
         cookies = []
         if (language := str(form.get("language"))) in LANGUAGES:
-            cookies.append(switch_cookie(workbench, LANGUAGE_COOKIE, language))
+            cookies.append(switch_cookie(preview_services, LANGUAGE_COOKIE, language))
         if (scheme := str(form.get("scheme"))) in SCHEMES:
-            cookies.append(switch_cookie(workbench, SCHEME_COOKIE, scheme))
+            cookies.append(switch_cookie(preview_services, SCHEME_COOKIE, scheme))
         return Redirect(local_path(form.get("next")), status_code=303, cookies=cookies)
 
 

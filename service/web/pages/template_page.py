@@ -69,19 +69,21 @@ class TemplatePageController(Controller):
 
         Parameters: `view`, `example`, `locale`, `scheme`, and `v.NAME` for a variable.
         """
-        workbench, choice = preview_services_of(request), Choice.of(request.query_params)
+        preview_services, choice = preview_services_of(request), Choice.of(request.query_params)
         view = request.query_params.get("view", VIEWS[0])
-        entry = workbench.catalogue.current.entries.get(key)
+        entry = preview_services.catalogue.current.entries.get(key)
         if entry is None:
             raise NotFound(f"There is no template {key!r}.")
 
         def work() -> tuple[TemplatePreview | None, str]:
-            filled = preview_template(workbench, key, choice) if entry.template is not None else None
+            filled = preview_template(preview_services, key, choice) if entry.template is not None else None
             has_headers = view == "headers" and filled is not None and filled.preview is not None
-            return filled, _headers(workbench, filled.preview) if has_headers and filled and filled.preview else ""
+            return filled, _headers(
+                preview_services, filled.preview
+            ) if has_headers and filled and filled.preview else ""
 
         filled, headers = await anyio.to_thread.run_sync(work)
-        files = workbench.catalogue.current.folder(key)
+        files = preview_services.catalogue.current.folder(key)
         return show(
             request,
             "template.html",
@@ -104,11 +106,11 @@ class TemplatePageController(Controller):
     @get("/frame")
     async def mail(self, request: AnyRequest, key: FromPath[str]) -> Response[str]:
         """Return its HTML part, for a frame."""
-        workbench, choice = preview_services_of(request), Choice.of(request.query_params)
+        preview_services, choice = preview_services_of(request), Choice.of(request.query_params)
 
         def work() -> Preview | None:
             try:
-                return preview_template(workbench, key, choice).preview
+                return preview_template(preview_services, key, choice).preview
             except TemplateInvalid:
                 return None
 
@@ -120,20 +122,22 @@ class TemplatePageController(Controller):
         return mail_frame.framed(mail_frame.emulated(preview.rendered.html, choice.scheme))
 
 
-def preview_template(workbench: PreviewServices, key: str, choice: Choice) -> TemplatePreview:
+def preview_template(preview_services: PreviewServices, key: str, choice: Choice) -> TemplatePreview:
     """Render a template by key. Raises NotFound for an unknown template or example, TemplateInvalid if it is broken."""
-    template = workbench.catalogue.current.entries.get(key)
+    template = preview_services.catalogue.current.entries.get(key)
     if template is None:
         raise NotFound(f"There is no template {key!r}.")
     if template.template is None:
         raise TemplateInvalid(template.findings)
-    return fill(workbench, template.template, choice, template.findings)
+    return fill(preview_services, template.template, choice, template.findings)
 
 
-def fill(workbench: PreviewServices, template: Any, choice: Choice, findings: Sequence[Finding]) -> TemplatePreview:
+def fill(
+    preview_services: PreviewServices, template: Any, choice: Choice, findings: Sequence[Finding]
+) -> TemplatePreview:
     """Render the template with the variables of the form, or with an example."""
     schema = template.manifest.schema
-    before = workbench.previewer.example(template, choice.example)
+    before = preview_services.previewer.example(template, choice.example)
     shown = variable_form.fields(schema, before)
     values, unread = before, dict[str, str]()
     if choice.given:
@@ -145,7 +149,7 @@ def fill(workbench: PreviewServices, template: Any, choice: Choice, findings: Se
     preview = None
     if not unread:
         try:
-            preview = workbench.previewer.fill(template, values, locale=choice.locale, findings=findings)
+            preview = preview_services.previewer.fill(template, values, locale=choice.locale, findings=findings)
         except InvalidRequest as error:
             problems = error.problems
     if choice.given:
@@ -158,9 +162,9 @@ def in_order(names: Iterable[str]) -> list[str]:
     return sorted(names, key=lambda name: ("/" in name, name != "template.mjml", name))
 
 
-def _headers(workbench: PreviewServices, preview: Preview) -> str:
+def _headers(preview_services: PreviewServices, preview: Preview) -> str:
     """Return the header section of the mail as it would be sent (RFC 5322)."""
-    mail = workbench.previewer.eml(preview, now=workbench.clock())
+    mail = preview_services.previewer.eml(preview, now=preview_services.clock())
     return mail.partition(b"\r\n\r\n")[0].decode("utf-8", "replace").replace("\r\n", "\n")
 
 

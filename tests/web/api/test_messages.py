@@ -16,7 +16,7 @@ def lines(part: bytes) -> list[bytes]:
 
 
 def test_message_tells_its_whole_history(service: Running) -> None:
-    accepted = send_invoice(service, "story@example.com")
+    accepted = send_invoice(service, "found@example.com")
     message = service.until(accepted["messages"][0]["id"], "sent")
     assert [event["type"] for event in message["events"]] == ["accepted", "attempted", "sent"]
     assert message["events"][-1]["smtp_code"] == 250
