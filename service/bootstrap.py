@@ -111,14 +111,13 @@ def build(
     transport: Transport | None = None,
     clock: Callable[[], datetime] | None = None,
     boottime: Callable[[], float] = boottime_s,
-    delivers: bool = True,
-    mailbox_port: int = 0,
+    mailbox_port: int | None = 0,
     max_waiting: int = MAX_WAITING,
 ) -> Services:
     """Build all services; `database`, `transport` and both clocks (`boottime` is in seconds) may be handed in.
 
-    The database is migrated. A process that `delivers` without SMTP_HOST and without a `transport` of its own
-    starts the development mailbox on `mailbox_port` (0: a free one).
+    The database is migrated. Without SMTP_HOST and without a `transport` of its own, the process starts the development
+    mailbox on `mailbox_port` (0: a free one; None: it delivers nothing and needs no mailbox).
 
     Raises ConfigurationError where a directory, database or queue of the settings can't be used.
     """
@@ -137,7 +136,7 @@ def build(
     group_commit = GroupCommit(database, settings, _notifying(huey), metrics, max_waiting=max_waiting)
     sending = build_sending(settings, database, templates, group_commit, now, pseudonym_key=key)
     mailbox, port = None, None
-    if transport is None and settings.smtp_host is None and delivers:
+    if transport is None and settings.smtp_host is None and mailbox_port is not None:
         mailbox, port = start_mailbox(mailbox_port)
     transport = transport or build_transport(settings, mailbox_port=port)
     api_keys = ApiKeys(database, admin_token, frozenset(Scope(scope) for scope in settings.email_anonymous_scopes))

@@ -45,7 +45,7 @@ def run(options: Options) -> Report:
         directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="rgz-bench-")))
         signer = stack.enter_context(sns(directory))
         environment = bench_environment(directory, signer, stack.enter_context(smtp_sink()))
-        services = stack.enter_context(built_services(environment, delivers=False))
+        services = stack.enter_context(built_services(environment, mailbox_port=None))
         api = stack.enter_context(started([*RGZ_EMAIL, "api", "--port", "0"], environment))
         empty = stack.enter_context(empty_handler())
         base, alone, busy, paced = [], [], [], []

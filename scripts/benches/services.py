@@ -30,9 +30,9 @@ def service_environment(directory: Path, relay_port: int, templates_dir: Path = 
 
 
 @contextmanager
-def built_services(variables: Mapping[str, str], *, delivers: bool = True) -> Iterator[Services]:
+def built_services(variables: Mapping[str, str], *, mailbox_port: int | None = 0) -> Iterator[Services]:
     """Services in this process, with the settings of these environment variables."""
-    services = build(environment.load(variables), delivers=delivers)
+    services = build(environment.load(variables), mailbox_port=mailbox_port)
     try:
         yield services
     finally:

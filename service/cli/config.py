@@ -18,7 +18,7 @@ def migrate(as_json: bool) -> None:
     Example:
       DATABASE_URL=postgresql://rgz@db/rgz rgz-email migrate
     """
-    services = build(read_settings(), delivers=False)
+    services = build(read_settings(), mailbox_port=None)
     applied = services.migrations
     services.close()
     if as_json:

@@ -32,7 +32,7 @@ def create(name: str, scopes: str, as_json: bool) -> None:
       rgz-email keys create billing --scopes send,read --json
     """
     wanted = _scopes(scopes)
-    services = build(read_settings(), delivers=False)
+    services = build(read_settings(), mailbox_port=None)
     made, key = services.api_keys.create(name, wanted, services.clock())
     services.close()
     listed = sorted(scope.value for scope in made.scopes)
@@ -51,7 +51,7 @@ def list_keys(as_json: bool) -> None:
     Example:
       rgz-email keys list
     """
-    services = build(read_settings(), delivers=False)
+    services = build(read_settings(), mailbox_port=None)
     found = services.api_keys.list_keys()
     services.close()
     rows = [
@@ -83,7 +83,7 @@ def revoke(key_id: str) -> None:
     Example:
       rgz-email keys revoke 0199c2ab
     """
-    services = build(read_settings(), delivers=False)
+    services = build(read_settings(), mailbox_port=None)
     revoked = services.api_keys.revoke(key_id, services.clock())
     services.close()
     if not revoked:

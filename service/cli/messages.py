@@ -51,7 +51,7 @@ def send(
     """
     if (to is None) == (batch is None) or (batch and (assignments or variables or attach)):
         raise click.UsageError("Give either --to (with variables and attachments) or --batch.")
-    services = build(read_settings(), delivers=False)
+    services = build(read_settings(), mailbox_port=None)
     try:
         body = _batch(key, batch.read()) if batch else _single(key, to or "", assignments, variables, attach)
         accepted = services.sending.acceptor.send(body, OPERATOR)
@@ -106,7 +106,7 @@ def messages(context: click.Context, /, late: bool, limit: int, as_json: bool, *
         return
     if late and any(filters.values()):
         raise click.UsageError("--late can be combined with --limit and --json only.")
-    services = build(read_settings(), delivers=False)
+    services = build(read_settings(), mailbox_port=None)
     try:
         if late:
             _print_late(services.messages.message_search.late(limit=limit), as_json=as_json)
@@ -145,7 +145,7 @@ def show(message_id: str, as_json: bool) -> None:
     Example:
       rgz-email messages show 0199c2ab-7d1e-7c3a-9b1f-2d3c4e5f6a7b
     """
-    services = build(read_settings(), delivers=False)
+    services = build(read_settings(), mailbox_port=None)
     try:
         found = services.messages.message_search.detail(message_id, OPERATOR)
     finally:

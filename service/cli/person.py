@@ -38,7 +38,7 @@ def export(address: str, attachments: bool, as_json: bool) -> None:
     Example:
       rgz-email person export ada@example.com --json --attachments > ada.json
     """
-    services = build(read_settings(), delivers=False)
+    services = build(read_settings(), mailbox_port=None)
     try:
         found = services.recipients.data_requests.export(address)
         rows = [_row(item) | {"attachments": _files(services, item, attachments)} for item in found.messages]
@@ -69,7 +69,7 @@ def erase(address: str, dry_run: bool, suppresses: bool, as_json: bool) -> None:
     Example:
       rgz-email person erase ada@example.com --dry-run
     """
-    services = build(read_settings(), delivers=False)
+    services = build(read_settings(), mailbox_port=None)
     try:
         persons = services.recipients.data_requests
         done = persons.preview_erasure(address) if dry_run else persons.erase(address, OPERATOR, suppresses=suppresses)

@@ -27,7 +27,7 @@ def purge(dry_run: bool, rewrites: bool, as_json: bool) -> None:
     Example:
       rgz-email purge --dry-run
     """
-    services = build(read_settings(), delivers=False)
+    services = build(read_settings(), mailbox_port=None)
     try:
         if dry_run:
             due = asdict(services.recipients.retention_purge.due())

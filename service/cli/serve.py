@@ -69,7 +69,7 @@ def api(host: str, port: int) -> None:
       rgz-email api --host 0.0.0.0 --port 8000
     """
     settings = read_settings()
-    _serve(build(settings, delivers=False), host, port, None)
+    _serve(build(settings, mailbox_port=None), host, port, None)
 
 
 @click.command()

@@ -173,7 +173,7 @@ def export(as_json: bool) -> None:
 
 
 def _services() -> Services:
-    return build(read_settings(), delivers=False)
+    return build(read_settings(), mailbox_port=None)
 
 
 def _decoded(data: bytes) -> str:

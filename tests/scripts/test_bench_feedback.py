@@ -16,7 +16,7 @@ def test_bench_posts_signed_events_and_proves_that_each_was_counted_once(tmp_pat
     with sns(tmp_path) as signer:
         environment = bench_environment(tmp_path, signer, NO_RELAY_PORT)
         with (
-            built_services(environment, delivers=False) as services,
+            built_services(environment, mailbox_port=None) as services,
             started([*RGZ_EMAIL, "api", "--port", "0"], environment) as api,
         ):
             result = post_events(services, signer, api, 60, per_second=2_000.0)

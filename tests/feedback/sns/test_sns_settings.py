@@ -57,6 +57,6 @@ def test_certificate_authority_that_cannot_be_read_is_told_at_start(tmp_path: Pa
     if what == "no PEM":
         file.write_text("x")
     with pytest.raises(ConfigurationError, match=r"EMAIL_SNS_CERT_CA_FILE: .* can't be read as PEM"):
-        build(settings_for(tmp_path, email_sns_cert_ca_file=file), delivers=False)
+        build(settings_for(tmp_path, email_sns_cert_ca_file=file), mailbox_port=None)
     with pytest.raises(ConfigurationError):
         _ = SnsClient(file).context
