@@ -16,6 +16,9 @@ pytest_plugins = ["tests.support.servers", "tests.support.dovecot"]
 #: `--quick` leaves these out; pyproject.toml says what each means.
 _NOT_QUICK = ("browser", "faults", "postgres", "slow")
 
+#: Folders whose tests start the command, serve the whole application, or read all files of the repository.
+_SLOW_FOLDERS = ("cli", "repository", "scripts", "web")
+
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--quick", action="store_true", help="leave out browsers, PostgreSQL, faults and slow tests")
@@ -32,8 +35,11 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Mark tests by what they use, and leave out what `--quick` does not want."""
     for item in items:
-        if "faults" in item.path.parts:
+        folders = item.path.relative_to(config.rootpath / "tests").parts
+        if "faults" in folders:
             item.add_marker("faults")
+        if folders[0] in _SLOW_FOLDERS or "dovecot" in getattr(item, "fixturenames", ()):
+            item.add_marker("slow")
         if "postgresql" in item.name or any("postgresql" in name for name in getattr(item, "fixturenames", ())):
             item.add_marker("postgres")
     if config.getoption("--quick"):

@@ -170,4 +170,4 @@ def test_batcher_finishes_what_waits_before_it_closes() -> None:
         closing = pool.submit(batcher.close)
         work.release.set()
         closing.result(30)
-        assert [one.result(0) for one in (first, *waiting)] == [0, 2, 4, 6]
+        assert [one.result(30) for one in (first, *waiting)] == [0, 2, 4, 6]
