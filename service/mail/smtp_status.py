@@ -11,6 +11,8 @@ from typing import Literal
 
 #: Longest reply that rows and logs keep, in characters.
 MAX_REPLY_LENGTH = 500
+#: Characters of a server's words that are classified: the cost of a few patterns grows faster than their input.
+_MAX_CLASSIFIED = 4_000
 
 Subtype = Literal["NoEmail", "MailboxFull", "MessageTooLarge", "ContentRejected", "General"]
 
@@ -176,6 +178,7 @@ def classify(status: str | None, code: int | None, words: str) -> Refusal:
     overrule the usual meaning of a status; otherwise a status that names a cause decides, and words decide where it
     names none.
     """
+    words = words[:_MAX_CLASSIFIED]
     if code is not None and status is not None and status[0] != str(code)[0]:
         status = None
     if status is None:
