@@ -1,8 +1,9 @@
 """The typed table of settings. Each is named like its environment variable, in lower case; `environment` reads it."""
 
 import re
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeAlias
 from zoneinfo import ZoneInfo
 
 from pydantic import (
@@ -21,6 +22,8 @@ from service.models import Scope
 #: The checkout of this package, so that the commands work from any folder.
 _HOME = Path(__file__).resolve().parents[2]
 
+
+Network: TypeAlias = IPv4Network | IPv6Network
 
 #: The ARN of one Amazon SNS topic, with its region; a wildcard is none.
 _TOPIC_ARN = re.compile(
@@ -56,6 +59,13 @@ def _rate(value: object) -> object:
     if not matched:
         raise ValueError('write "unlimited" or a number per hour, day or week, such as "1/day"')
     return Rate(count=int(matched[1]), period=matched[2])
+
+
+def _network(text: str) -> Network:
+    """The network of an address or a network; IPv4 that is written as IPv6 becomes IPv4."""
+    network = ip_network(text, strict=False)
+    mapped = network.network_address.ipv4_mapped if isinstance(network, IPv6Network) else None
+    return IPv4Network((mapped, network.prefixlen - 96)) if mapped and network.prefixlen >= 96 else network
 
 
 CommaSeparated = Annotated[tuple[str, ...], BeforeValidator(_comma_separated)]
@@ -196,6 +206,10 @@ class Settings(BaseModel):
     email_anonymous_scopes: CommaSeparated = Field(
         (), description="Scopes of requests without a key, from programs on this machine only: send, read"
     )
+    email_trusted_proxies: CommaSeparated = Field(
+        (),
+        description="Addresses and networks of reverse proxies whose X-Forwarded-For is believed, separated by commas",
+    )
     email_log_level: Literal["debug", "info", "warning", "error"] = Field(
         "info", description="Lowest level that is logged"
     )
@@ -221,6 +235,16 @@ class Settings(BaseModel):
     def _harmless_scopes(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         if wrong := [scope for scope in value if scope not in (Scope.SEND, Scope.READ)]:
             raise ValueError(f"only send and read may be given to everybody, not {', '.join(wrong)}")
+        return value
+
+    @field_validator("email_trusted_proxies")
+    @classmethod
+    def _known_networks(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for text in value:
+            try:
+                _network(text)
+            except ValueError as error:
+                raise ValueError(f"{text!r} is no address or network; write 10.0.0.7 or 10.0.0.0/8") from error
         return value
 
     @field_validator("email_bounce_address")
@@ -298,6 +322,11 @@ class Settings(BaseModel):
             return None
         host, _, port = self.email_sns_host_override.rpartition(":")
         return host.removeprefix("[").removesuffix("]"), int(port)
+
+    @property
+    def trusted_proxies(self) -> tuple[Network, ...]:
+        """EMAIL_TRUSTED_PROXIES as networks."""
+        return tuple(_network(text) for text in self.email_trusted_proxies)
 
     @property
     def timezone(self) -> ZoneInfo:
