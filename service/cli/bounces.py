@@ -2,16 +2,21 @@
 
 import json
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import TypedDict
 
 import click
+import structlog
 
 from service.config import logs
-from service.feedback.bounce.parse import parse_bounce
+from service.feedback.bounce.report import MailKind, ParsedReport
+from service.feedback.bounce.returned_mail import ReturnedMail, read_returned_mail
 
 #: A bounce report stands at the beginning of a mail; a file may be of any size, and the rest is not read.
 _READ_BYTES = 4 * 1024 * 1024
+
+_log = structlog.get_logger("feedback")
 
 
 class ExaminedRecipient(TypedDict):
@@ -67,9 +72,13 @@ def parse(files: tuple[str, ...], as_json: bool) -> None:
             click.echo(_as_text(file, mail))
 
 
-def examine(raw: bytes) -> ExaminedMail:
+def examine(raw: bytes, read: Callable[[bytes], ReturnedMail] = read_returned_mail) -> ExaminedMail:
     """Parse the bytes of a mail; never raises, whatever they are."""
-    report = parse_bounce(raw)
+    try:
+        report = read(raw).report
+    except Exception as error:  # a bug must not stop the reading of the other files
+        _log.error("mail_could_not_be_read", size_bytes=len(raw), exc_info=error)
+        report = ParsedReport(MailKind.NONE)
     return {
         "kind": report.kind.value,
         "recipients": [

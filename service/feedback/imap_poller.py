@@ -14,13 +14,11 @@ from enum import Enum, auto
 import structlog
 
 from service.errors import InboxUnreachable, StoreBusy
-from service.feedback.bounce.original_message import find_returned
-from service.feedback.bounce.parse import read_mail
-from service.feedback.bounce.report import MailKind, ParsedReport, RecipientStatus
+from service.feedback.bounce.report import MailKind, RecipientStatus
+from service.feedback.bounce.returned_mail import ReturnedMail, read_returned_mail
 from service.feedback.event import FeedbackEvent, FeedbackKind
 from service.feedback.imap import ImapMail, ImapMailbox, ImapSession
 from service.mail import return_path
-from service.mail.parser import MimePart, read
 from service.store import feedback
 from service.store.database import Database
 
@@ -31,10 +29,6 @@ _BATCH_SIZE = 100
 _MAX_MAILS = 2_000
 #: Failures after which a mail that can't be read or recorded is skipped.
 _MAX_FAILURES = 3
-#: Headers that may hold the address that a mail was delivered to, the surest first; `Received` in "for <address>".
-_DELIVERED_TO = ("x-original-to", "delivered-to", "envelope-to", "x-envelope-to", "to", "cc", "received")
-#: Headers of a returned mail that may hold its return path.
-_SENT_FROM = ("return-path", "x-envelope-from", "x-original-from")
 _KINDS = {
     MailKind.BOUNCE: FeedbackKind.BOUNCED,
     MailKind.DELAYED: FeedbackKind.DELAYED,
@@ -54,7 +48,11 @@ class MailResult(Enum):
 
 
 class ImapPoller:
-    """Reads a mailbox from where the last poll ended; `record` is FeedbackRecorder's."""
+    """Reads a mailbox from where the last poll ended.
+
+    `record` is FeedbackRecorder's. `read` parses a mail, here or in another process; whatever it raises is a failure
+    of that mail.
+    """
 
     def __init__(
         self,
@@ -64,6 +62,7 @@ class ImapPoller:
         signing_key: bytes,
         clock: Callable[[], datetime],
         *,
+        read: Callable[[bytes], ReturnedMail] = read_returned_mail,
         deletes: bool = False,
     ) -> None:
         self._inbox = inbox
@@ -71,6 +70,7 @@ class ImapPoller:
         self._record = record
         self._key = signing_key
         self._clock = clock
+        self._read = read
         self._deletes = deletes
         self._failures: dict[tuple[int, int], int] = {}
 
@@ -138,40 +138,18 @@ class ImapPoller:
 
     def events(self, mail: ImapMail) -> list[FeedbackEvent]:
         """Parse a mail into one event about its message; [] where it is about no message of ours."""
-        parts = read(mail.raw)
-        message_id = return_path.find(_return_paths(parts), key=self._key)
+        returned = self._read(mail.raw)
+        message_id = return_path.verified(returned.return_paths, key=self._key)
         if message_id is None:
             _log.info("not_ours", uid=mail.uid, size_bytes=len(mail.raw))
             return []
-        parsed = read_mail(parts, mail.raw)
-        recipient = _gravest(parsed)
-        if recipient is None and parsed.kind is MailKind.COMPLAINT:
-            recipient = RecipientStatus(MailKind.COMPLAINT, "")  # its address is redacted (RFC 6590), its path is not
+        recipient = returned.gravest
         if recipient is None:
-            _log.info("says_nothing", uid=mail.uid, kind=parsed.kind.value, message=message_id)
+            _log.info("says_nothing", uid=mail.uid, kind=returned.report.kind.value, message=message_id)
             return []
         now = self._clock()
         at = min(mail.received_at or now, now)
         return [_event(recipient, message_id, at)]
-
-
-def _return_paths(mail: MimePart) -> Iterator[str]:
-    """Yield texts that may hold a return path: recipients of the mail, senders of the returned one."""
-    for name in _DELIVERED_TO:
-        yield from mail.every(name)
-    returned = find_returned(mail)
-    if returned is not None:
-        for name in _SENT_FROM:
-            yield from returned.every(name)
-    for part in mail.walk():
-        if part.content_type == "message/feedback-report":
-            yield part.text
-
-
-def _gravest(parsed: ParsedReport) -> RecipientStatus | None:
-    """Return the gravest status. A message has one recipient: others that are named got the mail from there."""
-    about = [one for one in parsed.recipients if one.kind is parsed.kind and one.kind in _KINDS]
-    return next((one for one in about if one.bounce_type == "permanent"), next(iter(about), None))
 
 
 def _event(recipient: RecipientStatus, message_id: str, at: datetime) -> FeedbackEvent:

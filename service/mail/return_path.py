@@ -6,10 +6,10 @@ short name stay within the 64 octets of RFC 5321, 4.5.3.1.1.
 """
 
 import base64
-import binascii
 import hmac
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from itertools import islice
 from uuid import UUID
 
 #: Separates these signatures from others by the same key: a normalised address never holds U+0000.
@@ -22,7 +22,8 @@ _CODE_LENGTH = 42
 MAX_NAME_LENGTH = 64 - 1 - _CODE_LENGTH
 
 _CODE = re.compile(rf"(?<![a-z2-7])([a-z2-7]{{{_CODE_LENGTH}}})@", re.IGNORECASE)
-_MOST = 50
+_MOST_IN_TEXT = 50
+_MOST = 500
 
 
 def signed(address: str, message_id: str, *, key: bytes) -> str:
@@ -35,23 +36,31 @@ def signed(address: str, message_id: str, *, key: bytes) -> str:
     return f"{name}+{_base32(payload)}{_base32(_tag(payload, key))}@{domain}"
 
 
-def find(texts: Iterable[str], *, key: bytes) -> str | None:
-    """Return the message id of the first return path in these texts that we signed, or None.
+def codes_in(texts: Iterable[str]) -> Iterator[str]:
+    """Yield what may be id and signature of a return path in these texts, each once, at most 50 a text and 500 in all.
 
-    Name and domain are not compared: both may have been other settings when the mail was sent.
+    Name and domain are left out: both may have been other settings when the mail was sent.
     """
+    seen: dict[str, None] = {}
     for text in texts:
-        for found in list(_CODE.finditer(text))[:_MOST]:
-            if message_id := _read(found[1], key):
-                return message_id
-    return None
+        for found in islice(_CODE.finditer(text), _MOST_IN_TEXT):
+            if len(seen) < _MOST and found[1] not in seen:
+                seen[found[1]] = None
+                yield found[1]
+
+
+def verified(codes: Iterable[str], *, key: bytes) -> str | None:
+    """Return the message id of the first of these codes that we signed, or None."""
+    return next((message_id for code in codes if (message_id := _read(code, key))), None)
 
 
 def _read(code: str, key: bytes) -> str | None:
+    if len(code) != _CODE_LENGTH:
+        return None
     split = -(-_UUID_BYTES * 8 // 5)
     try:
         payload, tag = _from_base32(code[:split]), _from_base32(code[split:])
-    except binascii.Error:
+    except ValueError:  # also for letters beyond ASCII that equal one without regard to case
         return None
     if len(payload) != _UUID_BYTES or not hmac.compare_digest(_tag(payload, key), tag):
         return None

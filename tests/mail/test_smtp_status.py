@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from service.delivery.outcome import OutcomeKind, Phase, judge
-from service.feedback.bounce.parse import parse_bounce
+from service.feedback.bounce.returned_mail import read_returned_mail
 from service.mail.smtp_status import (
     MAX_REPLY_LENGTH,
     Reply,
@@ -123,7 +123,7 @@ def test_smtp_reply_means_the_same_in_a_session_and_in_a_bounce_report(
     assert (outcome.kind in (BOUNCED, FAILED)) == (bounce_type == "permanent")
 
     for raw in (_dsn(reply), _words(reply)):
-        [said] = parse_bounce(raw).recipients
+        [said] = read_returned_mail(raw).report.recipients
         assert (said.bounce_type, said.subtype, said.suppresses) == (bounce_type, subtype, suppresses)
 
 
@@ -139,7 +139,7 @@ def test_smtp_reply_suppresses_in_no_other_step_than_it_would_at_rcpt(
 
 def test_smtp_refusal_of_the_mail_command_in_a_bounce_report_does_not_suppress() -> None:
     words = "host mx.there.example said: 550 5.1.1 User unknown (in reply to MAIL FROM command)"
-    [said] = parse_bounce(report("bounces@rgz.bj", status="5.1.1", words=words)).recipients
+    [said] = read_returned_mail(report("bounces@rgz.bj", status="5.1.1", words=words)).report.recipients
     assert (said.bounce_type, said.subtype, said.suppresses) == ("permanent", "General", False)
 
 

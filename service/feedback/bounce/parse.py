@@ -4,8 +4,6 @@ Readers are tried in the order in which one format could be mistaken for another
 plain text last.
 """
 
-import structlog
-
 from service.feedback.bounce import arf, dsn, plain_text
 from service.feedback.bounce.auto_reply import read_auto_reply
 from service.feedback.bounce.flufl import read_with_flufl
@@ -13,22 +11,11 @@ from service.feedback.bounce.original_message import find_returned, rfc_message_
 from service.feedback.bounce.report import MailKind, ParsedReport
 from service.feedback.bounce.report_text import is_report, words_of
 from service.feedback.bounce.ses_notification import read_notification
-from service.mail.parser import MimePart, read
-
-_log = structlog.get_logger("feedback")
-
-
-def parse_bounce(raw: bytes) -> ParsedReport:
-    """Parse a returned mail. Never raises."""
-    try:
-        return read_mail(read(raw), raw)
-    except Exception as error:  # anybody may send a mail; a bug must not stop the reading of others
-        _log.error("mail_could_not_be_read", size_bytes=len(raw), exc_info=error)
-        return ParsedReport(MailKind.NONE)
+from service.mail.parser import MimePart
 
 
 def read_mail(mail: MimePart, raw: bytes) -> ParsedReport:
-    """Parse a returned mail whose MIME parts are parsed already. May raise, unlike `parse_bounce`."""
+    """Parse a returned mail; `raw` are the bytes of `mail`."""
     notification = read_notification(mail)
     if notification is not None:
         return notification
