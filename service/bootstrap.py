@@ -14,6 +14,7 @@ from typing_extensions import override
 
 from service.auth.api_keys import ApiKeys
 from service.auth.sessions import Sessions, signing_key
+from service.auth.wrong_tokens import WrongTokens
 from service.config.secrets import data_directory, secret
 from service.config.settings import Settings
 from service.delivery import queue
@@ -65,6 +66,7 @@ class Services(PreviewServices):
     queue: Huey
     mailbox: DevMailbox | None
     api_keys: ApiKeys
+    wrong_tokens: WrongTokens
     templates: Templates
     sending: Sending
     messages: Messages
@@ -140,6 +142,7 @@ def build(
         mailbox, port = start_mailbox(mailbox_port)
     transport = transport or build_transport(settings, mailbox_port=port)
     api_keys = ApiKeys(database, admin_token, frozenset(Scope(scope) for scope in settings.email_anonymous_scopes))
+    wrong_tokens = WrongTokens(now)
     return Services(
         settings=settings,
         clock=now,
@@ -148,7 +151,8 @@ def build(
         queue=huey,
         mailbox=mailbox,
         api_keys=api_keys,
-        sessions=Sessions(api_keys.find, api_keys.holder, signing_key(secret_key, admin_token), now),
+        sessions=Sessions(api_keys.find, api_keys.holder, signing_key(secret_key, admin_token), now, wrong_tokens),
+        wrong_tokens=wrong_tokens,
         catalogue=catalogue,
         previewer=Previewer(catalogue, settings),
         templates=templates,
@@ -174,7 +178,7 @@ def build_preview_services(settings: Settings) -> PreviewServices:
         settings=settings,
         catalogue=catalogue,
         previewer=Previewer(catalogue, settings),
-        sessions=Sessions(lambda _: None, lambda _: None, secrets.token_bytes(32), now),
+        sessions=Sessions(lambda _: None, lambda _: None, secrets.token_bytes(32), now, WrongTokens(now)),
         clock=now,
     )
 

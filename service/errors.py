@@ -171,7 +171,7 @@ class TryLater(EmailServiceError):
 
 
 class TooManyAttempts(TryLater):
-    """Too many wrong tokens from one address; the next one is checked after `retry_after_s`."""
+    """Too many wrong tokens from one address; a right one is still taken at once."""
 
 
 class TemplateError(EmailServiceError):

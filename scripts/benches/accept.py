@@ -158,7 +158,7 @@ def _serve_empty() -> None:
     listener = server.bind("127.0.0.1", 0)
     port = listener.getsockname()[1]
     app = Litestar([empty], openapi_config=None, logging_config=None)
-    server.run(app, listener, on_ready=lambda: print(f"http://127.0.0.1:{port}", file=sys.stderr, flush=True))
+    server.run(app, [listener], on_ready=lambda: print(f"http://127.0.0.1:{port}", file=sys.stderr, flush=True))
 
 
 if __name__ == "__main__":

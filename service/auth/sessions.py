@@ -10,22 +10,16 @@ import hashlib
 import hmac
 import json
 import secrets
-import threading
-from collections import OrderedDict, deque
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from service.errors import NotAllowed, NotAuthenticated, TooManyAttempts
+from service.auth.wrong_tokens import WrongTokens
+from service.errors import NotAllowed
 from service.models import Caller, Scope
 
 #: A working day.
 SESSION_LASTS = timedelta(hours=10)
-#: Wrong tokens from one address in the time below. A token has 256 random bits; this keeps the logs readable.
-MAX_ATTEMPTS = 10
-ATTEMPTS_PER = timedelta(minutes=5)
-#: Addresses that are remembered; an attacker with more of them is not slowed down.
-_MAX_REMEMBERED = 10_000
 
 _ADMIN_ID = "admin"
 
@@ -40,32 +34,6 @@ class Session:
     nonce: str
 
 
-class SignInAttempts:
-    """Counts wrong tokens by origin, in this process only. Thread-safe."""
-
-    def __init__(self) -> None:
-        self._gate = threading.Lock()
-        self._failed: OrderedDict[str, deque[datetime]] = OrderedDict()
-
-    def retry_after_s(self, origin: str, now: datetime) -> int:
-        """Seconds until this origin may try again; 0: now."""
-        with self._gate:
-            failed = self._failed.get(origin, deque())
-            while failed and failed[0] <= now - ATTEMPTS_PER:
-                failed.popleft()
-            if len(failed) < MAX_ATTEMPTS:
-                return 0
-            return max(int((failed[0] + ATTEMPTS_PER - now).total_seconds()), 1)
-
-    def note(self, origin: str, now: datetime) -> None:
-        """Record a failed sign-in attempt from this origin."""
-        with self._gate:
-            self._failed.setdefault(origin, deque(maxlen=MAX_ATTEMPTS)).append(now)
-            self._failed.move_to_end(origin)
-            if len(self._failed) > _MAX_REMEMBERED:
-                self._failed.popitem(last=False)
-
-
 @dataclass(frozen=True, slots=True)
 class Sessions:
     """Exchanges tokens for sessions.
@@ -78,20 +46,18 @@ class Sessions:
     find_again: Callable[[str], Caller | None]
     key: bytes
     clock: Callable[[], datetime]
-    attempts: SignInAttempts = field(default_factory=SignInAttempts)
+    wrong_tokens: WrongTokens
 
-    def create_session(self, token: str, *, origin: str) -> str:
-        """Sign in: the cookie value of a new session. Wrong tokens are counted by `origin`, the client's address.
+    def create_session(self, token: str, *, client: str) -> str:
+        """Sign in: the cookie value of a new session. Wrong tokens are counted by `client`, the client's address.
 
-        Raises TooManyAttempts, NotAuthenticated for an unknown token, NotAllowed for a key without the scope admin.
+        Raises NotAuthenticated for an unknown token, TooManyAttempts for one of many; NotAllowed for a key without the
+        scope admin.
         """
         now = self.clock()
-        if wait_s := self.attempts.retry_after_s(origin, now):
-            raise TooManyAttempts("There were too many wrong tokens from here.", retry_after_s=wait_s)
         caller = self.find(token)
         if caller is None:
-            self.attempts.note(origin, now)
-            raise NotAuthenticated("This token is unknown or revoked.")
+            raise self.wrong_tokens.refusal(client, "This token is unknown or revoked.")
         if not caller.may(Scope.ADMIN):
             raise NotAllowed(f"The key {caller.name!r} does not have the scope admin.")
         until = now + SESSION_LASTS

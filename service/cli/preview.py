@@ -62,4 +62,4 @@ def _serve(settings: Settings, path: str, key: str | None, port: int, *, opens: 
         if opens:
             webbrowser.open(address)
 
-    server.run(app, listener, on_ready=ready, on_end=app.state.streams.close)
+    server.run(app, [listener], on_ready=ready, on_end=app.state.streams.close)

@@ -16,8 +16,12 @@ from service import __version__
 from service.bootstrap import Services, build
 from service.cli.environment import read_settings
 from service.config import runtime
+from service.config.settings import Settings
+from service.errors import ConfigurationError
 from service.web import server
 from service.web.app import create_app
+from service.web.auth import is_loopback
+from service.web.local_socket import local_socket
 from service.worker import Worker
 
 #: Threads for the work of requests outside the event loop: database reads, large bodies, first renderings.
@@ -54,6 +58,7 @@ def serve(host: str, port: int, smtp_port: int) -> None:
       rgz-email serve --host 127.0.0.1 --port 8000
     """
     settings = read_settings()
+    _require_closed_port(settings, host)
     services = build(settings, mailbox_port=smtp_port)
     _serve(services, host, port, Worker(services))
 
@@ -69,6 +74,7 @@ def api(host: str, port: int) -> None:
       rgz-email api --host 0.0.0.0 --port 8000
     """
     settings = read_settings()
+    _require_closed_port(settings, host)
     _serve(build(settings, mailbox_port=None), host, port, None)
 
 
@@ -100,10 +106,22 @@ def worker(smtp_port: int) -> None:
 def _serve(services: Services, host: str, port: int, running: Worker | None) -> None:
     listener = server.bind(host, port)
     port = listener.getsockname()[1]
-    app = create_app(services, lifespan=beside(services, running))
-    runtime.settle()
-    up = _banner(services, host, port)
-    server.run(app, listener, on_ready=lambda: click.echo(up, err=True), on_end=app.state.streams.close)
+    with local_socket(services.settings.email_local_socket) as more:
+        app = create_app(services, lifespan=beside(services, running), is_port_local=is_loopback(host))
+        runtime.settle()
+        up = _banner(services, host, port)
+        server.run(app, [listener, *more], on_ready=lambda: click.echo(up, err=True), on_end=app.state.streams.close)
+
+
+def _require_closed_port(settings: Settings, host: str) -> None:
+    """Raise ConfigurationError where a port that others reach would be the place of requests without a key."""
+    if settings.email_anonymous_scopes and settings.email_local_socket is None and not is_loopback(host):
+        raise ConfigurationError(
+            [
+                f"EMAIL_ANONYMOUS_SCOPES is set, and --host {host} is open to other machines: listen on 127.0.0.1, set"
+                " EMAIL_LOCAL_SOCKET for the programs on this machine, or leave EMAIL_ANONYMOUS_SCOPES empty"
+            ]
+        )
 
 
 def beside(services: Services, running: Worker | None) -> Callable[[Litestar], AbstractAsyncContextManager[None]]:
@@ -153,6 +171,8 @@ def _banner(services: Services, host: str, port: int) -> str:
         + (f"; {broken} with ERRORS, see /readyz" if broken else ""),
         f"  State      {settings.email_data_dir}",
     ]
+    if settings.email_local_socket is not None:
+        lines.append(f"  Socket     {settings.email_local_socket}")
     if services.mailbox is not None:
         lines.append(f"  Mailbox    {base}/dev/mailbox/messages")
     token = "" if settings.email_admin_token else f"; token in {settings.email_data_dir / 'admin-token'}"

@@ -50,6 +50,10 @@ def weaknesses(settings: Settings) -> list[str]:
     if settings.smtp_host is not None and not settings.email_public_url.startswith("https://"):
         # RFC 8058, 3.1: one click needs an HTTPS link.
         warnings.append("EMAIL_PUBLIC_URL is not https: mail programs offer no one-click unsubscribing of marketing")
+    if settings.smtp_host is not None and settings.email_anonymous_scopes and settings.email_local_socket is None:
+        warnings.append(
+            "EMAIL_ANONYMOUS_SCOPES counts nowhere: with SMTP_HOST only at EMAIL_LOCAL_SOCKET, which is not set"
+        )
     if settings.email_inbox_host is not None and settings.email_inbox_tls == "none":
         warnings.append("The line to the IMAP server is not encrypted: mail and password can be read on the way")
     return warnings

@@ -204,7 +204,14 @@ class Settings(BaseModel):
         description="URL under which people reach this service",
     )
     email_anonymous_scopes: CommaSeparated = Field(
-        (), description="Scopes of requests without a key, from programs on this machine only: send, read"
+        (),
+        description="Scopes of requests without a key, from programs on this machine only: send, read. With SMTP_HOST"
+        " they count at EMAIL_LOCAL_SOCKET alone, without it at a loopback port too",
+    )
+    email_local_socket: Path | None = Field(
+        None,
+        description="Unix socket where serve or api listens as well, for programs of the same user: the place of"
+        " requests without a key",
     )
     email_trusted_proxies: CommaSeparated = Field(
         (),

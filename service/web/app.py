@@ -50,8 +50,11 @@ _HEADERS = {
 Lifespan = Callable[[Litestar], AbstractAsyncContextManager[None]]
 
 
-def create_app(services: Services, *, lifespan: Lifespan | None = None) -> Litestar:
-    """Return the ASGI application of these services; `lifespan` runs the worker and the watcher beside it."""
+def create_app(services: Services, *, lifespan: Lifespan | None = None, is_port_local: bool = True) -> Litestar:
+    """Return the ASGI application of these services; `lifespan` runs the worker and the watcher beside it.
+
+    `is_port_local`: the port listens on loopback alone, so that in development it is open to programs on this machine.
+    """
     limit = int(services.settings.max_attachments_bytes * _BASE64_GROWTH) + _ROOM_BESIDE_ATTACHMENTS_BYTES
     routes = [*_api(services), *CONTROLLERS]
     sections = [one for one in SECTIONS if services.mailbox is not None or one[0] != "/admin/mailbox"]
@@ -63,6 +66,7 @@ def create_app(services: Services, *, lifespan: Lifespan | None = None) -> Lites
         return openapi.document(_api(services), parts(services), server=services.settings.email_public_url)
 
     app.state.openapi = document
+    app.state.is_port_local = is_port_local and services.settings.smtp_host is None
     return app
 
 

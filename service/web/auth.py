@@ -1,7 +1,7 @@
 """Authentication and authorisation of requests.
 
-A bearer token is the admin token or a key; without one, `EMAIL_ANONYMOUS_SCOPES` counts, and only for a
-request that comes straight from a program on this machine. A web page must not send mail through localhost:
+A bearer token is the admin token or a key; without one, `EMAIL_ANONYMOUS_SCOPES` counts, and only for a request that
+comes straight from a program on this machine (`is_local_program`). A web page must not send mail through localhost:
 whatever a browser or a proxy adds to a request takes the anonymous scopes away.
 """
 
@@ -18,6 +18,7 @@ from service.auth.api_keys import ANONYMOUS_ID
 from service.bootstrap import PreviewServices, Services
 from service.errors import NotAllowed, NotAuthenticated, NotFound
 from service.models import Caller, Scope
+from service.web.client_address import client_address, is_local_socket
 
 Guard = Callable[[ASGIConnection[Any, Any, Any, Any], BaseRouteHandler], Awaitable[None]]
 
@@ -73,7 +74,10 @@ def local_or_admin() -> Guard:
 
 
 async def identify(connection: ASGIConnection[Any, Any, Any, Any]) -> Caller | None:
-    """Return the caller of a request; None without credentials. Raises NotAuthenticated for an unknown token."""
+    """Return the caller of a request; None without credentials.
+
+    Raises NotAuthenticated for an unknown token, TooManyAttempts after many from the same address.
+    """
     services = services_of(connection)
     header = connection.headers.get("authorization", "")
     if not header:
@@ -87,22 +91,35 @@ async def identify(connection: ASGIConnection[Any, Any, Any, Any]) -> Caller | N
     elif caller is None:
         caller = await anyio.to_thread.run_sync(services.api_keys.key, token.strip())
     if caller is None:
-        raise NotAuthenticated("This key is unknown or revoked.")
+        raise services.wrong_tokens.refusal(client_of(connection), "This key is unknown or revoked.")
     return caller
 
 
+def client_of(connection: ASGIConnection[Any, Any, Any, Any]) -> str:
+    """Return the client's address; see `client_address`."""
+    return client_address(connection.scope, preview_services_of(connection).settings.trusted_proxies)
+
+
 def is_local_program(connection: ASGIConnection[Any, Any, Any, Any]) -> bool:
-    """Whether the client is a program on this machine: loopback on both ends, no header of a browser or proxy."""
+    """Whether the client is a program on this machine, and no header tells of a browser or a proxy.
+
+    With SMTP_HOST that is a client of EMAIL_LOCAL_SOCKET alone: behind a reverse proxy on this machine every client of
+    the port comes from loopback. Without it, in development, so is a client of a loopback port, if both ends are.
+    """
     headers = connection.headers
     if any(name in headers for name in _NOT_LOCAL) or any(name.startswith("x-forwarded-") for name in headers):
         return False
+    if is_local_socket(connection.scope):
+        return True
+    if not connection.app.state.is_port_local:
+        return False
     client = connection.client
-    return client is not None and _is_loopback(client.host) and _is_loopback(_host_name(headers.get("host", "")))
+    return client is not None and is_loopback(client.host) and is_loopback(_host_name(headers.get("host", "")))
 
 
 def names_this_machine(connection: ASGIConnection[Any, Any, Any, Any]) -> bool:
     """Whether the Host is a loopback name; any other that resolves to loopback may be a DNS rebinding attack."""
-    return _is_loopback(_host_name(connection.headers.get("host", "")))
+    return is_loopback(_host_name(connection.headers.get("host", "")))
 
 
 def _host_name(host: str) -> str:
@@ -111,7 +128,8 @@ def _host_name(host: str) -> str:
     return host.partition(":")[0]
 
 
-def _is_loopback(host: str) -> bool:
+def is_loopback(host: str) -> bool:
+    """Whether a host is this machine's loopback, by name or address."""
     if host.lower() == "localhost":
         return True
     try:

@@ -1,8 +1,8 @@
-"""Run the application on a socket, and shut it down without losing running requests."""
+"""Run the application on sockets, and shut it down without losing running requests."""
 
 import signal
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import uvicorn
@@ -30,7 +30,7 @@ def bind(host: str, port: int) -> socket.socket:
 
 def run(
     app: Litestar,
-    listener: socket.socket,
+    listeners: Sequence[socket.socket],
     *,
     on_ready: Callable[[], None],
     on_end: Callable[[], None] = lambda: None,
@@ -39,7 +39,7 @@ def run(
     # uvicorn raises the signal again after its shutdown; it has done its work by then.
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: None)
-    server_of(app, on_ready=on_ready, on_end=on_end).run(sockets=[listener])
+    server_of(app, on_ready=on_ready, on_end=on_end).run(sockets=list(listeners))
 
 
 def server_of(

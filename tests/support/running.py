@@ -18,6 +18,7 @@ from service.config.settings import Settings
 from service.store.database import Transaction
 from service.web import server
 from service.web.app import create_app
+from service.web.local_socket import local_socket
 from service.worker import INDEX_EVERY_S, Worker
 from tests.support.paths import TEMPLATES
 
@@ -119,18 +120,19 @@ def running(
         services, lifespan=beside(services, Worker(services, index_every_s=index_every_s) if works else None)
     )
     serving = server.server_of(app, on_ready=ready.set, on_end=app.state.streams.close)
-    thread = threading.Thread(target=serving.run, kwargs={"sockets": [listener]}, name="http")
-    thread.start()
-    assert ready.wait(20), "the service did not start"
-    service = Running(services, listener.getsockname()[1])
-    try:
-        yield service
-    finally:
-        service.close()
-        serving.should_exit = True
-        thread.join(20)
-        listener.close()
-        assert not thread.is_alive(), "the service did not end"
+    with local_socket(settings.email_local_socket) as more:
+        thread = threading.Thread(target=serving.run, kwargs={"sockets": [listener, *more]}, name="http")
+        thread.start()
+        assert ready.wait(20), "the service did not start"
+        service = Running(services, listener.getsockname()[1])
+        try:
+            yield service
+        finally:
+            service.close()
+            serving.should_exit = True
+            thread.join(20)
+            listener.close()
+            assert not thread.is_alive(), "the service did not end"
 
 
 @contextmanager

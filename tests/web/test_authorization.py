@@ -6,6 +6,7 @@ import httpx
 import pytest
 from litestar.routes import HTTPRoute
 
+from service.auth.wrong_tokens import FREE_ATTEMPTS
 from service.models import Scope
 from service.web.app import create_app
 from tests.support.running import ADMIN_TOKEN, Running, running, settings_for
@@ -134,6 +135,20 @@ def test_routes_are_closed_by_default(tmp_path: Path) -> None:
         assert closed.client.get("/healthz").status_code == 200
         assert "details" not in closed.client.get("/readyz").json()
         assert closed.admin.get("/readyz").json()["details"]["broken_templates"] == {}
+
+
+def test_key_is_taken_at_once_after_many_wrong_ones_from_the_same_address(tmp_path: Path) -> None:
+    with running(settings_for(tmp_path), works=False) as service:
+        wrong = {"Authorization": "Bearer rgz_0123456789abcdef_wrong"}
+        found = [service.client.get("/api/v1/email/templates", headers=wrong) for _ in range(FREE_ATTEMPTS + 2)]
+        assert [one.status_code for one in found] == [401] * FREE_ATTEMPTS + [429, 429]
+        assert [one.headers.get("retry-after") for one in found[-2:]] == ["1", "2"]
+        assert found[-1].headers["content-type"] == "application/problem+json"
+        for path in ("/readyz", "/metrics"):  # open, with or without a token
+            assert service.client.get(path, headers=wrong).status_code == 200
+        with service.key("reader", "read") as reader:
+            assert reader.get("/api/v1/email/templates").status_code == 200
+        assert service.admin.get("/api/v1/email/messages").status_code == 200
 
 
 def test_client_address_that_is_forged_does_not_make_a_request_local(service: Running) -> None:

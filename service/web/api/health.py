@@ -6,7 +6,7 @@ import anyio.to_thread
 from litestar import Controller, Response, get
 from litestar.openapi import ResponseSpec
 
-from service.errors import NotAuthenticated, StoreBusy
+from service.errors import NotAuthenticated, StoreBusy, TooManyAttempts
 from service.models import Scope
 from service.monitoring.prometheus import MEDIA_TYPE, MetricsExporter
 from service.monitoring.readiness import Readiness
@@ -67,6 +67,6 @@ async def _is_admin(request: AnyRequest) -> bool:
     """False also for a key that is unknown, or can't be looked up: these routes are open."""
     try:
         caller = await identify(request)
-    except (NotAuthenticated, StoreBusy):
+    except (NotAuthenticated, TooManyAttempts, StoreBusy):
         return False
     return caller is not None and caller.may(Scope.ADMIN)

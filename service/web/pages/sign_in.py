@@ -7,7 +7,7 @@ from litestar import Controller, Response, get, post
 from litestar.response import Redirect
 
 from service.errors import NotAllowed, NotAuthenticated, TooManyAttempts
-from service.web.auth import preview_services_of, services_of
+from service.web.auth import client_of, preview_services_of, services_of
 from service.web.dependencies import AnyRequest
 from service.web.pages.i18n import LANGUAGES
 from service.web.pages.render import show
@@ -36,13 +36,13 @@ class SignInController(Controller):
     async def begin(self, request: AnyRequest) -> Response[Any]:
         """Exchange `token` (the admin token, or a key with the scope admin) for a session of ten hours.
 
-        Ten wrong tokens from one place within five minutes are answered with 429.
+        More than ten wrong tokens in a row from one address are answered with 429; a right one never is.
         """
         form, services = await form_of(request), services_of(request)
         token, target = str(form.get("token", "")).strip(), local_path(form.get("next"))
-        origin = request.client.host if request.client else ""
+        client = client_of(request)
         try:
-            text = await anyio.to_thread.run_sync(lambda: services.sessions.create_session(token, origin=origin))
+            text = await anyio.to_thread.run_sync(lambda: services.sessions.create_session(token, client=client))
         except TooManyAttempts as error:
             page = _again(request, target, "sign_in.too_many", 429, wait_s=error.retry_after_s)
             page.headers["Retry-After"] = str(error.retry_after_s)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import httpx
 
-from service.auth.sessions import MAX_ATTEMPTS
+from service.auth.wrong_tokens import FREE_ATTEMPTS
 from service.models import Scope
 from tests.support.pages import browser, form_token, sign_in, signed_in
 from tests.support.running import Running, eventually, running, settings_for
@@ -47,7 +47,7 @@ def test_cookies_are_bound_to_https_and_attempts_are_limited(tmp_path: Path) -> 
         assert "Secure" in visitor
         headers = {"Cookie": visitor.partition(";")[0], "Origin": service.url, "Sec-Fetch-Site": "same-origin"}
         fields = {"form_token": form_token(page), "token": "wrong"}
-        for _ in range(MAX_ATTEMPTS):
+        for _ in range(FREE_ATTEMPTS):
             assert service.client.post("/admin/sign-in", data=fields, headers=headers).status_code == 401
         refused = service.client.post("/admin/sign-in", data=fields, headers=headers)
         assert refused.status_code == 429

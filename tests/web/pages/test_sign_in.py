@@ -1,16 +1,17 @@
 """Signing in with a browser: tokens, sessions, and requests from other sites."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
+from pathlib import Path
 
 import httpx
 import pytest
 
-from service.auth.sessions import MAX_ATTEMPTS, SESSION_LASTS, Sessions, signing_key
-from service.errors import NotAuthenticated, TooManyAttempts
+from service.auth.sessions import SESSION_LASTS, Sessions, signing_key
+from service.auth.wrong_tokens import FREE_ATTEMPTS, WrongTokens
 from service.models import Scope
 from service.web.pages.request_context import local_path
 from tests.support.pages import browser, form_token, sign_in
-from tests.support.running import ADMIN_TOKEN, Running
+from tests.support.running import ADMIN_TOKEN, Running, running, settings_for
 from tests.support.samples import ADMIN
 
 
@@ -114,14 +115,18 @@ class Clock:
 
 def signing_in(clock: Clock, admin_token: str = "right") -> Sessions:
     return Sessions(
-        lambda token: ADMIN if token == admin_token else None, lambda _: None, signing_key("secret", admin_token), clock
+        lambda token: ADMIN if token == admin_token else None,
+        lambda _: None,
+        signing_key("secret", admin_token),
+        clock,
+        WrongTokens(clock),
     )
 
 
 def test_session_ends_by_its_time_and_with_the_admin_token() -> None:
     clock = Clock()
     door = signing_in(clock)
-    text = door.create_session("right", origin="1.2.3.4")
+    text = door.create_session("right", client="1.2.3.4")
     assert door.session(text) is not None
     assert signing_in(clock, "another").session(text) is None
     assert door.session(text[:-1] + ("0" if text[-1] != "0" else "1")) is None
@@ -130,14 +135,11 @@ def test_session_ends_by_its_time_and_with_the_admin_token() -> None:
     assert door.session(text) is None
 
 
-def test_sign_in_limits_wrong_tokens_from_one_address_for_a_while() -> None:
-    clock = Clock()
-    door = signing_in(clock)
-    for _ in range(MAX_ATTEMPTS):
-        with pytest.raises(NotAuthenticated):
-            door.create_session("wrong", origin="1.2.3.4")
-    with pytest.raises(TooManyAttempts) as caught:
-        door.create_session("right", origin="1.2.3.4")
-    assert door.create_session("right", origin="5.6.7.8")
-    clock.now += timedelta(seconds=caught.value.retry_after_s)
-    assert door.create_session("right", origin="1.2.3.4")
+def test_sign_in_takes_the_right_token_at_once_after_many_wrong_ones(tmp_path: Path) -> None:
+    with running(settings_for(tmp_path), works=False) as service, browser(service) as client:
+        found = [sign_in(client, f"wrong-{number}").status_code for number in range(FREE_ATTEMPTS + 5)]
+        assert found[-1] == 429
+        again = sign_in(client, "wrong")
+        assert int(again.headers["retry-after"]) > 1
+        assert 'role="alert"' in again.text
+        assert sign_in(client).status_code == 303
