@@ -213,11 +213,11 @@ def _poll_inbox(poller: ImapPoller, metrics: Metrics, stopping: threading.Event)
     limit.daemon = True
     limit.start()
     try:
-        outcomes = poller.poll(stopping)
+        outcomes = poller.poll(stopping, lambda result: metrics.inbox_mail(result.name.lower()))
     finally:
         limit.cancel()
     counts = {outcome.name.lower(): count for outcome, count in outcomes.items()}
-    metrics.inbox_read(counts)
+    metrics.inbox_read()
     if counts:
         _log.info("inbox_read", **counts)
     return bool(outcomes)

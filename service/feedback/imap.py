@@ -18,6 +18,7 @@ from typing import Any, Literal, Self
 from service.config.settings import Settings
 from service.config.tls import verifying_context
 from service.errors import InboxUnreachable
+from service.feedback.imap_connection import AnswerTooLarge, BoundedImap4, BoundedImap4Ssl
 from service.mail.parser import MAX_READ_BYTES
 
 #: One byte more than is parsed, so that a mail of exactly that size is whole.
@@ -25,8 +26,12 @@ _FETCHED_BYTES = MAX_READ_BYTES + 1
 #: UIDs that one SEARCH spans, growing while it finds none: the answer is one line, of which the library reads a million
 #: octets, and a UID has at most ten digits.
 _NARROW, _WIDE = 1_000, 80_000
-_UID = re.compile(rb"\bUID (\d+)")
+#: RFC 3501, 9: UIDs and UIDVALIDITY have 32 bits.
+_MAX_NUMBER = 2**32 - 1
+_UID = re.compile(rb"\bUID (\d{1,10})(?!\d)")
 _DATE = re.compile(rb'INTERNALDATE "([^"]+)"')
+#: The answer to a FETCH without its literal: our own few words, with their values.
+_MAX_HEAD_BYTES = 1_000
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 _WHEN = re.compile(r"\s*(\d{1,2})-(\w{3})-(\d{4}) (\d\d):(\d\d):(\d\d) ([+-])(\d\d)(\d\d)")
 
@@ -109,21 +114,22 @@ class ImapMailbox:
                 opened = _select(connection, self.account.folder, writable=writable)
             yield opened
         finally:
-            with suppress(OSError, imaplib.IMAP4.error):
-                if not self._is_aborted:
+            with suppress(OSError, imaplib.IMAP4.error, AnswerTooLarge):
+                if not self._is_aborted and not connection.is_overrun:
+                    connection.begin_step()
                     connection.logout()
             self._close(connection)
 
-    def _connect(self) -> imaplib.IMAP4:
+    def _connect(self) -> BoundedImap4:
         self._refuse_aborted()
         account = self.account
-        connection: imaplib.IMAP4
+        connection: BoundedImap4
         if account.tls == "implicit":
-            connection = imaplib.IMAP4_SSL(
+            connection = BoundedImap4Ssl(
                 account.host, account.port, ssl_context=self._context, timeout=account.timeout_s
             )
         else:
-            connection = imaplib.IMAP4(account.host, account.port, timeout=account.timeout_s)
+            connection = BoundedImap4(account.host, account.port, timeout=account.timeout_s)
         try:
             self._socket = connection.socket()
             self._refuse_aborted()
@@ -136,7 +142,7 @@ class ImapMailbox:
             raise
         return connection
 
-    def _close(self, connection: imaplib.IMAP4) -> None:
+    def _close(self, connection: BoundedImap4) -> None:
         self._socket = None
         with suppress(OSError):
             connection.shutdown()
@@ -149,7 +155,7 @@ class ImapMailbox:
 class ImapSession:
     """An open folder. `uid_validity` changes when its UIDs mean other mails (RFC 3501, 2.3.1.1)."""
 
-    def __init__(self, connection: imaplib.IMAP4, uid_validity: int, next_uid: int | None) -> None:
+    def __init__(self, connection: BoundedImap4, uid_validity: int, next_uid: int | None) -> None:
         self._connection = connection
         self._next_uid = next_uid
         self.uid_validity = uid_validity
@@ -171,17 +177,22 @@ class ImapSession:
 
     def _search(self, first: int, last: str) -> list[int]:
         with _unreachable_for_errors():
+            self._connection.begin_step()
             data = _ok(self._connection.uid("SEARCH", "UID", f"{first}:{last}"))
-        numbers = sorted(int(number) for number in b" ".join(item for item in data if item).split())
+            numbers = sorted(int(number) for number in b" ".join(item for item in data if item).split())
         # `n:*` always contains the last mail, also where its UID is less than n (RFC 3501, 6.4.8).
-        return [number for number in numbers if number >= first]
+        return [number for number in numbers if first <= number <= _MAX_NUMBER]
 
     def fetch(self, uid: int) -> ImapMail | None:
-        """Fetch a mail without marking it read; None where it was deleted."""
-        with _unreachable_for_errors():
+        """Fetch a mail's beginning without marking it read; None where it was deleted.
+
+        Raises AnswerTooLarge where the server sends more than the beginning.
+        """
+        with _unreachable_for_errors(except_too_large=True):
+            self._connection.begin_step()
             data = _ok(self._connection.uid("FETCH", str(uid), f"(UID INTERNALDATE BODY.PEEK[]<0.{_FETCHED_BYTES}>)"))
         for item in data:
-            if isinstance(item, tuple) and (number := _UID.search(item[0])) and int(number[1]) == uid:
+            if isinstance(item, tuple) and (number := _UID.search(item[0][:_MAX_HEAD_BYTES])) and int(number[1]) == uid:
                 return ImapMail(uid, _received_at(item[0]), bytes(item[1]))
         parts = [item for item in data if isinstance(item, tuple)]
         return ImapMail(uid, _received_at(parts[0][0]), bytes(parts[0][1])) if parts else None
@@ -192,12 +203,13 @@ class ImapSession:
             return
         numbers = ",".join(map(str, uids))
         with _unreachable_for_errors():
+            self._connection.begin_step()
             _ok(self._connection.uid("STORE", numbers, "+FLAGS.SILENT", "(\\Deleted)"))
             if "UIDPLUS" in self._connection.capabilities:
                 _ok(self._connection.uid("EXPUNGE", numbers))
 
 
-def _log_in(connection: imaplib.IMAP4, account: ImapAccount) -> None:
+def _log_in(connection: BoundedImap4, account: ImapAccount) -> None:
     if "AUTH=PLAIN" in connection.capabilities:  # allows any character; the library's LOGIN only ASCII
         connection.authenticate("PLAIN", lambda _: f"\0{account.user}\0{account.password}".encode())
     else:
@@ -208,7 +220,7 @@ def _log_in(connection: imaplib.IMAP4, account: ImapAccount) -> None:
         connection.capabilities = tuple(offered.decode("ascii", "replace").upper().split())
 
 
-def _select(connection: imaplib.IMAP4, folder: str, *, writable: bool) -> ImapSession:
+def _select(connection: BoundedImap4, folder: str, *, writable: bool) -> ImapSession:
     quoted = '"' + folder.replace("\\", "\\\\").replace('"', '\\"') + '"'
     _ok(connection.select(quoted, readonly=not writable))
     validity = _number(connection, "UIDVALIDITY")
@@ -217,11 +229,12 @@ def _select(connection: imaplib.IMAP4, folder: str, *, writable: bool) -> ImapSe
     return ImapSession(connection, validity, _number(connection, "UIDNEXT"))
 
 
-def _number(connection: imaplib.IMAP4, name: str) -> int | None:
+def _number(connection: BoundedImap4, name: str) -> int | None:
     """Return a number from the server's answer to SELECT, or None."""
     values = connection.response(name)[1]
     number = values[-1] if values else None
-    return int(number) if isinstance(number, bytes) and number.isdigit() else None
+    # A longer one would be no number of RFC 3501, and none that a row can hold.
+    return int(number) if isinstance(number, bytes) and number.isdigit() and len(number) <= 10 else None
 
 
 def _ok(answer: tuple[str, list[Any]]) -> list[Any]:
@@ -232,7 +245,7 @@ def _ok(answer: tuple[str, list[Any]]) -> list[Any]:
 
 
 def _received_at(head: bytes) -> datetime | None:
-    found = _DATE.search(head)
+    found = _DATE.search(head[:_MAX_HEAD_BYTES])
     matched = _WHEN.match(found[1].decode("ascii", "replace")) if found else None
     if matched is None or matched[2] not in _MONTHS:
         return None
@@ -245,10 +258,14 @@ def _received_at(head: bytes) -> datetime | None:
 
 
 @contextmanager
-def _unreachable_for_errors() -> Iterator[None]:
+def _unreachable_for_errors(*, except_too_large: bool = False) -> Iterator[None]:
     """Raise InboxUnreachable for the library's many exceptions, without an address or a mail's text in its words."""
     try:
         yield
+    except AnswerTooLarge as error:
+        if except_too_large:
+            raise
+        raise InboxUnreachable(str(error)) from error
     except imaplib.IMAP4.error as error:
         # Its text quotes the server, which may quote the user.
         raise InboxUnreachable(f"the server refuses ({type(error).__name__})") from error

@@ -7,7 +7,8 @@ mails change nothing. No mail is ever answered, so two mail systems can't send e
 import hashlib
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import suppress
 from datetime import datetime
 from enum import Enum, auto
 
@@ -27,8 +28,8 @@ _SOURCE = "inbox"
 _BATCH_SIZE = 100
 #: Mails that one poll reads at most, so that it stays short; the next one goes on.
 _MAX_MAILS = 2_000
-#: Failures after which a mail that can't be read or recorded is skipped.
-_MAX_FAILURES = 3
+#: Tries after which a mail that can't be read or recorded is left behind, also where it ended the process.
+_MAX_TRIES = 2
 _KINDS = {
     MailKind.BOUNCE: FeedbackKind.BOUNCED,
     MailKind.DELAYED: FeedbackKind.DELAYED,
@@ -44,14 +45,14 @@ class MailResult(Enum):
 
     REPORTED = auto()  # recorded for a message of ours
     IGNORED = auto()  # about no message of ours, or without a statement about delivery
-    LEFT_BEHIND = auto()  # failed too often and was skipped
+    LEFT_BEHIND = auto()  # failed too often, or ended the process: skipped, and never deleted
 
 
 class ImapPoller:
     """Reads a mailbox from where the last poll ended.
 
     `record` is FeedbackRecorder's. `read` parses a mail, here or in another process; whatever it raises is a failure
-    of that mail.
+    of that mail, StoreBusy and InboxUnreachable excepted.
     """
 
     def __init__(
@@ -72,13 +73,17 @@ class ImapPoller:
         self._clock = clock
         self._read = read
         self._deletes = deletes
-        self._failures: dict[tuple[int, int], int] = {}
 
-    def poll(self, stop: threading.Event) -> Counter[MailResult]:
+    def poll(
+        self, stop: threading.Event, count: Callable[[MailResult], object] = lambda _: None
+    ) -> Counter[MailResult]:
         """Read new mails until `stop` is set; returns how many had which result. The next poll may find more.
 
-        The position moves once a mail was recorded, so that an unavailable database loses none. A mail that fails is
-        tried three times and then skipped. Raises InboxUnreachable, StoreBusy.
+        `count` is called with each result, also of a poll that fails later.
+
+        Each try is stored before the mail is fetched, so that it counts also where the process dies of it. The position
+        moves once a mail was recorded, so that an unavailable database loses none. Raises InboxUnreachable, StoreBusy,
+        and whatever the first try of a mail raises.
         """
         results: Counter[MailResult] = Counter()
         with self._inbox.open(writable=self._deletes) as session:
@@ -87,7 +92,9 @@ class ImapPoller:
                 uids = session.uids_after(last, limit=_BATCH_SIZE)
                 if not uids:
                     break
-                results.update(self._read_batch(session, uids, stop))
+                for result in self._read_batch(session, uids, stop):
+                    results[result] += 1
+                    count(result)
                 last = uids[-1]
         return results
 
@@ -101,40 +108,55 @@ class ImapPoller:
 
     def _read_batch(self, session: ImapSession, uids: Sequence[int], stop: threading.Event) -> Iterator[MailResult]:
         done: list[int] = []
+        left_behind: list[int] = []
         try:
             for uid in uids:
                 if stop.is_set():
                     return
-                mail = session.fetch(uid)
-                yield self._read_mail(mail, session.uid_validity) if mail is not None else MailResult.IGNORED
+                result = self._try_mail(session, uid)
                 done.append(uid)
+                if result is MailResult.LEFT_BEHIND:
+                    left_behind.append(uid)
+                yield result
         finally:
             if done:
-                self._advance(session, done)
+                self._advance(session, done, kept=left_behind)
 
-    def _read_mail(self, mail: ImapMail, uid_validity: int) -> MailResult:
+    def _try_mail(self, session: ImapSession, uid: int) -> MailResult:
+        name, now = self._inbox.account.name, self._clock()
+        tries = self._database.write(lambda tx: feedback.note_try(tx, name, session.uid_validity, uid, now=now))
+        if tries > _MAX_TRIES:
+            _log.error("mail_left_behind", uid=uid, tries=tries - 1, reason="the process ended while it was read")
+            return MailResult.LEFT_BEHIND
         try:
-            events = self.events(mail)
-            if events:
-                self._record(hashlib.sha256(mail.raw).hexdigest(), _SOURCE, events)
+            mail = session.fetch(uid) if tries else None
+            return self._record_mail(mail) if mail is not None else MailResult.IGNORED
         except (StoreBusy, InboxUnreachable):
+            with suppress(StoreBusy):
+                self._database.write(lambda tx: feedback.forget_try(tx, name, session.uid_validity, uid))
             raise
         except Exception as error:
-            key = (uid_validity, mail.uid)
-            self._failures[key] = self._failures.get(key, 0) + 1
-            if self._failures[key] < _MAX_FAILURES:
+            if tries < _MAX_TRIES:
                 raise
-            del self._failures[key]
-            _log.error("mail_left_behind", uid=mail.uid, size_bytes=len(mail.raw), exc_info=error)
+            _log.error("mail_left_behind", uid=uid, tries=tries, exc_info=error)
             return MailResult.LEFT_BEHIND
-        return MailResult.REPORTED if events else MailResult.IGNORED
 
-    def _advance(self, session: ImapSession, done: Sequence[int]) -> None:
-        """Store the position, then delete the mails: a mail is deleted only once it can't come again."""
+    def _record_mail(self, mail: ImapMail) -> MailResult:
+        events = self.events(mail)
+        if not events:
+            return MailResult.IGNORED
+        self._record(hashlib.sha256(mail.raw).hexdigest(), _SOURCE, events)
+        return MailResult.REPORTED
+
+    def _advance(self, session: ImapSession, done: Sequence[int], *, kept: Collection[int]) -> None:
+        """Store the position, then delete the mails: a mail is deleted only once it can't come again.
+
+        Those that were left behind stay in the mailbox for a person.
+        """
         now, name = self._clock(), self._inbox.account.name
         self._database.write(lambda tx: feedback.set_last_uid(tx, name, session.uid_validity, done[-1], now=now))
         if self._deletes:
-            session.delete(done)
+            session.delete([uid for uid in done if uid not in kept])
 
     def events(self, mail: ImapMail) -> list[FeedbackEvent]:
         """Parse a mail into one event about its message; [] where it is about no message of ours."""

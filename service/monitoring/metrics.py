@@ -68,11 +68,13 @@ class Metrics:
         for (kind, effect), count in effects.items():
             self._reported.labels(kind, effect).inc(count)
 
-    def inbox_read(self, outcomes: Mapping[str, int]) -> None:
-        """Count a successful poll of the bounce mailbox, and its mails by outcome."""
+    def inbox_mail(self, outcome: str) -> None:
+        """Count a mail of the bounce mailbox, by outcome."""
+        self._inbox_mails.labels(outcome).inc()
+
+    def inbox_read(self) -> None:
+        """Count a successful poll of the bounce mailbox."""
         self._inbox_looks.labels("read").inc()
-        for outcome, count in outcomes.items():
-            self._inbox_mails.labels(outcome).inc(count)
 
     def inbox_failed(self) -> None:
         """Count a failed poll of the bounce mailbox."""

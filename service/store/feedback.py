@@ -235,6 +235,34 @@ def set_last_uid(tx: Transaction, inbox: str, uid_validity: int, uid: int, *, no
     )
 
 
+def note_try(tx: Transaction, inbox: str, uid_validity: int, uid: int, *, now: datetime) -> int:
+    """Note that this mail is about to be read, and all before it were; returns how often it was begun, with this time.
+
+    0 where it is done already, by another process.
+    """
+    rows = tx.execute(
+        "INSERT INTO inbox_positions (inbox, uid_validity, last_uid, moved_at, tried_uid, tries)"
+        " VALUES (:inbox, :uid_validity, :before, :now, :uid, 1)"
+        " ON CONFLICT (inbox) DO UPDATE SET tries = CASE"
+        " WHEN inbox_positions.uid_validity = excluded.uid_validity AND inbox_positions.tried_uid = excluded.tried_uid"
+        " THEN inbox_positions.tries + 1 ELSE 1 END, tried_uid = excluded.tried_uid,"
+        " uid_validity = excluded.uid_validity, last_uid = excluded.last_uid, moved_at = excluded.moved_at"
+        " WHERE inbox_positions.uid_validity <> excluded.uid_validity OR inbox_positions.last_uid <= excluded.last_uid"
+        " RETURNING tries",
+        {"inbox": inbox, "uid_validity": uid_validity, "before": uid - 1, "uid": uid, "now": now},
+    )
+    return int(rows[0]["tries"]) if rows else 0
+
+
+def forget_try(tx: Transaction, inbox: str, uid_validity: int, uid: int) -> None:
+    """Take back one `note_try`: the mail was not the reason why it could not be read."""
+    tx.execute(
+        "UPDATE inbox_positions SET tries = tries - 1"
+        " WHERE inbox = :inbox AND uid_validity = :uid_validity AND tried_uid = :uid AND tries > 0",
+        {"inbox": inbox, "uid_validity": uid_validity, "uid": uid},
+    )
+
+
 def _taken(rows: Sequence[Row]) -> list[PendingEvent]:
     in_order = sorted(rows, key=lambda row: str(row["id"]))
     return [PendingEvent(row["id"], row["provider_id"], row["report"]) for row in in_order]

@@ -16,6 +16,7 @@ import pytest
 
 from service.errors import InboxUnreachable, StoreBusy
 from service.feedback.apply import FeedbackApplier, SoftBounces
+from service.feedback.bounce.returned_mail import ReturnedMail, read_returned_mail
 from service.feedback.event import FeedbackEvent, FeedbackKind
 from service.feedback.imap import ImapAccount, ImapMailbox
 from service.feedback.imap_poller import ImapPoller, MailResult
@@ -291,12 +292,12 @@ def test_mail_whose_position_was_lost_has_its_effect_once(
     assert len(database.read("SELECT id FROM suppressions")) == 1
 
 
-def test_mail_that_fails_to_apply_is_left_behind_after_three_polls(
+def test_mail_that_fails_to_apply_is_left_behind_after_two_polls(
     dovecot: Dovecot, place: ImapAccount, database: Database
 ) -> None:
     mails = [report(path_of(ID), name=str(n)) for n in range(3)]
     dovecot.put(place.user, *mails)
-    reader = Reader(place, database)
+    reader = Reader(place, database, deletes=True)
 
     def record(name: str, source: str, reports: Sequence[FeedbackEvent]) -> None:
         if name == hashlib.sha256(mails[1]).hexdigest():
@@ -304,12 +305,74 @@ def test_mail_that_fails_to_apply_is_left_behind_after_three_polls(
         reader.keep(name, source, reports)
 
     reader.record = record
-    for _ in range(2):
-        with pytest.raises(ValueError, match="surrogate"):
-            reader.look()
+    with pytest.raises(ValueError, match="surrogate"):
+        reader.look()
     assert reader.look() == {MailResult.LEFT_BEHIND: 1, MailResult.REPORTED: 1}
     assert reader.look() == {}
     assert len(reader.reports) == 2
+    # A person can still look at the one that was left behind.
+    assert len(dovecot.flags(place.user)) == 1
+
+
+class Killed(BaseException):
+    """The process ended here: nothing catches it, as nothing catches SIGKILL."""
+
+
+def test_mail_that_ends_the_process_is_left_behind_after_two_tries_over_restarts(
+    dovecot: Dovecot, place: ImapAccount, database: Database
+) -> None:
+    mails = [report(path_of(ID), name=str(n)) for n in range(5)]
+    dovecot.put(place.user, *mails)
+    tried, validity = list[int](), uid_validity_of(place)
+
+    def dies(raw: bytes) -> ReturnedMail:
+        tried.append(mails.index(raw))
+        # A process that ends leaves only what is committed by now.
+        assert feedback.last_uid(database, place.name, validity) == tried[-1]
+        if raw == mails[3]:
+            raise Killed
+        return read_returned_mail(raw)
+
+    for _ in range(2):
+        with pytest.raises(Killed):
+            Reader(place, database, read=dies).look()
+    assert tried == [0, 1, 2, 3, 3]
+    last = Reader(place, database)
+    assert last.look() == {MailResult.LEFT_BEHIND: 1, MailResult.REPORTED: 1}
+    assert last.look() == {}
+
+
+def test_mail_is_not_left_behind_when_the_server_or_the_database_is_the_reason(
+    dovecot: Dovecot, place: ImapAccount, database: Database
+) -> None:
+    dovecot.put(place.user, report(path_of(ID)))
+    reader = Reader(place, database)
+    for error in [StoreBusy("The database is away."), InboxUnreachable("it hung up")] * 2:
+
+        def fails(*_said: object, error: Exception = error) -> None:
+            raise error
+
+        reader.record = fails
+        with pytest.raises(type(error)):
+            reader.look()
+    reader.record = reader.keep
+    assert reader.look() == {MailResult.REPORTED: 1}
+
+
+def test_mail_is_not_left_behind_when_two_processes_read_one_mailbox(
+    dovecot: Dovecot, place: ImapAccount, database: Database
+) -> None:
+    dovecot.put(place.user, *[report(path_of(ID), name=str(n)) for n in range(4)])
+    slow, quick = Reader(place, database), Reader(place, database)
+
+    def overtaken(name: str, source: str, reports: Sequence[FeedbackEvent]) -> None:
+        if not slow.reports:
+            assert quick.look() == {MailResult.REPORTED: 4}
+        slow.keep(name, source, reports)
+
+    slow.record = overtaken
+    assert slow.look() == {MailResult.REPORTED: 1, MailResult.IGNORED: 3}
+    assert len(quick.reports) == 4
 
 
 def test_poller_skips_huge_and_broken_mails(dovecot: Dovecot, place: ImapAccount, database: Database) -> None:
@@ -388,14 +451,14 @@ def test_poll_that_is_aborted_while_it_connects_closes_its_connection(
     place: ImapAccount, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     inbox, lines = ImapMailbox(place), []
-    connect = imaplib.IMAP4_SSL
+    connect = imaplib.IMAP4_SSL.open
 
-    def told_to_end_meanwhile(*where: Any, **how: Any) -> imaplib.IMAP4_SSL:
-        lines.append(connect(*where, **how))
+    def told_to_end_meanwhile(line: imaplib.IMAP4_SSL, *where: Any, **how: Any) -> None:
+        connect(line, *where, **how)
+        lines.append(line)
         inbox.abort()
-        return lines[0]
 
-    monkeypatch.setattr(imaplib, "IMAP4_SSL", told_to_end_meanwhile)
+    monkeypatch.setattr(imaplib.IMAP4_SSL, "open", told_to_end_meanwhile)
     with pytest.raises(InboxUnreachable), inbox.open():
         pass
     assert lines[0].sock.fileno() == -1

@@ -21,11 +21,14 @@ class Collector:
         self.looked = threading.Semaphore(0)
         self.aborted = threading.Event()
 
-    def poll(self, _stop: threading.Event) -> Counter[MailResult]:
+    def poll(self, _stop: threading.Event, count: Callable[[MailResult], object]) -> Counter[MailResult]:
         step = self._steps.pop(0) if len(self._steps) > 1 else self._steps[0]
         self.looks += 1
         self.looked.release()
-        return step()
+        results = step()
+        for result in results.elements():
+            count(result)
+        return results
 
     def abort(self) -> None:
         self.aborted.set()

@@ -61,7 +61,7 @@ HOMES = {
     "zstandard": ["store.body_codec"],
     "smtplib": ["delivery.smtp_connection"],
     "aiosmtpd": ["delivery.dev_mailbox"],
-    "imaplib": ["feedback.imap"],
+    "imaplib": ["feedback.imap", "feedback.imap_connection"],
     "cryptography": ["feedback.sns"],
     "flufl": ["feedback.bounce.flufl"],
     "email_validator": ["mail.addresses"],
