@@ -20,6 +20,7 @@ from service.config.settings import Settings
 from service.errors import EmailServiceError
 from service.templates.build import render_limits
 from service.templates.catalogue import Catalogue, Snapshot
+from service.templates.isolated_compiler import compiler_of_its_own
 
 HOME = Path(__file__).resolve().parent.parent
 
@@ -55,7 +56,8 @@ VIEWS = (
 def main() -> int:
     """Write the pictures and print their names. Exit status: 0; 1 with an error on standard error."""
     wanted = arguments()
-    snapshot = Catalogue(wanted.templates, limits=render_limits(Settings())).load()
+    with compiler_of_its_own(render_limits(Settings())) as compiler:
+        snapshot = Catalogue(wanted.templates, compiler=compiler).load()
     try:
         with chromium(RENDERING_FLAGS) as browser:
             for file in taken(snapshot, browser, wanted):

@@ -25,6 +25,7 @@ from service.delivery.outcome import Transport
 from service.delivery.queue import Huey
 from service.errors import NotFound
 from service.feedback.build import Feedback, build_feedback
+from service.isolation.child_processes import ChildProcesses
 from service.messages.build import Messages, build_messages
 from service.models import Scope
 from service.monitoring.build import Monitoring, build_monitoring
@@ -34,6 +35,7 @@ from service.sending.build import Sending, build_sending
 from service.sending.group_commit import MAX_WAITING, GroupCommit
 from service.store.database import Database, open_database
 from service.store.migrations import migrate
+from service.templates import isolated_compiler
 from service.templates.build import Templates, build_catalogue, build_templates
 from service.templates.catalogue import Catalogue
 from service.templates.preview import Previewer
@@ -49,12 +51,17 @@ class PreviewServices:
     catalogue: Catalogue
     previewer: Previewer
     sessions: Sessions
+    children: ChildProcesses
     clock: Callable[[], datetime]
 
     @property
     def features(self) -> Sequence[Any]:
         """The parts of each package, a dataclass each; a preview has none."""
         return ()
+
+    def close(self) -> None:
+        """End the child processes. Safe to call once everything that uses the services has ended."""
+        self.children.close()
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,11 +101,13 @@ class Services(PreviewServices):
             raise NotFound("Mail goes to a real server here; there is no mailbox.")
         return self.mailbox
 
+    @override
     def close(self) -> None:
         """Close connections, threads and files. Safe to call once everything that uses them has ended."""
         self.sending.group_commit.close()
         self.feedback.webhook_receiver.close()
         self.monitoring.template_stats.close()
+        self.children.close()
         self.delivery.transport.close()
         if self.mailbox is not None:
             self.mailbox.stop()
@@ -133,8 +142,9 @@ def build(
     migrations = migrate(database)
     feedback = build_feedback(settings, database, metrics, now, pseudonym_key=key)
     huey = queue.open_queue(settings.queue_url or f"sqlite:///{data / 'queue.db'}")
-    catalogue = build_catalogue(settings, cache_dir=data / "compiled")
-    templates = build_templates(settings, database, catalogue, data, now)
+    children = ChildProcesses([isolated_compiler.MODULE])
+    catalogue = build_catalogue(settings, children, cache_dir=data / "compiled")
+    templates = build_templates(settings, database, catalogue, children, data, now)
     group_commit = GroupCommit(database, settings, _notifying(huey), metrics, max_waiting=max_waiting)
     sending = build_sending(settings, database, templates, group_commit, now, pseudonym_key=key)
     mailbox, port = None, None
@@ -153,6 +163,7 @@ def build(
         api_keys=api_keys,
         sessions=Sessions(api_keys.find, api_keys.holder, signing_key(secret_key, admin_token), now, wrong_tokens),
         wrong_tokens=wrong_tokens,
+        children=children,
         catalogue=catalogue,
         previewer=Previewer(catalogue, settings),
         templates=templates,
@@ -173,12 +184,14 @@ def build_preview_services(settings: Settings) -> PreviewServices:
     def now() -> datetime:
         return datetime.now(UTC)
 
-    catalogue = build_catalogue(settings)
+    children = ChildProcesses([isolated_compiler.MODULE])
+    catalogue = build_catalogue(settings, children)
     return PreviewServices(
         settings=settings,
         catalogue=catalogue,
         previewer=Previewer(catalogue, settings),
         sessions=Sessions(lambda _: None, lambda _: None, secrets.token_bytes(32), now, WrongTokens(now)),
+        children=children,
         clock=now,
     )
 

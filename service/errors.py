@@ -22,6 +22,7 @@
     ├── StoreError                the database failed
     │   ├── StoreBusy                 locked, full or unreachable: nothing was stored, try again
     │   └── ArchiveCorrupt            stored bytes do not match their digest
+    ├── ChildFailed               a child process crashed or exceeded its limits; its input is at fault
     ├── InboxUnreachable          the bounce mailbox can't be read now; the next poll tries again
     └── GitError                  git is missing, too slow, or failed
 
@@ -209,6 +210,10 @@ class StoreBusy(StoreError):
 
 class ArchiveCorrupt(StoreError):
     """Stored bytes do not match their digest."""
+
+
+class ChildFailed(EmailServiceError):
+    """A child process gave no result; the message says why, with "it" for the process."""
 
 
 class InboxUnreachable(EmailServiceError):

@@ -3,6 +3,7 @@
 import json
 import webbrowser
 from collections.abc import Mapping
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
@@ -50,16 +51,16 @@ def open_page(
 
 
 def _serve(settings: Settings, path: str, key: str | None, port: int, *, opens: bool = False) -> None:
-    preview_services = build_preview_services(settings)
-    if key is not None and key not in preview_services.catalogue.current.entries:
-        raise NotFound(f"There is no template {key!r}.")
-    listener = server.bind(_HOST, port)
-    address = f"http://{_HOST}:{listener.getsockname()[1]}/admin/templates{path}"
-    app = create_preview(preview_services)
+    with closing(build_preview_services(settings)) as preview_services:
+        if key is not None and key not in preview_services.catalogue.current.entries:
+            raise NotFound(f"There is no template {key!r}.")
+        listener = server.bind(_HOST, port)
+        address = f"http://{_HOST}:{listener.getsockname()[1]}/admin/templates{path}"
+        app = create_preview(preview_services)
 
-    def ready() -> None:
-        click.echo(f"Templates of {settings.email_templates_dir}, reloaded on save: {address}", err=True)
-        if opens:
-            webbrowser.open(address)
+        def ready() -> None:
+            click.echo(f"Templates of {settings.email_templates_dir}, reloaded on save: {address}", err=True)
+            if opens:
+                webbrowser.open(address)
 
-    server.run(app, [listener], on_ready=ready, on_end=app.state.streams.close)
+        server.run(app, [listener], on_ready=ready, on_end=app.state.streams.close)

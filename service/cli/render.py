@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Callable
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -47,8 +48,9 @@ def render(
 
         open_page(settings, key, values or {}, example=example, locale=locale)
         return
-    previewer = build_preview_services(settings).previewer
-    preview = previewer.render(key, variables=values, example=example, locale=locale)
+    with closing(build_preview_services(settings)) as preview_services:
+        previewer = preview_services.previewer
+        preview = previewer.render(key, variables=values, example=example, locale=locale)
     rendered = preview.rendered
     parts: dict[str, Callable[[], bytes]] = {
         "html": lambda: rendered.html.encode(),

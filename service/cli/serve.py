@@ -136,6 +136,7 @@ def beside(services: Services, running: Worker | None) -> Callable[[Litestar], A
         stop = threading.Event()
         watch = threading.Thread(target=services.catalogue.watch, args=(stop,), name="templates", daemon=True)
         watch.start()
+        services.children.start()
         if running is not None:
             running.start()
         try:

@@ -13,6 +13,7 @@ from service.templates.authoring.check import CheckResult
 from service.templates.authoring.check import check as find
 from service.templates.authoring.scaffold import scaffold
 from service.templates.build import render_limits
+from service.templates.isolated_compiler import compiler_of_its_own
 
 _templates = click.option(
     "--templates",
@@ -43,7 +44,8 @@ def check(keys: tuple[str, ...], ref: str | None, allow_breaking: bool, as_json:
     settings = template_settings(templates)
     root = _existing(settings.email_templates_dir)
     try:
-        checked = find(root, keys, limits=render_limits(settings), ref=ref, allow_breaking=allow_breaking)
+        with compiler_of_its_own(render_limits(settings)) as compiler:
+            checked = find(root, keys, compiler=compiler, ref=ref, allow_breaking=allow_breaking)
     except (NotFound, GitError) as error:
         raise click.UsageError(str(error)) from None
     if as_json:
@@ -67,7 +69,8 @@ def new(key: str, templates: Path | None) -> None:
     settings = template_settings(templates)
     root = _existing(settings.email_templates_dir)
     try:
-        made = scaffold(root, key, limits=render_limits(settings))
+        with compiler_of_its_own(render_limits(settings)) as compiler:
+            made = scaffold(root, key, compiler=compiler)
     except InvalidRequest as error:
         raise click.UsageError(str(error)) from None
     except Conflict as error:

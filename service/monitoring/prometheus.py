@@ -161,6 +161,13 @@ class MetricsExporter:
         warnings = {(key,): len(entry.findings) - errors[(key,)] for key, entry in entries.items()}
         broken = {(key,): int(entry.is_degraded) for key, entry in entries.items()}
         yield _gauge("templates", "Templates in the catalogue.", {(): len(entries)})
+        age_s = self.catalogue.watch_age_s
+        if age_s is not None:
+            yield _gauge(
+                "templates_watch_age_seconds",
+                "Seconds since the watch of the template directory last looked, which it does twice a second.",
+                {(): age_s},
+            )
         yield _gauge(
             "template_broken",
             "1 while a template's files do not compile and an earlier revision, or none, is served.",

@@ -10,6 +10,9 @@ from service.store import leases, retention, sla
 from service.store.database import Database
 from service.templates.catalogue import Catalogue
 
+#: The watch of the templates looks twice a second. Compiling 500 templates at once keeps it for half a minute.
+_WATCH_LATE_S = 120.0
+
 
 @dataclass(frozen=True, slots=True)
 class ReadinessReport:
@@ -35,8 +38,12 @@ class Readiness:
             for key, entry in self.catalogue.current.entries.items()
             if any(finding.is_error for finding in entry.findings)
         }
-        paused_s = self.paused_for_s()
-        details: dict[str, Any] = {"broken_templates": broken, "smtp_paused_s": round(max(paused_s, 0), 1)}
+        paused_s, watch_age_s = self.paused_for_s(), self.catalogue.watch_age_s
+        details: dict[str, Any] = {
+            "broken_templates": broken,
+            "templates_watch_age_s": None if watch_age_s is None else round(watch_age_s, 1),
+            "smtp_paused_s": round(max(paused_s, 0), 1),
+        }
         try:
             due_at = leases.next_due_at(self.database)
         except StoreBusy as error:
@@ -52,4 +59,5 @@ class Readiness:
             "last_at": last.isoformat() if last else None,
             "is_scrubbed": not retention.is_unscrubbed(self.database),
         }
-        return ReadinessReport("degraded" if broken or paused_s > 0 else "ready", details)
+        is_watch_late = watch_age_s is not None and watch_age_s > _WATCH_LATE_S
+        return ReadinessReport("degraded" if broken or paused_s > 0 or is_watch_late else "ready", details)

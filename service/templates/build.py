@@ -7,6 +7,7 @@ from pathlib import Path
 
 from service.config.file_lock import FileLock
 from service.config.settings import Settings
+from service.isolation.child_processes import ChildProcesses
 from service.mail import addresses
 from service.store.database import Database
 from service.templates.authoring.draft import TemplateDrafts
@@ -14,7 +15,9 @@ from service.templates.authoring.history import TemplateHistory
 from service.templates.authoring.publish_plan import PublishPlanner
 from service.templates.authoring.publisher import Publisher
 from service.templates.catalogue import Catalogue
+from service.templates.compiler import TemplateCompiler
 from service.templates.descriptions import TemplateDescriber
+from service.templates.isolated_compiler import IsolatedCompiler
 from service.templates.revisions import Revisions
 from service.templates.runtime.sandbox import RenderLimits
 from service.templates.source.authors import Authors
@@ -25,6 +28,7 @@ class Templates:
     """The catalogue, which serves templates, and what describes and changes them."""
 
     catalogue: Catalogue
+    compiler: TemplateCompiler
     revisions: Revisions
     template_describer: TemplateDescriber
     template_history: TemplateHistory
@@ -34,30 +38,43 @@ class Templates:
 
 
 def build_templates(
-    settings: Settings, database: Database, catalogue: Catalogue, data_dir: Path, clock: Callable[[], datetime]
+    settings: Settings,
+    database: Database,
+    catalogue: Catalogue,
+    children: ChildProcesses,
+    data_dir: Path,
+    clock: Callable[[], datetime],
 ) -> Templates:
     """Build around this catalogue; `data_dir` holds the lock of publishing."""
-    root, limits = settings.email_templates_dir, render_limits(settings)
+    root, compiler = settings.email_templates_dir, template_compiler(settings, children)
     authors = Authors(root)
     revisions = Revisions(authors)
     lock = FileLock(data_dir / "publish.lock")
     domain = addresses.parse(settings.smtp_from_email).domain
     return Templates(
         catalogue=catalogue,
+        compiler=compiler,
         revisions=revisions,
-        template_describer=TemplateDescriber(catalogue, database, limits, authors),
-        template_history=TemplateHistory(root, limits),
-        drafts=TemplateDrafts(catalogue, limits),
-        publish_planner=PublishPlanner(root, catalogue, limits),
-        publisher=Publisher(root, catalogue, database, limits, revisions, lock, domain, clock),
+        template_describer=TemplateDescriber(catalogue, database, compiler.limits, authors),
+        template_history=TemplateHistory(root, compiler),
+        drafts=TemplateDrafts(catalogue, compiler),
+        publish_planner=PublishPlanner(root, catalogue, compiler),
+        publisher=Publisher(root, catalogue, database, compiler, revisions, lock, domain, clock),
     )
 
 
-def build_catalogue(settings: Settings, *, cache_dir: Path | None = None) -> Catalogue:
+def build_catalogue(settings: Settings, children: ChildProcesses, *, cache_dir: Path | None = None) -> Catalogue:
     """Build and load the catalogue of EMAIL_TEMPLATES_DIR; `cache_dir` keeps what is compiled over restarts."""
-    catalogue = Catalogue(settings.email_templates_dir, limits=render_limits(settings), cache_dir=cache_dir)
+    catalogue = Catalogue(
+        settings.email_templates_dir, compiler=template_compiler(settings, children), cache_dir=cache_dir
+    )
     catalogue.load()
     return catalogue
+
+
+def template_compiler(settings: Settings, children: ChildProcesses) -> IsolatedCompiler:
+    """Return what compiles templates in these child processes."""
+    return IsolatedCompiler(children, render_limits(settings))
 
 
 def render_limits(settings: Settings) -> RenderLimits:

@@ -7,11 +7,10 @@ import os
 import tempfile
 from pathlib import Path
 
-from service.errors import ArchiveCorrupt, Finding
+from service.errors import ArchiveCorrupt
 from service.templates.compiler import COMPILER_VERSION, Compilation, library_versions
 from service.templates.runtime.sandbox import RenderLimits
 from service.templates.source.files import Files
-from service.templates.template import Template
 
 _DIGEST_BYTES = 32
 
@@ -40,10 +39,9 @@ class CompilationCache:
         if any(files.digest(path) != known for path, known in dependencies.items()):
             return None
         try:
-            template = Template.from_archive(content["archive"].encode(), limits=self._limits)
+            return Compilation.from_json(content, limits=self._limits)
         except ArchiveCorrupt:
             return None
-        return Compilation(template, tuple(Finding(**one) for one in content["findings"]), dependencies)
 
     def put(self, key: str, files: Files, compilation: Compilation) -> None:
         """Store a compilation that has a template. Write errors are ignored: the next start is slower, no more."""
@@ -52,9 +50,7 @@ class CompilationCache:
         content = {
             "compiler": self._compiler(),
             "folder": files.folder(key),
-            "dependencies": dict(compilation.dependencies),
-            "findings": [{name: getattr(one, name) for name in Finding.__slots__} for one in compilation.findings],
-            "archive": compilation.template.archive().decode(),
+            **compilation.as_json(),
         }
         data = json.dumps(content, ensure_ascii=False, separators=(",", ":")).encode()
         try:

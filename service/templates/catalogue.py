@@ -9,16 +9,21 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
 
+import structlog
+
 from service.errors import Finding, TemplateInvalid
 from service.templates.cache import CompilationCache
-from service.templates.compiler import Compilation, compile_template
-from service.templates.runtime.sandbox import RenderLimits
+from service.templates.compiler import Compilation, TemplateCompiler
 from service.templates.source.files import Checkout, Files, read_checkout, read_files
 from service.templates.source.watch import watch_changes
 from service.templates.template import Template
 
 #: A file that is missing for less than this is taken as being replaced, seconds.
 REMOVAL_GRACE_S = 2.0
+#: Pause before a watch that broke begins anew, seconds.
+_WATCH_PAUSE_S = 1.0
+
+_log = structlog.get_logger("templates")
 
 
 Listener = Callable[[], None]
@@ -95,18 +100,19 @@ class Catalogue:
         self,
         root: Path,
         *,
-        limits: RenderLimits,
+        compiler: TemplateCompiler,
         cache_dir: Path | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._root = Path(root)
         self._clock = clock
-        self._limits = limits
-        self._cache = CompilationCache(cache_dir, limits) if cache_dir else None
+        self._compiler = compiler
+        self._cache = CompilationCache(cache_dir, compiler.limits) if cache_dir else None
         self._rebuild = threading.Lock()
         self._state = _State()
         self._snapshot = Snapshot(MappingProxyType({}))
         self._listeners: list[Listener] = []
+        self._looked_at: float | None = None
 
     @property
     def current(self) -> Snapshot:
@@ -129,20 +135,11 @@ class Catalogue:
             files = read_files(self._root, before.files, only=only)
             checkout_answer = executor.submit(read_checkout, self._root)  # git answers while we compile
             changed = files.changed_since(before.files)
-            fresh: dict[str, Compilation] = {}
-            compilations: dict[str, Compilation] = {}
-            good: dict[str, Template] = {}
-            for key in files.template_keys():
-                compilation = before.unchanged(key, changed)
-                template = before.last_good.get(key)
-                if compilation is None:
-                    compilation = self._cached(key, files)
-                    if compilation is None:
-                        compilation = fresh[key] = compile_template(files, key, limits=self._limits)
-                    template = compilation.template or template
-                compilations[key] = compilation
-                if template is not None:
-                    good[key] = template
+            known = {key: before.unchanged(key, changed) or self._cached(key, files) for key in files.template_keys()}
+            fresh = self._compiler.compile_all(files, [key for key, found in known.items() if found is None])
+            compilations = {key: found or fresh[key] for key, found in known.items()}
+            served = {key: found.template or before.last_good.get(key) for key, found in compilations.items()}
+            good = {key: template for key, template in served.items() if template is not None}
             checkout = checkout_answer.result()
             good = {key: _at_checkout(template, compilations[key], checkout) for key, template in good.items()}
             entries = {
@@ -191,10 +188,24 @@ class Catalogue:
             listener()
 
     def watch(self, stop: threading.Event) -> None:
-        """Refresh after each change on disk until `stop` is set; blocks."""
-        for changed in watch_changes(self._root, stop):
-            if changed is None or changed or self._state.leaving:
-                self.refresh(with_grace=True, only=changed)
+        """Refresh after each change on disk until `stop` is set; blocks. An error is logged, and the watch begun anew.
+
+        A watch that begins refreshes everything, so what an error interrupted is made up for.
+        """
+        while not stop.is_set():
+            try:
+                for changed in watch_changes(self._root, stop):
+                    if changed is None or changed or self._state.leaving:
+                        self.refresh(with_grace=True, only=changed)
+                    self._looked_at = self._clock()
+            except Exception as error:
+                _log.error("watch_broke", exc_info=error)
+                stop.wait(_WATCH_PAUSE_S)
+
+    @property
+    def watch_age_s(self) -> float | None:
+        """Seconds since `watch` last looked at the disk, which it does twice a second; None if it has not yet."""
+        return None if self._looked_at is None else self._clock() - self._looked_at
 
 
 def _gone_finding(key: str) -> Finding:

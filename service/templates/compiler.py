@@ -2,11 +2,11 @@
 
 import hashlib
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import asdict, dataclass
 from functools import cache
 from importlib.metadata import version
-from typing import Any
+from typing import Any, Protocol
 
 from service.errors import Finding, RenderError
 from service.templates.compile_variant import VariantSource, compile_variant
@@ -38,6 +38,35 @@ class Compilation:
     template: Template | None
     findings: tuple[Finding, ...]
     dependencies: Mapping[str, str | None]
+
+    def as_json(self) -> dict[str, Any]:
+        """The compilation as JSON values."""
+        return {
+            "archive": self.template.archive().decode() if self.template else None,
+            "findings": [asdict(finding) for finding in self.findings],
+            "dependencies": dict(self.dependencies),
+        }
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any], *, limits: RenderLimits) -> "Compilation":
+        """The compilation that `as_json` wrote. Raises ArchiveCorrupt."""
+        archive = data["archive"]
+        template = Template.from_archive(archive.encode(), limits=limits) if archive is not None else None
+        return cls(template, tuple(Finding(**one) for one in data["findings"]), data["dependencies"])
+
+
+class TemplateCompiler(Protocol):
+    """Compiles templates; `isolated_compiler.py` does so in child processes. A template's text never makes it raise."""
+
+    @property
+    def limits(self) -> RenderLimits:
+        """The limits of the renderings of what it compiles."""
+
+    def compile(self, files: Files, key: str) -> Compilation:
+        """Compile the template in the folder `key`. Raises TryLater if too much else is being compiled."""
+
+    def compile_all(self, files: Files, keys: Collection[str]) -> Mapping[str, Compilation]:
+        """Compile these templates, several at once; never refused."""
 
 
 def compile_template(files: Files, key: str, *, limits: RenderLimits) -> Compilation:

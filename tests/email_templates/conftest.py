@@ -10,11 +10,12 @@ from service.templates.build import render_limits
 from service.templates.catalogue import Catalogue, Snapshot
 from tests.support.every_mail import Mail
 from tests.support.paths import TEMPLATES
+from tests.support.template_kit import DirectCompiler
 
 
 @pytest.fixture(scope="session")
 def catalogue() -> Snapshot:
-    return Catalogue(TEMPLATES, limits=render_limits(Settings())).load()
+    return Catalogue(TEMPLATES, compiler=DirectCompiler(render_limits(Settings()))).load()
 
 
 @pytest.fixture(scope="session")

@@ -16,7 +16,7 @@ FILES = sorted(SERVICE.rglob("*.py"))
 
 _OPEN_TO_ALL = {"models", "errors"}
 _FEATURES = {"templates", "monitoring", "sending", "feedback", "recipients", "delivery", "messages"}
-_ENTRIES = {"bootstrap", "auth", "config", "mail"} | _FEATURES | _OPEN_TO_ALL
+_ENTRIES = {"bootstrap", "auth", "isolation", "config", "mail"} | _FEATURES | _OPEN_TO_ALL
 
 #: What each package or module at the top of service/ may import besides itself. Ordered: only what stands above.
 MAY_IMPORT: dict[str, set[str]] = {
@@ -24,16 +24,17 @@ MAY_IMPORT: dict[str, set[str]] = {
     "models": {"errors"},
     "mail": _OPEN_TO_ALL,
     "config": {"mail"} | _OPEN_TO_ALL,
+    "isolation": _OPEN_TO_ALL,
     "store": _OPEN_TO_ALL,
     "auth": {"store"} | _OPEN_TO_ALL,
-    "templates": {"store", "config", "mail"} | _OPEN_TO_ALL,
+    "templates": {"store", "isolation", "config", "mail"} | _OPEN_TO_ALL,
     "monitoring": {"templates", "store"} | _OPEN_TO_ALL,
     "sending": {"monitoring", "templates", "store", "config", "mail"} | _OPEN_TO_ALL,
-    "feedback": {"monitoring", "store", "config", "mail"} | _OPEN_TO_ALL,
+    "feedback": {"monitoring", "store", "isolation", "config", "mail"} | _OPEN_TO_ALL,
     "recipients": {"feedback", "store", "config", "mail"} | _OPEN_TO_ALL,
     "delivery": {"feedback", "monitoring", "store", "config", "mail"} | _OPEN_TO_ALL,
     "messages": {"sending", "store", "mail"} | _OPEN_TO_ALL,
-    "bootstrap": {"auth", "store", "config", "mail"} | _FEATURES | _OPEN_TO_ALL,
+    "bootstrap": {"auth", "store", "isolation", "config", "mail"} | _FEATURES | _OPEN_TO_ALL,
     "web": _ENTRIES,
     "worker": _ENTRIES,
     "cli": _ENTRIES,

@@ -1,6 +1,7 @@
 """Build, compile and render small templates."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from service.errors import Finding
@@ -10,6 +11,22 @@ from service.templates.source.files import Files
 from service.templates.template import Template
 
 LIMITS = RenderLimits(max_output_bytes=2_000_000, max_steps=100_000)
+
+
+@dataclass(frozen=True)
+class DirectCompiler:
+    """Compiles in the process of the test, where a debugger and the coverage see it."""
+
+    limits: RenderLimits
+
+    def compile(self, files: Files, key: str) -> Compilation:
+        return compile_template(files, key, limits=self.limits)
+
+    def compile_all(self, files: Files, keys: Collection[str]) -> Mapping[str, Compilation]:
+        return {key: self.compile(files, key) for key in keys}
+
+
+COMPILER = DirectCompiler(LIMITS)
 
 VARIABLES = """\
   name: {type: string, example: "Zoé <b>&\\"'"}

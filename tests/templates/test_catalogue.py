@@ -4,7 +4,7 @@ import shutil
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from functools import partial
 from pathlib import Path
 
@@ -12,7 +12,9 @@ import pytest
 
 from service.errors import TemplateInvalid
 from service.templates.catalogue import Catalogue
-from tests.support.template_kit import LIMITS, VALUES, document, front_matter, text
+from service.templates.compiler import Compilation
+from service.templates.source.files import Files
+from tests.support.template_kit import COMPILER, VALUES, document, front_matter, text
 
 HEADER = "<mj-section><mj-column><mj-text>{}</mj-text></mj-column></mj-section>"
 
@@ -39,7 +41,7 @@ def _text(catalogue: Catalogue, key: str) -> str:
 
 
 def test_load_gives_every_template(root: Path) -> None:
-    snapshot = Catalogue(root, limits=LIMITS).load()
+    snapshot = Catalogue(root, compiler=COMPILER).load()
     assert sorted(snapshot.entries) == ["a", "b"]
     assert snapshot.get("a").render(VALUES).text == "h1\n"
     with pytest.raises(KeyError):
@@ -48,7 +50,7 @@ def test_load_gives_every_template(root: Path) -> None:
 
 def test_broken_template_does_not_stop_the_others(root: Path) -> None:
     _write(root, "b/template.mjml", front_matter() + text("{{ nme }}"))
-    snapshot = Catalogue(root, limits=LIMITS).load()
+    snapshot = Catalogue(root, compiler=COMPILER).load()
     assert snapshot.get("a").key == "a"
     assert snapshot.entries["b"].is_degraded
     with pytest.raises(TemplateInvalid) as invalid:
@@ -57,7 +59,7 @@ def test_broken_template_does_not_stop_the_others(root: Path) -> None:
 
 
 def test_refresh_compiles_what_changed_and_what_depends_on_it(root: Path) -> None:
-    catalogue = Catalogue(root, limits=LIMITS)
+    catalogue = Catalogue(root, compiler=COMPILER)
     first = catalogue.load()
     _write(root, "_shared/header.mjml", HEADER.format("h2"))
     second = catalogue.refresh()
@@ -68,7 +70,7 @@ def test_refresh_compiles_what_changed_and_what_depends_on_it(root: Path) -> Non
 
 def test_refresh_finds_a_file_that_was_missing(root: Path) -> None:
     _write(root, "c/template.mjml", front_matter() + document('<mj-include path="../_shared/later.mjml" />'))
-    catalogue = Catalogue(root, limits=LIMITS)
+    catalogue = Catalogue(root, compiler=COMPILER)
     assert catalogue.load().entries["c"].is_degraded
     _write(root, "_shared/later.mjml", HEADER.format("later"))
     catalogue.refresh()
@@ -79,7 +81,7 @@ def test_refresh_finds_a_file_that_was_missing(root: Path) -> None:
 
 
 def test_broken_file_leaves_the_last_good_revision(root: Path) -> None:
-    catalogue = Catalogue(root, limits=LIMITS)
+    catalogue = Catalogue(root, compiler=COMPILER)
     good = catalogue.load().get("b")
     _write(root, "b/template.mjml", front_matter() + text("{{ nme }}"))
     broken = catalogue.refresh()
@@ -91,7 +93,7 @@ def test_broken_file_leaves_the_last_good_revision(root: Path) -> None:
 
 
 def test_template_that_is_deleted_leaves(root: Path) -> None:
-    catalogue = Catalogue(root, limits=LIMITS)
+    catalogue = Catalogue(root, compiler=COMPILER)
     catalogue.load()
     shutil.rmtree(root / "b")
     assert sorted(catalogue.refresh().entries) == ["a"]
@@ -101,18 +103,18 @@ def test_link_out_of_the_directory_is_not_followed(root: Path, tmp_path: Path) -
     (tmp_path / "secret.html").write_text("geheim")
     (root / "_shared" / "secret.html").symlink_to(tmp_path / "secret.html")
     _write(root, "c/template.mjml", front_matter() + text('{% include "../_shared/secret.html" %}'))
-    assert [one.code for one in Catalogue(root, limits=LIMITS).load().entries["c"].findings if one.is_error] == [
+    assert [one.code for one in Catalogue(root, compiler=COMPILER).load().entries["c"].findings if one.is_error] == [
         "file-not-found"
     ]
 
 
 def test_commit_is_that_of_the_checkout(root: Path) -> None:
-    assert Catalogue(root, limits=LIMITS).load().commit is None
+    assert Catalogue(root, compiler=COMPILER).load().commit is None
     for command in (
         ("init", "-q"), ("add", "."), ("-c", "user.name=n", "-c", "user.email=e@x.example", "commit", "-q", "-m", "m"),
     ):  # fmt: skip
         subprocess.run(("git", *command), cwd=root.parent, check=True)
-    catalogue = Catalogue(root, limits=LIMITS)
+    catalogue = Catalogue(root, compiler=COMPILER)
     snapshot = catalogue.load()
     assert snapshot.commit is not None
     assert len(snapshot.commit) == 40
@@ -124,26 +126,26 @@ def test_commit_is_that_of_the_checkout(root: Path) -> None:
 
 def test_cache_is_read_only_as_it_was_written(root: Path, tmp_path: Path) -> None:
     cache = tmp_path / "cache"
-    first = Catalogue(root, limits=LIMITS, cache_dir=cache).load()
-    second = Catalogue(root, limits=LIMITS, cache_dir=cache).load()
+    first = Catalogue(root, compiler=COMPILER, cache_dir=cache).load()
+    second = Catalogue(root, compiler=COMPILER, cache_dir=cache).load()
     assert second.get("a").archive() == first.get("a").archive()
     assert second.entries["b"].findings == first.entries["b"].findings
     for file in cache.glob("*.compiled"):
         file.write_bytes(file.read_bytes().replace(b"h1", b"h9"))
-    third = Catalogue(root, limits=LIMITS, cache_dir=cache).load()
+    third = Catalogue(root, compiler=COMPILER, cache_dir=cache).load()
     assert third.get("a").render(VALUES).text == "h1\n"
     _write(root, "_shared/header.mjml", HEADER.format("h2"))
-    assert Catalogue(root, limits=LIMITS, cache_dir=cache).load().get("a").render(VALUES).text == "h2\n"
+    assert Catalogue(root, compiler=COMPILER, cache_dir=cache).load().get("a").render(VALUES).text == "h2\n"
 
 
 def test_cache_that_cannot_be_written_does_no_harm(root: Path, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("x")
-    assert Catalogue(root, limits=LIMITS, cache_dir=tmp_path / "file").load().get("b").key == "b"
+    assert Catalogue(root, compiler=COMPILER, cache_dir=tmp_path / "file").load().get("b").key == "b"
 
 
 @pytest.fixture
 def watched(root: Path) -> Iterator[Catalogue]:
-    catalogue = Catalogue(root, limits=LIMITS)
+    catalogue = Catalogue(root, compiler=COMPILER)
     catalogue.load()
     stop = threading.Event()
     thread = threading.Thread(target=catalogue.watch, args=(stop,))
@@ -199,7 +201,7 @@ def test_watch_follows_a_link_that_is_swapped(tmp_path: Path) -> None:
         _write(tmp_path / name, "b/template.mjml", front_matter() + text(name))
     link = tmp_path / "mails"
     link.symlink_to("one")
-    catalogue = Catalogue(link, limits=LIMITS)
+    catalogue = Catalogue(link, compiler=COMPILER)
     catalogue.load()
     stop = threading.Event()
     thread = threading.Thread(target=catalogue.watch, args=(stop,))
@@ -221,7 +223,7 @@ def test_watch_follows_a_mounted_config_map(tmp_path: Path) -> None:
         _write(root, f"..{number}/b/template.mjml", front_matter() + text(f"b{number}"))
     (root / "..data").symlink_to("..1")
     (root / "b").symlink_to("..data/b")
-    catalogue = Catalogue(root, limits=LIMITS)
+    catalogue = Catalogue(root, compiler=COMPILER)
     catalogue.load()
     assert _text(catalogue, "b") == "b1\n"
     stop = threading.Event()
@@ -238,7 +240,7 @@ def test_watch_follows_a_mounted_config_map(tmp_path: Path) -> None:
 
 def test_file_that_is_only_being_replaced_goes_on_serving(root: Path) -> None:
     now = [0.0]
-    catalogue = Catalogue(root, limits=LIMITS, clock=lambda: now[0])
+    catalogue = Catalogue(root, compiler=COMPILER, clock=lambda: now[0])
     catalogue.load()
     (root / "b/template.mjml").unlink()
     waiting = catalogue.refresh(with_grace=True)
@@ -252,7 +254,7 @@ def test_file_that_is_only_being_replaced_goes_on_serving(root: Path) -> None:
 
 def test_file_that_comes_back_in_time_was_never_away(root: Path) -> None:
     now = [0.0]
-    catalogue = Catalogue(root, limits=LIMITS, clock=lambda: now[0])
+    catalogue = Catalogue(root, compiler=COMPILER, clock=lambda: now[0])
     before = catalogue.load().entries["b"].findings
     (root / "b/template.mjml").unlink()
     catalogue.refresh(with_grace=True)
@@ -260,3 +262,55 @@ def test_file_that_comes_back_in_time_was_never_away(root: Path) -> None:
     assert catalogue.refresh(with_grace=True).entries["b"].findings == before
     now[0] = 10.0
     assert "b" in catalogue.refresh(with_grace=True).entries
+
+
+class BreakingCompiler:
+    """Fails at the first compilations, as no compiler should."""
+
+    limits = COMPILER.limits
+
+    def __init__(self) -> None:
+        self.failures_left = 0
+
+    def compile(self, files: Files, key: str) -> Compilation:
+        return COMPILER.compile(files, key)
+
+    def compile_all(self, files: Files, keys: Collection[str]) -> Mapping[str, Compilation]:
+        if keys and self.failures_left:
+            self.failures_left -= 1
+            raise MemoryError
+        return COMPILER.compile_all(files, keys)
+
+
+def test_watch_goes_on_after_an_error_and_makes_up_for_it(root: Path) -> None:
+    compiler = BreakingCompiler()
+    catalogue = Catalogue(root, compiler=compiler)
+    catalogue.load()
+    assert catalogue.watch_age_s is None
+    compiler.failures_left = 1
+    stop = threading.Event()
+    thread = threading.Thread(target=catalogue.watch, args=(stop,))
+    thread.start()
+    try:
+        _wait(lambda: catalogue.watch_age_s is not None)
+        _write(root, "b/template.mjml", front_matter() + text("b2"))
+        _wait(lambda: _text(catalogue, "b") == "b2\n")
+        assert compiler.failures_left == 0
+    finally:
+        stop.set()
+        thread.join(30)
+
+
+def test_watch_age_grows_while_the_watch_stands_still(root: Path) -> None:
+    now = [100.0]
+    catalogue = Catalogue(root, compiler=COMPILER, clock=lambda: now[0])
+    stop = threading.Event()
+    thread = threading.Thread(target=catalogue.watch, args=(stop,))
+    thread.start()
+    try:
+        _wait(lambda: catalogue.watch_age_s is not None)
+    finally:
+        stop.set()
+        thread.join(30)
+    now[0] = 250.0
+    assert catalogue.watch_age_s == 150.0

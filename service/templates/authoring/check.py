@@ -5,10 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from service.errors import Finding, NotFound
-from service.templates.compiler import compile_template
+from service.templates.compiler import TemplateCompiler
 from service.templates.findings import FindingCollector
 from service.templates.front_matter.version_rule import BaseCommit, compare
-from service.templates.runtime.sandbox import RenderLimits
 from service.templates.source.files import read_files
 
 
@@ -31,7 +30,12 @@ class CheckResult:
 
 
 def check(
-    root: Path, keys: Sequence[str] = (), *, limits: RenderLimits, ref: str | None = None, allow_breaking: bool = False
+    root: Path,
+    keys: Sequence[str] = (),
+    *,
+    compiler: TemplateCompiler,
+    ref: str | None = None,
+    allow_breaking: bool = False,
 ) -> CheckResult:
     """Compile the templates of these keys (none means all) and compare them with those at the commit `ref`.
 
@@ -46,10 +50,9 @@ def check(
         there_are = ", ".join(known) or "none"
         raise NotFound(f"There is no template {', '.join(map(repr, unknown))}; there are: {there_are}.")
     wanted = [key for key in known if not keys or key in keys]
-    findings: set[Finding] = set()
+    compilations = compiler.compile_all(files, [key for key in wanted if key in here])
+    findings = {finding for compilation in compilations.values() for finding in compilation.findings}
     for key in wanted:
-        if key in here:
-            findings.update(compile_template(files, key, limits=limits).findings)
         if base is not None:
             collector = FindingCollector()
             compare(base, files, key, collector, breaking="warning" if allow_breaking else "error")

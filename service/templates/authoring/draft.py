@@ -13,13 +13,13 @@ from typing import Any
 
 from service.errors import Finding
 from service.templates.catalogue import Catalogue
-from service.templates.compiler import DEFAULT_LANGUAGE, Compilation, compile_template
+from service.templates.compiler import DEFAULT_LANGUAGE, Compilation, TemplateCompiler
 from service.templates.findings import FindingCollector
 from service.templates.front_matter.manifest import FIELDS
 from service.templates.front_matter.variables import variables_schema
 from service.templates.front_matter.version_rule import front_matter
 from service.templates.mjml.components import ATTRIBUTES, CHILDREN, COMMON_ATTRIBUTES, CONTENT, TEXT_CONTENT, expected
-from service.templates.runtime.sandbox import RenderLimits, sandbox_without_modules
+from service.templates.runtime.sandbox import sandbox_without_modules
 from service.templates.source.files import Files
 from service.templates.template import Template
 
@@ -44,7 +44,7 @@ class TemplateDrafts:
     """Compiles drafts together with the files on disk. Thread-safe."""
 
     catalogue: Catalogue
-    limits: RenderLimits
+    compiler: TemplateCompiler
     _compilations: OrderedDict[tuple[str, ...], Compilation] = field(
         default_factory=OrderedDict, repr=False, compare=False
     )
@@ -66,7 +66,7 @@ class TemplateDrafts:
             cached = self._compilations.get(name)
         if cached is not None and all(files.digest(path) == digest for path, digest in cached.dependencies.items()):
             return cached
-        compilation = compile_template(files, key, limits=self.limits)
+        compilation = self.compiler.compile(files, key)
         with self._lock:
             self._compilations[name] = compilation
             while len(self._compilations) > _MAX_CACHED:
@@ -76,7 +76,7 @@ class TemplateDrafts:
     @cached_property
     def vocabulary(self) -> Mapping[str, Any]:
         """The vocabulary of templates as plain values: components, filters, fields of the front matter."""
-        filters = sandbox_without_modules(self.limits, DEFAULT_LANGUAGE).html.filters
+        filters = sandbox_without_modules(self.compiler.limits, DEFAULT_LANGUAGE).html.filters
         return {
             "components": {name: _component(name) for name in sorted(ATTRIBUTES)},
             "filters": [

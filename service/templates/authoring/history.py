@@ -10,8 +10,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from service.errors import GitError, NotFound
-from service.templates.compiler import compile_template
-from service.templates.runtime.sandbox import RenderLimits
+from service.templates.compiler import TemplateCompiler
 from service.templates.source.files import files_at
 from service.templates.source.git import git
 from service.templates.template import Template
@@ -38,9 +37,9 @@ class Commit:
 class TemplateHistory:
     """Reads the history of templates from their checkout; outside of git there is none. Thread-safe."""
 
-    def __init__(self, root: Path, limits: RenderLimits) -> None:
+    def __init__(self, root: Path, compiler: TemplateCompiler) -> None:
         self._root = root
-        self._limits = limits
+        self._compiler = compiler
         self._lock = threading.Lock()
         # A commit and its ancestors never change, so the caches need no expiry.
         self._commits: OrderedDict[tuple[str, str], Sequence[Commit]] = OrderedDict()
@@ -73,7 +72,7 @@ class TemplateHistory:
             files = files_at(self._root, name)
         except GitError:
             raise NotFound("There is no such commit in this checkout.") from None
-        template = compile_template(files, key, limits=self._limits).template
+        template = self._compiler.compile(files, key).template
         if template is None:
             raise NotFound(f"At this commit there was no template {key!r}, or none that today's compiler takes.")
         return template

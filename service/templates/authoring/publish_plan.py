@@ -11,11 +11,10 @@ from service.errors import Finding, GitError, NotFound
 from service.templates.authoring.publish_changes import changed_files
 from service.templates.authoring.publisher import check_key
 from service.templates.catalogue import Catalogue
-from service.templates.compiler import compile_template
+from service.templates.compiler import TemplateCompiler
 from service.templates.findings import FindingCollector
 from service.templates.front_matter.version_rule import BaseCommit, SavedFiles, compare
 from service.templates.revisions import state_of
-from service.templates.runtime.sandbox import RenderLimits
 from service.templates.source.files import Files, read_files
 from service.templates.source.git import WorkTree
 
@@ -66,7 +65,7 @@ class PublishPlanner:
 
     root: Path
     catalogue: Catalogue
-    limits: RenderLimits
+    compiler: TemplateCompiler
 
     def current_files(self, key: str) -> tuple[str, Mapping[str, str]]:
         """The ETag and the files with which editing begins. Raises NotFound."""
@@ -90,7 +89,7 @@ class PublishPlanner:
             state=state_of(entry) if entry else None,
             before=snapshot.folder(key),
             changes={name: data.decode() if data is not None else None for name, data in changes.items()},
-            findings=compile_template(after, key, limits=self.limits).findings,
+            findings=self.compiler.compile(after, key).findings,
             version_wanted=_wanted(collector.findings),
             breaking=[finding for finding in collector.findings if finding.code == "breaking-variable"],
             target=self._target(key),

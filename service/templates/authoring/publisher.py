@@ -30,9 +30,8 @@ from service.store import revisions as archive
 from service.store.database import Database
 from service.templates.authoring.publish_changes import changed_files, changes_of, problem_at
 from service.templates.catalogue import Catalogue, Entry
-from service.templates.compiler import compile_template
+from service.templates.compiler import TemplateCompiler
 from service.templates.revisions import Revisions, state_of
-from service.templates.runtime.sandbox import RenderLimits
 from service.templates.source import atomic_write
 from service.templates.source.atomic_write import KEY, KEY_RULE, Changes
 from service.templates.source.files import Files, read_files
@@ -83,7 +82,7 @@ class Publisher:
     root: Path
     catalogue: Catalogue
     database: Database
-    limits: RenderLimits
+    compiler: TemplateCompiler
     revisions: Revisions
     lock: FileLock
     mail_domain: str
@@ -167,7 +166,7 @@ class Publisher:
 
     def _validated(self, key: str, files: Files, changes: Changes) -> Template:
         after = files.with_changes({f"{key}/{name}": data for name, data in changes.items()})
-        compilation = compile_template(after, key, limits=self.limits)
+        compilation = self.compiler.compile(after, key)
         if compilation.template is None:
             problems = [problem_at(key, finding) for finding in compilation.findings if finding.is_error]
             raise InvalidRequest("The template has mistakes; nothing was changed.", problems)
@@ -184,9 +183,9 @@ class Publisher:
             return
         problems: list[Problem] = []
         for other in after.template_keys():
-            if other == key or not _works(before, other, self.limits):
+            if other == key or self.compiler.compile(before, other).template is None:
                 continue
-            found = compile_template(after, other, limits=self.limits).findings
+            found = self.compiler.compile(after, other).findings
             problems += [problem_at(key, finding) for finding in found if finding.is_error]
         if problems:
             raise InvalidRequest("Another template takes this one in, and would break; nothing was changed.", problems)
@@ -228,7 +227,3 @@ def check_key(key: str) -> None:
     """Raise InvalidRequest unless `key` is a valid template key."""
     if not KEY.fullmatch(key):
         raise InvalidRequest(f"{key!r} can't be a key: {KEY_RULE}.", [Problem("", "key", KEY_RULE)])
-
-
-def _works(files: Files, key: str, limits: RenderLimits) -> bool:
-    return compile_template(files, key, limits=limits).template is not None

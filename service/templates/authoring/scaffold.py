@@ -4,8 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from service.errors import Conflict, InvalidRequest, Problem, TemplateInvalid
-from service.templates.compiler import compile_template
-from service.templates.runtime.sandbox import RenderLimits
+from service.templates.compiler import TemplateCompiler
 from service.templates.source.atomic_write import KEY, KEY_RULE, change_folder, example_file
 from service.templates.source.files import read_files
 
@@ -86,7 +85,7 @@ _SELF_CONTAINED = """\
 _EXAMPLE = {"name": "Zoé d’Almeida", "link": "https://example.com/a?b=1&c=2"}
 
 
-def scaffold(root: Path, key: str, *, limits: RenderLimits) -> Sequence[Path]:
+def scaffold(root: Path, key: str, *, compiler: TemplateCompiler) -> Sequence[Path]:
     """Create the folder `key` with a template and return its files.
 
     Raises InvalidRequest for an invalid key, Conflict if the folder exists or can't be written.
@@ -95,7 +94,7 @@ def scaffold(root: Path, key: str, *, limits: RenderLimits) -> Sequence[Path]:
         raise InvalidRequest(f"{key!r} can't be a key: {KEY_RULE}.")
     if (root / key).exists():
         raise Conflict(f"There is a folder {key!r} already; choose another key, or edit what is there.")
-    files = _passing_files(root, key, limits)
+    files = _passing_files(root, key, compiler)
     try:
         with change_folder(root, key, files):
             return [root / key / name for name in files]
@@ -103,14 +102,14 @@ def scaffold(root: Path, key: str, *, limits: RenderLimits) -> Sequence[Path]:
         raise Conflict(f"The folder {key!r} can't be made: {error.strerror}.") from error
 
 
-def scaffold_files(root: Path, key: str, *, limits: RenderLimits) -> Mapping[str, str]:
+def scaffold_files(root: Path, key: str, *, compiler: TemplateCompiler) -> Mapping[str, str]:
     """The files that `scaffold` would create, path -> text. Raises InvalidRequest for an invalid key."""
     if not KEY.fullmatch(key):
         raise InvalidRequest(f"{key!r} can't be a key: {KEY_RULE}.", [Problem("", "key", KEY_RULE)])
-    return {name: data.decode() for name, data in _passing_files(root, key, limits).items()}
+    return {name: data.decode() for name, data in _passing_files(root, key, compiler).items()}
 
 
-def _passing_files(root: Path, key: str, limits: RenderLimits) -> Mapping[str, bytes]:
+def _passing_files(root: Path, key: str, compiler: TemplateCompiler) -> Mapping[str, bytes]:
     """The files of a new template: with the shared parts if they exist and compile, else self-contained."""
     there = read_files(root)
     bodies = [_SELF_CONTAINED]
@@ -118,9 +117,7 @@ def _passing_files(root: Path, key: str, limits: RenderLimits) -> Mapping[str, b
         bodies.insert(0, _WITH_SHARED_PARTS)
     for body in bodies:
         files = {"template.mjml": (_FRONT_MATTER + body).encode(), "examples/default.yaml": example_file(_EXAMPLE)}
-        tried = compile_template(
-            there.with_changes({f"{key}/{name}": data for name, data in files.items()}), key, limits=limits
-        )
+        tried = compiler.compile(there.with_changes({f"{key}/{name}": data for name, data in files.items()}), key)
         if not tried.findings:
             return files
     raise TemplateInvalid(tried.findings)

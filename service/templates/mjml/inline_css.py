@@ -60,6 +60,8 @@ def inline_css(html: str, emitted: Emitted, tokens: Tokens, collector: FindingCo
     with _CSSUTILS:
         cssutils.log.setLevel(logging.CRITICAL + 1)
         cssutils.ser.prefs.minimizeColorHash = False
+        # Judging values costs most of a first compilation (0.2 s for its expressions), and nothing reads the verdict.
+        cssutils.profile.removeProfile(all=True)
         Premailer(
             root,
             css_text=[style.css for style in emitted.inline_css] or None,

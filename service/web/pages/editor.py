@@ -20,7 +20,6 @@ from service.templates.authoring.draft import TemplateDrafts
 from service.templates.authoring.publish_plan import PublishPlan, PublishPlanner, with_version
 from service.templates.authoring.publisher import Condition
 from service.templates.authoring.scaffold import scaffold_files
-from service.templates.build import render_limits
 from service.templates.catalogue import Catalogue
 from service.web.auth import caller_of, services_of
 from service.web.dependencies import AnyRequest, Provided
@@ -215,7 +214,7 @@ def _messages(error: RequestRefused) -> Sequence[str]:
 
 
 def _begun(services: Services, key: str) -> Mapping[str, str]:
-    return scaffold_files(services.settings.email_templates_dir, key, limits=render_limits(services.settings))
+    return scaffold_files(services.settings.email_templates_dir, key, compiler=services.templates.compiler)
 
 
 def _completion(one: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -7,18 +7,13 @@ from email.message import EmailMessage
 
 import pytest
 
-from service.bootstrap import build_preview_services
-from service.config.settings import Settings
+from tests.support.every_mail import MAILS
 from tests.support.paths import ROOT
 from tests.support.processes import run
 from tests.support.running import Running
 from tests.support.samples import pdf_attachment
 
-EXAMPLES = [
-    (key, example)
-    for key, entry in build_preview_services(Settings()).catalogue.current.entries.items()
-    for example in (entry.template.examples if entry.template else ())
-]
+EXAMPLES = [(mail.key, mail.example) for mail in MAILS if mail.locale == "fr"]
 
 
 def digest(part: bytes) -> str:
