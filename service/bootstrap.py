@@ -5,8 +5,10 @@ Each package builds its own parts (`build_sending`, ...); here they are put toge
 
 import secrets
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import structlog
@@ -15,7 +17,8 @@ from typing_extensions import override
 from service.auth.api_keys import ApiKeys
 from service.auth.sessions import Sessions, signing_key
 from service.auth.wrong_tokens import WrongTokens
-from service.config.secrets import data_directory, secret
+from service.config.secret_key import Purpose, SecretKey
+from service.config.secrets import data_directory, read_secret_key, secret
 from service.config.settings import Settings
 from service.delivery import queue
 from service.delivery.build import Delivery, build_delivery, build_transport, start_mailbox
@@ -26,11 +29,14 @@ from service.delivery.queue import Huey
 from service.errors import NotFound
 from service.feedback.build import Feedback, build_feedback
 from service.isolation.child_processes import ChildProcesses
+from service.mail.keys import MailKeys
 from service.messages.build import Messages, build_messages
 from service.models import Scope
 from service.monitoring.build import Monitoring, build_monitoring
 from service.monitoring.metrics import Metrics
+from service.recipients import pseudonym_key
 from service.recipients.build import Recipients, build_recipients
+from service.recipients.pseudonym_key import NewPseudonyms
 from service.sending.build import Sending, build_sending
 from service.sending.group_commit import MAX_WAITING, GroupCommit
 from service.store.database import Database, open_database
@@ -130,23 +136,29 @@ def build(
     The database is migrated. Without SMTP_HOST and without a `transport` of its own, the process starts the development
     mailbox on `mailbox_port` (0: a free one; None: it delivers nothing and needs no mailbox).
 
-    Raises ConfigurationError where a directory, database or queue of the settings can't be used.
+    Raises ConfigurationError where a directory, database or queue of the settings can't be used, or the database
+    belongs to another secret key.
     """
     now = clock or (lambda: datetime.now(UTC))
     data = data_directory(settings)
-    secret_key = secret(settings.email_secret_key, data / "secret-key")
+    secret_key = read_secret_key(settings, data)
     admin_token = secret(settings.email_admin_token, data / "admin-token")
-    key = secret_key.encode()
+    session_key = signing_key(secret_key.newest.key(Purpose.SESSIONS), admin_token)
     metrics = Metrics()
-    database = database or open_database(settings.database_url or f"sqlite:///{data / 'rgz-email.db'}")
-    migrations = migrate(database)
-    feedback = build_feedback(settings, database, metrics, now, pseudonym_key=key)
+    database = database or _database(settings, data)
+    try:
+        migrations = migrate(database)
+        keys = _mail_keys(secret_key, pseudonym_key.agree(database, secret_key, now=now()))
+    except BaseException:
+        database.close()
+        raise
+    feedback = build_feedback(settings, database, metrics, now, keys=keys)
     huey = queue.open_queue(settings.queue_url or f"sqlite:///{data / 'queue.db'}")
     children = ChildProcesses([isolated_compiler.MODULE])
     catalogue = build_catalogue(settings, children, cache_dir=data / "compiled")
     templates = build_templates(settings, database, catalogue, children, data, now)
     group_commit = GroupCommit(database, settings, _notifying(huey), metrics, max_waiting=max_waiting)
-    sending = build_sending(settings, database, templates, group_commit, now, pseudonym_key=key)
+    sending = build_sending(settings, database, templates, group_commit, now, keys=keys)
     mailbox, port = None, None
     if transport is None and settings.smtp_host is None and mailbox_port is not None:
         mailbox, port = start_mailbox(mailbox_port)
@@ -161,21 +173,45 @@ def build(
         queue=huey,
         mailbox=mailbox,
         api_keys=api_keys,
-        sessions=Sessions(api_keys.find, api_keys.holder, signing_key(secret_key, admin_token), now, wrong_tokens),
+        sessions=Sessions(api_keys.find, api_keys.holder, session_key, now, wrong_tokens),
         wrong_tokens=wrong_tokens,
         children=children,
         catalogue=catalogue,
         previewer=Previewer(catalogue, settings),
         templates=templates,
         sending=sending,
-        messages=build_messages(database, sending, now, pseudonym_key=key),
+        messages=build_messages(database, sending, now, pseudonym_key=keys.pseudonym),
         feedback=feedback,
-        recipients=build_recipients(settings, database, now, pseudonym_key=key),
+        recipients=build_recipients(settings, database, now, keys=keys),
         delivery=build_delivery(settings, database, transport, feedback.feedback_applier, metrics, now, boottime),
         monitoring=build_monitoring(
             database, catalogue, metrics, now, paused_for_s=transport.paused_for_s, metrics_dir=data / "metrics"
         ),
     )
+
+
+def _mail_keys(secret_key: SecretKey, pseudonyms: bytes) -> MailKeys:
+    return MailKeys(
+        pseudonym=pseudonyms,
+        return_path=secret_key.signing_keys(Purpose.RETURN_PATH),
+        unsubscribe=secret_key.signing_keys(Purpose.UNSUBSCRIBE),
+    )
+
+
+def accept_new_secret(settings: Settings) -> NewPseudonyms:
+    """Let the database go on with a secret key that does not fit it: see `recipients.pseudonym_key`.
+
+    Raises ConfigurationError as `build` does otherwise, StoreBusy.
+    """
+    data = data_directory(settings)
+    secret_key = read_secret_key(settings, data)
+    with closing(_database(settings, data)) as database:
+        migrate(database)
+        return pseudonym_key.accept_new_secret(database, secret_key, lambda: datetime.now(UTC))
+
+
+def _database(settings: Settings, data: Path) -> Database:
+    return open_database(settings.database_url or f"sqlite:///{data / 'rgz-email.db'}")
 
 
 def build_preview_services(settings: Settings) -> PreviewServices:

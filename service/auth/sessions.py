@@ -96,6 +96,6 @@ class Sessions:
         return hmac.new(self.key, message, hashlib.sha256).hexdigest()
 
 
-def signing_key(secret_key: str, admin_token: str) -> bytes:
-    """The key that signs sessions; it changes with either secret."""
-    return hmac.new(secret_key.encode(), f"sessions\0{admin_token}".encode(), hashlib.sha256).digest()
+def signing_key(key: bytes, admin_token: str) -> bytes:
+    """The key that signs sessions, of the secret key's for this purpose; it changes with either secret."""
+    return hmac.digest(key, f"sessions\0{admin_token}".encode(), "sha256")

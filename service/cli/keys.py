@@ -1,4 +1,4 @@
-"""keys: create, list and revoke API keys."""
+"""keys: create, list and revoke API keys, and renew the secret key."""
 
 import json
 from datetime import datetime
@@ -7,17 +7,22 @@ import click
 
 from service.bootstrap import build
 from service.cli.environment import read_settings
+from service.cli.secret_key import accept_new_secret, rotate_secret
 from service.models import Scope
 
 
 @click.group()
 def keys() -> None:
-    """Create, list and revoke API keys.
+    """Create, list and revoke API keys, and renew the secret key.
 
     \b
     Example:
       rgz-email keys create billing --scopes send,read
     """
+
+
+keys.add_command(rotate_secret)
+keys.add_command(accept_new_secret)
 
 
 @keys.command()

@@ -14,10 +14,14 @@ _LOOK_S = 0.02
 
 @dataclass(frozen=True, slots=True)
 class FileLock:
-    """A lock on `file`, which is created where it is missing; the kernel releases it when a process ends."""
+    """A lock on `file`, which is created where it is missing; the kernel releases it when a process ends.
+
+    `changing` names for people what it protects.
+    """
 
     file: Path
     wait_s: float = 10.0
+    changing: str = "templates"
 
     @contextmanager
     def acquire(self) -> Iterator[None]:
@@ -26,7 +30,9 @@ class FileLock:
             end = time.monotonic() + self.wait_s
             while not _locked(opened.fileno()):
                 if time.monotonic() > end:
-                    raise TryLater("Somebody else is changing templates; nothing was changed. Try again in a moment.")
+                    raise TryLater(
+                        f"Somebody else is changing {self.changing}; nothing was changed. Try again in a moment."
+                    )
                 time.sleep(_LOOK_S)
             yield
 

@@ -197,6 +197,9 @@ class Settings(BaseModel):
     email_secret_key: SecretStr | None = Field(
         None, description="Key of pseudonyms and signatures; without it one is generated in EMAIL_DATA_DIR"
     )
+    email_secret_key_previous: SecretStr | None = Field(
+        None, description="Older versions of EMAIL_SECRET_KEY, which are still accepted, comma-separated"
+    )
     email_public_url: str = Field(
         "http://localhost:8000",
         pattern=r"^https?://[A-Za-z0-9.:\[\]-]+(/[A-Za-z0-9._~/-]*)?$",

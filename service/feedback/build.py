@@ -11,6 +11,7 @@ from service.feedback.imap_poller import ImapPoller
 from service.feedback.record import FeedbackRecorder
 from service.feedback.sns.client import SnsClient
 from service.feedback.webhook import WebhookReceiver
+from service.mail.keys import MailKeys
 from service.monitoring.metrics import Metrics
 from service.store.database import Database
 
@@ -26,17 +27,18 @@ class Feedback:
 
 
 def build_feedback(
-    settings: Settings, database: Database, metrics: Metrics, clock: Callable[[], datetime], *, pseudonym_key: bytes
+    settings: Settings, database: Database, metrics: Metrics, clock: Callable[[], datetime], *, keys: MailKeys
 ) -> Feedback:
     """Build. Raises ConfigurationError where EMAIL_SNS_CERT_CA_FILE can't be read."""
     soft_bounces = SoftBounces(settings.email_soft_bounce_limit, settings.email_soft_bounce_days)
-    applier = FeedbackApplier(clock, pseudonym_key, soft_bounces)
+    applier = FeedbackApplier(clock, keys.pseudonym, soft_bounces)
     recorder = FeedbackRecorder(database, applier, clock, metrics)
     account = ImapAccount.from_settings(settings)
     poller = None
     if account is not None:
         deletes = settings.email_inbox_delete
-        poller = ImapPoller(ImapMailbox(account), database, recorder.record, pseudonym_key, clock, deletes=deletes)
+        signing_keys = keys.return_path.accepted
+        poller = ImapPoller(ImapMailbox(account), database, recorder.record, signing_keys, clock, deletes=deletes)
     return Feedback(
         feedback_applier=applier,
         feedback_recorder=recorder,

@@ -60,7 +60,7 @@ class ImapPoller:
         inbox: ImapMailbox,
         database: Database,
         record: Callable[[str, str, Sequence[FeedbackEvent]], object],
-        signing_key: bytes,
+        signing_keys: Sequence[bytes],
         clock: Callable[[], datetime],
         *,
         read: Callable[[bytes], ReturnedMail] = read_returned_mail,
@@ -69,7 +69,7 @@ class ImapPoller:
         self._inbox = inbox
         self._database = database
         self._record = record
-        self._key = signing_key
+        self._keys = signing_keys
         self._clock = clock
         self._read = read
         self._deletes = deletes
@@ -161,7 +161,7 @@ class ImapPoller:
     def events(self, mail: ImapMail) -> list[FeedbackEvent]:
         """Parse a mail into one event about its message; [] where it is about no message of ours."""
         returned = self._read(mail.raw)
-        message_id = return_path.verified(returned.return_paths, key=self._key)
+        message_id = return_path.verified(returned.return_paths, keys=self._keys)
         if message_id is None:
             _log.info("not_ours", uid=mail.uid, size_bytes=len(mail.raw))
             return []

@@ -8,11 +8,12 @@ short name stay within the 64 octets of RFC 5321, 4.5.3.1.1.
 import base64
 import hmac
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from uuid import UUID
 
-#: Separates these signatures from others by the same key: a normalised address never holds U+0000.
+#: Separates these signatures from others by the same key, as there was one for all in v0.1: a normalised address never
+#: holds U+0000.
 _DOMAIN = b"return-path\x00"
 _UUID_BYTES = 16
 #: 80 bits of HMAC-SHA256, which RFC 2104, 5 allows; a guessed one forges the bounce of one mail.
@@ -49,12 +50,12 @@ def codes_in(texts: Iterable[str]) -> Iterator[str]:
                 yield found[1]
 
 
-def verified(codes: Iterable[str], *, key: bytes) -> str | None:
-    """Return the message id of the first of these codes that we signed, or None."""
-    return next((message_id for code in codes if (message_id := _read(code, key))), None)
+def verified(codes: Iterable[str], *, keys: Sequence[bytes]) -> str | None:
+    """Return the message id of the first of these codes that one of these keys signed, or None."""
+    return next((message_id for code in codes if (message_id := _read(code, keys))), None)
 
 
-def _read(code: str, key: bytes) -> str | None:
+def _read(code: str, keys: Sequence[bytes]) -> str | None:
     if len(code) != _CODE_LENGTH:
         return None
     split = -(-_UUID_BYTES * 8 // 5)
@@ -62,7 +63,7 @@ def _read(code: str, key: bytes) -> str | None:
         payload, tag = _from_base32(code[:split]), _from_base32(code[split:])
     except ValueError:  # also for letters beyond ASCII that equal one without regard to case
         return None
-    if len(payload) != _UUID_BYTES or not hmac.compare_digest(_tag(payload, key), tag):
+    if len(payload) != _UUID_BYTES or not any(hmac.compare_digest(_tag(payload, key), tag) for key in keys):
         return None
     return str(UUID(bytes=payload))
 

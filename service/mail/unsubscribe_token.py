@@ -9,11 +9,12 @@ import base64
 import binascii
 import hashlib
 import hmac
+from collections.abc import Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
-#: Version of the token, and what keeps its signature apart from everything else that this key signs: a normalised
-#: address (`addresses.pseudonym`) never holds U+0000.
+#: Version of the token, and what keeps its signature apart from others by the same key, as there was one for all in
+#: v0.1: a normalised address (`addresses.pseudonym`) never holds U+0000.
 _VERSION = b"u1"
 _DOMAIN = b"unsubscribe\x00"
 _HASH_BYTES = 32
@@ -46,8 +47,8 @@ def token(unsubscription: Unsubscription, *, key: bytes) -> str:
     return base64.urlsafe_b64encode(payload + _tag(payload, key)).decode()
 
 
-def read(text: str, *, key: bytes) -> Unsubscription:
-    """Verify a token. Raises TokenForged, in the same time wherever the signature differs."""
+def read(text: str, *, keys: Sequence[bytes]) -> Unsubscription:
+    """Verify a token by any of these keys. Raises TokenForged, in the same time wherever the signature differs."""
     if len(text) != _TOKEN_LENGTH or not text.isascii():
         raise TokenForged("This is not a link of ours.")
     try:
@@ -55,7 +56,8 @@ def read(text: str, *, key: bytes) -> Unsubscription:
     except (ValueError, binascii.Error):
         raise TokenForged("This is not a link of ours.") from None
     payload, tag = data[:-_TAG_BYTES], data[-_TAG_BYTES:]
-    if not hmac.compare_digest(_tag(payload, key), tag) or not payload.startswith(_VERSION):
+    is_ours = any(hmac.compare_digest(_tag(payload, key), tag) for key in keys)
+    if not is_ours or not payload.startswith(_VERSION):
         raise TokenForged("This is not a link of ours.")
     body = payload[len(_VERSION) :]
     return Unsubscription(body[:_HASH_BYTES].hex(), str(UUID(bytes=body[_HASH_BYTES:])))

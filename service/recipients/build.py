@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from service.config.settings import Settings
+from service.mail.keys import MailKeys
 from service.recipients.data_requests import DataRequests
 from service.recipients.retention import RetentionPurge
 from service.recipients.suppressions import SuppressionList
@@ -23,12 +24,12 @@ class Recipients:
 
 
 def build_recipients(
-    settings: Settings, database: Database, clock: Callable[[], datetime], *, pseudonym_key: bytes
+    settings: Settings, database: Database, clock: Callable[[], datetime], *, keys: MailKeys
 ) -> Recipients:
-    """Build; `pseudonym_key` hashes addresses and signs the links that unsubscribe."""
+    """Build; `keys` are those of pseudonyms and of unsubscribe links."""
     return Recipients(
-        suppressions=SuppressionList(database, pseudonym_key, clock),
-        unsubscriber=Unsubscriber(database, pseudonym_key, clock),
-        data_requests=DataRequests(database, pseudonym_key, clock),
+        suppressions=SuppressionList(database, keys.pseudonym, clock),
+        unsubscriber=Unsubscriber(database, keys.unsubscribe.accepted, clock),
+        data_requests=DataRequests(database, keys.pseudonym, clock),
         retention_purge=RetentionPurge(database, settings, clock),
     )

@@ -3,7 +3,7 @@
 Only a POST unsubscribes, never a GET: programs that scan for harmful links open every link.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
@@ -21,10 +21,10 @@ from service.store.suppressions import Suppression
 
 @dataclass(frozen=True, slots=True)
 class Unsubscriber:
-    """Verifies links and ends marketing. `signing_key` is the key of their signatures."""
+    """Verifies links and ends marketing. `signing_keys` are the accepted keys of their signatures."""
 
     database: Database
-    signing_key: bytes
+    signing_keys: Sequence[bytes]
     clock: Callable[[], datetime]
 
     def state(self, token: str) -> Literal["subscribed", "unsubscribed"]:
@@ -59,6 +59,6 @@ class Unsubscriber:
 
     def _read(self, token: str) -> Unsubscription:
         try:
-            return unsubscribe_token.read(token, key=self.signing_key)
+            return unsubscribe_token.read(token, keys=self.signing_keys)
         except TokenForged as error:
             raise NotFound(str(error)) from None

@@ -6,6 +6,7 @@ from datetime import datetime
 
 from service.config.settings import Settings
 from service.mail import addresses
+from service.mail.keys import MailKeys
 from service.sending.acceptor import Acceptor
 from service.sending.group_commit import GroupCommit
 from service.sending.message_factory import MessageFactory
@@ -30,10 +31,10 @@ def build_sending(
     group_commit: GroupCommit,
     clock: Callable[[], datetime],
     *,
-    pseudonym_key: bytes,
+    keys: MailKeys,
 ) -> Sending:
     """Build around the group commit, which writes every send."""
-    factory = MessageFactory(settings, pseudonym_key, addresses.parse(settings.smtp_from_email).domain)
+    factory = MessageFactory(settings, keys, addresses.parse(settings.smtp_from_email).domain)
     limits = render_limits(settings)
     renderer = SendRenderer(
         database, templates.catalogue, settings, limits, factory, clock, revisions=templates.revisions

@@ -10,6 +10,7 @@ import uuid_utils
 from service.config.settings import Settings
 from service.mail import addresses, unsubscribe_token
 from service.mail.addresses import Address
+from service.mail.keys import MailKeys
 from service.mail.unsubscribe_token import Unsubscription
 from service.models import Attachment, Body, Message, NewMessage, Priority, Rendered, Send, Status, Stream
 from service.models.requests import AnySendRequest, MessageRequest
@@ -45,15 +46,15 @@ class MessageDraft:
 
 @dataclass(frozen=True, slots=True)
 class MessageFactory:
-    """Builds messages. `domain` stands in each Message-ID; `pseudonym_key` makes pseudonyms of addresses, and signs."""
+    """Builds messages. `domain` stands in each Message-ID."""
 
     settings: Settings
-    pseudonym_key: bytes
+    keys: MailKeys
     domain: str
 
     def recipient(self, template: Template, address: Address) -> Recipient:
         """A recipient with the id of its new message."""
-        recipient_hash = addresses.pseudonym(address.normalised, key=self.pseudonym_key)
+        recipient_hash = addresses.pseudonym(address.normalised, key=self.keys.pseudonym)
         return self._recipient(address.spelling, recipient_hash, template.manifest.stream)
 
     def message(self, draft: MessageDraft, to: Recipient, rendered: Rendered) -> NewMessage:
@@ -108,7 +109,7 @@ class MessageFactory:
         if stream is Stream.MARKETING:
             unsubscription = Unsubscription(recipient_hash, message_id)
             unsubscribe_url = unsubscribe_token.url(
-                self.settings.email_public_url, unsubscription, key=self.pseudonym_key
+                self.settings.email_public_url, unsubscription, key=self.keys.unsubscribe.newest
             )
         return Recipient(spelling, message_id, recipient_hash, unsubscribe_url)
 
@@ -125,7 +126,7 @@ class MessageFactory:
             priority=content.priority,
             recipient=to.spelling,
             recipient_hash=to.recipient_hash,
-            envelope_from=self.settings.envelope_from(to.message_id, key=self.pseudonym_key),
+            envelope_from=self.settings.envelope_from(to.message_id, key=self.keys.return_path.newest),
             from_header=content.from_header,
             reply_to=content.reply_to,
             subject=content.subject,

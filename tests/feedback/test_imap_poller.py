@@ -66,7 +66,7 @@ class Reader:
         self.names: list[str] = []
         self.record: Callable[[str, str, Sequence[FeedbackEvent]], object] = self.keep
         self.collector = ImapPoller(
-            ImapMailbox(place), database, lambda *said: self.record(*said), KEY, lambda: NOW, **options
+            ImapMailbox(place), database, lambda *said: self.record(*said), [KEY], lambda: NOW, **options
         )
 
     def keep(self, name: str, source: str, reports: Sequence[FeedbackEvent]) -> None:

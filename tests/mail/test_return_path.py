@@ -18,7 +18,7 @@ ID = "01932f6e-7b1c-7c3a-9f00-0123456789ab"
 
 
 def find(texts: Iterable[str], *, key: bytes) -> str | None:
-    return return_path.verified(return_path.codes_in(texts), key=key)
+    return return_path.verified(return_path.codes_in(texts), keys=[key])
 
 
 def test_return_path_names_its_message() -> None:
@@ -101,4 +101,15 @@ def test_bounces_return_to_the_sender_without_a_bounce_address() -> None:
 @pytest.mark.parametrize("letter", ["ſ", "K", "0", "=", "é"])
 def test_return_path_with_letters_that_merely_look_like_base32_is_not_ours(letter: str) -> None:
     assert find([f"b+{letter * 42}@x.example"], key=KEY) is None
-    assert return_path.verified([letter * 42, "", letter], key=KEY) is None
+    assert return_path.verified([letter * 42, "", letter], keys=[KEY]) is None
+
+
+#: Made by v0.1 for the message with the second value as its id.
+V01_KEY = b"a v0.1 secret, undivided"
+V01 = ("bounces+agm4fk34abyabaaaaaaaaaaaviinml7nupyd6llpwn@mail.rgz.bj", "0199c2ab-7c00-7000-8000-0000000000aa")
+
+
+@pytest.mark.parametrize("keys", [[V01_KEY], [b"new", V01_KEY], [b"newer", b"new", V01_KEY]])
+def test_return_path_of_v01_is_accepted_beside_newer_keys(keys: list[bytes]) -> None:
+    assert return_path.verified(return_path.codes_in([V01[0]]), keys=keys) == V01[1]
+    assert return_path.verified(return_path.codes_in([V01[0]]), keys=[b"new"]) is None

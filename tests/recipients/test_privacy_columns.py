@@ -29,6 +29,7 @@ def key_of(table: str, row: Row) -> tuple[Any, ...]:
         "email_template_revisions": ("revision",),
         "search_entries": ("n",),
         "search_words": ("word", "n"),
+        "secret_versions": ("fingerprint",),
     }
     return tuple(row[name] for name in names.get(table, ("id",)))
 

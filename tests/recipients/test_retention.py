@@ -126,8 +126,8 @@ def test_unsubscribe_link_in_an_old_mail_still_ends_marketing(services: Services
     [item] = services.recipients.suppressions.search(address=ANN).items
     assert (item.address, item.scope, item.event_id) == (None, "marketing", message_id)
     assert suppressions.find(services.database, [item.recipient_hash], Stream.TRANSACTIONAL) == {}
-    assert unsubscribe_token.read(token, key=services.recipients.unsubscriber.signing_key) == Unsubscription(
-        addresses.pseudonym(ANN, key=services.recipients.unsubscriber.signing_key), message_id
+    assert unsubscribe_token.read(token, keys=services.recipients.unsubscriber.signing_keys) == Unsubscription(
+        addresses.pseudonym(ANN, key=services.messages.message_search.pseudonym_key), message_id
     )
 
 

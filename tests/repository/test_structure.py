@@ -63,7 +63,7 @@ HOMES = {
     "smtplib": ["delivery.smtp_connection"],
     "aiosmtpd": ["delivery.dev_mailbox"],
     "imaplib": ["feedback.imap", "feedback.imap_connection"],
-    "cryptography": ["feedback.sns"],
+    "cryptography": ["config.secret_key", "feedback.sns"],
     "flufl": ["feedback.bounce.flufl"],
     "email_validator": ["mail.addresses"],
     "puremagic": ["mail.attachments"],

@@ -24,7 +24,7 @@ PATH = return_path.signed("bounces@mail.rgz.bj", ID, key=KEY)
 )
 def test_returned_mail_names_its_return_path_and_is_the_same_after_json(raw: bytes) -> None:
     mail = read_returned_mail(raw)
-    assert return_path.verified(mail.return_paths, key=KEY) == ID
+    assert return_path.verified(mail.return_paths, keys=[KEY]) == ID
     assert mail.as_json().isascii()
     assert ReturnedMail.from_json(mail.as_json()) == mail
 

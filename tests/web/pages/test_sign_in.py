@@ -117,7 +117,7 @@ def signing_in(clock: Clock, admin_token: str = "right") -> Sessions:
     return Sessions(
         lambda token: ADMIN if token == admin_token else None,
         lambda _: None,
-        signing_key("secret", admin_token),
+        signing_key(b"secret", admin_token),
         clock,
         WrongTokens(clock),
     )
