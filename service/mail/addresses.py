@@ -101,7 +101,8 @@ def parse_header(text: str) -> NamedAddress:
 
     Raises AddressInvalid for a bad address, and for control characters anywhere.
     """
-    if any(unicodedata.category(character) in ("Cc", "Cs", "Zl", "Zp") for character in text):
+    # U+FFFD stands for a character that was lost before it came here.
+    if "\ufffd" in text or any(unicodedata.category(character) in ("Cc", "Cs", "Zl", "Zp") for character in text):
         raise AddressInvalid("A name and address must be one line without control characters.")
     text = text.strip()
     if not text.endswith(">"):
@@ -146,7 +147,8 @@ def _validated(text: str) -> tuple[str, str, str]:
         raise AddressInvalid("The address is empty.")
     if len(text) > _LONGEST_WRITTEN:
         raise AddressInvalid(f"The address is longer than {MAX_ADDRESS_BYTES} octets (RFC 5321).")
-    if any(unicodedata.category(character) in ("Cc", "Cs", "Zl", "Zp") for character in text):
+    # U+FFFD stands for a character that was lost before it came here.
+    if "\ufffd" in text or any(unicodedata.category(character) in ("Cc", "Cs", "Zl", "Zp") for character in text):
         raise AddressInvalid("An address must be one line without control characters.")
     if "=?" in text.partition("@")[0]:
         raise AddressInvalid("The part before the @ must not contain =?.")

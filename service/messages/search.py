@@ -5,7 +5,7 @@ A message that does not exist and one that the caller may not see look the same.
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from service.errors import Gone, InvalidRequest, NotFound, Problem
@@ -185,11 +185,13 @@ def _status(text: str, problems: list[Problem]) -> Status | None:
 
 
 def _moment(name: str, text: str, problems: list[Problem]) -> datetime | None:
+    moment: datetime | None
     try:
         moment = datetime.fromisoformat(text.replace(" ", "+"))
-    except ValueError:
+        moment = moment.astimezone(UTC) if moment.tzinfo is not None else None
+    except (ValueError, OverflowError):  # an offset may lead out of the calendar at either end
         moment = None
-    if moment is None or moment.tzinfo is None:
+    if moment is None:
         problems.append(Problem("", name, f"{name}: an ISO 8601 time with its offset, such as 2026-02-21T00:00:00Z"))
         return None
     return moment

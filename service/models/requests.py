@@ -14,6 +14,7 @@ from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Fiel
 from pydantic_core import PydanticCustomError
 
 from service.errors import InvalidRequest, MalformedRequest, Problem, pointer
+from service.models import json_text
 
 #: Recipients of one message request; each gets a message of its own.
 MAX_RECIPIENTS = 100
@@ -229,19 +230,10 @@ RequestBody = TypeVar("RequestBody", bound=_Request)
 def parse(body: bytes, kind: type[RequestBody]) -> RequestBody:
     """Parse and validate the body of a request.
 
-    Raises MalformedRequest where they are not one JSON text (RFC 8259: NaN and lone surrogates are not), and
-    InvalidRequest with a problem for each rule that the JSON breaks.
+    Raises MalformedRequest and TooLarge as `json_text.decode` does, and InvalidRequest with a problem for each rule
+    that the JSON breaks.
     """
-    try:
-        value = msgspec.json.decode(body)
-    except RecursionError:
-        raise MalformedRequest("The body is nested too deeply.") from None
-    except msgspec.ValidationError as error:
-        raise InvalidRequest(
-            "The body holds a value that can't be taken.", [Problem("", "value", str(error))]
-        ) from None
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise MalformedRequest(f"The body is not JSON: {error}.") from None
+    value = json_text.decode(body)
     if not isinstance(value, dict):
         raise InvalidRequest("The body must be a JSON object.", [Problem("", "object_type", "expected an object")])
     try:

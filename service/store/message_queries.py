@@ -4,7 +4,7 @@ import base64
 import binascii
 import json
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from service.errors import ArchiveCorrupt
@@ -139,9 +139,11 @@ def parse_cursor(cursor: str) -> tuple[datetime, str]:
     try:
         at, row_id = json.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
         created_at = datetime.fromisoformat(at)
-    except (ValueError, TypeError, binascii.Error, RecursionError):
+        is_ours = created_at.tzinfo is not None and isinstance(row_id, str)
+        created_at = created_at.astimezone(UTC)
+    except (ValueError, TypeError, binascii.Error, RecursionError, OverflowError):
         raise ValueError("this cursor does not come from an earlier page") from None
-    if created_at.tzinfo is None or not isinstance(row_id, str):
+    if not is_ours:
         raise ValueError("this cursor does not come from an earlier page")
     return created_at, row_id
 

@@ -21,6 +21,7 @@ from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from cryptography.x509.oid import ExtensionOID, NameOID
 
 from service.errors import InvalidRequest, MalformedRequest, NotVerified, Problem
+from service.models import json_text
 
 #: Signed fields of each type, in order; the signed text is `name\nvalue\n` for each field present.
 _NOTIFICATION = ("Message", "MessageId", "Subject", "Timestamp", "TopicArn", "Type")
@@ -147,9 +148,15 @@ def read_certificate(pem: bytes) -> Certificate:
 
 def _decoded(body: bytes) -> Any:
     """Decode JSON; the standard library also accepts lone surrogates and huge numbers, which SNS may send."""
+    value = _decoded_by_either(body)
+    json_text.require_unique_names(body, value)
+    return value
+
+
+def _decoded_by_either(body: bytes) -> Any:
     try:
         return msgspec.json.decode(body)
-    except (msgspec.MsgspecError, RecursionError):
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         try:
             return json.loads(body.decode("utf-8"), parse_constant=_refuse_constant)
         except (ValueError, RecursionError):

@@ -239,8 +239,8 @@ def _storable_values(columns: Sequence[str], row: Sequence[Any]) -> list[Any]:
 
 
 def searchable(params: Parameters) -> Row:
-    """As `storable`, for reading: a text that can't be stored is changed into one that nothing equals."""
-    return storable({name: _legible(value) if isinstance(value, str) else value for name, value in params.items()})
+    """As `storable`, for reading: a text or number that can't be stored is changed into one that nothing equals."""
+    return storable({name: _comparable(value) for name, value in params.items()})
 
 
 def require_query(sql: str) -> None:
@@ -265,5 +265,9 @@ def _storable(name: str, value: Any) -> Any:
     raise TypeError(f"{name} is a {type(value).__name__}; a column takes str, int, bool, bytes, datetime or None")
 
 
-def _legible(text: str) -> str:
-    return text.encode("utf-8", "replace").decode().replace("\x00", "\ufffd")
+def _comparable(value: Any) -> Any:
+    if isinstance(value, str):
+        return value.encode("utf-8", "replace").decode().replace("\x00", "\ufffd")
+    if isinstance(value, int):
+        return min(max(value, -(2**63)), 2**63 - 1)
+    return value

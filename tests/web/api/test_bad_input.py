@@ -1,7 +1,7 @@
 """Bad input is answered with 4xx and problem details, and nothing is stored or sent."""
 
 import json
-from base64 import b64encode
+from base64 import b64encode, urlsafe_b64encode
 from collections.abc import Iterator
 from typing import Any
 
@@ -14,6 +14,11 @@ from tests.support.running import Running, running, settings_for
 from tests.support.samples import INVOICE, PDF, WELCOME, pdf_attachment
 
 SEND = {"to": "a@example.com", "template_key": "onboarding_welcome", "variables": WELCOME}
+
+
+def cursor(at: str, row_id: object) -> str:
+    """A cursor as the service writes them."""
+    return urlsafe_b64encode(json.dumps([at, row_id]).encode()).decode().rstrip("=")
 
 
 @pytest.fixture(scope="module")
@@ -98,6 +103,12 @@ def test_mistakes_against_the_rules_of_the_template_are_all_named_at_once(quiet:
     assert {"/to", "/reply_to", "/attachments", "/variables/surprise"} <= set(problems)
     missing = {"reseller_name", "year", "amount_fcfa", "invoice_number"}
     assert {f"/variables/{name}" for name in missing} <= set(problems)
+
+
+def test_name_that_is_given_twice_is_refused_at_its_place(quiet: Running) -> None:
+    body = json.dumps(SEND | {"metadata": {"a": 1}}).encode()
+    twice = body.replace(b'"a": 1', b'"a": 1, "b": 2, "\\u0061": 3').replace(b"{", b'{"to": "b@example.com", ', 1)
+    assert list(refused(quiet, twice, 422)) == ["/metadata/a", "/to"]
 
 
 def test_template_that_is_unknown_is_404(quiet: Running) -> None:
@@ -228,6 +239,23 @@ def test_idempotency_key_must_be_a_short_ascii_text(quiet: Running, key: str) ->
         ("GET", "/api/v1/email/messages?limit=%D9%A3", 422),
         ("GET", "/api/v1/email/messages?cursor=nonsense", 422),
         ("GET", "/api/v1/email/messages?since=yesterday", 422),
+        ("GET", "/api/v1/email/messages?since=0001-01-01T00:00:00%2B14:00", 422),
+        ("GET", "/api/v1/email/messages?until=9999-12-31T23:59:59-14:00", 422),
+        ("GET", "/api/v1/email/messages?since=0001-01-01T00:00:00Z&until=9999-12-31T23:59:59Z", 200),
+        ("GET", f"/api/v1/email/messages?cursor={cursor('0001-01-01T00:00:00+14:00', 'x')}", 422),
+        ("GET", f"/api/v1/email/messages?cursor={cursor('9999-12-31T23:59:59-14:00', 'x')}", 422),
+        ("GET", f"/api/v1/email/messages?text=word&cursor={cursor('0001-01-01T00:00:00+14:00', 'x')}", 422),
+        ("GET", f"/api/v1/email/messages?cursor={cursor('2026-01-01T00:00:00Z', chr(0))}", 200),
+        ("GET", f"/api/v1/email/messages?cursor={cursor('2026-01-01T00:00:00Z', chr(0xD800))}", 200),
+        ("GET", f"/api/v1/email/messages?cursor={cursor('2026-01-01T00:00:00Z', None)}", 422),
+        ("GET", f"/api/v1/email/suppressions?cursor={cursor('9999-12-31T23:59:59-14:00', 'x')}", 422),
+        ("GET", "/api/v1/email/messages?source_endpoint=%00&text=%00%00ab", 200),
+        ("GET", "/api/v1/email/suppressions?address=%00@example.com", 422),
+        ("GET", "/api/v1/email/recipients/%00@example.com", 422),
+        ("DELETE", "/api/v1/email/suppressions/%00?reason=%00", 404),
+        ("POST", "/api/v1/email/unsubscribe/%00", 404),
+        ("GET", "/api/v1/email/messages/nothing/attachments/-99999999999999999999", 404),
+        ("GET", "/api/v1/email/templates/onboarding_welcome/versions/99999999999999999999", 404),
         ("GET", "/api/v1/email/messages?status=lost", 422),
         ("GET", "/api/v1/email/messages?to=nobody", 422),
         ("GET", "/api/v1/email/messages?surprise=1", 422),
@@ -240,7 +268,10 @@ def test_idempotency_key_must_be_a_short_ascii_text(quiet: Running, key: str) ->
 def test_refusals_are_all_problem_details(quiet: Running, method: str, path: str, status: int) -> None:
     answer = quiet.admin.request(method, path)
     assert answer.status_code == status, answer.text
-    if status != 200:
+    assert answer.headers["x-content-type-options"] == "nosniff"
+    assert answer.headers["cache-control"] == "no-store"
+    assert "default-src 'none'" in answer.headers["content-security-policy"]
+    if status != 200 and not path.startswith("/api/v1/email/unsubscribe/"):
         assert answer.headers["content-type"] == "application/problem+json"
         assert answer.json()["status"] == status
 
