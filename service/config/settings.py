@@ -220,6 +220,25 @@ class Settings(BaseModel):
         (),
         description="Addresses and networks of reverse proxies whose X-Forwarded-For is believed, separated by commas",
     )
+    email_http_head_timeout_seconds: float = Field(
+        10.0, gt=0, le=600, description="Time in which the head of an HTTP request must be complete, seconds"
+    )
+    email_http_body_timeout_seconds: float = Field(
+        10.0,
+        gt=0,
+        le=600,
+        description="Time in which the next kibibyte for each of its seconds must come of a body, or be read of an"
+        " answer, seconds",
+    )
+    email_http_max_connections: int = Field(
+        512, ge=10, le=100_000, description="HTTP connections at the same time, beside some for /healthz and /readyz"
+    )
+    email_http_max_bodies_mb: int = Field(
+        160,
+        ge=1,
+        le=65_536,
+        description="Size of all request bodies under way, at most, MiB; the largest one is always taken",
+    )
     email_log_level: Literal["debug", "info", "warning", "error"] = Field(
         "info", description="Lowest level that is logged"
     )
@@ -352,6 +371,11 @@ class Settings(BaseModel):
     def max_batch_bytes(self) -> int:
         """EMAIL_MAX_BATCH_SIZE_MB in bytes."""
         return self.email_max_batch_size_mb * 1024 * 1024
+
+    @property
+    def max_bodies_bytes(self) -> int:
+        """EMAIL_HTTP_MAX_BODIES_MB in bytes."""
+        return self.email_http_max_bodies_mb * 1024 * 1024
 
     def with_changes(self, **changes: Any) -> "Settings":
         """A validated copy with these settings changed."""

@@ -7,10 +7,11 @@ from functools import cache
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from litestar import Litestar, Response, Router
+from litestar import Litestar, Router
 from litestar.datastructures import State
 
 from service.bootstrap import PreviewServices, Services
+from service.config.settings import Settings
 from service.web.api import (
     dev_mailbox,
     health,
@@ -24,10 +25,13 @@ from service.web.api import (
     webhook,
 )
 from service.web.auth import Guard
+from service.web.body_budget import BodyBudget
 from service.web.dependencies import parts
+from service.web.edge import with_edge
 from service.web.head import with_head
 from service.web.pages import error_pages
 from service.web.pages.assets import Assets
+from service.web.pages.editor_form import EDITOR_FORM_BYTES
 from service.web.pages.i18n import Languages
 from service.web.pages.navigation import SECTIONS
 from service.web.pages.render import environment
@@ -39,13 +43,8 @@ from service.web.pages.server_sent_events import Streams
 _BASE64_GROWTH = 4 / 3
 _ROOM_BESIDE_ATTACHMENTS_BYTES = 4 * 1024 * 1024
 
-#: No response may be sniffed, framed or cached.
-_HEADERS = {
-    "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "no-referrer",
-    "Cache-Control": "no-store",
-    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
-}
+#: A form of a page is a few fields, or the variables of a test message.
+FORM_BYTES = 64 * 1024
 
 Lifespan = Callable[[Litestar], AbstractAsyncContextManager[None]]
 
@@ -55,11 +54,10 @@ def create_app(services: Services, *, lifespan: Lifespan | None = None, is_port_
 
     `is_port_local`: the port listens on loopback alone, so that in development it is open to programs on this machine.
     """
-    limit = int(services.settings.max_attachments_bytes * _BASE64_GROWTH) + _ROOM_BESIDE_ATTACHMENTS_BYTES
     routes = [*_api(services), *CONTROLLERS]
     sections = [one for one in SECTIONS if services.mailbox is not None or one[0] != "/admin/mailbox"]
     site = Site(services, sections, preview_guard=signed_in())
-    app = application(site, routes, lifespan=lifespan or _nothing, max_body_bytes=limit)
+    app = application(site, routes, lifespan=lifespan or _nothing)
 
     @cache  # built at the first request; the routes do not change
     def document() -> dict[str, Any]:
@@ -79,8 +77,8 @@ class Site:
     preview_guard: Guard
 
 
-def application(site: Site, routes: Sequence[Any], *, lifespan: Lifespan, max_body_bytes: int) -> Litestar:
-    """Return an application of these routes, with what every page needs."""
+def application(site: Site, routes: Sequence[Any], *, lifespan: Lifespan) -> Litestar:
+    """Return an application of these routes, with what every page needs. A body is a form, unless a route says more."""
     services, assets = site.services, Assets()
     state = {
         "services": services,
@@ -96,13 +94,13 @@ def application(site: Site, routes: Sequence[Any], *, lifespan: Lifespan, max_bo
         state=State(state),
         dependencies=parts(services),
         lifespan=[lifespan],
-        request_max_body_size=max_body_bytes,
+        request_max_body_size=FORM_BYTES,
         exception_handlers={Exception: error_pages.respond},
-        after_request=_add_headers,
         openapi_config=None,
         logging_config=None,
     )
-    app.asgi_handler = with_head(app.asgi_handler)
+    budget = BodyBudget(services.settings.max_bodies_bytes, _largest_body_bytes(services.settings))
+    app.asgi_handler = with_edge(with_head(app.asgi_handler), budget)
     return app
 
 
@@ -115,6 +113,7 @@ def _api(services: Services) -> list[Any]:
     hooks = Router("/", route_handlers=[webhook.WebhookController], request_max_body_size=webhook.MAX_BODY_BYTES)
     api = Router(
         "/api/v1/email",
+        request_max_body_size=_message_bytes(services.settings),
         route_handlers=[
             send.SendController,
             batches,
@@ -135,8 +134,11 @@ async def _nothing(_: Litestar) -> AsyncIterator[None]:
     yield
 
 
-async def _add_headers(response: Response[Any]) -> Response[Any]:
-    # Asynchronous because Litestar runs any other function in a thread: that cost as much as an empty handler.
-    for name, value in _HEADERS.items():
-        response.headers.setdefault(name, value)
-    return response
+def _message_bytes(settings: Settings) -> int:
+    """Size of a request with one message, at most."""
+    return int(settings.max_attachments_bytes * _BASE64_GROWTH) + _ROOM_BESIDE_ATTACHMENTS_BYTES
+
+
+def _largest_body_bytes(settings: Settings) -> int:
+    """Size of the largest body that any route takes: there must be room for one."""
+    return max(_message_bytes(settings), settings.max_batch_bytes, EDITOR_FORM_BYTES)

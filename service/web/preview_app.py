@@ -53,4 +53,4 @@ def create_preview(preview_services: PreviewServices) -> Litestar:
     ]
     sections = [one for one in SECTIONS if one[0] == "/admin/templates"]
     site = Site(preview_services, sections, preview_guard=on_this_machine())
-    return application(site, routes, lifespan=lifespan, max_body_bytes=64 * 1024)
+    return application(site, routes, lifespan=lifespan)

@@ -1,5 +1,6 @@
 """Run the application on sockets, and shut it down without losing running requests."""
 
+import asyncio
 import signal
 import socket
 from collections.abc import Callable, Sequence
@@ -9,9 +10,12 @@ import uvicorn
 from litestar import Litestar
 
 from service.errors import ConfigurationError
+from service.web.connection_limits import ConnectionLimits, check_all, limited
 
 #: Running requests get this long on shutdown; with the shutdown of the worker it stays below 10 s.
 GRACE_S = 4
+#: Connections are checked every half second; a tick of uvicorn is a tenth.
+_TICKS_PER_CHECK = 5
 
 
 def bind(host: str, port: int) -> socket.socket:
@@ -43,9 +47,15 @@ def run(
 
 
 def server_of(
-    app: Litestar, *, on_ready: Callable[[], None], on_end: Callable[[], None] = lambda: None
+    app: Litestar,
+    *,
+    on_ready: Callable[[], None],
+    on_end: Callable[[], None] = lambda: None,
+    limits: ConnectionLimits | None = None,
 ) -> uvicorn.Server:
     """Return the configured server; outside the main thread it is stopped with `should_exit`.
+
+    The limits of connections are those of the settings, unless others are handed in.
 
     `on_end` is called before it waits for open connections, so that endless streams can stop.
     """
@@ -57,12 +67,14 @@ def server_of(
         timeout_graceful_shutdown=GRACE_S,
         proxy_headers=False,  # a header sent by the client must not decide its address
         lifespan="on",
+        http=limited(limits or ConnectionLimits.of(app.state.services.settings)),
+        ws="none",
     )
     return _Server(config, on_ready, on_end)
 
 
 class _Server(uvicorn.Server):
-    """A uvicorn server that reports when it is ready, and stops streams before it waits for them."""
+    """A uvicorn server that checks its connections, reports when it is ready, and stops streams before it waits."""
 
     def __init__(self, config: uvicorn.Config, on_ready: Callable[[], None], on_end: Callable[[], None]) -> None:
         super().__init__(config)
@@ -73,6 +85,11 @@ class _Server(uvicorn.Server):
         await super().startup(sockets)
         if self.started:
             self._on_ready()
+
+    async def on_tick(self, counter: int) -> bool:
+        if counter % _TICKS_PER_CHECK == 0:
+            check_all(self.server_state.connections, asyncio.get_running_loop().time())
+        return await super().on_tick(counter)
 
     async def shutdown(self, sockets: list[Any] | None = None) -> None:
         self._on_end()

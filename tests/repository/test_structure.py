@@ -45,7 +45,7 @@ STARTS = {"cli.serve": {"web", "worker"}, "cli.preview": {"web"}}
 #: Where each library may be imported: a module, or a package with all below it.
 HOMES = {
     "litestar": ["web", "cli.serve"],
-    "uvicorn": ["web.server"],
+    "uvicorn": ["web.server", "web.connection_limits"],
     "redis": ["delivery.queue"],
     "huey": ["delivery.queue", "worker"],
     "mjml": ["templates.mjml"],

@@ -25,7 +25,7 @@ from service.web.auth import caller_of, services_of
 from service.web.dependencies import AnyRequest, Provided
 from service.web.pages import mail_frame
 from service.web.pages.diff import between
-from service.web.pages.editor_form import EditorForm
+from service.web.pages.editor_form import EDITOR_FIELDS, EDITOR_FORM_BYTES, EditorForm
 from service.web.pages.merge import Merged, merge
 from service.web.pages.render import POLICY, part, show
 from service.web.pages.request_context import form_of, page_context, signed_in
@@ -57,6 +57,7 @@ class EditorController(Controller):
 
     path = "/admin/templates"
     guards = [signed_in()]  # noqa: RUF012  # Litestar reads it from the class
+    request_max_body_size = EDITOR_FORM_BYTES
 
     @get("/_new")
     async def begin(self, request: AnyRequest, catalogue: Provided[Catalogue]) -> Response[Any]:
@@ -96,7 +97,7 @@ class EditorController(Controller):
 
         A change by somebody else in between is a 409 that shows both changes.
         """
-        form = await form_of(request)
+        form = await form_of(request, max_fields=EDITOR_FIELDS)
         written = EditorForm.of(form)
         match form.get("action"):
             case "save":
@@ -125,7 +126,7 @@ class EditorController(Controller):
         self, request: AnyRequest, key: FromPath[str], drafts: Provided[TemplateDrafts]
     ) -> Response[Mapping[str, Any]]:
         """Return the findings about unsaved files, as JSON."""
-        form = await form_of(request)
+        form = await form_of(request, max_fields=EDITOR_FIELDS)
         written = EditorForm.of(form)
         draft = await anyio.to_thread.run_sync(lambda: drafts.of(key, written.all_texts))
         language = page_context(request).language
@@ -158,7 +159,7 @@ class EditorController(Controller):
     @post("/{key:str}/draft", status_code=200)
     async def draft(self, request: AnyRequest, key: FromPath[str], drafts: Provided[TemplateDrafts]) -> Response[str]:
         """Return the mail that unsaved files make, for a frame."""
-        form, services = await form_of(request), services_of(request)
+        form, services = await form_of(request, max_fields=EDITOR_FIELDS), services_of(request)
         written = EditorForm.of(form)
         scheme = "dark" if form.get("scheme") == "dark" else "light"
 

@@ -7,6 +7,11 @@ from litestar.datastructures import FormMultiDict
 
 #: Prefixes of the fields, which are named after files: the edited text and the original text.
 NOW, WAS = "f.", "b."
+#: The form has each file twice. A file may have 2 MB, which percent-encoding makes up to three times as much; there is
+#: room for the largest one, and for others beside it.
+EDITOR_FORM_BYTES = 16 * 1024 * 1024
+#: 50 languages with two files each, 100 examples, each twice, and the fields beside them.
+EDITOR_FIELDS = 500
 
 
 @dataclass(frozen=True, slots=True)
