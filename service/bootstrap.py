@@ -27,6 +27,7 @@ from service.delivery.dev_mailbox import DevMailbox
 from service.delivery.outcome import Transport
 from service.delivery.queue import Huey
 from service.errors import NotFound
+from service.feedback.bounce import isolated_reader
 from service.feedback.build import Feedback, build_feedback
 from service.isolation.child_processes import ChildProcesses
 from service.mail.keys import MailKeys
@@ -152,9 +153,9 @@ def build(
     except BaseException:
         database.close()
         raise
-    feedback = build_feedback(settings, database, metrics, now, keys=keys)
+    children = ChildProcesses([isolated_compiler.MODULE, isolated_reader.MODULE])
+    feedback = build_feedback(settings, database, metrics, children, now, keys=keys)
     huey = queue.open_queue(settings.queue_url or f"sqlite:///{data / 'queue.db'}")
-    children = ChildProcesses([isolated_compiler.MODULE])
     catalogue = build_catalogue(settings, children, cache_dir=data / "compiled")
     templates = build_templates(settings, database, catalogue, children, data, now)
     group_commit = GroupCommit(database, settings, _notifying(huey), metrics, max_waiting=max_waiting)

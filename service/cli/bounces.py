@@ -10,8 +10,9 @@ import click
 import structlog
 
 from service.config import logs
+from service.feedback.bounce.isolated_reader import reader_of_its_own
 from service.feedback.bounce.report import MailKind, ParsedReport
-from service.feedback.bounce.returned_mail import ReturnedMail, read_returned_mail
+from service.feedback.bounce.returned_mail import ReturnedMail
 
 #: A bounce report stands at the beginning of a mail; a file may be of any size, and the rest is not read.
 _READ_BYTES = 4 * 1024 * 1024
@@ -64,7 +65,8 @@ def parse(files: tuple[str, ...], as_json: bool) -> None:
       rgz-email bounces parse returned.eml --json
     """
     logs.configure("warning", for_people=sys.stderr.isatty())
-    results = [(file, examine(_bytes_of(file))) for file in files]
+    with reader_of_its_own() as read:
+        results = [(file, examine(_bytes_of(file), read)) for file in files]
     if as_json:
         click.echo(json.dumps({"results": [{"file": file, **mail} for file, mail in results]}))
     else:
@@ -72,7 +74,7 @@ def parse(files: tuple[str, ...], as_json: bool) -> None:
             click.echo(_as_text(file, mail))
 
 
-def examine(raw: bytes, read: Callable[[bytes], ReturnedMail] = read_returned_mail) -> ExaminedMail:
+def examine(raw: bytes, read: Callable[[bytes], ReturnedMail]) -> ExaminedMail:
     """Parse the bytes of a mail; never raises, whatever they are."""
     try:
         report = read(raw).report

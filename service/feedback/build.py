@@ -6,11 +6,13 @@ from datetime import datetime
 
 from service.config.settings import Settings
 from service.feedback.apply import FeedbackApplier, SoftBounces
+from service.feedback.bounce.isolated_reader import isolated_reader
 from service.feedback.imap import ImapAccount, ImapMailbox
 from service.feedback.imap_poller import ImapPoller
 from service.feedback.record import FeedbackRecorder
 from service.feedback.sns.client import SnsClient
 from service.feedback.webhook import WebhookReceiver
+from service.isolation.child_processes import ChildProcesses
 from service.mail.keys import MailKeys
 from service.monitoring.metrics import Metrics
 from service.store.database import Database
@@ -27,7 +29,13 @@ class Feedback:
 
 
 def build_feedback(
-    settings: Settings, database: Database, metrics: Metrics, clock: Callable[[], datetime], *, keys: MailKeys
+    settings: Settings,
+    database: Database,
+    metrics: Metrics,
+    children: ChildProcesses,
+    clock: Callable[[], datetime],
+    *,
+    keys: MailKeys,
 ) -> Feedback:
     """Build. Raises ConfigurationError where EMAIL_SNS_CERT_CA_FILE can't be read."""
     soft_bounces = SoftBounces(settings.email_soft_bounce_limit, settings.email_soft_bounce_days)
@@ -36,9 +44,15 @@ def build_feedback(
     account = ImapAccount.from_settings(settings)
     poller = None
     if account is not None:
-        deletes = settings.email_inbox_delete
-        signing_keys = keys.return_path.accepted
-        poller = ImapPoller(ImapMailbox(account), database, recorder.record, signing_keys, clock, deletes=deletes)
+        poller = ImapPoller(
+            ImapMailbox(account),
+            database,
+            recorder.record,
+            isolated_reader(children),
+            keys.return_path.accepted,
+            clock,
+            deletes=settings.email_inbox_delete,
+        )
     return Feedback(
         feedback_applier=applier,
         feedback_recorder=recorder,

@@ -16,7 +16,7 @@ import structlog
 
 from service.errors import InboxUnreachable, StoreBusy
 from service.feedback.bounce.report import MailKind, RecipientStatus
-from service.feedback.bounce.returned_mail import ReturnedMail, read_returned_mail
+from service.feedback.bounce.returned_mail import ReturnedMail
 from service.feedback.event import FeedbackEvent, FeedbackKind
 from service.feedback.imap import ImapMail, ImapMailbox, ImapSession
 from service.mail import return_path
@@ -51,7 +51,7 @@ class MailResult(Enum):
 class ImapPoller:
     """Reads a mailbox from where the last poll ended.
 
-    `record` is FeedbackRecorder's. `read` parses a mail, here or in another process; whatever it raises is a failure
+    `record` is FeedbackRecorder's. `read` parses a mail (`bounce/isolated_reader.py`); whatever it raises is a failure
     of that mail, StoreBusy and InboxUnreachable excepted.
     """
 
@@ -60,10 +60,10 @@ class ImapPoller:
         inbox: ImapMailbox,
         database: Database,
         record: Callable[[str, str, Sequence[FeedbackEvent]], object],
+        read: Callable[[bytes], ReturnedMail],
         signing_keys: Sequence[bytes],
         clock: Callable[[], datetime],
         *,
-        read: Callable[[bytes], ReturnedMail] = read_returned_mail,
         deletes: bool = False,
     ) -> None:
         self._inbox = inbox

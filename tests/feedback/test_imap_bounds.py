@@ -9,6 +9,7 @@ from contextlib import contextmanager, suppress
 import pytest
 
 from service.errors import InboxUnreachable
+from service.feedback.bounce.returned_mail import read_returned_mail
 from service.feedback.imap import ImapAccount, ImapMailbox
 from service.feedback.imap_connection import MAX_ANSWER_BYTES
 from service.feedback.imap_poller import ImapPoller, MailResult
@@ -102,7 +103,7 @@ def test_literal_of_400_mb_is_refused_unread_and_its_mail_left_behind_after_two_
         return fetched(command, MAIL)
 
     with serving({b"FETCH": answer}) as server:
-        poller = ImapPoller(mailbox_of(server), database, lambda *_: None, [KEY], lambda: NOW)
+        poller = ImapPoller(mailbox_of(server), database, lambda *_: None, read_returned_mail, [KEY], lambda: NOW)
         with pytest.raises(Exception, match="more than"):
             poller.poll(threading.Event(), told.append)
         # The rest of that answer must not be read as answers: the connection ends, and the next one goes on.

@@ -61,12 +61,18 @@ def place(dovecot: Dovecot, request: pytest.FixtureRequest) -> ImapAccount:
 class Reader:
     """A collector whose reports are kept in a list; `record` may be replaced."""
 
-    def __init__(self, place: ImapAccount, database: Database, **options: Any) -> None:
+    def __init__(
+        self,
+        place: ImapAccount,
+        database: Database,
+        read: Callable[[bytes], ReturnedMail] = read_returned_mail,
+        **options: Any,
+    ) -> None:
         self.reports: list[FeedbackEvent] = []
         self.names: list[str] = []
         self.record: Callable[[str, str, Sequence[FeedbackEvent]], object] = self.keep
         self.collector = ImapPoller(
-            ImapMailbox(place), database, lambda *said: self.record(*said), [KEY], lambda: NOW, **options
+            ImapMailbox(place), database, lambda *said: self.record(*said), read, [KEY], lambda: NOW, **options
         )
 
     def keep(self, name: str, source: str, reports: Sequence[FeedbackEvent]) -> None:
