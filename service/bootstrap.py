@@ -146,13 +146,15 @@ def build(
     admin_token = secret(settings.email_admin_token, data / "admin-token")
     session_key = signing_key(secret_key.newest.key(Purpose.SESSIONS), admin_token)
     metrics = Metrics()
-    database = database or _database(settings, data)
+    opened = database or _database(settings, data)
     try:
-        migrations = migrate(database)
-        keys = _mail_keys(secret_key, pseudonym_key.agree(database, secret_key, now=now()))
+        migrations = migrate(opened)
+        keys = _mail_keys(secret_key, pseudonym_key.agree(opened, secret_key, now=now()))
     except BaseException:
-        database.close()
+        if database is None:
+            opened.close()
         raise
+    database = opened
     children = ChildProcesses([isolated_compiler.MODULE, isolated_reader.MODULE])
     feedback = build_feedback(settings, database, metrics, children, now, keys=keys)
     huey = queue.open_queue(settings.queue_url or f"sqlite:///{data / 'queue.db'}")

@@ -11,6 +11,7 @@ from service.feedback.imap import ImapAccount, ImapMailbox
 from service.feedback.imap_poller import ImapPoller
 from service.feedback.record import FeedbackRecorder
 from service.feedback.sns.client import SnsClient
+from service.feedback.sns.known_certificates import KnownCertificates
 from service.feedback.webhook import WebhookReceiver
 from service.isolation.child_processes import ChildProcesses
 from service.mail.keys import MailKeys
@@ -62,6 +63,7 @@ def build_feedback(
             recorder.record_all,
             recorder.exists,
             clock,
+            KnownCertificates(database, clock),
         ),
         imap_poller=poller,
     )

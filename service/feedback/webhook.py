@@ -17,6 +17,7 @@ from service.feedback.event import FeedbackEvent, Notification
 from service.feedback.sns import message, ses_event, urls
 from service.feedback.sns.certificates import Certificates
 from service.feedback.sns.client import SnsClient
+from service.feedback.sns.known_certificates import KnownCertificates
 from service.feedback.sns.message import SnsEnvelope
 from service.store.batcher import Batcher
 
@@ -38,7 +39,7 @@ _log = structlog.get_logger("receive")
 class WebhookReceiver:
     """Receives notifications of these topics and no others.
 
-    `record_all` and `exists` are FeedbackRecorder's; both block.
+    `record_all` and `exists` are FeedbackRecorder's; both block. `known` are the certificates of earlier notifications.
     """
 
     def __init__(
@@ -48,11 +49,13 @@ class WebhookReceiver:
         record_all: Callable[[Sequence[Notification]], Sequence[object]],
         exists: Callable[[str, str], bool],
         clock: Callable[[], datetime],
+        known: KnownCertificates,
     ) -> None:
         self._topics = frozenset(topics)
         self._regions = frozenset(urls.region_of(topic) for topic in topics)
         self._client = client
-        self._certificates = Certificates(client.fetch)
+        self._known = known
+        self._certificates = Certificates(client.fetch, known=known.read(self._regions))
         self._batcher: Batcher[Notification, object] = Batcher(
             record_all,
             name="feedback",
@@ -92,6 +95,8 @@ class WebhookReceiver:
         url = urls.certificate_url(envelope.certificate_url, regions=self._regions)
         message.check_age(envelope, now=self._clock())
         message.verify(envelope, await self._certificates.get(url))
+        if self._certificates.verified(url):
+            await _in_thread(partial(self._known.note, url))
 
     async def _notified(self, envelope: SnsEnvelope) -> None:
         await self._batcher.submit_async(Notification(envelope.notification_id, _SOURCE, _parse(envelope)))

@@ -30,6 +30,7 @@ def key_of(table: str, row: Row) -> tuple[Any, ...]:
         "search_entries": ("n",),
         "search_words": ("word", "n"),
         "secret_versions": ("fingerprint",),
+        "sns_certificates": ("url",),
     }
     return tuple(row[name] for name in names.get(table, ("id",)))
 

@@ -1,9 +1,13 @@
-"""Cache of SNS's signing certificates: concurrent requests for one share a single fetch."""
+"""Cache of SNS's signing certificates: concurrent requests for one share a single fetch.
+
+Anybody may post an envelope, and each may name another certificate. Those that have verified an envelope are known, and
+what strangers name can't come in their way: it neither uses up their fetches nor takes their places.
+"""
 
 import asyncio
 import time
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Sequence
 
 import anyio
 import anyio.to_thread
@@ -13,12 +17,14 @@ from service.errors import TryLater
 from service.feedback.sns import message
 from service.feedback.sns.urls import CertificateUrl
 
-#: SNS uses one at a time in a region, for about a year.
+#: Known certificates. SNS uses one at a time in a region, for about a year.
+MAX_KNOWN = 16
+#: Other certificates.
 _MAX_KEPT = 16
 #: A revoked certificate is trusted for at most this long.
 _KEPT_S = 24 * 3600.0
-#: A failed fetch is not repeated for this long, and after too many failures none begins: forged notifications must not
-#: make us flood SNS with requests.
+#: A failed fetch is not repeated for this long, and after too many failures none of an unknown certificate begins:
+#: forged notifications must not make us flood SNS with requests.
 _FAILED_S = 5.0
 _MAX_FAILED = 64
 _MAX_UNDER_WAY = 16
@@ -31,12 +37,16 @@ _Fetching = asyncio.Task[message.Certificate]
 
 
 class Certificates:
-    """Cache for one event loop. `fetch` blocks, and raises NotVerified or TryLater. `clock_s` is monotonic."""
+    """Cache for one event loop. `fetch` blocks, and raises NotVerified or TryLater. `clock_s` is monotonic.
+
+    `known` are the certificates that have verified an envelope before, the newest last.
+    """
 
     def __init__(
         self,
         fetch: Callable[[CertificateUrl], bytes],
         *,
+        known: Sequence[CertificateUrl] = (),
         clock_s: Callable[[], float] = time.monotonic,
         patience_s: float = _TIMEOUT_S,
     ) -> None:
@@ -46,6 +56,7 @@ class Certificates:
         self._kept: OrderedDict[CertificateUrl, tuple[float, message.Certificate]] = OrderedDict()
         self._failed: OrderedDict[CertificateUrl, float] = OrderedDict()
         self._under_way: dict[CertificateUrl, _Fetching] = {}
+        self._known: OrderedDict[CertificateUrl, None] = OrderedDict.fromkeys(known[-MAX_KNOWN:])
 
     async def get(self, url: CertificateUrl) -> message.Certificate:
         """Return the certificate at this URL. Raises TryLater for any failure: SNS repeats after a 503."""
@@ -59,8 +70,23 @@ class Certificates:
             raise TryLater("The certificate could not be had a moment ago.", retry_after_s=10)
         return await asyncio.shield(self._under_way.get(url) or self._begin(url))
 
+    def verified(self, url: CertificateUrl) -> bool:
+        """Note that the certificate at this URL has verified an envelope; True if it was not known before."""
+        is_new = url not in self._known
+        self._known[url] = None
+        self._known.move_to_end(url)
+        if len(self._known) > MAX_KNOWN:
+            self._known.popitem(last=False)
+        return is_new
+
+    def _unknown(self, urls: Collection[CertificateUrl]) -> list[CertificateUrl]:
+        return [url for url in urls if url not in self._known]
+
     def _begin(self, url: CertificateUrl) -> _Fetching:
-        if len(self._under_way) >= _MAX_UNDER_WAY or len(self._failed) >= _MAX_FAILED:
+        is_full = (
+            len(self._unknown(self._under_way)) >= _MAX_UNDER_WAY or len(self._unknown(self._failed)) >= _MAX_FAILED
+        )
+        if is_full and url not in self._known:
             raise TryLater("Too many certificates are being asked for.", retry_after_s=10)
         task = asyncio.create_task(self._load(url))
         self._under_way[url] = task
@@ -83,6 +109,6 @@ class Certificates:
             raise TryLater("The certificate of Amazon SNS can't be had just now.", retry_after_s=10) from error
         self._kept[url] = (self._clock_s() + _KEPT_S, certificate)
         self._kept.move_to_end(url)
-        while len(self._kept) > _MAX_KEPT:
-            self._kept.popitem(last=False)
+        for unknown in self._unknown(self._kept)[:-_MAX_KEPT]:
+            del self._kept[unknown]
         return certificate

@@ -29,6 +29,11 @@ class CertificateUrl:
     host: str
     path: str
 
+    @property
+    def text(self) -> str:
+        """The URL."""
+        return f"https://{self.host}{self.path}"
+
 
 def region_of(topic_arn: str) -> str:
     """Return the region of a topic (arn:aws:sns:REGION:ACCOUNT:NAME)."""

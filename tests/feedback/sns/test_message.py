@@ -2,7 +2,8 @@
 
 import asyncio
 import json
-from collections.abc import Coroutine
+import threading
+from collections.abc import Coroutine, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -12,9 +13,12 @@ from hypothesis import strategies as st
 
 from service.errors import InvalidRequest, MalformedRequest, NotVerified, TryLater
 from service.feedback.sns import message as sns
-from service.feedback.sns.certificates import Certificates
+from service.feedback.sns.certificates import MAX_KNOWN, Certificates
+from service.feedback.sns.known_certificates import KnownCertificates
 from service.feedback.sns.urls import CertificateUrl, certificate_url, host_of
+from service.store.database import Database
 from tests.support import sns_peer
+from tests.support.scripted import Clock
 from tests.support.sns_peer import PATH, envelope, sign, signed
 
 _JSON = st.recursive(
@@ -74,11 +78,11 @@ def test_region_is_known_once_a_topic_of_it_is_allowed() -> None:
 class Shelf:
     """Where certificates are fetched from; `asked` is what for. Without a file nothing can be had."""
 
-    def __init__(self, file: bytes | None) -> None:
+    def __init__(self, file: bytes | None, known: Sequence[CertificateUrl] = ()) -> None:
         self.file = file
         self.now_s = 0.0
         self.asked: list[CertificateUrl] = []
-        self.certificates = Certificates(self.fetch, clock_s=lambda: self.now_s)
+        self.certificates = Certificates(self.fetch, known=known, clock_s=lambda: self.now_s)
 
     def fetch(self, url: CertificateUrl) -> bytes:
         self.asked.append(url)
@@ -162,3 +166,93 @@ def test_certificate_that_was_fetched_is_served_while_others_fail() -> None:
         assert await shelf.can_have(good)
 
     run(work())
+
+
+@pytest.mark.parametrize("is_remembered", [True, False])
+def test_known_certificate_is_fetched_while_strangers_name_others(is_remembered: bool) -> None:
+    """Of this process, or of one before: neither failures nor fetches that hang use up its share."""
+
+    async def work() -> None:
+        real, *others = urls(300)
+        shelf = Shelf(sns_peer.certificate(), known=[real] if is_remembered else [])
+        if not is_remembered:
+            assert await shelf.can_have(real)
+            assert shelf.certificates.verified(real)
+            shelf.now_s = 24 * 3600.0  # it is fetched anew, in the middle of it
+        shelf.file = None
+        for url in others[:200]:
+            assert not await shelf.can_have(url)
+        assert len(shelf.asked) == 64 + (not is_remembered)
+        shelf.file = sns_peer.certificate()
+        assert not await shelf.can_have(others[-1])
+        assert await shelf.can_have(real)
+
+    run(work())
+
+
+def test_known_certificate_is_fetched_while_fetches_of_others_hang() -> None:
+    async def work() -> None:
+        real, *others = urls(40)
+        go = threading.Event()
+        fetched: list[CertificateUrl] = []
+
+        def fetch(url: CertificateUrl) -> bytes:
+            fetched.append(url)
+            if url != real:
+                assert go.wait(20)
+            return sns_peer.certificate()
+
+        certificates = Certificates(fetch, known=[real])
+        waiting = [asyncio.create_task(certificates.get(url)) for url in others]
+        await asyncio.sleep(0)
+        await certificates.get(real)
+        go.set()
+        got = await asyncio.gather(*waiting, return_exceptions=True)
+        assert sum(isinstance(one, TryLater) for one in got) == len(others) - 16
+        assert len(fetched) == 17
+
+    run(work())
+
+
+def test_known_certificate_keeps_its_place_among_any_number_of_others() -> None:
+    """Certificates of all other regions can be had, and verify nothing."""
+
+    async def work() -> None:
+        real, *others = urls(100)
+        shelf = Shelf(sns_peer.certificate())
+        assert await shelf.can_have(real)
+        shelf.certificates.verified(real)
+        for url in others:
+            assert await shelf.can_have(url)
+        asked = len(shelf.asked)
+        assert await shelf.can_have(real)
+        assert len(shelf.asked) == asked
+
+    run(work())
+
+
+def test_known_certificates_are_the_newest_within_their_bound() -> None:
+    async def work() -> None:
+        first, *others = urls(MAX_KNOWN + 1)
+        shelf = Shelf(sns_peer.certificate())
+        assert shelf.certificates.verified(first)
+        assert not shelf.certificates.verified(first)
+        for url in others:
+            assert shelf.certificates.verified(url)
+        assert shelf.certificates.verified(first)  # forgotten meanwhile
+
+    run(work())
+
+
+def test_known_certificates_are_remembered_by_the_database(database: Database) -> None:
+    clock = Clock()
+    known = KnownCertificates(database, clock)
+    assert known.read([]) == []
+    for url in urls(MAX_KNOWN + 2):
+        clock.forward(seconds=1)
+        known.note(url)
+    assert known.read([]) == urls(MAX_KNOWN + 2)[2:]
+    clock.forward(seconds=1)
+    known.note(CertificateUrl("sns.eu-new-7.amazonaws.com", PATH))
+    assert known.read(["eu-new-7"])[-1].host == "sns.eu-new-7.amazonaws.com"
+    assert known.read([]) == urls(MAX_KNOWN + 2)[3:]  # its topic is no longer allowed

@@ -67,6 +67,8 @@ def test_webhook_takes_genuine_envelopes(service: Running) -> None:
     ]
     genuine += [signed("UnsubscribeConfirmation"), {**signed(), "Subject": None}, {**signed(), "Unknown": [1]}]
     assert [post(service, one).status_code for one in genuine] == [200] * len(genuine)
+    # What has verified them is known from now on, also after a restart.
+    assert service.services.database.read("SELECT url FROM sns_certificates") == [{"url": sns_peer.URL}]
 
 
 def forgeries() -> Iterator[tuple[str, dict[str, Any]]]:
