@@ -153,6 +153,9 @@ class Catalogue:
             self._snapshot = Snapshot(MappingProxyType(dict(sorted(entries.items()))), checkout.commit, files)
             if changed or before.leaving or shown.commit != checkout.commit:
                 self._notify_listeners()
+            # Most of these mails are sent many times a second: the next one should not wait for Jinja.
+            for template in (good[key] for key in fresh if key in good and key in before.last_good):
+                template.prepare()
             self._keep(fresh, files)
             return self._snapshot
 

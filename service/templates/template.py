@@ -78,15 +78,23 @@ class _Runner:
             return program.source
         environment = self.sandbox.html if name == "html" else self.sandbox.text
         try:
-            compiled = self._compiled.get(name)
-            if compiled is None:
-                compiled = self._compiled[name] = environment.compiled(program.source)
-            return environment.render(compiled, values)
+            return environment.render(self._compiled.get(name) or self._compile(name), values)
         except RenderError:
             raise
         except Exception as error:
             modules = self.variant.html_modules if name == "html" else self.variant.text_modules
             raise explain(error, program, modules, f"{name} part" if name in ("html", "text") else name) from error
+
+    def prepare(self) -> None:
+        """Compile what is not compiled yet."""
+        for name, program in self.variant.programs.items():
+            if not program.is_constant and name not in self._compiled:
+                self._compile(name)
+
+    def _compile(self, name: str) -> jinja2.Template:
+        environment = self.sandbox.html if name == "html" else self.sandbox.text
+        compiled = self._compiled[name] = environment.compiled(self.variant.programs[name].source)
+        return compiled
 
     def person(self, name: str, values: dict[str, Any]) -> str | None:
         """The output of an address header, parsed to check it. Raises RenderError for an invalid address."""
@@ -150,6 +158,11 @@ class Template:
         subject = _header(runner.run("subject", values))
         from_header, reply_to = (runner.person(name, values) for name in _PEOPLE)
         return Rendered(subject or "", html, text, chosen, from_header, reply_to)
+
+    def prepare(self) -> None:
+        """Compile Jinja to Python now, so that the next rendering does not: that takes 20 ms, a rendering 0.1 ms."""
+        for runner in self._runners.values():  # type: ignore[attr-defined]
+            runner.prepare()
 
     def _locale(self, wanted: str | None) -> str:
         if wanted is None:
