@@ -8,7 +8,8 @@ import asyncio
 import socket
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email import message_from_bytes, policy
@@ -17,10 +18,12 @@ from typing import Any
 from aiosmtpd.smtp import SMTP, Envelope, Session
 
 from service.delivery.mailbox_simulator import MailboxSimulator
-from service.errors import ConfigurationError
+from service.errors import ConfigurationError, TryLater
 
 #: Largest accepted mail: the largest EMAIL_MAX_ATTACHMENT_SIZE_MB, encoded, with its bodies.
 _MAX_MAIL_BYTES = 160 * 1024 * 1024
+#: Requests that wait for a mail at the same time.
+MAX_LISTENERS = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +59,7 @@ class DevMailbox:
         self._mails: OrderedDict[str, tuple[MailboxItem, bytes]] = OrderedDict()  # oldest first
         self._total_bytes = 0
         self._count = 0
+        self._listeners: list[tuple[str | None, Callable[[], None]]] = []
         self._stopped = True
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
@@ -82,6 +86,9 @@ class DevMailbox:
         with self._changed:
             self._stopped = True
             self._changed.notify_all()
+            listeners = [wake for _, wake in self._listeners]
+        for wake in listeners:
+            wake()
         loop, thread, self._loop, self._thread = self._loop, self._thread, None, None
         if loop is not None and thread is not None:
             loop.call_soon_threadsafe(loop.stop)
@@ -89,7 +96,7 @@ class DevMailbox:
 
     def list(self, to: str | None = None, wait_s: float = 0) -> Items:
         """List the mails to this recipient (None: all), newest first; waits up to `wait_s` seconds for the first."""
-        wanted = to.strip().casefold() if to else None
+        wanted = _wanted(to)
 
         def matching() -> Items:
             return [item for item, _ in reversed(self._mails.values()) if wanted is None or _is_to(item, wanted)]
@@ -97,6 +104,23 @@ class DevMailbox:
         with self._changed:
             self._changed.wait_for(lambda: self._stopped or bool(matching()), timeout=max(wait_s, 0))
             return matching()
+
+    @contextmanager
+    def listening(self, to: str | None, wake: Callable[[], None]) -> Iterator[None]:
+        """Call `wake` for each new mail to this recipient (None: all), and when the mailbox stops; in another thread.
+
+        Raises TryLater where too many listen.
+        """
+        listener = _wanted(to), wake
+        with self._changed:
+            if len(self._listeners) >= MAX_LISTENERS:
+                raise TryLater(f"{MAX_LISTENERS} requests wait for mail already.")
+            self._listeners.append(listener)
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._listeners.remove(listener)
 
     def raw(self, mail_id: str) -> bytes | None:
         """Return the mail's bytes as they were received; None where it is unknown or was dropped."""
@@ -125,6 +149,9 @@ class DevMailbox:
                 _, (oldest, _) = self._mails.popitem(last=False)
                 self._total_bytes -= oldest.size_bytes
             self._changed.notify_all()
+            listeners = [wake for wanted, wake in self._listeners if wanted is None or _is_to(item, wanted)]
+        for wake in listeners:
+            wake()
         return item.id
 
     def _serve(self, loop: asyncio.AbstractEventLoop, listener: socket.socket, ready: threading.Event) -> None:
@@ -181,6 +208,10 @@ class _SmtpHandler:
         content = bytes(envelope.original_content or b"")
         mail_id = self._mailbox.keep(envelope.mail_from or "", envelope.rcpt_tos, content)
         return f"250 2.0.0 Ok: queued as mailbox-{mail_id}"
+
+
+def _wanted(to: str | None) -> str | None:
+    return to.strip().casefold() if to else None
 
 
 def _is_to(item: MailboxItem, wanted: str) -> bool:

@@ -7,6 +7,7 @@ from functools import cache
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from anyio import CapacityLimiter
 from litestar import Litestar, Router
 from litestar.datastructures import State
 
@@ -88,6 +89,7 @@ def application(site: Site, routes: Sequence[Any], *, lifespan: Lifespan) -> Lit
         "languages": Languages(ZoneInfo(services.settings.email_timezone)),
         "markup": environment(assets),
         "streams": Streams(),
+        "reserved_threads": CapacityLimiter(4),
     }
     app = Litestar(
         route_handlers=list(routes),

@@ -1,8 +1,9 @@
 """The development mailbox over HTTP: what would have gone out."""
 
+import asyncio
+from contextlib import suppress
 from typing import TypedDict
 
-import anyio.to_thread
 from litestar import Controller, Response, delete, get
 from litestar.di import Provide
 from litestar.params import FromPath
@@ -14,6 +15,7 @@ from service.web.api.messages import as_file, as_time
 from service.web.api.query import Query
 from service.web.auth import local_or_admin
 from service.web.dependencies import AnyRequest, Provided, required_mailbox
+from service.web.pages.server_sent_events import Streams
 
 #: Longer than any client waits for an answer.
 MAX_WAIT_S = 60.0
@@ -54,8 +56,10 @@ class MailboxController(Controller):
         `to` picks one recipient; `wait_s` waits up to 60 seconds for a first mail.
         """
         to, wait_s = request.query_params.get("to"), _wait_s(request.query_params.get("wait_s", "0"))
-        # Not in Litestar's threads: they are waited for when the service ends, and this one may wait for a minute.
-        items = await anyio.to_thread.run_sync(lambda: dev_mailbox.list(to, wait_s))
+        items = dev_mailbox.list(to)
+        if not items and wait_s > 0:
+            await _wait_for_mail(request, dev_mailbox, to, wait_s)
+            items = dev_mailbox.list(to)
         listed: list[CaughtMail] = [
             {
                 "id": item.id,
@@ -81,6 +85,29 @@ class MailboxController(Controller):
     def clear(self, dev_mailbox: Provided[DevMailbox]) -> None:
         """Empty the development mailbox."""
         dev_mailbox.clear()
+
+
+async def _wait_for_mail(request: AnyRequest, dev_mailbox: DevMailbox, to: str | None, wait_s: float) -> None:
+    """Wait for a first mail, in no thread; until then at most until the client leaves or the service ends."""
+    streams: Streams = request.app.state.streams
+    loop, woken = asyncio.get_running_loop(), asyncio.Event()
+
+    def wake() -> None:
+        with suppress(RuntimeError):  # the loop has ended, and the request with it
+            loop.call_soon_threadsafe(woken.set)
+
+    async def leave() -> None:
+        while (await request.receive())["type"] != "http.disconnect":
+            pass
+        woken.set()
+
+    with dev_mailbox.listening(to, wake):
+        leaving = asyncio.create_task(leave())
+        try:
+            if not dev_mailbox.list(to):
+                await streams.next(woken, wait_s)
+        finally:
+            leaving.cancel()
 
 
 def _wait_s(text: str) -> float:

@@ -2,6 +2,7 @@
 
 from typing import Any, NotRequired, TypedDict
 
+import anyio
 import anyio.to_thread
 from litestar import Controller, Response, get
 from litestar.openapi import ResponseSpec
@@ -46,7 +47,7 @@ class HealthController(Controller):
         200 with `ready`, or `degraded` where something beside it is broken; 503 with `unavailable`. Details for the
         admin.
         """
-        report = await anyio.to_thread.run_sync(readiness.report)
+        report = await anyio.to_thread.run_sync(readiness.report, limiter=_reserved_threads(request))
         content: ReadinessAnswer = {"status": report.status}
         if await _is_admin(request):
             content["details"] = dict(report.details)
@@ -59,8 +60,16 @@ class HealthController(Controller):
         What was accepted, refused and tried, what is queued and how long, what is late; by template for the admin.
         """
         with_details = await _is_admin(request)
-        text = await anyio.to_thread.run_sync(lambda: metrics_exporter.exposition(with_details=with_details))
+        text = await anyio.to_thread.run_sync(
+            lambda: metrics_exporter.exposition(with_details=with_details), limiter=_reserved_threads(request)
+        )
         return Response(text, media_type=MEDIA_TYPE)
+
+
+def _reserved_threads(request: AnyRequest) -> anyio.CapacityLimiter:
+    """Threads of their own: whoever watches over the service gets an answer while all others are at work."""
+    limiter: anyio.CapacityLimiter = request.app.state.reserved_threads
+    return limiter
 
 
 async def _is_admin(request: AnyRequest) -> bool:

@@ -14,7 +14,7 @@ from service.monitoring.template_stats import TemplateStats
 from service.web.auth import preview_services_of
 from service.web.dependencies import AnyRequest, Provided
 from service.web.pages.render import show
-from service.web.pages.request_context import can_preview
+from service.web.pages.request_context import can_preview, may_still_preview
 from service.web.pages.server_sent_events import Streams
 
 #: Seconds of silence after which an open stream sends an event; proxies close a connection after a silent minute.
@@ -73,7 +73,7 @@ class GalleryController(Controller):
     async def live(self, request: AnyRequest) -> ServerSentEvent:
         """Stream server-sent events: `changed` after each change of a template, or of the one named `key`."""
         preview_services, streams = preview_services_of(request), _streams(request)
-        return streams.answer(_changes(preview_services, streams, request.query_params.get("key")))
+        return streams.answer(_changes(request, preview_services, streams, request.query_params.get("key")))
 
 
 def cards(preview_services: PreviewServices) -> Sequence[Card]:
@@ -114,7 +114,7 @@ def _streams(request: AnyRequest) -> Streams:
 
 
 async def _changes(
-    preview_services: PreviewServices, streams: Streams, key: str | None
+    request: AnyRequest, preview_services: PreviewServices, streams: Streams, key: str | None
 ) -> AsyncIterator[tuple[str, str]]:
     loop, woken = asyncio.get_running_loop(), asyncio.Event()
 
@@ -125,7 +125,7 @@ async def _changes(
     with preview_services.catalogue.listening(wake):
         shown = preview_services.previewer.state(key) if key else None
         yield "listening", ""
-        while (what := await streams.next(woken, _KEEP_ALIVE_S)) != "ending":
+        while (what := await streams.next(woken, _KEEP_ALIVE_S)) != "ending" and await may_still_preview(request):
             now = preview_services.previewer.state(key) if key else None
             if what == "woken" and (key is None or now != shown):
                 shown = now

@@ -19,7 +19,7 @@ from litestar.handlers import BaseRouteHandler
 
 from service.auth.sessions import SESSION_LASTS, Session
 from service.bootstrap import PreviewServices
-from service.errors import MalformedRequest, NotAllowed, NotAuthenticated, NotFound, TooLarge
+from service.errors import MalformedRequest, NotAllowed, NotAuthenticated, NotFound, RequestRefused, TooLarge
 from service.models import Caller, Scope
 from service.web.auth import Guard, identify, names_this_machine, preview_services_of, services_of
 from service.web.pages.i18n import Language, Languages
@@ -84,6 +84,16 @@ def can_preview() -> Guard:
 
     guard.scope = Scope.ADMIN  # type: ignore[attr-defined]
     return guard
+
+
+async def may_still_preview(request: Request[Any, Any, Any]) -> bool:
+    """Whether the guard of `can_preview` would still admit the request; a stream asks again, since it outlives it."""
+    admit: Guard = request.app.state.preview_guard
+    try:
+        await admit(request, request.route_handler)
+    except RequestRefused:
+        return False
+    return True
 
 
 def on_this_machine() -> Guard:

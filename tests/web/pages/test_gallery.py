@@ -7,8 +7,9 @@ from pathlib import Path
 import httpx
 import pytest
 
+from service.models import Scope
 from tests.support.checkouts import copy_templates, write_mail
-from tests.support.pages import form_token, signed_in
+from tests.support.pages import browser, form_token, sign_in, signed_in
 from tests.support.running import Running, eventually, running, settings_for
 from tests.support.samples import WELCOME
 
@@ -152,6 +153,19 @@ def test_template_page_is_told_of_a_file_saved_on_disk(changing: Running, templa
         assert "Bienvenu sur RGZ" in person.get(PAGE).text
         others = (line for line in other.iter_lines() if line.startswith("event:"))
         assert [next(others), next(others)] == ["event: listening", "event: silence"]
+
+
+def test_stream_of_changes_ends_with_the_key_of_its_session(changing: Running, templates: Path) -> None:
+    made, boss = changing.services.api_keys.create("boss", [Scope.ADMIN], changing.services.clock())
+    with browser(changing) as person:
+        assert sign_in(person, boss).status_code == 303
+        with person.stream("GET", "/admin/templates/_live") as stream:
+            lines = (line for line in stream.iter_lines() if line.startswith("event:"))
+            assert next(lines) == "event: listening"
+            changing.services.api_keys.revoke(made.id, changing.services.clock())
+            file = templates / "onboarding_welcome/template.mjml"
+            file.write_text(file.read_text().replace("Bienvenue", "Bienvenu", 1))
+            assert list(lines) == ["event: closing"]
 
 
 def test_versions_are_compared_by_source_and_by_sight(changing: Running, templates: Path) -> None:
