@@ -14,7 +14,10 @@ from typing import Any
 import structlog
 from typing_extensions import override
 
+from service.auth.admin_actions import AdminActions
 from service.auth.api_keys import ApiKeys
+from service.auth.form_tokens import FormTokens
+from service.auth.refusals import Refusals
 from service.auth.sessions import Sessions, signing_key
 from service.auth.wrong_tokens import WrongTokens
 from service.config.secret_key import Purpose, SecretKey
@@ -57,7 +60,7 @@ class PreviewServices:
     settings: Settings
     catalogue: Catalogue
     previewer: Previewer
-    sessions: Sessions
+    form_tokens: FormTokens
     children: ChildProcesses
     clock: Callable[[], datetime]
 
@@ -80,7 +83,10 @@ class Services(PreviewServices):
     queue: Huey
     mailbox: DevMailbox | None
     api_keys: ApiKeys
+    sessions: Sessions
     wrong_tokens: WrongTokens
+    refusals: Refusals
+    admin_actions: AdminActions
     templates: Templates
     sending: Sending
     messages: Messages
@@ -112,6 +118,7 @@ class Services(PreviewServices):
     def close(self) -> None:
         """Close connections, threads and files. Safe to call once everything that uses them has ended."""
         self.sending.group_commit.close()
+        self.refusals.close()
         self.feedback.webhook_receiver.close()
         self.monitoring.template_stats.close()
         self.children.close()
@@ -167,7 +174,7 @@ def build(
         mailbox, port = start_mailbox(mailbox_port)
     transport = transport or build_transport(settings, mailbox_port=port)
     api_keys = ApiKeys(database, admin_token, frozenset(Scope(scope) for scope in settings.email_anonymous_scopes))
-    wrong_tokens = WrongTokens(now)
+    wrong_tokens, refusals = WrongTokens(now), Refusals(database, keys.pseudonym, now)
     return Services(
         settings=settings,
         clock=now,
@@ -176,8 +183,11 @@ def build(
         queue=huey,
         mailbox=mailbox,
         api_keys=api_keys,
-        sessions=Sessions(api_keys.find, api_keys.holder, session_key, now, wrong_tokens),
+        sessions=Sessions(database, api_keys, session_key, now, wrong_tokens, refusals),
+        form_tokens=FormTokens(session_key),
         wrong_tokens=wrong_tokens,
+        refusals=refusals,
+        admin_actions=AdminActions(database, keys.pseudonym, now, refusals),
         children=children,
         catalogue=catalogue,
         previewer=Previewer(catalogue, settings),
@@ -229,7 +239,7 @@ def build_preview_services(settings: Settings) -> PreviewServices:
         settings=settings,
         catalogue=catalogue,
         previewer=Previewer(catalogue, settings),
-        sessions=Sessions(lambda _: None, lambda _: None, secrets.token_bytes(32), now, WrongTokens(now)),
+        form_tokens=FormTokens(secrets.token_bytes(32)),
         children=children,
         clock=now,
     )

@@ -5,13 +5,16 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from service.models import Caller, Scope
-from service.store import api_keys
+from service.models import ActionKind, Caller, Scope
+from service.store import admin_actions, api_keys, sessions
 from service.store.api_keys import ApiKey
-from service.store.database import Database
+from service.store.database import Database, Transaction
 
-#: The identity of all callers without a key.
+#: The identity of all callers without a key, and that of the admin token.
 ANONYMOUS_ID = "anonymous"
+ADMIN_ID = "admin"
+#: Keys are made and revoked by command: who can run it can read the database anyway.
+_OPERATOR = Caller(id="command-line", name="command line", scopes=frozenset({Scope.ADMIN}), via="cli")
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +34,7 @@ class ApiKeys:
     def admin(self, token: str) -> Caller | None:
         """The admin, if this is the admin token."""
         if hmac.compare_digest(token.encode(), self.admin_token.encode()):
-            return Caller(id="admin", name="admin", scopes=frozenset({Scope.ADMIN}))
+            return Caller(id=ADMIN_ID, name="admin", scopes=frozenset({Scope.ADMIN}))
         return None
 
     @property
@@ -53,14 +56,31 @@ class ApiKeys:
         """The caller of a token of any kind; None for an unknown one."""
         return self.admin(token) or self.key(token)
 
-    def create(self, name: str, scopes: Iterable[Scope], now: datetime) -> tuple[ApiKey, str]:
+    def create(
+        self, name: str, scopes: Iterable[Scope], now: datetime, *, by: Caller = _OPERATOR
+    ) -> tuple[ApiKey, str]:
         """Create a key; returns it and its text, which can't be read again: only a digest is stored."""
-        return self.database.write(lambda tx: api_keys.create(tx, name, frozenset(scopes), now))
+        wanted = frozenset(scopes)
+
+        def work(tx: Transaction) -> tuple[ApiKey, str]:
+            made, text = api_keys.create(tx, name, wanted, now)
+            admin_actions.note(tx, ActionKind.KEY_CREATED, by, now, subject=made.id, detail=",".join(sorted(wanted)))
+            return made, text
+
+        return self.database.write(work)
 
     def list_keys(self) -> Sequence[ApiKey]:
         """All keys, revoked ones too."""
         return api_keys.list_keys(self.database)
 
-    def revoke(self, key_id: str, now: datetime) -> bool:
-        """End a key; False where there is no active one of this id."""
-        return self.database.write(lambda tx: api_keys.revoke(tx, key_id, now))
+    def revoke(self, key_id: str, now: datetime, *, by: Caller = _OPERATOR) -> bool:
+        """End a key and its sessions; False where there is no active one of this id."""
+
+        def work(tx: Transaction) -> bool:
+            is_revoked = api_keys.revoke(tx, key_id, now)
+            if is_revoked:
+                ended = sessions.end_others(tx, caller_id=key_id)
+                admin_actions.note(tx, ActionKind.KEY_REVOKED, by, now, subject=key_id, detail=f"sessions={ended}")
+            return is_revoked
+
+        return self.database.write(work)

@@ -17,7 +17,7 @@ from service.models import Caller, Message, Scope
 from service.models.requests import BatchRequest, SendRequest, parse
 
 #: Commands run with all rights: who can run them can read the database file anyway.
-OPERATOR = Caller(id="command-line", name="command line", scopes=frozenset({Scope.ADMIN}))
+OPERATOR = Caller(id="command-line", name="command line", scopes=frozenset({Scope.ADMIN}), via="cli")
 
 
 @click.command()

@@ -4,6 +4,7 @@ Nothing here reads a file, a clock or a database. All of it is frozen: a change 
 are bytes.
 """
 
+from service.models.admin_action import REFUSALS, ActionKind, AdminAction
 from service.models.caller import Caller, Scope
 from service.models.message import (
     Attachment,
@@ -21,7 +22,10 @@ from service.models.message import (
 from service.models.status import TRANSITIONS, EventType, Priority, Status, Stream, WaitingFor
 
 __all__ = [
+    "REFUSALS",
     "TRANSITIONS",
+    "ActionKind",
+    "AdminAction",
     "Attachment",
     "AttachmentInfo",
     "Body",

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Literal
 
 
 class Scope(StrEnum):
@@ -14,11 +15,15 @@ class Scope(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """The caller of a request. `id` is its key's: for idempotency keys and for reading its own messages."""
+    """The caller of a request. `id` is its key's: for idempotency keys and for reading its own messages.
+
+    `via` is the way in: api, page (with a session) or cli.
+    """
 
     id: str
     name: str
     scopes: frozenset[Scope]
+    via: Literal["api", "page", "cli"] = "api"
 
     def may(self, scope: Scope) -> bool:
         """True if the caller's key has this scope, or the scope admin."""

@@ -15,8 +15,17 @@ import uuid_utils
 
 from service.errors import InvalidRequest, Problem, StoreBusy
 from service.mail import addresses
-from service.models import AttachmentInfo, Body, Caller, Event, EventType, Message, Status
-from service.store import attachments, feedback, message_queries, rate_limits, retention, suppressions, transitions
+from service.models import ActionKind, AttachmentInfo, Body, Caller, Event, EventType, Message, Status
+from service.store import (
+    admin_actions,
+    attachments,
+    feedback,
+    message_queries,
+    rate_limits,
+    retention,
+    suppressions,
+    transitions,
+)
 from service.store.database import Database, Transaction
 from service.store.suppressions import Suppression
 
@@ -131,6 +140,10 @@ class DataRequests:
         self, tx: Transaction, purge_id: str, recipient_hash: str, caller: Caller, now: datetime, *, suppresses: bool
     ) -> None:
         retention.begin_purge(tx, purge_id, source="erasure", now=now)
+        detail = None if suppresses else "suppress=false"
+        admin_actions.note(
+            tx, ActionKind.PERSON_ERASED, caller, now, subject=purge_id, recipient_hash=recipient_hash, detail=detail
+        )
         if suppresses:
             suppression = Suppression(
                 id=str(uuid_utils.uuid7()),

@@ -16,7 +16,7 @@ import uuid_utils
 from service.config.settings import Settings
 from service.errors import StoreBusy
 from service.feedback.apply import PENDING_FOR
-from service.store import attachments, feedback, leases, retention
+from service.store import attachments, feedback, leases, retention, sessions
 from service.store.database import Database, Transaction
 from service.store.retention import Due, Step
 
@@ -116,6 +116,7 @@ class RetentionPurge:
             "suppressions_anonymised",
         )
         run.repeat(lambda tx: retention.delete_ended(tx, before=delete_before, limit=STEP_ROWS), "rows_deleted")
+        run.repeat(lambda tx: sessions.delete_ended(tx, now=now, limit=STEP_ROWS), "rows_deleted")
         run.repeat(lambda tx: feedback.drop_pending(tx, now=now, kept_for=PENDING_FOR), "rows_deleted")
         run.repeat(lambda tx: retention.forget_keys(tx, now=now, limit=STEP_ROWS), "keys_forgotten")
         run.sweep(now)

@@ -13,10 +13,10 @@ import uuid_utils
 
 from service.errors import InvalidRequest, NotFound, Problem
 from service.mail import addresses
-from service.models import Caller
+from service.models import ActionKind, Caller
 from service.models.requests import SuppressionRequest
 from service.recipients.suppression_csv import SuppressionRow
-from service.store import suppressions
+from service.store import admin_actions, suppressions
 from service.store.database import Database, Transaction
 from service.store.suppressions import Suppression, SuppressionPage
 
@@ -82,10 +82,20 @@ class SuppressionList:
         now = self.clock()
 
         def work(tx: Transaction) -> Suppression:
-            suppressions.lift(tx, suppression_id, by=caller.name, now=now, reason=reason)
+            is_lifted = suppressions.lift(tx, suppression_id, by=caller.name, now=now, reason=reason)
             found = suppressions.get(tx, suppression_id)
             if found is None:
                 raise NotFound("There is no such suppression.")
+            if is_lifted:
+                admin_actions.note(
+                    tx,
+                    ActionKind.SUPPRESSION_LIFTED,
+                    caller,
+                    now,
+                    subject=found.id,
+                    recipient_hash=found.recipient_hash,
+                    detail=found.scope,
+                )
             return found
 
         return self.database.write(work)

@@ -5,13 +5,14 @@ A plain digest is enough: the secret has 256 random bits, so there is nothing to
 
 import hashlib
 import hmac
+import re
 import secrets
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
 from service.models import Scope
-from service.store.database import Reader, Transaction
+from service.store.database import Reader, Transaction, listed
 from service.store.database.contract import Row
 
 _COLUMNS = "id, name, scopes, created_at, revoked_at"
@@ -72,6 +73,18 @@ def find(reader: Reader, key_text: str) -> ApiKey | None:
     if not (matches and rows and secret and prefix == _PREFIX and rows[0]["revoked_at"] is None):
         return None
     return _key(rows[0])
+
+
+def id_in(key_text: str) -> str | None:
+    """The id in the text of a key; None where the text has no such form."""
+    found = re.fullmatch(rf"{_PREFIX}_([0-9a-f]{{16}})_.*", key_text, re.DOTALL)
+    return found[1] if found else None
+
+
+def known(reader: Reader, key_ids: Collection[str]) -> set[str]:
+    """Those of these ids that are keys', revoked ones too."""
+    names, params = listed("id", sorted(key_ids))
+    return {row["id"] for row in reader.read(f"SELECT id FROM api_keys WHERE id IN ({names})", params)}
 
 
 def get(reader: Reader, key_id: str) -> ApiKey | None:

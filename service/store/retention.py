@@ -29,6 +29,8 @@ TABLES = (
     "feedback_early",
     "search_entries",
     "search_words",
+    "sessions",
+    "admin_actions",
 )
 #: The condition under which a message may be anonymised or deleted: no attempt will follow.
 _ENDED = "status NOT IN ('queued', 'sending')"
@@ -141,7 +143,7 @@ def empty_suppressions_of(tx: Transaction, recipient_hash: str) -> int:
 
 
 def delete_ended(tx: Transaction, *, before: datetime, limit: int) -> int:
-    """Delete old lifted suppressions, rate-limit slots and notes of seen notifications; returns how many."""
+    """Delete old lifted suppressions, rate-limit slots, and notes of notifications, admin actions and purges."""
     params = {"before": before, "period": before.isoformat(), "limit": limit}
     return sum(len(tx.execute(statement, params)) for statement in _DELETE_ENDED)
 
@@ -252,6 +254,8 @@ _DELETE_ENDED = (
     " AND period < :period RETURNING message_id",
     "DELETE FROM feedback_seen WHERE id IN"
     " (SELECT id FROM feedback_seen WHERE seen_at < :before LIMIT :limit) RETURNING id",
+    "DELETE FROM admin_actions WHERE id IN"
+    " (SELECT id FROM admin_actions WHERE created_at < :before LIMIT :limit) RETURNING id",
     "DELETE FROM purges WHERE id IN"
     " (SELECT id FROM purges WHERE began_at < :before AND scrubbed_at IS NOT NULL LIMIT :limit) RETURNING id",
 )

@@ -52,6 +52,7 @@ def require(scope: Scope) -> Guard:
         if caller is None or (caller.id == ANONYMOUS_ID and not caller.may(scope)):
             raise NotAuthenticated(f"This needs a key with the scope {scope.value}: Authorization: Bearer KEY.")
         if not caller.may(scope):
+            services_of(connection).refusals.scope(client_of(connection), caller, scope)
             raise NotAllowed(f"This needs the scope {scope.value}, which the key {caller.name!r} does not have.")
         connection.state.caller = caller
 
@@ -91,7 +92,9 @@ async def identify(connection: ASGIConnection[Any, Any, Any, Any]) -> Caller | N
     elif caller is None:
         caller = await anyio.to_thread.run_sync(services.api_keys.key, token.strip())
     if caller is None:
-        raise services.wrong_tokens.refusal(client_of(connection), "This key is unknown or revoked.")
+        client = client_of(connection)
+        services.refusals.token(client, token.strip())
+        raise services.wrong_tokens.refusal(client, "This key is unknown or revoked.")
     return caller
 
 

@@ -26,7 +26,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "config": {"mail"} | _OPEN_TO_ALL,
     "isolation": _OPEN_TO_ALL,
     "store": _OPEN_TO_ALL,
-    "auth": {"store"} | _OPEN_TO_ALL,
+    "auth": {"store", "mail"} | _OPEN_TO_ALL,
     "templates": {"store", "isolation", "config", "mail"} | _OPEN_TO_ALL,
     "monitoring": {"templates", "store"} | _OPEN_TO_ALL,
     "sending": {"monitoring", "templates", "store", "config", "mail"} | _OPEN_TO_ALL,

@@ -15,6 +15,7 @@ from service.delivery.outcome import Outcome, OutcomeKind, Transport
 from service.feedback.event import FeedbackEvent, FeedbackKind
 from service.mail.mime import Wire
 from service.models.requests import AttachmentRequest, SendRequest, SuppressionRequest
+from tests.support.running import ADMIN_TOKEN
 from tests.support.samples import ADMIN
 from tests.support.scripted import Clock, ScriptedTransport, outcome
 
@@ -106,6 +107,9 @@ def plant(services: Services, clock: Clock, canaries: Canaries, *, mails: int) -
         item, _ = services.recipients.suppressions.add(body, ADMIN, source="api")
         if n % 2:
             services.recipients.suppressions.lift(item.id, ADMIN, reason=canaries.new())
+    services.admin_actions.person_shown(f"{canaries.new()}@example.com", ADMIN)
+    services.admin_actions.person_exported(f"{canaries.new()}@example.com", ADMIN)
+    services.sessions.create_session(ADMIN_TOKEN, client="203.0.113.9", browser="Firefox")
     return ids
 
 

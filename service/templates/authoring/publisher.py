@@ -22,10 +22,12 @@ from service.errors import (
     PreconditionFailed,
     PreconditionRequired,
     Problem,
+    StoreBusy,
     TryLater,
 )
-from service.models import Caller
+from service.models import ActionKind, Caller
 from service.models.requests import PublishRequest
+from service.store import admin_actions
 from service.store import revisions as archive
 from service.store.database import Database
 from service.templates.authoring.publish_changes import changed_files, changes_of, problem_at
@@ -128,7 +130,8 @@ class Publisher:
             if changes:
                 with self._refresh_after(), _translate_errors(), atomic_write.change_folder(self.root, key, changes):
                     self._save_current(template.at(snapshot.commit, dirty=False), caller)
-                    self._commit(tree, key, caller, message or f"{key}: {'changed' if entry else 'created'}")
+                    commit = self._commit(tree, key, caller, message or f"{key}: {'changed' if entry else 'created'}")
+                self._note(ActionKind.TEMPLATE_PUBLISHED, key, caller, commit)
             return entry is None
 
     def delete(self, key: str, caller: Caller, condition: Condition) -> str | None:
@@ -147,7 +150,9 @@ class Publisher:
             self._check_others(key, files, files.with_changes(dict.fromkeys(files.folder(key))))
             with self._refresh_after(), _translate_errors(), atomic_write.remove_folder(self.root, key):
                 self.database.write(lambda tx: archive.forget_current(tx, key))
-                return self._commit(tree, key, caller, f"{key}: deleted")
+                commit = self._commit(tree, key, caller, f"{key}: deleted")
+            self._note(ActionKind.TEMPLATE_DELETED, key, caller, commit)
+            return commit
 
     @contextmanager
     def _refresh_after(self) -> Iterator[None]:
@@ -201,6 +206,15 @@ class Publisher:
         commit = tree.commit(key, author=self._author(caller), message=message) if tree is not None else None
         _log.info("template_changed", key=key, caller_id=caller.id, commit=commit)
         return commit
+
+    def _note(self, kind: ActionKind, key: str, caller: Caller, commit: str | None) -> None:
+        detail = commit[:12] if commit else None
+        try:
+            self.database.write(
+                lambda tx: admin_actions.note(tx, kind, caller, self.clock(), subject=key, detail=detail)
+            )
+        except StoreBusy as error:  # it is served by now, and git and the log have it
+            _log.warning("store_busy", task="template_changed", reason=str(error))
 
     def _author(self, caller: Caller) -> Author:
         name = re.sub(r"[\s\x00-\x1f\x7f<>]+", " ", caller.name).strip(" .,:;\"'") or caller.id

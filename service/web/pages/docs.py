@@ -9,6 +9,7 @@ from litestar import Controller, Response, get
 
 from service.web.dependencies import AnyRequest
 from service.web.pages.render import show
+from service.web.pages.request_context import knows_session
 
 _METHODS = ("get", "post", "put", "delete")
 
@@ -34,7 +35,7 @@ class Operation:
 class DocsController(Controller):
     """GET /docs and /openapi.json."""
 
-    @get("/docs", opt={"open": True})
+    @get("/docs", opt={"open": True}, guards=[knows_session()])
     async def docs(self, request: AnyRequest) -> Response[str]:
         """Page: this API, with parameters, examples and a form to try it with a key."""
         document = _document(request)

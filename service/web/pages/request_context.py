@@ -1,11 +1,12 @@
 """Context of a page request: the session, the form token (CSRF), the language and the colour scheme.
 
-Cookies: `rgz_session` (the session), `rgz_visitor` (a nonce for forms before sign-in), `rgz_language` and `rgz_scheme`
-(preferences). If EMAIL_PUBLIC_URL is https, they are Secure, and the first two are bound to this host (RFC 6265bis,
-4.1.3.2: `__Host-`). A form is accepted only with the token of its session, and from a page of this origin.
+Cookies: `rgz_session` (the secret of a session), `rgz_visitor` (a nonce for forms before sign-in), `rgz_language` and
+`rgz_scheme` (preferences). If EMAIL_PUBLIC_URL is https, they are Secure, and the first two are bound to this host (RFC
+6265bis, 4.1.3.2: `__Host-`). A form is accepted only with the token of its session, and from a page of this origin.
 """
 
 import secrets
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Literal
@@ -17,11 +18,21 @@ from litestar.connection import ASGIConnection
 from litestar.datastructures import Cookie, FormMultiDict
 from litestar.handlers import BaseRouteHandler
 
-from service.auth.sessions import SESSION_LASTS, Session
-from service.bootstrap import PreviewServices
-from service.errors import MalformedRequest, NotAllowed, NotAuthenticated, NotFound, RequestRefused, TooLarge
+from service.auth.sessions import SESSION_LASTS, Session, cookie_digest
+from service.bootstrap import PreviewServices, Services
+from service.errors import (
+    MalformedRequest,
+    NotAllowed,
+    NotAuthenticated,
+    NotFound,
+    RequestRefused,
+    StoreBusy,
+    StoreError,
+    TooLarge,
+    TooManyAttempts,
+)
 from service.models import Caller, Scope
-from service.web.auth import Guard, identify, names_this_machine, preview_services_of, services_of
+from service.web.auth import Guard, client_of, identify, names_this_machine, preview_services_of, services_of
 from service.web.pages.i18n import Language, Languages
 
 Connection = ASGIConnection[Any, Any, Any, Any]
@@ -56,6 +67,7 @@ def signed_in() -> Guard:
         if caller is None:
             raise NotAuthenticated("Sign in first.")
         if not caller.may(Scope.ADMIN):
+            services_of(connection).refusals.scope(client_of(connection), caller, Scope.ADMIN)
             raise NotAllowed(f"This needs the scope admin, which the key {caller.name!r} does not have.")
         connection.state.caller = caller
 
@@ -64,12 +76,29 @@ def signed_in() -> Guard:
 
 
 async def is_still_signed_in(connection: Connection) -> bool:
-    """Whether the session is still valid; a stream checks it again, since it outlives its guard."""
+    """Whether the session or key is still valid; a stream checks it again, since it outlives its guard.
+
+    It does not count as use of the session, so that an open page ends with the idle time. Where the database can't be
+    read now, the stream goes on until it can.
+    """
     try:
-        caller = await _caller(connection)
-    except NotAuthenticated:
+        if not connection.headers.get("authorization"):
+            return await _read_session(connection) is not None
+        caller = await identify(connection)
+    except (NotAuthenticated, TooManyAttempts):
         return False
+    except StoreBusy:
+        return True
     return caller is not None and caller.may(Scope.ADMIN)
+
+
+def knows_session() -> Guard:
+    """Return a guard for pages that are open, and show more to those who have signed in."""
+
+    async def guard(connection: Connection, _: BaseRouteHandler) -> None:
+        await _session(connection)
+
+    return guard
 
 
 def can_preview() -> Guard:
@@ -88,6 +117,8 @@ def can_preview() -> Guard:
 
 async def may_still_preview(request: Request[Any, Any, Any]) -> bool:
     """Whether the guard of `can_preview` would still admit the request; a stream asks again, since it outlives it."""
+    if isinstance(preview_services_of(request), Services):
+        return await is_still_signed_in(request)
     admit: Guard = request.app.state.preview_guard
     try:
         await admit(request, request.route_handler)
@@ -109,26 +140,18 @@ def on_this_machine() -> Guard:
 
 def page_context(connection: Connection) -> PageContext:
     """Return the context of a request; `caller` is set by the guard."""
-    preview_services, session = preview_services_of(connection), session_of(connection)
+    preview_services = preview_services_of(connection)
     languages: Languages = connection.app.state.languages
     scheme = connection.cookies.get(SCHEME_COOKIE, SCHEMES[0])
-    nonce = session.nonce if session else _visitor(connection)
     return PageContext(
         caller=connection.state.get("caller"),
-        session=session,
+        session=_known_session(connection),
         language=languages.choose(
             connection.cookies.get(LANGUAGE_COOKIE), connection.headers.get("accept-language", "")
         ),
         scheme=scheme if scheme in SCHEMES else SCHEMES[0],
-        form_token=preview_services.sessions.form_token(nonce),
+        form_token=preview_services.form_tokens.token(_nonce(connection)),
     )
-
-
-def session_of(connection: Connection) -> Session | None:
-    """Return the session of the cookie; None without one, or if it has ended."""
-    preview_services = preview_services_of(connection)
-    text = connection.cookies.get(_name("session", preview_services))
-    return preview_services.sessions.session(text) if text else None
 
 
 async def form_of(request: Request[Any, Any, Any], *, max_fields: int = FORM_FIELDS) -> FormMultiDict:
@@ -139,14 +162,13 @@ async def form_of(request: Request[Any, Any, Any], *, max_fields: int = FORM_FIE
     """
     if not _is_of_this_origin(request):
         raise NotAllowed("This form was sent from another site.")
-    session = session_of(request)
     is_program = "sec-fetch-site" not in request.headers and "origin" not in request.headers and not request.cookies
-    nonce = session.nonce if session else _known_visitor(request)
+    nonce = _known_nonce(request)
     if nonce is None and not is_program:
         raise _expired()
     form = await _fields(request, max_fields)
     given = str(form.get("form_token") or request.headers.get("x-form-token") or "")
-    if not is_program and not preview_services_of(request).sessions.is_form_token(nonce or "", given):
+    if not is_program and not preview_services_of(request).form_tokens.is_token(nonce or "", given):
         raise _expired()
     return form
 
@@ -204,12 +226,55 @@ def new_visitor(connection: Connection) -> str | None:
 async def _caller(connection: Connection) -> Caller | None:
     if connection.headers.get("authorization"):
         return await identify(connection)
-    services, session = services_of(connection), session_of(connection)
-    if session is None:
+    session = await _session(connection)
+    return session.caller if session is not None else None
+
+
+async def _session(connection: Connection) -> Session | None:
+    """Return the open session of the cookie, for the page too, and write down that it is used."""
+    session = await _read_session(connection)
+    connection.state["session"] = session
+    if session is not None and not services_of(connection).sessions.is_seen_lately(session):
+        with suppress(StoreBusy):  # then the next request writes it down
+            await anyio.to_thread.run_sync(services_of(connection).sessions.touch, session)
+    return session
+
+
+async def _read_session(connection: Connection) -> Session | None:
+    services, cookie = preview_services_of(connection), _session_cookie(connection)
+    if not cookie or not isinstance(services, Services):
         return None
     if services.api_keys.is_quick:
-        return services.sessions.caller(session)
-    return await anyio.to_thread.run_sync(services.sessions.caller, session)
+        return services.sessions.session(cookie)
+    return await anyio.to_thread.run_sync(services.sessions.session, cookie)
+
+
+def _known_session(connection: Connection) -> Session | None:
+    """The session that the guard found; where there was no guard (no such page), what can be read at once."""
+    services, cookie = preview_services_of(connection), _session_cookie(connection)
+    if "session" in connection.state:
+        found: Session | None = connection.state["session"]
+        return found
+    if not cookie or not isinstance(services, Services) or not services.api_keys.is_quick:
+        return None
+    try:
+        return services.sessions.session(cookie)
+    except StoreError:  # it may be what the page is about
+        return None
+
+
+def _session_cookie(connection: Connection) -> str | None:
+    return connection.cookies.get(_name("session", preview_services_of(connection)))
+
+
+def _nonce(connection: Connection) -> str:
+    """What forms are bound to: the session's cookie, or before sign-in the visitor's."""
+    return _known_nonce(connection) or _visitor(connection)
+
+
+def _known_nonce(connection: Connection) -> str | None:
+    cookie = _session_cookie(connection)
+    return cookie_digest(cookie) if cookie else _known_visitor(connection)
 
 
 def _known_visitor(connection: Connection) -> str | None:

@@ -16,7 +16,9 @@ from service.web.pages.request_context import (
     SCHEME_COOKIE,
     SCHEMES,
     form_of,
+    knows_session,
     local_path,
+    page_context,
     session_cookie,
     switch_cookie,
 )
@@ -27,22 +29,25 @@ class SignInController(Controller):
 
     path = "/admin"
 
-    @get("/sign-in", opt={"open": True})
+    @get("/sign-in", opt={"open": True}, guards=[knows_session()])
     async def ask(self, request: AnyRequest) -> Response[str]:
         """Page: the sign-in form."""
         return show(request, "sign_in.html", next=local_path(request.query_params.get("next")), problem=None)
 
     @post("/sign-in", opt={"open": True})
     async def begin(self, request: AnyRequest) -> Response[Any]:
-        """Exchange `token` (the admin token, or a key with the scope admin) for a session of ten hours.
+        """Exchange `token` (the admin token, or a key with the scope admin) for a session.
 
-        More than ten wrong tokens in a row from one address are answered with 429; a right one never is.
+        It ends after ten hours, or two without use. More than ten wrong tokens in a row from one address are answered
+        with 429; a right one never is.
         """
         form, services = await form_of(request), services_of(request)
         token, target = str(form.get("token", "")).strip(), local_path(form.get("next"))
-        client = client_of(request)
+        client, browser = client_of(request), request.headers.get("user-agent", "")
         try:
-            text = await anyio.to_thread.run_sync(lambda: services.sessions.create_session(token, client=client))
+            text = await anyio.to_thread.run_sync(
+                lambda: services.sessions.create_session(token, client=client, browser=browser)
+            )
         except TooManyAttempts as error:
             page = _again(request, target, "sign_in.too_many", 429, wait_s=error.retry_after_s)
             page.headers["Retry-After"] = str(error.retry_after_s)
@@ -53,11 +58,14 @@ class SignInController(Controller):
             return _again(request, target, "sign_in.unknown", 401)
         return Redirect(target, status_code=303, cookies=[session_cookie(services, text)])
 
-    @post("/sign-out", opt={"open": True})
+    @post("/sign-out", opt={"open": True}, guards=[knows_session()])
     async def end(self, request: AnyRequest) -> Response[Any]:
-        """Sign out: the browser forgets the session."""
+        """Sign out: the session ends."""
         await form_of(request)
-        return Redirect("/admin/sign-in", status_code=303, cookies=[session_cookie(services_of(request), None)])
+        services, session = services_of(request), page_context(request).session
+        if session is not None:
+            await anyio.to_thread.run_sync(services.sessions.sign_out, session)
+        return Redirect("/admin/sign-in", status_code=303, cookies=[session_cookie(services, None)])
 
 
 class PreferencesController(Controller):
