@@ -26,6 +26,7 @@ _COMMANDS = {
     "person": "person:person",
     "purge": "purge:purge",
     "keys": "keys:keys",
+    "actions": "actions:actions",
     "bounces": "bounces:bounces",
     "addresses": "addresses:addresses",
     "migrate": "config:migrate",

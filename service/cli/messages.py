@@ -111,6 +111,8 @@ def messages(context: click.Context, /, late: bool, limit: int, as_json: bool, *
         if late:
             _print_late(services.messages.message_search.late(limit=limit), as_json=as_json)
             return
+        if filters["to"] is not None:
+            services.admin_actions.person_shown(filters["to"], OPERATOR)
         page = services.messages.message_search.search(MessageFilter(**filters), limit=limit)
     finally:
         services.close()

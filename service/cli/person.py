@@ -41,6 +41,7 @@ def export(address: str, attachments: bool, as_json: bool) -> None:
     services = build(read_settings(), mailbox_port=None)
     try:
         found = services.recipients.data_requests.export(address)
+        services.admin_actions.person_exported(address, OPERATOR)
         rows = [_row(item) | {"attachments": _files(services, item, attachments)} for item in found.messages]
     finally:
         services.close()

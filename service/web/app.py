@@ -14,6 +14,7 @@ from litestar.datastructures import State
 from service.bootstrap import PreviewServices, Services
 from service.config.settings import Settings
 from service.web.api import (
+    admin_actions,
     dev_mailbox,
     health,
     messages,
@@ -124,6 +125,7 @@ def _api(services: Services) -> list[Any]:
             messages.MessageController,
             suppressions.SuppressionController,
             recipients.RecipientController,
+            admin_actions.AdminActionController,
             unsubscribe.UnsubscribeController,
         ],
     )

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from service.recipients import csv_cells, suppression_csv
-from service.web.pages import csv_export
+from service.web import csv_export
 
 FORMULAS = [
     "=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\t1", " =1", "  =1", "\u00a0=1", "\n=1", "\r\n=1", "\r1", "＝1+1", "＋1",

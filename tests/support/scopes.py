@@ -22,6 +22,7 @@ SCOPES = {
     ("POST", "/messages/{message_id}/cancel"): Scope.ADMIN,
     ("GET", "/recipients/{address}"): Scope.ADMIN,
     ("POST", "/recipients/{address}/erase"): Scope.ADMIN,
+    ("GET", "/admin-actions"): Scope.ADMIN,
     ("GET", "/suppressions"): Scope.ADMIN,
     ("POST", "/suppressions"): Scope.ADMIN,
     ("GET", "/suppressions/{suppression_id}"): Scope.ADMIN,

@@ -7,6 +7,7 @@ from urllib.parse import quote
 from litestar import Controller, Response, get, post
 from litestar.params import FromPath
 
+from service.auth.admin_actions import AdminActions
 from service.messages.cancel import Canceller
 from service.messages.resend import Resender
 from service.messages.search import MessageDetail, MessageFilter, MessageSearch
@@ -141,7 +142,13 @@ class MessageController(Controller):
         dependencies={"asked": typed_query(MessagesQuery)},
         opt={"answer": {"items": [_SUMMARY], "total": 1, "next": None}},
     )
-    def list_messages(self, asked: Provided[MessagesQuery], message_search: Provided[MessageSearch]) -> MessagesAnswer:
+    def list_messages(
+        self,
+        asked: Provided[MessagesQuery],
+        message_search: Provided[MessageSearch],
+        admin_actions: Provided[AdminActions],
+        caller: Provided[Caller],
+    ) -> MessagesAnswer:
         """List messages, newest first.
 
         Filters: `to`, `status`, `template_key`, `source_endpoint`, `since`, `until` and `text` (words that must all
@@ -149,6 +156,8 @@ class MessageController(Controller):
         null on the last.
         """
         filters = asked.model_dump(exclude={"limit", "cursor"})
+        if asked.to is not None:
+            admin_actions.person_shown(asked.to, caller)
         page = message_search.search(MessageFilter(**filters), limit=asked.limit, cursor=asked.cursor)
         answer: MessagesAnswer = {
             "items": [_summary(message) for message in page.items],

@@ -6,7 +6,7 @@ from typing import Any, TypeVar, cast
 from pydantic import BaseModel, ConfigDict, Field
 
 from service.errors import InvalidRequest, Problem
-from service.models import Status
+from service.models import ActionKind, Status
 
 
 class Query(BaseModel):
@@ -40,6 +40,16 @@ class SuppressionsQuery(PagedQuery):
     address: str | None = Field(None, description="one address")
     scope: str | None = Field(None, description="all or marketing")
     lifted: bool = Field(False, description="true: the ended ones too")
+
+
+class ActionsQuery(PagedQuery):
+    """The parameters of `GET /admin-actions`."""
+
+    kind: str | None = Field(None, description=f"one of {', '.join(ActionKind)}")
+    actor: str | None = Field(None, description="a key's name or id; admin is the admin token")
+    person: str | None = Field(None, description="the address of a person whose data it was about")
+    since: str | None = Field(None, description="ISO 8601, then or later")
+    until: str | None = Field(None, description="ISO 8601, before")
 
 
 class LiftQuery(Query):

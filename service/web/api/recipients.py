@@ -6,6 +6,7 @@ from typing import Any, TypedDict, cast
 from litestar import Controller, get, post
 from litestar.params import FromPath
 
+from service.auth.admin_actions import AdminActions
 from service.messages.search import MessageDetail
 from service.models import Caller, Scope
 from service.recipients.data_requests import DataRequests, ErasureResult, MessageRecord, RecipientData
@@ -53,9 +54,17 @@ class RecipientController(Controller):
     guards = [require(Scope.ADMIN)]  # noqa: RUF012  # Litestar reads it from the class
 
     @get("/{address:str}", sync_to_thread=True)
-    def export(self, address: FromPath[str], data_requests: Provided[DataRequests]) -> RecipientAnswer:
+    def export(
+        self,
+        address: FromPath[str],
+        data_requests: Provided[DataRequests],
+        admin_actions: Provided[AdminActions],
+        caller: Provided[Caller],
+    ) -> RecipientAnswer:
         """Export everything about one person: messages with timeline, content and variables, and suppressions."""
-        return as_known(data_requests.export(address))
+        found = data_requests.export(address)
+        admin_actions.person_exported(address, caller)
+        return as_known(found)
 
     @post("/{address:str}/erase", status_code=200, sync_to_thread=True, dependencies={"asked": typed_query(EraseQuery)})
     def erase(

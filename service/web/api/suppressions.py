@@ -6,6 +6,7 @@ from litestar import Controller, Response, delete, get, post
 from litestar.openapi import ResponseSpec
 from litestar.params import FromPath
 
+from service.auth.admin_actions import AdminActions
 from service.models import Caller, Scope
 from service.models.requests import SuppressionRequest
 from service.recipients.suppressions import Suppression, SuppressionList, reason_of
@@ -47,12 +48,18 @@ class SuppressionController(Controller):
 
     @get("/", sync_to_thread=True, dependencies={"asked": typed_query(SuppressionsQuery)})
     def list_suppressions(
-        self, asked: Provided[SuppressionsQuery], suppressions: Provided[SuppressionList]
+        self,
+        asked: Provided[SuppressionsQuery],
+        suppressions: Provided[SuppressionList],
+        admin_actions: Provided[AdminActions],
+        caller: Provided[Caller],
     ) -> SuppressionsAnswer:
         """List suppressed addresses, newest first.
 
         `address` and `scope` filter, `lifted=true` adds lifted suppressions; `limit` and `cursor` page.
         """
+        if asked.address is not None:
+            admin_actions.person_shown(asked.address, caller)
         page = suppressions.search(
             address=asked.address, scope=asked.scope, lifted=asked.lifted, limit=asked.limit, cursor=asked.cursor
         )

@@ -54,7 +54,11 @@ class MessagePages(Controller):
         edges = days_before(services.clock(), CHARTED_DAYS, language)
         wanted = MessageFilter(**asked)
 
+        caller = caller_of(request)
+
         def load() -> tuple[Any, Any]:
+            if wanted.to is not None:
+                services.admin_actions.person_shown(wanted.to, caller)
             page = message_search.search(wanted, limit=PAGE, cursor=cursor)
             return page, chart(message_search.counts(edges, wanted), language)
 

@@ -13,13 +13,13 @@ from service.errors import InvalidRequest, NotFound
 from service.messages.search import MessageFilter, MessageSearch
 from service.models import Message
 from service.models.requests import SuppressionRequest, parse
-from service.recipients.data_requests import DataRequests
-from service.recipients.suppressions import SuppressionList, reason_of
+from service.recipients.data_requests import DataRequests, RecipientData
+from service.recipients.suppressions import SuppressionList, SuppressionPage, reason_of
+from service.web import csv_export
 from service.web.api.messages import as_file, as_time
 from service.web.api.recipients import as_known
 from service.web.auth import caller_of, services_of
 from service.web.dependencies import AnyRequest, Provided
-from service.web.pages import csv_export
 from service.web.pages.charts import chart, days_before
 from service.web.pages.render import show
 from service.web.pages.request_context import form_of, local_path, page_context, signed_in
@@ -46,9 +46,11 @@ class RecipientPages(Controller):
         """Page: everything about one person: messages, outcomes, suppressions."""
         services, language = services_of(request), page_context(request).language
         edges = days_before(services.clock(), CHARTED_DAYS, language)
+        caller = caller_of(request)
         to_them = MessageFilter(to=address)
 
         def load() -> dict[str, Any]:
+            services.admin_actions.person_shown(address, caller)
             return {
                 "page": message_search.search(to_them, limit=SHOWN),
                 "chart": chart(message_search.counts(edges, to_them), language),
@@ -67,7 +69,7 @@ class RecipientPages(Controller):
 
     @get("/{address:str}/export/{kind:str}")
     async def export(
-        self, address: FromPath[str], kind: FromPath[str], data_requests: Provided[DataRequests]
+        self, request: AnyRequest, address: FromPath[str], kind: FromPath[str], data_requests: Provided[DataRequests]
     ) -> Response[bytes]:
         """Download everything about one person.
 
@@ -75,7 +77,14 @@ class RecipientPages(Controller):
         """
         if kind not in ("json", "csv"):
             raise NotFound("The export is available as json and csv.")
-        found = await anyio.to_thread.run_sync(data_requests.export, address)
+        services, caller = services_of(request), caller_of(request)
+
+        def load() -> RecipientData:
+            found = data_requests.export(address)
+            services.admin_actions.person_exported(address, caller)
+            return found
+
+        found = await anyio.to_thread.run_sync(load)
         if kind == "json":
             data = json.dumps(as_known(found), ensure_ascii=False, indent=2).encode("utf-8", "replace")
             return as_file(data, "application/json", filename=f"{address}.json")
@@ -106,11 +115,16 @@ class SuppressionPages(Controller):
         address = (request.query_params.get("address") or "").strip()
         lifted = request.query_params.get("lifted") == "1"
         cursor = request.query_params.get("cursor") or None
+        services, caller = services_of(request), caller_of(request)
+
+        def load() -> SuppressionPage:
+            if address:
+                services.admin_actions.person_shown(address, caller)
+            return suppressions.search(address=address or None, lifted=lifted, cursor=cursor)
+
         page, problems = None, []
         try:
-            page = await anyio.to_thread.run_sync(
-                lambda: suppressions.search(address=address or None, lifted=lifted, cursor=cursor)
-            )
+            page = await anyio.to_thread.run_sync(load)
         except InvalidRequest as error:
             problems = [problem.message for problem in error.problems]
         return show(

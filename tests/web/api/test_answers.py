@@ -36,6 +36,7 @@ VARYING = (
     (r'"took_seconds":[\d.]+', '"took_seconds":<seconds>'),
     (r'"lifted_by":"[^"]*"', '"lifted_by":<who>'),
     (r"[0-9a-f]{32}", "<number>"),
+    (r"\b[0-9a-f]{16}\b", "<key or client>"),
 )
 
 
@@ -291,6 +292,29 @@ def test_answers_about_recipients_stay_the_same(recorder: Recorder, snapshot: Sn
         assert answer.status_code == 200
     ask("GET", f"{API}/unsubscribe/nonsense", client=service.client)
     ask("POST", f"{API}/unsubscribe/nonsense", client=service.client)
+    assert recorder.answers == snapshot
+
+
+def test_answers_about_admin_actions_stay_the_same(recorder: Recorder, snapshot: SnapshotAssertion) -> None:
+    ask, service = recorder.ask, recorder.service
+    actions = f"{API}/admin-actions"
+    ask("GET", actions)
+    with service.key("billing", "send") as billing:
+        assert billing.get(actions).status_code == 403
+    service.client.get(actions, headers={"Authorization": "Bearer nobody"})
+    service.admin.get(f"{API}/recipients/ann@example.com").raise_for_status()
+    first = ask("GET", actions, params={"limit": "1"}).json()
+    ask("GET", actions, params={"limit": "1", "cursor": first["next"]})
+    ask("GET", actions, params={"kind": "key_refused"})
+    ask("GET", actions, params={"actor": "billing"})
+    ask("GET", actions, params={"person": "Ann@Example.com", "since": "2026-01-01T00:00:00Z"})
+    ask("GET", actions, params={"until": "2026-01-01T00:00:00Z"})
+    ask("GET", actions, headers={"Accept": "text/csv"})
+    ask("GET", actions, params={"kind": "x", "person": "x", "since": "x", "until": "x", "limit": "0"})
+    ask("GET", actions, params={"cursor": "x"})
+    ask("GET", actions, params={"color": "red"})
+    ask("GET", actions, client=service.client)
+    ask("POST", actions)
     assert recorder.answers == snapshot
 
 
