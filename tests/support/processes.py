@@ -45,6 +45,10 @@ class Process:
             return found
 
     @property
+    def is_running(self) -> bool:
+        return self._popen.poll() is None
+
+    @property
     def pid(self) -> int:
         return self._popen.pid
 

@@ -24,7 +24,7 @@ from tests.support.paths import TEMPLATES
 
 T = TypeVar("T")
 
-ADMIN_TOKEN = "admin-token-of-the-tests"
+ADMIN_TOKEN = "admin-token-of-the-tests-0123"
 
 
 class Running:

@@ -19,7 +19,7 @@ from service.errors import StoreBusy
 from service.store.database import open_database
 from tests.support.faults.sink import Arrival, Sink
 from tests.support.processes import Process
-from tests.support.running import data_directory, eventually
+from tests.support.running import ADMIN_TOKEN, data_directory, eventually
 
 #: The limit for anything that must happen, generous for a busy machine.
 PATIENCE_S = 150.0
@@ -30,7 +30,7 @@ _COMMITTED_WITHIN_S = 5.0
 def environment_for(directory: Path, sink: Sink, **more: str) -> dict[str, str]:
     return {
         "EMAIL_DATA_DIR": str(data_directory(directory)),
-        "EMAIL_ANONYMOUS_SCOPES": "send,read",
+        "EMAIL_ADMIN_TOKEN": ADMIN_TOKEN,
         "EMAIL_LOG_LEVEL": "warning",
         **sink.environment,
         **more,
@@ -176,7 +176,7 @@ class Load:
 def post(url: str, body: Mapping[str, Any], *, key: str) -> tuple[int, dict[str, str], bytes]:
     """Post on a new connection, and return status, headers in lower case, and body."""
     with closing(http.client.HTTPConnection(urlsplit(url).netloc, timeout=30)) as line:
-        headers = {"Content-Type": "application/json", "Idempotency-Key": key}
+        headers = {"Content-Type": "application/json", "Idempotency-Key": key, "Authorization": f"Bearer {ADMIN_TOKEN}"}
         line.request("POST", "/api/v1/email/send", json.dumps(body), headers)
         answer = line.getresponse()
         return answer.status, {name.lower(): value for name, value in answer.getheaders()}, answer.read()
