@@ -5,6 +5,7 @@ feature that takes the request.
 """
 
 import hashlib
+import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Annotated, Any, Literal, Protocol, TypeVar
@@ -45,9 +46,13 @@ _PLAIN = {
 }
 
 
+#: RFC 3339, 5.6, also without seconds or offset. Pydantic would take digits alone for Unix seconds: "20261224" is 1970.
+_TIME = re.compile(r"\d{4}-\d{2}-\d{2}[Tt ]\d{2}:\d{2}(:\d{2}([.,]\d{1,9})?)?([Zz]|[+-]\d{2}:?\d{2})?", re.ASCII)
+
+
 def _iso_8601(value: object) -> object:
-    if not isinstance(value, str):
-        raise PydanticCustomError("string_type", "expected an ISO 8601 time")
+    if not isinstance(value, str) or not _TIME.fullmatch(value):
+        raise PydanticCustomError("iso_8601", "write an ISO 8601 time such as 2026-02-21T14:30:00+01:00")
     return value
 
 

@@ -39,6 +39,8 @@ from service.templates.runtime.sandbox import RenderLimits
 from service.templates.template import Template
 
 MAX_SCHEDULE_AHEAD = timedelta(days=366)
+#: Clocks differ, and a request takes a while: a `send_at` this long ago means now.
+MAX_SCHEDULE_BEHIND = timedelta(minutes=1)
 #: After rendering this long at a stretch a thread pauses that long, so that the event loop gets its turn, seconds.
 _STRETCH_S = 0.001
 _BREATH_S = 0.0005
@@ -187,6 +189,8 @@ class SendRenderer:
             validation.check_address(request.reply_to, "/reply_to", problems)
         if request.send_at is not None and request.send_at > now + MAX_SCHEDULE_AHEAD:
             problems.append(Problem("/send_at", "too_far", f"more than {MAX_SCHEDULE_AHEAD.days} days ahead"))
+        if request.send_at is not None and request.send_at < now - MAX_SCHEDULE_BEHIND:
+            problems.append(Problem("/send_at", "in_the_past", "that time has passed; leave it out to send now"))
         return problems
 
     def _checked(

@@ -34,6 +34,10 @@ MAX_WORD_LENGTH = 40
 MAX_EXPANDED = 20
 #: Messages not indexed yet that a search scans, the newest.
 MAX_LOOKED_THROUGH = 2_000
+#: Letters that Unicode does not decompose, as people without them on their keyboard write them.
+_LETTERS = str.maketrans(
+    {"œ": "oe", "æ": "ae", "ø": "o", "ł": "l", "đ": "d", "ð": "d", "þ": "th", "ħ": "h", "ŧ": "t", "ŋ": "ng", "ı": "i"}
+)
 _NOTHING_YET = (datetime(1970, 1, 1, tzinfo=UTC), "")
 _WORD = re.compile(r"[^\W_]{2,}")
 _TEXTS = "recipient_email, subject, variables, metadata"
@@ -273,7 +277,8 @@ def _folded(text: str) -> str:
     if text.isascii():
         return text.lower()
     decomposed = unicodedata.normalize("NFKD", text)
-    return "".join(character for character in decomposed if not unicodedata.combining(character)).casefold()
+    plain = "".join(character for character in decomposed if not unicodedata.combining(character)).casefold()
+    return plain.translate(_LETTERS)
 
 
 def _where(conditions: Sequence[str]) -> str:

@@ -7,8 +7,9 @@ import pytest
 
 from service.models import Status
 from service.store import retention, search_index
-from service.store.database import Database
+from service.store.database import Database, Transaction
 from service.store.message_queries import MessageQuery
+from service.store.migrations import migrate
 from service.store.search_index import Term
 from tests.support import rows
 
@@ -106,3 +107,39 @@ def test_search_index_keeps_no_word_of_anonymised_or_deleted_messages(database: 
     database.write(lambda tx: retention.delete_older(tx, before=LATER, since=rows.after(-1), limit=10))
     assert database.read("SELECT * FROM search_words") == []
     assert database.read("SELECT * FROM search_entries") == []
+
+
+@pytest.mark.parametrize(
+    ("written", "typed"),
+    [
+        ("cœur", "coeur"),
+        ("Œuvre", "oeuvre"),
+        ("Lætitia", "laetitia"),
+        ("Ørsted", "orsted"),
+        ("Łódź", "lodz"),
+        ("Đorđe", "dorde"),
+        ("straße", "strasse"),
+        ("été", "ete"),
+    ],
+)
+def test_search_finds_letters_both_ways_before_and_after_they_are_indexed(
+    database: Database, written: str, typed: str
+) -> None:
+    ids = [rows.store_one(database, created_at=rows.after(n), subject=one) for n, one in enumerate((written, typed))]
+    for _ in range(2):
+        assert found(database, written) == found(database, typed) == ids[::-1]
+        index(database)
+
+
+def test_migration_adds_the_plain_form_of_words_that_are_indexed(database: Database) -> None:
+    message_id = rows.store_one(database, created_at=rows.after(0), subject="none")
+    index(database)
+
+    def as_before(tx: Transaction) -> None:
+        tx.execute("INSERT INTO search_words (word, n) SELECT 'cœur', n FROM search_entries")
+        tx.execute("DELETE FROM schema_migrations WHERE name = '0017_search_letters'")
+
+    database.write(as_before)
+    assert found(database, "cœur") == []
+    assert migrate(database) == ["0017_search_letters"]
+    assert found(database, "cœur") == found(database, "coeur") == [message_id]

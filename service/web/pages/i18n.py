@@ -36,7 +36,9 @@ class Language:
         """Return the phrase with its {placeholders} filled; `count` chooses the plural. Raises KeyError."""
         phrase = self._phrases[key]
         if not isinstance(phrase, str):
-            phrase = phrase[self._locale.plural_form(values["count"])] if "count" in values else phrase["other"]
+            # Other forms than ours, such as "many" for whole millions in French (CLDR 38), read like "other" in digits.
+            form = self._locale.plural_form(values["count"]) if "count" in values else "other"
+            phrase = phrase.get(form, phrase["other"])
         shown = {name: self.number(value) if isinstance(value, int) else value for name, value in values.items()}
         return phrase.format_map(shown) if values else phrase
 

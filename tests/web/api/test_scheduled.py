@@ -39,3 +39,12 @@ def test_cancel_is_refused_when_the_mail_has_left(service: Running) -> None:
     assert answer.status_code == 409
     assert "sent" in answer.json()["detail"]
     assert service.admin.post("/api/v1/email/messages/nothing/cancel").status_code == 404
+
+
+def test_send_at_of_a_moment_ago_means_now_and_an_earlier_one_is_refused(service: Running) -> None:
+    late = service.send("onboarding_welcome", "clock@example.com", WELCOME, send_at=in_seconds(-30))
+    assert late.status_code == 201
+    service.until(late.json()["messages"][0]["id"], "sent")
+    past = service.send("onboarding_welcome", "clock@example.com", WELCOME, send_at=in_seconds(-90))
+    assert past.status_code == 422
+    assert [(one["pointer"], one["code"]) for one in past.json()["errors"]] == [("/send_at", "in_the_past")]

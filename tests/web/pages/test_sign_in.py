@@ -104,7 +104,6 @@ def test_signing_in_leads_back_but_never_away(service: Running) -> None:
             assert local_path(away) == "/admin"
 
 
-
 def test_sign_in_takes_the_right_token_at_once_after_many_wrong_ones(tmp_path: Path) -> None:
     with running(settings_for(tmp_path), works=False) as service, browser(service) as client:
         found = [sign_in(client, f"wrong-{number}").status_code for number in range(FREE_ATTEMPTS + 5)]
