@@ -131,7 +131,7 @@ def _counted(done: ErasureResult, dry_run: bool) -> str:
     if dry_run:
         return f"Dry run: {lines[0]}"
     if done.files_waiting:
-        lines.append(f"{done.files_waiting} attachment files are less than an hour old; the next purge deletes them.")
+        lines.append(f"{done.files_waiting} attachment files are in a request that is being accepted; they go with it.")
     if done.messages_leaving:
         lines.append(f"{done.messages_leaving} messages were being sent just now: run this command again in a minute.")
     if not done.is_scrubbed:

@@ -7,7 +7,7 @@ further mail to the person.
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 import structlog
@@ -31,8 +31,6 @@ from service.store.suppressions import Suppression
 
 #: Messages of one transaction.
 STEP_MESSAGES = 50
-#: Attachments' contents deleted in one transaction, up to 10 MiB each.
-STEP_FILES = 4
 _MAX_SUPPRESSIONS = 1_000
 
 _log = structlog.get_logger("person")
@@ -62,8 +60,8 @@ class RecipientData:
 class ErasureResult:
     """Result of an erasure. `messages_leaving` were being sent: erase again in a minute.
 
-    `files_waiting` came within the last hour, and a message that is being accepted may need them: the next purge
-    deletes them. `is_scrubbed`: deleted data can't be read from the disk any more.
+    `files_waiting` are in a request to somebody else too, which is being accepted at this moment: where it is not
+    stored, it deletes them, or the next purge does. `is_scrubbed`: deleted data can't be read from the disk any more.
     """
 
     messages_anonymised: int = 0
@@ -177,10 +175,10 @@ class DataRequests:
         return emptied
 
     def _sweep(self, purge_id: str, digests: Sequence[str], now: datetime) -> tuple[int, int]:
-        """Delete unused attachments; returns how many, and how many more are unused but too young to be deleted."""
-        deleted = 0
-        for start in range(0, len(digests), STEP_FILES):
-            batch = digests[start : start + STEP_FILES]
+        """Delete unused attachments; returns how many, and how many more a request under way holds."""
+        deleted = held = 0
+        for start in range(0, len(digests), attachments.STEP_BLOBS):
+            batch = digests[start : start + attachments.STEP_BLOBS]
 
             def work(tx: Transaction, batch: Sequence[str] = batch) -> int:
                 found = attachments.sweep_blobs(tx, batch, now=now)
@@ -188,9 +186,8 @@ class DataRequests:
                 return found
 
             deleted += self.database.write(work)
-        of_any_age = now + attachments.ORPHAN_AGE + timedelta(seconds=1)
-        waiting = set(attachments.orphans(self.database, now=of_any_age)) & set(digests)
-        return deleted, len(waiting)
+            held += attachments.held(self.database, batch, now=now)
+        return deleted, held
 
     def _is_about(self, report: str, recipient_hash: str) -> bool:
         recipient = json.loads(report).get("recipient")

@@ -24,9 +24,8 @@ __all__ = ["Due", "PurgeResult", "RetentionPurge"]
 
 #: Messages of one step: with their bodies, events and files some tens of milliseconds of the writer.
 STEP_MESSAGES = 50
-#: Other rows of one step, which are small; and attachments' contents, up to 10 MiB each.
+#: Other rows of one step, which are small.
 STEP_ROWS = 500
-STEP_BLOBS = 4
 #: Longest rest after a step, seconds; otherwise it is as long as the step.
 MAX_REST_S = 0.25
 
@@ -179,10 +178,11 @@ class _Run:
             pass
 
     def sweep(self, now: datetime) -> None:
-        """Delete attachments' contents that no message refers to any more."""
+        """Delete attachments' contents that no message refers to any more, nor any request that is being accepted."""
+        self.repeat(lambda tx: attachments.forget_holds(tx, now=now, limit=STEP_ROWS), "rows_deleted")
         orphans = attachments.orphans(self._purge.database, now=now)
         while orphans and not self._stop.is_set():
-            batch, orphans = orphans[:STEP_BLOBS], orphans[STEP_BLOBS:]
+            batch, orphans = orphans[: attachments.STEP_BLOBS], orphans[attachments.STEP_BLOBS :]
             self._write(lambda tx, batch=batch: attachments.sweep_blobs(tx, batch, now=now), "files_deleted")  # type: ignore[misc]
 
     def end(self, *, rewrites: bool) -> PurgeResult:

@@ -95,8 +95,11 @@ class Acceptor:
             prepared = self.renderer.render(request, caller, idempotency_key=idempotency_key, is_test=is_test)
             try:
                 return _accepted(prepared, self.group_commit.submit(prepared))
-            except messages.IdempotencyTaken:  # by another process, meanwhile
-                if answer := self._replay(request, caller, idempotency_key):
+            except Exception as error:
+                self.renderer.discard(prepared)
+                # Taken by another process, meanwhile.
+                is_taken = isinstance(error, messages.IdempotencyTaken)
+                if is_taken and (answer := self._replay(request, caller, idempotency_key)):
                     return answer
                 raise
 
@@ -144,8 +147,11 @@ class Acceptor:
                 )
             try:
                 return _accepted(prepared, await self.group_commit.submit_async(prepared))
-            except messages.IdempotencyTaken:
-                if answer := await self._replayed(request, caller, idempotency_key):
+            except Exception as error:
+                if prepared.has_attachments:
+                    await anyio.to_thread.run_sync(self.renderer.discard, prepared)
+                is_taken = isinstance(error, messages.IdempotencyTaken)
+                if is_taken and (answer := await self._replayed(request, caller, idempotency_key)):
                     return answer
                 raise
 

@@ -35,6 +35,11 @@ class PreparedSend:
         return [message for rendered in self.rendered for message in rendered.messages]
 
     @property
+    def has_attachments(self) -> bool:
+        """Whether any message has files."""
+        return any(rendered.messages[0].attachments for rendered in self.rendered)
+
+    @property
     def size(self) -> int:
         """The number of messages."""
         return sum(len(rendered.messages) for rendered in self.rendered)

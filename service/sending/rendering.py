@@ -7,10 +7,11 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
+import structlog
 import uuid_utils
 
 from service.config.settings import Settings
-from service.errors import Conflict, InvalidRequest, NotFound, Problem, TemplateInvalid, TooLarge, TryLater
+from service.errors import Conflict, InvalidRequest, NotFound, Problem, StoreBusy, TemplateInvalid, TooLarge, TryLater
 from service.models import Attachment, Caller, Rendered, Send
 from service.models.requests import (
     MAX_BATCH,
@@ -46,6 +47,8 @@ _STRETCH_S = 0.001
 _BREATH_S = 0.0005
 #: Attachments of one transaction, so that they don't hold the write lock for long.
 _FILES_AT_ONCE_BYTES = 4 * 1024 * 1024
+
+_log = structlog.get_logger("send")
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,8 +138,22 @@ class SendRenderer:
                 if len(one.rendered) == 1
                 else [RenderedMessage.of([message]) for message in new_messages]
             )
-        self._save_files(checked, now)
-        return PreparedSend(send, rendered_messages, self.revisions.of(template, now))
+        prepared = PreparedSend(send, rendered_messages, self.revisions.of(template, now))
+        try:
+            self._save_files(send.id, checked, now)
+        except BaseException:
+            self.discard(prepared)
+            raise
+        return prepared
+
+    def discard(self, prepared: PreparedSend) -> None:
+        """Delete the attachments of a send that is not stored after all."""
+        if not prepared.has_attachments:
+            return
+        try:
+            attachments.discard(self.database, prepared.send.id, now=self.clock())
+        except StoreBusy as error:
+            _log.warning("store_busy", task="discard", reason=str(error))  # the purge deletes them
 
     def is_quick(self, request: AnySendRequest, *, within_s: float) -> bool:
         """Whether rendering needs no database, compiles nothing, and takes at most `within_s` by the last times."""
@@ -242,16 +259,16 @@ class SendRenderer:
     def _source(self, caller: Caller, template: Template) -> str:
         return template.manifest.category if caller.id in ("anonymous", "admin") else caller.name
 
-    def _save_files(self, checked: Sequence[_Checked], now: datetime) -> None:
+    def _save_files(self, send_id: str, checked: Sequence[_Checked], now: datetime) -> None:
         """Store each distinct attachment once, a few MiB in a transaction."""
         distinct = {file.sha256: file for one in checked for file in one.attachments}
         together: list[Attachment] = []
         for file in distinct.values():
             together.append(file)
             if sum(one.size_bytes for one in together) >= _FILES_AT_ONCE_BYTES:
-                attachments.save_blobs(self.database, together, now=now)
+                attachments.save_blobs(self.database, together, send_id=send_id, now=now)
                 together = []
-        attachments.save_blobs(self.database, together, now=now)
+        attachments.save_blobs(self.database, together, send_id=send_id, now=now)
 
 
 def _placed(problems: Sequence[Problem], place: str) -> list[Problem]:

@@ -13,6 +13,7 @@ import msgspec
 
 from service.errors import StoreError
 from service.models import Event, EventType, NewMessage, Priority, Send, Status
+from service.store.attachments import release
 from service.store.body_codec import PackedBody
 from service.store.database import Reader, Transaction
 from service.store.transitions import EVENT_COLUMNS, event_values
@@ -61,7 +62,7 @@ def add_messages(tx: Transaction, sends: Sequence[tuple[Send, Sequence[tuple[New
     """Store the messages, bodies, attachments' names and first events of stored sends: few statements for all of them.
 
     The revisions, their dictionaries and the attachments' blobs must be there; they may have been stored earlier in the
-    same transaction. Raises ConstraintBroken, ValueError for texts that can't be stored.
+    same transaction. The holds of the blobs end. Raises ConstraintBroken, ValueError for texts that can't be stored.
     """
     flat = [pair for _, pairs in sends for pair in pairs]
     tx.insert(
@@ -72,6 +73,8 @@ def add_messages(tx: Transaction, sends: Sequence[tuple[Send, Sequence[tuple[New
     tx.insert("email_bodies", _BODY_COLUMNS, [_body_row(message.id, packed) for message, packed in flat])
     files = [row for message, _ in flat if message.attachments for row in _attachment_rows(message)]
     tx.insert("email_attachments", _ATTACHMENT_COLUMNS, files)
+    if files:
+        release(tx, [send.id for send, pairs in sends if any(message.attachments for message, _ in pairs)])
     events = [
         event_values(message.id, n, event) for message, _ in flat for n, event in enumerate(_first_events(message))
     ]

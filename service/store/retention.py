@@ -22,6 +22,7 @@ TABLES = (
     "email_bodies",
     "email_attachments",
     "attachment_blobs",
+    "attachment_holds",
     "sends",
     "suppressions",
     "marketing_claims",

@@ -1,16 +1,22 @@
 """Data requests: export and erasure of one person."""
 
+import asyncio
 import json
 import threading
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import timedelta
+from typing import NoReturn, cast
 
 import pytest
 
 from service.bootstrap import Services
-from service.errors import InvalidRequest
+from service.errors import InvalidRequest, StoreBusy
 from service.feedback.event import FeedbackEvent, FeedbackKind
 from service.models import Status
 from service.models.requests import AttachmentRequest, SendRequest, SuppressionRequest
+from service.sending.group_commit import GroupCommit
+from service.sending.prepared_send import PreparedSend
 from tests.support.canaries import Canaries, TellTale, contents, found_in
 from tests.support.samples import ADMIN
 from tests.support.scripted import Clock
@@ -100,11 +106,52 @@ def test_erasure_reports_mail_under_way_and_erases_it_the_next_time(services: Se
     assert ANN not in str(rows)
 
 
-def test_erasure_leaves_young_files_for_the_next_purge(services: Services, clock: Clock, written: list[str]) -> None:
+def test_erasure_deletes_files_at_once_when_no_other_message_has_them(services: Services, written: list[str]) -> None:
+    bob = services.recipients.data_requests.erase(BOB, ADMIN)
+    assert (bob.files_deleted, bob.files_waiting) == (0, 0)
+    ann = services.recipients.data_requests.erase(ANN, ADMIN)
+    assert (ann.files_deleted, ann.files_waiting) == (1, 0)
+    assert services.database.read("SELECT sha256 FROM attachment_blobs") == []
+
+
+@pytest.mark.parametrize("is_stored", [True, False])
+def test_erasure_leaves_a_file_to_the_request_that_is_being_accepted(
+    services: Services, written: list[str], is_stored: bool
+) -> None:
+    renderer = services.sending.acceptor.renderer
+    request = SendRequest(to="carl@example.com", template_key="plain", variables=VARIABLES, attachments=[FILE])
+    prepared = renderer.render(request, ADMIN, idempotency_key=None)
     services.recipients.data_requests.erase(BOB, ADMIN)
     assert services.recipients.data_requests.erase(ANN, ADMIN).files_waiting == 1
-    clock.forward(hours=1, seconds=1)
-    assert services.recipients.retention_purge.purge().files_deleted == 1
+    if is_stored:
+        [message] = services.sending.group_commit.submit(prepared)
+        assert services.messages.message_search.attachment(message.id, 0).data == b"ann,b\n"
+    else:
+        renderer.discard(prepared)
+        assert services.database.read("SELECT sha256 FROM attachment_blobs") == []
+    assert services.database.read("SELECT sha256 FROM attachment_holds") == []
+
+
+class Full:
+    """A group commit that has no room."""
+
+    def submit(self, prepared: PreparedSend) -> NoReturn:
+        raise StoreBusy("Too many requests wait to be stored.")
+
+    async def submit_async(self, prepared: PreparedSend) -> NoReturn:
+        self.submit(prepared)
+
+
+def test_request_that_is_not_stored_leaves_no_file(services: Services) -> None:
+    acceptor = replace(services.sending.acceptor, group_commit=cast(GroupCommit, Full()))
+    request = SendRequest(to=ANN, template_key="plain", variables=VARIABLES, attachments=[FILE])
+    body = request.model_dump_json(exclude_unset=True).encode()
+    with pytest.raises(StoreBusy):
+        acceptor.send(request, ADMIN)
+    with ThreadPoolExecutor(1) as apart, pytest.raises(StoreBusy):
+        apart.submit(asyncio.run, acceptor.accept_send(body, ADMIN)).result()
+    for table in ("attachment_blobs", "attachment_holds"):
+        assert services.database.read(f"SELECT sha256 FROM {table}") == []
 
 
 def test_erasure_leaves_nothing_of_the_person_in_any_file(services: Services, clock: Clock, canaries: Canaries) -> None:

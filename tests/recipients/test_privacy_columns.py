@@ -29,6 +29,7 @@ def key_of(table: str, row: Row) -> tuple[Any, ...]:
         "email_template_revisions": ("revision",),
         "search_entries": ("n",),
         "search_words": ("word", "n"),
+        "attachment_holds": ("send_id", "sha256"),
         "secret_versions": ("fingerprint",),
         "sns_certificates": ("url",),
     }

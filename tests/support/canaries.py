@@ -100,6 +100,7 @@ def plant(services: Services, clock: Clock, canaries: Canaries, *, mails: int) -
         )
         accepted = services.sending.acceptor.send(request, ADMIN, idempotency_key=canaries.new())
         ids += [message.id for message in accepted.messages]
+    _die_while_accepting(services, canaries)
     services.delivery.deliverer.drain(threading.Event())
     _tell(services, clock, canaries, ids)
     for n in range(20):
@@ -111,6 +112,19 @@ def plant(services: Services, clock: Clock, canaries: Canaries, *, mails: int) -
     services.admin_actions.person_exported(f"{canaries.new()}@example.com", ADMIN)
     services.sessions.create_session(ADMIN_TOKEN, client="203.0.113.9", browser="Firefox")
     return ids
+
+
+def _die_while_accepting(services: Services, canaries: Canaries) -> None:
+    """Leave what a process leaves behind that dies between storing attachments and storing their message."""
+    data = f"name\n{canaries.new()}\n".encode() * 400
+    file = AttachmentRequest(filename="a.csv", content_type="text/csv", data_base64=base64.b64encode(data).decode())
+    request = SendRequest(
+        to=f"{canaries.new()}@example.com",
+        template_key="plain",
+        variables={"name": canaries.new(), "sender": canaries.new()},
+        attachments=[file],
+    )
+    services.sending.acceptor.renderer.render(request, ADMIN, idempotency_key=None)
 
 
 def _tell(services: Services, clock: Clock, canaries: Canaries, ids: list[str]) -> None:

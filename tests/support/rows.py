@@ -96,7 +96,7 @@ def add(tx: Transaction, send: Send, packed: Sequence[tuple[NewMessage, PackedBo
 def store(database: Database, *copies: NewMessage, send: Send) -> list[str]:
     """Store a send as the service does: blobs first, then revision, send and messages in one transaction."""
     packed = [(copy, pack(copy.html, copy.text, dictionary=DICTIONARY)) for copy in copies]
-    attachments.save_blobs(database, [file for copy in copies for file in copy.attachments], now=NOW)
+    attachments.save_blobs(database, [file for copy in copies for file in copy.attachments], send_id=send.id, now=NOW)
 
     def work(tx: Transaction) -> None:
         revisions.save_revision(tx, REVISION)
