@@ -101,6 +101,14 @@ class Language:
         """Give a time without an offset that of EMAIL_TIMEZONE."""
         return at.replace(tzinfo=self._zone)
 
+    def with_offset(self, text: str) -> str:
+        """An ISO 8601 time of a form, which has no offset, with that of EMAIL_TIMEZONE; any other text as it is."""
+        try:
+            at = datetime.fromisoformat(text)
+        except ValueError:
+            return text
+        return (at if at.tzinfo else self.on_clock(at)).isoformat()
+
 
 class Languages:
     """Both languages, read once; `zone` is the time zone of all pages."""

@@ -1,7 +1,6 @@
 """GET /admin/messages and below: the list of messages, and one message with its timeline."""
 
 import json
-from datetime import datetime
 from typing import Any
 from urllib.parse import urlencode
 
@@ -173,13 +172,5 @@ def _as_asked(given: dict[str, str], language: Language) -> dict[str, str]:
     asked = dict(given)
     for name in ("since", "until"):
         if name in asked:
-            asked[name] = _with_offset(asked[name], language)
+            asked[name] = language.with_offset(asked[name])
     return asked
-
-
-def _with_offset(text: str, language: Language) -> str:
-    try:
-        at = datetime.fromisoformat(text)
-    except ValueError:
-        return text
-    return (at if at.tzinfo else language.on_clock(at)).isoformat()

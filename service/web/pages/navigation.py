@@ -10,6 +10,7 @@ SECTIONS = (
     ("/admin/suppressions", "nav.suppressions"),
     ("/admin/templates", "nav.templates"),
     ("/admin/mailbox", "nav.mailbox"),
+    ("/admin/actions", "nav.actions"),
     ("/docs", "nav.api"),
 )
 

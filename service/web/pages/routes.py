@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from litestar import Controller
 
+from service.web.pages.actions import ActionPages
 from service.web.pages.assets import AssetController
 from service.web.pages.docs import DocsController
 from service.web.pages.editor import EditorController
@@ -12,6 +13,7 @@ from service.web.pages.mailbox import MailboxPages
 from service.web.pages.messages import MessagePages
 from service.web.pages.overview import OverviewController
 from service.web.pages.recipients import RecipientPages, SuppressionPages
+from service.web.pages.sessions import SessionPages
 from service.web.pages.sign_in import PreferencesController, SignInController
 from service.web.pages.template_page import TemplatePageController
 from service.web.pages.template_test import TemplateTestController
@@ -31,6 +33,8 @@ CONTROLLERS: Sequence[type[Controller]] = (
     TemplatePageController,
     TemplateTestController,
     TemplateVersionsController,
+    ActionPages,
+    SessionPages,
     MailboxPages,
     DocsController,
 )

@@ -47,6 +47,8 @@ def places(service: Running) -> list[str]:
         "/admin/recipients/seen@example.com",
         "/admin/recipients/blocked@example.com",
         "/admin/suppressions",
+        "/admin/actions",
+        "/admin/sessions",
         "/admin/mailbox",
         mailbox,
         f"{mailbox}?view=check",
