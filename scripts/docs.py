@@ -28,7 +28,7 @@ sys.path.insert(0, str(HOME))  # so that this checkout is documented, wherever a
 
 from service.bootstrap import build  # noqa: E402
 from service.cli.main import main as rgz_email  # noqa: E402
-from service.config.settings import Rate, Settings  # noqa: E402
+from service.config.settings import Rate, RequestRate, Settings  # noqa: E402
 from service.models.requests import (  # noqa: E402
     BatchRequest,
     PublishRequest,
@@ -188,6 +188,8 @@ def _type(schema: Mapping[str, Any]) -> str:
         return ", ".join(f"`{one}`" for one in inner["enum"])
     if inner.get("$ref", "").endswith(f"/{Rate.__name__}"):
         return "`unlimited`, or n/`hour`, `day`, `week`"
+    if inner.get("$ref", "").endswith(f"/{RequestRate.__name__}"):
+        return "`unlimited`, or n/`second`, `minute`, `hour`"
     if inner.get("type") == "boolean":
         return "`true`, `false`"
     kinds = {"path": "path", "password": "secret"}

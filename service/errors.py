@@ -15,7 +15,8 @@
     │   ├── PreconditionRequired      the request must carry a condition (If-Match)
     │   └── TooLarge                  the body exceeds the limit
     ├── TryLater                  repeat the same request in a moment
-    │   └── TooManyAttempts           too many wrong tokens from one address
+    │   ├── TooManyAttempts           too many wrong tokens from one address
+    │   └── TooManyRequests           more requests than a key or an address may send
     ├── TemplateError             fix a file of the template
     │   ├── TemplateInvalid           it does not compile; lists every finding
     │   └── RenderError               it compiles, but can't be rendered with these values
@@ -173,6 +174,10 @@ class TryLater(EmailServiceError):
 
 class TooManyAttempts(TryLater):
     """Too many wrong tokens from one address; a right one is still taken at once."""
+
+
+class TooManyRequests(TryLater):
+    """A key or an address sent more requests than its rate allows."""
 
 
 class TemplateError(EmailServiceError):

@@ -1,5 +1,6 @@
 """The typed table of settings. Each is named like its environment variable, in lower case; `environment` reads it."""
 
+import math
 import re
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
@@ -68,8 +69,41 @@ def _network(text: str) -> Network:
     return IPv4Network((mapped, network.prefixlen - 96)) if mapped and network.prefixlen >= 96 else network
 
 
+class RequestRate(BaseModel):
+    """A rate limit of `count` requests per `period`; None: no limit."""
+
+    model_config = ConfigDict(frozen=True)
+    count: int | None
+    period: Literal["second", "minute", "hour"] = "minute"
+
+    def __str__(self) -> str:
+        return "unlimited" if self.count is None else f"{self.count}/{self.period}"
+
+    @property
+    def period_s(self) -> int:
+        """The period in seconds."""
+        return {"second": 1, "minute": 60, "hour": 3_600}[self.period]
+
+    @property
+    def per_second(self) -> float:
+        """Requests in a second, on average."""
+        return math.inf if self.count is None else self.count / self.period_s
+
+
+def _request_rate(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    if value.strip().lower() == "unlimited":
+        return RequestRate(count=None)
+    matched = re.fullmatch(r"\s*([1-9]\d{0,6})\s*/\s*(second|minute|hour)\s*", value)
+    if not matched:
+        raise ValueError('write "unlimited" or a number per second, minute or hour, such as "6000/minute"')
+    return RequestRate(count=int(matched[1]), period=matched[2])
+
+
 CommaSeparated = Annotated[tuple[str, ...], BeforeValidator(_comma_separated)]
 RateSetting = Annotated[Rate, BeforeValidator(_rate)]
+RequestRateSetting = Annotated[RequestRate, BeforeValidator(_request_rate)]
 
 
 class Settings(BaseModel):
@@ -219,6 +253,16 @@ class Settings(BaseModel):
     email_trusted_proxies: CommaSeparated = Field(
         (),
         description="Addresses and networks of reverse proxies whose X-Forwarded-For is believed, separated by commas",
+    )
+    email_rate_limit_api: RequestRateSetting = Field(
+        RequestRate(count=60_000, period="minute"),
+        description="Requests of each key, and notifications at the webhook from each address, to one process:"
+        " unlimited or n/period",
+    )
+    email_rate_limit_address: RequestRateSetting = Field(
+        RequestRate(count=6_000, period="minute"),
+        description="Other requests without a key from each address, to one process: unlimited or n/period;"
+        " EMAIL_RATE_LIMIT_API where that is lower",
     )
     email_http_head_timeout_seconds: float = Field(
         10.0, gt=0, le=600, description="Time in which the head of an HTTP request must be complete, seconds"

@@ -26,7 +26,7 @@ from service.web.api import (
     unsubscribe,
     webhook,
 )
-from service.web.auth import Guard
+from service.web.auth import Guard, count_open_request
 from service.web.body_budget import BodyBudget
 from service.web.dependencies import parts
 from service.web.edge import with_edge
@@ -40,6 +40,7 @@ from service.web.pages.render import environment
 from service.web.pages.request_context import signed_in
 from service.web.pages.routes import CONTROLLERS
 from service.web.pages.server_sent_events import Streams
+from service.web.request_rates import RequestRates
 
 #: base64 grows by 4/3; JSON around it, and variables, need some more.
 _BASE64_GROWTH = 4 / 3
@@ -90,12 +91,14 @@ def application(site: Site, routes: Sequence[Any], *, lifespan: Lifespan) -> Lit
         "languages": Languages(ZoneInfo(services.settings.email_timezone)),
         "markup": environment(assets),
         "streams": Streams(),
+        "rates": RequestRates(services.settings),
         "reserved_threads": CapacityLimiter(4),
     }
     app = Litestar(
         route_handlers=list(routes),
         state=State(state),
         dependencies=parts(services),
+        guards=[count_open_request],
         lifespan=[lifespan],
         request_max_body_size=FORM_BYTES,
         exception_handlers={Exception: error_pages.respond},

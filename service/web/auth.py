@@ -19,6 +19,7 @@ from service.bootstrap import PreviewServices, Services
 from service.errors import NotAllowed, NotAuthenticated, NotFound
 from service.models import Caller, Scope
 from service.web.client_address import client_address, is_local_socket
+from service.web.request_rates import RequestRates
 
 Guard = Callable[[ASGIConnection[Any, Any, Any, Any], BaseRouteHandler], Awaitable[None]]
 
@@ -49,6 +50,7 @@ def require(scope: Scope) -> Guard:
 
     async def guard(connection: ASGIConnection[Any, Any, Any, Any], _: BaseRouteHandler) -> None:
         caller = await identify(connection)
+        count_request(connection, caller)
         if caller is None or (caller.id == ANONYMOUS_ID and not caller.may(scope)):
             raise NotAuthenticated(f"This needs a key with the scope {scope.value}: Authorization: Bearer KEY.")
         if not caller.may(scope):
@@ -67,11 +69,36 @@ def local_or_admin() -> Guard:
         if is_local_program(connection):
             return
         caller = await identify(connection)
+        count_request(connection, caller)
         if caller is None or not caller.may(Scope.ADMIN):
             raise NotFound("There is nothing at this address.")
 
     guard.scope = None  # type: ignore[attr-defined]
     return guard
+
+
+async def count_open_request(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
+    """Guard of the application: it counts a request to a route without a guard of its own. Raises TooManyRequests.
+
+    A route that says `unmetered` is not counted: it tells whether the service is well.
+    """
+    if handler.opt.get("unmetered") or any(hasattr(guard, "scope") for guard in handler.resolve_guards()):
+        return
+    rates: RequestRates = connection.app.state.rates
+    take = rates.take_for_webhook if handler.opt.get("webhook") else rates.take_for_address
+    take(client_of(connection))
+
+
+def count_request(connection: ASGIConnection[Any, Any, Any, Any], caller: Caller | None) -> None:
+    """Count a request of this caller; of nobody, by address. Raises TooManyRequests.
+
+    An unknown token raises before: wrong ones are slowed by themselves.
+    """
+    rates: RequestRates = connection.app.state.rates
+    if caller is None:
+        rates.take_for_address(client_of(connection))
+    else:
+        rates.take_for_key(caller.id)
 
 
 async def identify(connection: ASGIConnection[Any, Any, Any, Any]) -> Caller | None:

@@ -70,7 +70,7 @@ def respond(request: Request[Any, Any, Any], error: Exception) -> Response[Probl
         return _answer(request, HTTPStatus.UNPROCESSABLE_ENTITY, "The template has mistakes.", "template", problems)
     if isinstance(error, errors.TryLater):
         headers = {"Retry-After": str(error.retry_after_s)}
-        is_theirs = isinstance(error, errors.TooManyAttempts)
+        is_theirs = isinstance(error, (errors.TooManyAttempts, errors.TooManyRequests))
         if not is_theirs:
             services_of(request).monitoring.metrics.refused("try_later")
         status = HTTPStatus.TOO_MANY_REQUESTS if is_theirs else HTTPStatus.SERVICE_UNAVAILABLE

@@ -31,14 +31,14 @@ class ReadinessAnswer(TypedDict):
 class HealthController(Controller):
     """For machines that watch over this one; open, with details for the admin."""
 
-    @get("/healthz", opt={"open": True}, sync_to_thread=False)
+    @get("/healthz", opt={"open": True, "unmetered": True}, sync_to_thread=False)
     def alive(self) -> Health:
         """Answer 200 while the process runs (liveness)."""
         return {"status": "ok"}
 
     @get(
         "/readyz",
-        opt={"open": True},
+        opt={"open": True, "unmetered": True},
         responses={503: ResponseSpec(ReadinessAnswer, generate_examples=False, description="Unavailable.")},
     )
     async def ready(self, request: AnyRequest, readiness: Provided[Readiness]) -> Response[ReadinessAnswer]:

@@ -29,6 +29,11 @@ _PROBLEM = {
     "description": "Refused: every mistake at once, or why not now.",
     "content": {MEDIA_TYPE: {"schema": {"$ref": _REFERENCE.format(model=ProblemDetails.__name__)}}},
 }
+_TOO_MANY = {
+    "description": "More requests than the rate of this key or address allows.",
+    "headers": {"Retry-After": {"description": "Seconds to wait.", "schema": {"type": "integer"}}},
+    "content": _PROBLEM["content"],
+}
 #: Answers that are bytes, not text.
 _BINARY = ("application/octet-stream", "message/rfc822")
 
@@ -99,6 +104,8 @@ def _complete(operation: dict[str, Any], path: str, handler: HTTPRouteHandler, s
     answers = operation["responses"]
     answers.pop("400", None)  # Litestar's own form of a failure, which is not ours
     answers["default"] = _PROBLEM
+    if not handler.opt.get("unmetered"):
+        answers["429"] = _TOO_MANY
     for kind, told in answers[str(handler.status_code)].get("content", {}).items():
         if kind in _BINARY:
             told["schema"]["format"] = "binary"

@@ -21,7 +21,7 @@ class WebhookAnswer(TypedDict):
 class WebhookController(Controller):
     """Open to everybody: the signature says who speaks."""
 
-    @post("/webhook", status_code=200)
+    @post("/webhook", status_code=200, opt={"webhook": True})
     async def receive(self, body: RawBody, webhook_receiver: Provided[WebhookReceiver]) -> WebhookAnswer:
         """Take bounces, complaints and deliveries of Amazon SES, as Amazon SNS posts them.
 

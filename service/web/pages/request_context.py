@@ -32,7 +32,15 @@ from service.errors import (
     TooManyAttempts,
 )
 from service.models import Caller, Scope
-from service.web.auth import Guard, client_of, identify, names_this_machine, preview_services_of, services_of
+from service.web.auth import (
+    Guard,
+    client_of,
+    count_request,
+    identify,
+    names_this_machine,
+    preview_services_of,
+    services_of,
+)
 from service.web.pages.i18n import Language, Languages
 
 Connection = ASGIConnection[Any, Any, Any, Any]
@@ -64,6 +72,7 @@ def signed_in() -> Guard:
 
     async def guard(connection: Connection, _: BaseRouteHandler) -> None:
         caller = await _caller(connection)
+        count_request(connection, caller)
         if caller is None:
             raise NotAuthenticated("Sign in first.")
         if not caller.may(Scope.ADMIN):
