@@ -28,7 +28,7 @@ Network: TypeAlias = IPv4Network | IPv6Network
 
 #: The ARN of one Amazon SNS topic, with its region; a wildcard is none.
 _TOPIC_ARN = re.compile(
-    r"arn:aws(-cn|-us-gov)?:sns:[a-z]{2}(-[a-z]+)+-[0-9]{1,2}:[0-9]{12}:[A-Za-z0-9_-]{1,256}(\.fifo)?"
+    r"arn:aws(-[a-z]{2,5}){0,3}:sns:[a-z]{2,5}(-[a-z]+){1,4}-[0-9]{1,2}:[0-9]{12}:[A-Za-z0-9_-]{1,256}(\.fifo)?"
 )
 
 

@@ -211,8 +211,8 @@ class _SmtpHandler:
 
 
 def _wanted(to: str | None) -> str | None:
-    return to.strip().casefold() if to else None
+    return to.strip().lower() if to else None
 
 
 def _is_to(item: MailboxItem, wanted: str) -> bool:
-    return any(address.casefold() == wanted for address in item.to)
+    return any(address.lower() == wanted for address in item.to)

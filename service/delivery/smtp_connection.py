@@ -19,6 +19,7 @@ from typing_extensions import override
 
 from service.delivery.outcome import Phase
 from service.delivery.relay import Server, own_name
+from service.delivery.smtp_login import Utf8Login
 from service.mail.smtp_status import Reply, clean
 
 #: Longest reply that is read, all lines together.
@@ -39,7 +40,7 @@ class ConnectionBroken(Exception):
         super().__init__(f"{phase}: {reason}")
 
 
-class SmtpConnection(smtplib.SMTP):
+class SmtpConnection(Utf8Login):
     """A connection to the relay. Not thread-safe, but for `abort`.
 
     `reused`: it has carried a message before. `needs_rset`: RSET is due before the next one.
@@ -152,7 +153,7 @@ class SmtpConnection(smtplib.SMTP):
             case socket.gaierror():
                 return "its name can't be found"
             case UnicodeError():
-                return "user and password must be ASCII"
+                return "user and password are no valid UTF-8"
             case OSError(strerror=str() as text):
                 return text.lower()
         return self._without_secrets(clean(str(error)))

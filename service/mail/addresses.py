@@ -83,7 +83,12 @@ def parse(text: str) -> Address:
         local, domain, spelling = _validated(text)
     if len(text) >= MAX_LOCAL_BYTES or not text.isascii():  # a part is shorter than the whole
         _refuse_long(local, domain)
-    return Address(local, domain, f"{local.casefold()}@{domain}", spelling)
+    return Address(local, domain, f"{_identity(local)}@{domain}", spelling)
+
+
+def _identity(local: str) -> str:
+    """The local part without regard to case. `casefold` would make one mailbox of groß and gross, ﬁ and fi, ſ and s."""
+    return local.lower() if local.isascii() else unicodedata.normalize("NFC", local).lower()
 
 
 def split_list(to: str | Sequence[str]) -> list[str]:

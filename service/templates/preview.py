@@ -81,7 +81,7 @@ class Previewer:
         """The preview as a whole mail (RFC 5322), addressed to preview@example.com."""
         sender = self.settings.smtp_from_email
         mail = Mail(
-            rfc_message_id=f"preview@{sender.rpartition('@')[2]}",
+            rfc_message_id=f"preview@{addresses.parse(sender).domain}",
             date_at=now.replace(microsecond=0),
             from_header=preview.rendered.from_header or addresses.header(self.settings.smtp_from_name, sender),
             to="preview@example.com",

@@ -162,3 +162,15 @@ def test_pseudonym_depends_on_the_key_and_the_mailbox_alone() -> None:
     assert one == addresses.pseudonym(addresses.parse("info@XN--EXMPLE-CUA.TEST").normalised, key=b"k")
     assert one != addresses.pseudonym(addresses.parse("info@exämple.test").normalised, key=b"l")
     assert one == hmac.new(b"k", b"info@xn--exmple-cua.test", hashlib.sha256).hexdigest()
+
+
+@pytest.mark.parametrize(("one", "other"), [("groß", "gross"), ("ﬁ", "fi"), ("ſam", "sam"), ("ŉa", "na"), ("İ", "i")])
+def test_letters_that_differ_by_more_than_their_case_are_two_mailboxes(one: str, other: str) -> None:
+    assert addresses.parse(f"{one}@example.net").normalised != addresses.parse(f"{other}@example.net").normalised
+
+
+@pytest.mark.parametrize(
+    ("one", "other"), [("ÉLAN", "élan"), ("e\u0301lan", "élan"), ("Jean", "jean"), ("ЮРИЙ", "юрий")]
+)
+def test_letters_that_differ_by_case_or_composition_are_one_mailbox(one: str, other: str) -> None:
+    assert addresses.parse(f"{one}@example.net").normalised == addresses.parse(f"{other}@Example.NET").normalised

@@ -60,7 +60,7 @@ HOMES = {
     "sqlite_utils": ["store.database"],
     "sqlite3": ["store.database"],
     "zstandard": ["store.body_codec"],
-    "smtplib": ["delivery.smtp_connection"],
+    "smtplib": ["delivery.smtp_connection", "delivery.smtp_login"],
     "aiosmtpd": ["delivery.dev_mailbox"],
     "imaplib": ["feedback.imap", "feedback.imap_connection"],
     "cryptography": ["config.secret_key", "feedback.sns"],

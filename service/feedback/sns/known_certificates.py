@@ -23,11 +23,11 @@ class KnownCertificates:
     clock: Callable[[], datetime]
 
     def read(self, regions: Collection[str]) -> list[CertificateUrl]:
-        """The known URLs, the newest last; none of a region that is not one of AWS or of `regions`."""
+        """The known URLs, the newest last; those in `regions`."""
         found = []
         for text in sns_certificates.newest(self.database, limit=MAX_KNOWN):
             try:
-                found.append(certificate_url(text, regions=frozenset(regions)))
+                found.append(certificate_url(text, regions=regions))
             except NotVerified:
                 _log.info("certificate_forgotten", url=text)  # the region of a topic that is no longer allowed
         return found

@@ -63,16 +63,34 @@ def test_sns_message_of_each_type_is_verified(message: str, subject: str | None)
     sns.verify(sns.read(encoded(given_)), sns.read_certificate(sns_peer.certificate()))
 
 
-@pytest.mark.parametrize("region", ["eu-west-1", "us-gov-west-1", "cn-north-1", "ap-southeast-7"])
+@pytest.mark.parametrize(
+    "region",
+    ["eu-west-1", "us-gov-west-1", "cn-north-1", "ap-southeast-7", "eusc-de-east-1", "us-iso-east-1", "me-new-9"],
+)
 def test_certificate_url_is_at_the_host_of_its_region(region: str) -> None:
     assert certificate_url(f"https://{host_of(region)}{PATH}") == CertificateUrl(host_of(region), PATH)
 
 
-def test_region_is_known_once_a_topic_of_it_is_allowed() -> None:
-    url = f"https://sns.eu-new-7.amazonaws.com{PATH}"
+@pytest.mark.parametrize(
+    ("region", "host"),
+    [
+        ("cn-north-1", "sns.cn-north-1.amazonaws.com.cn"),
+        ("eusc-de-east-1", "sns.eusc-de-east-1.amazonaws.eu"),
+        ("us-isob-east-1", "sns.us-isob-east-1.sc2s.sgov.gov"),
+        ("us-gov-west-1", "sns.us-gov-west-1.amazonaws.com"),
+    ],
+)
+def test_host_is_in_the_domain_of_its_partition(region: str, host: str) -> None:
+    assert host_of(region) == host
     with pytest.raises(NotVerified):
-        certificate_url(url)
-    assert certificate_url(url, regions=frozenset({"eu-new-7"})).host == "sns.eu-new-7.amazonaws.com"
+        certificate_url(f"https://sns.{region}.amazonaws.example{PATH}")
+
+
+def test_certificate_lies_in_a_region_of_the_allowed_topics() -> None:
+    url = f"https://sns.eu-new-7.amazonaws.com{PATH}"
+    assert certificate_url(url, regions={"eu-new-7"}).host == "sns.eu-new-7.amazonaws.com"
+    with pytest.raises(NotVerified):
+        certificate_url(url, regions={"eu-west-1"})
 
 
 class Shelf:
@@ -247,12 +265,12 @@ def test_known_certificates_are_the_newest_within_their_bound() -> None:
 def test_known_certificates_are_remembered_by_the_database(database: Database) -> None:
     clock = Clock()
     known = KnownCertificates(database, clock)
-    assert known.read([]) == []
+    assert known.read(["eu-west-1"]) == []
     for url in urls(MAX_KNOWN + 2):
         clock.forward(seconds=1)
         known.note(url)
-    assert known.read([]) == urls(MAX_KNOWN + 2)[2:]
+    assert known.read(["eu-west-1"]) == urls(MAX_KNOWN + 2)[2:]
     clock.forward(seconds=1)
     known.note(CertificateUrl("sns.eu-new-7.amazonaws.com", PATH))
     assert known.read(["eu-new-7"])[-1].host == "sns.eu-new-7.amazonaws.com"
-    assert known.read([]) == urls(MAX_KNOWN + 2)[3:]  # its topic is no longer allowed
+    assert known.read(["eu-west-1"]) == urls(MAX_KNOWN + 2)[3:]  # its topic is no longer allowed

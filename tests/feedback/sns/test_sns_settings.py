@@ -36,6 +36,8 @@ def test_topic_with_a_wildcard_is_refused_at_start(text: str) -> None:
 def test_topics_are_taken_exactly_when_several() -> None:
     given = f"{TOPIC}, arn:aws-cn:sns:cn-north-1:123456789012:x_y.fifo,arn:aws-us-gov:sns:us-gov-west-1:123456789012:z"
     assert load({"EMAIL_SNS_TOPIC_ARNS": given}).email_sns_topic_arns == tuple(given.replace(" ", "").split(","))
+    sovereign = "arn:aws-eusc:sns:eusc-de-east-1:123456789012:ses-events"
+    assert load({"EMAIL_SNS_TOPIC_ARNS": sovereign}).email_sns_topic_arns == (sovereign,)
     assert load({}).email_sns_topic_arns == ()
 
 
