@@ -151,13 +151,28 @@ class SuppressionList:
                 return
 
     def import_rows(self, rows: Sequence[SuppressionRow], caller: Caller, *, source: str = "import") -> ImportResult:
-        """Suppress the rows of a file; importing it again changes nothing. Raises StoreBusy: then import it again."""
+        """Suppress the rows of a file; importing it again changes nothing.
+
+        Raises InvalidRequest for hashes of another database, StoreBusy: then import it again.
+        """
+        self._require_own_hashes(rows)
         now = self.clock()
         added = 0
         for start in range(0, len(rows), _ROWS_AT_ONCE):
             batch = [self._of_row(row, caller, source, now) for row in rows[start : start + _ROWS_AT_ONCE]]
             added += self.database.write(lambda tx, batch=batch: sum(suppressions.add(tx, one) for one in batch))  # type: ignore[misc]
         return ImportResult(added, len(rows) - added)
+
+    def _require_own_hashes(self, rows: Sequence[SuppressionRow]) -> None:
+        """Raise InvalidRequest for rows that would match nobody: the other rows tell which key made the hashes."""
+        both = [(row.address, row.recipient_hash) for row in rows if row.address is not None and row.recipient_hash]
+        are_foreign = bool(both) and all(self._hash(address.normalised) != known for address, known in both)
+        nameless = sum(row.address is None for row in rows)
+        if are_foreign and nameless:
+            hint = (
+                f"{nameless} rows have no address, and the hashes in this file are another database's: leave them out"
+            )
+            raise InvalidRequest("Nothing was imported.", [Problem("", "recipient_hash", hint)])
 
     def _of_row(self, row: SuppressionRow, caller: Caller, source: str, now: datetime) -> Suppression:
         reason, detail = _split(row.reason)

@@ -4,6 +4,7 @@ import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, closing, contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +13,12 @@ import pytest
 from service.bootstrap import Services, accept_new_secret, build
 from service.config.secret_key import secret_key
 from service.config.settings import Settings
-from service.errors import ConfigurationError, NotFound
+from service.errors import ConfigurationError, InvalidRequest, NotFound
 from service.mail import return_path
 from service.messages.search import MessageFilter
 from service.models import Message, Status
 from service.models.requests import SendRequest, SuppressionRequest
-from service.recipients import pseudonym_key
+from service.recipients import pseudonym_key, suppression_csv
 from service.recipients.pseudonym_key import NewPseudonyms
 from service.store import secret_versions
 from service.store.database import Database, open_database
@@ -281,3 +282,28 @@ def test_new_secret_unites_suppressions_of_one_address_under_two_keys(
     with opened(NEW) as services:
         found = services.recipients.suppressions.search(address=ANN, lifted=True).items
         assert sorted(item.lifted_by or "" for item in found) == ["", "accept-new-secret"]
+
+
+def test_list_of_hashes_is_imported_where_it_comes_from_and_refused_elsewhere(
+    opened: Open, place: Settings, tmp_path: Path, clock: Clock
+) -> None:
+    """Another database has another key, even with the same secret: the hashes would match nobody."""
+    with opened(OLD) as services:
+        suppress(services, "gone@example.test")
+        clock.forward(days=91)
+        services.recipients.retention_purge.purge()
+        suppress(services, ANN)
+        listed = [
+            asdict(item) | {"since": item.since.isoformat()} for item in services.recipients.suppressions.all_active()
+        ]
+        lines = suppression_csv.read("".join(suppression_csv.write(listed)))
+    with opened(NEW, OLD) as services:
+        assert services.recipients.suppressions.import_rows(lines, ADMIN).known == 2
+    elsewhere = with_secret(place, OLD).with_changes(database_url=f"sqlite:///{tmp_path / 'elsewhere.db'}")
+    with closing(build(elsewhere, mailbox_port=None, clock=clock, boottime=clock.boottime)) as services:
+        with pytest.raises(InvalidRequest) as refused:
+            services.recipients.suppressions.import_rows(lines, ADMIN)
+        assert "1 rows have no address" in refused.value.problems[0].message
+        in_clear = [line for line in lines if line.address is not None]
+        assert services.recipients.suppressions.import_rows(in_clear, ADMIN).added == 1
+        assert services.recipients.suppressions.search(address=ANN).total == 1
