@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from service.models import ActionKind, Caller, Scope
+from service.models import OPERATOR, ActionKind, Caller, Scope
 from service.store import admin_actions, api_keys, sessions
 from service.store.api_keys import ApiKey
 from service.store.database import Database, Transaction
@@ -14,7 +14,6 @@ from service.store.database import Database, Transaction
 ANONYMOUS_ID = "anonymous"
 ADMIN_ID = "admin"
 #: Keys are made and revoked by command: who can run it can read the database anyway.
-_OPERATOR = Caller(id="command-line", name="command line", scopes=frozenset({Scope.ADMIN}), via="cli")
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,9 +55,7 @@ class ApiKeys:
         """The caller of a token of any kind; None for an unknown one."""
         return self.admin(token) or self.key(token)
 
-    def create(
-        self, name: str, scopes: Iterable[Scope], now: datetime, *, by: Caller = _OPERATOR
-    ) -> tuple[ApiKey, str]:
+    def create(self, name: str, scopes: Iterable[Scope], now: datetime, *, by: Caller = OPERATOR) -> tuple[ApiKey, str]:
         """Create a key; returns it and its text, which can't be read again: only a digest is stored."""
         wanted = frozenset(scopes)
 
@@ -73,7 +70,7 @@ class ApiKeys:
         """All keys, revoked ones too."""
         return api_keys.list_keys(self.database)
 
-    def revoke(self, key_id: str, now: datetime, *, by: Caller = _OPERATOR) -> bool:
+    def revoke(self, key_id: str, now: datetime, *, by: Caller = OPERATOR) -> bool:
         """End a key and its sessions; False where there is no active one of this id."""
 
         def work(tx: Transaction) -> bool:

@@ -13,11 +13,10 @@ from service.bootstrap import build
 from service.cli.environment import read_settings
 from service.errors import InvalidRequest, Problem
 from service.messages.search import MessageDetail, MessageFilter
-from service.models import Caller, Message, Scope
+from service.models import OPERATOR, Message
 from service.models.requests import BatchRequest, SendRequest, parse
 
 #: Commands run with all rights: who can run them can read the database file anyway.
-OPERATOR = Caller(id="command-line", name="command line", scopes=frozenset({Scope.ADMIN}), via="cli")
 
 
 @click.command()

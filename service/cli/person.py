@@ -9,8 +9,7 @@ import click
 
 from service.bootstrap import Services, build
 from service.cli.environment import read_settings
-from service.cli.messages import OPERATOR
-from service.models import Event
+from service.models import OPERATOR, Event
 from service.recipients.data_requests import ErasureResult, MessageRecord, RecipientData
 from service.recipients.suppressions import reason_of
 

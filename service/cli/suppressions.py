@@ -8,8 +8,8 @@ import click
 
 from service.bootstrap import Services, build
 from service.cli.environment import read_settings
-from service.cli.messages import OPERATOR
 from service.errors import InvalidRequest, Problem
+from service.models import OPERATOR
 from service.models.requests import SuppressionRequest, parse
 from service.recipients import suppression_csv
 from service.recipients.suppressions import Suppression, reason_of

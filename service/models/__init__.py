@@ -5,7 +5,7 @@ are bytes.
 """
 
 from service.models.admin_action import REFUSALS, ActionKind, AdminAction
-from service.models.caller import Caller, Scope
+from service.models.caller import OPERATOR, Caller, Scope
 from service.models.message import (
     Attachment,
     AttachmentInfo,
@@ -22,6 +22,7 @@ from service.models.message import (
 from service.models.status import TRANSITIONS, EventType, Priority, Status, Stream, WaitingFor
 
 __all__ = [
+    "OPERATOR",
     "REFUSALS",
     "TRANSITIONS",
     "ActionKind",

@@ -22,6 +22,7 @@ class ActionKind(StrEnum):
     SUPPRESSION_LIFTED = "suppression_lifted"
     TEMPLATE_PUBLISHED = "template_published"
     TEMPLATE_DELETED = "template_deleted"
+    SECRET_KEY_CHANGED = "secret_key_changed"  # noqa: S105  # a name
 
 
 #: What strangers can cause: counted, so that they can't fill the table.

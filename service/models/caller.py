@@ -28,3 +28,7 @@ class Caller:
     def may(self, scope: Scope) -> bool:
         """True if the caller's key has this scope, or the scope admin."""
         return scope in self.scopes or Scope.ADMIN in self.scopes
+
+
+#: Whoever may run commands on the machine.
+OPERATOR = Caller(id="command-line", name="command line", scopes=frozenset({Scope.ADMIN}), via="cli")

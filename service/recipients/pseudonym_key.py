@@ -14,7 +14,8 @@ import structlog
 from service.config.secret_key import SecretKey
 from service.errors import ConfigurationError
 from service.mail import addresses
-from service.store import rehashing, secret_versions
+from service.models import OPERATOR, ActionKind
+from service.store import admin_actions, rehashing, secret_versions
 from service.store.database import Database, Reader, Transaction
 from service.store.rehashing import HashedRow
 
@@ -67,6 +68,8 @@ def _agree(tx: Transaction, secret_key: SecretKey, now: datetime) -> bytes:
     secret_versions.lock(tx)
     known = secret_versions.wrapped_keys(tx)
     key = _unwrap(known, secret_key) if known else _first_key(tx, secret_key)
+    if known:
+        _note(tx, _changes(known, secret_key), now)
     secret_versions.replace(tx, _wrapped(key, secret_key), now=now)
     return key
 
@@ -81,7 +84,20 @@ def _begin_anew(tx: Transaction, secret_key: SecretKey, now: datetime) -> tuple[
     secret_versions.replace(tx, _wrapped(key, secret_key), now=now)
     changed = _changed(rehashing.suppressions(tx), key)
     rehashing.rehash_suppressions(tx, changed, now=now)
-    return key, len(changed), rehashing.count_nameless(tx)
+    lost = rehashing.count_nameless(tx)
+    _note(tx, f"{_changes(known, secret_key)} accepted suppressions_lost={lost}".strip(), now)
+    return key, len(changed), lost
+
+
+def _changes(known: Mapping[str, bytes], secret_key: SecretKey) -> str:
+    """Which versions come and go, by the beginning of their fingerprints."""
+    given = {version.fingerprint for version in secret_key.versions}
+    words = {"added": sorted(given - known.keys()), "dropped": sorted(known.keys() - given)}
+    return " ".join(f"{word}={','.join(one[:8] for one in names)}" for word, names in words.items() if names)
+
+
+def _note(tx: Transaction, detail: str, now: datetime) -> None:
+    admin_actions.note(tx, ActionKind.SECRET_KEY_CHANGED, OPERATOR, now, detail=detail)
 
 
 def _wrapped(key: bytes, secret_key: SecretKey) -> Mapping[str, bytes]:

@@ -1,7 +1,7 @@
 """The key of pseudonyms: the same for ever, whichever versions of the secret key a process knows."""
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import asdict
@@ -16,7 +16,7 @@ from service.config.settings import Settings
 from service.errors import ConfigurationError, InvalidRequest, NotFound
 from service.mail import return_path
 from service.messages.search import MessageFilter
-from service.models import Message, Status
+from service.models import ActionKind, AdminAction, Message, Status
 from service.models.requests import SendRequest, SuppressionRequest
 from service.recipients import pseudonym_key, suppression_csv
 from service.recipients.pseudonym_key import NewPseudonyms
@@ -219,9 +219,15 @@ def test_database_keeps_the_given_versions_alone(opened: Open) -> None:
         return set(secret_versions.wrapped_keys(services.database))
 
     named = {text: secret_key([text]).newest.fingerprint for text in (OLD, NEW)}
+    actions: Sequence[AdminAction] = ()
     for versions in ([OLD], [NEW, OLD], [NEW]):
         with opened(*versions) as services:
             assert fingerprints(services) == {named[text] for text in versions}
+            actions = services.admin_actions.search().items
+    assert [(action.kind, action.actor_id, action.detail) for action in actions] == [
+        (ActionKind.SECRET_KEY_CHANGED, "command-line", f"dropped={named[OLD][:8]}"),
+        (ActionKind.SECRET_KEY_CHANGED, "command-line", f"added={named[NEW][:8]}"),
+    ]
 
 
 def test_processes_that_start_at_once_agree(store: Database) -> None:
@@ -262,6 +268,11 @@ def test_new_secret_is_accepted_only_explicitly_and_the_known_addresses_go_on(
         suppress(services, BEN)
         drain(services)
         assert message(services, queued).status is Status.SUPPRESSED
+        [action] = services.admin_actions.search().items
+        assert (action.kind, (action.detail or "").partition("accepted ")[2]) == (
+            ActionKind.SECRET_KEY_CHANGED,
+            "suppressions_lost=1",
+        )
     # A repetition changes nothing, so an interrupted one can be finished.
     assert accept_new_secret(with_secret(place, NEW)) == NewPseudonyms(0, 0, 1)
     with pytest.raises(ConfigurationError), opened(OLD):
