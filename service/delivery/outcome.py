@@ -3,10 +3,12 @@
 What an outcome changes of the message is the completer's; what a refusal means is `mail.smtp_status`'s. The mapping:
 
     phase      reply                            kind        why
-    any        421, or 530/534/535/538          PAUSED      the server or the login is the reason, not the message
+    any        421, 454, or 530/534/535/538     PAUSED      the server or the login is the reason, not the message
+               4xx about the server or a rate   PAUSED      4.3.1, 4.3.2, 4.3.5, 452 alone, throttling
     mail       4xx                              DEFERRED
                5xx                              FAILED      sender, size or policy
-    rcpt       4xx                              DEFERRED    greylisting: five minutes at least
+    rcpt       4xx                              DEFERRED    greylisting: five minutes at least; about our sender or
+                                                            path: the same, and the attempt does not count
                5xx                              BOUNCED     unless about our sender or path, size, policy (X.7) or
                                                             protocol (X.5): FAILED
     data, dot  4xx                              DEFERRED
@@ -22,10 +24,12 @@ from enum import StrEnum
 from typing import Protocol
 
 from service.mail.mime import Transfer, Wire
-from service.mail.smtp_status import Refusal, Reply, classify_reply, is_greylisting, provider_id
+from service.mail.smtp_status import Refusal, Reply, classify_reply, is_condition_of_server, is_greylisting, provider_id
 
 #: Pause after greylisting: RFC 6647, 5 advises servers to accept mail after 1 to 5 minutes.
 GREYLIST_PAUSE_S = 300.0
+#: Pause after a passing refusal of our sender or path: somebody has to mend it, and no attempt of the message counts.
+OUR_FAULT_PAUSE_S = 300.0
 
 
 class OutcomeKind(StrEnum):
@@ -124,16 +128,17 @@ def judge(
 
     `transfer` and `wire_sha256` are of the bytes that it answers, where there are any.
     """
-    refusal = classify_reply(reply) if 500 <= reply.code < 600 else None
+    refusal = classify_reply(reply) if 400 <= reply.code < 600 else None
     kind = _kind(phase, reply, refusal)
     greylisted = kind is OutcomeKind.DEFERRED and is_greylisting(reply, at_rcpt=phase is Phase.RCPT)
+    is_about_us = kind is OutcomeKind.DEFERRED and not greylisted and refusal is not None and refusal.is_about_us
     place = "" if kind is OutcomeKind.SENT else f" at {phase}"
     bounce = refusal if kind is OutcomeKind.BOUNCED else None
     return Outcome(
         kind=kind,
         phase=phase,
         server=server,
-        answered=kind not in (OutcomeKind.PAUSED, OutcomeKind.AMBIGUOUS),
+        answered=kind not in (OutcomeKind.PAUSED, OutcomeKind.AMBIGUOUS) and not is_about_us,
         detail=f"{_VERBS.get(kind, 'Refused')} by {server}{place}: {str(reply).rstrip('.')}.",
         code=reply.code,
         enhanced_code=reply.enhanced_code,
@@ -144,7 +149,7 @@ def judge(
         bounce_subtype=bounce.subtype if bounce else None,
         suppresses=bounce is not None and bounce.suppresses,
         greylisted=greylisted,
-        retry_after_s=GREYLIST_PAUSE_S if greylisted else None,
+        retry_after_s=GREYLIST_PAUSE_S if greylisted else OUR_FAULT_PAUSE_S if is_about_us else None,
     )
 
 
@@ -159,7 +164,7 @@ _LOGIN_CODES = frozenset({530, 534, 535, 538})
 
 
 def _kind(phase: Phase, reply: Reply, refusal: Refusal | None) -> OutcomeKind:
-    if reply.code == 421 or reply.code in _LOGIN_CODES:
+    if reply.code in _LOGIN_CODES or (400 <= reply.code < 500 and is_condition_of_server(reply)):
         return OutcomeKind.PAUSED
     if 200 <= reply.code < 300 and phase is Phase.END_OF_DATA:
         return OutcomeKind.SENT

@@ -20,6 +20,10 @@ class FeedbackKind(StrEnum):
     FAILED = "failed"  # the provider refused it, or gave up for another reason than the recipient
 
 
+#: RFC 5965, 7.3, RFC 6430 and RFC 6591: types of feedback reports that are no complaint of the recipient.
+NOT_A_COMPLAINT = frozenset({"not-spam", "auth-failure", "dmarc"})
+
+
 @dataclass(frozen=True, slots=True)
 class FeedbackEvent:
     """One event about one recipient's message.

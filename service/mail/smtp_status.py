@@ -58,6 +58,7 @@ _SUBTYPES: Mapping[str, Subtype] = {
 }
 #: RFC 3463, 3.2: the sender's mailbox syntax (X.1.7), the sender's system (X.1.8).
 _SENDER_STATUSES = frozenset({"1.7", "1.8"})
+_SERVER_STATUSES = frozenset({"4.3.1", "4.3.2", "4.3.5"})
 #: Subjects of RFC 3463 whose words may speak of the mailbox; in the others (system, network, protocol, security) they
 #: do not: Exchange Online answers `5.4.1 Recipient address rejected: Access denied` for several reasons.
 _SUBJECTS_OF_MAILBOXES = frozenset("012")
@@ -155,6 +156,11 @@ class Refusal:
     is_about_us: bool = False
 
     @property
+    def feedback_subtype(self) -> str:
+        """The subtype for feedback: Undetermined where a passing refusal of ours says nothing of the recipient."""
+        return "Undetermined" if self.is_about_us and self.bounce_type == "temporary" else self.subtype
+
+    @property
     def suppresses(self) -> bool:
         """True where the address leads to no mailbox, for good. Only this may suppress a recipient.
 
@@ -193,6 +199,22 @@ def classify_reply(reply: Reply) -> Refusal:
     """Classify a refusal in a session (4xx or 5xx)."""
     status, _ = settle_status(reply.enhanced_code, str(reply))
     return classify(status, reply.code, reply.text)
+
+
+def is_condition_of_server(reply: Reply) -> bool:
+    """True for a 4xx that is about the relay or our account there, whatever message we bring.
+
+    421 and 454 (RFC 5321, 3.8; RFC 4954, 6; Amazon SES throttles with 454), a system that is full, closed or wrongly
+    set up (RFC 3463, 3.4: X.3.1, X.3.2, X.3.5), 452 without a status ("insufficient system storage"), and a rate that is
+    not the mailbox's. X.3.0 is not here: a filter may say it of one message, which must not pause the others.
+    """
+    status, _ = settle_status(reply.enhanced_code, str(reply))
+    if reply.code in (421, 454):
+        return True
+    if status is None or status == "4.0.0":
+        return reply.code == 452 or bool(_RATE.search(reply.text[:_MAX_CLASSIFIED]))
+    is_rate = status[2] not in "12" and bool(_RATE.search(reply.text[:_MAX_CLASSIFIED]))
+    return status in _SERVER_STATUSES or is_rate
 
 
 def _subtype(status: str, code: int | None, words: str) -> Subtype:

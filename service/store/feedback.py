@@ -123,13 +123,14 @@ class _Told(Container[tuple[str, Event]]):
 def temporary_bounces(tx: Transaction, recipient_hash: str, *, since: datetime, until: datetime) -> list[datetime]:
     """The times of temporary bounces of a recipient between `since` and `until`, one per message, in order.
 
-    Without those of subtype `Undetermined`.
+    Without those that say nothing of the recipient: our sender, our path, a rate (Undetermined), or the content.
     """
     rows = tx.execute(
         "SELECT MIN(event.happened_at) AS bounced_at FROM email_messages AS message"
         " JOIN email_events AS event ON event.message_id = message.id AND event.type = 'bounced'"
         " WHERE message.recipient_hash = :hash AND message.bounce_type = 'temporary'"
-        " AND COALESCE(message.bounce_subtype, '') <> 'Undetermined'"
+        " AND COALESCE(message.bounce_subtype, '') NOT IN"
+        " ('Undetermined', 'ContentRejected', 'AttachmentRejected', 'MessageTooLarge')"
         " AND event.happened_at BETWEEN :since AND :until GROUP BY message.id ORDER BY 1",
         {"hash": recipient_hash, "since": since, "until": until},
     )

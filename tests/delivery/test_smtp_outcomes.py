@@ -86,7 +86,7 @@ def test_reply_4xx_at_rcpt_defers_and_greylisting_waits_five_minutes(
     ("step", "reply", "kind"),
     [
         ("MAIL", "451 4.3.0 try later", OutcomeKind.DEFERRED),
-        ("MAIL", "452 4.3.1 no space", OutcomeKind.DEFERRED),
+        ("MAIL", "452 4.3.1 no space", OutcomeKind.PAUSED),
         ("MAIL", "550 5.7.1 sender not allowed", OutcomeKind.FAILED),
         ("MAIL", "552 5.3.4 too big", OutcomeKind.FAILED),
         ("MAIL", "530 5.7.0 authentication required", OutcomeKind.PAUSED),

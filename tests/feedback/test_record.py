@@ -273,6 +273,16 @@ def test_temporary_bounces_suppress_once_there_are_too_many_in_a_span(
     assert bool(suppressed_in(database)) is suppressed
 
 
+@pytest.mark.parametrize("subtype", ["Undetermined", "ContentRejected", "AttachmentRejected", "MessageTooLarge"])
+def test_temporary_bounces_that_say_nothing_of_the_recipient_suppress_nobody(database: Database, subtype: str) -> None:
+    for n in range(4):
+        name = f"{n}-{SES_ID}"
+        send(database, store(database), provider_id=name)
+        bounced = report(FeedbackKind.BOUNCED, provider_id=name, bounce_type="temporary", suppresses=False)
+        recorder_of(database).record(f"n{n}", "sns", [replace(bounced, bounce_subtype=subtype)])
+    assert suppressed_in(database) == set()
+
+
 def test_event_about_no_message_of_ours_changes_nothing(database: Database) -> None:
     message_id = store(database)
     send(database, message_id)

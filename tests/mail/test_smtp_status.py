@@ -21,7 +21,8 @@ from service.mail.smtp_status import (
 from tests.support.bounce_families import plain
 from tests.support.returned_mails import report
 
-BOUNCED, FAILED, DEFERRED = OutcomeKind.BOUNCED, OutcomeKind.FAILED, OutcomeKind.DEFERRED
+BOUNCED, FAILED = OutcomeKind.BOUNCED, OutcomeKind.FAILED
+DEFERRED, PAUSED = OutcomeKind.DEFERRED, OutcomeKind.PAUSED
 
 #: Reply to RCPT, what a session makes of it, the subtype in both ways, and whether the recipient is suppressed.
 REPLIES = [
@@ -95,7 +96,18 @@ REPLIES = [
     ("450 4.2.1 mailbox disabled", DEFERRED, "NoEmail", False),
     ("452 4.2.2 mailbox is full", DEFERRED, "MailboxFull", False),
     ("451 4.7.1 come again later", DEFERRED, "General", False),
-    ("454 Throttling failure: Daily message quota exceeded", DEFERRED, "General", False),
+    # A condition of the server, or of our account there: nothing is said of the message or of the recipient.
+    ("454 Throttling failure: Daily message quota exceeded", PAUSED, "Undetermined", False),
+    ("454 Throttling failure: Maximum sending rate exceeded.", PAUSED, "Undetermined", False),
+    ("452 4.3.1 Insufficient system storage", PAUSED, "MailboxFull", False),
+    ("452 Requested action not taken: insufficient system storage", PAUSED, "MailboxFull", False),
+    ("451 4.3.2 System not accepting network messages", PAUSED, "General", False),
+    ("450 4.7.1 Error: too many messages from your account", PAUSED, "Undetermined", False),
+    ("451 4.3.0 Temporary message handling error", DEFERRED, "General", False),
+    # The mailbox's own rate, and a passing refusal of our sender.
+    ("450 4.2.1 The user is receiving mail at a rate that prevents more", DEFERRED, "Undetermined", False),
+    ("450 4.1.8 <me@rgz.bj>: Sender address rejected: Domain not found", DEFERRED, "Undetermined", False),
+    ("451 Sender verify failed, come again", DEFERRED, "Undetermined", False),
 ]
 
 
@@ -134,7 +146,7 @@ def test_smtp_reply_suppresses_in_no_other_step_than_it_would_at_rcpt(
 ) -> None:
     outcome = judge(phase, Reply(int(words[:3]), words[4:]), "relay.example")
     assert outcome.suppresses == (suppresses and phase is not Phase.MAIL)
-    assert outcome.kind is DEFERRED or outcome.kind is FAILED or outcome.bounce_subtype == subtype
+    assert outcome.kind in (DEFERRED, FAILED, PAUSED) or outcome.bounce_subtype == subtype
 
 
 def test_smtp_refusal_of_the_mail_command_in_a_bounce_report_does_not_suppress() -> None:

@@ -4,10 +4,8 @@ from service.feedback.bounce.addresses import address_of, addresses_in
 from service.feedback.bounce.dsn import MAX_RECIPIENTS, shorten
 from service.feedback.bounce.original_message import rfc_message_id
 from service.feedback.bounce.report import MailKind, ParsedReport, RecipientStatus
+from service.feedback.event import NOT_A_COMPLAINT
 from service.mail.parser import MimePart, read_headers
-
-#: RFC 5965, 7.3 and RFC 6430: types of feedback that are no complaint.
-NOT_A_COMPLAINT = frozenset({"not-spam", "auth-failure", "dmarc"})
 
 
 def read_complaint(mail: MimePart, returned: MimePart | None) -> ParsedReport | None:

@@ -106,7 +106,7 @@ def _status_of(fields: Fields) -> RecipientStatus | None:
     status, reply = settle_status(field, words)
     status = status or ("4.0.0" if kind is MailKind.DELAYED else meant_status(words))
     refusal = classify(status, reply, words)
-    return RecipientStatus(kind, address, status, reply, refusal.subtype, words or None, refusal.suppresses)
+    return RecipientStatus(kind, address, status, reply, refusal.feedback_subtype, words or None, refusal.suppresses)
 
 
 def _recipient(fields: Fields) -> str | None:
@@ -122,7 +122,9 @@ def _recipient(fields: Fields) -> str | None:
 
 
 def _words(fields: Fields) -> str:
-    words = decode_words(fields.get("diagnostic-code", ""))
+    # Some gateways have the remote server's words in a field of their own, in angle brackets.
+    words = fields.get("diagnostic-code") or fields.get("x-supplementary-info", "").strip("<> ")
+    words = decode_words(words)
     words = re.sub(r"^\s*(?:smtp|x-[\w-]+|unix|lmtp|x\.400|dns)\s*;\s*", "", words, flags=re.IGNORECASE)
     return shorten(words)
 

@@ -158,7 +158,7 @@ def read_words(mail: MimePart, returned: MimePart | None) -> tuple[list[Recipien
 
 def _with_status(recipient: RecipientStatus, status: str) -> RecipientStatus:
     refusal = classify(status, None, recipient.diagnostic or "")
-    return replace(recipient, status=status, subtype=refusal.subtype, suppresses=refusal.suppresses)
+    return replace(recipient, status=status, subtype=refusal.feedback_subtype, suppresses=refusal.suppresses)
 
 
 def _in_fields(text: str) -> list[RecipientStatus]:
@@ -239,9 +239,11 @@ def _status_of(address: str, said: str, words: str, kind: MailKind, *, alone: bo
         if status is not None:
             refusal = classify(status, reply, text)
             diagnostic = shorten(about or text) or None
-            return RecipientStatus(kind, address, status, reply, refusal.subtype, diagnostic, refusal.suppresses)
+            return RecipientStatus(
+                kind, address, status, reply, refusal.feedback_subtype, diagnostic, refusal.suppresses
+            )
     text = words if alone else said or words
     status = "4.0.0" if kind is MailKind.DELAYED or _TEMPORARY_WORDS.search(text) else meant_status(text)
     refusal = classify(status, None, text)
     diagnostic = shorten(about or words) or None
-    return RecipientStatus(kind, address, status, None, refusal.subtype, diagnostic, refusal.suppresses)
+    return RecipientStatus(kind, address, status, None, refusal.feedback_subtype, diagnostic, refusal.suppresses)

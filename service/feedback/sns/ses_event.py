@@ -13,7 +13,8 @@ from typing import Any, Literal
 
 import msgspec
 
-from service.feedback.event import FeedbackEvent, FeedbackKind
+from service.feedback.event import NOT_A_COMPLAINT, FeedbackEvent, FeedbackKind
+from service.mail.smtp_status import classify, parse_status, settle_status
 
 _SOURCE = "ses"
 #: What people did with a mail, or that SES accepted it, as its 250 said: no status changes.
@@ -151,11 +152,20 @@ def _bounces(mail: _Mail, bounce: _Bounce, at: datetime) -> list[FeedbackEvent]:
             _time(bounce.timestamp, at),
             one,
             bounce_type=bounce_type,
-            bounce_subtype=_subtype(bounce),
-            suppresses=is_permanent,
+            bounce_subtype="Undetermined" if not is_permanent and _is_about_us(one) else _subtype(bounce),
+            suppresses=is_permanent and not _is_about_us(one),
         )
         for one in _recipients(bounce.bounced_recipients, mail)
     ]
+
+
+def _is_about_us(recipient: _Recipient) -> bool:
+    """Whether the server's words refuse our sender, our path or a rate; they beat SES's type of the bounce."""
+    words = _text(recipient.diagnostic_code)
+    if words is None:
+        return False
+    status, code = settle_status(parse_status(_text(recipient.status) or ""), words)
+    return classify(status, code, words).is_about_us
 
 
 def _subtype(bounce: _Bounce) -> str:
@@ -172,8 +182,7 @@ def _complaints(mail: _Mail, complaint: _Complaint, at: datetime) -> list[Feedba
             _time(complaint.timestamp, at),
             one,
             diagnostic=kind,
-            # RFC 5965, 7.3: "not-spam" corrects a wrong classification as spam.
-            suppresses=(kind or "").lower() != "not-spam",
+            suppresses=(kind or "").lower() not in NOT_A_COMPLAINT,
         )
         for one in _recipients(complaint.complained_recipients, mail)
     ]

@@ -57,6 +57,28 @@ def test_bounce_event_has_its_class_and_the_subtype_of_ses(
 
 
 @pytest.mark.parametrize(
+    ("kind", "words", "subtype"),
+    [
+        ("Permanent", "smtp; 550 5.1.0 <noreply@rgz.bj>: Sender address rejected: User unknown", "General"),
+        ("Permanent", "smtp; 550 5.7.1 Client host [192.0.2.9] blocked using zen.spamhaus.org", "General"),
+        ("Transient", "smtp; 450 4.7.1 too many messages from your IP", "Undetermined"),
+    ],
+)
+def test_bounce_event_whose_words_refuse_us_does_not_suppress_the_recipient(
+    kind: str, words: str, subtype: str
+) -> None:
+    refused = {"emailAddress": TO, "action": "failed", "diagnosticCode": words}
+    (one,) = reports(bounce(kind, "General", bouncedRecipients=[refused]))
+    assert (one.bounce_subtype, one.suppresses) == (subtype, False)
+
+
+@pytest.mark.parametrize("kind", ["not-spam", "auth-failure", "dmarc", "Auth-Failure"])
+def test_complaint_event_of_a_type_that_is_no_complaint_does_not_suppress(kind: str) -> None:
+    (one,) = reports(complaint(kind))
+    assert one.suppresses is False
+
+
+@pytest.mark.parametrize(
     ("said", "kind", "fields"),
     [
         (complaint(), FeedbackKind.COMPLAINT, {"diagnostic": "abuse", "suppresses": True}),
