@@ -20,7 +20,7 @@ LABEL org.opencontainers.image.title="rgz-email" \
 # A fixed number, so that a volume's owner is known.
 RUN groupadd --gid 10001 rgz-email \
     && useradd --uid 10001 --gid rgz-email --no-create-home --home-dir /nonexistent --shell /usr/sbin/nologin rgz-email \
-    && install -d -o rgz-email -g rgz-email -m 0750 /data
+    && install -d -o rgz-email -g rgz-email -m 0700 /data
 COPY --from=builder /opt/rgz-email /opt/rgz-email
 COPY email_templates /app/email_templates
 ENV PATH=/opt/rgz-email/bin:$PATH \

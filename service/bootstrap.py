@@ -21,6 +21,7 @@ from service.auth.refusals import Refusals
 from service.auth.sessions import Sessions, signing_key
 from service.auth.wrong_tokens import WrongTokens
 from service.config.secret_key import Purpose, SecretKey
+from service.config.secret_url import SecretUrl
 from service.config.secrets import data_directory, read_secret_key, secret
 from service.config.settings import Settings
 from service.delivery import queue
@@ -164,7 +165,8 @@ def build(
     database = opened
     children = ChildProcesses([isolated_compiler.MODULE, isolated_reader.MODULE])
     feedback = build_feedback(settings, database, metrics, children, now, keys=keys)
-    huey = queue.open_queue(settings.queue_url or f"sqlite:///{data / 'queue.db'}")
+    queue_url = settings.queue_url or SecretUrl(f"sqlite:///{data / 'queue.db'}")
+    huey = queue.open_queue(queue_url.get_secret_value())
     catalogue = build_catalogue(settings, children, cache_dir=data / "compiled")
     templates = build_templates(settings, database, catalogue, children, data, now)
     group_commit = GroupCommit(database, settings, _notifying(huey), metrics, max_waiting=max_waiting)
@@ -224,7 +226,8 @@ def accept_new_secret(settings: Settings) -> NewPseudonyms:
 
 
 def _database(settings: Settings, data: Path) -> Database:
-    return open_database(settings.database_url or f"sqlite:///{data / 'rgz-email.db'}")
+    url = settings.database_url or SecretUrl(f"sqlite:///{data / 'rgz-email.db'}")
+    return open_database(url.get_secret_value())
 
 
 def build_preview_services(settings: Settings) -> PreviewServices:

@@ -6,29 +6,32 @@ from typing import Any
 
 from pydantic import SecretStr, ValidationError
 
-from service.config.settings import Settings
+from service.config import secret_files
+from service.config.settings import SECRETS, Settings
+from service.config.weak_secrets import weakness
 from service.errors import ConfigurationError
-
-#: 128 bits, base64.
-_GOOD_SECRET_LENGTH = 22
 
 
 def load(environment: Mapping[str, str]) -> Settings:
-    """The settings of an environment; an empty variable counts as absent.
+    """The settings of an environment, and of the files that NAME_FILE names; an empty variable counts as absent.
 
     Raises ConfigurationError with one sentence for each mistake, a hint in each.
     """
     names = {name.upper(): name for name in Settings.model_fields}
     given = {names[key]: value for key, value in environment.items() if key in names and value.strip()}
+    from_files, problems = secret_files.read(environment)
     try:
-        return Settings.model_validate(given)
+        settings = Settings.model_validate(given | from_files)
     except ValidationError as error:
-        raise ConfigurationError([_sentence(problem) for problem in error.errors()]) from None
+        raise ConfigurationError([*problems, *map(_sentence, error.errors(include_input=False))]) from None
+    if problems:
+        raise ConfigurationError(problems)
+    return settings
 
 
 def misspelt(environment: Mapping[str, str]) -> list[str]:
     """Warnings for unknown variables that resemble a setting, each with the likely name."""
-    names = [name.upper() for name in Settings.model_fields]
+    names = [name.upper() for name in Settings.model_fields] + [secret_files.variable_of(name) for name in SECRETS]
     warnings = []
     for key in sorted(environment):
         if key.startswith(("EMAIL_", "SMTP_")) and key not in names:
@@ -43,8 +46,8 @@ def weaknesses(settings: Settings) -> list[str]:
     warnings = []
     for name in ("email_admin_token", "email_secret_key"):
         secret: SecretStr | None = getattr(settings, name)
-        if secret is not None and len(secret.get_secret_value()) < _GOOD_SECRET_LENGTH:
-            warnings.append(f"{name.upper()} is shorter than {_GOOD_SECRET_LENGTH} characters and can be guessed")
+        if secret is not None and (reason := weakness(secret.get_secret_value())):
+            warnings.append(f"{name.upper()} {reason} and can be guessed; with SMTP_HOST it is refused")
     if settings.smtp_host is not None and settings.tls_mode == "none":
         warnings.append("SMTP is not encrypted: mail and password can be read on the way")
     if settings.smtp_host is not None and not settings.email_public_url.startswith("https://"):

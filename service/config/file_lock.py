@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from service.config.private_files import opener
 from service.errors import TryLater
 
 _LOOK_S = 0.02
@@ -26,7 +27,7 @@ class FileLock:
     @contextmanager
     def acquire(self) -> Iterator[None]:
         """Hold the lock meanwhile. Raises TryLater where it is not free within `wait_s`."""
-        with self.file.open("ab") as opened:  # opened each time, so that threads exclude each other too
+        with open(self.file, "ab", opener=opener) as opened:  # opened each time, so that threads exclude each other too
             end = time.monotonic() + self.wait_s
             while not _locked(opened.fileno()):
                 if time.monotonic() > end:

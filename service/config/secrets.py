@@ -9,6 +9,7 @@ from pathlib import Path
 from pydantic import SecretStr
 
 from service.config.file_lock import FileLock
+from service.config.private_files import make_private
 from service.config.secret_key import SecretKey, secret_key
 from service.config.settings import Settings
 from service.errors import ConfigurationError
@@ -17,13 +18,18 @@ _SECRET_KEY_FILE = "secret-key"  # noqa: S105  # a name
 
 
 def data_directory(settings: Settings) -> Path:
-    """EMAIL_DATA_DIR as an absolute path, created where it is missing. Raises ConfigurationError where it can't be."""
+    """EMAIL_DATA_DIR as an absolute path, created where it is missing, it and our files in it for our user alone.
+
+    Raises ConfigurationError where it can't be made.
+    """
     try:
         settings.email_data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
         hint = f"EMAIL_DATA_DIR: {settings.email_data_dir} can't be made ({error.strerror}); name a directory of yours"
         raise ConfigurationError([hint]) from error
-    return settings.email_data_dir.resolve()
+    directory = settings.email_data_dir.resolve()
+    make_private(directory)
+    return directory
 
 
 def secret(given: SecretStr | None, file: Path) -> str:

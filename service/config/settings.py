@@ -12,11 +12,15 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    PlainSerializer,
     SecretStr,
+    WithJsonSchema,
     field_validator,
     model_validator,
 )
 
+from service.config.secret_url import SecretUrl
+from service.config.weak_secrets import weakness
 from service.mail import addresses, return_path
 from service.models import Scope
 
@@ -101,15 +105,46 @@ def _request_rate(value: object) -> object:
     return RequestRate(count=int(matched[1]), period=matched[2])
 
 
+def _secret_url(value: object) -> object:
+    return SecretUrl(value) if isinstance(value, str) else value
+
+
+#: The settings that may come from a file, and that nothing prints.
+SECRETS = (
+    "smtp_password",
+    "email_inbox_password",
+    "email_admin_token",
+    "email_secret_key",
+    "email_secret_key_previous",
+    "database_url",
+    "queue_url",
+)
+
+SecretUrlSetting = Annotated[
+    SecretUrl,
+    BeforeValidator(_secret_url),
+    PlainSerializer(str),
+    WithJsonSchema({"type": "string", "format": "password"}),
+]
 CommaSeparated = Annotated[tuple[str, ...], BeforeValidator(_comma_separated)]
 RateSetting = Annotated[Rate, BeforeValidator(_rate)]
 RequestRateSetting = Annotated[RequestRate, BeforeValidator(_request_rate)]
 
 
+def _known_url(value: SecretUrl | None, beginnings: tuple[str, ...], hint: str) -> SecretUrl | None:
+    if value is None:
+        return None
+    if not value.get_secret_value().startswith(beginnings):
+        raise ValueError(hint)
+    if problem := value.problem():
+        raise ValueError(problem)
+    return value
+
+
 class Settings(BaseModel):
     """All settings. A description ends with the unit where there is one."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True, arbitrary_types_allowed=True)
 
     smtp_host: str | None = Field(
         None, description="SMTP server (relay); without it mail goes to the development mailbox only"
@@ -287,10 +322,10 @@ class Settings(BaseModel):
         "info", description="Lowest level that is logged"
     )
 
-    database_url: str | None = Field(
+    database_url: SecretUrlSetting | None = Field(
         None, description="sqlite:///FILE or postgresql://…; without it a file in EMAIL_DATA_DIR"
     )
-    queue_url: str | None = Field(
+    queue_url: SecretUrlSetting | None = Field(
         None, description="sqlite:///FILE, redis://…, valkey://… or postgresql://…; without it a file in EMAIL_DATA_DIR"
     )
 
@@ -351,18 +386,29 @@ class Settings(BaseModel):
 
     @field_validator("database_url")
     @classmethod
-    def _known_database(cls, value: str | None) -> str | None:
-        if value is not None and not value.startswith(("sqlite:///", "postgresql://", "postgres://")):
-            raise ValueError("write sqlite:///FILE or postgresql://USER@HOST/NAME")
-        return value
+    def _known_database(cls, value: SecretUrl | None) -> SecretUrl | None:
+        hint = "write sqlite:///FILE or postgresql://USER@HOST/NAME"
+        return _known_url(value, ("sqlite:///", "postgresql://", "postgres://"), hint)
 
     @field_validator("queue_url")
     @classmethod
-    def _known_queue(cls, value: str | None) -> str | None:
+    def _known_queue(cls, value: SecretUrl | None) -> SecretUrl | None:
         known = ("sqlite:///", "redis://", "rediss://", "valkey://", "valkeys://", "postgresql://", "postgres://")
-        if value is not None and not value.startswith(known):
-            raise ValueError("write sqlite:///FILE, redis://HOST, valkey://HOST or postgresql://USER@HOST/NAME")
-        return value
+        return _known_url(
+            value, known, "write sqlite:///FILE, redis://HOST, valkey://HOST or postgresql://USER@HOST/NAME"
+        )
+
+    @model_validator(mode="after")
+    def _strong_secrets(self) -> "Settings":
+        # Without SMTP_HOST, in development, nothing leaves the machine.
+        for name in ("email_admin_token", "email_secret_key"):
+            given: SecretStr | None = getattr(self, name)
+            if self.smtp_host is not None and given is not None:
+                reasons = [weakness(line) for line in given.get_secret_value().splitlines() if line.strip()]
+                if reason := next(filter(None, reasons), None):
+                    hint = "take 32 random bytes, as from openssl rand -base64 32"
+                    raise ValueError(f"{name.upper()} {reason} and can be guessed; {hint}")
+        return self
 
     @model_validator(mode="after")
     def _whole_inbox(self) -> "Settings":

@@ -9,7 +9,6 @@ import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Protocol, cast
-from urllib.parse import urlsplit
 
 from huey import Huey as _Huey
 from huey.consumer import Consumer as _Consumer
@@ -17,7 +16,9 @@ from huey.registry import Message, Registry
 from huey.storage import PostgresStorage, RedisStorage, SqliteStorage
 from redis import ConnectionPool
 
+from service.config.secret_url import SecretUrl
 from service.errors import ConfigurationError
+from service.store.database.private_file import create_private
 
 #: Name of the task that a notification runs, without its module.
 TASK = "deliver_due"
@@ -90,8 +91,8 @@ def open_queue(url: str) -> Huey:
     `postgresql://…`. SQLite's file and directory are created. Raises ConfigurationError for another URL or a place that
     can't be used.
     """
-    scheme = urlsplit(url).scheme
-    opened = _OPENERS.get(scheme)
+    shown = SecretUrl(url)
+    opened = _OPENERS.get(shown.scheme)
     if opened is None:
         raise ConfigurationError(
             ["QUEUE_URL: write sqlite:///FILE, redis://HOST, valkey://HOST or postgresql://USER@HOST/NAME"]
@@ -99,9 +100,9 @@ def open_queue(url: str) -> Huey:
     try:
         return opened(url)
     except Exception as error:  # each storage has a tree of its own, and psycopg's is not ours to import
-        raise ConfigurationError(
-            [f"QUEUE_URL: the {scheme} queue can't be opened ({type(error).__name__}: {error})"]
-        ) from error
+        reason = f"{type(error).__name__}: {shown.scrubbed(str(error))}"
+        # Not `from error`: what it says is shown here without the password, and nowhere with it.
+        raise ConfigurationError([f"QUEUE_URL: the {shown.scheme} queue can't be opened ({reason})"]) from None
 
 
 def notify(queue: Huey) -> bool:
@@ -157,6 +158,7 @@ class _SqliteNotifications(SqliteStorage):  # type: ignore[misc]  # huey has no 
         return super().conn
 
     def _create_connection(self) -> Any:
+        create_private(Path(self.filename))
         connection = super()._create_connection()
         # NORMAL may lose the last notifications at a power cut, which is allowed; it never harms the file.
         connection.execute("pragma synchronous = normal")

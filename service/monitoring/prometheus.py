@@ -78,10 +78,11 @@ class MetricsExporter:
     def write_snapshot(self) -> None:
         """Write this worker's counters to its file, for the API to export. Raises OSError."""
         self.metrics.paused(self.paused_for_s())
-        self.directory.mkdir(exist_ok=True)
+        self.directory.mkdir(mode=0o700, exist_ok=True)
         registry = CollectorRegistry()
         registry.register(_Fixed(self.metrics.families()))
         draft = self._own_file().with_suffix(".draft")
+        draft.touch(mode=0o600)
         draft.write_bytes(generate_latest(registry))
         draft.replace(self._own_file())
 

@@ -23,6 +23,7 @@ from typing_extensions import override
 from service.errors import StoreBusy, StoreError
 from service.store.database import contract
 from service.store.database.contract import Database, Parameters, Row, Transaction
+from service.store.database.private_file import create_private
 from service.store.database.sqlite_values import as_text, bound, named_errors, rows
 
 T = TypeVar("T")
@@ -64,6 +65,7 @@ class SqliteDatabase(Database):
         self._closed = False
         self._idle_readers: list[sqlite_utils.Database] = []
         self._writing = threading.local()
+        create_private(self._path)
         try:
             self._lock_file = os.open(f"{self._path}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except OSError as error:
