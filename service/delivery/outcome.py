@@ -175,5 +175,6 @@ def _kind(phase: Phase, reply: Reply, refusal: Refusal | None) -> OutcomeKind:
     if phase is Phase.MAIL or refusal.is_about_us or refusal.subtype == "MessageTooLarge":
         return OutcomeKind.FAILED
     if phase is Phase.RCPT:
-        return OutcomeKind.FAILED if refusal.status.startswith(("5.5.", "5.7.")) else OutcomeKind.BOUNCED
+        is_policy = refusal.status.startswith(("5.5.", "5.7.")) and refusal.subtype != "NoEmail"
+        return OutcomeKind.FAILED if is_policy else OutcomeKind.BOUNCED
     return OutcomeKind.BOUNCED if refusal.is_about_mailbox else OutcomeKind.FAILED

@@ -62,6 +62,8 @@ _SERVER_STATUSES = frozenset({"4.3.1", "4.3.2", "4.3.5"})
 #: Subjects of RFC 3463 whose words may speak of the mailbox; in the others (system, network, protocol, security) they
 #: do not: Exchange Online answers `5.4.1 Recipient address rejected: Access denied` for several reasons.
 _SUBJECTS_OF_MAILBOXES = frozenset("012")
+#: Servers also write these "other" statuses of the system and the protocol for any refusal: there the words decide.
+_SAYS_NOTHING = frozenset({"3.0", "5.0"})
 
 #: The envelope sender or the From address is refused, or the step was MAIL.
 _SENDER = re.compile(
@@ -173,8 +175,9 @@ class Refusal:
         """True where the address or the mailbox is the reason (RFC 3463: subjects 1 and 2), and not our message."""
         if self.is_about_us or self.subtype in ("MessageTooLarge", "ContentRejected"):
             return False
-        subject = self.status[2]
-        return subject in "12" or (subject == "0" and self.subtype in ("NoEmail", "MailboxFull"))
+        if self.status[2] in "12":
+            return True
+        return self.subtype in ("NoEmail", "MailboxFull") and _may_be_about_mailbox(self.status)
 
 
 def classify(status: str | None, code: int | None, words: str) -> Refusal:
@@ -205,8 +208,8 @@ def is_condition_of_server(reply: Reply) -> bool:
     """True for a 4xx that is about the relay or our account there, whatever message we bring.
 
     421 and 454 (RFC 5321, 3.8; RFC 4954, 6; Amazon SES throttles with 454), a system that is full, closed or wrongly
-    set up (RFC 3463, 3.4: X.3.1, X.3.2, X.3.5), 452 without a status ("insufficient system storage"), and a rate that is
-    not the mailbox's. X.3.0 is not here: a filter may say it of one message, which must not pause the others.
+    set up (RFC 3463, 3.4: X.3.1, X.3.2, X.3.5), 452 without a status ("insufficient system storage"), and a rate that
+    is not the mailbox's. X.3.0 is not here: a filter may say it of one message, which must not pause the others.
     """
     status, _ = settle_status(reply.enhanced_code, str(reply))
     if reply.code in (421, 454):
@@ -228,9 +231,13 @@ def _subtype(status: str, code: int | None, words: str) -> Subtype:
     says_nobody = bool(_NOBODY.search(words))
     if _CONTENT.search(words) and not (by_status == "NoEmail" and says_nobody):
         return "ContentRejected"
-    if by_status == "NoEmail" or (says_nobody and status[2] in _SUBJECTS_OF_MAILBOXES):
+    if by_status == "NoEmail" or (says_nobody and _may_be_about_mailbox(status)):
         return "NoEmail"
     return "General"
+
+
+def _may_be_about_mailbox(status: str) -> bool:
+    return status[2] in _SUBJECTS_OF_MAILBOXES or status[2:] in _SAYS_NOTHING
 
 
 def parse_status(field: str) -> str | None:
