@@ -11,7 +11,7 @@ from types import CodeType
 from typing import Any, cast
 
 from jinja2 import Template, nodes
-from jinja2.compiler import CodeGenerator, Frame
+from jinja2.compiler import CodeGenerator, Frame, operators
 from typing_extensions import override
 
 from service.templates.runtime.escapes import ESCAPE_PLAIN, ESCAPES, PLAIN_CSS, PLAIN_URL
@@ -41,10 +41,15 @@ class Generator(CodeGenerator):
 
     @override
     def visit_Getitem(self, node: nodes.Getitem, frame: Frame) -> None:
-        if isinstance(node.arg, nodes.Slice):
-            super().visit_Getitem(node, frame)
-        else:
+        if not isinstance(node.arg, nodes.Slice):
             self._item(node.node, node.arg, frame)
+            return
+        self.write("environment.sliced(")
+        self.visit(node.node, frame)
+        for begin, part in zip((", slice(", ", ", ", "), (node.arg.start, node.arg.stop, node.arg.step), strict=True):
+            self.write(begin)
+            self.visit(part or nodes.Const(None), frame)
+        self.write("))")
 
     def _item(self, container: nodes.Expr, key: nodes.Expr, frame: Frame) -> None:
         """Write item access; on the fast path as a dictionary key, which all other containers but `loop` refuse."""
@@ -56,24 +61,63 @@ class Generator(CodeGenerator):
         self.write("item(")
         self.visit(container, frame)
         self.write(", ")
-        self.visit(key, frame)
+        self._weighed(key, frame)
+        self.write(")")
+
+    def _weighed(self, node: nodes.Expr, frame: Frame) -> None:
+        """Write an expression whose whole value is walked over, by a comparison, a hash or `~`; it is charged for."""
+        if isinstance(node, nodes.Const):
+            self.visit(node, frame)
+            return
+        self.write("weighed(")
+        self.visit(node, frame)
         self.write(")")
 
     @override
     def visit_Concat(self, node: nodes.Concat, frame: Frame) -> None:
-        self.write("environment.bounded_text(")
-        super().visit_Concat(node, frame)
+        join = "markup_join" if frame.eval_ctx.autoescape else "str_join"
+        self.write(f"environment.bounded_text({join}((")
+        for part in node.nodes:
+            self._weighed(part, frame)
+            self.write(", ")
+        self.write(")))")
+
+    @override
+    def visit_Dict(self, node: nodes.Dict, frame: Frame) -> None:
+        self.write("{")
+        for pair in node.items:
+            self._weighed(pair.key, frame)
+            self.write(": ")
+            self.visit(pair.value, frame)
+            self.write(", ")
+        self.write("}")
+
+    @override
+    def visit_Compare(self, node: nodes.Compare, frame: Frame) -> None:
+        """Write a comparison; one with a constant takes no time worth counting."""
+        if len(node.ops) == 1 and _is_quick(node.expr, node.ops[0]):
+            super().visit_Compare(node, frame)
+            return
+        self.write("(")
+        self._weighed(node.expr, frame)
+        for operand in node.ops:
+            self.write(f" {operators[operand.op]} ")
+            self._weighed(operand.expr, frame)
         self.write(")")
 
     @override
     def visit_Output(self, node: nodes.Output, frame: Frame) -> None:
-        if frame.buffer is not None or frame.require_output_check:
+        if frame.require_output_check:
             super().visit_Output(node, frame)
             return
         for start in range(0, len(node.nodes), _JOINED):
             children = node.nodes[start : start + _JOINED]
             # The line that an error names if the output is too long.
             place = next((child for child in children if not isinstance(child, nodes.TemplateData)), node)
+            if frame.buffer is not None:
+                self._join(children, frame)
+                self.writeline(f"{frame.buffer}.append(environment.captured(joined))", place)
+                continue
             if any(map(_acts, children)):
                 self._join(children, frame)
             else:
@@ -107,8 +151,8 @@ class Generator(CodeGenerator):
 
     @override
     def _output_child_to_const(self, node: nodes.Expr, frame: Frame, finalize: Any) -> str:
-        if _is_escaped(node):
-            return str(node.as_const(frame.eval_ctx))
+        if isinstance(node, nodes.Filter) or node.find(nodes.Filter) is not None:
+            raise nodes.Impossible  # a filter is charged for, which a constant would not be
         return super()._output_child_to_const(node, frame, finalize)
 
     @override
@@ -139,6 +183,16 @@ def _acts(node: nodes.Node) -> bool:
     return isinstance(node, _ACTIONS) or any(node.find_all(_ACTIONS))
 
 
+def _is_quick(left: nodes.Expr, operand: nodes.Operand) -> bool:
+    """True for a comparison that ends at once, because one side is a constant, or `in` one of them."""
+    if operand.op not in ("in", "notin"):
+        return isinstance(left, nodes.Const) or isinstance(operand.expr, nodes.Const)
+    right = operand.expr
+    if isinstance(right, nodes.Const):
+        return True
+    return isinstance(right, (nodes.List, nodes.Tuple)) and all(isinstance(one, nodes.Const) for one in right.items)
+
+
 def _is_bare(node: nodes.Filter) -> bool:
     return node.node is not None and not (node.args or node.kwargs or node.dyn_args or node.dyn_kwargs)
 
@@ -161,6 +215,7 @@ class Compiled(Template):
             "__file__": code.co_filename,
             "item": environment.item,
             "output": environment.output,
+            "weighed": environment.weighed,
             "escape_plain": ESCAPE_PLAIN,
             "plain_url": PLAIN_URL,
             "plain_css": PLAIN_CSS,

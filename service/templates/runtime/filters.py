@@ -23,6 +23,8 @@ FILTERS_VERSION = 1
 _CACHED = 2_048
 #: More digits than any amount has, and within the 28 that decimal computes with.
 _MAX_DIGITS = 20
+#: Longer texts are no number, date or noun.
+_LONGEST_TEXT = 200
 #: CLDR: "21 février 2026 à 14:30" is the long date joined with the short time.
 _LONG_DATE = {"fr": "d MMMM y", "en": "d MMMM y"}
 
@@ -89,7 +91,7 @@ def filters_for(language: str) -> dict[str, Callable[..., Any]]:
         """A count with its noun: 3|plural("élément", "éléments") -> "3 éléments"; French counts 0 and 1,5 as one."""
         amount = _decimal(value, "plural")
         form = one if locale.plural_form(amount) == "one" else many
-        return f"{grouped(amount)}\u00a0{form}"
+        return f"{grouped(amount)}\u00a0{_noun(form)}"
 
     return {
         "fcfa": fcfa, "number": number, "percent": percent, "date": date_, "datetime": datetime_, "plural": plural,
@@ -115,12 +117,20 @@ def _text(value: Any, name: str) -> str:
     return value
 
 
+def _noun(value: Any) -> str:
+    if len(text := _text(value, "plural")) > _LONGEST_TEXT:
+        raise Unprintable(f"|plural takes nouns of up to {_LONGEST_TEXT} characters")
+    return text
+
+
 def _decimal(value: Any, name: str) -> Decimal:
     """Convert an int, a float or digits in a string; grouping spaces are removed, a comma may be the decimal point."""
     if isinstance(value, Undefined):
         str(value)  # raises
     if isinstance(value, bool) or not isinstance(value, (int, float, str, Decimal)):
         raise Unprintable(f"|{name} needs a number")
+    if isinstance(value, str) and len(value) > _LONGEST_TEXT:
+        raise Unprintable(f"|{name} needs a number of at most {_MAX_DIGITS} digits")
     text = re.sub(r"[\s\u00a0\u202f]", "", value).replace(",", ".") if isinstance(value, str) else repr(value)
     text = str(value) if isinstance(value, Decimal) else text
     if len(text) > _MAX_DIGITS:
@@ -139,9 +149,14 @@ def _moment(value: Any, name: str) -> datetime | date:
         str(value)  # raises
     if isinstance(value, (datetime, date)):
         return value
-    if isinstance(value, str):
+    if isinstance(value, str) and len(value) <= _LONGEST_TEXT:
         try:
             return date.fromisoformat(value) if len(value) == 10 else datetime.fromisoformat(value)
         except ValueError:
             pass
-    raise Unprintable(f'|{name} needs an ISO 8601 date such as "2026-02-21T14:30:00Z", not "{str(value)[:30]}"')
+    raise Unprintable(f'|{name} needs an ISO 8601 date such as "2026-02-21T14:30:00Z", not {_shown(value)}')
+
+
+def _shown(value: Any) -> str:
+    """A value for a message; of a list or an object only its kind, because its text may be long."""
+    return f'"{str(value)[:30]}"' if isinstance(value, (str, int, float, Decimal)) else type(value).__name__

@@ -13,7 +13,10 @@ from service.mail.addresses import AddressInvalid
 from service.templates.jinja.restore import Restored
 from service.templates.jinja.tokens import Tokens
 from service.templates.runtime.escapes import Unprintable
-from service.templates.runtime.sandbox import LimitExceeded
+from service.templates.runtime.meter import LimitExceeded
+
+#: A message may quote a value, or a key of one.
+_LONGEST_MESSAGE = 500
 
 
 class SourceMapEntry(NamedTuple):
@@ -76,6 +79,7 @@ def explain(error: BaseException, program: Program, modules: Mapping[str, Progra
     if isinstance(error, LimitExceeded) and error.line is not None:
         entry = program.entry_at(error.line) or entry
     code, message = _code_and_message(error)
+    message = message if len(message) <= _LONGEST_MESSAGE else message[:_LONGEST_MESSAGE] + "…"
     if entry is None:
         first = next(iter(program.source_map), None)
         place = program.entry_at(first) if first is not None else None

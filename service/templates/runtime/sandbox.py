@@ -5,13 +5,13 @@ It is an immutable sandbox of Jinja whose code generator is ours in a few places
 output (macros, block sets) counts bytes.
 """
 
-import threading
-from collections.abc import Iterable, Iterator, Mapping
+import time
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, wraps
 from typing import Any
 
-from jinja2 import DictLoader, Template, Undefined, nodes
+from jinja2 import DictLoader, Template, Undefined, nodes, pass_context
 from jinja2.environment import TemplateModule
 from jinja2.exceptions import SecurityError
 from jinja2.runtime import Context, LoopContext, Macro
@@ -26,36 +26,37 @@ from service.templates.jinja.restore import (
     EXPRESSION_BEGIN,
     EXPRESSION_END,
 )
-from service.templates.runtime.builtins import allowed_filters, allowed_tests
+from service.templates.runtime.builtins import allowed_filters, allowed_tests, metered
 from service.templates.runtime.code_generator import Compiled, Generator
 from service.templates.runtime.escapes import ESCAPES, Unprintable, escape_text, plain, printable, strip_tags
 from service.templates.runtime.filters import filters_for
+from service.templates.runtime.meter import LONG_TEXT, LimitExceeded, LongText, Meter
 from service.templates.runtime.undefined import MissingUndefined
 
 _LARGEST_NUMBER_BITS = 2_048
+#: Text that is captured, or long, is kept beside the output; it may have the size of so many parts.
+_KEPT_PARTS = 8
+#: Output after which the time is looked at again, bytes.
+_LOOK_BYTES = 65_536
 
 
 @dataclass(frozen=True, slots=True)
 class RenderLimits:
-    """The limits of one rendering: bytes of each part, steps of all loops and calls, bytes of the variables as JSON."""
+    """The limits of one rendering: bytes of each part, steps of all loops and calls, bytes of the variables as JSON.
+
+    `clock` tells the seconds that `max_seconds` bounds: by default those of the processor in this thread, because a
+    busy machine is no fault of the template's.
+    """
 
     max_output_bytes: int
     max_steps: int
     max_variables_bytes: int = 1_000_000
+    max_seconds: float = 2.0
+    clock: Callable[[], float] = time.thread_time
 
-
-class LimitExceeded(Exception):
-    """A rendering exceeded a limit, which the message names. `line` is that of the compiled text, if known."""
-
-    def __init__(self, message: str, line: int | None = None) -> None:
-        self.line = line
-        super().__init__(message)
-
-
-class Meter(threading.local):
-    """The steps that the rendering in this thread may still take."""
-
-    steps_left = 0
+    def meter(self) -> Meter:
+        """A meter with these limits."""
+        return Meter(self.max_steps, _KEPT_PARTS * self.max_output_bytes, self.max_seconds, self.clock)
 
 
 _LOOP_NUMBERS = {"index", "index0", "revindex", "revindex0", "length", "depth", "depth0"}
@@ -85,23 +86,64 @@ class _Sandboxed(ImmutableSandboxedEnvironment):
             loader=DictLoader(dict(modules)),
             auto_reload=False,
             cache_size=16,
+            optimized=False,  # folding constants takes time by the cube of an expression's depth
         )
         self._limits = limits
         self._meter = meter
-        self.output = escape_text if is_html else plain
+        self.weighed = meter.weighed
+        self._escape = escape_text if is_html else plain
+        of_language = filters_for(language)
+        of_texts: dict[str, Any] = {name: of_language[name] for name in ("lines", "nl2br")} | ESCAPES
+        if not is_html:
+            of_texts |= {"safe": strip_tags, "e": plain, "escape": plain, "nl2br": printable}
         filters: dict[str, Any] = {
-            **allowed_filters(limits.max_output_bytes),
-            **filters_for(language),
-            **ESCAPES,
+            **allowed_filters(limits.max_output_bytes, meter),
+            **of_language,
+            **{name: self._kept(filter_) for name, filter_ in of_texts.items()},
             "_steps": self._steps,
         }
-        if not is_html:
-            filters |= {"safe": strip_tags, "e": plain, "escape": plain, "nl2br": printable}
         self.filters = filters
-        self.tests = dict(allowed_tests())
+        self.tests = dict(allowed_tests(meter))
         self.globals = {"range": self._range, "namespace": Namespace}
         #: Jinja source -> template, cached because a program that was just checked is rendered next.
         self.compiled = lru_cache(maxsize=8)(self.from_string)
+
+    def _kept(self, filter_: Callable[..., Any]) -> Callable[..., Any]:
+        """A filter of ours that is charged for a long text and its result."""
+        charged = metered(filter_, self._meter, self._limits.max_output_bytes)
+
+        @wraps(filter_)
+        def kept(value: Any) -> Any:
+            if type(value) is str and len(value) < LONG_TEXT:
+                return filter_(value)
+            result = charged(value)
+            if isinstance(result, str):
+                self._meter.keep(len(result))
+            return result
+
+        return kept
+
+    def output(self, value: Any) -> str:
+        """A value as it is printed; a long one is charged for, before the others beside it are printed."""
+        text = self._escape(value)
+        if len(text) > LONG_TEXT:
+            self._meter.keep(len(text))
+            self._meter.spend_text(len(text))
+        return text
+
+    def captured(self, text: str) -> str:
+        """A part of the output of a macro or a block, charged for."""
+        self._meter.keep(len(text))
+        return text
+
+    def sliced(self, container: Any, cut: slice) -> Any:
+        """A part of a list or text, charged for."""
+        if isinstance(container, (list, tuple)):
+            self._meter.spend(len(range(*cut.indices(len(container)))))
+        elif isinstance(container, str):
+            self._meter.spend_text(len(range(*cut.indices(len(container)))))
+        part = container[cut]
+        return LongText.of(part) if isinstance(part, str) else part
 
     def item(self, container: Any, key: Any) -> Any:
         """Dotted and bracketed access, on JSON-like data and on a few objects of Jinja's own."""
@@ -137,6 +179,8 @@ class _Sandboxed(ImmutableSandboxedEnvironment):
         return self.item(obj, attribute)
 
     def getitem(self, obj: Any, argument: Any) -> Any:
+        """Access by the filters that take an attribute; charged, as they go over lists."""
+        self._meter.spend(1)
         return self.item(obj, argument)
 
     def is_safe_callable(self, obj: Any) -> bool:
@@ -146,9 +190,12 @@ class _Sandboxed(ImmutableSandboxedEnvironment):
 
     def call(__self, __context: Context, __obj: Any, *args: Any, **kwargs: Any) -> Any:  # noqa: N805
         """Call a macro, a recursive loop or an allowed function; counted, so that recursion ends."""
-        __self._charge(1)
+        __self._meter.charge(1)
         if isinstance(__obj, LoopContext) and args:
-            args = (__self._steps(args[0]), *args[1:])
+            args = (__self._steps(__context, args[0]), *args[1:])
+        elif not isinstance(__obj, Macro):
+            for value in (*args, *kwargs.values()):
+                __self.weighed(value)  # `loop.changed` compares them, `namespace` copies them
         return super().call(__context, __obj, *args, **kwargs)
 
     def call_binop(self, context: Context, operator: str, left: Any, right: Any) -> Any:
@@ -158,11 +205,11 @@ class _Sandboxed(ImmutableSandboxedEnvironment):
             right._fail_with_undefined_error()
         if operator == "+":
             if isinstance(left, (str, list, tuple)) and isinstance(right, (str, list, tuple)):
-                self._check_size(len(left) + len(right))
+                self._make(left, len(left) + len(right))
         elif operator == "*":
             for sequence, count in ((left, right), (right, left)):
                 if isinstance(sequence, (str, list, tuple)) and isinstance(count, int):
-                    self._check_size(len(sequence) * max(count, 0))
+                    self._make(sequence, len(sequence) * max(count, 0))
             self._check_number(_bits(left) + _bits(right))
         elif operator == "**":
             if not isinstance(right, (int, float)) or abs(right) > 64:
@@ -170,17 +217,18 @@ class _Sandboxed(ImmutableSandboxedEnvironment):
             self._check_number(_bits(left) * max(int(abs(right)), 1))
         elif isinstance(left, str):
             raise Unprintable("% on a text is not allowed; use ~ to join, and |number or |round for numbers")
-        return super().call_binop(context, operator, left, right)
+        result = super().call_binop(context, operator, left, right)
+        return LongText.of(result) if isinstance(result, str) else result
 
     def bounded_text(self, text: str) -> str:
-        self._check_size(len(text))
-        return text
+        self._make(text, len(text))
+        return LongText.of(text)
 
     def concat(self, parts: Iterable[str]) -> str:
         """Join the captured output of a macro or a block."""
         captured = list(parts)
         self._check_size(sum(map(len, captured)))
-        return "".join(captured)
+        return LongText.of("".join(captured))
 
     def _generate(
         self, source: nodes.Template, name: str | None, filename: str | None, defer_init: bool = False
@@ -189,19 +237,12 @@ class _Sandboxed(ImmutableSandboxedEnvironment):
             loop.iter = nodes.Filter(loop.iter, "_steps", [], [], None, None, lineno=loop.lineno, environment=self)
         return super()._generate(source, name, filename, defer_init)
 
-    def _steps(self, iterable: Any) -> Any:
-        """Count the turns of a loop as steps, at once if their number is known."""
-        if isinstance(iterable, (list, tuple, dict, str, range)):
-            self._charge(len(iterable))
-            return iterable
+    @pass_context  # so that the code generator does not evaluate it beforehand
+    def _steps(self, _context: Context, iterable: Any) -> Any:
+        """Count the turns of a loop as steps."""
         if isinstance(iterable, Undefined):
             iterable._fail_with_undefined_error()
-        return self._counted(iterable)
-
-    def _counted(self, iterable: Iterable[Any]) -> Iterator[Any]:
-        for one in iterable:
-            self._charge(1)
-            yield one
+        return self._meter.turns(iterable)
 
     def _range(self, *arguments: int) -> range:
         found = range(*arguments)
@@ -211,10 +252,13 @@ class _Sandboxed(ImmutableSandboxedEnvironment):
             )
         return found
 
-    def _charge(self, steps: int) -> None:
-        self._meter.steps_left -= steps
-        if self._meter.steps_left < 0:
-            raise LimitExceeded(f"the rendering takes more than {self._limits.max_steps} steps")
+    def _make(self, kind: Any, size: int) -> None:
+        """Charge for a text or list of this size."""
+        self._check_size(size)
+        if isinstance(kind, str):
+            self._meter.spend_text(size)
+        else:
+            self._meter.spend(size)
 
     def _check_size(self, size: int) -> None:
         if size > self._limits.max_output_bytes:
@@ -232,12 +276,17 @@ class _Sandboxed(ImmutableSandboxedEnvironment):
         produced = compiled.root_render_func(context)
         parts: list[str] = []
         size = 0
+        most = self._limits.max_output_bytes
+        mark = min(_LOOK_BYTES, most)
         for part in produced:
             size += len(part)
-            if size > self._limits.max_output_bytes:
-                frame = getattr(produced, "gi_frame", None)
-                line = compiled.get_corresponding_lineno(frame.f_lineno) if frame else None
-                raise LimitExceeded(f"the output is longer than {self._limits.max_output_bytes} bytes", line)
+            if size > mark:
+                if size > most:
+                    frame = getattr(produced, "gi_frame", None)
+                    line = compiled.get_corresponding_lineno(frame.f_lineno) if frame else None
+                    raise LimitExceeded(f"the output is longer than {most} bytes", line)
+                self._meter.look()
+                mark = min(size + _LOOK_BYTES, most)
             parts.append(part)
         return "".join(parts)
 
@@ -252,14 +301,13 @@ class Sandbox:
     def __init__(
         self, limits: RenderLimits, language: str, *, html_modules: Mapping[str, str], text_modules: Mapping[str, str]
     ) -> None:
-        self._limits = limits
-        self._meter = Meter()
+        self._meter = limits.meter()
         self.html = _Sandboxed(limits, self._meter, language, html_modules, is_html=True)
         self.text = _Sandboxed(limits, self._meter, language, text_modules, is_html=False)
 
     def start(self) -> None:
-        """Reset the steps, before each rendering."""
-        self._meter.steps_left = self._limits.max_steps
+        """Reset the meter, before each rendering."""
+        self._meter.start()
 
 
 @lru_cache(maxsize=32)
