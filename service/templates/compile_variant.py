@@ -2,17 +2,17 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NoReturn
 
 from jinja2 import TemplateSyntaxError
 
 from service.mail.addresses import AddressInvalid, parse_header
 from service.templates.findings import CompileAborted, FindingCollector
-from service.templates.invariants import check_control_tokens, check_tag_sequence
+from service.templates.invariants import check_control_tokens, check_delimiters, check_elements, check_tag_sequence
 from service.templates.jinja.expressions import VariableUses
 from service.templates.jinja.html_content import canonical_html, check_html
 from service.templates.jinja.loader import SourceLoader
-from service.templates.jinja.restore import restore_html, restore_text
+from service.templates.jinja.restore import Restored, restore_html, restore_text
 from service.templates.jinja.statements import check_jinja
 from service.templates.jinja.tokens import Token, assemble
 from service.templates.mjml.emit import emit
@@ -63,7 +63,8 @@ def compile_variant(
                 continue
             if name != "subject" and programs[name].is_constant:
                 _check_sender(programs[name].source, source.texts[name], loader.collector)
-    own_text = loader.read(source.text_path)
+    loader.size.add(len(source.body.text), source.body.place(0))
+    own_text = loader.read_included(source.text_path, source.body.place(0))
     if own_text is not None:
         try:
             programs["text"] = compiler.text_program(Source(source.text_path, own_text))
@@ -110,7 +111,7 @@ class _VariantCompiler:
             raise CompileAborted
         found = self._tokens.within(mapped.text)
         self._check(found)
-        program = Program.of(restore_text(mapped.text, self._tokens), self._tokens, self._uses.by_token)
+        program = self._program(restore_text(mapped.text, self._tokens), source.place(0))
         self._parse(program, found, is_html=False)
         return program
 
@@ -131,14 +132,13 @@ class _VariantCompiler:
         if derive:
             text = derive_text(root, self._tokens, self._collector)
             prologue = "".join(found.placeholder for found in self._definitions(nodes, root))
-            programs["text"] = Program.of(
-                restore_text(prologue + text, self._tokens), self._tokens, self._uses.by_token
-            )
+            programs["text"] = self._program(restore_text(prologue + text, self._tokens), root.place)
             self._parse(programs["text"], [], is_html=False)
         return programs
 
     def _html(self, nodes: list[Node], root: Element) -> Program:
         emitted = emit(nodes, root, self._tokens, self._collector)
+        check_elements(emitted.mjml, root.place, self._collector)
         try:
             before = mjml_to_html(emitted.mjml)
             after = inline_css(before, emitted, self._tokens, self._collector)
@@ -149,7 +149,7 @@ class _VariantCompiler:
         check_tag_sequence(tag_sequence(before), tag_sequence(after), root.place, self._collector)
         restored = restore_html(emitted.prologue + after, self._tokens, self._collector)
         check_control_tokens(nodes, restored, emitted.uncounted, self._tokens, self._collector)
-        program = Program.of(restored, self._tokens, self._uses.by_token)
+        program = self._program(restored, root.place)
         self._parse(program, [], is_html=True)
         return program
 
@@ -196,7 +196,7 @@ class _VariantCompiler:
         imports = self._loader.flattener.imports
         while pending := [path for path in imports if path not in html]:
             path = pending[0]
-            source = self._loader.read(path)
+            source = self._loader.read_included(path, imports[path])
             if source is None:
                 self._collector.error(
                     imports[path],
@@ -211,12 +211,15 @@ class _VariantCompiler:
             found = self._tokens.expanded(mapped.text)
             self._check(found, _NO_VARIABLES, " in an imported file, which sees only a macro's arguments")
             canonical = canonical_html(content, self._tokens, self._collector)
-            html[path] = Program.of(
-                restore_html(canonical, self._tokens, self._collector), self._tokens, self._uses.by_token
-            )
+            place = mapped.place(0)
+            html[path] = self._program(restore_html(canonical, self._tokens, self._collector), place)
             plain = html_to_text(canonical, self._tokens)
-            text[path] = Program.of(restore_text(plain, self._tokens), self._tokens, self._uses.by_token)
+            text[path] = self._program(restore_text(plain, self._tokens), place)
         return html, text
+
+    def _program(self, restored: Restored, place: Place) -> Program:
+        check_delimiters(restored, place, self._collector)
+        return Program.of(restored, self._tokens, self._uses.by_token)
 
     def _check(self, found: list[Token], schema: Mapping[str, Any] | None = None, where: str = "") -> None:
         if found and self._schema is not None:
@@ -231,11 +234,14 @@ class _VariantCompiler:
             else:
                 environment.compiled(program.source)
         except TemplateSyntaxError as error:
-            entry = program.entry_at(error.lineno)
-            place = (
-                Place(entry.file, entry.line, entry.column) if entry else found[0].place if found else Place("", 1, 1)
-            )
-            self._collector.error(
-                place, "jinja-syntax", f"Jinja: {error.message}", "a block opens and closes in the same element"
-            )
-            raise CompileAborted from None
+            self._syntax_error(program, found, error.lineno, str(error.message))
+        except SyntaxError as error:  # CPython's compiler, which has limits of its own
+            self._syntax_error(program, found, 0, str(error.msg))
+
+    def _syntax_error(self, program: Program, found: list[Token], line: int, message: str) -> NoReturn:
+        entry = program.entry_at(line)
+        place = Place(entry.file, entry.line, entry.column) if entry else found[0].place if found else Place("", 1, 1)
+        self._collector.error(
+            place, "jinja-syntax", f"Jinja: {message}", "a block opens and closes in the same element"
+        )
+        raise CompileAborted

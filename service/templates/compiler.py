@@ -3,10 +3,13 @@
 import hashlib
 import re
 from collections.abc import Collection, Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from functools import cache
 from importlib.metadata import version
 from typing import Any, Protocol
+
+import structlog
 
 from service.errors import Finding, RenderError
 from service.templates.compile_variant import VariantSource, compile_variant
@@ -24,7 +27,11 @@ from service.templates.template import Template, Variant
 #: Part of each revision: raise it with any change of the compiler that changes what a template prints.
 COMPILER_VERSION = 1
 DEFAULT_LANGUAGE = "fr"
+#: More mistakes of one template are not reported.
+_MAX_ERRORS = 200
 _LIBRARIES = ("mjml-python", "premailer", "cssutils", "lxml", "Jinja2", "MarkupSafe", "babel")
+_LANG = re.compile(r"\blang\s*=\s*[\"']([A-Za-z]{2,3}(?:-[A-Za-z0-9]{2,8})*)[\"']")
+_log = structlog.get_logger("templates")
 _LOCALE_FILE = re.compile(r"template\.([a-z]{2,3}(?:-[A-Za-z0-9]{2,8})*)\.(mjml|txt)")
 
 
@@ -71,23 +78,39 @@ class TemplateCompiler(Protocol):
 
 def compile_template(files: Files, key: str, *, limits: RenderLimits) -> Compilation:
     """Compile the template in the folder `key`; the findings are in the order of the text."""
-    collector = FindingCollector()
+    collector = FindingCollector(max_errors=_MAX_ERRORS)
     loader = SourceLoader(files, author_environment(), collector)
     loader.dependencies.update(files.folder(key))
-    template = None
-    try:
-        template = _compile(loader, key, limits)
-    except CompileAborted:
-        pass
-    except RecursionError:
-        collector.error(
-            Place(f"{key}/template.mjml", 1, 1), "too-deep", "the template is nested too deeply", "use fewer levels"
-        )
+    template = _compiled(loader, key, limits)
     return Compilation(
         None if collector.has_errors else template,
         collector.findings,
         {path: files.digest(path) for path in sorted(loader.dependencies)},
     )
+
+
+def _compiled(loader: SourceLoader, key: str, limits: RenderLimits) -> Template | None:
+    """The template; None where the compilation was aborted, for whatever reason, which is a finding."""
+    start = Place(f"{key}/template.mjml", 1, 1)
+    try:
+        return _compile(loader, key, limits)
+    except CompileAborted:
+        return None
+    except (KeyboardInterrupt, SystemExit):
+        raise
+    except BaseException as error:  # a panic of mrml is no Exception
+        with suppress(CompileAborted):
+            if isinstance(error, RecursionError):
+                loader.collector.error(start, "too-deep", "the template is nested too deeply", "use fewer levels")
+            else:
+                _log.error("template_compiler_failed", key=key, error=type(error).__name__, exc_info=error)
+                loader.collector.error(
+                    start,
+                    "compiler-error",
+                    f"the compiler failed with {type(error).__name__}",
+                    "this is a mistake of the compiler, which the log explains; report it",
+                )
+        return None
 
 
 def _compile(loader: SourceLoader, key: str, limits: RenderLimits) -> Template | None:
@@ -146,7 +169,7 @@ def _front_matter(source: Source, collector: FindingCollector) -> FrontMatter | 
 
 def _languages(files: Files, key: str, text: str) -> dict[str, str]:
     """The template's languages: language -> path of its file, the default first."""
-    lang = re.search(r"<mjml\b[^>]*?\blang\s*=\s*[\"']([A-Za-z]{2,3}(?:-[A-Za-z0-9]{2,8})*)[\"']", text)
+    lang = next((found for tag in re.finditer(r"<mjml\b[^<>]*", text) if (found := _LANG.search(tag[0]))), None)
     languages = {lang[1] if lang else DEFAULT_LANGUAGE: f"{key}/template.mjml"}
     for path in files.folder(key):
         found = _LOCALE_FILE.fullmatch(path.removeprefix(f"{key}/"))

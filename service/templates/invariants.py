@@ -1,15 +1,16 @@
-"""Invariants that every compilation checks: no Jinja tag is lost or doubled, no HTML element is moved."""
+"""Invariants that every compilation checks: no Jinja tag is lost, doubled or made up, no HTML element is moved."""
 
 from collections.abc import Iterator, Sequence
 
 from service.templates.findings import CompileAborted, FindingCollector
 from service.templates.jinja.html_scanner import scan_html
-from service.templates.jinja.restore import Restored
+from service.templates.jinja.restore import EXPRESSION_BEGIN, EXPRESSION_END, Restored
 from service.templates.jinja.tokens import Token, Tokens
 from service.templates.mjml.components import TEXT_CONTENT
 from service.templates.mjml.parse import Element, Node
 from service.templates.plain_text import texts_of
 from service.templates.positions import Place
+from service.templates.size_limits import MAX_ELEMENTS
 
 
 def check_control_tokens(
@@ -42,6 +43,30 @@ def check_control_tokens(
                 "move it into text, or into an attribute that is shown",
             )
     if wrong:
+        raise CompileAborted
+
+
+def check_delimiters(restored: Restored, place: Place, collector: FindingCollector) -> None:
+    """Check that the delimiters in the restored source are those of its tags, each of which has passed the checks.
+
+    lxml and cssutils turn references and escapes into characters, control characters among them. Raises CompileAborted
+    after a report.
+    """
+    begins, ends = (restored.source.count(sign) for sign in (EXPRESSION_BEGIN[0], EXPRESSION_END[-1]))
+    if not begins == ends == restored.count:
+        collector.error(
+            place,
+            "control-character",
+            "references or escapes in the template become control characters",
+            "delete them: look for &# and, in CSS, for backslashes",
+        )
+        raise CompileAborted
+
+
+def check_elements(mjml: str, place: Place, collector: FindingCollector) -> None:
+    """Check the number of elements before mrml sees them. Raises CompileAborted after a report."""
+    if mjml.count("<") - mjml.count("</") > MAX_ELEMENTS:
+        collector.error(place, "too-large", f"the template has more than {MAX_ELEMENTS} elements", "split it")
         raise CompileAborted
 
 

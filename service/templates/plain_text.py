@@ -18,7 +18,7 @@ from service.templates.mjml.inline_css import comments_in_text
 from service.templates.mjml.parse import Element, Node, Slice
 
 LINE, PARAGRAPH, BREAK = "\x1e", "\x1d", "\x1f"
-_MARKS = re.compile(r"[ \t\n]*[\x1d-\x1f][\x1d-\x1f \t\n]*")
+_MARKS = re.compile(r"(?<![ \t\n])[ \t\n]*[\x1d-\x1f][\x1d-\x1f \t\n]*")
 #: Marks in a rendered text: no white space is before a mark, and each begins with the same character, because a search
 #: for one character is much quicker than one for several.
 _MARKS_LEFT = re.compile(r"\x1e[\x1d-\x1f \t\n]*")

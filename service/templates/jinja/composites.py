@@ -7,7 +7,7 @@ from service.templates.jinja.block_balance import check_balance
 from service.templates.jinja.tokens import PLACEHOLDER, Tokens
 from service.templates.positions import Place
 
-_IMPORTANT = re.compile(r"\s*!\s*important\s*$", re.I)
+_IMPORTANT = re.compile(r"(?<!\s)\s*!\s*important\s*$", re.I)
 _ALONE = re.compile(r"\s*zqj\d{5}x\s*")
 
 

@@ -13,20 +13,12 @@ from html import unescape
 from service.templates.findings import CompileAborted, FindingCollector
 from service.templates.jinja.tokens import PLACEHOLDER, Token, Tokens
 
-URL_ATTRIBUTES = frozenset(
+#: Attributes that hold one link, or several.
+_LISTS = frozenset(["archive", "imagesrcset", "ping", "srcset"])
+URL_ATTRIBUTES = _LISTS | frozenset(
     {
-        "href",
-        "src",
-        "background",
-        "action",
-        "poster",
-        "cite",
-        "longdesc",
-        "formaction",
-        "data",
-        "icon",
-        "manifest",
-        "srcset",
+        *("action", "background", "cite", "classid", "codebase", "data", "dynsrc", "formaction", "href", "icon"),
+        *("longdesc", "lowsrc", "manifest", "poster", "profile", "src", "usemap", "xlink:href"),
     }
 )
 
@@ -43,18 +35,33 @@ class Context(StrEnum):
 
 
 #: Schemes that run code or carry a document: mail programs do not follow them.
-_HARMFUL = re.compile(r"[\s\x00-\x1f]*(javascript|vbscript|data|file)\s*:", re.I)
+_HARMFUL = re.compile(r"(javascript|vbscript|livescript|mocha|data|file):", re.I)
+#: What browsers take out of a link before they read it.
+_IGNORED = re.compile(r"[\x00-\x20\x7f-\xa0\u200b-\u200f\u2028\u2029\ufeff]+")
+#: Pieces of a link between Jinja tags that may form its scheme together.
+_MOST_PIECES = 12
+_PICTURES = frozenset(["src", "background", "background-url"])
 
 
 LINK_HINT = "begin it with https://, http://, mailto:, tel: or cid:"
 
 
 def harmful_scheme(name: str, value: str) -> str | None:
-    """The forbidden scheme of a literal link, None if it is allowed; `data:` is allowed for pictures."""
-    found = _HARMFUL.match(value) if name.lower() in URL_ATTRIBUTES else None
-    if found is None or (found[1].lower() == "data" and name.lower() in ("src", "background", "background-url")):
+    """The forbidden scheme of a link, None if it is allowed; `data:` is allowed for pictures.
+
+    References in the value are resolved. It may hold placeholders, each of which may print nothing, or be a branch.
+    """
+    name = name.lower()
+    if name not in URL_ATTRIBUTES and not name.endswith(("href", "src", "url")):
         return None
-    return found[1].lower()
+    text = unescape(value)
+    for link in re.split(r"[\s,]+", text) if name in _LISTS else [text]:
+        pieces = PLACEHOLDER.sub("\0", _IGNORED.sub("", link)).split("\0")
+        for index in range(len(pieces)):
+            found = _HARMFUL.match("".join(pieces[index : index + _MOST_PIECES]))
+            if found and (found[1].lower() != "data" or name not in _PICTURES):
+                return found[1].lower()
+    return None
 
 
 _URL = frozenset({Context.URL_START, Context.URL_PART, Context.URL_MAIL})
@@ -67,17 +74,18 @@ _URL_OPEN = re.compile(r"url\(", re.I)
 def after_literal(context: Context, literal: str, *, is_css: bool) -> Context:
     """The context after a piece of the author's own text."""
     text = unescape(literal)
+    position = 0
     while True:
         if context is Context.CSS:
-            opened = _URL_OPEN.search(text)
+            opened = _URL_OPEN.search(text, position)
             if opened is None:
                 return context
-            context, text = Context.URL_START, text[opened.end() :]
-        if is_css and ")" in text and context in _URL:
-            context, text = Context.CSS, text.split(")", 1)[1]
+            context, position = Context.URL_START, opened.end()
+        if is_css and context in _URL and (end := text.find(")", position)) >= 0:
+            context, position = Context.CSS, end + 1
             continue
-        if context is Context.URL_START and text.strip(" \t\n\"'"):
-            return Context.URL_MAIL if _MAIL.match(text) else Context.URL_PART
+        if context is Context.URL_START and (link := text[position:]).strip(" \t\n\"'"):
+            return Context.URL_MAIL if _MAIL.match(link) else Context.URL_PART
         return context
 
 

@@ -5,11 +5,14 @@ import re
 from service.templates.findings import CompileAborted, FindingCollector
 from service.templates.jinja.block_balance import BlockBalance, check_balance
 from service.templates.jinja.composites import composite, composite_css
-from service.templates.jinja.escape_contexts import LINK_HINT, URL_ATTRIBUTES, harmful_scheme
+from service.templates.jinja.escape_contexts import URL_ATTRIBUTES
 from service.templates.jinja.html_scanner import VOID, HtmlToken, scan_html
 from service.templates.jinja.tokens import PLACEHOLDER, Token, Tokens
-from service.templates.mjml.parse import Slice
+from service.templates.mjml.css import check_css
+from service.templates.mjml.html_elements import check_element
+from service.templates.mjml.parse import Slice, refuse_level
 
+_BLANKS = re.compile(r"\s+")
 _NEVER_ENDS = re.compile(r"<(?=[A-Za-z/!?])")
 _OWN_COMMENT = re.compile(r"<!--\s*\[if|<!--\s*<!\[endif\]|<!--\[endif")
 
@@ -32,6 +35,7 @@ class _Balance:
             return
         if part.kind == "open":
             if not part.closes_itself:
+                refuse_level(len(self._elements), self._content.place(part.start), self._collector)
                 self._elements.append((part.name, part.start))
             return
         last = self._elements[-1][0] if self._elements else None
@@ -86,6 +90,7 @@ def check_html(content: Slice, tokens: Tokens, collector: FindingCollector) -> N
     Raises CompileAborted after a report.
     """
     balance = _Balance(content, collector)
+    comments = _Comments(content, tokens, collector)
     for part in scan_html(content.text):
         if part.kind == "text":
             if stray := _NEVER_ENDS.search(part.text):
@@ -100,7 +105,7 @@ def check_html(content: Slice, tokens: Tokens, collector: FindingCollector) -> N
                 if token.kind == "control":
                     balance.block(token)
         elif part.kind == "comment":
-            _check_comment(part, content, tokens, collector)
+            comments.check(part)
         elif part.kind == "declaration":
             collector.error(
                 content.place(part.start),
@@ -110,33 +115,53 @@ def check_html(content: Slice, tokens: Tokens, collector: FindingCollector) -> N
             )
             raise CompileAborted
         elif part.kind == "raw":
-            _check_raw(part, tokens, collector)
+            _check_raw(part, content, tokens, collector)
         else:
             _check_tag(part, content, tokens, collector)
             balance.tag(part)
     balance.finish()
 
 
-def _check_comment(part: HtmlToken, content: Slice, tokens: Tokens, collector: FindingCollector) -> None:
-    found = tokens.within(part.text)
-    if not found:
-        return
-    if not part.text.startswith("<!--[if"):
-        collector.error(
-            found[0].place,
-            "jinja-in-comment",
-            "Jinja in an HTML comment is never shown",
-            "delete it, or comment it out with {# … #}",
-        )
-        raise CompileAborted
-    check_balance(found, "the conditional comment", collector)
-    for inner in scan_html(part.text[4:-3]):
-        if inner.kind == "open":
-            _check_tag(inner, Slice(part.text[4:-3], content.mapped, content.start + part.start + 4), tokens, collector)
+class _Comments:
+    """Checks comments. mrml reads the elements in conditional ones, which one may open and another may close."""
+
+    def __init__(self, content: Slice, tokens: Tokens, collector: FindingCollector) -> None:
+        self._content = content
+        self._tokens = tokens
+        self._collector = collector
+        self._level = 0
+
+    def check(self, part: HtmlToken) -> None:
+        found = self._tokens.within(part.text)
+        if found and not part.text.startswith("<!--[if"):
+            self._collector.error(
+                found[0].place,
+                "jinja-in-comment",
+                "Jinja in an HTML comment is never shown",
+                "delete it, or comment it out with {# … #}",
+            )
+            raise CompileAborted
+        if not _OWN_COMMENT.match(part.text):
+            return
+        check_balance(found, "the conditional comment", self._collector)
+        inside = Slice(part.text[4:-3], self._content.mapped, self._content.start + part.start + 4)
+        for inner in scan_html(inside.text):
+            if inner.kind == "open":
+                if found:
+                    _check_tag(inner, inside, self._tokens, self._collector)
+                else:
+                    check_element(inner, inside, self._collector)
+                if inner.name not in VOID and not inner.closes_itself:
+                    refuse_level(self._level, inside.place(inner.start), self._collector)
+                    self._level += 1
+            elif inner.kind == "close":
+                self._level = max(self._level - 1, 0)
 
 
-def _check_raw(part: HtmlToken, tokens: Tokens, collector: FindingCollector) -> None:
+def _check_raw(part: HtmlToken, content: Slice, tokens: Tokens, collector: FindingCollector) -> None:
     found = tokens.within(part.text)
+    if part.name == "style":
+        check_css(Slice(part.text, content.mapped, content.start + part.start), collector)
     if found and part.name == "script":
         collector.error(
             found[0].place, "jinja-in-script", "Jinja in a script can't be made safe", "mail has no scripts: delete it"
@@ -161,6 +186,7 @@ def _check_tag(part: HtmlToken, content: Slice, tokens: Tokens, collector: Findi
             raise CompileAborted
     if found := PLACEHOLDER.search(bare):
         raise_in_tag(tokens[int(found[1])], collector)
+    check_element(part, content, collector)
     seen: set[str] = set()
     for one in part.attributes:
         name = one.name.lower()
@@ -169,10 +195,6 @@ def _check_tag(part: HtmlToken, content: Slice, tokens: Tokens, collector: Findi
                 content.place(one.start), "duplicate-attribute", f'"{one.name}" is given twice', "delete one"
             )
         seen.add(name)
-        if scheme := harmful_scheme(name, one.value or ""):
-            collector.error(
-                content.place(one.start), "harmful-link", f'links with "{scheme}:" are not allowed', LINK_HINT
-            )
         if name.startswith("on") and (token := tokens.first(one.value or "")):
             collector.error(
                 token.place, "jinja-in-script", f'Jinja in "{one.name}" can\'t be made safe', "mail has no scripts"
@@ -229,6 +251,6 @@ def _canonical_tag(part: HtmlToken, content: Slice, tokens: Tokens, collector: F
 
 def escape_attribute(value: str) -> str:
     """Escape an attribute's value so that mrml 6, which writes values in Rust's debug format, prints it unchanged."""
-    value = re.sub(r"\s*\n\s*", " ", value).replace("\t", " ")
+    value = _BLANKS.sub(lambda blanks: " " if "\n" in blanks[0] else blanks[0], value).replace("\t", " ")
     value = value.replace('"', "&quot;").replace("\\", "&#92;").replace("<", "&lt;").replace(">", "&gt;")
     return re.sub(r"[^\x20-\x7e]", lambda found: f"&#{ord(found[0])};", value)

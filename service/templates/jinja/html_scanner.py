@@ -78,6 +78,19 @@ def scan_html(html: str) -> Iterator[HtmlToken]:
         yield HtmlToken("text", html[text_start:], text_start)
 
 
+def without_html_comments(html: str, filling: str = "") -> str:
+    """The text without its comments; `filling` stands for each of their characters. One that never ends is text."""
+    out: list[str] = []
+    position = 0
+    while (start := html.find("<!--", position)) >= 0:
+        end = html.find("-->", start + 4) + 3
+        if end < 3:
+            break
+        out += [html[position:start], filling * (end - start)]
+        position = end
+    return "".join(out) + html[position:]
+
+
 def _markup(html: str, start: int) -> HtmlToken | None:
     """The comment, declaration or tag that begins at `start`; None if it never ends."""
     if html.startswith("<!--", start):

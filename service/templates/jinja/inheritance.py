@@ -4,7 +4,6 @@ The result is one list of pieces without these tags. Imports stay, with the modu
 directory, and the module is recorded.
 """
 
-import ast
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -12,6 +11,7 @@ from dataclasses import dataclass, field
 from service.templates.findings import CompileAborted, FindingCollector
 from service.templates.jinja.tokens import Piece, Token, Tokens
 from service.templates.positions import Place
+from service.templates.size_limits import SizeMeter
 from service.templates.source.files import resolve
 
 MAX_DEPTH = 16
@@ -22,9 +22,9 @@ _INCLUDE = re.compile(rf"include\s+({_NAMES})(?:\s+ignore\s+missing)?(?:\s+with(
 _IMPORT = re.compile(rf"(import|from)(\s+){_STRING}(\s+.*)$", re.S)
 _BLOCK = re.compile(r"block\s+(\w+)(?:\s+(?:scoped|required))*$")
 
-#: Reads and scans a file. Returns None for a file that does not exist; raises CompileAborted for one that can't be
-#: scanned, which is reported.
-Load = Callable[[str], "list[Piece] | None"]
+#: Reads and scans a file that is taken in at a place. Returns None for a file that does not exist; raises
+#: CompileAborted for one that can't be scanned, which is reported.
+Load = Callable[[str, Place], "list[Piece] | None"]
 
 
 @dataclass
@@ -37,6 +37,7 @@ class Flattener:
     load: Load
     tokens: Tokens
     collector: FindingCollector
+    size: SizeMeter
     imports: dict[str, Place] = field(default_factory=dict)
     overrides: dict[str, list[list[Piece]]] = field(default_factory=dict)
     used: set[str] = field(default_factory=set)
@@ -130,6 +131,8 @@ class Flattener:
             expanded: list[Piece] = []
             for piece in override:
                 if isinstance(piece, Token) and re.fullmatch(r"super\s*\(\s*\)", piece.body):
+                    self.size.include(piece.place)
+                    self.size.add(sum(map(_length, content)), piece.place)
                     expanded += self._copies(content)
                 else:
                     expanded.append(piece)
@@ -149,7 +152,7 @@ class Flattener:
         names = re.findall(_STRING, found[1])
         for name in names:
             wanted = self._resolve(token, name, stack)
-            loaded = self.load(wanted)
+            loaded = self.load(wanted, token.place)
             if loaded is not None:
                 return self.flatten(loaded, wanted, stack=stack)
         if "ignore" not in token.body:
@@ -171,7 +174,7 @@ class Flattener:
         return self.tokens.new("control", f'{found[1]} "{module}"{found[4]}', token.place, token.word)
 
     def _resolve(self, token: Token, quoted: str, stack: tuple[str, ...]) -> str:
-        wanted = str(ast.literal_eval(quoted))
+        wanted = quoted[1:-1]  # a backslash, as an escape has it, is in no path
         found = resolve(token.place.file, wanted)
         if found is None:
             self.collector.error(
@@ -189,7 +192,7 @@ class Flattener:
         return found
 
     def _load(self, path: str, token: Token) -> list[Piece]:
-        loaded = self.load(path)
+        loaded = self.load(path, token.place)
         if loaded is None:
             self._missing(token, path)
             raise CompileAborted
@@ -210,6 +213,11 @@ class Flattener:
     def _block_name(self, token: Token) -> str:
         found = _BLOCK.match(token.body)
         return found[1] if found else token.body
+
+
+def _length(piece: Piece) -> int:
+    """The characters that a piece counts for; even an empty one takes memory."""
+    return 1 + len(piece.body if isinstance(piece, Token) else piece.text)
 
 
 def _end(pieces: list[Piece], start: int) -> int:

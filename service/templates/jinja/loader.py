@@ -6,9 +6,11 @@ from jinja2 import Environment
 
 from service.templates.findings import CompileAborted, FindingCollector
 from service.templates.jinja.inheritance import Flattener
+from service.templates.jinja.nesting import check_blocks, check_levels
 from service.templates.jinja.syntax import check_syntax, parses
-from service.templates.jinja.tokens import Piece, Token, Tokens, assemble, scan
-from service.templates.positions import MappedText, Source, normalise_newlines
+from service.templates.jinja.tokens import Piece, Token, Tokens, assemble, refuse_control_references, scan
+from service.templates.positions import MappedText, Place, Source, normalise_newlines
+from service.templates.size_limits import SizeMeter
 from service.templates.source.files import Files
 
 
@@ -23,13 +25,16 @@ class SourceLoader:
     files: Files
     author: Environment
     collector: FindingCollector
-    tokens: Tokens = field(default_factory=Tokens)
     dependencies: set[str] = field(default_factory=set)
+    tokens: Tokens = field(init=False)
+    size: SizeMeter = field(init=False)
     flattener: Flattener = field(init=False)
     is_jinja: bool = True
 
     def __post_init__(self) -> None:
-        self.flattener = Flattener(self.load, self.tokens, self.collector)
+        self.tokens = Tokens(self.collector)
+        self.size = SizeMeter(self.collector)
+        self.flattener = Flattener(self.load, self.tokens, self.collector, self.size)
 
     def for_language(self) -> "SourceLoader":
         """A loader for one language of the template: tokens of its own, dependencies and findings shared."""
@@ -48,10 +53,21 @@ class SourceLoader:
             self.collector.error(place, "not-utf-8", f"the file is not UTF-8 ({error.reason})", "save it as UTF-8")
             raise CompileAborted from None
 
-    def load(self, path: str) -> list[Piece] | None:
-        """The pieces of another file without its front matter; None if it does not exist."""
-        text = self.read(path)
+    def load(self, path: str, place: Place) -> list[Piece] | None:
+        """The pieces of another file without its front matter, taken in at `place`; None if it does not exist."""
+        text = self.read_included(path, place)
         return None if text is None else self.pieces(Source(path, without_front_matter(text)))
+
+    def read_included(self, path: str, place: Place) -> str | None:
+        """A file that is taken in at `place`, as text; None if it does not exist.
+
+        Raises CompileAborted if the template becomes too large by it, or it is not UTF-8; reported.
+        """
+        self.size.include(place)
+        text = self.read(path)
+        if text is not None:
+            self.size.add(len(text), place)
+        return text
 
     def pieces(self, source: Source) -> list[Piece]:
         """Scan a file and check its syntax. Raises CompileAborted if it can't be scanned; reported.
@@ -59,9 +75,10 @@ class SourceLoader:
         Expressions that can't be parsed are left out, so that the rest is still checked. If the file does not parse
         even so, its MJML is still checked, and `is_jinja` becomes False.
         """
-        before = len(self.collector.findings)
+        before = self.collector.count
         found = scan(source, self.tokens, self.collector)
-        is_known = len(self.collector.findings) > before
+        check_levels(found, self.collector)
+        is_known = self.collector.count > before
         wrong = check_syntax(source, found, self.collector, environment=self.author, is_known=is_known)
         if wrong is not None:
             found = [self.tokens.blank(one) if isinstance(one, Token) and one in wrong else one for one in found]
@@ -71,8 +88,15 @@ class SourceLoader:
         return found
 
     def flat(self, source: Source, *, stack: tuple[str, ...] = ()) -> MappedText:
-        """A file as one text with placeholders, with its parents and includes expanded."""
-        return assemble(self.flattener.flatten(self.pieces(source), source.path, stack=stack))
+        """A file as one text with placeholders, with its parents and includes expanded.
+
+        Raises CompileAborted if it nests too deeply then, or holds references to control characters; reported.
+        """
+        found = self.flattener.flatten(self.pieces(source), source.path, stack=stack)
+        check_blocks(found, self.collector)
+        mapped = assemble(found)
+        refuse_control_references(mapped, self.collector)
+        return mapped
 
 
 def front_matter_end(text: str) -> int | None:

@@ -30,14 +30,15 @@ _FILTERS = {
 _CONDITION = re.compile(r"<!--\[if[^\]]*\]>")
 _CONDITION_END = "<![endif]-->"
 _SAFE = re.compile(r"\|\s*safe\b")
-_ATTRIBUTE = re.compile(r"""(\s+)([^\s=/>"']+)(?:(=)(["'])((?:(?!\4).)*)\4)?""", re.S)
+_ATTRIBUTE = re.compile(r"""(?<!\s)(\s+)([^\s=/>"']+)(?:(=)(["'])((?:(?!\4).)*)\4)?""", re.S)
 
 
 @dataclass
 class Restored:
-    """Jinja source. `tokens` maps its lines to the index of the token there; `used` counts each token."""
+    """Jinja source with `count` tags. `tokens` maps its lines to the index of the token there; `used` counts each."""
 
     source: str = ""
+    count: int = 0
     tokens: dict[int, int] = field(default_factory=dict)
     used: dict[int, int] = field(default_factory=dict)
 
@@ -85,6 +86,7 @@ class _Writer:
         self.literal("\n" if self._column > _LINE_OCTETS else space)
 
     def token(self, token: Token, filter_name: str) -> None:
+        self._restored.count += 1
         self._restored.used[token.index] = self._restored.used.get(token.index, 0) + 1
         if token.kind == "control":
             text = f"{BLOCK_BEGIN}\n{token.body}{BLOCK_END}"

@@ -11,8 +11,10 @@ from typing import Literal
 
 from service.templates.findings import CompileAborted, FindingCollector
 from service.templates.positions import MappedText, Place, Source, TextRun
+from service.templates.size_limits import MAX_TAGS
 
 PLACEHOLDER = re.compile(r"zqj(\d{5})x")
+#: As a placeholder can number them. Composites and the copies of `super()` are tokens, too.
 MAX_TOKENS = 99_999
 Kind = Literal["expression", "control", "composite"]
 
@@ -21,10 +23,15 @@ OPENING = frozenset({"if", "for", "with", "filter", "call", "macro", "block", "a
 MIDDLE = frozenset({"else", "elif"})
 
 _OPENING_DELIMITER = re.compile(r"\{\{|\{%|\{#")
-_STRING_OR_BRACKET = re.compile(r"""'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"|[()\[\]{}]""", re.S)
+_STRING_START_OR_BRACKET = re.compile(r"""['"()\[\]{}%]""")
+_STRINGS = {quote: re.compile(rf"(?:[^{quote}\\]|\\.)*{quote}", re.S) for quote in "\"'"}
 _RAW_BEGIN = re.compile(r"\{%([-+]?)\s*raw\s*(-?)%\}")
 _RAW_END = re.compile(r"\{%([-+]?)\s*endraw\s*([-+]?)%\}")
 _CONTROL_CHARACTER = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
+#: A reference to one, which an HTML parser would turn into it: decimal or hex, with leading zeros, without a semicolon.
+_CONTROL_REFERENCE = re.compile(
+    r"&#(?:0*(?:[0-8]|1[124-9]|2[0-9]|3[01]|127)(?![0-9])|[xX]0*(?:[0-8bBcCeEfF]|1[0-9a-fA-F]|7[fF])(?![0-9a-fA-F]));?"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,11 +102,15 @@ Piece = TextPiece | Token
 class Tokens:
     """All tokens of one language of a template, by their number."""
 
-    def __init__(self) -> None:
+    def __init__(self, collector: FindingCollector) -> None:
+        self.collector = collector
         self._all: list[Token] = []
 
     def new(self, kind: Kind, body: str, place: Place, word: str = "", body_place: Place | None = None) -> Token:
-        """Add a token with the next number."""
+        """Add a token with the next number. Raises CompileAborted if there are too many; reported."""
+        if len(self._all) >= (MAX_TOKENS if kind == "composite" else MAX_TAGS):
+            self.collector.error(place, "too-many-tags", f"more than {MAX_TAGS} Jinja tags", "split the template")
+            raise CompileAborted
         token = Token(len(self._all), kind, body, place, word, body_place)
         self._all.append(token)
         return token
@@ -148,6 +159,7 @@ def scan(source: Source, tokens: Tokens, collector: FindingCollector) -> list[Pi
         )
         raise CompileAborted
     pieces: list[Piece] = []
+    ends = _TagEnds(text)
     position = 0
     strip_next = False
     while True:
@@ -165,7 +177,7 @@ def scan(source: Source, tokens: Tokens, collector: FindingCollector) -> list[Pi
         if raw := _RAW_BEGIN.match(text, end):
             position, strip_next = _raw(source, raw, pieces, collector)
             continue
-        position, strip_next = _tag(source, opening[0], end, tokens, pieces, collector)
+        position, strip_next = _tag(source, opening[0], end, ends, tokens, pieces)
 
 
 def _raw(source: Source, begin: re.Match[str], pieces: list[Piece], collector: FindingCollector) -> tuple[int, bool]:
@@ -187,9 +199,9 @@ def _raw(source: Source, begin: re.Match[str], pieces: list[Piece], collector: F
 
 
 def _tag(
-    source: Source, delimiter: str, start: int, tokens: Tokens, pieces: list[Piece], collector: FindingCollector
+    source: Source, delimiter: str, start: int, ends: "_TagEnds", tokens: Tokens, pieces: list[Piece]
 ) -> tuple[int, bool]:
-    text = source.text
+    text, collector = source.text, tokens.collector
     place = source.place(start)
     body_start = start + 2 + (text[start + 2 : start + 3] in ("-", "+"))
     if delimiter == "{#":
@@ -199,7 +211,7 @@ def _tag(
             raise CompileAborted
         return end + 2, text[end - 1] == "-"
     closing = "}}" if delimiter == "{{" else "%}"
-    end = _closing(text, body_start, closing)
+    end = ends.find(body_start, closing)
     if end < 0:
         collector.error(place, "jinja-syntax", f"{delimiter} is never closed", f"close it with {closing}")
         raise CompileAborted
@@ -210,9 +222,6 @@ def _tag(
     if not body:
         collector.error(place, "jinja-syntax", f"{delimiter} {closing} is empty", "name a variable, or delete it")
         return end + 2, strip_next
-    if len(tokens) >= MAX_TOKENS:
-        collector.error(place, "too-many-tags", f"more than {MAX_TOKENS} Jinja tags", "split the template")
-        raise CompileAborted
     if delimiter == "{{":
         pieces.append(tokens.new("expression", body, place, "", body_place))
     else:
@@ -220,22 +229,33 @@ def _tag(
     return end + 2, strip_next
 
 
-def _closing(text: str, position: int, closing: str) -> int:
-    """The offset of the closing delimiter outside of strings and brackets, as Jinja's lexer sees it; -1 if none."""
-    depth = 0
-    while position < len(text):
-        if depth <= 0 and text.startswith(closing, position):
-            return position
-        found = _STRING_OR_BRACKET.match(text, position)
-        if found is None:
+class _TagEnds:
+    """Finds the ends of tags, outside of strings and brackets, as Jinja's lexer sees them."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+        #: Quotes that open no string any more, because the text holds no other one behind them.
+        self._never_closed: set[str] = set()
+
+    def find(self, position: int, closing: str) -> int:
+        """The offset of the closing delimiter of the tag whose body begins at `position`; -1 if there is none."""
+        depth = 0
+        while found := _STRING_START_OR_BRACKET.search(self._text, position):
+            sign, position = found[0], found.start()
+            if depth <= 0 and self._text.startswith(closing, position):
+                return position
             position += 1
-            continue
-        if found[0] in "([{":
-            depth += 1
-        elif found[0] in ")]}":
-            depth -= 1
-        position = found.end()
-    return -1
+            if sign in "([{":
+                depth += 1
+            elif sign in ")]}":
+                depth -= 1
+            elif sign in "\"'" and sign not in self._never_closed:
+                string = _STRINGS[sign].match(self._text, position)
+                if string is None:
+                    self._never_closed.add(sign)
+                else:
+                    position = string.end()
+        return -1
 
 
 def assemble(pieces: Sequence[Piece]) -> MappedText:
@@ -252,3 +272,18 @@ def assemble(pieces: Sequence[Piece]) -> MappedText:
             texts.append(piece.text)
         length += len(texts[-1])
     return MappedText("".join(texts), runs or [TextRun(0, Place("", 1, 1))])
+
+
+def refuse_control_references(mapped: MappedText, collector: FindingCollector) -> None:
+    """Refuse `&#2;` and the like: an HTML parser makes control characters of them, which our own delimiters hold.
+
+    Raises CompileAborted; reported.
+    """
+    if found := _CONTROL_REFERENCE.search(mapped.text):
+        collector.error(
+            mapped.place(found.start()),
+            "control-character",
+            f"{found[0]} stands for a control character",
+            "delete it",
+        )
+        raise CompileAborted

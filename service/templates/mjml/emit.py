@@ -6,8 +6,10 @@ from dataclasses import dataclass, field
 from service.templates.findings import FindingCollector
 from service.templates.jinja.composites import composite, composite_css
 from service.templates.jinja.html_content import canonical_html, escape_attribute
+from service.templates.jinja.html_scanner import without_html_comments
 from service.templates.jinja.tokens import PLACEHOLDER, Tokens
 from service.templates.mjml.components import COMMENT_PARENTS, TEXT_CONTENT
+from service.templates.mjml.css import without_comments
 from service.templates.mjml.parse import Element, Node, Slice
 
 _DECLARATION_WITH_TOKEN = re.compile(r"(?<=[{;])([^{};]*zqj\d{5}x[^{};]*)")
@@ -117,9 +119,9 @@ class _Emitter:
             self.hoisted.append(canonical_html(content, self._tokens, self._collector))
             return
         if element.tag == "mj-style":
-            text = re.sub(r"/\*.*?\*/|<!--|-->", "", content.text, flags=re.S)
+            text = without_comments(content.text)
         elif element.tag in TEXT_CONTENT:
-            text = re.sub(r"<!--.*?-->", "", content.text, flags=re.S).strip()
+            text = without_html_comments(content.text).strip()
             text = composite(text, content.place(), self._tokens, self._collector, f"<{element.tag}>")
         else:
             text = canonical_html(content, self._tokens, self._collector)
@@ -133,7 +135,7 @@ class _Emitter:
         if element.content is None:
             return
         place = element.content.place()
-        css = re.sub(r"/\*.*?\*/|<!--|-->", "", element.content.text, flags=re.S)
+        css = without_comments(element.content.text)
         css = _DECLARATION_WITH_TOKEN.sub(
             lambda found: composite_css(found[1], place, self._tokens, self._collector), css
         )

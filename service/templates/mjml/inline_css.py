@@ -7,6 +7,8 @@ of compiling goes through one lock.
 import logging
 import re
 import threading
+from functools import lru_cache
+from typing import Any
 
 import cssutils
 from lxml import etree
@@ -26,6 +28,27 @@ _SOCIAL = re.compile(
     r"<!--\[if mso \| IE\]><td><!\[endif\]--><table [^>]*><tbody>((?:<!--zqj\d{5}x-->)+)</tbody></table>"
     r"<!--\[if mso \| IE\]></td><!\[endif\]-->"
 )
+
+
+def _load_nothing(_url: str) -> tuple[None, bytes]:
+    """The fetcher of cssutils, which would otherwise open URLs and files of `@import` by itself."""
+    return None, b""
+
+
+@lru_cache(maxsize=256)
+def _parsed_css(css: str, validate: bool) -> Any:
+    """A style sheet, cached because templates share styles."""
+    return cssutils.CSSParser(fetcher=_load_nothing).parseString(css, validate=validate)
+
+
+class _Inliner(Premailer):  # type: ignore[misc]
+    """Premailer without a way to files and to the network; its own switches do not bind cssutils."""
+
+    def _parse_css_string(self, css_body: str, validate: bool = True) -> Any:
+        return _parsed_css(css_body, validate)
+
+    def _load_external(self, url: str) -> str:
+        raise ValueError(f"nothing is loaded from {url}")
 
 
 def mjml_to_html(mjml: str) -> str:
@@ -62,7 +85,7 @@ def inline_css(html: str, emitted: Emitted, tokens: Tokens, collector: FindingCo
         cssutils.ser.prefs.minimizeColorHash = False
         # Judging values costs most of a first compilation (0.2 s for its expressions), and nothing reads the verdict.
         cssutils.profile.removeProfile(all=True)
-        Premailer(
+        _Inliner(
             root,
             css_text=[style.css for style in emitted.inline_css] or None,
             keep_style_tags=False,
@@ -74,7 +97,6 @@ def inline_css(html: str, emitted: Emitted, tokens: Tokens, collector: FindingCo
             disable_basic_attributes=["width", "height", "align", "valign", "bgcolor"],
             align_floating_images=False,
             include_star_selectors=True,
-            cache_css_parsing=True,
         ).transform()
     out: str = etree.tostring(root.getroottree(), method="html", encoding="utf-8").decode("utf-8")
     return out.replace(' data-premailer="ignore"', "")

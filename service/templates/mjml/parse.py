@@ -9,12 +9,13 @@ from service.templates.findings import CompileAborted, FindingCollector
 from service.templates.jinja.tokens import PLACEHOLDER, Token, Tokens
 from service.templates.mjml.components import CONTENT
 from service.templates.positions import MappedText, Place
+from service.templates.size_limits import MAX_LEVELS
 
-MAX_DEPTH = 100
 _MARKUP = re.compile(
     r"zqj(\d{5})x|<!--.*?-->|<!\[[^>]*>|<\?[^>]*>|<!\w[^>]*>|</\s*([A-Za-z][\w:-]*)\s*>|<([A-Za-z][\w:-]*)", re.S
 )
 _ATTRIBUTE = re.compile(r"""\s*([^\s=/>"'<]+)(?:\s*=\s*("[^"]*"|'[^']*'|[^\s"'>]+))?""")
+_TAG_START = re.compile(r"<[A-Za-z/!?]")
 _TAG_END = re.compile(r"\s*(/?)>")
 
 
@@ -79,6 +80,16 @@ def parse(mapped: MappedText, tokens: Tokens, collector: FindingCollector) -> li
     return _Parser(mapped, tokens, collector).parse()
 
 
+def refuse_level(level: int, place: Place, collector: FindingCollector) -> None:
+    """Refuse an element at `place` with `level` others around it if these are too many.
+
+    Raises CompileAborted; reported.
+    """
+    if level >= MAX_LEVELS:
+        collector.error(place, "too-deep", f"more than {MAX_LEVELS} elements inside each other", "use fewer levels")
+        raise CompileAborted
+
+
 class _Parser:
     def __init__(self, mapped: MappedText, tokens: Tokens, collector: FindingCollector) -> None:
         self._mapped = mapped
@@ -120,10 +131,12 @@ class _Parser:
         return self._root.children
 
     def _refuse_what_never_ends(self) -> None:
-        """Refuse a comment that never ends: searching the rest of a file for its end at each `<!--` takes minutes."""
+        """Refuse comments and tags that never end: searching the rest of a file for the end of each takes minutes."""
         start = self._text.find("<!--", self._text.rfind("-->") + 1)
         if start >= 0:
             self._refuse(start, "malformed-tag", "this comment never ends", "close it with -->")
+        if tag := _TAG_START.search(self._text, self._text.rfind(">") + 1):
+            self._refuse(tag.start(), "malformed-tag", "this tag never ends", 'close it with ">"; a bare "<" is &lt;')
 
     def _add_text(self, start: int, end: int) -> None:
         if end > start:
@@ -136,13 +149,16 @@ class _Parser:
 
     def _definition(self, begin: re.Match[str]) -> int:
         """Add a definition as raw content, up to the end of its closing tag; returns the offset after it."""
-        depth, end = 0, begin.end()
+        depth, end = 0, 0
         for found in PLACEHOLDER.finditer(self._text, begin.start()):
             token = self._tokens[int(found[1])]
             depth += token.opens - token.closes
             if depth == 0:
                 end = found.end()
                 break
+        if not end:
+            token = self._tokens[int(begin[1])]
+            self._refuse(begin.start(), "block-crosses", f"{token} is never closed", "close it in the same file")
         content = Slice(self._text[begin.start() : end], self._mapped, begin.start())
         token = self._tokens[int(begin[1])]
         if component := re.search(r"<mj-[\w-]*", content.text):
@@ -188,8 +204,7 @@ class _Parser:
             self._refuse(
                 found.start(), "jinja-in-tag", "Jinja can't be part of a tag's name", "use {% if %} around two elements"
             )
-        if len(self._open) > MAX_DEPTH:
-            self._refuse(found.start(), "too-deep", f"more than {MAX_DEPTH} elements inside each other", "flatten them")
+        refuse_level(len(self._open) - 1, place, self._collector)
         element = Element(tag, place)
         position, closes_itself = self._attributes(element, found.end())
         self._open[-1].children.append(element)

@@ -1,14 +1,16 @@
 """Check of inline CSS: its selectors are applied when a template is compiled, so no rendering may change a match."""
 
 import re
+from typing import NoReturn
 
 from service.templates.findings import CompileAborted, FindingCollector
 from service.templates.jinja.tokens import PLACEHOLDER, Token, Tokens
+from service.templates.mjml.css import rules
 from service.templates.mjml.emit import InlineStyle
 from service.templates.mjml.html_tree import BadSelector, Node, elements, is_element, select
 from service.templates.positions import Place
+from service.templates.size_limits import MAX_MATCHES, MAX_SELECTOR
 
-_RULE = re.compile(r"([^{}]+)\{")
 #: Pseudo-classes that depend on an element's neighbours; the others (:hover …) are left to the mail program.
 _POSITION = re.compile(
     r":(?:first|last|only|nth)-[\w-]+(?:\([^)]*\))?|:(?:empty|root)|:(?:has|not)\([^)]*\)|(?<=\S)\s*[+~](?=\s*[\w.#*\[])"
@@ -19,16 +21,21 @@ _PSEUDO = re.compile(r"::?[\w-]+(?:\([^)]*\))?")
 def check_selectors(root: Node, styles: list[InlineStyle], tokens: Tokens, collector: FindingCollector) -> None:
     """Report rules that depend on positions among looped or conditional elements, or on a class with an expression.
 
-    Raises CompileAborted after a report.
+    So are too long selectors, and more than can be tried on all elements. Raises CompileAborted after a report.
     """
     wrong = False
+    matches_left = MAX_MATCHES
+    count = sum(1 for _ in elements(root))
     classes: set[str] = set()
     for style in styles:
-        for rule in _RULE.finditer(style.source.text):
-            if rule[1].lstrip().startswith("@"):
+        for rule in rules(style.source.text):
+            if rule.prelude.lstrip().startswith("@"):
                 continue
-            for selector in rule[1].split(","):
-                place = style.source.place(rule.start() + rule[0].find(selector.strip()))
+            for selector in rule.prelude.split(","):
+                place = style.source.place(rule.start + rule.prelude.find(selector.strip()))
+                matches_left -= count
+                if len(selector.strip()) > MAX_SELECTOR or matches_left < 0:
+                    _too_large(len(selector.strip()), place, collector)
                 classes.update(re.findall(r"\.([\w-]+)", selector))
                 if "[class" in selector:
                     classes.add("")
@@ -45,6 +52,15 @@ def check_selectors(root: Node, styles: list[InlineStyle], tokens: Tokens, colle
             )
     if wrong:
         raise CompileAborted
+
+
+def _too_large(length: int, place: Place, collector: FindingCollector) -> NoReturn:
+    if length > MAX_SELECTOR:
+        message = f"a selector of more than {MAX_SELECTOR} characters"
+    else:
+        message = "so many selectors can't be applied to so many elements"
+    collector.error(place, "too-large", message, 'use a plain <mj-style> without inline="inline"')
+    raise CompileAborted
 
 
 def _is_fixed(root: Node, selector: str, place: Place, tokens: Tokens, collector: FindingCollector) -> bool:

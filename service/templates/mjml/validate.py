@@ -1,12 +1,12 @@
 """Validation of the MJML tree: components, attributes, values, and what can't vary in mail that is compiled once."""
 
-import re
 from collections.abc import Sequence
 
 from service.templates.findings import CompileAborted, FindingCollector, did_you_mean
 from service.templates.jinja.block_balance import check_balance
 from service.templates.jinja.escape_contexts import LINK_HINT, harmful_scheme
 from service.templates.jinja.html_content import check_html
+from service.templates.jinja.html_scanner import without_html_comments
 from service.templates.jinja.tokens import PLACEHOLDER, Tokens
 from service.templates.mjml.blocks import SILENT, Blocks, shortened
 from service.templates.mjml.components import (
@@ -20,6 +20,7 @@ from service.templates.mjml.components import (
     expected,
     type_check,
 )
+from service.templates.mjml.css import check_css
 from service.templates.mjml.parse import Attribute, Element, Node, Slice
 from service.templates.positions import Place
 
@@ -119,7 +120,9 @@ class _Validator:
 
     def _value(self, element: Element, attribute: Attribute, kind: str | None) -> None:
         found = self._tokens.within(attribute.value.text)
-        if found:
+        if scheme := harmful_scheme(attribute.name, attribute.value.text):
+            self._collector.error(attribute.place, "harmful-link", f'links with "{scheme}:" are not allowed', LINK_HINT)
+        elif found:
             if drives_layout(element.tag, attribute.name, attribute.value.text):
                 self._collector.error(
                     found[0].place,
@@ -132,8 +135,6 @@ class _Validator:
                     check_balance(found, f'the value of "{attribute.name}"', self._collector)
                 except CompileAborted:
                     return
-        elif scheme := harmful_scheme(attribute.name, attribute.value.text):
-            self._collector.error(attribute.place, "harmful-link", f'links with "{scheme}:" are not allowed', LINK_HINT)
         elif kind is not None and not type_check(kind)(attribute.value.text):
             self._collector.error(
                 attribute.place,
@@ -161,7 +162,7 @@ class _Validator:
     def _text_content(self, element: Element, content: Slice) -> None:
         found = [token for token in self._tokens.within(content.text) if token.kind == "control"]
         check_balance(found, f"<{element.tag}>", self._collector)
-        text = re.sub(r"<!--.*?-->", lambda comment: " " * len(comment[0]), content.text, flags=re.S)
+        text = without_html_comments(content.text, " ")
         if "<" in text:
             self._collector.error(
                 content.place(text.index("<")),
@@ -171,13 +172,7 @@ class _Validator:
             )
         if element.tag != "mj-style":
             return
-        if imported := re.search(r"@import", text, re.I):
-            self._collector.error(
-                content.place(imported.start()),
-                "css-import",
-                "@import would fetch another file",
-                "write the rules here",
-            )
+        check_css(content, self._collector)
         if element.literal("inline") == "inline" and found:
             self._collector.error(
                 found[0].place,

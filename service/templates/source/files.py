@@ -96,7 +96,7 @@ def _file(data: bytes, stamp: tuple[int, ...] = ()) -> File:
 
 def resolve(including: str, wanted: str) -> str | None:
     """Resolve the path `wanted` in the file `including`; None if it leaves the template directory."""
-    if wanted.startswith("/") or "\\" in wanted or "\0" in wanted:
+    if wanted.startswith("/") or not wanted.isprintable() or "\\" in wanted or '"' in wanted:
         return None
     path = posixpath.normpath(posixpath.join(posixpath.dirname(including), wanted))
     return None if path.startswith("../") or path == ".." else path
