@@ -49,7 +49,7 @@ def test_isolated_compiler_gives_what_the_compiler_gives(compiler: IsolatedCompi
 def test_isolated_compiler_reads_files_of_other_folders(compiler: IsolatedCompiler) -> None:
     body = document('<mj-include path="../b/part.mjml" />')
     part = "<mj-section><mj-column><mj-text>Partie</mj-text></mj-column></mj-section>"
-    files = Files.of({"a/template.mjml": front_matter("{}") + body, "b/part.mjml": part, "c/template.mjml": "else"})
+    files = Files.of({"a/template.mjml": front_matter("  {}\n") + body, "b/part.mjml": part, "c/template.mjml": "else"})
     compilation = compiler.compile(files, "a")
     assert compilation.dependencies["b/part.mjml"] == files.digest("b/part.mjml")
     assert compilation.findings == COMPILER.compile(files, "a").findings
