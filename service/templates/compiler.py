@@ -21,6 +21,7 @@ from service.templates.jinja.loader import SourceLoader, without_front_matter
 from service.templates.positions import Place, Source
 from service.templates.runtime.filters import FILTERS_VERSION
 from service.templates.runtime.sandbox import RenderLimits, author_environment
+from service.templates.size_limits import MAX_LANGUAGES
 from service.templates.source.files import Files
 from service.templates.template import Template, Variant
 
@@ -127,6 +128,10 @@ def _compile(loader: SourceLoader, key: str, limits: RenderLimits) -> Template |
     used: set[str] = set()
     variants: dict[str, Variant] = {}
     languages = _languages(loader.files, key, text)
+    if len(languages) > MAX_LANGUAGES:
+        message = f"{len(languages)} languages; {MAX_LANGUAGES} are allowed"
+        loader.collector.error(Place(path, 1, 1), "too-large", message, "make several templates of it")
+        raise CompileAborted
     _report_unread(loader, key, languages)
     for language, path_of_language in languages.items():
         try:

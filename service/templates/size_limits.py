@@ -20,6 +20,8 @@ MAX_OPERATIONS = 100
 MAX_DIGITS = 40
 #: Jinja tags of one language.
 MAX_TAGS = 10_000
+#: Attributes of one element.
+MAX_ATTRIBUTES = 200
 #: Components and HTML elements of one language.
 MAX_ELEMENTS = 30_000
 #: Selectors of inline CSS times the elements on which each is tried.

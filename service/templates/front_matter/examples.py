@@ -10,6 +10,7 @@ from service.templates.front_matter.variables import VariablesCheck, default_exa
 from service.templates.front_matter.yaml_positions import Document, KeyPath, read_yaml
 from service.templates.jinja.loader import SourceLoader
 from service.templates.positions import Place
+from service.templates.size_limits import MAX_EXAMPLES
 
 _ENDINGS = (".yaml", ".yml")
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
@@ -21,6 +22,10 @@ def read_examples(key: str, front: FrontMatter, loader: SourceLoader, check: Var
     found: Examples = {}
     folder = f"{key}/examples/"
     paths = [path for path in loader.files.folder(key) if path.startswith(folder) and path.endswith((".yaml", ".yml"))]
+    if (count := len(paths) + len(front.examples)) > MAX_EXAMPLES:
+        place = Place(paths[0], 1, 1) if paths else front.document.place(("examples",))
+        loader.collector.error(place, "too-large", f"{count} examples; {MAX_EXAMPLES} are allowed", "delete some")
+        raise CompileAborted
     for path in paths:
         name = path.removeprefix(folder).rsplit(".", 1)[0]
         place = Place(path, 1, 1)

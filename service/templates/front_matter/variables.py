@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable, Iterator, Mapping
 from importlib.resources import files
+from itertools import islice
 from typing import Any
 
 import jsonschema_rs
@@ -13,7 +14,13 @@ from service.templates.findings import FindingCollector
 from service.templates.front_matter.schema_errors import problems_of
 from service.templates.front_matter.yaml_positions import Document, KeyPath
 from service.templates.runtime.undefined import OptionalUndefined
+from service.templates.size_limits import MAX_VARIABLES
 
+#: Patterns of authors meet values of callers: this engine takes time by the length of a text alone, and refuses
+#: patterns that would need more (look-around, references back).
+PATTERNS = jsonschema_rs.RegexOptions(size_limit=1_000_000)
+#: A caller reads no more mistakes at once, and each takes time to explain.
+_MAX_PROBLEMS = 100
 _VARIABLE = json.loads(files("service.templates.front_matter").joinpath("variable_schema.json").read_text("utf-8"))
 _MAX_DEPTH = 32
 #: A value counts as four bytes and its length, in JSON as two (`7,`) or more.
@@ -60,8 +67,12 @@ def variables_schema(document: Document, collector: FindingCollector) -> dict[st
         if _is_required(long):
             required.append(name)
     schema = {"type": "object", "properties": properties, "required": required, "additionalProperties": False}
+    if (count := _count(properties)) > MAX_VARIABLES:
+        message = f"{count} variables and properties; {MAX_VARIABLES} are allowed"
+        collector.error(document.place(("variables",)), "too-large", message, "pass less to the template")
+        schema["properties"] = properties = {}
     try:
-        jsonschema_rs.Draft202012Validator(schema)
+        jsonschema_rs.Draft202012Validator(schema, pattern_options=PATTERNS)
     except ValueError as error:
         path = tuple(getattr(error, "instance_path", ()))[1:]
         message = str(error).split("\n", 1)[0]
@@ -70,6 +81,13 @@ def variables_schema(document: Document, collector: FindingCollector) -> dict[st
         )
         schema["properties"] = {name: {} for name in properties}
     return schema
+
+
+def _count(properties: Mapping[str, Any]) -> int:
+    """The number of variables, with the properties of objects."""
+    inner = ((one, one.get("items")) for one in properties.values())
+    below = sum(_count(one["properties"]) for pair in inner for one in pair if one and "properties" in one)
+    return len(properties) + below
 
 
 def _is_required(long: Mapping[str, Any]) -> bool:
@@ -110,16 +128,19 @@ class VariablesCheck:
     def __init__(self, schema: Mapping[str, Any], max_bytes: int) -> None:
         self._schema = schema
         self._max_bytes = max_bytes
-        self._validator = jsonschema_rs.Draft202012Validator(dict(schema), validate_formats=True)
+        self._validator = jsonschema_rs.Draft202012Validator(
+            dict(schema), validate_formats=True, pattern_options=PATTERNS
+        )
 
     def problems(self, variables: Mapping[str, Any]) -> list[Problem]:
-        """Every mistake, with pointers relative to the variables; an unknown variable is one."""
-        if not self.is_plain(variables) and (found := list(self.unsound(variables))):
+        """Every mistake, up to a hundred, with pointers relative to the variables; an unknown variable is one."""
+        if not self.is_plain(variables) and (found := list(islice(self.unsound(variables), _MAX_PROBLEMS))):
             return found
         values = dict(variables)
         if self._validator.is_valid(values):
             return []
-        return [problem for _, problem in problems_of(self._validator.iter_errors(values), self._schema)]
+        errors = problems_of(self._validator.iter_errors(values), self._schema)
+        return [problem for _, problem in islice(errors, _MAX_PROBLEMS)]
 
     def is_plain(self, variables: Mapping[str, Any]) -> bool:
         """True if the JSON shows that `unsound` would find nothing: walking the values costs ten times as much."""

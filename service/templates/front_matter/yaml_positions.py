@@ -1,5 +1,6 @@
 """A YAML reader with positions. Data as in JSON: no dates, no "yes", no octal numbers, no aliases."""
 
+import math
 import re
 from dataclasses import dataclass, field
 from typing import Any
@@ -8,10 +9,14 @@ import yaml
 
 from service.templates.findings import CompileAborted, FindingCollector
 from service.templates.positions import Place, Source
+from service.templates.size_limits import MAX_YAML
 
 #: The path of a value: keys of mappings and indexes of lists.
 KeyPath = tuple[str | int, ...]
 MAX_NODES = 20_000
+_NOT_IN_TEXT = re.compile("[\0\ud800-\udfff]")
+#: As in the variables of a request.
+_MAX_BITS = 128
 
 
 class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
@@ -49,7 +54,12 @@ class Document:
 
 
 def read_yaml(text: str, file: str, collector: FindingCollector, *, first_line: int = 1) -> Document:
-    """Read YAML with positions. Raises CompileAborted for invalid YAML or an alias; reported."""
+    """Read YAML with positions. Raises CompileAborted for invalid YAML, an alias, or too much of it; reported."""
+    if len(text) > MAX_YAML:
+        collector.error(
+            Place(file, first_line, 1), "too-large", f"YAML of more than {MAX_YAML} characters", "shorten it"
+        )
+        raise CompileAborted
     try:
         node = yaml.compose(text, Loader=_Loader)
     except yaml.MarkedYAMLError as error:
@@ -122,6 +132,8 @@ class _Reader:
         for key_node, value_node in node.value:
             place = self._place(key_node.start_mark)
             key = key_node.value if isinstance(key_node, yaml.ScalarNode) else None
+            if key is not None:
+                self._check_scalar(key, place)
             if key is None or key == "<<":
                 self._collector.error(
                     place,
@@ -139,11 +151,24 @@ class _Reader:
     def _scalar(self, node: yaml.ScalarNode, path: KeyPath, place: Place) -> Any:
         try:
             value = self._constructor.construct_object(node)
-        except (yaml.YAMLError, ValueError):
+        except (yaml.YAMLError, ValueError, OverflowError):
             value = node.value
+        self._check_scalar(value, place)
         if isinstance(value, str):
             self._document.sources[path] = self._source(node, value, place)
         return value
+
+    def _check_scalar(self, value: Any, place: Place) -> None:
+        """Refuse what JSON, a database or UTF-8 can't hold."""
+        if isinstance(value, str) and (found := _NOT_IN_TEXT.search(value)):
+            self._collector.error(
+                place, "control-character", f"the text has the control character {found[0]!r}", "delete it"
+            )
+            raise CompileAborted
+        is_huge = isinstance(value, int) and value.bit_length() > _MAX_BITS
+        if is_huge or (isinstance(value, float) and not math.isfinite(value)):
+            self._collector.error(place, "yaml-syntax", "YAML: the number is too large", "put it into quotes")
+            raise CompileAborted
 
     def _source(self, node: yaml.ScalarNode, value: str, place: Place) -> Source:
         """The position of the text: after the quote, or on the line below `|`."""

@@ -8,12 +8,12 @@ from service.templates.jinja.html_scanner import Attribute, HtmlToken
 from service.templates.jinja.tokens import PLACEHOLDER
 from service.templates.mjml.css import check_css
 from service.templates.mjml.parse import Slice
+from service.templates.size_limits import MAX_ATTRIBUTES
 
 #: Mail programs show none of these; `base` would change every link, `animate` and `set` set one later.
 _REFUSED = frozenset(["animate", "applet", "base", "embed", "frame", "frameset", "iframe", "object", "portal", "set"])
 #: What a `<link>` may not be.
 _LOADED = frozenset(["import", "manifest", "modulepreload", "prefetch", "preload", "prerender", "stylesheet"])
-MAX_ATTRIBUTES = 200
 
 
 def check_element(tag: HtmlToken, content: Slice, collector: FindingCollector) -> None:

@@ -9,7 +9,7 @@ from service.templates.findings import CompileAborted, FindingCollector
 from service.templates.jinja.tokens import PLACEHOLDER, Token, Tokens
 from service.templates.mjml.components import CONTENT
 from service.templates.positions import MappedText, Place
-from service.templates.size_limits import MAX_LEVELS
+from service.templates.size_limits import MAX_ATTRIBUTES, MAX_LEVELS
 
 _MARKUP = re.compile(
     r"zqj(\d{5})x|<!--.*?-->|<!\[[^>]*>|<\?[^>]*>|<!\w[^>]*>|</\s*([A-Za-z][\w:-]*)\s*>|<([A-Za-z][\w:-]*)", re.S
@@ -238,6 +238,8 @@ class _Parser:
                 self._collector.error(
                     place, "unquoted-value", f'the value of "{name}" must be quoted', f'write {name}="…"'
                 )
+            if len(element.attributes) >= MAX_ATTRIBUTES:
+                self._refuse(start, "too-large", f"more than {MAX_ATTRIBUTES} attributes", "leave some out")
             if element.attribute(name):
                 self._collector.error(place, "duplicate-attribute", f'"{name}" is given twice', "delete one")
             else:
