@@ -16,9 +16,11 @@ from service.templates.jinja.restore import Restored, restore_html, restore_text
 from service.templates.jinja.statements import check_jinja
 from service.templates.jinja.tokens import Token, assemble
 from service.templates.mjml.emit import emit
+from service.templates.mjml.html_tree import parse_html, write_html
 from service.templates.mjml.include import expand_includes, head_of
 from service.templates.mjml.inline_css import inline_css, mjml_to_html, tag_sequence
 from service.templates.mjml.parse import Attribute, Element, Node, Slice, parse
+from service.templates.mjml.unprinted import set_unprinted
 from service.templates.mjml.validate import validate
 from service.templates.plain_text import derive_text, html_to_text, texts_of
 from service.templates.positions import Place, Source
@@ -140,18 +142,24 @@ class _VariantCompiler:
         emitted = emit(nodes, root, self._tokens, self._collector)
         check_elements(emitted.mjml, root.place, self._collector)
         try:
-            before = mjml_to_html(emitted.mjml)
+            printed = mjml_to_html(emitted.mjml)
+            if emitted.unprinted:
+                self._check_structure(printed, write_html(parse_html(printed)), root)
+            before = set_unprinted(printed, emitted.unprinted)
             after = inline_css(before, emitted, self._tokens, self._collector)
         except ValueError as error:
             message = str(error).split("\n", 1)[0]
             self._collector.error(root.place, "mjml-refused", f"the MJML can't be compiled: {message}")
             raise CompileAborted from None
-        check_tag_sequence(tag_sequence(before), tag_sequence(after), root.place, self._collector)
+        self._check_structure(before, after, root)
         restored = restore_html(emitted.prologue + after, self._tokens, self._collector)
         check_control_tokens(nodes, restored, emitted.uncounted, self._tokens, self._collector)
         program = self._program(restored, root.place)
         self._parse(program, [], is_html=True)
         return program
+
+    def _check_structure(self, before: str, after: str, root: Element) -> None:
+        check_tag_sequence(tag_sequence(before), tag_sequence(after), root.place, self._collector)
 
     def _definitions(self, nodes: list[Node], root: Element) -> list[Token]:
         """Tags in the head and around the document that define names; the text part needs them as well."""

@@ -26,7 +26,7 @@ from service.templates.source.files import Files
 from service.templates.template import Template, Variant
 
 #: Part of each revision: raise it with any change of the compiler that changes what a template prints.
-COMPILER_VERSION = 1
+COMPILER_VERSION = 2
 DEFAULT_LANGUAGE = "fr"
 #: More mistakes of one template are not reported.
 _MAX_ERRORS = 200

@@ -35,9 +35,13 @@ def _load() -> dict[str, Any]:
 
 
 _TABLE = _load()
+#: The version of npm mjml whose table this is.
+MJML_VERSION: str = _TABLE["version"]
 #: component -> attribute -> type, as the official validator has it.
 ATTRIBUTES: Mapping[str, Mapping[str, str]] = {
     **{name: component["attrs"] for name, component in _TABLE["components"].items()},
+    # The official table takes any text, and npm mjml takes any but these for the first.
+    "mj-hero": {**_TABLE["components"]["mj-hero"]["attrs"], "mode": "enum(fixed-height,fluid-height)"},
     "mjml": {"lang": "string", "dir": "enum(ltr,rtl,auto)", "owa": "string", "version": "string"},
     "mj-selector": {"path": "string"},
     "mj-html-attribute": {"name": "string"},

@@ -19,6 +19,12 @@ def parse_html(html: str) -> Node:
     return etree.fromstring(html.strip(), etree.HTMLParser())
 
 
+def write_html(root: Node) -> str:
+    """The document of `root` as HTML."""
+    text: str = etree.tostring(root.getroottree(), method="html", encoding="utf-8").decode("utf-8")
+    return text
+
+
 def is_element(node: Node) -> bool:
     """False for comments and processing instructions."""
     return isinstance(node.tag, str)

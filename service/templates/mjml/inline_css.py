@@ -11,7 +11,6 @@ from functools import lru_cache
 from typing import Any
 
 import cssutils
-from lxml import etree
 from mjml import mjml2html
 from premailer import Premailer
 
@@ -19,7 +18,7 @@ from service.templates.findings import FindingCollector
 from service.templates.jinja.html_scanner import scan_html
 from service.templates.jinja.tokens import PLACEHOLDER, Tokens
 from service.templates.mjml.emit import Emitted
-from service.templates.mjml.html_tree import parse_html, select
+from service.templates.mjml.html_tree import parse_html, select, write_html
 from service.templates.mjml.selectors import check_selectors
 
 _CSSUTILS = threading.Lock()
@@ -98,8 +97,7 @@ def inline_css(html: str, emitted: Emitted, tokens: Tokens, collector: FindingCo
             align_floating_images=False,
             include_star_selectors=True,
         ).transform()
-    out: str = etree.tostring(root.getroottree(), method="html", encoding="utf-8").decode("utf-8")
-    return out.replace(' data-premailer="ignore"', "")
+    return write_html(root).replace(' data-premailer="ignore"', "")
 
 
 def tag_sequence(html: str) -> list[str]:

@@ -22,6 +22,7 @@ from service.templates.mjml.components import (
 )
 from service.templates.mjml.css import check_css
 from service.templates.mjml.parse import Attribute, Element, Node, Slice
+from service.templates.mjml.unprinted import NOT_PRINTED
 from service.templates.positions import Place
 
 
@@ -113,6 +114,14 @@ class _Validator:
                 )
                 continue
             self._value(element, attribute, known.get(attribute.name))
+            values, remedy = NOT_PRINTED.get((element.tag, attribute.name), ("", ""))
+            if values in (None, attribute.value.text):
+                self._collector.warning(
+                    attribute.place,
+                    "not-printed",
+                    f'{attribute.name}="{attribute.value.text}" of <{element.tag}> has no effect here',
+                    remedy,
+                )
 
     @staticmethod
     def _is_common(name: str, tag: str) -> bool:
