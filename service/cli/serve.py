@@ -108,6 +108,7 @@ def _serve(services: Services, host: str, port: int, running: Worker | None) -> 
     port = listener.getsockname()[1]
     with local_socket(services.settings.email_local_socket) as more:
         app = create_app(services, lifespan=beside(services, running), is_port_local=is_loopback(host))
+        services.children.start()  # so that the first template that changes finds the compiler loaded
         runtime.settle()
         up = _banner(services, host, port)
         server.run(app, [listener, *more], on_ready=lambda: click.echo(up, err=True), on_end=app.state.streams.close)
@@ -136,7 +137,6 @@ def beside(services: Services, running: Worker | None) -> Callable[[Litestar], A
         stop = threading.Event()
         watch = threading.Thread(target=services.catalogue.watch, args=(stop,), name="templates", daemon=True)
         watch.start()
-        services.children.start()
         if running is not None:
             running.start()
         try:

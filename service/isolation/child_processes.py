@@ -10,7 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,6 +25,8 @@ _GRACE_S = 5.0
 #: Calls that may wait for a child; more get TryLater at once, so that they don't hold all threads.
 _MAX_WAITING = 8
 _RETRY_AFTER_S = 5
+#: A fork server whose children are idle ends at once; one that still loads its modules is not waited for.
+_END_S = 2.0
 _MAX_RESULT_BYTES = 64 * 1024 * 1024
 
 
@@ -52,12 +54,9 @@ class ChildProcesses:
             self._ensure_server()
 
     def close(self) -> None:
-        """End the fork server and all children that are idle; a later call starts another one."""
+        """End the fork server and all children; a later call starts another one."""
         with self._lock:
             self._end_server()
-            idle, self._idle = self._idle, []
-        for child in idle:
-            child.close()
 
     def run(self, function: str, *arguments: Any, limits: TaskLimits, is_urgent: bool = False) -> bytes:
         """Return the bytes that `function` ("module:name") returns in a child process.
@@ -139,13 +138,18 @@ class ChildProcesses:
         return self._control
 
     def _end_server(self) -> None:
-        control, server = self._control, self._server
-        self._control = self._server = None
+        control, server, idle = self._control, self._server, self._idle
+        self._control, self._server, self._idle = None, None, []
+        for child in idle:
+            child.close()
         if control is not None:
             control.close()
-        if server is not None:
-            server.kill()  # it may still load modules; its children end with their sockets
-            server.wait()
+        if server is None:
+            return
+        with suppress(subprocess.TimeoutExpired):
+            server.wait(_END_S if idle else 0)  # it waits for its children
+        server.kill()
+        server.wait()
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ import resource
 import signal
 import socket
 import sys
+import time
 from collections.abc import Sequence
 from contextlib import suppress
 from types import FrameType
@@ -55,7 +56,7 @@ def serve(control: socket.socket, modules: Sequence[str]) -> None:
     while True:
         message, descriptors, _, _ = socket.recv_fds(control, 1, 2)
         if not message:
-            return
+            break
         tasks, status = descriptors
         # The child may end before its status is noted.
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGCHLD})
@@ -65,6 +66,8 @@ def serve(control: socket.socket, modules: Sequence[str]) -> None:
         statuses[pid] = status
         os.close(tasks)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGCHLD})
+    while statuses:  # the last children end now; who else would wait for them?
+        time.sleep(0.01)
 
 
 def _run_child(descriptor: int) -> None:
