@@ -203,10 +203,9 @@ async def _fields(request: Request[Any, Any, Any], max_fields: int) -> FormMulti
 
 def local_path(path: str | None, otherwise: str = "/admin") -> str:
     """Return `path` if it is a page of this service, else `otherwise`, so that signing in never leads elsewhere."""
-    if path and path.startswith("/") and path.isascii() and path.isprintable() and not {"\\", " "} & set(path):
-        parts = urlsplit(path)
-        if not path.startswith("//") and not parts.scheme and not parts.netloc and not path.startswith("/api/"):
-            return path
+    is_local = path is not None and path.startswith("/") and not path.startswith(("//", "/api/"))
+    if path and is_local and path.isascii() and path.isprintable() and not {"\\", " "} & set(path):
+        return path
     return otherwise
 
 
@@ -308,7 +307,10 @@ def _is_of_this_origin(request: Request[Any, Any, Any]) -> bool:
         return True
     # Behind a proxy, Host may differ from the public name.
     ours = {request.headers.get("host"), urlsplit(preview_services_of(request).settings.email_public_url).netloc}
-    return urlsplit(origin).netloc in ours
+    try:
+        return urlsplit(origin).netloc in ours
+    except ValueError:  # such as http://[
+        return False
 
 
 def _is_https(preview_services: PreviewServices) -> bool:

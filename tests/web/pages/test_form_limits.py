@@ -47,7 +47,8 @@ def test_form_of_too_many_fields_is_refused(service: Running, path: str) -> None
 
 @pytest.mark.parametrize("path", [*OPEN_FORMS, "/admin/messages/nothing/resend", "/admin/templates/x/edit"])
 @pytest.mark.parametrize(
-    "header", ["Origin: https://elsewhere.example", "Sec-Fetch-Site: cross-site", "Cookie: rgz_visitor="]
+    "header",
+    ["Origin: https://elsewhere.example", "Origin: http://[::1", "Sec-Fetch-Site: cross-site", "Cookie: rgz_visitor="],
 )
 def test_form_that_another_site_sends_is_refused_before_it_is_read(service: Running, path: str, header: str) -> None:
     admin = f"Authorization: Bearer {ADMIN_TOKEN}"
