@@ -13,12 +13,14 @@ from typing import Any
 import cssutils
 from mjml import mjml2html
 from premailer import Premailer
+from premailer.merge_style import csstext_to_pairs
 
 from service.templates.findings import FindingCollector
 from service.templates.jinja.html_scanner import scan_html
 from service.templates.jinja.tokens import PLACEHOLDER, Tokens
+from service.templates.mjml.cascade import is_numbered, merged, numbered, specificity
 from service.templates.mjml.emit import Emitted
-from service.templates.mjml.html_tree import parse_html, select, write_html
+from service.templates.mjml.html_tree import elements, parse_html, select, write_html
 from service.templates.mjml.selectors import check_selectors
 
 _CSSUTILS = threading.Lock()
@@ -41,13 +43,25 @@ def _parsed_css(css: str, validate: bool) -> Any:
 
 
 class _Inliner(Premailer):  # type: ignore[misc]
-    """Premailer without a way to files and to the network; its own switches do not bind cssutils."""
+    """Premailer without a way to files and to the network, and with the cascade of CSS.
+
+    Its own switches do not bind cssutils, and its order of rules and declarations is not that of browsers.
+    """
 
     def _parse_css_string(self, css_body: str, validate: bool = True) -> Any:
         return _parsed_css(css_body, validate)
 
     def _load_external(self, url: str) -> str:
         raise ValueError(f"nothing is loaded from {url}")
+
+    def _parse_style_rules(self, css_body: str, ruleset_index: int) -> tuple[list[Any], list[Any]]:
+        rules, leftover = super()._parse_style_rules(css_body, ruleset_index)
+        return [self._as_in_the_cascade(*rule) for rule in rules], leftover
+
+    @staticmethod
+    def _as_in_the_cascade(order: tuple[int, ...], selector: str, declarations: str) -> tuple[Any, str, str]:
+        important, *_, sheet, number = order
+        return (important, *specificity(selector), sheet, number), selector, numbered(declarations, f"{sheet}n{number}")
 
 
 def mjml_to_html(mjml: str) -> str:
@@ -97,6 +111,10 @@ def inline_css(html: str, emitted: Emitted, tokens: Tokens, collector: FindingCo
             align_floating_images=False,
             include_star_selectors=True,
         ).transform()
+        for element in elements(root):
+            style = element.get("style")
+            if style and is_numbered(style):
+                element.set("style", merged(csstext_to_pairs(style, validate=False)))
     return write_html(root).replace(' data-premailer="ignore"', "")
 
 
