@@ -2,6 +2,7 @@
 
 import math
 import re
+from functools import cached_property
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeAlias
@@ -442,7 +443,7 @@ class Settings(BaseModel):
         host, _, port = self.email_sns_host_override.rpartition(":")
         return host.removeprefix("[").removesuffix("]"), int(port)
 
-    @property
+    @cached_property
     def trusted_proxies(self) -> tuple[Network, ...]:
         """EMAIL_TRUSTED_PROXIES as networks."""
         return tuple(_network(text) for text in self.email_trusted_proxies)

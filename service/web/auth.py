@@ -80,7 +80,8 @@ def local_or_admin() -> Guard:
 async def count_open_request(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
     """Guard of the application: it counts a request to a route without a guard of its own. Raises TooManyRequests.
 
-    A route that says `unmetered` is not counted: it tells whether the service is well.
+    A route that says `unmetered` is not counted: it tells whether the service is well, or it takes a token, and a right
+    one is never refused for what others send from the same address.
     """
     if handler.opt.get("unmetered") or any(hasattr(guard, "scope") for guard in handler.resolve_guards()):
         return

@@ -29,12 +29,12 @@ class SignInController(Controller):
 
     path = "/admin"
 
-    @get("/sign-in", opt={"open": True}, guards=[knows_session()])
+    @get("/sign-in", opt={"open": True, "unmetered": True}, guards=[knows_session()])
     async def ask(self, request: AnyRequest) -> Response[str]:
         """Page: the sign-in form."""
         return show(request, "sign_in.html", next=local_path(request.query_params.get("next")), problem=None)
 
-    @post("/sign-in", opt={"open": True})
+    @post("/sign-in", opt={"open": True, "unmetered": True})
     async def begin(self, request: AnyRequest) -> Response[Any]:
         """Exchange `token` (the admin token, or a key with the scope admin) for a session.
 

@@ -119,3 +119,13 @@ def test_sign_in_takes_the_right_token_at_once_after_many_wrong_ones(tmp_path: P
         assert int(again.headers["retry-after"]) > 1
         assert 'role="alert"' in again.text
         assert sign_in(client).status_code == 303
+
+
+def test_sign_in_takes_the_right_token_when_the_address_has_sent_too_much(tmp_path: Path) -> None:
+    settings = settings_for(tmp_path, email_rate_limit_address="5/hour", email_anonymous_scopes="")
+    with running(settings, works=False) as service, browser(service) as client:
+        found = [service.client.get("/api/v1/email/templates").status_code for _ in range(7)]
+        assert found == [401] * 5 + [429] * 2
+        assert sign_in(client).status_code == 303
+        assert client.get("/admin").status_code == 200
+        assert service.admin.get("/api/v1/email/messages").status_code == 200
