@@ -56,8 +56,9 @@ def read_secret_key(settings: Settings, data: Path) -> SecretKey:
     """
     given, previous = settings.email_secret_key, settings.email_secret_key_previous
     if given is not None:
-        # A line ends a version; v0.1 took such a text as it is.
-        texts = [*_parts(given.get_secret_value()), given.get_secret_value()]
+        text = given.get_secret_value()
+        lines = _parts(text)
+        texts = lines if len(lines) > 1 else [text]  # one alone as v0.1 took it, with whatever is around it
     else:
         texts = [line.strip() for line in _parts(secret(None, data / _SECRET_KEY_FILE))]
     if not texts:

@@ -64,7 +64,8 @@ def test_secrets_are_not_in_their_objects_texts() -> None:
         ("new", "old, older,,", ["new", "old", "older", "old, older,,"]),
         ("new", "old,new\nolder\n", ["new", "old,new", "older"]),
         ("a, b with blanks ", None, ["a, b with blanks "]),
-        ("new\nold\n", "older", ["new", "old", "new\nold\n", "older"]),
+        ("new\nold\n", "older", ["new", "old", "older"]),
+        ("new\n", None, ["new\n"]),
     ],
 )
 def test_versions_are_those_of_the_settings_newest_first(
