@@ -35,6 +35,12 @@ _CONTENT_TYPES: Mapping[str, tuple[str, ...]] = {
 }
 
 
+#: Many generators write a blank line or a byte order mark before the header of a PDF, and readers take it within 1,024
+#: bytes (PDF Reference 1.7, H.3, note 13). Anything else before it may be a file of another type.
+_PDF = re.compile(rb"(?:[\x00\t\n\f\r ]|\xef\xbb\xbf|\xfe\xff|\xff\xfe)*%PDF-")
+_PDF_HEADER_WITHIN_BYTES = 1_024
+
+
 def kind_of(filename: str) -> str:
     """Return the ending that decides the type, lower case, without its dot; "" without one."""
     stem, dot, ending = filename.rpartition(".")
@@ -123,7 +129,7 @@ def _content_problem(kind: str, data: bytes) -> str | None:
     rule = _TEXT_RULES.get(kind)
     if rule is not None:
         return rule(data)
-    if kind in _signatures(data):
+    if kind in _signatures(data) or (kind == "pdf" and _PDF.match(data[:_PDF_HEADER_WITHIN_BYTES])):
         return None
     return f"The content is not that of a .{kind} file."
 

@@ -5,15 +5,18 @@ informs; the rules for our own templates are those of `rgz-email check`.
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from email import message_from_bytes, policy
-from email.message import EmailMessage, MIMEPart
+from email.message import EmailMessage, Message, MIMEPart
 from html.parser import HTMLParser
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 #: Gmail shows no more of the HTML part than this, and a link to the rest.
 GMAIL_CLIPS_AFTER_BYTES = 102 * 1024
+
+#: Endings that differ from the subtype.
+_ENDINGS = {"message/rfc822": "eml", "message/global": "eml", "text/plain": "txt"}
 
 Code = Literal[
     "clipped", "script", "form", "stylesheet", "media", "svg", "data_image", "remote_image", "alt", "lang", "title",
@@ -104,19 +107,39 @@ def _content(message: EmailMessage, subtype: Literal["html", "plain"]) -> str | 
 
 def _files(message: EmailMessage) -> list[EmailMessage]:
     bodies = [message.get_body(("html",)), message.get_body(("plain",))]
-    leaves = [part for part in message.walk() if not part.is_multipart()]
-    return [part for part in leaves if part not in bodies]
+    return [part for part in _leaves(message) if part not in bodies]
+
+
+def _leaves(part: "Message[Any, Any]") -> Iterator[EmailMessage]:
+    """Yield all parts that are no multipart. An attached mail is one: its own parts are not those of this mail."""
+    pending = [part]
+    while pending:
+        part = pending.pop()
+        if part.get_content_maintype() == "multipart" and part.is_multipart():
+            pending += reversed(cast("list[Message[Any, Any]]", part.get_payload()))
+        else:
+            yield cast(EmailMessage, part)
 
 
 def _part(n: int, part: "MIMEPart[Any, Any]") -> InspectedFile:
     content_id = str(part.get("Content-ID", "")).strip().strip("<>") or None
-    name = part.get_filename() or f"{n}.{part.get_content_subtype()}"
+    name = part.get_filename() or f"{n}.{_ENDINGS.get(part.get_content_type(), part.get_content_subtype())}"
     return InspectedFile(n, name, part.get_content_type(), len(_bytes_of(part)), content_id)
 
 
 def _bytes_of(part: "MIMEPart[Any, Any]") -> bytes:
+    if part.is_multipart():  # message/rfc822 and its kin: their parts are messages, as they came
+        inner = cast("list[Message[Any, Any]]", part.get_payload())
+        return b"\r\n".join(_wire_of(message) for message in inner)
     content = part.get_payload(decode=True)
     return content if isinstance(content, bytes) else b""
+
+
+def _wire_of(message: "Message[Any, Any]") -> bytes:
+    try:
+        return message.as_bytes(policy=policy.compat32.clone(linesep="\r\n"))
+    except (LookupError, RecursionError, TypeError, ValueError):  # bytes that the generator can't write again
+        return b""
 
 
 class _HtmlFeatures(HTMLParser):

@@ -35,6 +35,11 @@ def codes(filename: str, content_type: str, data: bytes, allowed: tuple[str, ...
     ("filename", "content_type", "data"),
     [
         ("facture.pdf", "application/pdf", PDF),
+        ("a.pdf", "application/pdf", b"\n" + PDF),
+        ("a.pdf", "application/pdf", b"\r\n\r\n \t" + PDF),
+        ("a.pdf", "application/pdf", b"\xef\xbb\xbf" + PDF),
+        ("a.pdf", "application/pdf", b"\xff\xfe\r\n\0" + PDF),
+        ("a.pdf", "application/pdf", b"\n" * 1_019 + PDF),
         ("FACTURE.PDF", "Application/PDF", PDF),
         ("Facture février n° 3.pdf", "application/pdf", PDF),
         ("a.png", "image/png", PNG),
@@ -113,6 +118,8 @@ def test_check_wants_the_declared_type_to_agree_with_the_ending(content_type: st
     [
         ("a.pdf", "application/pdf", b"MZ\x90\0" + b"\0" * 100),
         ("a.pdf", "application/pdf", b"MZ\x90\0%PDF-1.7"),
+        ("a.pdf", "application/pdf", b"<script></script>\n%PDF-1.7"),
+        ("a.pdf", "application/pdf", b"\n" * 1_020 + b"%PDF-1.7"),
         ("a.pdf", "application/pdf", b"\x7fELF" + b"\0" * 100),
         ("a.pdf", "application/pdf", b"#!/bin/sh\nrm -rf /\n"),
         ("a.pdf", "application/pdf", b"<html><script>"),
