@@ -17,15 +17,19 @@ FROM python:3.11-slim
 LABEL org.opencontainers.image.title="rgz-email" \
       org.opencontainers.image.description="E-mail templates as code: renders, sends and audits templated mail" \
       org.opencontainers.image.licenses="MIT"
+# git: the commit that rendered a mail, and publishing into a checkout.
+RUN apt-get update \
+    && apt-get install --yes --no-install-recommends git \
+    && rm -rf /var/lib/apt/lists/*
 # A fixed number, so that a volume's owner is known.
 RUN groupadd --gid 10001 rgz-email \
     && useradd --uid 10001 --gid rgz-email --no-create-home --home-dir /nonexistent --shell /usr/sbin/nologin rgz-email \
     && install -d -o rgz-email -g rgz-email -m 0700 /data
 COPY --from=builder /opt/rgz-email /opt/rgz-email
-COPY email_templates /app/email_templates
+COPY email_templates /app/templates/emails
 ENV PATH=/opt/rgz-email/bin:$PATH \
     PYTHONUNBUFFERED=1 \
-    EMAIL_TEMPLATES_DIR=/app/email_templates \
+    EMAIL_TEMPLATES_DIR=/app/templates/emails \
     EMAIL_DATA_DIR=/data
 WORKDIR /app
 USER rgz-email

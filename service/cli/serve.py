@@ -169,7 +169,8 @@ def _banner(services: Services, host: str, port: int) -> str:
         "",
         f"  API        {base}/api/v1/email",
         f"  Templates  {len(entries)} in {settings.email_templates_dir}, reloaded on save"
-        + (f"; {broken} with ERRORS, see /readyz" if broken else ""),
+        + (f"; {broken} with ERRORS, see /readyz" if broken else "")
+        + ("; NO MAIL can be sent, set EMAIL_TEMPLATES_DIR" if not entries else ""),
         f"  State      {settings.email_data_dir}",
     ]
     if settings.email_local_socket is not None:

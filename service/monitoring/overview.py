@@ -26,7 +26,7 @@ BAD_SHARE = 0.05
 _ENOUGH = 20
 _SHOWN_LATE = 5
 
-AlarmKind = Literal["paused", "broken", "waits", "late", "bad_share"]
+AlarmKind = Literal["paused", "empty", "broken", "waits", "late", "bad_share"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +93,7 @@ class Overview:
             broken=broken,
             templates=len(entries),
             alarms=[
+                *([Alarm("empty", emptiness, 0)] if (emptiness := self.catalogue.emptiness) else []),
                 *([Alarm("paused", "", paused_s)] if paused_s else []),
                 *(Alarm("broken", key, 1) for key in broken),
                 *(alarm for one in waiting if (alarm := _waits(one, now)) is not None),

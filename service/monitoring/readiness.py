@@ -39,7 +39,9 @@ class Readiness:
             if any(finding.is_error for finding in entry.findings)
         }
         paused_s, watch_age_s = self.paused_for_s(), self.catalogue.watch_age_s
+        emptiness = self.catalogue.emptiness
         details: dict[str, Any] = {
+            "no_templates": emptiness,
             "broken_templates": broken,
             "templates_watch_age_s": None if watch_age_s is None else round(watch_age_s, 1),
             "smtp_paused_s": round(max(paused_s, 0), 1),
@@ -59,5 +61,7 @@ class Readiness:
             "last_at": last.isoformat() if last else None,
             "is_scrubbed": not retention.is_unscrubbed(self.database),
         }
+        if emptiness is not None:
+            return ReadinessReport("unavailable", details)
         is_watch_late = watch_age_s is not None and watch_age_s > _WATCH_LATE_S
         return ReadinessReport("degraded" if broken or paused_s > 0 or is_watch_late else "ready", details)

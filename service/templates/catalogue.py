@@ -115,6 +115,16 @@ class Catalogue:
         self._looked_at: float | None = None
 
     @property
+    def emptiness(self) -> str | None:
+        """Why no template at all can be sent; None where at least one can."""
+        entries = self._snapshot.entries
+        if any(entry.template is not None for entry in entries.values()):
+            return None
+        if entries:
+            return f"none of the {len(entries)} templates in {self._root} compiles"
+        return f"{self._root} holds no template" if self._root.is_dir() else f"there is no directory {self._root}"
+
+    @property
     def current(self) -> Snapshot:
         """The snapshot that is served now."""
         return self._snapshot

@@ -125,6 +125,23 @@ def test_image_copies_only_what_the_build_context_holds() -> None:
         assert any(fnmatch.fnmatch(source, pattern) for pattern in admitted), source
 
 
+def test_image_compose_and_example_settings_name_one_template_directory() -> None:
+    """The directory that the functional specification names."""
+    directory = "/app/templates/emails"
+    dockerfile = (ROOT / "Dockerfile").read_text("utf-8")
+    assert re.findall(r"^COPY email_templates (\S+)$", dockerfile, re.MULTILINE) == [directory]
+    assert re.findall(r"EMAIL_TEMPLATES_DIR=(\S+)", dockerfile) == [directory]
+    assert re.findall(r"^EMAIL_TEMPLATES_DIR=(\S+)$", (ROOT / ".env.example").read_text("utf-8"), re.MULTILINE) == [
+        directory
+    ]
+    assert re.findall(r"- \./email_templates:(\S+):ro", (ROOT / "compose.yaml").read_text("utf-8")) == [directory]
+
+
+def test_image_has_git() -> None:
+    final = (ROOT / "Dockerfile").read_text("utf-8").rpartition("\nFROM ")[2]
+    assert re.search(r"^RUN apt-get update .*\n? *&& apt-get install .*\bgit\b", final, re.MULTILINE)
+
+
 def test_image_runs_as_an_unprivileged_user_and_has_a_health_check() -> None:
     final = (ROOT / "Dockerfile").read_text("utf-8").rpartition("\nFROM ")[2]
     assert re.findall(r"^USER (.+)$", final, re.MULTILINE) == ["rgz-email"]
