@@ -3,7 +3,7 @@
 import base64
 import json
 import mimetypes
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,23 +22,27 @@ from service.models.requests import BatchRequest, SendRequest, parse
 @click.command()
 @click.argument("key")
 @click.option("--to", help="One address, or several, comma-separated.")
+@click.option("--cc", help="Addresses that get a copy and are seen, comma-separated.")
+@click.option("--bcc", help="Addresses that get a copy and are not seen, comma-separated.")
 @click.option("--set", "assignments", multiple=True, metavar="NAME=VALUE", help="A variable; VALUE is JSON or text.")
 @click.option("--variables", type=click.File("r"), help="A JSON file with the variables; - is standard input.")
 @click.option(
     "--attach", type=click.Path(exists=True, dir_okay=False, path_type=Path), multiple=True, help="A file to attach."
 )
 @click.option(
-    "--batch", type=click.File("r"), help='A JSON file instead of --to: an array of up to 1,000 {"to", "variables"}.'
+    "--batch",
+    type=click.File("r"),
+    help='A JSON file instead of --to: an array of up to 1,000 {"to", "cc", "bcc", "variables"}.',
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def send(
     key: str,
-    to: str | None,
+    as_json: bool,
+    batch: Any,
     assignments: tuple[str, ...],
     variables: Any,
     attach: tuple[Path, ...],
-    batch: Any,
-    as_json: bool,
+    **addressees: str | None,
 ) -> None:
     """Send a template, as POST /send does; a worker delivers it.
 
@@ -48,26 +52,34 @@ def send(
         --set status=reçu --set link_tracking=https://example.com/rma/7
       rgz-email send cutover_reminder --batch messages.json
     """
-    if (to is None) == (batch is None) or (batch and (assignments or variables or attach)):
-        raise click.UsageError("Give either --to (with variables and attachments) or --batch.")
+    is_single = any(addressees.values()) or assignments or variables or attach
+    if bool(is_single) == bool(batch) or not (batch or addressees["to"]):
+        raise click.UsageError("Give either --to (with variables, attachments and copies) or --batch.")
     services = build(read_settings(), mailbox_port=None)
     try:
-        body = _batch(key, batch.read()) if batch else _single(key, to or "", assignments, variables, attach)
+        body = _batch(key, batch.read()) if batch else _single(key, addressees, assignments, variables, attach)
         accepted = services.sending.acceptor.send(body, OPERATOR)
     finally:
         services.close()
-    rows = [{"id": item.id, "to": item.to, "status": item.status} for item in accepted.messages]
+    rows = [{"id": item.id, "to": item.to, "role": item.role, "status": item.status} for item in accepted.messages]
     if as_json:
         click.echo(json.dumps({"id": accepted.id, "messages": rows}, ensure_ascii=False))
         return
     for row in rows:
-        click.echo(f"{row['id']}  {row['to']}  {row['status']}")
+        click.echo(f"{row['id']}  {row['to']}  {row['status']}{'' if row['role'] == 'to' else '  ' + row['role']}")
 
 
-def _single(key: str, to: str, assignments: tuple[str, ...], variables: Any, attach: tuple[Path, ...]) -> SendRequest:
+def _single(
+    key: str,
+    addressees: Mapping[str, str | None],
+    assignments: tuple[str, ...],
+    variables: Any,
+    attach: tuple[Path, ...],
+) -> SendRequest:
     values = _json_object(variables.read()) if variables else {}
     values |= dict(assignment(text) for text in assignments)
-    body = {"to": to, "template_key": key, "variables": values, "attachments": [_attachment(path) for path in attach]}
+    files = [_attachment(path) for path in attach]
+    body = {**addressees, "template_key": key, "variables": values, "attachments": files}
     return parse(json.dumps(body).encode(), SendRequest)
 
 
@@ -162,8 +174,8 @@ def _as_text(found: MessageDetail) -> list[str]:
     message = found.message
     lines = [
         f"{message.subject}",
-        f"to {message.recipient}, {message.template_key} version {message.template_version}, {message.status}"
-        + (f" (waits for {message.waiting_for})" if message.waiting_for else ""),
+        f"{message.role} {message.recipient}, {message.template_key} version {message.template_version},"
+        f" {message.status}" + (f" (waits for {message.waiting_for})" if message.waiting_for else ""),
         "",
     ]
     lines += [f"{item.at:%Y-%m-%d %H:%M:%S}  {item.type:<12} {item.detail or ''}".rstrip() for item in found.events]
@@ -204,6 +216,7 @@ def _row(message: Message) -> dict[str, Any]:
     return {
         "id": message.id,
         "to": message.recipient,
+        "role": message.role,
         "template_key": message.template_key,
         "template_version": message.template_version,
         "subject": message.subject,

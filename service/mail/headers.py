@@ -7,7 +7,7 @@ encoded (`=?utf-8?q?…?=`) is encoded itself, so that no reader decodes it into
 import base64
 import re
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from urllib.parse import quote
 
 #: RFC 5322, 2.1.1: the length that lines should not exceed, and the one they must not.
@@ -61,6 +61,24 @@ def named_address(name: str, display_name: str, address: str) -> bytes:
     used = len(last_line) + (start if last_line is phrase or b"\r\n" not in phrase else 0)
     separator = b" " if used + 3 + len(address) <= _LINE else b"\r\n "
     return phrase + separator + b"<" + address.encode("utf-8") + b">"
+
+
+def address_list(name: str, addresses: Sequence[str], *, is_utf8: bool) -> bytes:
+    """Encode a list of addresses in the form of envelopes (RFC 5322, 3.4), one a line where they would not fit.
+
+    Unless headers may be UTF-8, an address with other letters than ASCII becomes an empty group of that name, as RFC
+    6857 has it: it is seen, and no server has to know SMTPUTF8 for its sake.
+    """
+    written = b""
+    for n, address in enumerate(addresses):
+        is_plain = is_utf8 or address.isascii()
+        item = address.encode("utf-8") if is_plain else _encoded_words(1, address) + b":;"
+        item += b"," if n < len(addresses) - 1 else b""
+        line = written.rpartition(b"\r\n")[2]
+        used = len(line) + (len(name) + 2 if len(line) == len(written) else 0)
+        has_room = used + 1 + len(item.partition(b"\r\n")[0]) <= _LINE
+        written += item if not written else (b" " if has_room else b"\r\n ") + item
+    return written
 
 
 def file_name(name: str) -> tuple[bytes, bytes]:

@@ -37,6 +37,8 @@ def write(
             text=body.text_utf8,
             attachments=attachments,
             headers=tuple(headers),
+            visible_to=message.visible_to,
+            visible_cc=message.visible_cc,
         ),
         headings,
     )

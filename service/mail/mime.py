@@ -16,7 +16,8 @@ from functools import lru_cache
 from typing import Literal
 
 from service.mail import addresses
-from service.mail.headers import file_name, named_address, plain, unstructured
+from service.mail.addresses import Address
+from service.mail.headers import address_list, file_name, named_address, plain, unstructured
 from service.models import Attachment
 
 Transfer = Literal["8bit", "quoted-printable"]
@@ -40,7 +41,8 @@ class Mail:
     """Headers, bodies and attachments of a mail to build; header values are not yet encoded.
 
     `rfc_message_id` is without angle brackets, `date_at` aware. `from_header` and `reply_to` are `Name <address>` or an
-    address, `to` is one address. `headers` are further ones. `html` and `text` may be UTF-8 already.
+    address, `to` is the recipient's address; where `visible_to` and `visible_cc` are given, To and Cc show these
+    addresses, separated by commas. `headers` are further ones. `html` and `text` may be UTF-8 already.
     """
 
     rfc_message_id: str
@@ -53,6 +55,8 @@ class Mail:
     text: str | bytes
     attachments: Sequence[Attachment] = ()
     headers: tuple[tuple[str, str], ...] = ()
+    visible_to: str | None = None
+    visible_cc: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,14 +122,16 @@ def build(mail: Mail, headings: HeaderCache | None = None) -> Wire:
     """
     headings = headings or HeaderCache()
     to = addresses.parse(mail.to)
-    people = [headings.person("From", mail.from_header), (b"To: " + to.wire.encode(), to.needs_smtputf8)]
-    if mail.reply_to:
-        people.append(headings.person("Reply-To", mail.reply_to))
+    sender, sender_needs_smtputf8 = headings.person("From", mail.from_header)
+    reply_to, reply_needs_smtputf8 = headings.person("Reply-To", mail.reply_to) if mail.reply_to else (b"", False)
+    needs_smtputf8 = to.needs_smtputf8 or sender_needs_smtputf8 or reply_needs_smtputf8
     text, html = _Body(_crlf(mail.text)), _Body(_crlf(mail.html))
     boundary = _boundary(mail.rfc_message_id, (text.data, html.data))
     head = b"\r\n".join(
         [
-            *[line for line, _ in people],
+            sender,
+            *_recipients(mail, to, is_utf8=needs_smtputf8),
+            *([reply_to] if reply_to else []),
             b"Subject: " + unstructured("Subject", mail.subject),
             headings.date(mail.date_at.replace(microsecond=0)),
             b"Message-ID: <" + _message_id(mail.rfc_message_id) + b">",
@@ -134,7 +140,6 @@ def build(mail: Mail, headings: HeaderCache | None = None) -> Wire:
             b"MIME-Version: 1.0\r\n",
         ]
     )
-    needs_smtputf8 = any(needs for _, needs in people)
     alternative = _alternative(text, html, boundary + b"a")
     if not mail.attachments:
         return Wire(needs_smtputf8, (head, *alternative))
@@ -145,6 +150,17 @@ def _person(name: str, value: str) -> tuple[bytes, bool]:
     """The line of a From or Reply-To, and whether it needs SMTPUTF8."""
     named = addresses.parse_header(value)
     return f"{name}: ".encode() + named_address(name, named.name, named.address.wire), named.address.needs_smtputf8
+
+
+def _recipients(mail: Mail, to: Address, *, is_utf8: bool) -> Iterator[bytes]:
+    """The lines of To and Cc."""
+    if mail.visible_to is None:
+        yield b"To: " + to.wire.encode()
+        return
+    for name, written in (("To", mail.visible_to), ("Cc", mail.visible_cc)):
+        if written:
+            wires = [addresses.parse(one).wire for one in addresses.split_list(written)]
+            yield f"{name}: ".encode() + address_list(name, wires, is_utf8=is_utf8)
 
 
 def _date(at: datetime) -> bytes:

@@ -19,7 +19,7 @@ from service.models.message import (
     Rendered,
     Send,
 )
-from service.models.status import TRANSITIONS, EventType, Priority, Status, Stream, WaitingFor
+from service.models.status import TRANSITIONS, EventType, Priority, Role, Status, Stream, WaitingFor
 
 __all__ = [
     "OPERATOR",
@@ -40,6 +40,7 @@ __all__ = [
     "Outgoing",
     "Priority",
     "Rendered",
+    "Role",
     "Scope",
     "Send",
     "Status",

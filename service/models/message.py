@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from service.models.status import EventType, Priority, Status, Stream, WaitingFor
+from service.models.status import EventType, Priority, Role, Status, Stream, WaitingFor
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +78,8 @@ class MessageFields(SendFields):
     `recipient` is the address in the spelling that is sent to; `recipient_hash` is keyed and of the normalised address,
     so that it survives anonymising. `reply_to` and `from_header` are complete header values, not yet encoded.
     `rfc_message_id` is without angle brackets. `date_at` is the Date header, the same over all attempts.
-    `unsubscribe_url` goes with marketing alone (RFC 8058).
+    `unsubscribe_url` goes with marketing alone (RFC 8058). `visible_to` and `visible_cc` are the addresses that To and
+    Cc show, separated by commas; without `visible_to` the mail shows its recipient alone.
     """
 
     send_id: str
@@ -101,6 +102,9 @@ class MessageFields(SendFields):
     sla_s: int | None = None
     resend_of: str | None = None
     unsubscribe_url: str | None = None
+    role: Role = Role.TO
+    visible_to: str | None = None
+    visible_cc: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -162,6 +166,16 @@ class Message(MessageFields):
     wire_sha256: str | None
     anonymised_at: datetime | None
 
+    @property
+    def shown_to(self) -> list[str]:
+        """The addresses that the header To shows."""
+        return (self.visible_to or self.recipient).split(", ")
+
+    @property
+    def shown_cc(self) -> list[str]:
+        """The addresses that the header Cc shows."""
+        return self.visible_cc.split(", ") if self.visible_cc else []
+
 
 class Outgoing(NamedTuple):
     """The fields of a message that delivery needs, and no more: a worker reads thousands a second."""
@@ -181,6 +195,8 @@ class Outgoing(NamedTuple):
     date_at: datetime
     is_test: bool
     unsubscribe_url: str | None
+    visible_to: str | None
+    visible_cc: str | None
 
 
 @dataclass(frozen=True, slots=True)

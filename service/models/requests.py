@@ -7,7 +7,7 @@ feature that takes the request.
 import hashlib
 import re
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Annotated, Any, Literal, Protocol, TypeVar
 
 import msgspec
@@ -29,7 +29,12 @@ _Locale = Annotated[str, StringConstraints(pattern=r"^[a-z]{2,3}(-[A-Za-z0-9]{2,
 _Addresses = Annotated[str, StringConstraints(max_length=32_000)]
 _Variables = dict[str, Any]
 
-_TO = "an address, several separated by commas, or a list; up to 100 recipients"
+_TO = "an address, several separated by commas, or a list; up to 100 recipients, cc and bcc among them"
+_CC = (
+    "addresses in the form of `to`, a message each; with cc every message shows all of `to` and `cc` in its headers,"
+    " without it each of `to` sees itself alone"
+)
+_BCC = "addresses in the form of `to`, a message each; no header shows them"
 _VARIABLES = "values by name, as the template declares them; unknown and missing ones are refused"
 _FILES = "up to 50 files, of types that the template allows"
 
@@ -88,6 +93,14 @@ class MessageRequest(Protocol):
         """The recipient address or addresses."""
 
     @property
+    def cc(self) -> str | list[str] | None:
+        """The addresses that get a copy, and are seen."""
+
+    @property
+    def bcc(self) -> str | list[str] | None:
+        """The addresses that get a copy, and are not seen."""
+
+    @property
     def variables(self) -> dict[str, Any]:
         """The values for the template's variables."""
 
@@ -122,13 +135,15 @@ class _SendFields(_Request):
 
 
 class SendRequest(_SendFields):
-    """The body of `POST /send`. `to` is one address, several separated by commas, or a list."""
+    """The body of `POST /send`. `to`, `cc` and `bcc` are one address, several separated by commas, or a list."""
 
     model_config = _with_example(
         {"to": "john@techconnect.bj", "template_key": "onboarding_welcome", "variables": _WELCOME}
     )
 
     to: _Addresses | list[_Addresses] = Field(description=_TO)
+    cc: _Addresses | list[_Addresses] | None = Field(None, description=_CC)
+    bcc: _Addresses | list[_Addresses] | None = Field(None, description=_BCC)
     variables: _Variables = Field(default_factory=dict, description=_VARIABLES)
     attachments: list[AttachmentRequest] = Field(default_factory=list, max_length=50, description=_FILES)
 
@@ -142,6 +157,8 @@ class BatchMessage(_Request):
     """One message request of a batch."""
 
     to: _Addresses | list[_Addresses] = Field(description=_TO)
+    cc: _Addresses | list[_Addresses] | None = Field(None, description=_CC)
+    bcc: _Addresses | list[_Addresses] | None = Field(None, description=_BCC)
     variables: _Variables = Field(default_factory=dict, description=_VARIABLES)
     attachments: list[AttachmentRequest] = Field(default_factory=list, max_length=50, description=_FILES)
 
@@ -160,7 +177,7 @@ class BatchRequest(_SendFields):
     )
 
     messages: list[BatchMessage] = Field(
-        min_length=1, max_length=MAX_BATCH, description="1 to 1,000 objects with to, variables and attachments"
+        min_length=1, max_length=MAX_BATCH, description="1 to 1,000 objects with to, cc, bcc, variables and attachments"
     )
 
     @property
@@ -251,8 +268,16 @@ def parse(body: bytes, kind: type[RequestBody]) -> RequestBody:
 
 
 def digest_input(route: str, request: BaseModel) -> bytes:
-    """Canonical bytes of a request: equal for requests that mean the same. The input of `digest_of`."""
-    return msgspec.json.encode([route, request.model_dump(mode="python")], order="deterministic", enc_hook=_as_text)
+    """Canonical bytes of a request: equal for requests that mean the same. The input of `digest_of`.
+
+    Requests without copies have the digest that they had before requests knew cc and bcc.
+    """
+    fields = _without_empty_copies(request.model_dump(mode="python"))
+    if "messages" in fields:
+        fields["messages"] = [_without_empty_copies(message) for message in fields["messages"]]
+    if isinstance(fields.get("send_at"), datetime):
+        fields["send_at"] = _instant(fields["send_at"])
+    return msgspec.json.encode([route, fields], order="deterministic", enc_hook=str)
 
 
 def digest_of(order: AnySendRequest) -> str:
@@ -266,10 +291,16 @@ def to_json(value: Mapping[str, Any]) -> bytes:
     return msgspec.json.encode(value)
 
 
-def _as_text(value: object) -> str:
-    if isinstance(value, datetime):
-        return value.isoformat()
-    return str(value)
+def _without_empty_copies(fields: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in fields.items() if value or name not in ("cc", "bcc")}
+
+
+def _instant(at: datetime) -> datetime:
+    """The same instant in UTC, whatever offset it was written with."""
+    try:
+        return at.astimezone(UTC)
+    except OverflowError:  # at the first and the last day of the calendar; no send is that far off
+        return at
 
 
 def _problem(value: object, detail: Any) -> Problem:

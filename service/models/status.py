@@ -11,6 +11,15 @@ class Stream(StrEnum):
     MARKETING = "marketing"
 
 
+class Role(StrEnum):
+    """The role of a recipient in a send. A `copy` is one that the template adds by its `copies`."""
+
+    TO = "to"
+    CC = "cc"
+    BCC = "bcc"
+    COPY = "copy"
+
+
 class Priority(StrEnum):
     """The order in which due messages are sent."""
 

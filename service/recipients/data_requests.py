@@ -103,8 +103,9 @@ class DataRequests:
     def erase(self, address: str, caller: Caller, *, suppresses: bool = True) -> ErasureResult:
         """Cancel the person's waiting messages, anonymise all their rows, and scrub the disk.
 
-        With `suppresses` the keyed hash stays suppressed for all mail. Data about this person in messages to others is
-        not found. Raises InvalidRequest, StoreBusy: what was done by then stays done.
+        With `suppresses` the keyed hash stays suppressed for all mail. To and Cc of messages to others are emptied
+        where they show this person; other data in such messages is not found. Raises InvalidRequest, StoreBusy: what
+        was done by then stays done.
         """
         recipient_hash = self._hash(address)
         now = self.clock()

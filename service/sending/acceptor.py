@@ -9,7 +9,7 @@ import anyio
 import anyio.to_thread
 
 from service.errors import Conflict, InvalidRequest, Problem
-from service.models import Caller, NewMessage, Status
+from service.models import Caller, NewMessage, Role, Status
 from service.models.requests import AnySendRequest, BatchRequest, SendRequest, digest_of, parse
 from service.sending.group_commit import GroupCommit
 from service.sending.prepared_send import PreparedSend
@@ -33,6 +33,7 @@ class AcceptedMessage:
     id: str
     to: str
     status: Status
+    role: Role
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,7 +180,9 @@ class Acceptor:
         if stored.request_digest != digest_of(request):
             problem = Problem("", "idempotency_key_reused", "the key came before, with another body")
             raise InvalidRequest("This Idempotency-Key belongs to another request.", [problem])
-        accepted = [AcceptedMessage(item.id, item.recipient, item.status_at_accept) for item in stored.messages]
+        accepted = [
+            AcceptedMessage(item.id, item.recipient, item.status_at_accept, item.role) for item in stored.messages
+        ]
         return Accepted(
             stored.id, stored.template_key, stored.template_version, stored.template_revision, accepted, replayed=True
         )
@@ -187,5 +190,5 @@ class Acceptor:
 
 def _accepted(prepared: PreparedSend, stored: Sequence[NewMessage]) -> Accepted:
     send = prepared.send
-    accepted = [AcceptedMessage(message.id, message.recipient, message.status) for message in stored]
+    accepted = [AcceptedMessage(message.id, message.recipient, message.status, message.role) for message in stored]
     return Accepted(send.id, send.template_key, send.template_version, send.template_revision, accepted)

@@ -12,7 +12,7 @@ from service.mail import addresses, unsubscribe_token
 from service.mail.addresses import Address
 from service.mail.keys import MailKeys
 from service.mail.unsubscribe_token import Unsubscription
-from service.models import Attachment, Body, Message, NewMessage, Priority, Rendered, Send, Status, Stream
+from service.models import Attachment, Body, Message, NewMessage, Priority, Rendered, Role, Send, Status, Stream
 from service.models.requests import AnySendRequest, MessageRequest
 from service.templates.template import Template
 
@@ -24,12 +24,17 @@ UNSUBSCRIBE_VARIABLE = "unsubscribe_url"
 
 @dataclass(frozen=True, slots=True)
 class Recipient:
-    """A recipient, and the id of the message that goes there. `unsubscribe_url` goes with marketing alone."""
+    """A recipient, and the id of the message that goes there. `unsubscribe_url` goes with marketing alone.
+
+    `visible` are the addresses of To and Cc, (None, None) where the recipient is shown alone.
+    """
 
     spelling: str
     message_id: str
     recipient_hash: str
     unsubscribe_url: str | None
+    role: Role
+    visible: tuple[str | None, str | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,10 +57,33 @@ class MessageFactory:
     keys: MailKeys
     domain: str
 
-    def recipient(self, template: Template, address: Address) -> Recipient:
-        """A recipient with the id of its new message."""
-        recipient_hash = addresses.pseudonym(address.normalised, key=self.keys.pseudonym)
-        return self._recipient(address.spelling, recipient_hash, template.manifest.stream)
+    def recipients(
+        self, template: Template, given: Sequence[tuple[Role, Address]], *, is_test: bool
+    ) -> list[Recipient]:
+        """The recipients of a message request, with the ids of their new messages.
+
+        The template's own copies come last, where nobody else named them; a test has none.
+        """
+        everybody = list(given)
+        if template.manifest.copies and not is_test:
+            known = {address.normalised for _, address in given}
+            added = map(addresses.parse, template.manifest.copies)
+            everybody += [(Role.COPY, address) for address in added if address.normalised not in known]
+        visible_to, visible_cc = (
+            ", ".join(address.spelling for role, address in given if role is shown) for shown in (Role.TO, Role.CC)
+        )
+        stream = template.manifest.stream
+        return [
+            self._recipient(
+                address.spelling,
+                addresses.pseudonym(address.normalised, key=self.keys.pseudonym),
+                stream,
+                role,
+                # Several recipients without a cc don't see each other.
+                (None, None) if role is Role.TO and not visible_cc else (visible_to, visible_cc or None),
+            )
+            for role, address in everybody
+        ]
 
     def message(self, draft: MessageDraft, to: Recipient, rendered: Rendered) -> NewMessage:
         """A new message for one recipient of an accepted request."""
@@ -83,7 +111,8 @@ class MessageFactory:
 
     def resend(self, old: Message, send: Send, body: Body, attachments: Sequence[Attachment]) -> NewMessage:
         """A new message, due now, with the content, recipient and delivery policy of a stored one."""
-        to = self._recipient(old.recipient, old.recipient_hash, old.stream)
+        visible = (old.visible_to, old.visible_cc)
+        to = self._recipient(old.recipient, old.recipient_hash, old.stream, old.role, visible)
         content = _Content(
             stream=old.stream,
             priority=old.priority,
@@ -103,7 +132,14 @@ class MessageFactory:
         )
         return self._build(send, to, content, send.created_at, old.expires_at - max(old.created_at, old.date_at))
 
-    def _recipient(self, spelling: str, recipient_hash: str, stream: Stream) -> Recipient:
+    def _recipient(
+        self,
+        spelling: str,
+        recipient_hash: str,
+        stream: Stream,
+        role: Role,
+        visible: tuple[str | None, str | None],
+    ) -> Recipient:
         message_id = str(uuid_utils.uuid7())
         unsubscribe_url = None
         if stream is Stream.MARKETING:
@@ -111,7 +147,7 @@ class MessageFactory:
             unsubscribe_url = unsubscribe_token.url(
                 self.settings.email_public_url, unsubscription, key=self.keys.unsubscribe.newest
             )
-        return Recipient(spelling, message_id, recipient_hash, unsubscribe_url)
+        return Recipient(spelling, message_id, recipient_hash, unsubscribe_url, role, visible)
 
     def _build(
         self, send: Send, to: Recipient, content: "_Content", send_at: datetime, expires_after: timedelta
@@ -148,6 +184,9 @@ class MessageFactory:
             is_test=send.is_test,
             resend_of=content.resend_of,
             unsubscribe_url=to.unsubscribe_url,
+            role=to.role,
+            visible_to=to.visible[0],
+            visible_cc=to.visible[1],
         )
 
 

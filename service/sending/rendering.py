@@ -109,7 +109,9 @@ class SendRenderer:
         checked = list(self._checked(message_requests, template, request.locale, problems, is_test=is_test))
         copies_count = sum(len(one.recipients) for one in checked)
         if isinstance(request, BatchRequest) and copies_count > MAX_BATCH:
-            problems.append(Problem("/messages", "too_many", f"at most {MAX_BATCH:,} copies in one batch"))
+            problems.append(
+                Problem("/messages", "too_many", f"at most {MAX_BATCH:,} messages in one batch, copies among them")
+            )
         if problems:
             raise InvalidRequest("The request can't be sent as it is.", problems)
         send = Send(
@@ -241,11 +243,11 @@ class SendRenderer:
     ) -> _Checked:
         """Validate and render one message request. Raises InvalidRequest with every mistake, TooLarge."""
         problems: list[Problem] = []
-        parsed = validation.check_recipients(message_request.to, problems)
+        parsed = validation.check_recipients(message_request, problems)
         files = validation.check_attachments(
             message_request.attachments, template, self.settings, problems, required=not is_test
         )
-        recipients = [self.messages.recipient(template, recipient) for recipient in parsed]
+        recipients = self.messages.recipients(template, parsed, is_test=is_test)
         each: list[Mapping[str, Any]] = [message_request.variables]
         if has_unsubscribe_link(template) and (is_test or UNSUBSCRIBE_VARIABLE not in message_request.variables):
             each = [

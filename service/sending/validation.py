@@ -6,24 +6,29 @@ from service.config.settings import Settings
 from service.errors import Problem, TooLarge, pointer
 from service.mail import addresses, attachments
 from service.mail.addresses import Address
-from service.models import Attachment
-from service.models.requests import MAX_RECIPIENTS, AttachmentRequest
+from service.models import Attachment, Role
+from service.models.requests import MAX_RECIPIENTS, AttachmentRequest, MessageRequest
 from service.templates.template import Template
 
 
-def check_recipients(to: str | Sequence[str], problems: list[Problem]) -> list[Address]:
-    """Parse the addresses of `to`, each once; mistakes go to `problems`."""
-    single = isinstance(to, str)
-    found: dict[str, Address] = {}
-    spellings = addresses.split_list(to) if isinstance(to, str) else list(to)
-    if not spellings:
-        problems.append(Problem("/to", "missing", "at least one address is needed"))
-    if len(spellings) > MAX_RECIPIENTS:
-        problems.append(Problem("/to", "too_many", f"at most {MAX_RECIPIENTS} addresses in one request"))
-        return []
-    for index, spelling in enumerate(spellings):
-        if address := check_address(spelling, "/to" if single else pointer("to", index), problems):
-            found.setdefault(address.normalised, address)
+def check_recipients(request: MessageRequest, problems: list[Problem]) -> list[tuple[Role, Address]]:
+    """Parse the addresses of `to`, `cc` and `bcc`, each once, in this order; mistakes go to `problems`."""
+    found: dict[str, tuple[Role, Address]] = {}
+    total = 0
+    for role, given in ((Role.TO, request.to), (Role.CC, request.cc), (Role.BCC, request.bcc)):
+        single = isinstance(given, str)
+        spellings = addresses.split_list(given or [])
+        total += len(spellings)
+        if role is Role.TO and not spellings:
+            problems.append(Problem("/to", "missing", "at least one address is needed"))
+        if total > MAX_RECIPIENTS:
+            message = f"at most {MAX_RECIPIENTS} addresses in one request, cc and bcc among them"
+            problems.append(Problem(pointer(role), "too_many", message))
+            return []
+        for index, spelling in enumerate(spellings):
+            place = pointer(role) if single else pointer(role, index)
+            if address := check_address(spelling, place, problems):
+                found.setdefault(address.normalised, (role, address))
     return list(found.values())
 
 

@@ -14,6 +14,7 @@ from service.models import (
     EventType,
     Message,
     Priority,
+    Role,
     Status,
     Stream,
     WaitingFor,
@@ -30,7 +31,7 @@ MESSAGE_COLUMNS = """
     recipient_hash, envelope_from, from_header, reply_to, subject, locale, status, send_at, created_at,
     next_attempt_at, expires_at, sent_at, delivered_at, attempts, attempts_max, lapsed_leases, message_id, date_at,
     source_endpoint, metadata, attachments_count, sla_s, sla_due_at, is_test, resend_of, bounce_type, bounce_subtype,
-    error_message, transfer_encoding, wire_sha256, unsubscribe_url, anonymised_at
+    error_message, transfer_encoding, wire_sha256, unsubscribe_url, role, visible_to, visible_cc, anonymised_at
 """
 
 
@@ -191,6 +192,9 @@ def message_of(row: Row, *, now: datetime | None = None) -> Message:
         transfer_encoding=row["transfer_encoding"],
         wire_sha256=row["wire_sha256"],
         unsubscribe_url=row["unsubscribe_url"],
+        role=Role(row["role"]),
+        visible_to=row["visible_to"],
+        visible_cc=row["visible_cc"],
         anonymised_at=row["anonymised_at"],
     )
 

@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 
 from service.errors import StoreError
-from service.models import Event, EventType, NewMessage, Priority, Send, Status
+from service.models import Event, EventType, NewMessage, Priority, Role, Send, Status
 from service.store.attachments import release
 from service.store.body_codec import PackedBody
 from service.store.database import Reader, Transaction
@@ -33,6 +33,7 @@ class StoredMessage:
     id: str
     recipient: str
     status_at_accept: Status
+    role: Role
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,13 +92,14 @@ def find_send(reader: Reader, caller_id: str, idempotency_key: str, *, since: da
     if not rows:
         return None
     messages = reader.read(
-        "SELECT id, recipient_email, status_at_accept FROM email_messages WHERE send_id = :id ORDER BY position",
+        "SELECT id, recipient_email, status_at_accept, role FROM email_messages WHERE send_id = :id ORDER BY position",
         {"id": rows[0]["id"]},
     )
     return StoredSend(
         **rows[0],
         messages=tuple(
-            StoredMessage(row["id"], row["recipient_email"], Status(row["status_at_accept"])) for row in messages
+            StoredMessage(row["id"], row["recipient_email"], Status(row["status_at_accept"]), Role(row["role"]))
+            for row in messages
         ),
     )
 
@@ -112,7 +114,8 @@ _MESSAGE_COLUMNS = (
     "priority_rank", "recipient_email", "recipient_hash", "envelope_from", "from_header", "reply_to", "subject",
     "locale", "status", "status_at_accept", "send_at", "next_attempt_at", "expires_at", "attempts_max", "message_id",
     "date_at", "error_message", "source_endpoint", "variables", "metadata", "attachments_count", "sla_s", "sla_due_at",
-    "is_test", "resend_of", "created_at", "unsubscribe_url",
+    "is_test", "resend_of", "created_at", "unsubscribe_url", "role",
+    "visible_to", "visible_cc",
 )  # fmt: skip
 _BODY_COLUMNS = ("message_id", "codec", "dictionary_sha256", "html_bytes", "size_bytes", "sha256", "content")
 _ATTACHMENT_COLUMNS = ("id", "message_id", "n", "filename", "content_type", "size_bytes", "sha256", "created_at")
@@ -158,7 +161,8 @@ def _message_row(send: Send, position: int, message: NewMessage) -> tuple[Any, .
         message.date_at, message.status_reason, message.source_endpoint, _json(message.variables),
         _json(message.metadata), len(message.attachments), message.sla_s,
         at + timedelta(seconds=message.sla_s) if message.sla_s is not None else None, message.is_test,
-        message.resend_of, message.created_at, message.unsubscribe_url,
+        message.resend_of, message.created_at, message.unsubscribe_url, message.role, message.visible_to,
+        message.visible_cc,
     )  # fmt: skip
 
 

@@ -12,6 +12,7 @@ from typing import Literal
 from service.models import Event, EventType
 from service.store import search_index
 from service.store.database import Database, Reader, Transaction, listed
+from service.store.database.contract import Row
 from service.store.messages import IDEMPOTENCY_WINDOW
 from service.store.transitions import add_event
 
@@ -76,7 +77,8 @@ def anonymise(tx: Transaction, message_ids: Sequence[str], *, now: datetime, sou
     rows = tx.execute(
         "UPDATE email_messages SET recipient_email = recipient_hash, envelope_from = '', from_header = '',"
         " reply_to = NULL, subject = '', provider_id = NULL, smtp_reply = NULL, wire_sha256 = NULL,"
-        " error_message = NULL, variables = '{}', metadata = '{}', unsubscribe_url = NULL, anonymised_at = :now"
+        " error_message = NULL, variables = '{}', metadata = '{}', unsubscribe_url = NULL,"
+        " visible_to = NULL, visible_cc = NULL, anonymised_at = :now"
         f" WHERE id IN ({names}) AND {_ENDED} AND anonymised_at IS NULL RETURNING id, send_id",
         {**params, "now": now},
     )
@@ -90,7 +92,9 @@ def anonymise(tx: Transaction, message_ids: Sequence[str], *, now: datetime, sou
     )
     for message_id in done:
         add_event(tx, message_id, Event(EventType.ANONYMISED, now, source))
-    _forget_requests(tx, {row["send_id"] for row in rows}, now)
+    send_ids = {row["send_id"] for row in rows}
+    _forget_visible_addresses(tx, send_ids)
+    _forget_requests(tx, send_ids, now)
     return done
 
 
@@ -268,6 +272,24 @@ def _forget_contents(tx: Transaction, message_ids: Collection[str]) -> None:
     tx.execute(f"DELETE FROM email_bodies WHERE message_id IN ({names})", params)
     tx.execute(f"DELETE FROM email_attachments WHERE message_id IN ({names})", params)
     search_index.forget(tx, message_ids)
+
+
+def _forget_visible_addresses(tx: Transaction, send_ids: Collection[str]) -> None:
+    """Empty To and Cc of all messages of these sends, and of resends of them: they show each other's recipients."""
+    names, params = listed("send", sorted(send_ids))
+    affected = _ids(tx.execute(f"SELECT id FROM email_messages WHERE send_id IN ({names})", params))
+    while affected:
+        names, params = listed("id", affected)
+        tx.execute(
+            "UPDATE email_messages SET visible_to = NULL, visible_cc = NULL"
+            f" WHERE id IN ({names}) AND visible_to IS NOT NULL",
+            params,
+        )
+        affected = _ids(tx.execute(f"SELECT id FROM email_messages WHERE resend_of IN ({names})", params))
+
+
+def _ids(rows: Sequence[Row]) -> list[str]:
+    return [row["id"] for row in rows]
 
 
 def _forget_requests(tx: Transaction, send_ids: Collection[str], now: datetime) -> None:

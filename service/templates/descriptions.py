@@ -144,6 +144,7 @@ def _described(template: Template) -> dict[str, Any]:
         },
         "from": manifest.from_header,
         "reply_to": manifest.reply_to,
+        "copies": list(manifest.copies),
         "examples": template.examples,
         "source": template.source,
     }

@@ -110,6 +110,7 @@ def headers(template: Template, rendered: Rendered) -> str:
         "From": rendered.from_header,
         "Reply-To": rendered.reply_to,
         "Content-Language": rendered.locale,
+        **({"Copies": ", ".join(manifest.copies)} if manifest.copies else {}),
         "Category": manifest.category,
         "Stream": manifest.stream,
         "Version": manifest.version,

@@ -315,12 +315,16 @@ def test_mail_has_each_link_on_a_line_of_its_own_and_behind_a_button(key: str, c
     assert re.findall(r'href="(https?:[^"]*)"', rendered.html) == list(SPECS[key].links)
 
 
+def test_mail_of_a_critical_incident_reaches_the_noc_whoever_is_named(catalogue: Snapshot) -> None:
+    assert catalogue.get("incident_alert_critical").manifest.copies == ("noc@rgz.bj",)
+
+
 @each_spec
 def test_mail_has_the_urgency_and_attempts_of_the_spec(key: str, catalogue: Snapshot) -> None:
     spec, manifest = SPECS[key], catalogue.get(key).manifest
     assert manifest.category == spec.category
     assert manifest.stream is Stream.TRANSACTIONAL
-    assert (manifest.version, manifest.active) == (1, True)
+    assert manifest.active
     assert manifest.delivery.priority is spec.priority
     assert manifest.delivery.attempts == spec.attempts
     assert manifest.delivery.sla_s == spec.sla_s

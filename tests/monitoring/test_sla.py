@@ -10,7 +10,7 @@ from tests.support.sends import accept_incident
 
 
 def test_sla_is_kept_by_mail_that_leaves_in_time(services: Services, clock: Clock) -> None:
-    accept_incident(services, "a@example.com")
+    accept_incident(services)
     clock.forward(seconds=29)
     services.delivery.deliverer.drain(threading.Event())
     clock.forward(minutes=10)
@@ -23,11 +23,11 @@ def test_sla_is_kept_by_mail_that_leaves_in_time(services: Services, clock: Cloc
 def test_sla_is_broken_by_mail_that_leaves_too_late_and_that_still_waits(
     services: Services, clock: Clock, transport: ScriptedTransport
 ) -> None:
-    sent_late = accept_incident(services, "a@example.com")
+    sent_late = accept_incident(services)
     clock.forward(seconds=31)
     services.delivery.deliverer.drain(threading.Event())
     transport.paused_s = 60
-    waits = accept_incident(services, "b@example.com")
+    waits = accept_incident(services)
     assert [message.id for message in services.messages.message_search.late()] == [sent_late]
     clock.forward(seconds=31)
     assert {message.id for message in services.messages.message_search.late()} == {sent_late, waits}

@@ -84,8 +84,10 @@ def plant(services: Services, clock: Clock, canaries: Canaries, *, mails: int) -
     for n in range(mails):
         address = f"{canaries.new()}@example.com"
         text = f"{canaries.new()} {canaries.new()}"
+        other = f"{canaries.new()}@example.com"
         request = SendRequest(
-            to=[address, f"{canaries.new()}@example.com"],
+            to=address if n % 2 else [address, other],
+            cc=other if n % 2 else None,
             template_key="news" if n % 4 == 3 else "plain",
             variables={"name": text, "sender": canaries.new()},
             metadata={"customer": canaries.new(), canaries.new(): 1},

@@ -2,13 +2,14 @@
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from importlib.resources import files
 from typing import Any
 
 import jsonschema_rs
 
+from service.mail import addresses
 from service.models import DeliveryPolicy, Priority, Stream
 from service.templates.findings import CompileAborted, FindingCollector, did_you_mean
 from service.templates.front_matter.schema_errors import problems_of
@@ -40,7 +41,10 @@ class AttachmentPolicy:
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """The front matter as data. `schema` is the JSON Schema (2020-12) of all variables."""
+    """The front matter as data. `schema` is the JSON Schema (2020-12) of all variables.
+
+    `copies` are addresses to each of which every send of the template goes too.
+    """
 
     subject: str
     description: str
@@ -54,6 +58,7 @@ class Manifest:
     preheader: str | None = None
     from_header: str | None = None
     reply_to: str | None = None
+    copies: tuple[str, ...] = ()
 
     def as_json(self) -> dict[str, Any]:
         """The manifest as JSON values."""
@@ -73,6 +78,7 @@ class Manifest:
                     tuple(attachments["types"]),
                     required if isinstance(required, bool) else tuple(required),
                 ),
+                "copies": tuple(data.get("copies", ())),
                 "delivery": DeliveryPolicy(**{**delivery, "priority": Priority(delivery["priority"])}),
             }
         )
@@ -135,6 +141,7 @@ def read_front_matter(source: Source, collector: FindingCollector) -> FrontMatte
         preheader=data.get("preheader"),
         from_header=data.get("from"),
         reply_to=data.get("reply_to"),
+        copies=_copies(data.get("copies") or (), document, collector),
     )
     return FrontMatter(manifest, _texts(document), data.get("examples") or {}, document)
 
@@ -204,6 +211,20 @@ def _attachments(declared: Any, document: Document, collector: FindingCollector)
             "add it to types",
         )
     return AttachmentPolicy(allowed, types, required if isinstance(required, bool) else tuple(required))
+
+
+def _copies(declared: Sequence[str], document: Document, collector: FindingCollector) -> tuple[str, ...]:
+    """The addresses of `copies`, each once; wrong ones are reported."""
+    found: dict[str, str] = {}
+    for index, written in enumerate(declared):
+        try:
+            address = addresses.parse(written)
+        except addresses.AddressInvalid as error:
+            place = document.place(("copies", index))
+            collector.error(place, "bad-front-matter", f"{written!r} is no address: {error}", "write name@example.com")
+        else:
+            found.setdefault(address.normalised, address.spelling)
+    return tuple(found.values())
 
 
 def _delivery(declared: Mapping[str, Any]) -> DeliveryPolicy:

@@ -23,6 +23,7 @@ _SANDBOX = "sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src data
 _SUMMARY = {
     "id": "01a212f5-d497-74eb-b8b3-9681aff82671",
     "to": "john@techconnect.bj",
+    "role": "to",
     "template_key": "onboarding_welcome",
     "template_version": 1,
     "subject": "Bienvenue sur RGZ Access!",
@@ -34,10 +35,11 @@ _SUMMARY = {
 
 
 class MessageSummary(TypedDict):
-    """A message as lists show it."""
+    """A message as lists show it; `role` is `to`, `cc`, `bcc`, or `copy` where the template added it."""
 
     id: str
     to: str
+    role: str
     template_key: str
     template_version: int
     subject: str
@@ -97,7 +99,13 @@ _From = TypedDict("_From", {"from": str})
 
 
 class MessageAnswer(MessageSummary, _From):
-    """A message with its timeline. `message_id` is the header of that name (RFC 5322)."""
+    """A message with its timeline. `message_id` is the header of that name (RFC 5322).
+
+    `visible_to` and `visible_cc` are the addresses that its headers To and Cc show.
+    """
+
+    visible_to: list[str]
+    visible_cc: list[str]
 
     send_id: str
     template_revision: str
@@ -242,6 +250,7 @@ def _summary(message: Message) -> MessageSummary:
     return {
         "id": message.id,
         "to": message.recipient,
+        "role": message.role,
         "template_key": message.template_key,
         "template_version": message.template_version,
         "subject": message.subject,
@@ -262,6 +271,8 @@ def as_detail(found: MessageDetail) -> MessageAnswer:
     message = found.message
     return {
         **_summary(message),
+        "visible_to": message.shown_to,
+        "visible_cc": message.shown_cc,
         "send_id": message.send_id,
         "template_revision": message.template_revision,
         "stream": message.stream,

@@ -20,7 +20,9 @@ _ANSWER = {
     "id": "01a212f5-d497-74eb-b8b3-9680075c7dec",
     "status": "queued",
     "template": {"key": "onboarding_welcome", "version": 1, "revision": "0da2874f…"},
-    "messages": [{"id": "01a212f5-d497-74eb-b8b3-9681aff82671", "to": "john@techconnect.bj", "status": "queued"}],
+    "messages": [
+        {"id": "01a212f5-d497-74eb-b8b3-9681aff82671", "to": "john@techconnect.bj", "role": "to", "status": "queued"}
+    ],
 }
 
 
@@ -33,10 +35,11 @@ class SentTemplate(TypedDict):
 
 
 class SentMessage(TypedDict):
-    """One recipient's copy."""
+    """One recipient's message; `role` is `to`, `cc`, `bcc`, or `copy` where the template added it."""
 
     id: str
     to: str
+    role: str
     status: str
 
 
@@ -61,8 +64,11 @@ class SendController(Controller):
     async def send(self, request: AnyRequest, acceptor: Provided[Acceptor]) -> Response[SendAnswer]:
         """Send one mail to one or several recipients, each of whom gets a message of their own.
 
-        `to`, `template_key` and `variables`; where wanted `template_version`, `locale`, `attachments`, `reply_to`,
-        `source_endpoint`, `send_at` and `metadata`. 201 once everything is stored; `Location` is the first message.
+        `to`, `template_key` and `variables`; where wanted `cc`, `bcc`, `template_version`, `locale`, `attachments`,
+        `reply_to`, `source_endpoint`, `send_at` and `metadata`. Copies are messages of their own: with `cc` all show
+        the real To and Cc, nothing shows `bcc`, and a copy that is suppressed or over a limit stops no other message.
+        Those of the template's front matter (`copies`) are added. 201 once everything is stored; `Location` is the
+        first message.
         With the header `Idempotency-Key` the same request again gets the first answer for 24 hours.
         """
         caller, key = caller_of(request), idempotency_key(request)
@@ -78,9 +84,9 @@ class BatchController(Controller):
     ) -> Response[SendAnswer]:
         """Send up to 1,000 mails of one template, all or none.
 
-        `template_key` and `messages: [{to, variables, attachments?}]`, beside them what `/send` takes. 201 once all are
-        stored; 422 with every mistake of every message (`/messages/17/variables/amount`). `Idempotency-Key` as on
-        `/send`.
+        `template_key` and `messages: [{to, cc?, bcc?, variables, attachments?}]`, beside them what `/send` takes. 201
+        once all are stored; 422 with every mistake of every message (`/messages/17/variables/amount`).
+        `Idempotency-Key` as on `/send`.
         """
         caller, key = caller_of(request), idempotency_key(request)
         group_commit.require_room()  # before the body is read
@@ -105,7 +111,9 @@ def as_json(accepted: Accepted) -> SendAnswer:
             "version": accepted.template_version,
             "revision": accepted.template_revision,
         },
-        "messages": [{"id": item.id, "to": item.to, "status": item.status} for item in accepted.messages],
+        "messages": [
+            {"id": item.id, "to": item.to, "role": item.role, "status": item.status} for item in accepted.messages
+        ],
     }
 
 

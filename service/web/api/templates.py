@@ -97,6 +97,7 @@ class _Described(_From):
     attachments: NotRequired[AttachmentsRule]
     delivery: NotRequired[DeliveryRule]
     reply_to: NotRequired[str | None]
+    copies: NotRequired[list[str]]
     examples: NotRequired[dict[str, dict[str, Any]]]
     source: NotRequired[str]
     commit: NotRequired[str | None]
