@@ -5,6 +5,7 @@ the folder is swapped as a whole and committed alone; if the commit fails, the f
 """
 
 import re
+import unicodedata
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -119,6 +120,7 @@ class Publisher:
         message: str | None,
     ) -> bool:
         check_key(key)
+        check_message(message)
         with self.lock.acquire():
             snapshot = self.catalogue.refresh()
             entry = snapshot.entries.get(key)
@@ -126,6 +128,7 @@ class Publisher:
             tree = self._tree(key)
             files = read_files(self.root)
             changes = changes_in(files, entry)
+            check_paths(key, changes, files)
             template = self._validated(key, files, changes)
             if changes:
                 with self._refresh_after(), _translate_errors(), atomic_write.change_folder(self.root, key, changes):
@@ -241,3 +244,34 @@ def check_key(key: str) -> None:
     """Raise InvalidRequest unless `key` is a valid template key."""
     if not KEY.fullmatch(key):
         raise InvalidRequest(f"{key!r} can't be a key: {KEY_RULE}.", [Problem("", "key", KEY_RULE)])
+
+
+def check_message(message: str | None) -> None:
+    """Raise InvalidRequest for a commit message that is empty, or holds what git and terminals can't show."""
+    if message is not None and (not message.strip() or any(map(_is_control, message))):
+        rule = "a text without control characters"
+        raise InvalidRequest("The message can't be a commit's.", [Problem("/message", "message", rule)])
+
+
+def _is_control(character: str) -> bool:
+    return unicodedata.category(character) in ("Cc", "Cs") and character not in "\n\r\t"
+
+
+def check_paths(key: str, changes: Changes, files: Files) -> None:
+    """Raise InvalidRequest for names of new files that some file systems can't hold, or can't tell apart."""
+    kept = {path.removeprefix(f"{key}/") for path in files.folder(key)} - {
+        name for name, data in changes.items() if data is None
+    }
+    known = {name.lower(): name for name in kept}
+    problems = [
+        Problem("", "file", f"{name}: no name on every system; begin it with a letter, and avoid con, nul and the like")
+        for name, data in changes.items()
+        if data is not None and not atomic_write.is_portable(name)
+    ]
+    problems += [
+        Problem("", "file", f"{name}: differs from {known[name.lower()]} in capital letters alone")
+        for name, data in changes.items()
+        if data is not None and known.get(name.lower(), name) != name
+    ]
+    if problems:
+        raise InvalidRequest("A file can't have this name.", problems)

@@ -55,7 +55,7 @@ def harmful_scheme(name: str, value: str) -> str | None:
     if name not in URL_ATTRIBUTES and not name.endswith(("href", "src", "url")):
         return None
     text = unescape(value)
-    for link in re.split(r"[\s,]+", text) if name in _LISTS else [text]:
+    for link in [text, *(re.split(r"[\s,]+", text) if name in _LISTS else ())]:
         pieces = PLACEHOLDER.sub("\0", _IGNORED.sub("", link)).split("\0")
         for index in range(len(pieces)):
             found = _HARMFUL.match("".join(pieces[index : index + _MOST_PIECES]))

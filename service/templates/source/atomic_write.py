@@ -20,8 +20,10 @@ import yaml
 from typing_extensions import override
 
 #: A template's key: the name of its folder, a part of URLs, and `template_key` in requests.
-KEY = re.compile(r"[a-z][a-z0-9_-]{0,79}")
-KEY_RULE = "a template's key has 1 to 80 of a-z, 0-9, _ and -, and begins with a letter"
+KEY = re.compile(r"(?!(?:con|prn|aux|nul|com[0-9]|lpt[0-9])\Z)[a-z][a-z0-9_-]{0,79}")
+KEY_RULE = "a template's key has 1 to 80 of a-z, 0-9, _ and -, begins with a letter, and is no device of Windows"
+#: Names that are devices on Windows, with any ending: a checkout with such a file can't be made there.
+_DEVICE = re.compile(r"(?:con|prn|aux|nul|com[0-9¹²³]|lpt[0-9¹²³])(?:\..*)?", re.I)
 _DRAFT = ".draft-"
 _DRAFT_AGE_S = 3_600
 _AT_FDCWD = -100  # "relative to the current folder", fcntl.h of Linux
@@ -29,6 +31,13 @@ _RENAME_EXCHANGE = 2  # renameat2(2)
 
 Changes = Mapping[str, bytes | None]
 SwapFolders = Callable[[Path, Path], bool]
+
+
+def is_portable(path: str) -> bool:
+    """True for a path whose parts every file system can hold, and no command takes for an option."""
+    return not any(
+        part.startswith("-") or part.endswith((".", " ")) or _DEVICE.fullmatch(part) for part in path.split("/")
+    )
 
 
 class _Dumper(yaml.SafeDumper):

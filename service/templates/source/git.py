@@ -1,4 +1,4 @@
-"""The git command, run without the configuration, hooks and prompts of the machine."""
+"""The git command, run without the machine's configuration, hooks, filters, transports and prompts."""
 
 import os
 import subprocess
@@ -18,7 +18,14 @@ _SAFE = (
     *("-c", "maintenance.auto=false"),
     *("-c", "gc.auto=0"),
     *("-c", "safe.directory=*"),
+    *("-c", "core.sshCommand=false"),
+    *("-c", "core.askPass=false"),
+    *("-c", "log.showSignature=false"),
 )
+#: Commands that read files of the checkout, and run its filters on them.
+_READING = frozenset({"add", "commit", "reset", "rm", "status"})
+#: Settings of a filter, and what they are set to instead. The command of a hook needs another setting to be off.
+_FILTER = {"clean": "", "smudge": "", "process": "", "required": "false"}
 
 
 def git(
@@ -28,7 +35,11 @@ def git(
     extra_environment: Mapping[str, str] | None = None,
     timeout_s: float = _TIMEOUT_S,
 ) -> bytes:
-    """Run git in `folder` and return its output; `extra_environment` is added to its environment. Raises GitError."""
+    """Run git in `folder` and return its output; `extra_environment` is added to its environment. Raises GitError.
+
+    No command that the checkout's own configuration names is run.
+    """
+    disarmed = _disarmed(folder) if arguments[0] in _READING else {}
     environment = {
         "PATH": os.environ.get("PATH", os.defpath),
         "GIT_CONFIG_NOSYSTEM": "1",
@@ -36,7 +47,10 @@ def git(
         "GIT_TERMINAL_PROMPT": "0",
         "GIT_OPTIONAL_LOCKS": "0",
         "GIT_LITERAL_PATHSPECS": "1",
+        "GIT_ALLOW_PROTOCOL": "",  # a partial clone fetches nothing by itself
+        "GIT_NO_LAZY_FETCH": "1",
         "LC_ALL": "C",
+        **disarmed,
         **(extra_environment or {}),
     }
     pipe = subprocess.PIPE
@@ -58,6 +72,26 @@ def git(
     if process.returncode:
         raise GitError("git refused.", reply=reply.decode("utf-8", "replace").strip())
     return printed
+
+
+def _disarmed(folder: Path) -> dict[str, str]:
+    """The environment that overrides each setting of the checkout by which git would run a command on files."""
+    try:
+        names = git(folder, "config", "--list", "--name-only", "-z", "--includes").decode("utf-8", "surrogateescape")
+    except GitError:
+        return {}  # outside of a checkout
+    settings: dict[str, str] = {}
+    for name in names.split("\0"):
+        section, _, rest = name.partition(".")
+        driver, _, variable = rest.rpartition(".")
+        if section == "filter" and variable in _FILTER:
+            settings[name] = _FILTER[variable]
+        elif section == "hook":
+            settings[f"hook.{driver}.enabled"] = "false"
+    environment = {"GIT_CONFIG_COUNT": str(len(settings))}
+    for index, (name, value) in enumerate(settings.items()):
+        environment |= {f"GIT_CONFIG_KEY_{index}": name, f"GIT_CONFIG_VALUE_{index}": value}
+    return environment
 
 
 def _terminate(process: subprocess.Popen[bytes]) -> None:

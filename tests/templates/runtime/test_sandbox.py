@@ -66,6 +66,76 @@ def test_rendering_ends_within_its_budget(source: str) -> None:
     assert error.finding.line == front_matter().count("\n") + 6
 
 
+NESTED = (
+    "{% set x = namespace(a=(1,), b=(1,)) %}"
+    "{% for i in range(40) %}{% set x.a = (x.a, x.a) %}{% set x.b = (x.b, x.b) %}{% endfor %}"
+)
+LONG = "{% set t = 'a' * 1000000 %}{% for i in range(9999) %}"
+MANY = "{% set t = range(99999)|list %}{% for i in range(9999) %}"
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "{{ 1.5|round(200000000, 'ceil') }}", "{{ 1.5|round(-200000000) }}",
+        "{{ [[1], [2]]|sum(start=[]) }}", "{{ ['a', 'b']|sum(start='') }}",
+        "{{ ('a\n' * 100000)|indent(1000) }}", "{{ ('a\u2028' * 100000)|indent(1000) }}",
+        "{{ ('x' * 500000)|wordwrap(1) }}", "{{ ('x ' * 9000)|wordwrap(1, true, 'y' * 1000) }}",
+        "{{ '%1000000000d' is even }}", "{{ '%1000000000d' is divisibleby(3) }}",
+        "{{ ['%1000000000d']|select('odd')|list|length }}",
+        "{{ ('f' * 100000)|int(0, 16) // 3 }}", "{{ ('9' * 100000)|float }}",
+        NESTED + "{{ x.a == x.b }}", NESTED + "{{ x.a < x.b }}", NESTED + "{{ x.a in [x.b, 1] }}",
+        NESTED + "{{ x.a|string|length }}", NESTED + "{{ (x.a ~ 'y')|length }}", NESTED + "{{ x.a|upper|length }}",
+        NESTED + "{{ {x.a: 1}|length }}", NESTED + "{{ rows[0][x.a] }}", NESTED + "{{ [x.a, x.b]|unique|list|length }}",
+        NESTED + "{{ [x.a, x.b]|sort|length }}", NESTED + "{{ x.a is eq x.b }}", NESTED + "{{ x.a|date }}",
+        NESTED + "{% for i in [1, 2] %}{{ loop.changed(x.a) }}{{ loop.changed(x.b) }}{% endfor %}",
+        "{% set x = namespace(a=1) %}{% set x.a = [x, x] %}{{ x|string|length }}",
+        LONG + "{% set y = t|upper %}{% endfor %}", LONG + "{% set y = t|replace('b', 'c') %}{% endfor %}",
+        LONG + "{% if t|title == 'x' %}{% endif %}{% endfor %}", LONG + "{% set y = t[1:] %}{% endfor %}",
+        LONG + "{% if 'b' in t %}{% endif %}{% endfor %}", LONG + "{% set y = t|urlencode|length %}{% endfor %}",
+        LONG + "{% set y = 1|plural(t, t) %}{% endfor %}", LONG + "{% set y = t ~ i %}{% endfor %}",
+        LONG + "{% filter upper %}{{ t }}{% endfilter %}{% endfor %}", LONG + "{% set y = t|lines %}{% endfor %}",
+        MANY + "{% set y = t|sort %}{% endfor %}", MANY + "{% set y = t|max %}{% endfor %}",
+        MANY + "{% set y = t[1:] %}{% endfor %}", MANY + "{% set y = t + t %}{% endfor %}",
+        MANY + "{% set y = t|map('string')|list %}{% endfor %}", MANY + "{% set y = t|join %}{% endfor %}",
+        MANY + "{% set y = t|batch(2)|list %}{% endfor %}", MANY + "{% set y = t|reverse|list %}{% endfor %}",
+        MANY + "{% if 1.5 in t %}{% endif %}{% endfor %}", MANY + "{% set y = t|groupby('a')|list %}{% endfor %}",
+        "{% for i in range(900) %}{% set x = [0] * 40000 %}{% endfor %}",
+        "{% set t = '&' * 40000 %}" + "{{ t }}" * 64,
+        "{% set t = '&' * 900 %}{% set x %}{% for i in range(999) %}" + "{{ t }}" * 30 + "{% endfor %}{% endset %}",
+        "{% for a in [1,2,3,4,5,6,7,8,9] %}" * 5 + "{% endfor %}" * 5,
+    ],
+)  # fmt: skip
+def test_rendering_is_charged_for_what_it_touches(source: str) -> None:
+    error = refused(text("{% if not yes %}" + source + "{% endif %}"), yes=False)
+    assert error.finding.code in ("too-much", "unprintable-value")
+
+
+def test_rendering_ends_at_its_deadline() -> None:
+    ticks = iter(range(10**9))
+    limits = RenderLimits(2_000_000, 100_000, max_seconds=50, clock=lambda: float(next(ticks)))
+    quick = template(text("{% for i in range(90) %}{{ i }}{% endfor %}"), limits=limits)
+    assert quick.render(VALUES).text.startswith("0123")
+    slow = template(text("{% if not yes %}{% for i in range(9999) %}{{ i }}{% endfor %}{% endif %}"), limits=limits)
+    with pytest.raises(RenderError) as caught:
+        slow.render({**VALUES, "yes": False})
+    assert (caught.value.finding.code, caught.value.finding.message) == (
+        "too-much",
+        "the rendering takes longer than 50 s",
+    )
+
+
+def test_rendering_of_a_large_table_stays_within_its_steps() -> None:
+    rows = [{"label": f"Ligne {number}", "url": f"https://x.example/{number}"} for number in range(3_000)]
+    source = (
+        "{% for row in rows|sort(attribute='label') %}{% if row.label != name and loop.index is odd %}"
+        '<a href="{{ row.url }}">{{ row.label|upper|truncate(20) }}</a>{{ loop.index|number }}{% endif %}{% endfor %}'
+        "{{ rows|map(attribute='label')|join(', ') }}{{ rows|selectattr('label', 'in', ['Ligne 1'])|list|length }}"
+    )
+    compiled_ = template(text(source))
+    assert "LIGNE 2999" in compiled_.render({**VALUES, "rows": rows}).html
+
+
 def test_rendering_leaves_the_variables_as_they_were() -> None:
     variables = {**VALUES, "rows": [{"label": "b", "url": "u"}, {"label": "a", "url": "u"}]}
     template(text("{{ rows|sort(attribute='label')|map(attribute='label')|join }}{% set rows = [] %}")).render(
