@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from service.models import Scope
+from service.models import ActionKind, Scope
+from service.web.pages.i18n import read_phrases
 from service.web.pages.sessions import browser_name
 from tests.support.pages import browser, form_token, sign_in, signed_in
 from tests.support.running import Running, running, settings_for
@@ -43,6 +44,11 @@ def test_actions_page_is_no_failure_at_the_ends_of_the_calendar(service: Running
     with signed_in(service) as client:
         for name in ("since", "until"):
             assert client.get("/admin/actions", params={name: at}).status_code in (200, 422)
+
+
+def test_actions_page_has_a_phrase_for_each_kind_and_way_in() -> None:
+    phrases = read_phrases()
+    assert {f"action.{kind}" for kind in ActionKind} | {"via.api", "via.page", "via.cli"} <= phrases.keys()
 
 
 def test_actions_page_exports_what_it_filters(service: Running) -> None:
