@@ -10,7 +10,7 @@ from service.templates.mjml.components import TEXT_CONTENT
 from service.templates.mjml.parse import Element, Node
 from service.templates.plain_text import texts_of
 from service.templates.positions import Place
-from service.templates.size_limits import MAX_ELEMENTS
+from service.templates.size_limits import MAX_COMPONENTS, MAX_ELEMENTS
 
 
 def check_control_tokens(
@@ -64,9 +64,10 @@ def check_delimiters(restored: Restored, place: Place, collector: FindingCollect
 
 
 def check_elements(mjml: str, place: Place, collector: FindingCollector) -> None:
-    """Check the number of elements before mrml sees them. Raises CompileAborted after a report."""
-    if mjml.count("<") - mjml.count("</") > MAX_ELEMENTS:
-        collector.error(place, "too-large", f"the template has more than {MAX_ELEMENTS} elements", "split it")
+    """Check the number of components and elements before mrml sees them. Raises CompileAborted after a report."""
+    if mjml.count("<mj-") > MAX_COMPONENTS or mjml.count("<") - mjml.count("</") > MAX_ELEMENTS:
+        message = f"the template has more than {MAX_COMPONENTS} components, or {MAX_ELEMENTS} elements"
+        collector.error(place, "too-large", message, "split it, or repeat one with {% for %}")
         raise CompileAborted
 
 

@@ -22,8 +22,9 @@ MAX_DIGITS = 40
 MAX_TAGS = 10_000
 #: Attributes of one element.
 MAX_ATTRIBUTES = 200
-#: Components and HTML elements of one language.
-MAX_ELEMENTS = 30_000
+#: Components of one language, of each of which mrml makes some ten elements; and these with the HTML elements.
+MAX_COMPONENTS = 3_000
+MAX_ELEMENTS = 10_000
 #: Selectors of inline CSS times the elements on which each is tried.
 MAX_MATCHES = 2_000_000
 #: Characters of one selector, and brackets inside each other in CSS.
