@@ -185,7 +185,9 @@ class Settings(BaseModel):
     email_rate_limit_marketing: RateSetting = Field(
         Rate(count=1, period="day"), description="Limit of marketing mail per recipient: unlimited or n/period"
     )
-    email_audit_retention_days: int = Field(365, ge=1, description="Delete messages and admin actions after this time, days")
+    email_audit_retention_days: int = Field(
+        365, ge=1, description="Delete messages and admin actions after this time, days"
+    )
     email_auto_anonymize_after_days: int = Field(90, ge=1, description="Anonymise messages after this time, days")
     email_soft_bounce_limit: int = Field(
         5, ge=1, le=1000, description="Temporary bounces after which an address is suppressed, messages"
