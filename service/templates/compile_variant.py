@@ -22,7 +22,7 @@ from service.templates.mjml.inline_css import inline_css, mjml_to_html, tag_sequ
 from service.templates.mjml.parse import Attribute, Element, Node, Slice, parse
 from service.templates.mjml.unprinted import set_unprinted
 from service.templates.mjml.validate import validate
-from service.templates.plain_text import derive_text, html_to_text, texts_of
+from service.templates.plain_text import derive_text, html_to_text, settle_marks, texts_of
 from service.templates.positions import Place, Source
 from service.templates.runtime.program import Program
 from service.templates.runtime.sandbox import RenderLimits, sandbox_without_modules
@@ -113,7 +113,7 @@ class _VariantCompiler:
             raise CompileAborted
         found = self._tokens.within(mapped.text)
         self._check(found)
-        program = self._program(restore_text(mapped.text, self._tokens), source.place(0))
+        program = self._program(restore_text(mapped.text, self._tokens, self._collector), source.place(0))
         self._parse(program, found, is_html=False)
         return program
 
@@ -134,7 +134,7 @@ class _VariantCompiler:
         if derive:
             text = derive_text(root, self._tokens, self._collector)
             prologue = "".join(found.placeholder for found in self._definitions(nodes, root))
-            programs["text"] = self._program(restore_text(prologue + text, self._tokens), root.place)
+            programs["text"] = self._program(restore_text(prologue + text, self._tokens, self._collector), root.place)
             self._parse(programs["text"], [], is_html=False)
         return programs
 
@@ -221,8 +221,8 @@ class _VariantCompiler:
             canonical = canonical_html(content, self._tokens, self._collector)
             place = mapped.place(0)
             html[path] = self._program(restore_html(canonical, self._tokens, self._collector), place)
-            plain = html_to_text(canonical, self._tokens)
-            text[path] = self._program(restore_text(plain, self._tokens), place)
+            plain = settle_marks(html_to_text(canonical, self._tokens), self._tokens)
+            text[path] = self._program(restore_text(plain, self._tokens, self._collector), place)
         return html, text
 
     def _program(self, restored: Restored, place: Place) -> Program:

@@ -16,6 +16,17 @@ from service.templates.mjml import html_tree
 from service.templates.mjml.html_tree import is_element, parse_html
 from service.templates.mjml.inline_css import comments_in_text
 from service.templates.mjml.parse import Element, Node, Slice
+from service.templates.text_inline import beside_label, raised, struck
+from service.templates.text_layout import (
+    KEPT_NEWLINE,
+    KEPT_SPACE,
+    has_lists,
+    in_one_line,
+    lay_out,
+    lay_out_where,
+    marked_item,
+    marked_list,
+)
 
 LINE, PARAGRAPH, BREAK = "\x1e", "\x1d", "\x1f"
 _MARKS = re.compile(r"(?<![ \t\n])[ \t\n]*[\x1d-\x1f][\x1d-\x1f \t\n]*")
@@ -26,9 +37,18 @@ _MANY_NEWLINES = re.compile(r"\n{3,}")
 _TRAILING = re.compile(r"[ \t]+(?=\n)")
 _PARAGRAPHS = frozenset({"p", "h1", "h2", "h3", "h4", "h5", "h6", "ul", "ol", "table", "blockquote", "hr", "pre", "dl"})
 _ROW_GROUPS = frozenset({"thead", "tbody", "tfoot"})
-_LINES = frozenset({"div", "tr", "caption", "section", "article", "dt", "dd", "center"})
+_LINES = frozenset(
+    {
+        *("div", "tr", "caption", "section", "article", "dt", "dd", "center", "address", "header", "footer", "main"),
+        *("nav", "aside", "figure", "figcaption", "details", "summary", "fieldset", "legend", "form"),
+    }
+)
+_KEEPS_SPACE = re.compile(r"white-space:(?:pre|pre-wrap|break-spaces)(?:;|!|$)")
+_LINE_THROUGH = re.compile(r"text-decoration(?:-line)?:[^;]*line-through")
 _SKIPPED = frozenset({"style", "script", "head", "title"})
-_INVISIBLE = re.compile("[\u034f\u200b-\u200f\u2060\ufeff\u00ad]")
+#: Also the control characters that references such as `&#14;` become: they would be marks.
+_INVISIBLE = re.compile("[\x00-\x08\x0b\x0e-\x1f\u034f\u200b-\u200f\u2060\ufeff\u00ad]")
+_INLINE = frozenset({"a", "sup", "sub", "q", "s", "del", "strike"})
 _RULE = "-" * 40
 
 
@@ -37,7 +57,7 @@ def derive_text(root: Element, tokens: Tokens, collector: FindingCollector) -> s
     body = next(element for element in root.elements() if element.tag == "mj-body")
     writer = _Components(tokens, collector)
     writer.children(body)
-    return _resolve_static_marks("".join(writer.out), tokens)
+    return settle_marks("".join(writer.out), tokens)
 
 
 def finish_text(text: str) -> str:
@@ -47,11 +67,16 @@ def finish_text(text: str) -> str:
             text = text.replace(mark, LINE + mark)
     if LINE in text:
         text = _MARKS_LEFT.sub(_newlines, text)
+    if has_lists(text):
+        text = lay_out(text)
     if " \n" in text or ("\t" in text and "\t\n" in text):
         text = _TRAILING.sub("", text)
     if "\n\n\n" in text:
         text = _MANY_NEWLINES.sub("\n\n", text)
-    return text.strip() + "\n"
+    text = text.strip() + "\n"
+    if KEPT_SPACE in text or KEPT_NEWLINE in text:
+        text = text.replace(KEPT_SPACE, " ").replace(KEPT_NEWLINE, "\n")
+    return text
 
 
 def _newlines(marks: re.Match[str]) -> str:
@@ -63,8 +88,8 @@ def _newlines(marks: re.Match[str]) -> str:
     return "\n" * min(max(run.count(BREAK), 1), 2)
 
 
-def _resolve_static_marks(text: str, tokens: Tokens) -> str:
-    """Replace the marks that have no Jinja block beside them by newlines."""
+def settle_marks(text: str, tokens: Tokens) -> str:
+    """Replace the marks that have no Jinja block beside them by newlines, and write the lists that hold none."""
 
     def settle(marks: re.Match[str]) -> str:
         before = PLACEHOLDER.fullmatch(text, max(marks.start() - 9, 0), marks.start())
@@ -73,7 +98,12 @@ def _resolve_static_marks(text: str, tokens: Tokens) -> str:
             return marks[0].lstrip(" \t\n")
         return _newlines(marks)
 
-    return _MARKS.sub(settle, text).strip(" \n")
+    settled = _MARKS.sub(settle, text).strip(" \n")
+    return lay_out_where(settled, lambda part: not _has_blocks(part, tokens))
+
+
+def _has_blocks(text: str, tokens: Tokens) -> bool:
+    return any(tokens[int(found[1])].kind == "control" for found in PLACEHOLDER.finditer(text))
 
 
 class _Components:
@@ -90,7 +120,8 @@ class _Components:
         if isinstance(node, Slice):
             self.out += [found[0] for found in PLACEHOLDER.finditer(node.text)]
         elif node.tag in ("mj-text", "mj-table", "mj-raw", "mj-accordion-title", "mj-accordion-text"):
-            self._paragraph(self._html(node))
+            text = self._html(node)
+            self._paragraph(struck(text) if node.literal("text-decoration") == "line-through" else text)
         elif node.tag == "mj-button":
             self._paragraph(self._labelled(self._html(node), node.literal("href")))
         elif node.tag in ("mj-navbar-link", "mj-social-element"):
@@ -110,13 +141,10 @@ class _Components:
         if text:
             self.out += [PARAGRAPH, text, PARAGRAPH]
 
-    @staticmethod
-    def _labelled(label: str, link: str | None) -> str:
+    def _labelled(self, label: str, link: str | None) -> str:
         label = label.strip(" \n" + LINE + PARAGRAPH + BREAK)
-        link = unescape(link or "").strip()
-        if not link or link.startswith("#"):
-            return label
-        return f"{label} : {link}" if label else link
+        beside = beside_label(label, unescape(link or "").strip(), self._tokens)
+        return f"{label} : {beside}" if label and beside else label or beside
 
     def _html(self, element: Element) -> str:
         if element.content is None:
@@ -137,6 +165,7 @@ def html_to_text(html: str, tokens: Tokens) -> str:
 class _Html:
     def __init__(self, tokens: Tokens) -> None:
         self._tokens = tokens
+        self._keeps_space = False
 
     def inside(self, element: html_tree.Node) -> str:
         out = [self._text(element.text)]
@@ -144,41 +173,52 @@ class _Html:
             out += [self._element(child), self._text(child.tail)]
         return "".join(out)
 
-    @staticmethod
-    def _text(text: str | None) -> str:
-        return _INVISIBLE.sub("", re.sub(r"[ \t\r\n\f]+", " ", text or ""))
+    def _text(self, text: str | None) -> str:
+        text = _INVISIBLE.sub("", text or "")
+        if self._keeps_space:
+            return text.expandtabs(8).replace("\n", KEPT_NEWLINE).replace(" ", KEPT_SPACE)
+        return re.sub(r"[ \t\r\n\f]+", " ", text)
 
     def _element(self, element: html_tree.Node) -> str:
         if not is_element(element):
             found = PLACEHOLDER.fullmatch((element.text or "").strip())
             return found[0] if found else ""
-        tag = element.tag
-        if tag in _SKIPPED or "display:none" in (element.get("style") or "").replace(" ", ""):
+        tag, style = element.tag, (element.get("style") or "").replace(" ", "")
+        if tag in _SKIPPED or "display:none" in style or element.get("hidden") is not None:
             return ""
         if tag == "br":
-            return BREAK
+            return KEPT_NEWLINE if self._keeps_space else BREAK
         if tag == "hr":
             return PARAGRAPH + _RULE + PARAGRAPH
         if tag == "img":
             return element.get("alt") or ""
         if tag == "table":
             return PARAGRAPH + self._table(element) + PARAGRAPH
-        text = self.inside(element)
-        if tag == "a":
-            return self._link(text, element.get("href"))
+        text = self._kept(element) if tag == "pre" or _KEEPS_SPACE.search(style) else self.inside(element)
+        if tag in _INLINE or _LINE_THROUGH.search(style):
+            text = self._inline(tag, text, element)
+        if tag in ("ul", "ol"):
+            mark = LINE if next(element.iterancestors("li"), None) is not None else PARAGRAPH
+            return mark + marked_list(element, style, text) + mark
         if tag == "li":
-            return f"{LINE}- {text.strip(' ')}"
+            return LINE + marked_item(element, text)
         mark = PARAGRAPH if tag in _PARAGRAPHS else LINE if tag in _LINES else ""
         return mark + text + mark
 
-    @staticmethod
-    def _link(text: str, link: str | None) -> str:
-        label = text.strip(" ")
-        if not link or link.startswith("#") or link in (label, f"mailto:{label}", f"tel:{label}"):
-            return text
-        if link.startswith(("mailto:", "tel:")):
-            return text
-        return f"{text} ({link})" if label else link
+    def _inline(self, tag: str, text: str, element: html_tree.Node) -> str:
+        if tag == "a":
+            beside = beside_label(text.strip(" "), (element.get("href") or "").strip(), self._tokens)
+            return f"{text} ({beside})" if text.strip(" ") and beside else text or beside
+        if tag in ("sup", "sub"):
+            return raised(text, is_below=tag == "sub")
+        return f'"{text}"' if tag == "q" else struck(text)
+
+    def _kept(self, element: html_tree.Node) -> str:
+        """The text with its white space; the parser drops a line break right behind the tag, and so do browsers."""
+        before, self._keeps_space = self._keeps_space, True
+        text = self.inside(element)
+        self._keeps_space = before
+        return text.removeprefix(KEPT_NEWLINE).rstrip(KEPT_NEWLINE)
 
     def _table(self, table: html_tree.Node) -> str:
         rows = [row for row in table.iter("tr") if next(row.iterancestors("table")) is table]
@@ -209,12 +249,19 @@ class _Html:
             parts = [self._element(child) if not is_element(child) else self.inside(child) + "  " for child in row]
             return "".join(parts).strip(" ")
         filled = [text for text in texts if text]
+        if len(filled) == 1 and has_lists(filled[0]):
+            return filled[0]
         if len(texts) != 2 or len(filled) != 2:
-            return "  ".join(text.replace(LINE, ", ") for text in filled)
+            return "  ".join(self._in_one_line(text) for text in filled)
         label = _label(texts[0])
         if not self._is_static(label):
             return f"{label} : {texts[1]}"
         return f"{label.ljust(width)} : {texts[1]}"
+
+    def _in_one_line(self, text: str) -> str:
+        if has_lists(text):
+            text = in_one_line(text.replace(LINE, "\n"), is_static=not _has_blocks(text, self._tokens))
+        return text.replace(LINE, ", ").replace("\n", ", ")
 
     @staticmethod
     def _is_static(text: str) -> bool:

@@ -1,5 +1,7 @@
 """The plain text part that is made from the HTML."""
 
+from urllib.parse import quote
+
 import pytest
 
 from tests.support.template_kit import OTHER_VALUES, VALUES, column, document, plain, template, text
@@ -108,3 +110,107 @@ def test_lines_of_a_value_are_kept() -> None:
 def test_plain_text_includes_what_stands_in_a_table_outside_of_its_rows(inside: str) -> None:
     source = column(f"<mj-table>{inside}<tr><td>deux</td></tr></mj-table>")
     assert plain(source).split() == ["un", "deux"]
+
+
+@pytest.mark.parametrize(
+    ("html", "shown"),
+    [
+        (
+            "<ol><li>un</li><li>deux</li></ol><p>x</p><ol start='3'><li>trois</li></ol>",
+            "1. un\n2. deux\n\nx\n\n3. trois",
+        ),
+        ("<ol type='a'><li>x</li><li value='27'>y</li></ol>", "a. x\naa. y"),
+        ("<ol type='I' start='4'><li>x</li><li>y</li></ol>", "IV. x\nV. y"),
+        ("<ol reversed><li>x</li><li>y</li></ol>", "2. x\n1. y"),
+        ("<ul style='list-style: none'><li>x</li><li>y</li></ul>", "x\ny"),
+        ("<ul><li>A<ul><li>B<ol><li>C</li></ol></li></ul></li><li>D</li></ul>", "- A\n  - B\n    1. C\n- D"),
+        ("<ol start='9'><li><p>a</p><p>b</p></li><li>c<br>d</li></ol>", "9. a\n\n   b\n10. c\n    d"),
+        ("<ul>\n</ul>x", "x"),
+    ],
+)
+def test_list_has_the_numbers_and_levels_of_the_html(html: str, shown: str) -> None:
+    assert plain(text(html)) == f"{shown}\n"
+
+
+def test_list_of_a_loop_is_numbered_when_it_is_rendered() -> None:
+    source = text(
+        "<ol>{% for row in rows %}<li>{{ row.label }}<ul>{% if yes %}<li>a</li>{% endif %}<li>b</li></ul></li>"
+        "{% endfor %}<li>fin</li></ol>"
+    )
+    assert plain(source) == "1. Café\n   - a\n   - b\n2. <Thé>\n   - a\n   - b\n3. fin\n"
+    assert template(source).render(OTHER_VALUES).text == "1. fin\n"
+
+
+def test_list_in_a_macro_keeps_its_items_apart() -> None:
+    macro = "{% macro m(all) %}<ol><li>un</li><li>deux</li></ol>{% endmacro %}"
+    assert plain(text(macro + "{{ m(rows) }}")) == "1. un\n2. deux\n"
+
+
+def test_list_in_a_cell_is_on_the_line_of_its_row() -> None:
+    source = column("<mj-table><tr><td>a</td><td><ol><li>b</li><li>c</li></ol></td><td>d</td></tr></mj-table>")
+    assert plain(source) == "a  1. b, 2. c  d\n"
+
+
+@pytest.mark.parametrize(
+    ("html", "shown"),
+    [
+        ("10<sup>6</sup> bit/s, 10<sup>−3</sup>, m<sup>2</sup>", "10⁶ bit/s, 10⁻³, m²"),
+        ("CO<sub>2</sub>, v<sub>max</sub>, x<sup>a+b</sup>", "CO₂, v_max, x^(a+b)"),
+        ("10<sup>{{ number }}</sup>", "10^3"),
+        (
+            "le 1<sup>er</sup>, la 2<sup>e</sup>, n<sup>o</sup> 4, RGZ<sup>®</sup> X<sup>TM</sup>",
+            "le 1er, la 2e, no 4, RGZ® X™",
+        ),
+        ("<s>12 000</s> 9 000", "~~12 000~~ 9 000"),
+        ("<del>a</del> <strike>b</strike> <span style='text-decoration: line-through'>c</span>", "~~a~~ ~~b~~ ~~c~~"),
+        ("<q>oui</q><span hidden>non</span>", '"oui"'),
+    ],
+)
+def test_plain_text_says_what_is_raised_or_struck(html: str, shown: str) -> None:
+    assert plain(text(html)) == f"{shown}\n"
+
+
+def test_preformatted_text_keeps_its_white_space() -> None:
+    source = text(
+        "<pre>\nset vlan {{ number }}\n  name  support\n\n\n\tend\n</pre>{% if yes %}<pre>  x</pre>{% endif %}"
+    )
+    assert plain(source) == "set vlan 3\n  name  support\n\n\n        end\n\n  x\n"
+    assert plain(text("a<div style='white-space: pre-wrap'>b\n c</div>")) == "a\nb\n c\n"
+
+
+@pytest.mark.parametrize(
+    ("html", "shown"),
+    [
+        ('<a href="mailto:a@x.example?subject=Bonjour">Écrivez-nous</a>', "Écrivez-nous (a@x.example)"),
+        ('<a href="mailto:a%2Bb@x.example">nous</a>', "nous (a+b@x.example)"),
+        ('<a href="mailto:a@x.example">à a@x.example</a>', "à a@x.example"),
+        ('<a href="tel:+22900000000">appelez</a>', "appelez (+22900000000)"),
+        ('<a href="tel:+22900000000">+229 00 00 00 00</a>', "+229 00 00 00 00"),
+        ('<a href="tel:{{ number }}">{{ number }}</a> <a href="tel:{{ number }}">x</a>', "3 x (3)"),
+        ('<a href="mailto:?subject=x">partager</a> <a href="#a">plus bas</a>', "partager plus bas"),
+        ('<a href="{{ link }}">{{ link }}</a>', "https://portal.example/a?x=1&y=2"),
+    ],
+)
+def test_plain_text_says_the_address_behind_a_link(html: str, shown: str) -> None:
+    assert plain(text(html)) == f"{shown}\n"
+
+
+def test_address_behind_a_button_is_said() -> None:
+    assert plain(column('<mj-button href="mailto:a@x.example">Nous</mj-button>')) == "Nous : a@x.example\n"
+
+
+@pytest.mark.parametrize("value", ["a b&c", "50%", "é/\"'<", "a=1&b=2"])
+@pytest.mark.parametrize("expression", ["{{ name }}", "{{ name|urlencode }}"])
+def test_links_are_the_same_in_html_and_text_and_encoded_once(expression: str, value: str) -> None:
+    rendered = template(text(f'<a href="https://x.example/s?q={expression}">z</a>')).render({**VALUES, "name": value})
+    link = f"https://x.example/s?q={quote(value, safe='')}"
+    assert f'href="{link}"' in rendered.html
+    assert rendered.text == f"z ({link})\n"
+
+
+def test_names_and_values_are_encoded_once() -> None:
+    rendered = template(text("""<a href="https://x.example/?{{ {'a': name, 'b': 'é'}|urlencode }}">z</a>""")).render(
+        {**VALUES, "name": "1 2&3"}
+    )
+    assert 'href="https://x.example/?a=1+2%263&amp;b=%C3%A9"' in rendered.html
+    assert rendered.text == "z (https://x.example/?a=1+2%263&b=%C3%A9)\n"

@@ -27,6 +27,13 @@ _FILTERS = {
     Context.URL_PART: "_url_part",
     Context.URL_MAIL: "_url_mail",
 }
+_LINK_FILTERS = {
+    Context.URL_START: "_style_url",
+    Context.URL_PART: "_style_url_part",
+    Context.URL_MAIL: "_style_url_mail",
+}
+#: Around a link of the text part that holds Jinja.
+LINK_BEGIN, LINK_END = "\x07", "\x08"
 _CONDITION = re.compile(r"<!--\[if[^\]]*\]>")
 _CONDITION_END = "<![endif]-->"
 _SAFE = re.compile(r"\|\s*safe\b")
@@ -50,14 +57,30 @@ def restore_html(html: str, tokens: Tokens, collector: FindingCollector) -> Rest
     return writer.finish()
 
 
-def restore_text(text: str, tokens: Tokens) -> Restored:
-    """Restore Jinja in plain text: the text part, a subject, a header. Nothing is escaped."""
+def restore_text(text: str, tokens: Tokens, collector: FindingCollector) -> Restored:
+    """Restore Jinja in plain text: the text part, a subject, a header. Only expressions in links are encoded.
+
+    Raises CompileAborted for an expression that begins a link on one branch and continues it on another; reported.
+    """
     writer = _Writer(tokens)
+    link: EscapeContextTracker | None = None
     for part in flat_parts(text, tokens, unescape):
         if isinstance(part, str):
-            writer.literal(part)
-        else:
+            for piece in re.split(f"([{LINK_BEGIN}{LINK_END}])", part):
+                if piece == LINK_BEGIN:
+                    link = EscapeContextTracker(Context.URL_START, tokens, collector)
+                elif piece == LINK_END:
+                    link = None
+                else:
+                    writer.literal(piece)
+                    if link:
+                        link.literal(piece)
+        elif part.kind == "control":
+            if link:
+                link.control(part)
             writer.token(part, "")
+        else:
+            writer.token(part, _LINK_FILTERS[link.expression(part)] if link else "")
     return writer.finish()
 
 

@@ -11,13 +11,13 @@ from jinja2.sandbox import SandboxedEnvironment
 from jinja2.tests import TESTS as DEFAULT_TESTS
 from markupsafe import Markup, escape
 
-from service.templates.runtime.escapes import Unprintable
+from service.templates.runtime.escapes import Encoded, Unprintable
 from service.templates.runtime.meter import LongText, Meter
 
 #: Filters that look at no more than one element, or at a number.
 _SMALL = "abs count d default first items length safe"
 #: Filters of one text, whose result is little longer.
-_OF_TEXT = "capitalize e escape lower string striptags title upper urlencode wordcount"
+_OF_TEXT = "capitalize e escape lower string striptags title upper wordcount"
 #: Filters that go over all of a list or a text, those that compare elements several times, and those that go as asked.
 _OF_LISTS = "last list reverse trim"
 _SORTING = "dictsort groupby max min sort unique"
@@ -42,6 +42,7 @@ def allowed_filters(max_bytes: int, meter: Meter) -> dict[str, Callable[..., Any
     own = DEFAULT_FILTERS
     filters: dict[str, Any] = {name: own[name] for name in _SMALL.split()}
     filters |= {name: _of_text(own[name], meter, max_bytes) for name in _OF_TEXT.split()}
+    filters["urlencode"] = _of_text(urlencode, meter, max_bytes)
     filters |= {name: metered(own[name], meter, max_bytes) for name in _OF_LISTS.split()}
     filters |= {name: metered(own[name], meter, max_bytes, walks=_WALKS) for name in _SORTING.split()}
     filters |= {name: _lazy(own[name], meter) for name in _LAZY.split()}
@@ -50,6 +51,11 @@ def allowed_filters(max_bytes: int, meter: Meter) -> dict[str, Callable[..., Any
 
     replace, join, sum_ = _replace(max_bytes, meter), _join(max_bytes, meter), _sum(meter)
     return {**filters, "replace": replace, "join": join, "sum": sum_, "round": round_}
+
+
+def urlencode(value: Any) -> str:
+    """Encode a text, or names and values, for a URL."""
+    return Encoded(DEFAULT_FILTERS["urlencode"](value))
 
 
 def _replace(max_bytes: int, meter: Meter) -> Callable[..., str]:

@@ -26,6 +26,7 @@ _IN_PLAIN_TEXT = ("shown", *_IN_TEXT[1:])
 _FAST = {
     "_attribute": _IN_TEXT,
     "_url": ("escape_plain(shown)", "plain_url(shown := ", ")"),
+    "_style_url": ("shown", "plain_url(shown := ", ")"),
     "_css": ("shown", "plain_css(shown := ", ")"),
 }
 

@@ -37,6 +37,12 @@ class Unprintable(ValueError):
     """A value can't be printed in its place; the message says why."""
 
 
+class Encoded(str):
+    """A text that `|urlencode` has encoded for a URL; a part of a URL is not encoded again."""
+
+    __slots__ = ()
+
+
 def clean(value: str) -> str:
     """Remove control characters, and replace lone surrogates, which no encoding has."""
     return _SURROGATE.sub("\ufffd", _CONTROL.sub("", value))
@@ -104,12 +110,19 @@ def escape_style_url(value: Any) -> str:
 
 def escape_url_part(value: Any) -> str:
     """Encode a later part of a URL: everything but unreserved characters, "/" too."""
+    return ESCAPE_PLAIN(escape_style_url_part(value))
+
+
+def escape_style_url_part(value: Any) -> str:
+    """Encode a later part of a URL in a style element or in plain text, which have no entities."""
+    if type(value) is Encoded:
+        return value.replace("/", "%2F")
     return quote(plain(value), safe="-._~", errors="replace")
 
 
 def escape_url_mail(value: Any) -> str:
     """Encode a part of a mailto: or tel: URL, where "@" and "+" are kept (RFC 6068, RFC 3966)."""
-    return quote(plain(value), safe="@+-._~", errors="replace")
+    return ESCAPE_PLAIN(value) if type(value) is Encoded else quote(plain(value), safe="@+-._~", errors="replace")
 
 
 def escape_css(value: Any) -> str:
@@ -136,6 +149,6 @@ ESCAPES = {
     "_url_part": escape_url_part,
     "_url_mail": escape_url_mail,
     "_style_url": escape_style_url,
-    "_style_url_part": escape_url_part,
-    "_style_url_mail": escape_url_part,
+    "_style_url_part": escape_style_url_part,
+    "_style_url_mail": escape_style_url_part,
 }
