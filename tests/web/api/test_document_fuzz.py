@@ -100,7 +100,7 @@ class Fuzz:
         return self._chance.choice(TEXTS)
 
     def _header(self) -> str:
-        return self._text().encode("utf-8").decode("latin-1").translate(dict.fromkeys(range(32))) or "x"
+        return self._text().encode("utf-8").decode("latin-1").translate(dict.fromkeys(range(32))).strip() or "x"
 
     def _body(self, operation: Mapping[str, Any]) -> bytes:
         if self._chance.random() < 0.1:
