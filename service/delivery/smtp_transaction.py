@@ -82,7 +82,8 @@ def _unfit(connection: SmtpConnection, envelope: SmtpEnvelope, transfer: Transfe
         return Outcome(OutcomeKind.FAILED, Phase.EHLO, host, True, detail)
     limit = str(connection.esmtp_features.get("size", "")).strip()
     size_bytes = envelope.wire.size_bytes(transfer)
-    if limit.isdigit() and 0 < int(limit) < size_bytes:  # 0: no limit (RFC 1870, 4)
+    # RFC 1870, 4: at most 20 digits, and 0 is no limit.
+    if limit.isascii() and limit.isdigit() and len(limit) <= 20 and 0 < int(limit) < size_bytes:
         detail = f"The mail has {size_bytes:,} bytes as it is sent; {host} takes at most {int(limit):,}."
         return Outcome(OutcomeKind.FAILED, Phase.EHLO, host, True, detail)
     return None

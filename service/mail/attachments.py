@@ -10,7 +10,6 @@ import hashlib
 import io
 import json
 import mimetypes
-import re
 import unicodedata
 from collections.abc import Callable, Collection, Mapping
 
@@ -114,7 +113,9 @@ def _name_problems(name: str) -> list[str]:
 
 def _bare(content_type: str) -> str:
     """Return the type without a charset parameter of UTF-8; any other parameter stays, and will not match."""
-    return re.sub(r'\s*;\s*charset="?utf-8"?\s*$', "", content_type.strip().lower())
+    value = content_type.strip().lower()
+    kind, _, parameter = value.rpartition(";")
+    return kind.rstrip() if parameter.strip() in ("charset=utf-8", 'charset="utf-8"') else value
 
 
 def _declarable(kind: str) -> tuple[str, ...]:

@@ -24,6 +24,8 @@ _Q_SAFE = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789!*+-/"
 _Q = tuple(b"_" if octet == 0x20 else b"%c" % octet if octet in _Q_SAFE else b"=%02X" % octet for octet in range(256))
 _Q_ASCII = {chr(octet): _Q[octet] for octet in range(128)}
 _ATOMS = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(?: [A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*")
+#: Characters of a file's name that its ASCII form is made of: the time of ordering accents grows with their square.
+_MAX_NAME_LENGTH = 300
 _TOKENS = re.compile(r"[!-~]+(?: [!-~]+)*")
 
 
@@ -148,7 +150,7 @@ def _encoded_words(start: int, value: str, *, cut_at_blanks: bool = False) -> by
 
 
 def _units(value: str) -> list[str]:
-    return re.findall(r"[^ ]* +|[^ ]+", value)
+    return re.findall(r"[^ ]+ *| +", value)
 
 
 def _whole_units(pieces: list[bytes], units: list[str], room: int) -> Iterator[bytes]:
@@ -171,7 +173,7 @@ def _octets(text: str) -> list[bytes]:
 
 def _ascii_name(name: str) -> str:
     """Return the name with letters without accents, and _ for other characters beyond ASCII."""
-    decomposed = unicodedata.normalize("NFKD", name)
+    decomposed = unicodedata.normalize("NFKD", name[-_MAX_NAME_LENGTH:])
     bare = "".join(character for character in decomposed if not unicodedata.combining(character))
     return re.sub(r"[^A-Za-z0-9 !#$&+,.;@^_`{}~()\[\]-]", "_", bare)[-150:] or "_"
 

@@ -207,7 +207,7 @@ _TAGS: Mapping[str, Code] = {
 _CSS: Mapping[Code, re.Pattern[str]] = {
     "css_position": re.compile(r"\bposition\s*:\s*(?:absolute|fixed|sticky)", re.IGNORECASE),
     "css_layout": re.compile(r"\bdisplay\s*:\s*(?:inline-)?(?:flex|grid)", re.IGNORECASE),
-    "css_background": re.compile(r"\bbackground(?:-image)?\s*:[^;]*url\(", re.IGNORECASE),
+    "css_background": re.compile(r"\bbackground(?:-image)?\s*:", re.IGNORECASE),
 }
 
 

@@ -81,7 +81,7 @@ _SENDER = re.compile(
 _OUR_PATH = re.compile(
     r"\brelay(?:ing)? (?:access )?(?:is )?(?:denied|not (?:permitted|allowed)|prohibited)"
     r"|\b(?:unable|not (?:permitted|allowed|authori[sz]ed)) to (?:relay|send)\b|\bclient host\b|\breverse dns\b|\bPTR\b"
-    r"|\b(?:helo|ehlo)\b.{0,40}(?:reject|invalid|denied)|(?:reject\w*|invalid|bad) (?:helo|ehlo)\b"
+    r"|\b(?:helo|ehlo)\b.{0,40}(?:reject|invalid|denied)|(?:reject\w{0,5}|invalid|bad) (?:helo|ehlo)\b"
     r"|\bauthenticat(?:ion|e) (?:is )?(?:required|failed|first)"
     r"|\b(?:SPF|DKIM|DMARC)\b.{0,40}(?:fail|reject|not pass|invalid|require)"
     r"|\byour (?:ip|account|domain|network|host|mail ?server|server)\b"
@@ -96,13 +96,13 @@ _RATE = re.compile(
     re.IGNORECASE,
 )
 _FULL = re.compile(
-    r"(?:mail)?box(?: is|'s)?(?: \w+)? full|quota[ -]?(?:is )?exceed|exceed\w*.{0,40}\bquota|over\s?quota"
+    r"(?:mail)?box(?: is|'s)?(?: \w+)? full|quota[ -]?(?:is )?exceed|exceed\w{0,5}.{0,40}\bquota|over\s?quota"
     r"|over the (?:\w+ )?quota"
     r"|mailbox size limit|insufficient (?:disk|system|storage)|\bno space left\b|\bout of storage\b|is full\b|容量",
     re.IGNORECASE,
 )
 _LARGE = re.compile(
-    r"message (?:size )?(?:is )?(?:too (?:large|big)|exceeds)|size limit exceed|exceed\w* (?:the )?(?:maximum"
+    r"message (?:size )?(?:is )?(?:too (?:large|big)|exceeds)|size limit exceed|exceed\w{0,5} (?:the )?(?:maximum"
     r"|fixed) (?:message|\w+ size)",
     re.IGNORECASE,
 )

@@ -80,8 +80,10 @@ def _with_example(example: dict[str, Any]) -> ConfigDict:
 class AttachmentRequest(_Request):
     """A file as it comes over HTTP."""
 
-    filename: str = Field(description="its name, with an ending that the template allows")
-    content_type: str = Field(description="its type, such as application/pdf; name, type and content must agree")
+    filename: str = Field(max_length=1_000, description="its name, with an ending that the template allows")
+    content_type: str = Field(
+        max_length=200, description="its type, such as application/pdf; name, type and content must agree"
+    )
     data_base64: str = Field(description="its bytes in base64 (RFC 4648)")
 
 

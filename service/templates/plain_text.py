@@ -7,8 +7,8 @@ block prints decides how many are needed.
 
 import re
 from collections.abc import Iterable
-from html import unescape
 
+from service.mail.html_tokens import unescape
 from service.templates.findings import FindingCollector
 from service.templates.jinja.html_content import canonical_html
 from service.templates.jinja.tokens import PLACEHOLDER, Tokens
@@ -34,7 +34,7 @@ _MARKS = re.compile(r"(?<![ \t\n])[ \t\n]*[\x1d-\x1f][\x1d-\x1f \t\n]*")
 #: for one character is much quicker than one for several.
 _MARKS_LEFT = re.compile(r"\x1e[\x1d-\x1f \t\n]*")
 _MANY_NEWLINES = re.compile(r"\n{3,}")
-_TRAILING = re.compile(r"[ \t]+(?=\n)")
+_TRAILING = re.compile(r"(?<![ \t])[ \t]+(?=\n)")
 _PARAGRAPHS = frozenset({"p", "h1", "h2", "h3", "h4", "h5", "h6", "ul", "ol", "table", "blockquote", "hr", "pre", "dl"})
 _ROW_GROUPS = frozenset({"thead", "tbody", "tfoot"})
 _LINES = frozenset(

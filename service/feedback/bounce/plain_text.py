@@ -84,7 +84,7 @@ _RULES = (
 _NOT_RECIPIENT = re.compile(
     r"(?:contact|e-?mail us|assistance|send (?:mail|e-?mail) to|write to|mail from"
     r"|(?<!expanded )(?<!generated )from|sender|return-path"
-    r"|reply-to|sent by|message-?id|forward\w*"
+    r"|reply-to|sent by|message-?id|forward\w{0,8}"
     r"|help|support|questions?|ご連絡|お問い合わせ|kontakt|postmaster at|mail the|report it to)[\s:=<\"']{0,4}$",
     re.IGNORECASE,
 )

@@ -1,9 +1,9 @@
 """The text of a report for people: its text parts as one text, without the returned mail."""
 
-import html
 import re
 
 from service.feedback.bounce.original_message import split_words
+from service.mail.html_tokens import unescape
 from service.mail.parser import RETURNED_TYPES, MimePart, decode_words
 
 #: Elements that a browser does not show.
@@ -20,7 +20,7 @@ _WRITER = re.compile(
     re.IGNORECASE,
 )
 _SUBJECT = re.compile(
-    r"undeliver|deliver\w*.{0,30}(?:fail|status|problem|error|delay|notif|report)|fail\w*.{0,30}(?:deliver"
+    r"undeliver|deliver\w{0,9}.{0,30}(?:fail|status|problem|error|delay|notif|report)|fail\w{0,9}.{0,30}(?:deliver"
     r"|notice|mail|send)"
     r"|return(?:ed|ing)?.{0,6}(?:mail|message|to sender)|(?:mail|message).{0,30}(?:fail|return|error|problem"
     r"|could not|not sent|blocked)"
@@ -52,7 +52,7 @@ def text_of(mail: MimePart) -> str:
 def strip_html(text: str) -> str:
     """Return the text of HTML; addresses in angle brackets stay."""
     text = _BREAK.sub("\n", _shown(text[: 4 * _MAX_CHARACTERS]))
-    return html.unescape(_TAG.sub("", text)).replace("\u00a0", " ")
+    return unescape(_TAG.sub("", text)).replace("\u00a0", " ")
 
 
 def _shown(text: str) -> str:

@@ -20,7 +20,7 @@ _SOURCE = "ses"
 #: What people did with a mail, or that SES accepted it, as its 250 said: no status changes.
 _WITHOUT_EFFECT = frozenset({"Send", "Open", "Click", "Subscription"})
 #: A reply code, after the type of diagnostic (RFC 3464) or at the beginning (RFC 5321, 4.2).
-_CODE = re.compile(r"\s*(?:smtp;)?\s*([245][0-9]{2})(?=[ -]|$)", re.IGNORECASE)
+_CODE = re.compile(r"\s*(?:smtp;\s*)?([245][0-9]{2})(?=[ -]|$)", re.IGNORECASE)
 _MAX_RECIPIENTS = 100
 
 

@@ -15,7 +15,7 @@ VOID = frozenset(
 RAW_TEXT = frozenset({"style", "script", "title", "textarea"})
 _RAW_ENDS = {name: re.compile(rf"</\s*{name}\s*>", re.I) for name in RAW_TEXT}
 
-_TAG = re.compile(r"""<(?P<slash>/?)\s*(?P<name>[A-Za-z][\w:.-]*)(?:[^>"']|"[^"]*"|'[^']*')*>""")
+_TAG = re.compile(r"""<(?P<slash>/?)\s*(?P<name>[A-Za-z][\w:.-]*+)(?:[^>"']|"[^"]*"|'[^']*')*>""")
 _MARKUP = re.compile(r"<(?=[A-Za-z/!?])")
 _NAME_END = re.compile(r"<\s*[\w:.-]*")
 _ATTRIBUTE = re.compile(r"""([^\s=/>"']+)(?:\s*=\s*("[^"]*"|'[^']*'|[^\s"'>]+))?""")

@@ -17,9 +17,9 @@ from service.templates.source.files import resolve
 MAX_DEPTH = 16
 _STRING = r"""("(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*')"""
 _EXTENDS = re.compile(rf"extends\s+{_STRING}$", re.S)
-_NAMES = rf"{_STRING}|[\[(]\s*{_STRING}(?:\s*,\s*{_STRING})*\s*,?\s*[\])]"
+_NAMES = rf"{_STRING}|[\[(]\s*{_STRING}(?:\s*,\s*{_STRING})*\s*(?:,\s*)?[\])]"
 _INCLUDE = re.compile(rf"include\s+({_NAMES})(?:\s+ignore\s+missing)?(?:\s+with(?:out)?\s+context)?$", re.S)
-_IMPORT = re.compile(rf"(import|from)(\s+){_STRING}(\s+.*)$", re.S)
+_IMPORT = re.compile(rf"(import|from)(\s+){_STRING}(\s.*)$", re.S)
 _BLOCK = re.compile(r"block\s+(\w+)(?:\s+(?:scoped|required))*$")
 
 #: Reads and scans a file that is taken in at a place. Returns None for a file that does not exist; raises

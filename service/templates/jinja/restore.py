@@ -7,8 +7,8 @@ back to the tag, and from there to the author's file.
 
 import re
 from dataclasses import dataclass, field
-from html import unescape
 
+from service.mail.html_tokens import unescape
 from service.templates.findings import CompileAborted, FindingCollector
 from service.templates.jinja.escape_contexts import URL_ATTRIBUTES, Context, EscapeContextTracker, flat_parts, quoted
 from service.templates.jinja.html_scanner import HtmlToken, scan_html

@@ -58,7 +58,7 @@ class Token:
     def opens(self) -> bool:
         """True if a block begins here; `{% set x %}` without a value is a block too."""
         return self.kind == "control" and (
-            self.word in OPENING or (self.word == "set" and not re.match(r"set\s+[^=]*=", self.body))
+            self.word in OPENING or (self.word == "set" and not re.match(r"set\s[^=]*=", self.body))
         )
 
     @property

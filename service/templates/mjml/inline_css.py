@@ -26,7 +26,7 @@ from service.templates.mjml.selectors import check_selectors
 _CSSUTILS = threading.Lock()
 #: mrml wraps a comment between two social elements into a table of its own.
 _SOCIAL = re.compile(
-    r"<!--\[if mso \| IE\]><td><!\[endif\]--><table [^>]*><tbody>((?:<!--zqj\d{5}x-->)+)</tbody></table>"
+    r"<!--\[if mso \| IE\]><td><!\[endif\]--><table [^<>]*><tbody>((?:<!--zqj\d{5}x-->)+)</tbody></table>"
     r"<!--\[if mso \| IE\]></td><!\[endif\]-->"
 )
 

@@ -13,9 +13,9 @@ from service.templates.size_limits import MAX_MATCHES, MAX_SELECTOR
 
 #: Pseudo-classes that depend on an element's neighbours; the others (:hover …) are left to the mail program.
 _POSITION = re.compile(
-    r":(?:first|last|only|nth)-[\w-]+(?:\([^)]*\))?|:(?:empty|root)|:(?:has|not)\([^)]*\)|(?<=\S)\s*[+~](?=\s*[\w.#*\[])"
+    r":(?:first|last|only|nth)-[\w-]+(?:\([^()]*\))?|:(?:empty|root)|:(?:has|not)\((?:[^()]|\([^()]*\))*\)|(?<=\S)\s*[+~](?=\s*[\w.#*\[])"
 )
-_PSEUDO = re.compile(r"::?[\w-]+(?:\([^)]*\))?")
+_PSEUDO = re.compile(r"::?[\w-]+(?:\([^()]*\))?")
 
 
 def check_selectors(root: Node, styles: list[InlineStyle], tokens: Tokens, collector: FindingCollector) -> None:
@@ -107,7 +107,21 @@ def _matched(value: str, classes: set[str], tokens: Tokens) -> Token | None:
     for word in value.split():
         if not PLACEHOLDER.search(word):
             continue
-        pattern = re.compile("[\\w-]*".join(re.escape(part) for part in PLACEHOLDER.sub("\0", word).split("\0")))
-        if any(name == "" or pattern.fullmatch(name) for name in classes):
+        parts = PLACEHOLDER.sub("\0", word).split("\0")
+        if any(name == "" or _may_become(name, parts) for name in classes):
             return tokens.first(word)
     return None
+
+
+def _may_become(name: str, parts: list[str]) -> bool:
+    """True where the name is these parts, in this order, with anything between them."""
+    first, *middle, last = parts
+    place, end = len(first), len(name) - len(last)
+    if not (name.startswith(first) and name.endswith(last) and place <= end):
+        return False
+    for part in middle:
+        found = name.find(part, place, end)
+        if found < 0:
+            return False
+        place = found + len(part)
+    return True

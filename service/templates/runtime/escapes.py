@@ -7,13 +7,14 @@ import re
 from collections.abc import Callable
 from datetime import date, datetime
 from decimal import Decimal
-from html import unescape
 from typing import Any
 from urllib.parse import quote
 
 import markupsafe
 from jinja2 import Undefined
 from markupsafe import Markup, escape
+
+from service.mail.html_tokens import unescape
 
 #: Escapes HTML's five characters in a plain text. The exported function also builds a `Markup` for each value, which
 #: would be half of the cost of printing.
@@ -30,7 +31,6 @@ PLAIN_URL = re.compile(r"(?:https?|mailto|tel|cid):[A-Za-z0-9%/:=?&#;,@+$!*~\[\]
 PLAIN_CSS = re.compile(r"#[0-9A-Fa-f]+|[0-9.]+(?:px|em|%)?").fullmatch
 _CSS_VALUE = re.compile(r"[\w#%.,+\- ()]*")
 _CSS_REFUSED = re.compile(r"url|expression|import|--|behavior|binding", re.I)
-_TAG = re.compile(r"<[^>]*>")
 
 
 class Unprintable(ValueError):
@@ -138,7 +138,13 @@ def escape_css(value: Any) -> str:
 
 def strip_tags(value: Any) -> str:
     """Strip the tags of HTML and unescape entities, for the plain text part."""
-    return unescape(_TAG.sub("", str(printable(value))))
+    text = str(printable(value))
+    pieces: list[str] = []
+    place = 0
+    while (start := text.find("<", place)) >= 0 and (end := text.find(">", start)) >= 0:
+        pieces.append(text[place:start])
+        place = end + 1
+    return unescape("".join([*pieces, text[place:]]))
 
 
 #: The escapes by the filter names that `jinja.restore` writes.

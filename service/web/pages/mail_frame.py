@@ -29,7 +29,7 @@ _VOID = frozenset({"base", "embed", "frame"})
 _COMMANDS = frozenset({"refresh", "content-security-policy", "set-cookie"})
 _PICTURES = frozenset({"src", "srcset", "background", "poster", "href", "xlink:href", "data", "lowsrc", "dynsrc"})
 _REMOTE = re.compile(r"\s*(?:https?:)?//", re.IGNORECASE)
-_CSS_URL = re.compile(r"""url\(\s*(['"]?)\s*(?:https?:)?//[^)'"]*\1\s*\)""", re.IGNORECASE)
+_CSS_URL = re.compile(r"""url\(\s*+(?:['"]\s*+)?+(?:https?:)?//[^()'"]*+['"]?\s*\)""", re.IGNORECASE)
 _CSS_IMPORT = re.compile(r"""@import[^;]*;?""", re.IGNORECASE)
 
 _SCHEME = re.compile(r"\(\s*prefers-color-scheme\s*:\s*(dark|light)\s*\)", re.IGNORECASE)
