@@ -258,7 +258,7 @@ def find_reply(text: str, status: str | None = None) -> int | None:
     """Return the first SMTP reply code in these words; with a `status`, the first of its class."""
     digits = "45" if status is None or status[0] not in "45" else status[0]
     for found in _REPLY.finditer(text):
-        if found[1][0] in digits and not _NO_REPLY_AFTER.match(text[found.end() :]):
+        if found[1][0] in digits and not _NO_REPLY_AFTER.match(text[found.end() : found.end() + 40]):
             return int(found[1])
     return None
 

@@ -2,15 +2,20 @@
 
 import re
 from collections.abc import Iterator, Sequence
+from itertools import islice
 
 from service.feedback.bounce.addresses import address_of, without_xtext
 from service.feedback.bounce.report import MailKind, RecipientStatus
-from service.mail.parser import MimePart, decode_words
+from service.mail.encoded_words import decode_words
+from service.mail.parser import MimePart
 from service.mail.smtp_status import classify, meant_status, parse_status, settle_status
 
 STATUS_TYPES = frozenset({"message/delivery-status", "message/global-delivery-status", "text/delivery-status"})
 MAX_RECIPIENTS = 1_000
 MAX_DIAGNOSTIC_LENGTH = 1_000
+#: Groups of fields that are read, with and without a recipient, and characters of a field.
+_MAX_GROUPS = 2_000
+_MAX_FIELD_LENGTH = 8_000
 
 _FIELD = re.compile(r"([A-Za-z][A-Za-z0-9-]*)[ \t]*:[ \t]*(.*)")
 _SOURCE_ROUTE = re.compile(r"[^;]*;\s*<?@[^\s:]+:")  # RFC 5321, appendix C
@@ -34,16 +39,16 @@ def read_statuses(mail: MimePart) -> list[RecipientStatus]:
     """Parse the status parts of a mail: each recipient once; [] without any."""
     found: dict[str, RecipientStatus] = {}
     for part in mail.walk():
-        if part.content_type in STATUS_TYPES:
+        if part.content_type in STATUS_TYPES and len(found) < MAX_RECIPIENTS:
             for status in read_fields(part.text):
                 found.setdefault(status.address.lower(), status)
-    return list(found.values())
+    return list(found.values())[:MAX_RECIPIENTS]
 
 
 def read_fields(text: str) -> list[RecipientStatus]:
     """Parse a text of fields: one group for each recipient, separated by blank lines or by a repeated field."""
     statuses = []
-    for group in _groups(text):
+    for group in islice(_groups(text), _MAX_GROUPS):
         if status := _status_of(group):
             statuses.append(status)
         if len(statuses) >= MAX_RECIPIENTS:
@@ -56,7 +61,7 @@ def status_alone(mail: MimePart) -> str | None:
     found = set()
     for part in mail.walk():
         if part.content_type in STATUS_TYPES:
-            for fields in _groups(part.text):
+            for fields in islice(_groups(part.text), _MAX_GROUPS):
                 if status := parse_status(fields.get("status", "")):
                     found.add(status)
     return found.pop() if len(found) == 1 else None
@@ -72,21 +77,27 @@ def _groups(text: str) -> Iterator[Fields]:
                 yield group
                 group = {}
             continue
-        matched = _FIELD.match(line)
+        matched = _FIELD.match(line[:_MAX_FIELD_LENGTH])
         if line[0] in " \t" or not matched:
             if last:
-                group[last] += ("\n" if last == "diagnostic-code" else " ") + line.strip()
+                _add(group, last, line, "\n" if last == "diagnostic-code" else " ")
             continue
         name = matched[1].lower()
         if name in group and name in ("final-recipient", "original-recipient"):
             yield group
             group = {}
         last = name
-        if name not in group:
-            group[name] = matched[2].strip()
-        else:
-            group[name] += " " + matched[2].strip()
+        _add(group, name, matched[2], " ")
     yield group
+
+
+def _add(group: Fields, name: str, text: str, between: str) -> None:
+    """Add text to a field up to its longest length, beyond which each of many lines would copy it."""
+    have = group.get(name)
+    if have is None:
+        group[name] = text.strip()[:_MAX_FIELD_LENGTH]
+    elif len(have) < _MAX_FIELD_LENGTH:
+        group[name] = f"{have}{between}{text.strip()}"[:_MAX_FIELD_LENGTH]
 
 
 def _status_of(fields: Fields) -> RecipientStatus | None:

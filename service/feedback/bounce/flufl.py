@@ -8,10 +8,11 @@ from flufl.bounce import all_failures
 
 from service.feedback.bounce.addresses import trim
 from service.feedback.bounce.report import MailKind, RecipientStatus
-from service.mail.parser import decode
+from service.mail.charsets import decode
 
 #: The library gets only the beginning, where its patterns match: they are slow on large mails.
 _MAX_BYTES = 24 * 1024
+_MAX_LINE_BYTES = 500
 
 _log = structlog.get_logger("feedback")
 #: The library logs each detector that it tries.
@@ -20,8 +21,10 @@ logging.getLogger("flufl.bounce").setLevel(logging.CRITICAL + 1)
 
 def read_with_flufl(raw: bytes) -> list[RecipientStatus]:
     """Return the recipients that the library finds; it only tells permanent from temporary failures."""
+    # Some of its patterns take the square of a line's length.
+    head = b"\n".join(line[:_MAX_LINE_BYTES] for line in raw[:_MAX_BYTES].splitlines())
     try:
-        temporary, permanent = all_failures(email.message_from_bytes(raw[:_MAX_BYTES]))
+        temporary, permanent = all_failures(email.message_from_bytes(head))
     except Exception as error:  # its documentation says that detectors may raise
         _log.info("flufl_could_not_read", reason=type(error).__name__)
         return []

@@ -11,10 +11,11 @@ from dataclasses import dataclass, replace
 from functools import cache
 
 from service.feedback.bounce.addresses import ADDRESS, addresses_in, trim
-from service.feedback.bounce.dsn import MAX_RECIPIENTS, read_fields, shorten, status_alone
+from service.feedback.bounce.dsn import read_fields, shorten, status_alone
 from service.feedback.bounce.report import MailKind, RecipientStatus
 from service.feedback.bounce.report_text import is_report, text_of, words_of
-from service.mail.parser import MimePart, decode_words
+from service.mail.encoded_words import decode_words
+from service.mail.parser import MimePart
 from service.mail.smtp_status import classify, find_reply, find_status, meant_status, settle_status
 
 
@@ -121,6 +122,9 @@ _GAVE_UP = re.compile(
 _TEMPORARY_WORDS = re.compile(
     r"retry time(?:out exceeded| not reached)|hosts.{0,40} have been failing for a long time", re.IGNORECASE
 )
+#: Recipients whose reasons are looked for, each in the whole text.
+_MAX_NAMED = 100
+_MAX_SUBJECT_LENGTH = 2_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +142,7 @@ def read_words(mail: MimePart, returned: MimePart | None) -> tuple[list[Recipien
     statuses = _in_fields(words) or _in_fields(text_of(mail))
     if statuses or not is_report(mail):
         return statuses, returned
-    subject = decode_words(mail.header("subject"))
+    subject = decode_words(mail.header("subject")[:_MAX_SUBJECT_LENGTH])
     if not (find_reply(words) or find_status(words) or _SAYS_FAILURE.search(words or subject)):
         return [], returned
     strangers = _not_recipients(mail, returned)
@@ -151,7 +155,7 @@ def read_words(mail: MimePart, returned: MimePart | None) -> tuple[list[Recipien
     )
     if not named and returned is not None:
         named = [_Named(address, 0) for address in _written_to(returned) if address.lower() not in strangers]
-    found = _statuses(named[:MAX_RECIPIENTS], words, subject)
+    found = _statuses(named[:_MAX_NAMED], words, subject)
     alone = status_alone(mail) if len(found) == 1 else None
     return [_with_status(found[0], alone)] if alone else found, returned
 
@@ -176,11 +180,12 @@ def _in_fields(text: str) -> list[RecipientStatus]:
 def _failed_header(mail: MimePart, words: str) -> list[_Named]:
     """Return the recipients in X-Failed-Recipients (Exim, Gmail)."""
     addresses = [address for value in mail.every("x-failed-recipients") for address in addresses_in(value)]
-    return [_place(address, words) for address in dict.fromkeys(addresses)]
+    low = words.lower()
+    return [_place(address, low) for address in list(dict.fromkeys(addresses))[:_MAX_NAMED]]
 
 
 def _place(address: str, words: str) -> _Named:
-    start = words.lower().find(address.lower())
+    start = words.find(address.lower())
     return _Named(address, words.rfind("\n", 0, start) + 1 if start >= 0 else 0)
 
 

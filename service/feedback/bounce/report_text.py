@@ -3,8 +3,9 @@
 import re
 
 from service.feedback.bounce.original_message import split_words
+from service.mail.encoded_words import decode_words
 from service.mail.html_tokens import unescape
-from service.mail.parser import RETURNED_TYPES, MimePart, decode_words
+from service.mail.parser import RETURNED_TYPES, MimePart
 
 #: Elements that a browser does not show.
 _INVISIBLE = re.compile(r"<(style|script|head)\b|<!--", re.IGNORECASE)
@@ -12,6 +13,7 @@ _BREAK = re.compile(r"<(?:br|/?p|/?div|/?tr|/?li|/?h\d|/?table|/?pre|hr)\b[^<>]*
 #: A tag, and not an address in brackets.
 _TAG = re.compile(r"</?[a-zA-Z][a-zA-Z0-9:]*(?:\s[^<>]*)?/?>")
 _MAX_CHARACTERS = 100_000
+_MAX_HEADER_CHARACTERS = 2_000
 
 _WRITER = re.compile(
     r"mailer[-_ ]?daemon|post_?master|mail delivery|mail\.delivery|maildeliv|system administrator|mail admin"
@@ -74,8 +76,8 @@ def is_report(mail: MimePart) -> bool:
         return True
     if mail.header("return-path").strip() == "<>" or "daemon" in mail.header("return-path").lower():
         return True
-    subject = decode_words(mail.header("subject"))
-    return bool(_SUBJECT.search(subject) or _WRITER.search(decode_words(mail.header("from"))))
+    subject, writer = (decode_words(mail.header(name)[:_MAX_HEADER_CHARACTERS]) for name in ("subject", "from"))
+    return bool(_SUBJECT.search(subject) or _WRITER.search(writer))
 
 
 def _is_words(part: MimePart) -> bool:

@@ -7,6 +7,7 @@ the webhook's can be verified.
 import json
 import re
 from collections.abc import Iterator
+from itertools import islice
 from typing import Any
 
 from service.feedback.bounce.dsn import shorten
@@ -35,7 +36,7 @@ def read_notification(mail: MimePart) -> ParsedReport | None:
     sent = notification.get("mail")
     if read is None or not isinstance(sent, dict):
         return None
-    statuses = tuple(read(notification))[:_MAX_RECIPIENTS]
+    statuses = tuple(islice(read(notification), _MAX_RECIPIENTS))
     kinds = [statement.kind for statement in statuses]
     common = sent.get("commonHeaders")
     message_id = common.get("messageId") if isinstance(common, dict) else None
