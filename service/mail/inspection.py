@@ -7,13 +7,22 @@ informs; the rules for our own templates are those of `rgz-email check`.
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from email import message_from_bytes, policy
-from email.message import EmailMessage, Message, MIMEPart
-from html.parser import HTMLParser
-from typing import Any, Literal, cast
+from typing import Literal
+
+from service.mail.encoded_words import decode_words
+from service.mail.html_tokens import HtmlToken, tokens
+from service.mail.parameters import parse_parameters
+from service.mail.parser import Bounds, MimePart, read_head, read_whole
 
 #: Gmail shows no more of the HTML part than this, and a link to the rest.
 GMAIL_CLIPS_AFTER_BYTES = 102 * 1024
+#: Characters of each body that are shown and checked, of a subject and of a file's name; links that are listed.
+MAX_SHOWN_CHARACTERS = 2 * 1024 * 1024
+_MAX_SUBJECT_LENGTH = 1_000
+_MAX_NAME_LENGTH = 255
+_MAX_LINKS = 1_000
+#: Our own mails have a handful of parts, three deep.
+_BOUNDS = Bounds(parts=500, depth=20)
 
 #: Endings that differ from the subtype.
 _ENDINGS = {"message/rfc822": "eml", "message/global": "eml", "text/plain": "txt"}
@@ -59,26 +68,27 @@ class Inspection:
 
 def inspect(raw: bytes) -> Inspection:
     """Parse and inspect a mail. Never raises: unreadable parts are left out, or decoded as far as possible."""
-    message = _parsed(raw)
-    html, text = _content(message, "html"), _content(message, "plain")
+    mail = read_whole(raw, _BOUNDS)
+    bodies = _bodies(mail)
+    html, text = (_shown(bodies.get(kind)) for kind in ("html", "plain"))
     features = _HtmlFeatures()
     if html is not None:
-        features.feed(html)
-        features.close()
-    parts = [_part(n, part) for n, part in enumerate(_files(message))]
+        features.read(html)
+    parts = [_described(n, part) for n, part in enumerate(_files(mail))]
     plain_links = re.findall(r"https?://[^\s<>\"')\]]+", text or "")
+    sizes = {kind: len(part.text.encode()) for kind, part in bodies.items()}
     return Inspection(
-        subject=str(message.get("Subject", "")),
-        headers=[(name, str(value)) for name, value in message.items()],
+        subject=decode_words(mail.header("subject"))[:_MAX_SUBJECT_LENGTH],
+        headers=[(name, decode_words(value)) for name, value in read_head(raw)],
         html=html,
         text=text,
         parts=parts,
-        links=list(dict.fromkeys([*features.links, *plain_links])),
-        remarks=_remarks(html, text, features),
+        links=list(dict.fromkeys([*features.links, *plain_links]))[:_MAX_LINKS],
+        remarks=_remarks(sizes, features),
         sizes_bytes={
             "all": len(raw),
-            "html": len((html or "").encode()),
-            "text": len((text or "").encode()),
+            "html": sizes.get("html", 0),
+            "text": sizes.get("plain", 0),
             "attachments": sum(part.size_bytes for part in parts),
         },
     )
@@ -86,75 +96,75 @@ def inspect(raw: bytes) -> Inspection:
 
 def file(raw: bytes, n: int) -> tuple[InspectedFile, bytes] | None:
     """Return the nth attached file with its bytes, or None."""
-    files = _files(_parsed(raw))
-    return (_part(n, files[n]), _bytes_of(files[n])) if 0 <= n < len(files) else None
+    files = _files(read_whole(raw, _BOUNDS))
+    return (_described(n, files[n]), files[n].content) if 0 <= n < len(files) else None
 
 
-def _parsed(raw: bytes) -> EmailMessage:
-    return message_from_bytes(raw, policy=policy.default)
+def embedded_images(raw: bytes) -> dict[str, tuple[str, bytes]]:
+    """Return content type and bytes of the images that HTML may show by their Content-ID."""
+    files = _files(read_whole(raw, _BOUNDS))
+    described = [(_described(n, part), part) for n, part in enumerate(files)]
+    return {
+        one.content_id: (one.content_type, part.content)
+        for one, part in reversed(described)
+        if one.content_id and one.content_type.startswith("image/")
+    }
 
 
-def _content(message: EmailMessage, subtype: Literal["html", "plain"]) -> str | None:
-    part = message.get_body((subtype,))
-    if part is None:
-        return None
-    charset = part.get_content_charset() or "utf-8"
-    try:
-        return _bytes_of(part).decode(charset, "replace")
-    except LookupError:  # a character set that Python does not know
-        return _bytes_of(part).decode("utf-8", "replace")
+def _leaves(mail: MimePart) -> list[MimePart]:
+    return [part for part in mail.walk() if not part.children]
 
 
-def _files(message: EmailMessage) -> list[EmailMessage]:
-    bodies = [message.get_body(("html",)), message.get_body(("plain",))]
-    return [part for part in _leaves(message) if part not in bodies]
+def _bodies(mail: MimePart) -> dict[str, MimePart]:
+    """Return the parts that a reader shows: the first of each kind that is not attached."""
+    found: dict[str, MimePart] = {}
+    for part in _leaves(mail):
+        kind, _, subtype = part.content_type.partition("/")
+        # A multipart without a part is the text before its first boundary.
+        subtype = "plain" if kind == "multipart" else subtype
+        if kind in ("text", "multipart") and subtype in ("html", "plain") and not _is_attached(part):
+            found.setdefault(subtype, part)
+    return found
 
 
-def _leaves(part: "Message[Any, Any]") -> Iterator[EmailMessage]:
-    """Yield all parts that are no multipart. An attached mail is one: its own parts are not those of this mail."""
-    pending = [part]
-    while pending:
-        part = pending.pop()
-        if part.get_content_maintype() == "multipart" and part.is_multipart():
-            pending += reversed(cast("list[Message[Any, Any]]", part.get_payload()))
-        else:
-            yield cast(EmailMessage, part)
+def _is_attached(part: MimePart) -> bool:
+    return parse_parameters(part.header("content-disposition"))[0] == "attachment"
 
 
-def _part(n: int, part: "MIMEPart[Any, Any]") -> InspectedFile:
-    content_id = str(part.get("Content-ID", "")).strip().strip("<>") or None
-    name = part.get_filename() or f"{n}.{_ENDINGS.get(part.get_content_type(), part.get_content_subtype())}"
-    return InspectedFile(n, name, part.get_content_type(), len(_bytes_of(part)), content_id)
+def _files(mail: MimePart) -> list[MimePart]:
+    bodies = {id(part) for part in _bodies(mail).values()}
+    return [part for part in _leaves(mail) if id(part) not in bodies]
 
 
-def _bytes_of(part: "MIMEPart[Any, Any]") -> bytes:
-    if part.is_multipart():  # message/rfc822 and its kin: their parts are messages, as they came
-        inner = cast("list[Message[Any, Any]]", part.get_payload())
-        return b"\r\n".join(_wire_of(message) for message in inner)
-    content = part.get_payload(decode=True)
-    return content if isinstance(content, bytes) else b""
+def _shown(part: MimePart | None) -> str | None:
+    return part.text[:MAX_SHOWN_CHARACTERS] if part is not None else None
 
 
-def _wire_of(message: "Message[Any, Any]") -> bytes:
-    try:
-        return message.as_bytes(policy=policy.compat32.clone(linesep="\r\n"))
-    except (LookupError, RecursionError, TypeError, ValueError):  # bytes that the generator can't write again
-        return b""
+def _described(n: int, part: MimePart) -> InspectedFile:
+    content_id = part.header("content-id").strip().strip("<>")[:_MAX_NAME_LENGTH] or None
+    _, parameters = parse_parameters(part.header("content-disposition"))
+    content_type = part.content_type[:_MAX_NAME_LENGTH]
+    name = parameters.get("filename") or part.parameters.get("name") or f"{n}.{content_type.partition('/')[2]}"
+    return InspectedFile(n, name[:_MAX_NAME_LENGTH], content_type, len(part.content), content_id)
 
 
-class _HtmlFeatures(HTMLParser):
+class _HtmlFeatures:
     """Counts what the HTML check reports."""
 
     def __init__(self) -> None:
-        super().__init__()
         self.links: list[str] = []
         self.counts: dict[Code, int] = {}
         self.has_lang = self.has_title = False
-        self._in_style = False
 
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        given = dict(attrs)
-        self._in_style = tag == "style"
+    def read(self, html: str) -> None:
+        for token in tokens(html):
+            if token.kind == "open":
+                self._tag(token)
+            elif token.kind == "raw" and token.name == "style":
+                self._css(token.text)
+
+    def _tag(self, token: HtmlToken) -> None:
+        tag, given = token.name, dict(token.attributes)
         self.has_lang |= tag == "html" and bool(given.get("lang"))
         self.has_title |= tag == "title"
         if tag in _TAGS:
@@ -168,13 +178,6 @@ class _HtmlFeatures(HTMLParser):
             if not re.match(r"[a-z][a-z0-9+.-]*:|#", href, re.IGNORECASE):
                 self.note("relative_link")
         self._css(given.get("style") or "")
-
-    def handle_endtag(self, tag: str) -> None:
-        self._in_style = self._in_style and tag != "style"
-
-    def handle_data(self, data: str) -> None:
-        if self._in_style:
-            self._css(data)
 
     def note(self, code: Code) -> None:
         self.counts[code] = self.counts.get(code, 0) + 1
@@ -192,6 +195,10 @@ class _HtmlFeatures(HTMLParser):
         for code, pattern in _CSS.items():
             for _ in pattern.findall(css):
                 self.note(code)
+        for declaration in css.split(";"):
+            found = _BACKGROUND.search(declaration)
+            if found and "url(" in declaration[found.end() :].lower():
+                self.note("css_background")
 
 
 _TAGS: Mapping[str, Code] = {
@@ -207,19 +214,19 @@ _TAGS: Mapping[str, Code] = {
 _CSS: Mapping[Code, re.Pattern[str]] = {
     "css_position": re.compile(r"\bposition\s*:\s*(?:absolute|fixed|sticky)", re.IGNORECASE),
     "css_layout": re.compile(r"\bdisplay\s*:\s*(?:inline-)?(?:flex|grid)", re.IGNORECASE),
-    "css_background": re.compile(r"\bbackground(?:-image)?\s*:", re.IGNORECASE),
 }
+_BACKGROUND = re.compile(r"\bbackground(?:-image)?\s*:", re.IGNORECASE)
 
 
-def _remarks(html: str | None, text: str | None, features: _HtmlFeatures) -> list[Remark]:
+def _remarks(sizes: Mapping[str, int], features: _HtmlFeatures) -> list[Remark]:
     remarks = [Remark(code, count) for code, count in features.counts.items()]
-    if html is not None:
-        if len(html.encode()) > GMAIL_CLIPS_AFTER_BYTES:
+    if "html" in sizes:
+        if sizes["html"] > GMAIL_CLIPS_AFTER_BYTES:
             remarks.append(Remark("clipped", 1))
         if not features.has_lang:
             remarks.append(Remark("lang", 1))
         if not features.has_title:
             remarks.append(Remark("title", 1))
-    if text is None:
+    if "plain" not in sizes:
         remarks.append(Remark("no_text", 1))
     return sorted(remarks, key=lambda remark: remark.code)

@@ -103,6 +103,11 @@ def read_whole(raw: bytes, bounds: Bounds) -> MimePart:
     return _read_part(raw, bounds.depth, [bounds.parts])
 
 
+def read_head(raw: bytes) -> list[tuple[str, str]]:
+    """Return a mail's headers alone, their names as they are written."""
+    return _split_head(raw.lstrip(b"\r\n"), lower=False)[0]
+
+
 def read_headers(text: str) -> MimePart:
     """Parse a text that begins with headers, perhaps wrapped by others; the body follows a blank line."""
     headers, body = _split_head(text.encode("utf-8", "surrogatepass"), wrapped=True)
@@ -121,7 +126,7 @@ def _read_part(raw: bytes, depth: int, left: list[int]) -> MimePart:
     return MimePart(headers, content_type, parameters, body, children)
 
 
-def _split_head(raw: bytes, *, wrapped: bool = False) -> tuple[list[tuple[str, str]], bytes]:
+def _split_head(raw: bytes, *, wrapped: bool = False, lower: bool = True) -> tuple[list[tuple[str, str]], bytes]:
     headers: list[tuple[str, bytearray]] = []
     place, end = 0, min(len(raw), MAX_HEADER_BYTES)
     while place < end:
@@ -137,7 +142,8 @@ def _split_head(raw: bytes, *, wrapped: bool = False) -> tuple[list[tuple[str, s
                 headers[-1][1].extend(b" " + line.strip())
         elif named:
             if len(headers) < _MAX_HEADERS:
-                headers.append((named[1].decode("ascii").lower(), bytearray(line[named.end() :].strip())))
+                name = named[1].decode("ascii")
+                headers.append((name.lower() if lower else name, bytearray(line[named.end() :].strip())))
         elif not line.startswith((b"From ", b">From ")):
             break  # no header: the blank line was forgotten
         place = stop + 1

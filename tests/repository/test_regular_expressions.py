@@ -43,7 +43,7 @@ BOUNDED = {
     ("service/templates/jinja/html_scanner.py", "_TAG"): _ONE_AFTER_THE_OTHER,
     ("service/templates/jinja/inheritance.py", "_INCLUDE"): "strings, commas and brackets exclude each other; too many"
     " loops to be judged in a second",
-    ("service/templates/jinja/inheritance.py", ""): "what _INCLUDE has matched: each string in it is closed",
+    ("service/templates/jinja/inheritance.py", "names"): "what _INCLUDE has matched: each string in it is closed",
     ("service/templates/jinja/restore.py", "_ATTRIBUTE"): "tags as lxml writes them: each value is closed",
     ("service/templates/jinja/tokens.py", "_STRING_OR_BRACKET"): "not tried again at a quote that has no other",
     ("service/templates/mjml/parse.py", "_MARKUP"): _NEVER_ENDS,

@@ -9,9 +9,10 @@ removed.
 import html
 import re
 from collections.abc import Callable, Mapping
-from html.parser import HTMLParser
 
 from litestar import Response
+
+from service.mail.html_tokens import HtmlToken, tokens
 
 #: `{images}` is the list of allowed image sources.
 _POLICY = (
@@ -63,77 +64,45 @@ def has_remote_images(markup: str) -> bool:
 def neutralised(markup: str, *, with_images: bool = False, inline: Inline | None = None) -> str:
     """Return the document without active content, and with placeholders for remote images."""
     rewriting = _Rewriting(with_images=with_images, inline=inline)
-    rewriting.feed(markup)
-    rewriting.close()
-    return "".join(rewriting.parts)
+    return "".join(rewriting.rewritten(token) for token in tokens(markup))
 
 
-class _Rewriting(HTMLParser):
-    """Copies a document, rewriting tags that load something and style sheets, and leaving out active elements."""
+class _Rewriting:
+    """Rewrites tags that load something and style sheets, and leaves out active elements."""
 
     def __init__(self, *, with_images: bool, inline: Inline | None) -> None:
-        super().__init__(convert_charrefs=False)
-        self.parts: list[str] = []
         self._with_images = with_images
         self._inline = inline
         self._within_left_out: list[str] = []
-        self._is_style = False
 
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+    def rewritten(self, token: HtmlToken) -> str:
+        """Return the text of the next part of the document."""
+        if token.kind == "open":
+            return self._start_tag(token)
+        if token.kind == "close":
+            return self._end_tag(token.name)
+        if self._within_left_out:
+            return ""
+        return self._neutral_css(token.text, in_sheet=True) if token.name == "style" else token.text
+
+    def _start_tag(self, token: HtmlToken) -> str:
+        tag, attributes = token.name, dict(token.attributes)
         if tag in _LEFT_OUT:
             if tag not in _VOID:
                 self._within_left_out.append(tag)
-            return
-        if (
-            self._within_left_out
-            or (tag == "meta" and _is_refresh(attrs))
-            or (tag == "link" and not self._is_kept(attrs))
-        ):
-            return
-        self._is_style = tag == "style"
-        text = self.get_starttag_text() or ""
-        changed = self._changed(tag, dict(attrs))
-        self.parts.append(text if changed is None else _tag(tag, changed, closed=text.endswith("/>")))
+            return ""
+        is_left_out = (tag == "meta" and _is_refresh(attributes)) or (tag == "link" and "href" in attributes)
+        if self._within_left_out or is_left_out:
+            return ""
+        changed = self._changed(tag, attributes)
+        return token.text if changed is None else _tag(tag, changed, closed=token.text.endswith("/>"))
 
-    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        if tag not in _LEFT_OUT:
-            self.handle_starttag(tag, attrs)
-            self._is_style = False
-
-    def handle_endtag(self, tag: str) -> None:
+    def _end_tag(self, tag: str) -> str:
         if self._within_left_out:
             if tag == self._within_left_out[-1]:
                 self._within_left_out.pop()
-            return
-        if tag in _LEFT_OUT:
-            return
-        self._is_style = False
-        self.parts.append(f"</{tag}>")
-
-    def handle_data(self, data: str) -> None:
-        self._add(self._neutral_css(data) if self._is_style else data)
-
-    def handle_entityref(self, name: str) -> None:
-        self._add(f"&{name};")
-
-    def handle_charref(self, name: str) -> None:
-        self._add(f"&#{name};")
-
-    def handle_comment(self, data: str) -> None:
-        self._add(f"<!--{data}-->")
-
-    def handle_decl(self, decl: str) -> None:
-        self._add(f"<!{decl}>")
-
-    def unknown_decl(self, data: str) -> None:
-        self._add(f"<![{data}]>")
-
-    def handle_pi(self, data: str) -> None:
-        self._add(f"<?{data}>")
-
-    def _add(self, text: str) -> None:
-        if not self._within_left_out:
-            self.parts.append(text)
+            return ""
+        return "" if tag in _LEFT_OUT else f"</{tag}>"
 
     def _changed(self, tag: str, attrs: dict[str, str | None]) -> Mapping[str, str | None] | None:
         """Return the rewritten attributes, None if nothing changes."""
@@ -142,7 +111,7 @@ class _Rewriting(HTMLParser):
             if name.startswith("on") or (tag == "form" and name == "action") or name == "ping":
                 continue
             if value and name == "style":
-                value = self._neutral_css(value)
+                value = self._neutral_css(value, in_sheet=False)
             elif value and name in _PICTURES and tag not in ("a", "area"):
                 value = self._picture(name, value)
             shown[name] = value
@@ -165,17 +134,15 @@ class _Rewriting(HTMLParser):
             else value
         )
 
-    def _neutral_css(self, css: str) -> str:
+    def _neutral_css(self, css: str, *, in_sheet: bool) -> str:
+        css = _CSS_IMPORT.sub("", css)
         if self._with_images:
-            return _CSS_IMPORT.sub("", css)
-        return _CSS_URL.sub(lambda _: f'url("{PLACEHOLDER}")' if self._is_style else "none", _CSS_IMPORT.sub("", css))
-
-    def _is_kept(self, attrs: list[tuple[str, str | None]]) -> bool:
-        return not any(name == "href" for name, _ in attrs)
+            return css
+        return _CSS_URL.sub(lambda _: f'url("{PLACEHOLDER}")' if in_sheet else "none", css)
 
 
-def _is_refresh(attrs: list[tuple[str, str | None]]) -> bool:
-    return any(name == "http-equiv" and (value or "").strip().lower() in _COMMANDS for name, value in attrs)
+def _is_refresh(attributes: Mapping[str, str | None]) -> bool:
+    return (attributes.get("http-equiv") or "").strip().lower() in _COMMANDS
 
 
 def _tag(tag: str, attrs: Mapping[str, str | None], *, closed: bool) -> str:

@@ -23,6 +23,8 @@ from service.web.pages.server_sent_events import Streams
 
 #: Mails on one page; the filter `to` finds older ones.
 SHOWN = 100
+#: Octets of images that one frame embeds.
+MAX_EMBEDDED_BYTES = 32 * 1024 * 1024
 #: How often an open page polls for new mail, in seconds.
 POLL_EVERY_S = 0.5
 VIEWS = ("html", "text", "check", "links", "headers", "raw")
@@ -92,8 +94,8 @@ class MailboxPages(Controller):
         raw, with_images = _raw(request, mail_id), request.query_params.get("images") == "1"
 
         def render_frame() -> Response[str]:
-            found = inspection.inspect(raw)
-            return framed(found.html or "", with_images=with_images, inline=lambda cid: _data_url(raw, found, cid))
+            found, images = inspection.inspect(raw), _EmbeddedImages(raw)
+            return framed(found.html or "", with_images=with_images, inline=images.data_url)
 
         return await anyio.to_thread.run_sync(render_frame)
 
@@ -136,10 +138,17 @@ def _no_mail() -> NotFound:
     return NotFound("There is no such mail in the mailbox.")
 
 
-def _data_url(raw: bytes, mail: Inspection, content_id: str) -> str | None:
-    """Return the data: URL of an embedded image (RFC 2392); None for anything else."""
-    for one in mail.parts:
-        if one.content_id == content_id and one.content_type.startswith("image/"):
-            found = inspection.file(raw, one.n)
-            return f"data:{one.content_type};base64,{base64.b64encode(found[1]).decode()}" if found else None
-    return None
+class _EmbeddedImages:
+    """The images of a mail as data: URLs (RFC 2392), up to a size in all: one image may be shown many times."""
+
+    def __init__(self, raw: bytes) -> None:
+        self._images = inspection.embedded_images(raw)
+        self._left_bytes = MAX_EMBEDDED_BYTES
+
+    def data_url(self, content_id: str) -> str | None:
+        """Return the image's URL; None for anything else, and beyond the size."""
+        content_type, data = self._images.get(content_id, ("", b""))
+        self._left_bytes -= len(data)
+        if not data or self._left_bytes < 0:
+            return None
+        return f"data:{content_type};base64,{base64.b64encode(data).decode()}"
