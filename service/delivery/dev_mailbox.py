@@ -12,16 +12,18 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from email import message_from_bytes, policy
 from typing import Any
 
 from aiosmtpd.smtp import SMTP, Envelope, Session
 
 from service.delivery.mailbox_simulator import MailboxSimulator
 from service.errors import ConfigurationError, TryLater
+from service.mail.encoded_words import decode_words
+from service.mail.parser import read_head
 
 #: Largest accepted mail: the largest EMAIL_MAX_ATTACHMENT_SIZE_MB, encoded, with its bodies.
 _MAX_MAIL_BYTES = 160 * 1024 * 1024
+_MAX_SUBJECT_LENGTH = 1_000
 #: Requests that wait for a mail at the same time.
 MAX_LISTENERS = 200
 
@@ -136,10 +138,10 @@ class DevMailbox:
 
     def keep(self, sender: str, to: Sequence[str], content: bytes) -> str:
         """Store a mail and return its id. The oldest are dropped where there is no room."""
-        headers = message_from_bytes(content.partition(b"\r\n\r\n")[0] + b"\r\n\r\n", policy=policy.default)
+        written = next((value for name, value in read_head(content) if name.lower() == "subject"), "")
+        subject = decode_words(written)[:_MAX_SUBJECT_LENGTH]
         with self._changed:
             self._count += 1
-            subject = str(headers.get("Subject", ""))
             item = MailboxItem(f"{self._count}", sender, tuple(to), subject, self._clock(), len(content))
             self._mails[item.id] = item, content
             self._total_bytes += len(content)

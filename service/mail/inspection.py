@@ -94,6 +94,11 @@ def inspect(raw: bytes) -> Inspection:
     )
 
 
+def uninspected(raw: bytes) -> Inspection:
+    """Return what is known of a mail without looking into it: its size."""
+    return Inspection("", (), None, None, (), (), (), {"all": len(raw), "html": 0, "text": 0, "attachments": 0})
+
+
 def file(raw: bytes, n: int) -> tuple[InspectedFile, bytes] | None:
     """Return the nth attached file with its bytes, or None."""
     files = _files(read_whole(raw, _BOUNDS))

@@ -105,7 +105,7 @@ def read_whole(raw: bytes, bounds: Bounds) -> MimePart:
 
 def read_head(raw: bytes) -> list[tuple[str, str]]:
     """Return a mail's headers alone, their names as they are written."""
-    return _split_head(raw.lstrip(b"\r\n"), lower=False)[0]
+    return _split_head(raw[: 2 * MAX_HEADER_BYTES].lstrip(b"\r\n"), lower=False)[0]
 
 
 def read_headers(text: str) -> MimePart:

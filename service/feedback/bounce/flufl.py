@@ -13,6 +13,7 @@ from service.mail.charsets import decode
 #: The library gets only the beginning, where its patterns match: they are slow on large mails.
 _MAX_BYTES = 24 * 1024
 _MAX_LINE_BYTES = 500
+_MAX_PARTS = 30
 
 _log = structlog.get_logger("feedback")
 #: The library logs each detector that it tries.
@@ -23,6 +24,8 @@ def read_with_flufl(raw: bytes) -> list[RecipientStatus]:
     """Return the recipients that the library finds; it only tells permanent from temporary failures."""
     # Some of its patterns take the square of a line's length.
     head = b"\n".join(line[:_MAX_LINE_BYTES] for line in raw[:_MAX_BYTES].splitlines())
+    if head.lower().count(b"content-type:") > _MAX_PARTS:
+        return []  # its detectors walk through all parts again and again
     try:
         temporary, permanent = all_failures(email.message_from_bytes(head))
     except Exception as error:  # its documentation says that detectors may raise

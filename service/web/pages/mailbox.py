@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import anyio.to_thread
+import structlog
 from litestar import Controller, Response, get, post
 from litestar.params import FromPath
 from litestar.response import Redirect, ServerSentEvent
@@ -27,6 +28,7 @@ SHOWN = 100
 MAX_EMBEDDED_BYTES = 32 * 1024 * 1024
 #: How often an open page polls for new mail, in seconds.
 POLL_EVERY_S = 0.5
+_log = structlog.get_logger("mailbox")
 VIEWS = ("html", "text", "check", "links", "headers", "raw")
 
 
@@ -67,14 +69,10 @@ class MailboxPages(Controller):
         if item is None:
             raise _no_mail()
 
-        def inspect_mail() -> tuple[Inspection, bool]:
-            found = inspection.inspect(raw)
-            return found, has_remote_images(found.html or "")
-
-        found, has_images = await anyio.to_thread.run_sync(inspect_mail)
+        found, has_images = await anyio.to_thread.run_sync(_inspected, raw)
         view = request.query_params.get("view", "html")
         if view not in VIEWS or (view == "html" and found.html is None):
-            view = "html" if found.html is not None else "text"
+            view = "html" if found.html is not None else "text" if found.text is not None else "raw"
         return show(
             request,
             "mailbox_mail.html",
@@ -94,7 +92,7 @@ class MailboxPages(Controller):
         raw, with_images = _raw(request, mail_id), request.query_params.get("images") == "1"
 
         def render_frame() -> Response[str]:
-            found, images = inspection.inspect(raw), _EmbeddedImages(raw)
+            found, images = _inspected(raw)[0], _EmbeddedImages(raw)
             return framed(found.html or "", with_images=with_images, inline=images.data_url)
 
         return await anyio.to_thread.run_sync(render_frame)
@@ -132,6 +130,19 @@ def _raw(request: AnyRequest, mail_id: str) -> bytes:
     if raw is None:
         raise _no_mail()
     return raw
+
+
+def _inspected(raw: bytes) -> tuple[Inspection, bool]:
+    """Return the inspection, and whether remote images would be loaded; an empty one where it fails.
+
+    The mail is then still shown as it came.
+    """
+    try:
+        found = inspection.inspect(raw)
+        return found, has_remote_images(found.html or "")
+    except Exception as error:  # anybody may send a mail
+        _log.error("mail_not_inspected", size_bytes=len(raw), exc_info=error)
+        return inspection.uninspected(raw), False
 
 
 def _no_mail() -> NotFound:

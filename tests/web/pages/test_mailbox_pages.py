@@ -9,7 +9,9 @@ import pytest
 
 from service.delivery.dev_mailbox import DevMailbox
 from service.mail import inspection
+from service.web.pages.mailbox import MAX_EMBEDDED_BYTES, VIEWS
 from tests.support.foreign_mail import foreign_mail
+from tests.support.odd_mails import GROWING, ODD
 from tests.support.pages import form_token, signed_in
 from tests.support.running import Running
 from tests.support.samples import WELCOME
@@ -52,6 +54,38 @@ def test_mailbox_never_shows_a_file_of_a_mail_as_a_page(service: Running, client
     assert file.headers["content-type"] == "application/octet-stream"
     assert file.headers["content-disposition"].startswith("attachment")
     assert client.get(f"{here}/attachments/9").status_code == 404
+
+
+def test_mailbox_shows_any_mail_in_every_view(service: Running, client: httpx.Client) -> None:
+    mailbox = service.services.require_mailbox()
+    for name, raw in {**ODD, "large": GROWING["open tags"](300_000)}.items():
+        here = f"/admin/mailbox/{mailbox.keep('me@example.com', ['you@example.com'], raw)}"
+        views = VIEWS if "charset" not in name else ("html",)
+        assert {client.get(here, params={"view": view}).status_code for view in views} == {200}, name
+        assert client.get(f"{here}/frame").status_code == 200, name
+        assert client.get(f"{here}/raw").content == raw, name
+
+
+def test_mailbox_shows_a_mail_as_it_came_when_its_inspection_fails(
+    service: Running, client: httpx.Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here = f"/admin/mailbox/{keep(service, foreign_mail())}"
+
+    def fails(_raw: bytes) -> inspection.Inspection:
+        raise IndexError("a bug of ours")
+
+    monkeypatch.setattr(inspection, "inspect", fails)
+    for view in VIEWS:
+        assert client.get(here, params={"view": view}).status_code == 200
+    assert "&lt;script&gt;" in client.get(here).text
+    assert client.get(f"{here}/frame").text == ""
+
+
+def test_mailbox_frame_embeds_an_image_as_often_as_its_size_allows(service: Running, client: httpx.Client) -> None:
+    mail = EmailMessage()
+    mail.set_content('<img src="cid:a@x">' * 100, subtype="html")
+    mail.add_related(b"GIF89a" + b"\0" * MAX_EMBEDDED_BYTES, "image", "gif", cid="<a@x>")
+    assert "data:image/gif" not in client.get(f"/admin/mailbox/{keep(service, mail)}/frame").text
 
 
 def test_html_check_names_what_readers_do_not_see() -> None:
