@@ -34,7 +34,6 @@ _MARKS = re.compile(r"(?<![ \t\n])[ \t\n]*[\x1d-\x1f][\x1d-\x1f \t\n]*")
 #: for one character is much quicker than one for several.
 _MARKS_LEFT = re.compile(r"\x1e[\x1d-\x1f \t\n]*")
 _MANY_NEWLINES = re.compile(r"\n{3,}")
-_TRAILING = re.compile(r"(?<![ \t])[ \t]+(?=\n)")
 _PARAGRAPHS = frozenset({"p", "h1", "h2", "h3", "h4", "h5", "h6", "ul", "ol", "table", "blockquote", "hr", "pre", "dl"})
 _ROW_GROUPS = frozenset({"thead", "tbody", "tfoot"})
 _LINES = frozenset(
@@ -70,7 +69,7 @@ def finish_text(text: str) -> str:
     if has_lists(text):
         text = lay_out(text)
     if " \n" in text or ("\t" in text and "\t\n" in text):
-        text = _TRAILING.sub("", text)
+        text = "\n".join([line.rstrip(" \t") for line in text.split("\n")])
     if "\n\n\n" in text:
         text = _MANY_NEWLINES.sub("\n\n", text)
     text = text.strip() + "\n"

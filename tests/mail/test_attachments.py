@@ -106,6 +106,8 @@ def test_check_allows_only_what_the_template_allows() -> None:
         "",
         "application/pdf; name=x.exe",
         "application/pdf\r\nX: y",
+        "a" + " " * 100_000 + "b",
+        "application/pdf" + ";" * 100_000 + "charset=utf-8",
         "image/png",
     ],
 )

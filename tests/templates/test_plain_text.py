@@ -214,3 +214,9 @@ def test_names_and_values_are_encoded_once() -> None:
     )
     assert 'href="https://x.example/?a=1+2%263&amp;b=%C3%A9"' in rendered.html
     assert rendered.text == "z (https://x.example/?a=1+2%263&b=%C3%A9)\n"
+
+
+def test_blanks_at_the_end_of_a_line_are_left_out_whatever_follows() -> None:
+    source = text("{{ name }}")
+    name = "a \nb" + " " * 40_000 + "x\t \nc  "
+    assert template(source).render({**VALUES, "name": name}).text == "a\nb" + " " * 40_000 + "x\nc\n"

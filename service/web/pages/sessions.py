@@ -67,7 +67,7 @@ class SessionPages(Controller):
 
 def browser_name(user_agent: str) -> str:
     """A browser's name, version and system, such as "Firefox 140, Linux"; "" for a program that is none."""
-    versions = dict(re.findall(r"([A-Za-z]+)/([0-9]+)", user_agent))
+    versions = dict(re.findall(r"(?<![A-Za-z])([A-Za-z]+)/([0-9]+)", user_agent))
     name = next((f"{name} {versions[word]}" for word, name in _BROWSERS if word in versions), "")
     system = next((one for one in _SYSTEMS if one in user_agent), "")
     return f"{name}, {system}" if name and system else name

@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from service.errors import RenderError
 from service.templates.mjml.inline_css import tag_sequence
+from service.templates.runtime.escapes import strip_tags
 from tests.support.template_kit import VALUES, column, document, front_matter, html, template, text
 
 WILD = [
@@ -151,3 +152,18 @@ def test_value_that_is_no_text_is_refused() -> None:
 def test_subject_is_not_escaped_as_html_and_is_one_line() -> None:
     source = front_matter().replace("subject: Objet", 'subject: "{{ name }}"') + text("x")
     assert template(source).render({**VALUES, "name": "A & <B>\r\nBcc: x\u202e"}).subject == "A & <B> Bcc: x"
+
+
+@pytest.mark.parametrize(
+    ("markup", "stripped"),
+    [
+        ("a <b>c</b> d", "a c d"),
+        ("1 < 2", "1 < 2"),
+        ("<a <b>c", "c"),
+        ("<" * 80_000, "<" * 80_000),
+        ("<" * 80_000 + ">", ""),
+        ("&lt;b&gt;&#" + "9" * 5_000 + ";", "<b>\ufffd"),
+    ],
+)
+def test_tags_are_stripped_from_any_text(markup: str, stripped: str) -> None:
+    assert strip_tags(markup) == stripped

@@ -199,6 +199,8 @@ def attached(filename: str, content_type: str, data: bytes | str) -> dict[str, A
         ("invoice_\u202efdp.pdf", "application/pdf", PDF, "filename"),
         ("", "application/pdf", PDF, "filename"),
         ("x" * 300 + ".pdf", "application/pdf", PDF, "filename"),
+        ("x" * 100_000 + ".pdf", "application/pdf", PDF, "filename"),
+        ("a.pdf", "a" + " " * 100_000 + "b", PDF, "content_type"),
     ],
 )
 def test_attachment_that_is_not_what_it_says_is_refused(

@@ -9,9 +9,10 @@ import pytest
 
 from service.delivery.dev_mailbox import DevMailbox
 from service.mail import inspection
-from service.web.pages.mailbox import MAX_EMBEDDED_BYTES, VIEWS
+from service.web.pages import mailbox
+from service.web.pages.mailbox import VIEWS
 from tests.support.foreign_mail import foreign_mail
-from tests.support.odd_mails import GROWING, ODD
+from tests.support.odd_mails import ODD
 from tests.support.pages import form_token, signed_in
 from tests.support.running import Running
 from tests.support.samples import WELCOME
@@ -57,12 +58,11 @@ def test_mailbox_never_shows_a_file_of_a_mail_as_a_page(service: Running, client
 
 
 def test_mailbox_shows_any_mail_in_every_view(service: Running, client: httpx.Client) -> None:
-    mailbox = service.services.require_mailbox()
-    for name, raw in {**ODD, "large": GROWING["open tags"](300_000)}.items():
-        here = f"/admin/mailbox/{mailbox.keep('me@example.com', ['you@example.com'], raw)}"
-        views = VIEWS if "charset" not in name else ("html",)
+    caught = service.services.require_mailbox()
+    for name, raw in ODD.items():
+        here = f"/admin/mailbox/{caught.keep('me@example.com', ['you@example.com'], raw)}"
+        views = VIEWS if name.startswith("surrogates") or name in ("binary", "empty") else ("html",)
         assert {client.get(here, params={"view": view}).status_code for view in views} == {200}, name
-        assert client.get(f"{here}/frame").status_code == 200, name
         assert client.get(f"{here}/raw").content == raw, name
 
 
@@ -81,11 +81,14 @@ def test_mailbox_shows_a_mail_as_it_came_when_its_inspection_fails(
     assert client.get(f"{here}/frame").text == ""
 
 
-def test_mailbox_frame_embeds_an_image_as_often_as_its_size_allows(service: Running, client: httpx.Client) -> None:
+def test_mailbox_frame_embeds_an_image_as_often_as_its_size_allows(
+    service: Running, client: httpx.Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(mailbox, "MAX_EMBEDDED_BYTES", 2_500)
     mail = EmailMessage()
     mail.set_content('<img src="cid:a@x">' * 100, subtype="html")
-    mail.add_related(b"GIF89a" + b"\0" * MAX_EMBEDDED_BYTES, "image", "gif", cid="<a@x>")
-    assert "data:image/gif" not in client.get(f"/admin/mailbox/{keep(service, mail)}/frame").text
+    mail.add_related(b"GIF89a".ljust(1_000), "image", "gif", cid="<a@x>")
+    assert client.get(f"/admin/mailbox/{keep(service, mail)}/frame").text.count("data:image/gif") == 2
 
 
 def test_html_check_names_what_readers_do_not_see() -> None:
@@ -135,14 +138,14 @@ def test_mailbox_simulator_defers_an_address_once_on_purpose(service: Running) -
     message_id = answer.json()["messages"][0]["id"]
     events = service.until(message_id, "queued")["events"]
     assert [event["type"] for event in events][:1] == ["accepted"]
-    mailbox = DevMailbox(max_messages=1)
+    simulator = DevMailbox(max_messages=1)
     try:
-        with smtplib.SMTP("127.0.0.1", mailbox.start()) as smtp:
+        with smtplib.SMTP("127.0.0.1", simulator.start()) as smtp:
             smtp.ehlo()
             smtp.mail("a@example.com")
             assert [smtp.rcpt("delay+b@example.com")[0] for _ in range(3)] == [450, 250, 450]
     finally:
-        mailbox.stop()
+        simulator.stop()
 
 
 def test_mailbox_is_emptied(service: Running, client: httpx.Client) -> None:
