@@ -28,6 +28,8 @@ MADE_OF = {
 NAMES: dict[str, Any] = {
     "address": "person@x.example",
     "name": "style",
+    "names": "one|other",
+    "quote": "'",
     "word": "word",
     "number": r"-?[\d.,]+(?:px|%|em)|0(?:px|%|em)?|auto",
     "found": (None, None, None, "1,4"),
@@ -36,6 +38,7 @@ NAMES: dict[str, Any] = {
 _OWN = "only our own SQL"
 _NEVER_ENDS = "a file is refused in which a comment, or a < behind the last >, never ends"
 _ONE_AFTER_THE_OTHER = "each match begins where the one before ended, and the first that fails ends the search"
+_NEVER_FAILS = "a string ends at its quote, its line or the end of the text, so that nothing is tried twice"
 #: Expressions that are not linear wherever a search may begin, by file and name, and why they can't be slow.
 BOUNDED = {
     ("service/store/database/statements.py", "_TOKEN"): _OWN,
@@ -45,7 +48,10 @@ BOUNDED = {
     " loops to be judged in a second",
     ("service/templates/jinja/inheritance.py", "names"): "what _INCLUDE has matched: each string in it is closed",
     ("service/templates/jinja/restore.py", "_ATTRIBUTE"): "tags as lxml writes them: each value is closed",
-    ("service/templates/jinja/tokens.py", "_STRING_OR_BRACKET"): "not tried again at a quote that has no other",
+    ("service/templates/jinja/nesting.py", "_PARTS"): _NEVER_FAILS,
+    ("service/templates/jinja/tokens.py", ""): "not tried again at a quote that has no other",
+    ("service/templates/mjml/css.py", "_TOKEN"): _NEVER_FAILS,
+    ("service/templates/mjml/css.py", "_URL"): _NEVER_FAILS,
     ("service/templates/mjml/parse.py", "_MARKUP"): _NEVER_ENDS,
     ("service/templates/mjml/parse.py", "tag"): _NEVER_ENDS,
     ("service/templates/mjml/parse.py", "_ATTRIBUTE"): _ONE_AFTER_THE_OTHER,

@@ -44,7 +44,7 @@ NOT_PRINTED: Mapping[tuple[str, str], tuple[str | None, str]] = {
     ("mj-wrapper", "gutter"): (None, "give the columns a padding"),
     ("mj-carousel", "thumbnails"): ("supported", 'write "visible" or "hidden"'),
 }
-_MSO_TABLE = re.compile(r'(.*<table [^>]*style=")', re.S)
+_MSO_TABLE = re.compile(r'\A(.*<table [^<>]*style=")', re.S)
 
 
 @dataclass
