@@ -10,6 +10,7 @@ import hashlib
 import io
 import json
 import mimetypes
+import re
 import unicodedata
 from collections.abc import Callable, Collection, Mapping
 

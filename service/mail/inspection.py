@@ -5,7 +5,7 @@ informs; the rules for our own templates are those of `rgz-email check`.
 """
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -149,7 +149,8 @@ def _described(n: int, part: MimePart) -> InspectedFile:
     content_id = part.header("content-id").strip().strip("<>")[:_MAX_NAME_LENGTH] or None
     _, parameters = parse_parameters(part.header("content-disposition"))
     content_type = part.content_type[:_MAX_NAME_LENGTH]
-    name = parameters.get("filename") or part.parameters.get("name") or f"{n}.{content_type.partition('/')[2]}"
+    ending = _ENDINGS.get(content_type, content_type.partition("/")[2])
+    name = parameters.get("filename") or part.parameters.get("name") or f"{n}.{ending}"
     return InspectedFile(n, name[:_MAX_NAME_LENGTH], content_type, len(part.content), content_id)
 
 

@@ -12,7 +12,7 @@ from service.templates.jinja.composites import split_declarations
 
 _NUMBERED = re.compile(r"zqr\d+n\d+-(.*)", re.S)
 _VENDOR = re.compile(r"-(?:webkit|moz|ms|o)-|mso-")
-_ATTRIBUTE = re.compile(r"\[[^\]]*\]")
+_ATTRIBUTE = re.compile(r"\[[^\[\]]*\]")
 #: `:not()` counts as what it holds.
 _PSEUDO_CLASS = re.compile(r"(?<!:):(?!:|not\b)[\w-]+")
 _TAG = re.compile(r"(?:^|[\s>+~,]|:not\()(?=[A-Za-z])")
