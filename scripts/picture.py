@@ -21,6 +21,7 @@ from service.errors import EmailServiceError
 from service.templates.build import render_limits
 from service.templates.catalogue import Catalogue, Snapshot
 from service.templates.isolated_compiler import compiler_of_its_own
+from service.templates.runtime.site import Site
 
 HOME = Path(__file__).resolve().parent.parent
 
@@ -56,7 +57,8 @@ VIEWS = (
 def main() -> int:
     """Write the pictures and print their names. Exit status: 0; 1 with an error on standard error."""
     wanted = arguments()
-    with compiler_of_its_own(render_limits(Settings())) as compiler:
+    site = Site(phone="+229 01 23 45 67 89")  # as in snapshots
+    with compiler_of_its_own(render_limits(Settings()), site) as compiler:
         snapshot = Catalogue(wanted.templates, compiler=compiler).load()
     try:
         with chromium(RENDERING_FLAGS) as browser:

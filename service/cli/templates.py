@@ -12,7 +12,7 @@ from service.errors import Conflict, GitError, InvalidRequest, NotFound
 from service.templates.authoring.check import CheckResult
 from service.templates.authoring.check import check as find
 from service.templates.authoring.scaffold import scaffold
-from service.templates.build import render_limits
+from service.templates.build import render_limits, site_of
 from service.templates.isolated_compiler import compiler_of_its_own
 
 _templates = click.option(
@@ -44,7 +44,7 @@ def check(keys: tuple[str, ...], ref: str | None, allow_breaking: bool, as_json:
     settings = template_settings(templates)
     root = _existing(settings.email_templates_dir)
     try:
-        with compiler_of_its_own(render_limits(settings)) as compiler:
+        with compiler_of_its_own(render_limits(settings), site_of(settings)) as compiler:
             checked = find(root, keys, compiler=compiler, ref=ref, allow_breaking=allow_breaking)
     except (NotFound, GitError) as error:
         raise click.UsageError(str(error)) from None
@@ -69,7 +69,7 @@ def new(key: str, templates: Path | None) -> None:
     settings = template_settings(templates)
     root = _existing(settings.email_templates_dir)
     try:
-        with compiler_of_its_own(render_limits(settings)) as compiler:
+        with compiler_of_its_own(render_limits(settings), site_of(settings)) as compiler:
             made = scaffold(root, key, compiler=compiler)
     except InvalidRequest as error:
         raise click.UsageError(str(error)) from None

@@ -252,6 +252,12 @@ class Settings(BaseModel):
     )
 
     email_templates_dir: Path = Field(_default_directory("email_templates"), description="Directory of the templates")
+    email_site_phone: str | None = Field(
+        None,
+        max_length=50,
+        pattern=r"^[^\x00-\x1f\x7f]*$",
+        description="Telephone number of the support, for {{ site.phone }} in templates; without it mails name none",
+    )
     email_template_max_output_bytes: int = Field(
         2_000_000, ge=1_000, description="Size of a rendered part, at most, bytes"
     )

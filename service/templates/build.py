@@ -20,6 +20,7 @@ from service.templates.descriptions import TemplateDescriber
 from service.templates.isolated_compiler import IsolatedCompiler
 from service.templates.revisions import Revisions
 from service.templates.runtime.sandbox import RenderLimits
+from service.templates.runtime.site import Site
 from service.templates.source.authors import Authors
 
 
@@ -74,7 +75,12 @@ def build_catalogue(settings: Settings, children: ChildProcesses, *, cache_dir: 
 
 def template_compiler(settings: Settings, children: ChildProcesses) -> IsolatedCompiler:
     """Return what compiles templates in these child processes."""
-    return IsolatedCompiler(children, render_limits(settings))
+    return IsolatedCompiler(children, render_limits(settings), site_of(settings))
+
+
+def site_of(settings: Settings) -> Site:
+    """Return the values of this installation that templates may print."""
+    return Site(phone=settings.email_site_phone or "")
 
 
 def render_limits(settings: Settings) -> RenderLimits:

@@ -107,7 +107,7 @@ class Catalogue:
         self._root = Path(root)
         self._clock = clock
         self._compiler = compiler
-        self._cache = CompilationCache(cache_dir, compiler.limits) if cache_dir else None
+        self._cache = CompilationCache(cache_dir, compiler.limits, compiler.site) if cache_dir else None
         self._rebuild = threading.Lock()
         self._state = _State()
         self._snapshot = Snapshot(MappingProxyType({}))

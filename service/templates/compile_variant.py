@@ -25,7 +25,8 @@ from service.templates.mjml.validate import validate
 from service.templates.plain_text import derive_text, html_to_text, settle_marks, texts_of
 from service.templates.positions import Place, Source
 from service.templates.runtime.program import Program
-from service.templates.runtime.sandbox import RenderLimits, sandbox_without_modules
+from service.templates.runtime.sandbox import RenderLimits, Sandbox, sandbox_without_modules
+from service.templates.runtime.site import Site
 from service.templates.template import Variant
 
 _NO_VARIABLES: Mapping[str, Any] = {"properties": {}}
@@ -46,14 +47,20 @@ class VariantSource:
 
 
 def compile_variant(
-    source: VariantSource, loader: SourceLoader, schema: Mapping[str, Any] | None, used: set[str], limits: RenderLimits
+    source: VariantSource,
+    loader: SourceLoader,
+    schema: Mapping[str, Any] | None,
+    used: set[str],
+    limits: RenderLimits,
+    site: Site,
 ) -> Variant:
     """Compile one language of a template. Raises CompileAborted for mistakes, which are all reported.
 
     `schema` is None where the front matter can't be read: then names can't be checked. The names of the variables that
-    are used join `used`.
+    are used join `used`, and SITE_USE where those of the site are.
     """
-    compiler = _VariantCompiler(source.language, loader, schema, VariableUses(used), limits)
+    sandbox = sandbox_without_modules(limits, source.language, site)
+    compiler = _VariantCompiler(source.language, loader, schema, VariableUses(used), sandbox)
     programs: dict[str, Program] = {}
     failed = False
     for name in ("subject", "from", "reply_to"):
@@ -96,7 +103,7 @@ class _VariantCompiler:
         loader: SourceLoader,
         schema: Mapping[str, Any] | None,
         uses: VariableUses,
-        limits: RenderLimits,
+        sandbox: Sandbox,
     ) -> None:
         self._language = language
         self._loader = loader
@@ -104,7 +111,7 @@ class _VariantCompiler:
         self._collector = loader.collector
         self._schema = schema
         self._uses = uses
-        self._sandbox = sandbox_without_modules(limits, language)
+        self._sandbox = sandbox
 
     def text_program(self, source: Source) -> Program:
         """The program of a subject, a header or a text part: Jinja without HTML."""

@@ -21,6 +21,7 @@ from service.templates.jinja.loader import SourceLoader, without_front_matter
 from service.templates.positions import Place, Source
 from service.templates.runtime.filters import FILTERS_VERSION
 from service.templates.runtime.sandbox import RenderLimits, author_environment
+from service.templates.runtime.site import NO_SITE, SITE_USE, Site
 from service.templates.size_limits import MAX_LANGUAGES
 from service.templates.source.files import Files
 from service.templates.template import Template, Variant
@@ -33,6 +34,7 @@ _MAX_ERRORS = 200
 _LIBRARIES = ("mjml-python", "premailer", "cssutils", "lxml", "Jinja2", "MarkupSafe", "babel")
 _LANG = re.compile(r"\blang\s*=\s*[\"']([A-Za-z]{2,3}(?:-[A-Za-z0-9]{2,8})*)[\"']")
 _log = structlog.get_logger("templates")
+_UNFILLED_PHONE = re.compile(r"\+\d{1,3}[ .-]?[Xx]{2}(?:[ .-]?[Xx])*")
 _LOCALE_FILE = re.compile(r"template\.([a-z]{2,3}(?:-[A-Za-z0-9]{2,8})*)\.(mjml|txt)")
 
 
@@ -70,6 +72,10 @@ class TemplateCompiler(Protocol):
     def limits(self) -> RenderLimits:
         """The limits of the renderings of what it compiles."""
 
+    @property
+    def site(self) -> Site:
+        """The values of the installation that templates may print."""
+
     def compile(self, files: Files, key: str) -> Compilation:
         """Compile the template in the folder `key`. Raises TryLater if too much else is being compiled."""
 
@@ -77,12 +83,12 @@ class TemplateCompiler(Protocol):
         """Compile these templates, several at once; never refused."""
 
 
-def compile_template(files: Files, key: str, *, limits: RenderLimits) -> Compilation:
+def compile_template(files: Files, key: str, *, limits: RenderLimits, site: Site = NO_SITE) -> Compilation:
     """Compile the template in the folder `key`; the findings are in the order of the text."""
     collector = FindingCollector(max_errors=_MAX_ERRORS)
     loader = SourceLoader(files, author_environment(), collector)
     loader.dependencies.update(files.folder(key))
-    template = _compiled(loader, key, limits)
+    template = _compiled(loader, key, limits, site)
     return Compilation(
         None if collector.has_errors else template,
         collector.findings,
@@ -90,11 +96,11 @@ def compile_template(files: Files, key: str, *, limits: RenderLimits) -> Compila
     )
 
 
-def _compiled(loader: SourceLoader, key: str, limits: RenderLimits) -> Template | None:
+def _compiled(loader: SourceLoader, key: str, limits: RenderLimits, site: Site) -> Template | None:
     """The template; None where the compilation was aborted, for whatever reason, which is a finding."""
     start = Place(f"{key}/template.mjml", 1, 1)
     try:
-        return _compile(loader, key, limits)
+        return _compile(loader, key, limits, site)
     except CompileAborted:
         return None
     except (KeyboardInterrupt, SystemExit):
@@ -114,7 +120,7 @@ def _compiled(loader: SourceLoader, key: str, limits: RenderLimits) -> Template 
         return None
 
 
-def _compile(loader: SourceLoader, key: str, limits: RenderLimits) -> Template | None:
+def _compile(loader: SourceLoader, key: str, limits: RenderLimits, site: Site) -> Template | None:
     path = f"{key}/template.mjml"
     text = loader.read(path)
     if text is None:
@@ -137,9 +143,10 @@ def _compile(loader: SourceLoader, key: str, limits: RenderLimits) -> Template |
         try:
             own_loader = loader.for_language()
             variant_source = _variant_source(own_loader, source, front, language, path_of_language)
-            variants[language] = compile_variant(variant_source, own_loader, schema, used, limits)
+            variants[language] = compile_variant(variant_source, own_loader, schema, used, limits, site)
         except CompileAborted:
             continue
+    _report_placeholders(loader)
     if front is None:
         return None
     if len(variants) == len(languages):
@@ -147,15 +154,17 @@ def _compile(loader: SourceLoader, key: str, limits: RenderLimits) -> Template |
     template_examples = _examples(loader, key, front, limits)
     if loader.collector.has_errors:
         return None
+    printed = site if SITE_USE in used else NO_SITE
     template = Template(
         key=key,
-        revision=_revision(loader, key),
+        revision=_revision(loader, key, printed),
         manifest=front.manifest,
         examples={name: values for name, (values, _) in template_examples.items()},
         locales=tuple(languages),
         source=loader.files.text(path),
         variants=variants,
         limits=limits,
+        site=printed,
     )
     for name, (values, place) in template_examples.items():
         _render_example(template, name, values, place, loader.collector)
@@ -201,6 +210,20 @@ def _report_unread(loader: SourceLoader, key: str, languages: Mapping[str, str])
                 "add that file, even an empty one, or delete it",
             )
         loader.collector.warning(Place(path, 1, 1), "unused-file", f"this file is never used: {why}", hint)
+
+
+def _report_placeholders(loader: SourceLoader) -> None:
+    """Warn about telephone numbers that were never filled in, in all files that the template is made of."""
+    for path in sorted(loader.dependencies):
+        text = loader.read(path) if path.endswith((".mjml", ".txt")) else None
+        for found in _UNFILLED_PHONE.finditer(text or ""):
+            place = Source(path, text or "").place(found.start())
+            loader.collector.warning(
+                place,
+                "placeholder-value",
+                f'"{found[0]}" is a placeholder',
+                "write {{ site.phone }}, the number of the setting EMAIL_SITE_PHONE",
+            )
 
 
 def _variant_source(
@@ -268,13 +291,15 @@ def _render_without_optional(
             )
 
 
-def _revision(loader: SourceLoader, key: str) -> str:
+def _revision(loader: SourceLoader, key: str, site: Site) -> str:
     """The digest of everything that the rendered bytes depend on; examples are not part of it."""
     digest = hashlib.sha256(f"compiler {COMPILER_VERSION}, filters {FILTERS_VERSION}\n".encode())
     digest.update(library_versions().encode())
     for path in sorted(loader.dependencies):
         if not path.startswith(f"{key}/examples/"):
             digest.update(f"{path}\0{loader.files.digest(path)}\n".encode())
+    if site != NO_SITE:
+        digest.update(f"site {sorted(site.values().items())}\n".encode())
     return digest.hexdigest()
 
 

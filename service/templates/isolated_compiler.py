@@ -11,6 +11,7 @@ from service.isolation.child_processes import ChildProcesses
 from service.isolation.limits import TaskLimits
 from service.templates.compiler import Compilation, compile_template
 from service.templates.runtime.sandbox import RenderLimits
+from service.templates.runtime.site import NO_SITE, Site
 from service.templates.source.files import Files
 
 #: The module that a fork server loads for this.
@@ -27,6 +28,7 @@ class IsolatedCompiler:
 
     children: ChildProcesses
     limits: RenderLimits
+    site: Site = NO_SITE
 
     def compile(self, files: Files, key: str) -> Compilation:
         """Compile the template in the folder `key`. Raises TryLater if too much else is being compiled."""
@@ -52,7 +54,7 @@ class IsolatedCompiler:
         contents = {path: file.data for path, file in files.by_path.items()}
         try:
             answer = self.children.run(
-                f"{MODULE}:compile_in_child", contents, key, self.limits, limits=_LIMITS, is_urgent=is_urgent
+                f"{MODULE}:compile_in_child", contents, key, self.limits, self.site, limits=_LIMITS, is_urgent=is_urgent
             )
             return Compilation.from_json(json.loads(answer), limits=self.limits)
         except (ChildFailed, ArchiveCorrupt, ValueError, KeyError, TypeError) as error:
@@ -60,11 +62,11 @@ class IsolatedCompiler:
 
 
 @contextmanager
-def compiler_of_its_own(limits: RenderLimits) -> Iterator[IsolatedCompiler]:
+def compiler_of_its_own(limits: RenderLimits, site: Site = NO_SITE) -> Iterator[IsolatedCompiler]:
     """A compiler whose child processes end with the block, for a command that has no services."""
     with closing(ChildProcesses([MODULE])) as children:
         children.start()
-        yield IsolatedCompiler(children, limits)
+        yield IsolatedCompiler(children, limits, site)
 
 
 def _failed(files: Files, key: str, error: Exception) -> Compilation:
@@ -82,9 +84,9 @@ def _failed(files: Files, key: str, error: Exception) -> Compilation:
     return Compilation(None, (finding,), {path: files.digest(path) for path in sorted(files.by_path)})
 
 
-def compile_in_child(contents: Mapping[str, bytes], key: str, limits: RenderLimits) -> bytes:
+def compile_in_child(contents: Mapping[str, bytes], key: str, limits: RenderLimits, site: Site = NO_SITE) -> bytes:
     """Compile in this process, which is a child; returns the compilation as JSON."""
-    compilation = compile_template(Files.of(contents), key, limits=limits)
+    compilation = compile_template(Files.of(contents), key, limits=limits, site=site)
     return json.dumps(compilation.as_json(), ensure_ascii=False, separators=(",", ":")).encode("utf-8", "surrogatepass")
 
 

@@ -17,6 +17,7 @@ from service.templates.front_matter.variables import VariablesCheck, filler_for
 from service.templates.plain_text import finish_text
 from service.templates.runtime.program import Program, explain
 from service.templates.runtime.sandbox import RenderLimits, Sandbox, sandbox_without_modules
+from service.templates.runtime.site import NO_SITE, Site
 
 ARCHIVE_FORMAT = 1
 #: Controls, line and paragraph separators, and the characters that turn the direction of text around (UAX #9).
@@ -58,14 +59,14 @@ _GROUPS = ("programs", "html_modules", "text_modules")
 class _Runner:
     """Runs the programs of a variant. Jinja is compiled to Python at the first rendering."""
 
-    def __init__(self, variant: Variant, limits: RenderLimits) -> None:
+    def __init__(self, variant: Variant, limits: RenderLimits, site: Site) -> None:
         self.variant = variant
         html = {name: program.source for name, program in variant.html_modules.items()}
         text = {name: program.source for name, program in variant.text_modules.items()}
         self.sandbox = (
-            Sandbox(limits, variant.language, html_modules=html, text_modules=text)
+            Sandbox(limits, variant.language, site, html_modules=html, text_modules=text)
             if html or text
-            else sandbox_without_modules(limits, variant.language)
+            else sandbox_without_modules(limits, variant.language, site)
         )
         self._compiled: dict[str, jinja2.Template] = {}
 
@@ -110,7 +111,11 @@ class _Runner:
 
 @dataclass(frozen=True)
 class Template:
-    """A compiled template. `locales` begins with the default; `commit` and `dirty` are of the checkout."""
+    """A compiled template. `locales` begins with the default; `commit` and `dirty` are of the checkout.
+
+    `site` are the values of the installation that it prints, part of its revision and archive; a template that uses
+    none has none, so that they don't concern it.
+    """
 
     key: str
     revision: str
@@ -120,11 +125,12 @@ class Template:
     source: str
     variants: Mapping[str, Variant] = field(repr=False)
     limits: RenderLimits
+    site: Site = NO_SITE
     commit: str | None = None
     dirty: bool = False
 
     def __post_init__(self) -> None:
-        runners = {locale: _Runner(variant, self.limits) for locale, variant in self.variants.items()}
+        runners = {locale: _Runner(variant, self.limits, self.site) for locale, variant in self.variants.items()}
         object.__setattr__(self, "_runners", runners)
         object.__setattr__(self, "_filler", filler_for(self.manifest.schema))
 
@@ -186,6 +192,8 @@ class Template:
             "source": self.source,
             "variants": {locale: variant.as_json() for locale, variant in self.variants.items()},
         }
+        if self.site != NO_SITE:
+            data["site"] = self.site.values()
         return json.dumps(data, ensure_ascii=False, separators=(",", ":")).encode("utf-8")
 
     @classmethod
@@ -204,6 +212,7 @@ class Template:
                 source=stored["source"],
                 variants={locale: Variant.from_json(one) for locale, one in stored["variants"].items()},
                 limits=limits,
+                site=Site(**stored.get("site", {})),
             )
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise ArchiveCorrupt("the archived template can't be read") from error

@@ -10,12 +10,13 @@ from service.templates.build import render_limits
 from service.templates.catalogue import Catalogue, Snapshot
 from tests.support.every_mail import Mail
 from tests.support.paths import TEMPLATES
+from tests.support.samples import SITE
 from tests.support.template_kit import DirectCompiler
 
 
 @pytest.fixture(scope="session")
 def catalogue() -> Snapshot:
-    return Catalogue(TEMPLATES, compiler=DirectCompiler(render_limits(Settings()))).load()
+    return Catalogue(TEMPLATES, compiler=DirectCompiler(render_limits(Settings()), SITE)).load()
 
 
 @pytest.fixture(scope="session")

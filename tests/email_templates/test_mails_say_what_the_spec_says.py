@@ -16,8 +16,9 @@ from service.errors import RenderError
 from service.models import Priority, Rendered, Stream
 from service.templates.catalogue import Snapshot
 from tests.support.every_mail import MAILS, Mail
+from tests.support.samples import SITE
 
-SIGNATURE = ("Cordialement,", "RGZ NOC Team", "support@rgz.bj", "+229-XXXXX")
+SIGNATURE = ("Cordialement,", "RGZ NOC Team", "support@rgz.bj", SITE.phone)
 
 
 @dataclass(frozen=True)
@@ -480,7 +481,7 @@ def test_mail_refuses_a_link_that_runs_or_hides(mail: Mail, link: str, catalogue
 def test_mail_reads_well_as_plain_text(mail: Mail, render: Callable[[Mail], Rendered]) -> None:
     text = render(mail).text
     assert "\n\n\n" not in text
-    assert text.endswith("+229-XXXXX\n")
+    assert text.endswith(f"{SITE.phone}\n")
     assert text == text.lstrip()
     assert not [line for line in text.splitlines() if line != line.rstrip()]
 

@@ -9,6 +9,7 @@ from jinja2 import Environment, nodes
 
 from service.templates.findings import FindingCollector, did_you_mean
 from service.templates.jinja.tokens import Token
+from service.templates.runtime.site import SITE, SITE_USE, Site
 
 _LOOP_CALLS = ("cycle", "changed")
 
@@ -22,6 +23,7 @@ class Binding:
     is_callable: bool = False
     is_module: bool = False
     is_loop: bool = False
+    is_site: bool = False
 
 
 @dataclass
@@ -59,6 +61,9 @@ class ExpressionCheck:
         self._collector = collector
         self._uses = uses
         self._where = where
+        self._site: Site = getattr(environment, SITE)
+        properties = {name: {"type": "string"} for name in self._site.values()}
+        self._site_binding = Binding(schema={"type": "object", "properties": properties}, is_site=True)
 
     def expression(self, node: nodes.Node, scope: Scope) -> None:
         """Check an expression and all its parts."""
@@ -103,6 +108,8 @@ class ExpressionCheck:
         elif node.name in self._variables:
             self._uses.names.add(node.name)
             self._blame(node, node.name)
+        elif node.name == SITE:
+            self._uses.names.add(SITE_USE)
         elif node.name not in self._environment.globals:
             self.undeclared(node, node.name, scope)
 
@@ -151,9 +158,12 @@ class ExpressionCheck:
 
     def _property(self, node: nodes.Getattr | nodes.Getitem, scope: Scope) -> None:
         key = node.attr if isinstance(node, nodes.Getattr) else getattr(node.arg, "value", None)
-        schema = self.binding(node.node, scope).schema
+        binding = self.binding(node.node, scope)
+        schema = binding.schema
         if not isinstance(key, str) or not schema:
             return
+        if binding.is_site:
+            self._site_value(node, key)
         known = schema.get("properties")
         kind = schema.get("type")
         if known is not None and key not in known and not schema.get("additionalProperties"):
@@ -163,12 +173,23 @@ class ExpressionCheck:
             hint = f"write |{key}" if key in self._environment.filters else ""
             self.error(node, "undeclared-property", f'a value of type {kind} has no "{key}"', hint, word=key)
 
+    def _site_value(self, node: nodes.Node, key: str) -> None:
+        """Warn where a value of the installation is missing, once for each."""
+        complaint = self._site.complaint(key)
+        token = self._lines.get(node.lineno)
+        if complaint is not None and token is not None and f"{SITE}.{key}" not in self._uses.names:
+            self._uses.names.add(f"{SITE}.{key}")
+            place = token.place_of(key, max(node.lineno - self._first_lines[token.index], 0))
+            self._collector.warning(place, "placeholder-value", complaint, f"set EMAIL_SITE_{key.upper()}")
+
     def binding(self, node: nodes.Node, scope: Scope) -> Binding:
         """The variable and schema that an expression's value comes from, as far as known without running it."""
         if isinstance(node, nodes.Name):
             if node.name in scope:
                 return scope[node.name]
-            return Binding(node.name, self._variables[node.name]) if node.name in self._variables else Binding()
+            if node.name in self._variables:
+                return Binding(node.name, self._variables[node.name])
+            return self._site_binding if node.name == SITE else Binding()
         if isinstance(node, (nodes.Getattr, nodes.Getitem)):
             base = self.binding(node.node, scope)
             key = node.attr if isinstance(node, nodes.Getattr) else getattr(node.arg, "value", None)

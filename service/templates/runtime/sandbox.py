@@ -31,6 +31,7 @@ from service.templates.runtime.code_generator import Compiled, Generator
 from service.templates.runtime.escapes import ESCAPES, Unprintable, escape_text, plain, printable, strip_tags
 from service.templates.runtime.filters import filters_for
 from service.templates.runtime.meter import LONG_TEXT, LimitExceeded, LongText, Meter
+from service.templates.runtime.site import SITE, Site
 from service.templates.runtime.undefined import MissingUndefined
 
 _LARGEST_NUMBER_BITS = 2_048
@@ -71,7 +72,14 @@ class _Sandboxed(ImmutableSandboxedEnvironment):
     intercepted_binops = frozenset({"*", "**", "%", "+"})
 
     def __init__(
-        self, limits: RenderLimits, meter: Meter, language: str, modules: Mapping[str, str], *, is_html: bool
+        self,
+        limits: RenderLimits,
+        meter: Meter,
+        language: str,
+        modules: Mapping[str, str],
+        *,
+        is_html: bool,
+        site: Site,
     ) -> None:
         super().__init__(
             block_start_string=BLOCK_BEGIN,
@@ -104,7 +112,8 @@ class _Sandboxed(ImmutableSandboxedEnvironment):
         }
         self.filters = filters
         self.tests = dict(allowed_tests(meter))
-        self.globals = {"range": self._range, "namespace": Namespace}
+        self.site = site
+        self.globals = {"range": self._range, "namespace": Namespace, SITE: site.values()}
         #: Jinja source -> template, cached because a program that was just checked is rendered next.
         self.compiled = lru_cache(maxsize=8)(self.from_string)
 
@@ -299,11 +308,17 @@ class Sandbox:
     """The two environments of one template and language: HTML and plain text. Safe to use from many threads."""
 
     def __init__(
-        self, limits: RenderLimits, language: str, *, html_modules: Mapping[str, str], text_modules: Mapping[str, str]
+        self,
+        limits: RenderLimits,
+        language: str,
+        site: Site,
+        *,
+        html_modules: Mapping[str, str],
+        text_modules: Mapping[str, str],
     ) -> None:
         self._meter = limits.meter()
-        self.html = _Sandboxed(limits, self._meter, language, html_modules, is_html=True)
-        self.text = _Sandboxed(limits, self._meter, language, text_modules, is_html=False)
+        self.html = _Sandboxed(limits, self._meter, language, html_modules, is_html=True, site=site)
+        self.text = _Sandboxed(limits, self._meter, language, text_modules, is_html=False, site=site)
 
     def start(self) -> None:
         """Reset the meter, before each rendering."""
@@ -311,9 +326,9 @@ class Sandbox:
 
 
 @lru_cache(maxsize=32)
-def sandbox_without_modules(limits: RenderLimits, language: str) -> Sandbox:
+def sandbox_without_modules(limits: RenderLimits, language: str, site: Site) -> Sandbox:
     """The sandbox that all templates without imports share: it holds nothing of a template, and hundreds are slow."""
-    return Sandbox(limits, language, html_modules={}, text_modules={})
+    return Sandbox(limits, language, site, html_modules={}, text_modules={})
 
 
 def author_environment() -> ImmutableSandboxedEnvironment:

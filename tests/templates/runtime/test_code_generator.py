@@ -10,6 +10,7 @@ from markupsafe import Markup
 from service.errors import RenderError
 from service.templates.runtime.escapes import ESCAPES
 from service.templates.runtime.sandbox import RenderLimits, Sandbox
+from service.templates.runtime.site import NO_SITE
 from tests.support.template_kit import LIMITS, VALUES, html, plain, template, text
 
 #: A call, which prints nothing: what stands beside it is printed in the careful way.
@@ -48,7 +49,7 @@ def test_generated_code_and_jinja_print_the_same(filter_: str, value: Any) -> No
 
 
 def _printed(source: str, value: Any) -> str:
-    sandbox = Sandbox(LIMITS, "fr", html_modules={}, text_modules={})
+    sandbox = Sandbox(LIMITS, "fr", NO_SITE, html_modules={}, text_modules={})
     sandbox.start()
     environment = sandbox.html
     try:
