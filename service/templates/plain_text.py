@@ -43,7 +43,7 @@ _LINES = frozenset(
     }
 )
 _KEEPS_SPACE = re.compile(r"white-space:(?:pre|pre-wrap|break-spaces)(?:;|!|$)")
-_LINE_THROUGH = re.compile(r"text-decoration(?:-line)?:[^;]*line-through")
+_LINE_THROUGH = re.compile(r"text-decoration(?:-line)?:[^;:]*line-through")
 _SKIPPED = frozenset({"style", "script", "head", "title"})
 #: Also the control characters that references such as `&#14;` become: they would be marks.
 _INVISIBLE = re.compile("[\x00-\x08\x0b\x0e-\x1f\u034f\u200b-\u200f\u2060\ufeff\u00ad]")

@@ -20,7 +20,7 @@ _NUMBERS, _LETTERS, _ROMAN, _CAPITALS, _NO_BULLET, _REVERSED = "\x16", "\x17", "
 _KINDS = {"1": _NUMBERS, "a": _LETTERS, "A": _LETTERS + _CAPITALS, "i": _ROMAN, "I": _ROMAN + _CAPITALS}
 _MARK = re.compile("(\x0e[\x05\x06\x11-\x19]*|\x0f|\x10[\x11-\x14]*)")
 _LIST_ENDS = re.compile("[\x0e\x0f]")
-_NEW_LINE = re.compile("([\n\x1b]+)(?=[^\n\x1b])")
+_NEW_LINE = re.compile("(?<![\n\x1b])([\n\x1b]+)(?=[^\n\x1b])")
 _ROMAN_NUMBERS = (
     *((1000, "m"), (900, "cm"), (500, "d"), (400, "cd"), (100, "c"), (90, "xc"), (50, "l"), (40, "xl")),
     *((10, "x"), (9, "ix"), (5, "v"), (4, "iv"), (1, "i")),
