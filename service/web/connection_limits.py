@@ -82,7 +82,10 @@ class _Progress:
 
 
 class LimitedConnection(HttpToolsProtocol):
-    """A connection with limits. `check` must be called every second or so."""
+    """A connection with limits. `check` must be called every second or so.
+
+    `waiting` is shared: the connections that wait for a request, those that wait longest first.
+    """
 
     def __init__(
         self,
@@ -92,9 +95,11 @@ class LimitedConnection(HttpToolsProtocol):
         _loop: Any = None,
         *,
         limits: ConnectionLimits,
+        waiting: "dict[LimitedConnection, None]",
     ) -> None:
         super().__init__(config, server_state, app_state, _loop)
         self._limits = limits
+        self._waiting = waiting
         self._reading: Literal["head", "body", "whole"] = "head"
         self._received_bytes = 0
         self._silent_bytes = 0
@@ -108,7 +113,12 @@ class LimitedConnection(HttpToolsProtocol):
     def connection_made(self, transport: Any) -> None:
         """Take a place; where there is none, that of a connection which waits for its client."""
         super().connection_made(transport)
+        self._waiting[self] = None
         if len(self.connections) <= self._limits.max_connections:
+            return
+        oldest = next(iter(self._waiting))
+        if oldest is not self:
+            oldest.drop()
             return
         now = self.loop.time()
         others = [one for one in self.connections if isinstance(one, LimitedConnection) and one is not self]
@@ -120,22 +130,24 @@ class LimitedConnection(HttpToolsProtocol):
         else:
             self.drop()
 
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Give the place back."""
+        self._waiting.pop(self, None)
+        super().connection_lost(exc)
+
     def rank(self, now: float) -> tuple[int, float] | None:
-        """Order of the connections that may be closed for another, the first to go first; None for one that may not."""
-        if not self._is_busy and self._reading == "whole":
-            return 0, self._head.since
-        if self._reading == "head":
-            return 1, self._head.since
+        """Order of the connections that may be closed where none waits for a request; None for one that may not."""
         age_s = now - self._body.since
         if self._reading == "body" and age_s > _YOUNG_S:
-            return 2, self._received_bytes / age_s
+            return 0, self._received_bytes / age_s
         if self._answer is not None and now - self._answer.since > _YOUNG_S:
-            return 3, self._answer.since
+            return 1, self._answer.since
         return None
 
     def drop(self) -> None:
         """Close at once, without an answer."""
         self.connections.discard(self)
+        self._waiting.pop(self, None)
         if self.transport.get_write_buffer_size():
             self.transport.abort()
         else:
@@ -179,6 +191,7 @@ class LimitedConnection(HttpToolsProtocol):
         self._refusal = self._judged_head()
         if self._refusal is not None:
             raise self._refusal
+        self._waiting.pop(self, None)
         self._reading, self._silent_bytes, self._received_bytes = "body", 0, 0
         self._body = _Progress(self.loop.time(), self._limits.body_s)
         super().on_headers_complete()
@@ -194,12 +207,16 @@ class LimitedConnection(HttpToolsProtocol):
         """The request is complete."""
         self._reading, self._silent_bytes, self._drained_until = "whole", 0, None
         super().on_message_complete()
+        if self._is_answered:
+            self._waiting[self] = None
 
     def on_response_complete(self) -> None:
         """The answer is complete; what is left of a body that nobody wanted may still come for a while."""
         if self._reading == "body":
             self._drained_until = self.loop.time() + self._limits.body_s
         super().on_response_complete()
+        if self._reading != "body" and not self._is_busy and not self.transport.is_closing():
+            self._waiting[self] = None
 
     @property
     def _is_answered(self) -> bool:
@@ -263,7 +280,7 @@ class LimitedConnection(HttpToolsProtocol):
 
 def limited(limits: ConnectionLimits) -> Any:
     """What uvicorn makes its connections with."""
-    return partial(LimitedConnection, limits=limits)
+    return partial(LimitedConnection, limits=limits, waiting={})
 
 
 def check_all(connections: Collection[Any], now: float) -> None:
