@@ -22,12 +22,15 @@ from service.web import server
 from service.web.app import create_app
 from service.web.auth import is_loopback
 from service.web.local_socket import local_socket
-from service.worker import Worker
+from service.worker import ABORT_S, Loop, Worker
 
 #: Threads for the work of requests outside the event loop: database reads, large bodies, first renderings.
 REQUEST_THREADS = 64
 #: How often a worker's main thread checks for a signal to stop.
 SIGNAL_LOOK_S = 0.2
+
+#: Rows of templates are compared with what is served after each change, and this often: a write may have failed.
+TEMPLATE_ROWS_EVERY_S = 60.0
 
 _address = click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
 _port = click.option(
@@ -126,7 +129,10 @@ def _require_closed_port(settings: Settings, host: str) -> None:
 
 
 def beside(services: Services, running: Worker | None) -> Callable[[Litestar], AbstractAsyncContextManager[None]]:
-    """Return a lifespan that runs the worker and the watcher of the template directory beside the application."""
+    """Return a lifespan that runs beside the application: the worker, and the watcher of the template directory.
+
+    What is served has its rows in the database.
+    """
 
     @asynccontextmanager
     async def lifespan(_: Litestar) -> AsyncIterator[None]:
@@ -136,16 +142,21 @@ def beside(services: Services, running: Worker | None) -> Callable[[Litestar], A
         asyncio.get_running_loop().set_default_executor(threads)
         stop = threading.Event()
         watch = threading.Thread(target=services.catalogue.watch, args=(stop,), name="templates", daemon=True)
+        rows = Loop("template_rows", TEMPLATE_ROWS_EVERY_S, services.templates.current_rows.save, begins_now=True)
         watch.start()
+        rows.start()
         if running is not None:
             running.start()
         try:
-            yield
+            with services.catalogue.listening(rows.wake):
+                yield
         finally:
             stop.set()
+            rows.stop()
             if running is not None:
                 await anyio.to_thread.run_sync(running.stop)
             await anyio.to_thread.run_sync(watch.join)
+            await anyio.to_thread.run_sync(rows.join, ABORT_S)
             services.close()
 
     return lifespan

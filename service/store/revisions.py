@@ -101,6 +101,19 @@ def current_authors(reader: Reader, key: str) -> tuple[str, str | None, str | No
     return (rows[0]["revision"], rows[0]["created_by"], rows[0]["updated_by"]) if rows else None
 
 
+def current_revisions(reader: Reader) -> dict[str, str]:
+    """The revision in the current row of each key."""
+    return {row["key"]: row["revision"] for row in reader.read("SELECT key, revision FROM email_templates")}
+
+
+def save_served(tx: Transaction, rows: Sequence[tuple[Revision, CurrentTemplate]]) -> None:
+    """Make these the current rows of their keys, but for those that are, which know more of their authors."""
+    known = current_revisions(tx)
+    for revision, current in rows:
+        if known.get(revision.key) != revision.revision:
+            save_current(tx, revision, current)
+
+
 def forget_current(tx: Transaction, key: str) -> None:
     """Delete the current row of a key whose template is gone; its revisions stay."""
     tx.execute("DELETE FROM email_templates WHERE key = :key", {"key": key})
@@ -167,7 +180,7 @@ def _save_new(tx: Transaction, revision: Revision, dictionary_sha256: str | None
 
 
 def save_current(tx: Transaction, revision: Revision, current: CurrentTemplate) -> None:
-    """Make this the current row of the key, whether it has sent or not; the creator stays."""
+    """Make this the current row of the key, whether it has sent or not; a known creator stays."""
     tx.execute(
         "INSERT INTO email_templates (id, key, revision, subject, html_content, text_content, required_variables,"
         " attachments_allowed, category, version, is_active, created_by, created_at, updated_by, updated_at)"
@@ -177,6 +190,7 @@ def save_current(tx: Transaction, revision: Revision, current: CurrentTemplate) 
         " html_content = excluded.html_content, text_content = excluded.text_content,"
         " required_variables = excluded.required_variables, attachments_allowed = excluded.attachments_allowed,"
         " category = excluded.category, version = excluded.version, is_active = excluded.is_active,"
+        " created_by = COALESCE(email_templates.created_by, :known_creator),"
         " updated_by = excluded.updated_by, updated_at = excluded.updated_at",
         {
             "key": revision.key,
@@ -191,6 +205,7 @@ def save_current(tx: Transaction, revision: Revision, current: CurrentTemplate) 
             "is_active": current.is_active,
             "author": current.author,
             "creator": current.creator or current.author,
+            "known_creator": current.creator,
             "now": revision.created_at,
         },
     )

@@ -16,6 +16,7 @@ from service.templates.authoring.publish_plan import PublishPlanner
 from service.templates.authoring.publisher import Publisher
 from service.templates.catalogue import Catalogue
 from service.templates.compiler import TemplateCompiler
+from service.templates.current_rows import CurrentRows
 from service.templates.descriptions import TemplateDescriber
 from service.templates.isolated_compiler import IsolatedCompiler
 from service.templates.revisions import Revisions
@@ -36,6 +37,7 @@ class Templates:
     drafts: TemplateDrafts
     publish_planner: PublishPlanner
     publisher: Publisher
+    current_rows: CurrentRows
 
 
 def build_templates(
@@ -61,6 +63,7 @@ def build_templates(
         drafts=TemplateDrafts(catalogue, compiler),
         publish_planner=PublishPlanner(root, catalogue, compiler),
         publisher=Publisher(root, catalogue, database, compiler, revisions, lock, domain, clock),
+        current_rows=CurrentRows(database, catalogue, authors, clock),
     )
 
 

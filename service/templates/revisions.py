@@ -56,7 +56,6 @@ def state_of(entry: Entry) -> str:
 def _archived(template: Template, now: datetime, authors: Authorship) -> Revision:
     manifest = template.manifest
     example = next(iter(template.examples.values()), None)
-    programs = template.variants[template.locales[0]].programs
     return Revision(
         revision=template.revision,
         key=template.key,
@@ -66,15 +65,22 @@ def _archived(template: Template, now: datetime, authors: Authorship) -> Revisio
         archive=template.archive(),
         dictionary=template.render(example).html.encode() if example is not None else None,
         created_at=now,
-        current=CurrentTemplate(
-            subject=manifest.subject,
-            html_content=programs["html"].source,
-            text_content=programs["text"].source,
-            category=manifest.category,
-            required_variables=manifest.schema.get("required", ()),
-            attachments_allowed=manifest.attachments.allowed,
-            is_active=manifest.active,
-            author=authors.updated_by,
-            creator=authors.created_by,
-        ),
+        current=current_of(template, authors),
+    )
+
+
+def current_of(template: Template, authors: Authorship) -> CurrentTemplate:
+    """The row of a template that is served."""
+    manifest = template.manifest
+    programs = template.variants[template.locales[0]].programs
+    return CurrentTemplate(
+        subject=manifest.subject,
+        html_content=programs["html"].source,
+        text_content=programs["text"].source,
+        category=manifest.category,
+        required_variables=manifest.schema.get("required", ()),
+        attachments_allowed=manifest.attachments.allowed,
+        is_active=manifest.active,
+        author=authors.updated_by,
+        creator=authors.created_by,
     )

@@ -132,7 +132,7 @@ class Publisher:
             template = self._validated(key, files, changes)
             if changes:
                 with self._refresh_after(), _translate_errors(), atomic_write.change_folder(self.root, key, changes):
-                    self._save_current(template.at(snapshot.commit, dirty=False), caller)
+                    self._save_current(template.at(snapshot.commit, dirty=False), caller, is_new=entry is None)
                     commit = self._commit(tree, key, caller, message or f"{key}: {'changed' if entry else 'created'}")
                 self._note(ActionKind.TEMPLATE_PUBLISHED, key, caller, commit)
             return entry is None
@@ -198,11 +198,13 @@ class Publisher:
         if problems:
             raise InvalidRequest("Another template takes this one in, and would break; nothing was changed.", problems)
 
-    def _save_current(self, template: Template, caller: Caller) -> None:
+    def _save_current(self, template: Template, caller: Caller, *, is_new: bool) -> None:
         """Store the caller as author in the row of the current revision, for templates outside of git."""
         revision = self.revisions.build(template, self.clock())
         if revision.current is not None:
             current = replace(revision.current, author=caller.name)
+            if is_new:
+                current = replace(current, creator=caller.name)
             self.database.write(lambda tx: archive.save_current(tx, revision, current))
 
     def _commit(self, tree: WorkTree | None, key: str, caller: Caller, message: str) -> str | None:
