@@ -20,6 +20,7 @@ from service.templates.text_inline import beside_label, raised, struck
 from service.templates.text_layout import (
     KEPT_NEWLINE,
     KEPT_SPACE,
+    has_later_numbers,
     has_lists,
     in_one_line,
     lay_out,
@@ -98,7 +99,7 @@ def settle_marks(text: str, tokens: Tokens) -> str:
         return _newlines(marks)
 
     settled = _MARKS.sub(settle, text).strip(" \n")
-    return lay_out_where(settled, lambda part: not _has_blocks(part, tokens))
+    return lay_out_where(settled, lambda part: not (_has_blocks(part, tokens) or has_later_numbers(part)))
 
 
 def _has_blocks(text: str, tokens: Tokens) -> bool:
@@ -109,6 +110,7 @@ class _Components:
     def __init__(self, tokens: Tokens, collector: FindingCollector) -> None:
         self._tokens = tokens
         self._collector = collector
+        self._base_url = ""
         self.out: list[str] = []
 
     def children(self, element: Element) -> None:
@@ -124,7 +126,8 @@ class _Components:
         elif node.tag == "mj-button":
             self._paragraph(self._labelled(self._html(node), node.literal("href")))
         elif node.tag in ("mj-navbar-link", "mj-social-element"):
-            self.out += [LINE, self._labelled(self._html(node), node.literal("href")), LINE]
+            link = (self._base_url if node.tag == "mj-navbar-link" else "") + (node.literal("href") or "")
+            self.out += [LINE, self._labelled(self._html(node), link), LINE]
         elif node.tag in ("mj-image", "mj-carousel-image"):
             self._paragraph(
                 self._labelled(unescape(node.literal("alt") or ""), node.literal("href")) if node.literal("alt") else ""
@@ -132,6 +135,7 @@ class _Components:
         elif node.tag == "mj-divider":
             self._paragraph(_RULE)
         else:
+            self._base_url = node.literal("base-url") or "" if node.tag == "mj-navbar" else self._base_url
             self.out.append(PARAGRAPH if node.children else "")
             self.children(node)
             self.out.append(PARAGRAPH if node.children else "")
@@ -198,7 +202,7 @@ class _Html:
             text = self._inline(tag, text, element)
         if tag in ("ul", "ol"):
             mark = LINE if next(element.iterancestors("li"), None) is not None else PARAGRAPH
-            return mark + marked_list(element, style, text) + mark
+            return mark + marked_list(element, text) + mark
         if tag == "li":
             return LINE + marked_item(element, text)
         mark = PARAGRAPH if tag in _PARAGRAPHS else LINE if tag in _LINES else ""

@@ -8,6 +8,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from service.templates.jinja.tokens import PLACEHOLDER
 from service.templates.mjml.html_tree import Node
 
 LIST_BEGIN, LIST_END, ITEM = "\x0e", "\x0f", "\x10"
@@ -15,10 +16,27 @@ LIST_BEGIN, LIST_END, ITEM = "\x0e", "\x0f", "\x10"
 KEPT_SPACE, KEPT_NEWLINE = "\x1a", "\x1b"
 #: After an item's mark, so that a list whose marks a macro loses still reads as one.
 _BULLET = "- "
-_DIGITS = "\x11\x12\x13\x14"
+#: Around the number of a list or an item, which may be an expression.
+_NUMBER = "\x15"
 _NUMBERS, _LETTERS, _ROMAN, _CAPITALS, _NO_BULLET, _REVERSED = "\x16", "\x17", "\x18", "\x19", "\x05", "\x06"
+#: By the attribute `type`, and by the property `list-style-type`.
 _KINDS = {"1": _NUMBERS, "a": _LETTERS, "A": _LETTERS + _CAPITALS, "i": _ROMAN, "I": _ROMAN + _CAPITALS}
-_MARK = re.compile("(\x0e[\x05\x06\x11-\x19]*|\x0f|\x10[\x11-\x14]*)")
+_STYLES = {
+    "disc": "",
+    "circle": "",
+    "square": "",
+    "none": _NO_BULLET,
+    "decimal": _NUMBERS,
+    "lower-alpha": _KINDS["a"],
+    "lower-latin": _KINDS["a"],
+    "upper-alpha": _KINDS["A"],
+    "upper-latin": _KINDS["A"],
+    "lower-roman": _KINDS["i"],
+    "upper-roman": _KINDS["I"],
+}
+_MARK = re.compile("(\x0e[\x05\x06\x16-\x19]*(?:\x15[^\x15]*\x15)?|\x0f|\x10(?:\x15[^\x15]*\x15)?)")
+_LATER_NUMBER = re.compile(f"{_NUMBER}[^{_NUMBER}]*{PLACEHOLDER.pattern}")
+_LIST_STYLE = re.compile(r"list-style(?:-type)?\s*:([^;]*)", re.I)
 _LIST_ENDS = re.compile("[\x0e\x0f]")
 _NEW_LINE = re.compile("(?<![\n\x1b])([\n\x1b]+)(?=[^\n\x1b])")
 _ROMAN_NUMBERS = (
@@ -29,19 +47,20 @@ _ROMAN_NUMBERS = (
 _LARGEST = 3_999
 
 
-def marked_list(element: Node, style: str, text: str) -> str:
-    """The text of a list's element, marked; `style` is without spaces."""
+def marked_list(element: Node, text: str) -> str:
+    """The text of a list's element, marked."""
     marks = _KINDS.get(element.get("type") or "1", _NUMBERS) if element.tag == "ol" else ""
-    if "list-style:none" in style or "list-style-type:none" in style:
-        marks += _NO_BULLET
+    for declared in _LIST_STYLE.findall(element.get("style") or ""):
+        word = next((one for one in declared.lower().split() if one in _STYLES), "")
+        marks = _STYLES.get(word, marks)
     if element.get("reversed") is not None:
         marks += _REVERSED
-    return f"{LIST_BEGIN}{marks}{_encoded(element.get('start'))}{text}{LIST_END}"
+    return f"{LIST_BEGIN}{marks}{_marked_number(element.get('start'))}{text}{LIST_END}"
 
 
 def marked_item(element: Node, text: str) -> str:
     """The text of an item, marked, with its own number where it has one."""
-    return f"{ITEM}{_encoded(element.get('value'))}{_BULLET}{text.strip(' ')}"
+    return f"{ITEM}{_marked_number(element.get('value'))}{_BULLET}{text.strip(' ')}"
 
 
 def lay_out(text: str) -> str:
@@ -54,7 +73,7 @@ def lay_out(text: str) -> str:
         elif piece[0] == LIST_BEGIN:
             levels.append(_List(piece))
         elif piece[0] == ITEM:
-            levels[-1].begin_item(_decoded(piece))
+            levels[-1].begin_item(_number_of(piece))
         elif len(levels) > 1:
             done = levels.pop()
             levels[-1].add(done.text())
@@ -90,6 +109,11 @@ def in_one_line(text: str, *, is_static: bool) -> str:
     return ", ".join(line.strip() for line in lay_out(text).split("\n") if line.strip())
 
 
+def has_later_numbers(text: str) -> bool:
+    """True if an expression gives the number of a list or an item."""
+    return _LATER_NUMBER.search(text) is not None
+
+
 def has_lists(text: str) -> bool:
     """True if a list or an item is still marked."""
     return LIST_BEGIN in text or ITEM in text
@@ -115,7 +139,7 @@ class _List:
 
     def text(self) -> str:
         step = -1 if _REVERSED in self.mark else 1
-        start = _decoded(self.mark)
+        start = _number_of(self.mark)
         number = start if start is not None else len(self.items) if step < 0 else 1
         lines = [before] if (before := "".join(self.before).strip(" \n")) else []
         for own, parts in self.items:
@@ -153,20 +177,11 @@ def _in_roman(number: int) -> str:
     return label
 
 
-def _encoded(written: str | None) -> str:
-    """A number of at least 0 in control characters; "" for None and for anything else, such as an expression."""
-    if not written or not re.fullmatch(r"[0-9]{1,6}", written.strip()):
-        return ""
-    number, digits = int(written), ""
-    while number or not digits:
-        number, digit = divmod(number, len(_DIGITS))
-        digits = _DIGITS[digit] + digits
-    return digits
+def _marked_number(written: str | None) -> str:
+    return f"{_NUMBER}{written.strip()}{_NUMBER}" if written else ""
 
 
-def _decoded(mark: str) -> int | None:
-    number = None
-    for character in mark:
-        if (digit := _DIGITS.find(character)) >= 0:
-            number = (number or 0) * len(_DIGITS) + digit
-    return number
+def _number_of(mark: str) -> int | None:
+    """The number in a mark; None if there is none, or it is no number."""
+    written = mark.partition(_NUMBER)[2].rstrip(_NUMBER)
+    return int(written) if re.fullmatch(r"-?[0-9]{1,6}", written) else None

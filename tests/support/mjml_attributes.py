@@ -183,6 +183,18 @@ _HEADS: Mapping[str, tuple[str, str]] = {
         '<mj-class name="y" font-size="15px" css-class="cy" /></mj-attributes>',
         _COLUMN.format('<mj-text mj-class="x y">a</mj-text><mj-text mj-class="y x" css-class="own">b</mj-text>'),
     ),
+    "padding with a zero that has no unit": (
+        "<mj-attributes><mj-image padding='0 7px' /></mj-attributes>",
+        '<mj-section padding="20px 40px 0"><mj-column padding="0 10px"><mj-image src="https://x.example/i.png" />'
+        '<mj-divider padding="10px" padding-left="0" /><mj-button width="200px" inner-padding="0 9px">x</mj-button>'
+        "</mj-column></mj-section>",
+    ),
+    "gap between coloured sections": (
+        "",
+        '<mj-wrapper gap="20px"><mj-section background-color="#111111"><mj-column><mj-text>a</mj-text></mj-column>'
+        '</mj-section><mj-section background-color="#222222" full-width="full-width"><mj-column><mj-text>b</mj-text>'
+        "</mj-column></mj-section></mj-wrapper>",
+    ),
     "full-width by default": (
         '<mj-attributes><mj-section full-width="full-width" /></mj-attributes>',
         f'<mj-section full-width="false"><mj-column>{_TEXT}</mj-column></mj-section>'
@@ -332,7 +344,8 @@ def _declarations(style: str) -> Iterator[str]:
     for declaration in style.split(";"):
         name, _, value = declaration.partition(":")
         if name.strip():
-            yield f"{name.strip()}:{re.sub(r' ?! ?important', ' !important', value.strip())}"
+            value = re.sub(r" ?! ?important", " !important", value.strip())
+            yield f"{name.strip()}:{re.sub(r'(?<![0-9.])0px', '0', value)}"
 
 
 def _plain(text: str) -> str:

@@ -125,6 +125,10 @@ def test_plain_text_includes_what_stands_in_a_table_outside_of_its_rows(inside: 
         ("<ul style='list-style: none'><li>x</li><li>y</li></ul>", "x\ny"),
         ("<ul><li>A<ul><li>B<ol><li>C</li></ol></li></ul></li><li>D</li></ul>", "- A\n  - B\n    1. C\n- D"),
         ("<ol start='9'><li><p>a</p><p>b</p></li><li>c<br>d</li></ol>", "9. a\n\n   b\n10. c\n    d"),
+        ("<ul style='list-style: inside upper-alpha'><li>x</li></ul>", "A. x"),
+        ("<ol style='list-style-type:none'><li>x</li></ol>", "x"),
+        ("<ol start='-1'><li>x</li><li>y</li></ol>", "-1. x\n0. y"),
+        ("<ol start='{{ number }}'><li>x</li><li value='{{ number + 5 }}'>y</li></ol>", "3. x\n8. y"),
         ("<ul>\n</ul>x", "x"),
     ],
 )
@@ -193,6 +197,12 @@ def test_preformatted_text_keeps_its_white_space() -> None:
 )
 def test_plain_text_says_the_address_behind_a_link(html: str, shown: str) -> None:
     assert plain(text(html)) == f"{shown}\n"
+
+
+def test_link_of_a_navbar_has_its_base_url() -> None:
+    source = column('<mj-navbar base-url="https://x.example"><mj-navbar-link href="/a">A</mj-navbar-link></mj-navbar>')
+    assert plain(source) == "A : https://x.example/a\n"
+    assert 'href="https://x.example/a"' in template(source).render(VALUES).html
 
 
 def test_address_behind_a_button_is_said() -> None:

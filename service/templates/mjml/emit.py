@@ -20,6 +20,7 @@ from service.templates.mjml.unprinted import Unprinted, names_of
 _PICTURES = frozenset({"mj-image", "mj-social-element", "mj-carousel-image"})
 #: mrml takes each value of it for "full-width", and knows no way back from a default.
 _FULL_WIDTH = "full-width"
+_PADDING = re.compile(r"(?:inner-)?padding(?:-\w+)?")
 _NUMBER = re.compile(r"\d+")
 _DECLARATION_WITH_TOKEN = re.compile(r"(?<=[{;])([^{};]*zqj\d{5}x[^{};]*)")
 
@@ -136,7 +137,11 @@ class _Emitter:
 
     def _value(self, attribute: Attribute) -> str:
         text = attribute.value.text
-        text = text.strip() if attribute.name.endswith(("href", "src", "url")) else text
+        if attribute.name.endswith(("href", "src", "url")):
+            text = text.strip()
+        elif _PADDING.fullmatch(attribute.name):
+            # mrml computes widths without the whole padding where a zero has no unit
+            text = " ".join("0px" if one == "0" else one for one in text.split())
         return composite(text, attribute.place, self._tokens, self._collector, f'the value of "{attribute.name}"')
 
     def _mark_unprinted(self, element: Element) -> str | None:

@@ -39,11 +39,12 @@ _SIMPLE: Mapping[str, Mapping[str, tuple[str, str]]] = {
     },
 }
 #: What npm mjml prints and nothing here does: component, attribute -> the values, None for all; and the remedy.
-NOT_PRINTED: Mapping[tuple[str, str], tuple[str | None, str]] = {
+_NOT_PRINTED: Mapping[tuple[str, str], tuple[str | None, str]] = {
     ("mj-section", "gutter"): (None, "give the columns a padding"),
     ("mj-wrapper", "gutter"): (None, "give the columns a padding"),
     ("mj-carousel", "thumbnails"): ("supported", 'write "visible" or "hidden"'),
 }
+_MSO_COLOUR = re.compile(r' bgcolor="[^"]*"')
 _MSO_TABLE = re.compile(r'\A(.*<table [^<>]*style=")', re.S)
 
 
@@ -54,6 +55,18 @@ class Unprinted:
     component: str
     marker: str
     values: dict[str, str] = field(default_factory=dict)
+
+
+def without_effect(component: str, name: str, value: str) -> str | None:
+    """What to write instead of an attribute that has no effect, or not all of it; None for all others."""
+    values, remedy = _NOT_PRINTED.get((component, name), ("", ""))
+    if values in (None, value):
+        return remedy
+    sides = value.split()
+    across = sides[1::2] or sides if name == "padding" else sides if name in ("padding-left", "padding-right") else []
+    if component == "mj-hero" and any(re.match(r"0*\.?0*[1-9]", side) for side in across):
+        return "what is inside stays as wide as without it: give pictures a width"
+    return None
 
 
 def names_of(component: str) -> tuple[str, ...]:
@@ -133,12 +146,17 @@ def _gap(wrapper: Node, value: str) -> None:
     """Space before every section but the first; Outlook has it from the table around a section."""
     cell = next(cell for cell in elements(wrapper) if cell.tag == "td")
     sections = [child for child in cell if is_element(child)]
-    for section in sections[1:]:
+    for section in sections:
         div = next((one for one in elements(section) if one.tag == "div"), section)
+        around = (one for one in (div.getprevious(), section.getprevious()) if one is not None and not is_element(one))
+        comment = next((one for one in around if "<table " in (one.text or "")), None)
+        if comment is not None:  # its colour would fill the gap
+            comment.text = _MSO_COLOUR.sub("", comment.text)
+        if section is sections[0]:
+            continue
         add_style(div, f"margin-top:{value}")
-        comment = section.getprevious()
-        if comment is not None and not is_element(comment):
-            comment.text = _MSO_TABLE.sub(rf"\g<1>padding-top:{value};", comment.text or "", count=1)
+        if comment is not None:
+            comment.text = _MSO_TABLE.sub(rf"\g<1>padding-top:{value};", comment.text, count=1)
 
 
 def _id_of_body(div: Node, value: str) -> None:

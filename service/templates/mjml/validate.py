@@ -22,7 +22,7 @@ from service.templates.mjml.components import (
 )
 from service.templates.mjml.css import check_css
 from service.templates.mjml.parse import Attribute, Element, Node, Slice
-from service.templates.mjml.unprinted import NOT_PRINTED
+from service.templates.mjml.unprinted import without_effect
 from service.templates.positions import Place
 
 
@@ -114,12 +114,12 @@ class _Validator:
                 )
                 continue
             self._value(element, attribute, known.get(attribute.name))
-            values, remedy = NOT_PRINTED.get((element.tag, attribute.name), ("", ""))
-            if values in (None, attribute.value.text):
+            remedy = without_effect(element.tag, attribute.name, attribute.value.text)
+            if remedy is not None:
                 self._collector.warning(
                     attribute.place,
                     "not-printed",
-                    f'{attribute.name}="{attribute.value.text}" of <{element.tag}> has no effect here',
+                    f'{attribute.name}="{attribute.value.text}" of <{element.tag}> has no effect, or not all of it',
                     remedy,
                 )
 

@@ -72,6 +72,7 @@ def test_hero_with_fluid_height_keeps_the_proportions_of_its_picture() -> None:
     [
         (document(HERO.format("")), "size of the picture"),
         (document('<mj-section gutter="4px"><mj-column><mj-text>x</mj-text></mj-column></mj-section>'), "gutter"),
+        (document('<mj-hero padding="0 40px" height="9px"><mj-text>x</mj-text></mj-hero>'), "padding"),
         (
             document(
                 '<mj-wrapper gap="4px">{% if yes %}'
@@ -88,6 +89,11 @@ def test_attribute_without_effect_is_reported(mjml: str, message: str) -> None:
     found = warnings(mjml)
     assert len(found) == 1
     assert message in found[0]
+
+
+@pytest.mark.parametrize("padding", ["0", "40px 0", "9px 0px 9px 0px"])
+def test_padding_of_a_hero_that_does_not_narrow_it_is_no_finding(padding: str) -> None:
+    assert warnings(document(f'<mj-hero padding="{padding}" height="9px"><mj-text>x</mj-text></mj-hero>')) == []
 
 
 def test_wrapper_has_its_gap_between_sections_only() -> None:
