@@ -64,7 +64,7 @@ def without_effect(component: str, name: str, value: str) -> str | None:
         return remedy
     sides = value.split()
     across = sides[1::2] or sides if name == "padding" else sides if name in ("padding-left", "padding-right") else []
-    if component == "mj-hero" and any(re.match(r"0*\.?0*[1-9]", side) for side in across):
+    if component == "mj-hero" and any(re.search(r"[1-9]", side) for side in across):
         return "what is inside stays as wide as without it: give pictures a width"
     return None
 
