@@ -127,7 +127,8 @@ class _Components:
             self._paragraph(self._labelled(self._html(node), node.literal("href")))
         elif node.tag in ("mj-navbar-link", "mj-social-element"):
             link = (self._base_url if node.tag == "mj-navbar-link" else "") + (node.literal("href") or "")
-            self.out += [LINE, self._labelled(self._html(node), link), LINE]
+            label = self._html(node) or unescape(node.literal("alt") or "")
+            self.out += [LINE, self._labelled(label, link), LINE]
         elif node.tag in ("mj-image", "mj-carousel-image"):
             self._paragraph(
                 self._labelled(unescape(node.literal("alt") or ""), node.literal("href")) if node.literal("alt") else ""

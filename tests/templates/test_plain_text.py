@@ -205,6 +205,13 @@ def test_link_of_a_navbar_has_its_base_url() -> None:
     assert 'href="https://x.example/a"' in template(source).render(VALUES).html
 
 
+def test_icon_without_text_is_its_alternative() -> None:
+    source = column(
+        '<mj-social><mj-social-element src="https://x.example/i.png" href="{{ link }}" alt="Portail" /></mj-social>'
+    )
+    assert plain(source) == "Portail : https://portal.example/a?x=1&y=2\n"
+
+
 def test_address_behind_a_button_is_said() -> None:
     assert plain(column('<mj-button href="mailto:a@x.example">Nous</mj-button>')) == "Nous : a@x.example\n"
 
