@@ -75,7 +75,7 @@ def finish_text(text: str) -> str:
         text = _MANY_NEWLINES.sub("\n\n", text)
     text = text.strip() + "\n"
     if KEPT_SPACE in text or KEPT_NEWLINE in text:
-        text = text.replace(KEPT_SPACE, " ").replace(KEPT_NEWLINE, "\n")
+        text = text.replace(KEPT_SPACE, " ").replace(KEPT_NEWLINE, "\n").strip("\n") + "\n"
     return text
 
 

@@ -180,6 +180,7 @@ def test_preformatted_text_keeps_its_white_space() -> None:
     )
     assert plain(source) == "set vlan 3\n  name  support\n\n\n        end\n\n  x\n"
     assert plain(text("a<div style='white-space: pre-wrap'>b\n c</div>")) == "a\nb\n c\n"
+    assert plain(text("<pre>{% for row in rows %}{{ row.label }}\n{% endfor %}</pre>")) == "Café\n<Thé>\n"
 
 
 @pytest.mark.parametrize(
