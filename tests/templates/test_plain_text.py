@@ -150,6 +150,14 @@ def test_list_in_a_macro_keeps_its_items_apart() -> None:
     assert plain(text(macro + "{{ m(rows) }}")) == "1. un\n2. deux\n"
 
 
+def test_lines_of_a_macro_and_of_a_block_are_kept() -> None:
+    macro = "{% macro m(all) %}<ol>{% for one in all %}<li>{{ one.label }}</li>{% endfor %}</ol>{% endmacro %}"
+    block = "{% set b %}{% if yes %}<p>x</p>{% endif %}<p>{{ name }}</p>{% endset %}"
+    assert plain(text(f"{macro}{block}A{{{{ m(rows) }}}}B{{{{ b }}}}"), name="y\x0e\x10z") == (
+        "A\n\n1. Café\n2. <Thé>\n\nB\n\nx\n\nyz\n"
+    )
+
+
 def test_list_in_a_cell_is_on_the_line_of_its_row() -> None:
     source = column("<mj-table><tr><td>a</td><td><ol><li>b</li><li>c</li></ol></td><td>d</td></tr></mj-table>")
     assert plain(source) == "a  1. b, 2. c  d\n"

@@ -15,6 +15,7 @@ from jinja2 import Undefined
 from markupsafe import Markup, escape
 
 from service.mail.html_tokens import unescape
+from service.templates.runtime.meter import Captured
 
 #: Escapes HTML's five characters in a plain text. The exported function also builds a `Markup` for each value, which
 #: would be half of the cost of printing.
@@ -41,6 +42,11 @@ class Encoded(str):
     """A text that `|urlencode` has encoded for a URL; a part of a URL is not encoded again."""
 
     __slots__ = ()
+
+
+def has_marks(text: str) -> bool:
+    """True if a text holds control characters other than white space."""
+    return _CONTROL.search(text) is not None
 
 
 def clean(value: str) -> str:
@@ -83,6 +89,8 @@ def plain(value: Any) -> str:
     """Convert a value to plain text; entities in HTML are unescaped, tags are kept."""
     if type(value) is str and value.isprintable():
         return value
+    if type(value) is Captured:
+        return value  # all values in it have been cleaned
     text = printable(value)
     return unescape(str(text)) if isinstance(value, Markup) else text
 

@@ -39,6 +39,12 @@ class LongText(str):
         return cls(text) if type(text) is str and len(text) > LONG_TEXT else text
 
 
+class Captured(LongText):
+    """The output of a macro or a block in plain text, whose marks of lines are printed as they are."""
+
+    __slots__ = ()
+
+
 class _Left:
     """What is left of one thread's rendering."""
 

@@ -28,9 +28,17 @@ from service.templates.jinja.restore import (
 )
 from service.templates.runtime.builtins import allowed_filters, allowed_tests, metered
 from service.templates.runtime.code_generator import Compiled, Generator
-from service.templates.runtime.escapes import ESCAPES, Unprintable, escape_text, plain, printable, strip_tags
+from service.templates.runtime.escapes import (
+    ESCAPES,
+    Unprintable,
+    escape_text,
+    has_marks,
+    plain,
+    printable,
+    strip_tags,
+)
 from service.templates.runtime.filters import filters_for
-from service.templates.runtime.meter import LONG_TEXT, LimitExceeded, LongText, Meter
+from service.templates.runtime.meter import LONG_TEXT, Captured, LimitExceeded, LongText, Meter
 from service.templates.runtime.site import SITE, Site
 from service.templates.runtime.undefined import MissingUndefined
 
@@ -237,7 +245,8 @@ class _Sandboxed(ImmutableSandboxedEnvironment):
         """Join the captured output of a macro or a block."""
         captured = list(parts)
         self._check_size(sum(map(len, captured)))
-        return LongText.of("".join(captured))
+        text = "".join(captured)
+        return Captured(text) if not self.autoescape and has_marks(text) else LongText.of(text)
 
     def _generate(
         self, source: nodes.Template, name: str | None, filename: str | None, defer_init: bool = False
