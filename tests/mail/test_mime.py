@@ -251,3 +251,14 @@ def test_mail_is_data_and_can_be_compared() -> None:
     assert replace(MAIL) == MAIL
     assert isinstance(MAIL, Mail)
     assert build(MAIL) == build(MAIL)
+
+
+def test_build_folds_many_visible_addresses_within_78_characters() -> None:
+    many = [f"someone.number.{n}@a-domain-of-some-length.example" for n in range(40)]
+    wire = build(replace(MAIL, visible_to=MAIL.to, visible_cc=", ".join(["josé@example.com", *many])))
+    assert not wire.needs_smtputf8
+    head = wire.encode("8bit").partition(b"\r\n\r\n")[0]
+    assert max(map(len, head.split(b"\r\n"))) <= 78
+    mail = email.message_from_bytes(head + b"\r\n\r\n", policy=email.policy.default)
+    assert [one.addr_spec for one in mail["cc"].addresses] == many
+    assert next(group.display_name for group in mail["cc"].groups) == "josé@example.com"

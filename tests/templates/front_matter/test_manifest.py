@@ -122,6 +122,9 @@ def test_problems_stop_at_what_is_too_deep() -> None:
         ("{month: février,", "{mnth: février,", (28, 13), 'example "default": unknown variable "mnth"'),
         ('subject: "Facture {{ month }}"', "subject: {{ month }}", (2, 11), "YAML: a key must be a plain word"),
         ("version: 3", "version: 3\nversion: 4", (8, 1), '"version" is given twice'),
+        ("version: 3", "version: 3\ncopies: noc@rgz.bj", (8, 9), "copies: "),
+        ("version: 3", "version: 3\ncopies: [noc@rgz.bj, NOC]", (8, 22), "'NOC' is no address: "),
+        ("version: 3", f"version: 3\ncopies: [{', '.join(['noc@rgz.bj'] * 11)}]", (8, 9), "copies: "),
         ("version: 3", "version: [3", None, "YAML: "),
         ("version: 3", "\tversion: 3", (7, 1), "YAML: "),
     ],
@@ -134,6 +137,12 @@ def test_mistake_in_the_front_matter_is_found_where_it_is(
     named = [one for one in found if one.message.startswith(message)]
     assert named, [str(one) for one in found]
     assert place is None or (named[0].line, named[0].column) == place
+
+
+def test_copies_are_addresses_each_once() -> None:
+    more = "version: 3\ncopies: [noc@rgz.bj, Chef@rgz.bj, NOC@rgz.bj]"
+    assert template(FULL.replace("version: 3", more, 1) + BODY).manifest.copies == ("noc@rgz.bj", "Chef@rgz.bj")
+    assert template(FULL + BODY).manifest.copies == ()
 
 
 def test_examples_are_files_and_each_is_rendered() -> None:
