@@ -153,12 +153,19 @@ async def empty() -> None:
 
 
 def _serve_empty() -> None:
+    from service.config.settings import Settings
     from service.web import server
+    from service.web.connection_limits import ConnectionLimits
 
     listener = server.bind("127.0.0.1", 0)
     port = listener.getsockname()[1]
     app = Litestar([empty], openapi_config=None, logging_config=None)
-    server.run(app, [listener], on_ready=lambda: print(f"http://127.0.0.1:{port}", file=sys.stderr, flush=True))
+    server.run(
+        app,
+        [listener],
+        on_ready=lambda: print(f"http://127.0.0.1:{port}", file=sys.stderr, flush=True),
+        limits=ConnectionLimits.of(Settings()),
+    )
 
 
 if __name__ == "__main__":

@@ -10,11 +10,11 @@ from collections.abc import Iterable
 
 from service.mail.html_tokens import unescape
 from service.templates.findings import FindingCollector
+from service.templates.jinja.html_comments import comments_in_text
 from service.templates.jinja.html_content import canonical_html
 from service.templates.jinja.tokens import PLACEHOLDER, Tokens
 from service.templates.mjml import html_tree
 from service.templates.mjml.html_tree import is_element, parse_html
-from service.templates.mjml.inline_css import comments_in_text
 from service.templates.mjml.parse import Element, Node, Slice
 from service.templates.text_inline import beside_label, raised, struck
 from service.templates.text_layout import (

@@ -38,12 +38,13 @@ def run(
     *,
     on_ready: Callable[[], None],
     on_end: Callable[[], None] = lambda: None,
+    limits: ConnectionLimits | None = None,
 ) -> None:
     """Serve until SIGTERM or SIGINT; return after shutdown. See `server_of`."""
     # uvicorn raises the signal again after its shutdown; it has done its work by then.
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: None)
-    server_of(app, on_ready=on_ready, on_end=on_end).run(sockets=list(listeners))
+    server_of(app, on_ready=on_ready, on_end=on_end, limits=limits).run(sockets=list(listeners))
 
 
 def server_of(

@@ -16,7 +16,7 @@ from tests.support.samples import WELCOME
 
 pytestmark = pytest.mark.slow
 
-TOKEN = "admin-token-of-the-tests"
+TOKEN = "admin-token-of-the-tests-0123"
 ADMIN = {"Authorization": f"Bearer {TOKEN}"}
 
 
@@ -31,7 +31,7 @@ def environment(tmp_path: Path) -> dict[str, str]:
 
 def send(process: Process, to: str) -> str:
     body = {"to": to, "template_key": "onboarding_welcome", "variables": WELCOME}
-    answer = httpx.post(f"{process.url}/api/v1/email/send", json=body, timeout=30)
+    answer = httpx.post(f"{process.url}/api/v1/email/send", json=body, headers=ADMIN, timeout=30)
     assert answer.status_code == 201, answer.text
     message_id: str = answer.json()["messages"][0]["id"]
     return message_id

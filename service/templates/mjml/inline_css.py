@@ -16,8 +16,9 @@ from premailer import Premailer
 from premailer.merge_style import csstext_to_pairs
 
 from service.templates.findings import FindingCollector
+from service.templates.jinja.html_comments import comments_in_text
 from service.templates.jinja.html_scanner import scan_html
-from service.templates.jinja.tokens import PLACEHOLDER, Tokens
+from service.templates.jinja.tokens import Tokens
 from service.templates.mjml.cascade import is_numbered, merged, numbered, specificity
 from service.templates.mjml.emit import Emitted
 from service.templates.mjml.html_tree import elements, parse_html, select, write_html
@@ -68,19 +69,6 @@ def mjml_to_html(mjml: str) -> str:
     """Compile canonical MJML with mrml. Raises ValueError if mrml refuses it (its message has no line)."""
     html = str(mjml2html(mjml, fonts={}))
     return comments_in_text(_SOCIAL.sub(r"\1", html))
-
-
-def comments_in_text(html: str) -> str:
-    """Turn placeholders in text into comments, which lxml does not move, and mark styles that premailer must keep."""
-    out: list[str] = []
-    for part in scan_html(html):
-        if part.kind == "text":
-            out.append(PLACEHOLDER.sub(r"<!--\g<0>-->", part.text))
-        elif part.kind == "open" and part.name == "style":
-            out.append('<style data-premailer="ignore"' + part.text[6:])
-        else:
-            out.append(part.text)
-    return "".join(out)
 
 
 def inline_css(html: str, emitted: Emitted, tokens: Tokens, collector: FindingCollector) -> str:

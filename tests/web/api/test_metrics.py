@@ -67,7 +67,8 @@ def test_metrics_tell_the_queue_by_priority_and_age(
 def test_metrics_show_a_relay_that_is_away_as_paused_and_as_attempts(tmp_path: Path) -> None:
     settings = settings_for(tmp_path, smtp_host="127.0.0.1", smtp_port=1, smtp_tls="none")
     with running(settings) as service:
-        service.send("onboarding_welcome", "a@example.com", WELCOME)
+        body = {"to": "a@example.com", "template_key": "onboarding_welcome", "variables": WELCOME}
+        service.admin.post("/api/v1/email/send", json=body).raise_for_status()
         seen = eventually(lambda: told(service), lambda found: found.get("attempts_total{outcome=paused}", 0) >= 1)
         assert seen["server_paused_seconds"] > 0
 
