@@ -1,12 +1,16 @@
 """Fixtures of all tests: real servers, and services whose clock and transport the test controls."""
 
+import logging
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import hypothesis
 import pytest
+import structlog
 
 from service.bootstrap import Services, build
+from service.config import logs
 from service.delivery.outcome import OutcomeKind
 from tests.support.running import settings_for
 from tests.support.scripted import Clock, ScriptedTransport, outcome
@@ -46,6 +50,23 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         left_out = [item for item in items if any(item.get_closest_marker(name) for name in _NOT_QUICK)]
         config.hook.pytest_deselected(items=left_out)
         items[:] = [item for item in items if item not in set(left_out)]
+
+
+@pytest.fixture(autouse=True)
+def _logging_restored(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Undo what a command that runs in this process makes of the logging, so that later tests see every line."""
+    root, configure = logging.getLogger(), logs.configure
+    before, handlers, level = structlog.get_config(), [*root.handlers], root.level
+
+    def configure_uncached(*arguments: Any, **options: Any) -> None:
+        configure(*arguments, **options)
+        structlog.configure(cache_logger_on_first_use=False)  # a cached logger keeps this configuration for good
+
+    monkeypatch.setattr(logs, "configure", configure_uncached)
+    yield
+    structlog.configure(**before)
+    root.handlers[:] = handlers
+    root.setLevel(level)
 
 
 @pytest.fixture

@@ -111,10 +111,14 @@ def _serve(services: Services, host: str, port: int, running: Worker | None) -> 
     port = listener.getsockname()[1]
     with local_socket(services.settings.email_local_socket) as more:
         app = create_app(services, lifespan=beside(services, running), is_port_local=is_loopback(host))
-        services.children.start()  # so that the first template that changes finds the compiler loaded
         runtime.settle()
         up = _banner(services, host, port)
-        server.run(app, [listener, *more], on_ready=lambda: click.echo(up, err=True), on_end=app.state.streams.close)
+
+        def ready() -> None:
+            click.echo(up, err=True)
+            services.children.start()  # so that the first template that changes finds the compiler loaded
+
+        server.run(app, [listener, *more], on_ready=ready, on_end=app.state.streams.close)
 
 
 def _require_closed_port(settings: Settings, host: str) -> None:
