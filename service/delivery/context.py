@@ -1,4 +1,4 @@
-"""What a worker's deliveries share: database, transport, clocks, throttle, and caches that outlive a drain."""
+"""Context that a worker's deliveries share: database, transport, clocks, throttle, and caches that outlive a drain."""
 
 import random
 import time

@@ -1,4 +1,4 @@
-"""What admins did, and who was refused: the rows of admin_actions."""
+"""Admin actions and refusals: the rows of admin_actions."""
 
 from dataclasses import dataclass
 from datetime import datetime

@@ -1,4 +1,4 @@
-"""What HTML says by raising, striking and linking, in plain text."""
+"""Raised, struck and linked HTML in plain text."""
 
 import re
 from urllib.parse import unquote

@@ -1,4 +1,4 @@
-"""What every request meets before the routes, and what every answer carries: ASGI, around Litestar.
+"""Bounds of every request and headers of every answer: ASGI middleware around Litestar.
 
 An exception's answer and one that no route gives (404, 405) pass here too; Litestar's own hooks see neither.
 """

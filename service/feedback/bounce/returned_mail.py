@@ -1,4 +1,4 @@
-"""What the bytes of a returned mail say, as plain values: reading them needs no database, key, clock or network.
+"""Content of a returned mail as plain values: reading its bytes needs no database, key, clock or network.
 
 So the reading can be done in another process, which hands the value over as JSON.
 """

@@ -1,1 +1,1 @@
-"""What runs when a mail is rendered: sandbox, filters, escapes and the compiled program."""
+"""Rendering of a mail: sandbox, filters, escapes and the compiled program."""
