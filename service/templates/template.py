@@ -90,7 +90,9 @@ class _Runner:
         """Compile what is not compiled yet."""
         for name, program in self.variant.programs.items():
             if not program.is_constant and name not in self._compiled:
-                self._compile(name)
+                # Not `compiled`: its cache would keep the programs of revisions that are served no more.
+                environment = self.sandbox.html if name == "html" else self.sandbox.text
+                self._compiled[name] = environment.from_string(program.source)
 
     def _compile(self, name: str) -> jinja2.Template:
         environment = self.sandbox.html if name == "html" else self.sandbox.text
