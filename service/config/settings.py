@@ -13,14 +13,13 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
-    PlainSerializer,
     SecretStr,
-    WithJsonSchema,
     field_validator,
     model_validator,
 )
 
 from service.config.secret_url import SecretUrl
+from service.config.template_source import CommaSeparated, SecretUrlSetting, TemplateSourceSettings
 from service.config.weak_secrets import weakness
 from service.mail import addresses, return_path
 from service.models import Scope
@@ -39,10 +38,6 @@ _TOPIC_ARN = re.compile(
 
 def _default_directory(name: str) -> Path:
     return _HOME / name if (_HOME / "email_templates").is_dir() else Path(name)
-
-
-def _comma_separated(value: object) -> object:
-    return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
 
 
 class Rate(BaseModel):
@@ -106,10 +101,6 @@ def _request_rate(value: object) -> object:
     return RequestRate(count=int(matched[1]), period=matched[2])
 
 
-def _secret_url(value: object) -> object:
-    return SecretUrl(value) if isinstance(value, str) else value
-
-
 #: The settings that may come from a file, and that nothing prints.
 SECRETS = (
     "smtp_password",
@@ -119,15 +110,10 @@ SECRETS = (
     "email_secret_key_previous",
     "database_url",
     "queue_url",
+    "email_templates_git_url",
+    "email_templates_git_webhook_secret",
 )
 
-SecretUrlSetting = Annotated[
-    SecretUrl,
-    BeforeValidator(_secret_url),
-    PlainSerializer(str),
-    WithJsonSchema({"type": "string", "format": "password"}),
-]
-CommaSeparated = Annotated[tuple[str, ...], BeforeValidator(_comma_separated)]
 RateSetting = Annotated[Rate, BeforeValidator(_rate)]
 RequestRateSetting = Annotated[RequestRate, BeforeValidator(_request_rate)]
 
@@ -142,7 +128,7 @@ def _known_url(value: SecretUrl | None, beginnings: tuple[str, ...], hint: str) 
     return value
 
 
-class Settings(BaseModel):
+class Settings(TemplateSourceSettings):
     """All settings. A description ends with the unit where there is one."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True, arbitrary_types_allowed=True)

@@ -6,6 +6,18 @@ are bytes.
 
 from service.models.admin_action import REFUSALS, ActionKind, AdminAction
 from service.models.caller import OPERATOR, Caller, Scope
+from service.models.deployment import (
+    Change,
+    Commit,
+    Deployment,
+    DeploymentItem,
+    DeploymentState,
+    Hold,
+    ServiceProcess,
+    SourceStatus,
+    Suspension,
+    Trigger,
+)
 from service.models.message import (
     Attachment,
     AttachmentInfo,
@@ -31,10 +43,16 @@ __all__ = [
     "AttachmentInfo",
     "Body",
     "Caller",
+    "Change",
     "Claimed",
+    "Commit",
     "DeliveryPolicy",
+    "Deployment",
+    "DeploymentItem",
+    "DeploymentState",
     "Event",
     "EventType",
+    "Hold",
     "Message",
     "NewMessage",
     "Outgoing",
@@ -43,7 +61,11 @@ __all__ = [
     "Role",
     "Scope",
     "Send",
+    "ServiceProcess",
+    "SourceStatus",
     "Status",
     "Stream",
+    "Suspension",
+    "Trigger",
     "WaitingFor",
 ]

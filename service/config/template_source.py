@@ -1,0 +1,96 @@
+"""Settings of the templates' source: a directory, or a git repository that is followed."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, BeforeValidator, Field, PlainSerializer, SecretStr, WithJsonSchema, model_validator
+
+from service.config.secret_url import SecretUrl
+
+
+def _secret_url(value: object) -> object:
+    return SecretUrl(value) if isinstance(value, str) else value
+
+
+def comma_separated(value: object) -> object:
+    """The parts of a text between commas; anything else as it is."""
+    return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+
+
+#: A URL that may hold a password, which nothing prints.
+SecretUrlSetting = Annotated[
+    SecretUrl,
+    BeforeValidator(_secret_url),
+    PlainSerializer(str),
+    WithJsonSchema({"type": "string", "format": "password"}),
+]
+CommaSeparated = Annotated[tuple[str, ...], BeforeValidator(comma_separated)]
+
+
+class TemplateSourceSettings(BaseModel):
+    """Where templates come from, and when what is fetched is served."""
+
+    email_templates_commit: str | None = Field(
+        None,
+        pattern=r"^[0-9a-f]{40}([0-9a-f]{24})?$",
+        description="Commit of EMAIL_TEMPLATES_DIR where it is no git checkout, as in an image; a file .commit in it"
+        " says the same",
+    )
+    email_templates_git_url: SecretUrlSetting | None = Field(
+        None,
+        description="Git repository that is followed instead of EMAIL_TEMPLATES_DIR: https:// or ssh://, or"
+        " user@host:path",
+    )
+    email_templates_git_ref: str = Field(
+        "main",
+        min_length=1,
+        max_length=250,
+        description="What is followed of that repository: a branch, a tag, a pattern of tags such as v*, whose newest"
+        " version counts, or a commit",
+    )
+    email_templates_git_path: str = Field(
+        "email_templates", max_length=250, description="Directory of the templates in that repository; . is its root"
+    )
+    email_templates_git_interval_seconds: float = Field(
+        60.0, ge=1, le=86_400, description="Time between two looks at that repository, seconds"
+    )
+    email_templates_git_token_file: Path | None = Field(
+        None, description="File with a token for that repository over https"
+    )
+    email_templates_git_ssh_key_file: Path | None = Field(
+        None, description="File with a private key for that repository over ssh"
+    )
+    email_templates_git_known_hosts_file: Path | None = Field(
+        None, description="File with the host keys that are accepted over ssh, as in known_hosts"
+    )
+    email_templates_git_sync: Literal["auto", "manual"] = Field(
+        "auto", description="auto: a new commit is served once it is checked; manual: it waits for rgz-email sync"
+    )
+    email_templates_git_signers: Path | None = Field(
+        None,
+        description="File of allowed signers, as ssh-keygen reads it; only commits signed by one of them are served",
+    )
+    email_templates_git_protocols: CommaSeparated = Field(
+        ("https", "ssh"),
+        description="Protocols that git may use: https, ssh, http, git, file; separated by commas",
+    )
+    email_templates_git_webhook_secret: SecretStr | None = Field(
+        None, description="Secret of POST /source/webhook; without it no webhook is accepted"
+    )
+    email_templates_on_error: Literal["keep", "refuse"] = Field(
+        "keep",
+        description="A commit with a broken template: keep serves its last good revision and the others, refuse lets"
+        " the whole commit wait",
+    )
+    email_templates_push: Literal["branch", "direct"] = Field(
+        "branch",
+        description="A change by page or PUT becomes a commit on a branch of its own (branch) or on"
+        " EMAIL_TEMPLATES_GIT_REF (direct)",
+    )
+
+    @model_validator(mode="after")
+    def _known_protocols(self) -> "TemplateSourceSettings":
+        known = {"https", "ssh", "http", "git", "file"}
+        if unknown := [name for name in self.email_templates_git_protocols if name not in known]:
+            raise ValueError(f"EMAIL_TEMPLATES_GIT_PROTOCOLS: {unknown[0]} is none of {', '.join(sorted(known))}")
+        return self
