@@ -19,7 +19,8 @@ from picture_pages import PAGES, page_pictures
 from service.config.settings import Settings
 from service.errors import EmailServiceError
 from service.templates.build import render_limits
-from service.templates.catalogue import Catalogue, Snapshot
+from service.templates.catalogue import Snapshot
+from service.templates.directory_catalogue import DirectoryCatalogue
 from service.templates.isolated_compiler import compiler_of_its_own
 from service.templates.runtime.site import Site
 
@@ -59,7 +60,7 @@ def main() -> int:
     wanted = arguments()
     site = Site(phone="+229 01 23 45 67 89")  # as in snapshots
     with compiler_of_its_own(render_limits(Settings()), site) as compiler:
-        snapshot = Catalogue(wanted.templates, compiler=compiler).load()
+        snapshot = DirectoryCatalogue(wanted.templates, compiler=compiler).load()
     try:
         with chromium(RENDERING_FLAGS) as browser:
             for file in taken(snapshot, browser, wanted):

@@ -11,6 +11,7 @@ from benches.report import Unmeasured
 from benches.template_copies import key_of, with_text
 from service.config import runtime
 from service.templates.catalogue import Catalogue
+from service.templates.directory_catalogue import DirectoryCatalogue
 from service.templates.isolated_compiler import compiler_of_its_own
 
 _THREADS = 4
@@ -72,7 +73,7 @@ def measure(root: Path, cache: Path, *, count: int, saves: int, rate: float) -> 
     Raises Unmeasured where a save is not served within 10 s.
     """
     with compiler_of_its_own(LIMITS) as compiler:
-        catalogue = Catalogue(root, compiler=compiler, cache_dir=cache)
+        catalogue = DirectoryCatalogue(root, compiler=compiler, cache_dir=cache)
         catalogue.load()
         return _measure(catalogue, root, count=count, saves=saves, rate=rate)
 

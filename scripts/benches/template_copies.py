@@ -15,9 +15,10 @@ import json, sys, time
 from pathlib import Path
 from benches.invoice import LIMITS
 from service.templates.catalogue import Catalogue
+from service.templates.directory_catalogue import DirectoryCatalogue
 from service.templates.isolated_compiler import compiler_of_its_own
 with compiler_of_its_own(LIMITS) as compiler:
-    catalogue = Catalogue(Path(sys.argv[1]), compiler=compiler, cache_dir=Path(sys.argv[2]))
+    catalogue = DirectoryCatalogue(Path(sys.argv[1]), compiler=compiler, cache_dir=Path(sys.argv[2]))
     start = time.perf_counter()
     snapshot = catalogue.load()
     seconds = time.perf_counter() - start

@@ -110,7 +110,10 @@ class Hold:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServiceProcess:
-    """A process of the service, and the deployment that it serves (None: none yet). `role`: api, worker, serve, sync."""
+    """A process of the service, and the deployment that it serves (None: none yet).
+
+    `role`: api, worker, serve, sync.
+    """
 
     id: str
     role: str

@@ -18,6 +18,7 @@ from service.templates.catalogue import Catalogue
 from service.templates.compiler import TemplateCompiler
 from service.templates.current_rows import CurrentRows
 from service.templates.descriptions import TemplateDescriber
+from service.templates.directory_catalogue import DirectoryCatalogue
 from service.templates.isolated_compiler import IsolatedCompiler
 from service.templates.revisions import Revisions
 from service.templates.runtime.sandbox import RenderLimits
@@ -69,7 +70,7 @@ def build_templates(
 
 def build_catalogue(settings: Settings, children: ChildProcesses, *, cache_dir: Path | None = None) -> Catalogue:
     """Build and load the catalogue of EMAIL_TEMPLATES_DIR; `cache_dir` keeps what is compiled over restarts."""
-    catalogue = Catalogue(
+    catalogue = DirectoryCatalogue(
         settings.email_templates_dir, compiler=template_compiler(settings, children), cache_dir=cache_dir
     )
     catalogue.load()

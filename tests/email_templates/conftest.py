@@ -7,7 +7,8 @@ import pytest
 from service.config.settings import Settings
 from service.models import Rendered
 from service.templates.build import render_limits
-from service.templates.catalogue import Catalogue, Snapshot
+from service.templates.catalogue import Snapshot
+from service.templates.directory_catalogue import DirectoryCatalogue
 from tests.support.every_mail import Mail
 from tests.support.paths import TEMPLATES
 from tests.support.samples import SITE
@@ -16,7 +17,7 @@ from tests.support.template_kit import DirectCompiler
 
 @pytest.fixture(scope="session")
 def catalogue() -> Snapshot:
-    return Catalogue(TEMPLATES, compiler=DirectCompiler(render_limits(Settings()), SITE)).load()
+    return DirectoryCatalogue(TEMPLATES, compiler=DirectCompiler(render_limits(Settings()), SITE)).load()
 
 
 @pytest.fixture(scope="session")

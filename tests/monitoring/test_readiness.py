@@ -8,7 +8,7 @@ import pytest
 
 from service.bootstrap import Services
 from service.monitoring.readiness import Readiness
-from service.templates.catalogue import Catalogue
+from service.templates.directory_catalogue import DirectoryCatalogue
 from tests.support.running import eventually
 from tests.support.scripted import Clock
 from tests.support.template_kit import COMPILER, front_matter
@@ -39,7 +39,7 @@ def test_readiness_is_unavailable_when_no_template_can_be_sent(
         root.mkdir()
     for folder, source in (sources or {}).items():
         write_template(root, source, folder=folder)
-    catalogue = Catalogue(root, compiler=COMPILER)
+    catalogue = DirectoryCatalogue(root, compiler=COMPILER)
     readiness = Readiness(services.database, catalogue, lambda: 0.0, clock)
     catalogue.load()
     report = readiness.report()
@@ -63,7 +63,7 @@ def test_readiness_is_degraded_when_the_watch_of_the_templates_stands_still(
 ) -> None:
     now = [0.0]
     write_template(tmp_path / "templates", GOOD)
-    catalogue = Catalogue(tmp_path / "templates", compiler=COMPILER, clock=lambda: now[0])
+    catalogue = DirectoryCatalogue(tmp_path / "templates", compiler=COMPILER, clock=lambda: now[0])
     catalogue.load()
     readiness = Readiness(services.database, catalogue, lambda: 0.0, clock)
     assert readiness.report().details["templates_watch_age_s"] is None  # a worker does not watch

@@ -15,7 +15,7 @@ from tests.support.paths import ROOT, SERVICE
 FILES = sorted(SERVICE.rglob("*.py"))
 
 _OPEN_TO_ALL = {"models", "errors"}
-_FEATURES = {"templates", "monitoring", "sending", "feedback", "recipients", "delivery", "messages"}
+_FEATURES = {"templates", "monitoring", "sending", "feedback", "recipients", "delivery", "messages", "deployments"}
 _ENTRIES = {"bootstrap", "auth", "isolation", "config", "mail"} | _FEATURES | _OPEN_TO_ALL
 
 #: What each package or module at the top of service/ may import besides itself. Ordered: only what stands above.
@@ -34,6 +34,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "recipients": {"feedback", "store", "config", "mail"} | _OPEN_TO_ALL,
     "delivery": {"feedback", "monitoring", "store", "config", "mail"} | _OPEN_TO_ALL,
     "messages": {"sending", "store", "mail"} | _OPEN_TO_ALL,
+    "deployments": {"templates", "monitoring", "store", "isolation", "config", "mail"} | _OPEN_TO_ALL,
     "bootstrap": {"auth", "store", "isolation", "config", "mail"} | _FEATURES | _OPEN_TO_ALL,
     "web": _ENTRIES,
     "worker": _ENTRIES,

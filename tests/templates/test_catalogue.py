@@ -13,6 +13,7 @@ import pytest
 from service.errors import TemplateInvalid
 from service.templates.catalogue import Catalogue
 from service.templates.compiler import Compilation
+from service.templates.directory_catalogue import DirectoryCatalogue
 from service.templates.source.files import Files
 from tests.support.template_kit import COMPILER, VALUES, document, front_matter, text
 
@@ -41,7 +42,7 @@ def _text(catalogue: Catalogue, key: str) -> str:
 
 
 def test_load_gives_every_template(root: Path) -> None:
-    snapshot = Catalogue(root, compiler=COMPILER).load()
+    snapshot = DirectoryCatalogue(root, compiler=COMPILER).load()
     assert sorted(snapshot.entries) == ["a", "b"]
     assert snapshot.get("a").render(VALUES).text == "h1\n"
     with pytest.raises(KeyError):
@@ -50,7 +51,7 @@ def test_load_gives_every_template(root: Path) -> None:
 
 def test_broken_template_does_not_stop_the_others(root: Path) -> None:
     _write(root, "b/template.mjml", front_matter() + text("{{ nme }}"))
-    snapshot = Catalogue(root, compiler=COMPILER).load()
+    snapshot = DirectoryCatalogue(root, compiler=COMPILER).load()
     assert snapshot.get("a").key == "a"
     assert snapshot.entries["b"].is_degraded
     with pytest.raises(TemplateInvalid) as invalid:
@@ -59,7 +60,7 @@ def test_broken_template_does_not_stop_the_others(root: Path) -> None:
 
 
 def test_refresh_compiles_what_changed_and_what_depends_on_it(root: Path) -> None:
-    catalogue = Catalogue(root, compiler=COMPILER)
+    catalogue = DirectoryCatalogue(root, compiler=COMPILER)
     first = catalogue.load()
     _write(root, "_shared/header.mjml", HEADER.format("h2"))
     second = catalogue.refresh()
@@ -70,7 +71,7 @@ def test_refresh_compiles_what_changed_and_what_depends_on_it(root: Path) -> Non
 
 def test_refresh_finds_a_file_that_was_missing(root: Path) -> None:
     _write(root, "c/template.mjml", front_matter() + document('<mj-include path="../_shared/later.mjml" />'))
-    catalogue = Catalogue(root, compiler=COMPILER)
+    catalogue = DirectoryCatalogue(root, compiler=COMPILER)
     assert catalogue.load().entries["c"].is_degraded
     _write(root, "_shared/later.mjml", HEADER.format("later"))
     catalogue.refresh()
@@ -81,7 +82,7 @@ def test_refresh_finds_a_file_that_was_missing(root: Path) -> None:
 
 
 def test_broken_file_leaves_the_last_good_revision(root: Path) -> None:
-    catalogue = Catalogue(root, compiler=COMPILER)
+    catalogue = DirectoryCatalogue(root, compiler=COMPILER)
     good = catalogue.load().get("b")
     _write(root, "b/template.mjml", front_matter() + text("{{ nme }}"))
     broken = catalogue.refresh()
@@ -93,7 +94,7 @@ def test_broken_file_leaves_the_last_good_revision(root: Path) -> None:
 
 
 def test_template_that_is_deleted_leaves(root: Path) -> None:
-    catalogue = Catalogue(root, compiler=COMPILER)
+    catalogue = DirectoryCatalogue(root, compiler=COMPILER)
     catalogue.load()
     shutil.rmtree(root / "b")
     assert sorted(catalogue.refresh().entries) == ["a"]
@@ -103,18 +104,18 @@ def test_link_out_of_the_directory_is_not_followed(root: Path, tmp_path: Path) -
     (tmp_path / "secret.html").write_text("geheim")
     (root / "_shared" / "secret.html").symlink_to(tmp_path / "secret.html")
     _write(root, "c/template.mjml", front_matter() + text('{% include "../_shared/secret.html" %}'))
-    assert [one.code for one in Catalogue(root, compiler=COMPILER).load().entries["c"].findings if one.is_error] == [
-        "file-not-found"
-    ]
+    assert [
+        one.code for one in DirectoryCatalogue(root, compiler=COMPILER).load().entries["c"].findings if one.is_error
+    ] == ["file-not-found"]
 
 
 def test_commit_is_that_of_the_checkout(root: Path) -> None:
-    assert Catalogue(root, compiler=COMPILER).load().commit is None
+    assert DirectoryCatalogue(root, compiler=COMPILER).load().commit is None
     for command in (
         ("init", "-q"), ("add", "."), ("-c", "user.name=n", "-c", "user.email=e@x.example", "commit", "-q", "-m", "m"),
     ):  # fmt: skip
         subprocess.run(("git", *command), cwd=root.parent, check=True)
-    catalogue = Catalogue(root, compiler=COMPILER)
+    catalogue = DirectoryCatalogue(root, compiler=COMPILER)
     snapshot = catalogue.load()
     assert snapshot.commit is not None
     assert len(snapshot.commit) == 40
@@ -126,26 +127,26 @@ def test_commit_is_that_of_the_checkout(root: Path) -> None:
 
 def test_cache_is_read_only_as_it_was_written(root: Path, tmp_path: Path) -> None:
     cache = tmp_path / "cache"
-    first = Catalogue(root, compiler=COMPILER, cache_dir=cache).load()
-    second = Catalogue(root, compiler=COMPILER, cache_dir=cache).load()
+    first = DirectoryCatalogue(root, compiler=COMPILER, cache_dir=cache).load()
+    second = DirectoryCatalogue(root, compiler=COMPILER, cache_dir=cache).load()
     assert second.get("a").archive() == first.get("a").archive()
     assert second.entries["b"].findings == first.entries["b"].findings
     for file in cache.glob("*.compiled"):
         file.write_bytes(file.read_bytes().replace(b"h1", b"h9"))
-    third = Catalogue(root, compiler=COMPILER, cache_dir=cache).load()
+    third = DirectoryCatalogue(root, compiler=COMPILER, cache_dir=cache).load()
     assert third.get("a").render(VALUES).text == "h1\n"
     _write(root, "_shared/header.mjml", HEADER.format("h2"))
-    assert Catalogue(root, compiler=COMPILER, cache_dir=cache).load().get("a").render(VALUES).text == "h2\n"
+    assert DirectoryCatalogue(root, compiler=COMPILER, cache_dir=cache).load().get("a").render(VALUES).text == "h2\n"
 
 
 def test_cache_that_cannot_be_written_does_no_harm(root: Path, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("x")
-    assert Catalogue(root, compiler=COMPILER, cache_dir=tmp_path / "file").load().get("b").key == "b"
+    assert DirectoryCatalogue(root, compiler=COMPILER, cache_dir=tmp_path / "file").load().get("b").key == "b"
 
 
 @pytest.fixture
 def watched(root: Path) -> Iterator[Catalogue]:
-    catalogue = Catalogue(root, compiler=COMPILER)
+    catalogue = DirectoryCatalogue(root, compiler=COMPILER)
     catalogue.load()
     stop = threading.Event()
     thread = threading.Thread(target=catalogue.watch, args=(stop,))
@@ -201,7 +202,7 @@ def test_watch_follows_a_link_that_is_swapped(tmp_path: Path) -> None:
         _write(tmp_path / name, "b/template.mjml", front_matter() + text(name))
     link = tmp_path / "mails"
     link.symlink_to("one")
-    catalogue = Catalogue(link, compiler=COMPILER)
+    catalogue = DirectoryCatalogue(link, compiler=COMPILER)
     catalogue.load()
     stop = threading.Event()
     thread = threading.Thread(target=catalogue.watch, args=(stop,))
@@ -223,7 +224,7 @@ def test_watch_follows_a_mounted_config_map(tmp_path: Path) -> None:
         _write(root, f"..{number}/b/template.mjml", front_matter() + text(f"b{number}"))
     (root / "..data").symlink_to("..1")
     (root / "b").symlink_to("..data/b")
-    catalogue = Catalogue(root, compiler=COMPILER)
+    catalogue = DirectoryCatalogue(root, compiler=COMPILER)
     catalogue.load()
     assert _text(catalogue, "b") == "b1\n"
     stop = threading.Event()
@@ -240,7 +241,7 @@ def test_watch_follows_a_mounted_config_map(tmp_path: Path) -> None:
 
 def test_file_that_is_only_being_replaced_goes_on_serving(root: Path) -> None:
     now = [0.0]
-    catalogue = Catalogue(root, compiler=COMPILER, clock=lambda: now[0])
+    catalogue = DirectoryCatalogue(root, compiler=COMPILER, clock=lambda: now[0])
     catalogue.load()
     (root / "b/template.mjml").unlink()
     waiting = catalogue.refresh(with_grace=True)
@@ -254,7 +255,7 @@ def test_file_that_is_only_being_replaced_goes_on_serving(root: Path) -> None:
 
 def test_file_that_comes_back_in_time_was_never_away(root: Path) -> None:
     now = [0.0]
-    catalogue = Catalogue(root, compiler=COMPILER, clock=lambda: now[0])
+    catalogue = DirectoryCatalogue(root, compiler=COMPILER, clock=lambda: now[0])
     before = catalogue.load().entries["b"].findings
     (root / "b/template.mjml").unlink()
     catalogue.refresh(with_grace=True)
@@ -284,7 +285,7 @@ class BreakingCompiler:
 
 def test_watch_goes_on_after_an_error_and_makes_up_for_it(root: Path) -> None:
     compiler = BreakingCompiler()
-    catalogue = Catalogue(root, compiler=compiler)
+    catalogue = DirectoryCatalogue(root, compiler=compiler)
     catalogue.load()
     assert catalogue.watch_age_s is None
     compiler.failures_left = 1
@@ -303,7 +304,7 @@ def test_watch_goes_on_after_an_error_and_makes_up_for_it(root: Path) -> None:
 
 def test_watch_age_grows_while_the_watch_stands_still(root: Path) -> None:
     now = [100.0]
-    catalogue = Catalogue(root, compiler=COMPILER, clock=lambda: now[0])
+    catalogue = DirectoryCatalogue(root, compiler=COMPILER, clock=lambda: now[0])
     stop = threading.Event()
     thread = threading.Thread(target=catalogue.watch, args=(stop,))
     thread.start()

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from service.templates.cache import CompilationCache
-from service.templates.catalogue import Catalogue
 from service.templates.compiler import Compilation
+from service.templates.directory_catalogue import DirectoryCatalogue
 from service.templates.runtime.site import NO_SITE, Site, is_placeholder
 from service.templates.source.files import Files
 from service.templates.template import Template
@@ -132,6 +132,6 @@ def test_site_is_part_of_what_the_compilation_cache_compares(tmp_path: Path) -> 
     (tmp_path / "mails" / "t" / "template.mjml").write_text(text, encoding="utf-8")
     for site in (Site(PHONE), Site("+229 98 76 54 32 10")):
         compiler = DirectCompiler(LIMITS, site)
-        snapshot = Catalogue(tmp_path / "mails", compiler=compiler, cache_dir=tmp_path / "cache").load()
+        snapshot = DirectoryCatalogue(tmp_path / "mails", compiler=compiler, cache_dir=tmp_path / "cache").load()
         assert snapshot.get("t").site == site
         assert CompilationCache(tmp_path / "cache", LIMITS, site).get("t", snapshot.files) is not None
