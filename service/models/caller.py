@@ -10,6 +10,7 @@ class Scope(StrEnum):
 
     SEND = "send"
     READ = "read"
+    DEPLOY = "deploy"
     ADMIN = "admin"
 
 

@@ -73,7 +73,8 @@ class DeploymentItem:
 class Deployment:
     """One commit, compiled, checked and recorded; without its templates. `commit` is None for files in no commit.
 
-    `source` is a URL without credentials, or "files". `site_values` are the installation's values in the repository.
+    `source` is a URL without credentials, or "files". `site_values` are the installation's values in the repository,
+    `tree` is the digest of its files.
     """
 
     id: str
@@ -91,6 +92,7 @@ class Deployment:
     broken_count: int
     compiler: int
     site_values: Mapping[str, str] = field(default_factory=dict)
+    tree: str
     created_at: datetime
     live_at: datetime | None = None
     ended_at: datetime | None = None

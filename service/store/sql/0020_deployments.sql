@@ -23,7 +23,7 @@ CREATE TABLE deployments (
     broken_count    INTEGER NOT NULL,          -- with errors [kept]
     compiler        INTEGER NOT NULL,          -- the version of the compiler [kept]
     site_values     TEXT NOT NULL,             -- JSON object: the installation's values in the repository [kept]
-    tree            BYTEA NOT NULL,            -- zstd of a JSON object: path -> SHA-256 of template_files [kept]
+    tree            TEXT NOT NULL,             -- SHA-256 in template_files of a JSON object: path -> SHA-256 [kept]
     created_at      TIMESTAMPTZ NOT NULL,      -- when it was prepared [kept]
     live_at         TIMESTAMPTZ,               -- when it was first served [kept]
     ended_at        TIMESTAMPTZ                -- when another one replaced it [kept]
@@ -44,7 +44,7 @@ CREATE TABLE deployment_items (
 );
 CREATE INDEX deployment_items_key ON deployment_items (key, deployment_id);
 
--- The files of deployments, each content once.
+-- The files of deployments and the lists of their names, each content once.
 CREATE TABLE template_files (
     sha256 TEXT PRIMARY KEY,                   -- of the content [kept]
     data   BYTEA NOT NULL                      -- zstd of the content [kept]

@@ -1,0 +1,318 @@
+"""Deployments of templates: rows, files, activation, and what is served now. Exactly one deployment is live."""
+
+import json
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from service.errors import Finding
+from service.models import Change, Commit, Deployment, DeploymentItem, DeploymentState, Trigger
+from service.store import notifications
+from service.store.body_codec import compress, decompress, digest_of
+from service.store.database import Database, Reader, Transaction, listed
+from service.store.database.contract import Row
+from service.store.message_queries import make_cursor, parse_cursor
+
+#: `total` counts no further; a longer list says so.
+MAX_COUNTED = 10_000
+#: Files in one transaction, so that the write lock is never held for long.
+_FILES_AT_ONCE = 64
+_COLUMNS = (
+    "id, source, ref, path, git_commit, parent_commit, author, committed_at, first_line, trigger, requested_by, why,"
+    " state, reason, templates_count, changed_count, broken_count, compiler, site_values, tree, created_at,"
+    " live_at, ended_at"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class DeploymentQuery:
+    """Filters of the list; None leaves one out. `key`: only deployments that changed this template."""
+
+    key: str | None = None
+    since: datetime | None = None
+    state: DeploymentState | None = None
+    commit: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DeploymentPage:
+    """One page of the list, newest first. `next` is None on the last page."""
+
+    items: Sequence[Deployment]
+    total: int
+    total_capped: bool
+    next: str | None
+
+
+def add(tx: Transaction, deployment: Deployment, items: Sequence[DeploymentItem]) -> None:
+    """Store a deployment that is not live yet; its tree and files were stored by `save_tree`."""
+    commit = deployment.commit
+    tx.execute(
+        f"INSERT INTO deployments ({_COLUMNS}) VALUES (:id, :source, :ref, :path, :git_commit, :parent_commit,"
+        " :author, :committed_at, :first_line, :trigger, :requested_by, :why, :state, :reason, :templates_count,"
+        " :changed_count, :broken_count, :compiler, :site_values, :tree, :created_at, :live_at, :ended_at)",
+        {
+            "id": deployment.id,
+            "source": deployment.source,
+            "ref": deployment.ref,
+            "path": deployment.path,
+            "git_commit": commit.id if commit else None,
+            "parent_commit": commit.parent if commit else None,
+            "author": commit.author if commit else None,
+            "committed_at": commit.committed_at if commit else None,
+            "first_line": commit.first_line if commit else None,
+            "trigger": deployment.trigger,
+            "requested_by": deployment.requested_by,
+            "why": deployment.why,
+            "state": deployment.state,
+            "reason": deployment.reason,
+            "templates_count": deployment.templates_count,
+            "changed_count": deployment.changed_count,
+            "broken_count": deployment.broken_count,
+            "compiler": deployment.compiler,
+            "site_values": json.dumps(dict(deployment.site_values), ensure_ascii=False),
+            "created_at": deployment.created_at,
+            "live_at": None,
+            "ended_at": None,
+            "tree": deployment.tree,
+        },
+    )
+    tx.insert(
+        "deployment_items",
+        ("deployment_id", "key", "revision", "wanted_revision", "change", "findings"),
+        [
+            (deployment.id, item.key, item.revision, item.wanted_revision, item.change.value, _written(item.findings))
+            for item in items
+        ],
+    )
+
+
+def activate(
+    tx: Transaction, deployment_id: str, *, in_place_of: str | None, now: datetime, requested_by: str | None = None,
+    why: str | None = None,
+) -> bool:  # fmt: skip
+    """Make a stored deployment the live one; False, and nothing changed, if another than `in_place_of` is live by now.
+
+    `requested_by` and `why` are kept where somebody activates what was held or waiting.
+    """
+    if live_id(tx) != in_place_of:
+        return False
+    ended = tx.execute(
+        "UPDATE deployments SET state = 'ended', ended_at = :now WHERE state = 'live' RETURNING id", {"now": now}
+    )
+    if in_place_of is not None and not ended:
+        return False  # PostgreSQL: another transaction was quicker by a moment
+    tx.execute(
+        "UPDATE deployments SET state = 'live', live_at = COALESCE(live_at, :now), ended_at = NULL,"
+        " requested_by = COALESCE(:by, requested_by), why = COALESCE(:why, why) WHERE id = :id",
+        {"now": now, "id": deployment_id, "by": requested_by, "why": why},
+    )
+    notifications.send(tx, notifications.DEPLOYMENTS)
+    return True
+
+
+def live_id(reader: Reader) -> str | None:
+    """The id of the live deployment; None before the first."""
+    rows = reader.read("SELECT id FROM deployments WHERE state = 'live'")
+    return rows[0]["id"] if rows else None
+
+
+def live(reader: Reader) -> Deployment | None:
+    """The live deployment; None before the first."""
+    rows = reader.read(f"SELECT {_COLUMNS} FROM deployments WHERE state = 'live'")
+    return _deployment(rows[0]) if rows else None
+
+
+def get(reader: Reader, deployment_id: str) -> Deployment | None:
+    """A deployment by its id; None for an unknown one."""
+    rows = reader.read(f"SELECT {_COLUMNS} FROM deployments WHERE id = :id", {"id": deployment_id})
+    return _deployment(rows[0]) if rows else None
+
+
+def newest_of(reader: Reader, commit: str) -> Deployment | None:
+    """The newest deployment of a commit (full name or its beginning) that was prepared; None if none was."""
+    rows = reader.read(
+        f"SELECT {_COLUMNS} FROM deployments WHERE git_commit >= :low AND git_commit < :high"
+        " ORDER BY created_at DESC, id DESC LIMIT 1",
+        {"low": commit, "high": commit + "g"},
+    )
+    return _deployment(rows[0]) if rows else None
+
+
+def items(reader: Reader, deployment_id: str) -> list[DeploymentItem]:
+    """The templates of a deployment, by key."""
+    rows = reader.read(
+        "SELECT key, revision, wanted_revision, change, findings FROM deployment_items WHERE deployment_id = :id"
+        " ORDER BY key",
+        {"id": deployment_id},
+    )
+    return [
+        DeploymentItem(
+            key=row["key"],
+            revision=row["revision"],
+            change=Change(row["change"]),
+            wanted_revision=row["wanted_revision"],
+            findings=[Finding(**one) for one in json.loads(row["findings"])],
+        )
+        for row in rows
+    ]
+
+
+def save_tree(database: Database, contents: Mapping[str, bytes]) -> str:
+    """Store the files of a deployment, each content once, and their names; returns the digest of the whole.
+
+    In several short transactions: what is stored twice is stored once.
+    """
+    by_digest = {digest_of(data): data for data in contents.values()}
+    names = {path: digest_of(data) for path, data in contents.items()}
+    written = json.dumps(names, ensure_ascii=False, separators=(",", ":"), sort_keys=True).encode()
+    tree = digest_of(written)
+    by_digest[tree] = written
+    missing = sorted(by_digest.keys() - _kept(database, by_digest))
+    for start in range(0, len(missing), _FILES_AT_ONCE):
+        some = {digest: compress(by_digest[digest]) for digest in missing[start : start + _FILES_AT_ONCE]}
+        database.write(lambda tx, some=some: _save_files(tx, some))  # type: ignore[misc]
+    return tree
+
+
+def _save_files(tx: Transaction, packed: Mapping[str, bytes]) -> None:
+    for digest, data in packed.items():
+        tx.execute(
+            "INSERT INTO template_files (sha256, data) VALUES (:sha256, :data) ON CONFLICT (sha256) DO NOTHING",
+            {"sha256": digest, "data": data},
+        )
+
+
+def tree(reader: Reader, digest: str) -> dict[str, str]:
+    """The files of a deployment: path -> SHA-256. Raises ArchiveCorrupt, KeyError for one that is not stored."""
+    return dict(json.loads(files(reader, [digest])[digest]))
+
+
+def _kept(reader: Reader, digests: Collection[str]) -> set[str]:
+    found: set[str] = set()
+    for some in _portions(digests):
+        names, params = listed("sha256", some)
+        rows = reader.read(f"SELECT sha256 FROM template_files WHERE sha256 IN ({names})", params)
+        found |= {row["sha256"] for row in rows}
+    return found
+
+
+def files(reader: Reader, digests: Collection[str]) -> dict[str, bytes]:
+    """The contents of files by digest; those that are not stored are left out. Raises ArchiveCorrupt."""
+    found: dict[str, bytes] = {}
+    for some in _portions(digests):
+        names, params = listed("sha256", some)
+        rows = reader.read(f"SELECT sha256, data FROM template_files WHERE sha256 IN ({names})", params)
+        found |= {row["sha256"]: decompress(row["data"], row["sha256"]) for row in rows}
+    return found
+
+
+def served_revisions(reader: Reader, key: str, *, limit: int = 100) -> list[tuple[str, str]]:
+    """Revisions of a key that were served, newest first, as (revision, deployment id); one may come several times."""
+    rows = reader.read(
+        "SELECT item.revision, item.deployment_id FROM deployment_items AS item"
+        " JOIN deployments AS deployment ON deployment.id = item.deployment_id"
+        " WHERE item.key = :key AND item.revision IS NOT NULL AND deployment.live_at IS NOT NULL"
+        " ORDER BY deployment.live_at DESC, deployment.id DESC LIMIT :limit",
+        {"key": key, "limit": limit},
+    )
+    return [(row["revision"], row["deployment_id"]) for row in rows]
+
+
+def served_before(reader: Reader, deployment: Deployment) -> Deployment | None:
+    """The deployment that was live before this one; None if this was the first."""
+    rows = reader.read(
+        f"SELECT {_COLUMNS} FROM deployments WHERE live_at < :live_at ORDER BY live_at DESC, id DESC LIMIT 1",
+        {"live_at": deployment.live_at},
+    )
+    return _deployment(rows[0]) if rows else None
+
+
+def waiting(reader: Reader, *, since: datetime | None) -> Deployment | None:
+    """The newest deployment that is held or waits and was prepared after `since` (None: ever)."""
+    condition, params = ("", {}) if since is None else (" AND created_at > :since", {"since": since})
+    rows = reader.read(
+        f"SELECT {_COLUMNS} FROM deployments WHERE state IN ('held', 'waiting'){condition}"
+        " ORDER BY created_at DESC, id DESC LIMIT 1",
+        params,
+    )
+    return _deployment(rows[0]) if rows else None
+
+
+def list_page(reader: Reader, query: DeploymentQuery, *, limit: int, cursor: str | None = None) -> DeploymentPage:
+    """A page of deployments, newest first. Raises ValueError for a bad cursor."""
+    where, params = _where(query)
+    counted = f"SELECT COUNT(*) AS n FROM (SELECT 1 FROM deployments WHERE {where} LIMIT :most) AS found"
+    total = int(reader.read(counted, {**params, "most": MAX_COUNTED + 1})[0]["n"])
+    if cursor is not None:
+        where += " AND (created_at, id) < (:cursor_at, :cursor_id)"
+        params["cursor_at"], params["cursor_id"] = parse_cursor(cursor)
+    rows = reader.read(
+        f"SELECT {_COLUMNS} FROM deployments WHERE {where} ORDER BY created_at DESC, id DESC LIMIT :limit",
+        {**params, "limit": limit + 1},
+    )
+    found = [_deployment(row) for row in rows[:limit]]
+    more = len(rows) > limit and found
+    cut = make_cursor(found[-1].created_at, found[-1].id) if more else None
+    return DeploymentPage(found, min(total, MAX_COUNTED), total > MAX_COUNTED, cut)
+
+
+def _where(query: DeploymentQuery) -> tuple[str, dict[str, object]]:
+    conditions, params = ["1 = 1"], dict[str, object]()
+    if query.key is not None:
+        conditions.append(
+            "EXISTS (SELECT 1 FROM deployment_items WHERE deployment_id = deployments.id AND key = :key"
+            " AND change <> 'same')"
+        )
+        params["key"] = query.key
+    if query.since is not None:
+        conditions.append("created_at >= :since")
+        params["since"] = query.since
+    if query.state is not None:
+        conditions.append("state = :state")
+        params["state"] = query.state.value
+    if query.commit is not None:
+        conditions.append("git_commit >= :low AND git_commit < :high")
+        params |= {"low": query.commit, "high": query.commit + "g"}
+    return " AND ".join(conditions), params
+
+
+def _deployment(row: Row) -> Deployment:
+    commit = row["git_commit"] and Commit(
+        id=row["git_commit"],
+        parent=row["parent_commit"],
+        author=row["author"],
+        committed_at=row["committed_at"],
+        first_line=row["first_line"],
+    )
+    return Deployment(
+        id=row["id"],
+        source=row["source"],
+        ref=row["ref"],
+        path=row["path"],
+        commit=commit or None,
+        trigger=Trigger(row["trigger"]),
+        requested_by=row["requested_by"],
+        why=row["why"],
+        state=DeploymentState(row["state"]),
+        reason=row["reason"],
+        templates_count=row["templates_count"],
+        changed_count=row["changed_count"],
+        broken_count=row["broken_count"],
+        compiler=row["compiler"],
+        site_values=json.loads(row["site_values"]),
+        tree=row["tree"],
+        created_at=row["created_at"],
+        live_at=row["live_at"],
+        ended_at=row["ended_at"],
+    )
+
+
+def _written(findings: Sequence[Finding]) -> str:
+    fields = ("file", "line", "column", "severity", "code", "message", "hint")
+    return json.dumps([{name: getattr(one, name) for name in fields} for one in findings], ensure_ascii=False)
+
+
+def _portions(digests: Collection[str]) -> list[list[str]]:
+    several = sorted(digests)
+    return [several[start : start + 256] for start in range(0, len(several), 256)]
