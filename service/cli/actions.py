@@ -65,4 +65,4 @@ def _as_text(item: AdminAction) -> str:
     times = f"{item.count} times" if item.count > 1 else None
     facts = [fact for fact in (item.subject, person, item.detail, client, times) if fact]
     actor = item.actor_name or "unknown"
-    return f"{item.created_at:%Y-%m-%d %H:%M:%S}  {item.kind:<18}  {actor} ({item.via})  {', '.join(facts)}".rstrip()
+    return f"{item.created_at:%Y-%m-%d %H:%M:%S}  {item.kind:<22}  {actor} ({item.via})  {', '.join(facts)}".rstrip()

@@ -27,7 +27,7 @@ keys.add_command(accept_new_secret)
 
 @keys.command()
 @click.argument("name")
-@click.option("--scopes", default="send", show_default=True, help="send, read and admin, comma-separated.")
+@click.option("--scopes", default="send", show_default=True, help="send, read, deploy and admin, comma-separated.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def create(name: str, scopes: str, as_json: bool) -> None:
     """Create a key; it is shown once, and only its digest is stored.

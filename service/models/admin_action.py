@@ -22,6 +22,13 @@ class ActionKind(StrEnum):
     SUPPRESSION_LIFTED = "suppression_lifted"
     TEMPLATE_PUBLISHED = "template_published"
     TEMPLATE_DELETED = "template_deleted"
+    TEMPLATE_HELD = "template_held"
+    TEMPLATE_HOLD_LIFTED = "template_hold_lifted"
+    DEPLOYMENT_REQUESTED = "deployment_requested"
+    DEPLOYMENT_ACTIVATED = "deployment_activated"
+    DEPLOYMENT_ROLLED_BACK = "deployment_rolled_back"
+    SYNC_SUSPENDED = "sync_suspended"
+    SYNC_RESUMED = "sync_resumed"
     SECRET_KEY_CHANGED = "secret_key_changed"  # noqa: S105  # a name
 
 
