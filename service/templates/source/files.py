@@ -86,6 +86,11 @@ class Files:
         return self.folders.get(key, ())
 
 
+def is_template_file(path: str) -> bool:
+    """Whether a file of this path is read: by its ending, and unless a part of the path is hidden."""
+    return path.endswith(_ENDINGS) and not any(part.startswith(".") for part in path.split("/"))
+
+
 def _same(one: File | None, other: File) -> bool:
     return one is not None and one.digest == other.digest
 
@@ -230,8 +235,7 @@ def files_at(root: Path, ref: str, folder: str = "") -> Files:
     names: dict[str, str] = {}
     for line in filter(None, listing.split("\0")):
         (mode, _, name, size), path = line.partition("\t")[0].split(), line.partition("\t")[2].removeprefix(prefix)
-        is_file = mode.startswith("100") and int(size) <= MAX_FILE_BYTES
-        if is_file and path.endswith(_ENDINGS) and not any(part.startswith(".") for part in path.split("/")):
+        if mode.startswith("100") and int(size) <= MAX_FILE_BYTES and is_template_file(path):
             names[path] = name
     contents = read_objects(root, list(names.values()))
     return Files({path: _file(data) for path, data in zip(names, contents, strict=True)})

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from service.errors import GitError
+from service.templates.source.process_output import OutputTooLong, communicate, terminate
 
 _TIMEOUT_S = 10.0
-_TERMINATE_TIMEOUT_S = 2.0
 _SAFE = (
     *("-c", "core.hooksPath=/dev/null"),
     *("-c", "core.fsmonitor=false"),
@@ -26,6 +26,28 @@ _SAFE = (
 _READING = frozenset({"add", "commit", "reset", "rm", "status"})
 #: Settings of a filter, and what they are set to instead. The command of a hook needs another setting to be off.
 _FILTER = {"clean": "", "smudge": "", "process": "", "required": "false"}
+_NO_GIT = "There is no git on this machine (or no such folder); install it."
+_NOT_FOUND = 127  # a shell's answer where the command does not exist
+#: Lowers the limit of a file before git is run; with the signal ignored, git says what is wrong and cleans up.
+_LIMITED = 'trap "" XFSZ; ulimit -f "$0"; exec git "$@"'
+_BLOCK_BYTES = 512  # the unit of ulimit -f (POSIX)
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """How much git may print, and how large a file it may write; None: as much as it likes."""
+
+    output_bytes: int | None = None
+    file_bytes: int | None = None
+
+    def command(self) -> tuple[str, ...]:
+        """The command to run, before git's own options."""
+        if self.file_bytes is None:
+            return ("git",)
+        return ("sh", "-c", _LIMITED, str(max(1, self.file_bytes // _BLOCK_BYTES)))
+
+
+UNBOUNDED = Bounds()
 
 
 def git(
@@ -34,10 +56,11 @@ def git(
     stdin: bytes = b"",
     extra_environment: Mapping[str, str] | None = None,
     timeout_s: float = _TIMEOUT_S,
+    bounds: Bounds = UNBOUNDED,
 ) -> bytes:
     """Run git in `folder` and return its output; `extra_environment` is added to its environment. Raises GitError.
 
-    No command that the checkout's own configuration names is run.
+    No command that the checkout's own configuration names is run. Neither git nor what it runs outlives the call.
     """
     disarmed = _disarmed(folder) if arguments[0] in _READING else {}
     environment = {
@@ -55,23 +78,41 @@ def git(
     }
     pipe = subprocess.PIPE
     try:
-        process = subprocess.Popen(  # noqa: S603 - git alone, without a shell; what callers say stands behind `--`
-            ("git", *_SAFE, *arguments),  # noqa: S607
-            cwd=folder, env=environment, stdin=pipe, stdout=pipe, stderr=pipe,
+        process = subprocess.Popen(  # noqa: S603 - what callers say stands behind `--`, and a shell takes no part of it
+            (*bounds.command(), *_SAFE, *arguments),
+            cwd=folder, env=environment, stdin=pipe, stdout=pipe, stderr=pipe, start_new_session=True,
         )  # fmt: skip
     except FileNotFoundError:
-        raise GitError("There is no git on this machine (or no such folder); install it.") from None
+        raise GitError(_NO_GIT) from None
     except OSError as error:
         raise GitError(f"git can't be run ({error.strerror}).") from error
     with process:
         try:
-            printed, reply = process.communicate(stdin, timeout_s)
+            printed, reply = communicate(process, stdin, timeout_s, bounds.output_bytes)
         except subprocess.TimeoutExpired:
-            _terminate(process)
+            terminate(process)
             raise GitError(f"git took longer than {timeout_s:g} s.") from None
+        except OutputTooLong:
+            terminate(process)
+            raise GitError("git printed more than is read.") from None
+    if process.returncode == _NOT_FOUND and bounds.file_bytes:
+        raise GitError(_NO_GIT)
     if process.returncode:
         raise GitError("git refused.", reply=reply.decode("utf-8", "replace").strip())
     return printed
+
+
+def git_bare(
+    mirror: Path,
+    *arguments: str,
+    stdin: bytes = b"",
+    extra_environment: Mapping[str, str] | None = None,
+    timeout_s: float = _TIMEOUT_S,
+    bounds: Bounds = UNBOUNDED,
+) -> bytes:
+    """Run git in this bare repository, and in none around it where it is damaged. Raises GitError."""
+    environment = {**(extra_environment or {}), "GIT_DIR": "."}
+    return git(mirror, *arguments, stdin=stdin, extra_environment=environment, timeout_s=timeout_s, bounds=bounds)
 
 
 def _disarmed(folder: Path) -> dict[str, str]:
@@ -92,16 +133,6 @@ def _disarmed(folder: Path) -> dict[str, str]:
     for index, (name, value) in enumerate(settings.items()):
         environment |= {f"GIT_CONFIG_KEY_{index}": name, f"GIT_CONFIG_VALUE_{index}": value}
     return environment
-
-
-def _terminate(process: subprocess.Popen[bytes]) -> None:
-    """Terminate git, which then removes its lock files; kill it only if it does not end."""
-    process.terminate()
-    try:
-        process.communicate(timeout=_TERMINATE_TIMEOUT_S)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.communicate()
 
 
 def commit_of(folder: Path, ref: str) -> str:
@@ -125,9 +156,10 @@ def is_work_tree(folder: Path) -> bool:
         raise
 
 
-def read_objects(folder: Path, names: Sequence[str]) -> list[bytes]:
+def read_objects(folder: Path, names: Sequence[str], *, timeout_s: float = _TIMEOUT_S) -> list[bytes]:
     """The contents of objects, in this order. Raises GitError for a missing one, as in a partial clone."""
-    answer = git(folder, "cat-file", "--batch", stdin="".join(f"{name}\n" for name in names).encode())
+    stdin = "".join(f"{name}\n" for name in names).encode()
+    answer = git(folder, "cat-file", "--batch", stdin=stdin, timeout_s=timeout_s)
     contents: list[bytes] = []
     start = 0
     for name in names:

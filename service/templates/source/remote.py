@@ -1,0 +1,139 @@
+"""A remote git repository as the source of templates: fetched into a mirror, and read from its objects."""
+
+import os
+from collections.abc import Collection
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from service.config.settings import Settings
+from service.errors import GitError
+from service.models.deployment import Commit
+from service.templates.source.connection import Connection
+from service.templates.source.mirror import Mirror
+from service.templates.source.remote_commit import has_commit, named, read_commit, read_trailers, signer_of
+from service.templates.source.remote_files import CommitFiles, read_commit_files
+from service.templates.source.remote_refs import COMMIT, chosen, read_refs
+from service.templates.source.remote_url import RemoteUrl
+
+#: The trailer by which a commit says which templates break their contract on purpose.
+BREAKING = "Breaking"
+#: More than any repository of templates has, with its pictures.
+MAX_FETCH_BYTES = 512_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """What the followed ref was at a fetch: `ref` is its full name, such as refs/tags/v1.4, or a commit's."""
+
+    commit: Commit
+    ref: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class GitRemote:
+    """Fetches `ref` of the repository and reads templates below `path` of it. `mirror` is a directory of our own.
+
+    The messages of all its errors are for people, and hold no credentials; so does `shown_url`.
+    """
+
+    url: str = field(repr=False)
+    ref: str
+    path: str
+    mirror: Path
+    protocols: Collection[str]
+    token_file: Path | None = None
+    ssh_key_file: Path | None = None
+    known_hosts_file: Path | None = None
+    signers: Path | None = None
+    timeout_s: float = 60.0
+    max_fetch_bytes: int = MAX_FETCH_BYTES
+
+    @property
+    def shown_url(self) -> str:
+        """The URL without credentials."""
+        return str(RemoteUrl(self.url))
+
+    @property
+    def folder(self) -> str:
+        """The directory of the templates in the repository, without slashes at its ends; "" is the root."""
+        return "/".join(part for part in self.path.split("/") if part not in ("", "."))
+
+    def fetch(self) -> Head:
+        """Fetch the ref, which is resolved once. Raises GitError with what is wrong, where, and how to mend it."""
+        mirror = self._mirror()
+        with mirror.locked():
+            ref, name = self._resolved(mirror)
+            commit = mirror.update(ref, name)
+        return Head(self.commit(commit), ref)
+
+    def files(self, commit: str) -> CommitFiles:
+        """The files below `path` at a commit, and what was left out. Raises GitError."""
+        if ".." in self.folder.split("/"):
+            raise GitError("EMAIL_TEMPLATES_GIT_PATH leads out of the repository; name a directory in it.")
+        return self._mirror().read(commit, lambda folder: read_commit_files(folder, commit, self.folder))
+
+    def commit(self, name: str) -> Commit:
+        """A commit: its author, time and first line. Raises GitError."""
+        return self._mirror().read(name, lambda folder: read_commit(folder, name))
+
+    def is_ancestor(self, ancestor: str, commit: str) -> bool | None:
+        """Whether a commit is in the history of another; None where that can't be said. More is fetched if needed."""
+        return self._mirror().is_ancestor(named(ancestor), named(commit))
+
+    def verify(self, commit: str) -> str:
+        """The signer of a commit, one of `signers`. Raises GitError for any other commit."""
+        if self.signers is None:
+            raise GitError("EMAIL_TEMPLATES_GIT_SIGNERS is not set, so that no signature can be verified.")
+        signers = self.signers
+        return self._mirror().read(commit, lambda folder: signer_of(folder, commit, signers))
+
+    def trailers(self, since: str | None, until: str) -> list[str]:
+        """Values of the trailer Breaking in the commits after `since` up to `until`, newest first.
+
+        Where it can't be said which these are, the values of `until` alone.
+        """
+        mirror = self._mirror()
+        is_known = since is not None and mirror.is_ancestor(since, until) is not None and has_commit(self.mirror, since)
+        start = since if is_known else None
+        return mirror.read(until, lambda folder: read_trailers(folder, start, until, BREAKING))
+
+    def _resolved(self, mirror: Mirror) -> tuple[str, str]:
+        """The full name of the ref, and the object that it leads to now."""
+        is_common = self.ref != "HEAD" and (
+            not self.ref.startswith("refs/") or self.ref.startswith(("refs/heads/", "refs/tags/"))
+        )
+        kinds = ("--heads", "--tags") if is_common else ()
+        answer = mirror.connection.run(self.mirror.parent, "ls-remote", "--quiet", *kinds, "origin", ref=self.ref)
+        refs = read_refs(answer)
+        if refs and COMMIT.fullmatch(self.ref):
+            if len(self.ref) != len(next(iter(refs.values()))):
+                raise GitError(
+                    f"{self.ref} is no commit of {self.shown_url}: its commits have names of another length."
+                )
+            return self.ref, self.ref
+        ref = chosen(refs, self.ref, self.shown_url)
+        return ref, refs[ref]
+
+    def _mirror(self) -> Mirror:
+        connection = Connection(
+            RemoteUrl(self.url), tuple(self.protocols), self.token_file, self.ssh_key_file, self.known_hosts_file,
+            self.timeout_s, self.max_fetch_bytes, os.environ,
+        )  # fmt: skip
+        return Mirror(self.mirror, connection)
+
+
+def remote_of(settings: Settings, data_dir: Path) -> GitRemote:
+    """The repository that the settings name, with a mirror in `data_dir`. Raises ValueError where they name none."""
+    if settings.email_templates_git_url is None:
+        raise ValueError("EMAIL_TEMPLATES_GIT_URL is not set")
+    return GitRemote(
+        url=settings.email_templates_git_url.get_secret_value(),
+        ref=settings.email_templates_git_ref,
+        path=settings.email_templates_git_path,
+        mirror=data_dir / "templates.git",
+        protocols=settings.email_templates_git_protocols,
+        token_file=settings.email_templates_git_token_file,
+        ssh_key_file=settings.email_templates_git_ssh_key_file,
+        known_hosts_file=settings.email_templates_git_known_hosts_file,
+        signers=settings.email_templates_git_signers,
+    )

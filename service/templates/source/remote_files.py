@@ -1,0 +1,139 @@
+"""The template files of a commit, read from git's objects: without checkout, link, hook or filter counts."""
+
+import unicodedata
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from service.errors import Finding, GitError
+from service.templates.source.files import MAX_FILE_BYTES, Files, is_template_file
+from service.templates.source.git import Bounds, git_bare, read_objects
+from service.templates.source.remote_commit import named
+
+MAX_FILES = 20_000
+MAX_TOTAL_BYTES = 200_000_000
+#: So many of one kind are named.
+_MAX_FINDINGS = 100
+#: An entry is about 60 bytes and its path; a tree that names itself again and again ends here.
+_LISTING = Bounds(output_bytes=MAX_FILES * 500)
+_LINK, _SUBMODULE = "120000", "160000"
+_READ_TIMEOUT_S = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class CommitFiles:
+    """The files of a commit, and a finding for each entry that was left out or that other machines would confuse.
+
+    A finding is an error where a template may miss what was left out.
+    """
+
+    files: Files
+    findings: Sequence[Finding] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    mode: str
+    name: str
+    size_bytes: int
+    path: bytes
+
+    def shown(self) -> str:
+        text = self.path.decode("utf-8", "backslashreplace")
+        return "".join(one if one.isprintable() else f"\\x{ord(one):02x}" for one in text)[:300]
+
+
+def read_commit_files(mirror: Path, commit: str, path: str) -> CommitFiles:
+    """The files below the directory `path` ("" is the root) of a commit. Raises GitError, also for too many of them."""
+    tree = _tree(mirror, commit, path)
+    try:
+        listing = git_bare(mirror, "ls-tree", "-r", "-z", "--long", "--full-tree", tree, bounds=_LISTING)
+    except GitError as error:
+        if not error.reply and "more than is read" in str(error):
+            raise GitError(_too_many(commit, path)) from None
+        raise
+    wanted: dict[str, _Entry] = {}
+    findings: list[Finding] = []
+    for entry in _entries(listing):
+        name = entry.shown()
+        if not is_template_file(name) and not _may_be_a_folder(entry):
+            continue
+        problem = _problem(entry)
+        if problem is None:
+            wanted[name] = entry
+        else:
+            findings.append(problem)
+    if len(wanted) > MAX_FILES:
+        raise GitError(_too_many(commit, path))
+    total = sum(entry.size_bytes for entry in wanted.values())
+    if total > MAX_TOTAL_BYTES:
+        raise GitError(
+            f"The templates of commit {commit[:12]} have {total / 1e6:.0f} MB; {MAX_TOTAL_BYTES // 1_000_000} MB are"
+            " read at most."
+        )
+    contents = read_objects(mirror, [entry.name for entry in wanted.values()], timeout_s=_READ_TIMEOUT_S)
+    findings += _collisions(list(wanted))
+    return CommitFiles(Files.of(dict(zip(wanted, contents, strict=True))), tuple(findings[:_MAX_FINDINGS]))
+
+
+def _tree(mirror: Path, commit: str, path: str) -> str:
+    """The object of the directory. Raises GitError where the commit has none of this path."""
+    name = f"{named(commit)}:{path}"
+    checked = git_bare(mirror, "cat-file", "--batch-check", stdin=f"{name}\n".encode()).decode().split(" ")
+    if checked[1:2] == ["tree"]:
+        return checked[0]
+    top = git_bare(mirror, "ls-tree", "-d", "-z", "--name-only", commit, bounds=_LISTING)
+    folders = [one for one in top.decode("utf-8", "replace").split("\0") if one and one.isprintable()]
+    there = ", ".join(folders[:12]) or "none"
+    raise GitError(
+        f"Commit {commit[:12]} has no directory {path} (EMAIL_TEMPLATES_GIT_PATH); its directories are {there}."
+    )
+
+
+def _entries(listing: bytes) -> Iterator[_Entry]:
+    for line in filter(None, listing.split(b"\0")):
+        description, _, path = line.partition(b"\t")
+        mode, _, name, size = description.decode("ascii").split()
+        yield _Entry(mode, name, int(size) if size.isdigit() else 0, path)
+
+
+def _may_be_a_folder(entry: _Entry) -> bool:
+    """Whether a link or a submodule may stand for a folder of templates or of shared parts."""
+    last = entry.path.rpartition(b"/")[2]
+    return entry.mode in (_LINK, _SUBMODULE) and b"." not in last
+
+
+def _problem(entry: _Entry) -> Finding | None:
+    name = entry.shown()
+    if entry.mode == _LINK:
+        return _finding(name, "source-link", "symbolic links are not followed", "commit the file itself")
+    if entry.mode == _SUBMODULE:
+        return _finding(name, "source-submodule", "submodules are not fetched", "commit the files themselves")
+    if entry.size_bytes > MAX_FILE_BYTES:
+        size = f"the file has {entry.size_bytes / 1e6:.1f} MB; {MAX_FILE_BYTES // 1_000_000} MB are read at most"
+        return _finding(name, "source-file-size", size, "make it smaller, or keep it elsewhere")
+    if name.encode() != entry.path:
+        return _finding(name, "source-file-name", "the name is not printable UTF-8", "rename the file")
+    return None
+
+
+def _finding(file: str, code: str, message: str, hint: str) -> Finding:
+    return Finding(file, 1, 1, "error", code, f"{message}; it is left out", hint)
+
+
+def _collisions(paths: Sequence[str]) -> Iterator[Finding]:
+    first: dict[str, str] = {}
+    for path in sorted(paths):
+        other = first.setdefault(unicodedata.normalize("NFC", path).casefold(), path)
+        if other != path:
+            message = f"the name differs from {other} in case or composition alone"
+            yield Finding(
+                path, 1, 1, "warning", "source-file-case", message, "other machines can't hold both; rename one"
+            )
+
+
+def _too_many(commit: str, path: str) -> str:
+    return (
+        f"Commit {commit[:12]} has more than {MAX_FILES} files below {path or 'its root'}; keep templates in a"
+        " directory of their own (EMAIL_TEMPLATES_GIT_PATH)."
+    )
