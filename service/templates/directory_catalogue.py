@@ -15,7 +15,8 @@ from service.errors import Finding
 from service.templates.cache import CompilationCache
 from service.templates.catalogue import Catalogue, Entry, Snapshot
 from service.templates.compiler import Compilation, TemplateCompiler
-from service.templates.source.files import Checkout, Files, read_checkout, read_files
+from service.templates.incremental_compiler import IncrementalCompiler
+from service.templates.source.files import Checkout, read_checkout, read_files
 from service.templates.source.watch import watch_changes
 from service.templates.template import Template
 
@@ -29,19 +30,10 @@ _log = structlog.get_logger("templates")
 
 @dataclass(frozen=True)
 class _State:
-    """Files and compilations behind a snapshot, so that the next one compiles only what changed."""
+    """Templates behind a snapshot: the last good one of each key, and since when files are missing."""
 
-    files: Files = field(default_factory=lambda: Files({}))
-    compilations: Mapping[str, Compilation] = field(default_factory=dict)
     last_good: Mapping[str, Template] = field(default_factory=dict)
     leaving: Mapping[str, float] = field(default_factory=dict)
-
-    def unchanged(self, key: str, changed: frozenset[str]) -> Compilation | None:
-        """The earlier compilation of a template; None if a changed path is in its folder or among its dependencies."""
-        before = self.compilations.get(key)
-        if before is None or not changed.isdisjoint(before.dependencies):
-            return None
-        return None if any(path.startswith(f"{key}/") for path in changed) else before
 
 
 class DirectoryCatalogue(Catalogue):
@@ -57,8 +49,8 @@ class DirectoryCatalogue(Catalogue):
     ) -> None:
         super().__init__(str(root), clock=clock)
         self._root = Path(root)
-        self._compiler = compiler
-        self._cache = CompilationCache(cache_dir, compiler.limits, compiler.site) if cache_dir else None
+        cache = CompilationCache(cache_dir, compiler.limits, compiler.site) if cache_dir else None
+        self._compiler = IncrementalCompiler(compiler, cache)
         self._rebuild = threading.Lock()
         self._state = _State()
 
@@ -83,12 +75,10 @@ class DirectoryCatalogue(Catalogue):
         """
         with self._rebuild, ThreadPoolExecutor(1) as executor:
             before = self._state
-            files = read_files(self._root, before.files, only=only)
+            files = read_files(self._root, self._compiler.files, only=only)
             checkout_answer = executor.submit(read_checkout, self._root)  # git answers while we compile
-            changed = files.changed_since(before.files)
-            known = {key: before.unchanged(key, changed) or self._cached(key, files) for key in files.template_keys()}
-            fresh = self._compiler.compile_all(files, [key for key, found in known.items() if found is None])
-            compilations = {key: found or fresh[key] for key, found in known.items()}
+            compiled = self._compiler.compile(files)
+            compilations = compiled.compilations
             served = {key: found.template or before.last_good.get(key) for key, found in compilations.items()}
             good = {key: template for key, template in served.items() if template is not None}
             checkout = checkout_answer.result()
@@ -99,17 +89,17 @@ class DirectoryCatalogue(Catalogue):
             leaving = self._leaving(compilations) if with_grace else {}
             good |= {key: before.last_good[key] for key in leaving}
             entries |= {key: Entry(key, good[key], (_gone_finding(key),)) for key in leaving}
-            self._state = _State(files, compilations, good, leaving)
+            self._state = _State(good, leaving)
             shown = self.current
             snapshot = Snapshot(MappingProxyType(dict(sorted(entries.items()))), checkout.commit, files)
-            if changed or before.leaving or shown.commit != checkout.commit:
+            if compiled.changed or before.leaving or shown.commit != checkout.commit:
                 self.serve(snapshot)
             else:
                 self._snapshot = replace(snapshot, deployment_id=shown.deployment_id)
             # Most of these mails are sent many times a second: the next one should not wait for Jinja.
-            for template in (good[key] for key in fresh if key in good and key in before.last_good):
+            for template in (good[key] for key in compiled.fresh if key in good and key in before.last_good):
                 template.prepare()
-            self._keep(fresh, files)
+            self._compiler.keep(compiled)
             return self.current
 
     def _leaving(self, present: Container[str]) -> dict[str, float]:
@@ -117,15 +107,6 @@ class DirectoryCatalogue(Catalogue):
         now = self._clock()
         since = {key: self._state.leaving.get(key, now) for key in self._state.last_good if key not in present}
         return {key: began for key, began in since.items() if now - began < REMOVAL_GRACE_S}
-
-    def _cached(self, key: str, files: Files) -> Compilation | None:
-        return self._cache.get(key, files) if self._cache else None
-
-    def _keep(self, compilations: Mapping[str, Compilation], files: Files) -> None:
-        """Write new compilations to the cache, after the snapshot is served."""
-        if self._cache:
-            for key, compilation in compilations.items():
-                self._cache.put(key, files, compilation)
 
     @override
     def watch(self, stop: threading.Event) -> None:
