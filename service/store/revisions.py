@@ -4,12 +4,12 @@ Dictionaries are stored by their digest, so that a body is only ever unpacked wi
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from service.store.body_codec import compress, decompress, digest_of
-from service.store.database import Reader, Transaction
+from service.store.database import Reader, Transaction, listed
 from service.store.database.contract import Row
 
 
@@ -122,6 +122,17 @@ def forget_current(tx: Transaction, key: str) -> None:
 def revision(reader: Reader, revision_id: str) -> Revision | None:
     """A stored revision (`current` is None); None where it never sent. Raises ArchiveCorrupt."""
     return _one(reader, "kept.revision = :revision", {"revision": revision_id})
+
+
+def stored(reader: Reader, revision_ids: Collection[str]) -> set[str]:
+    """Those of these revisions that are stored."""
+    found: set[str] = set()
+    several = sorted(revision_ids)
+    for start in range(0, len(several), 256):
+        names, params = listed("revision", several[start : start + 256])
+        rows = reader.read(f"SELECT revision FROM email_template_revisions WHERE revision IN ({names})", params)
+        found |= {row["revision"] for row in rows}
+    return found
 
 
 def latest_revision_of(reader: Reader, key: str, version: int) -> Revision | None:

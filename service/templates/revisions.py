@@ -41,7 +41,7 @@ class Revisions:
     def build(self, template: Template, now: datetime) -> Revision:
         """The revision of a template, made anew and not cached."""
         authors = self._authors.of(template.key, template.commit) if self._authors else Authorship()
-        return _archived(template, now, authors)
+        return archived(template, now, authors)
 
 
 def state_of(entry: Entry) -> str:
@@ -53,7 +53,8 @@ def state_of(entry: Entry) -> str:
     return "broken-" + hashlib.sha256(described.encode()).hexdigest()[:32]
 
 
-def _archived(template: Template, now: datetime, authors: Authorship) -> Revision:
+def archived(template: Template, now: datetime, authors: Authorship) -> Revision:
+    """The archive form of a template, with the row that it has while it is served."""
     manifest = template.manifest
     example = next(iter(template.examples.values()), None)
     return Revision(

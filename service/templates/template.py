@@ -3,7 +3,7 @@
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -145,6 +145,10 @@ class Template:
         same = object.__new__(Template)
         same.__dict__.update(self.__dict__, commit=commit, dirty=dirty)
         return same
+
+    def with_site(self, site: Site) -> "Template":
+        """A copy that prints these values of the installation."""
+        return replace(self, site=site) if site != self.site else self
 
     def problems(self, variables: Mapping[str, Any]) -> list[Problem]:
         """Every mistake in these variables, with pointers relative to them; [] if they are valid."""
