@@ -104,7 +104,13 @@ class Preparer:
         templates = {key: found.template for key, found in compiled.compilations.items() if found.template is not None}
         reasons = self._reasons(candidate, items, templates, live, live_tree, now)
         tree = deployments.save_tree(self.database, {path: file.data for path, file in candidate.files.by_path.items()})
-        self._archive(templates, candidate.commit, now)
+        commit = candidate.commit
+        authors = Authorship(updated_by=commit.author if commit else None)
+        save_revisions(
+            self.database,
+            list(templates.values()),
+            lambda template: archived(template.at(commit.id if commit else None, dirty=False), now, authors),
+        )
         count = counts_of(items)
         deployment = Deployment(
             id=str(uuid_utils.uuid7()),
@@ -206,17 +212,14 @@ class Preparer:
             reasons += [str(one) for one in collector.findings if one.code == "breaking-variable"]
         return reasons
 
-    def _archive(self, templates: Mapping[str, Template], commit: Commit | None, now: datetime) -> None:
-        """Store the revisions that are not stored yet, so that they can be served, pinned and returned to."""
-        kept = revisions.stored(self.database, [template.revision for template in templates.values()])
-        missing = [template for template in templates.values() if template.revision not in kept]
-        authors = Authorship(updated_by=commit.author if commit else None)
-        for start in range(0, len(missing), _REVISIONS_AT_ONCE):
-            made = [
-                replace(archived(template.at(commit.id if commit else None, dirty=False), now, authors), current=None)
-                for template in missing[start : start + _REVISIONS_AT_ONCE]
-            ]
-            self.database.write(lambda tx, made=made: _save(tx, made))  # type: ignore[misc]
+
+def save_revisions(database: Database, templates: Sequence[Template], make: Callable[[Template], Revision]) -> None:
+    """Store the revisions that are not stored yet, so that they can be served, pinned and returned to."""
+    kept = revisions.stored(database, [template.revision for template in templates])
+    missing = [template for template in templates if template.revision not in kept]
+    for start in range(0, len(missing), _REVISIONS_AT_ONCE):
+        made = [replace(make(template), current=None) for template in missing[start : start + _REVISIONS_AT_ONCE]]
+        database.write(lambda tx, made=made: _save(tx, made))  # type: ignore[misc]
 
 
 def _save(tx: Transaction, made: Sequence[Revision]) -> None:

@@ -8,7 +8,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 
 import structlog
 
@@ -106,9 +106,7 @@ class Syncer:
                 _log.error("sync_needs_git", hint="install git, or run `rgz-email sync --watch` where it is")
                 self._note_failure("There is no git on the machine that follows the repository; install it.")
             return False
-        return self.database.write(
-            lambda tx: template_source.acquire_lease(tx, self.owner, now=now, lease_s=LEASE_S)
-        )
+        return self.database.write(lambda tx: template_source.acquire_lease(tx, self.owner, now=now, lease_s=LEASE_S))
 
     @contextmanager
     def _renewing(self) -> Iterator[None]:
@@ -270,8 +268,3 @@ def _request(status: SourceStatus) -> Request:
     if status.wanted_look != status.done_look and status.look_trigger is not None:
         return Request(status.look_trigger, status.look_by)
     return Request(Trigger.POLL, _BY_ITSELF)
-
-
-def interval_of(status: SourceStatus, now: datetime) -> timedelta | None:
-    """How long ago the last fetch worked; None if none has."""
-    return now - status.fetched_at if status.fetched_at else None

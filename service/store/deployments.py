@@ -219,8 +219,17 @@ def served_revisions(reader: Reader, key: str, *, limit: int = 100) -> list[tupl
     return [(row["revision"], row["deployment_id"]) for row in rows]
 
 
+def served(reader: Reader, *, limit: int) -> list[Deployment]:
+    """The deployments that are or were live, the last one first."""
+    rows = reader.read(
+        f"SELECT {_COLUMNS} FROM deployments WHERE live_at IS NOT NULL ORDER BY live_at DESC, id DESC LIMIT :limit",
+        {"limit": limit},
+    )
+    return [_deployment(row) for row in rows]
+
+
 def served_before(reader: Reader, deployment: Deployment) -> Deployment | None:
-    """The deployment that was live before this one; None if this was the first."""
+    """The deployment that was live before this one; None if this was the first, or was never live."""
     rows = reader.read(
         f"SELECT {_COLUMNS} FROM deployments WHERE live_at < :live_at ORDER BY live_at DESC, id DESC LIMIT 1",
         {"live_at": deployment.live_at},

@@ -69,9 +69,17 @@ def build_templates(
 
 
 def build_catalogue(settings: Settings, children: ChildProcesses, *, cache_dir: Path | None = None) -> Catalogue:
-    """Build and load the catalogue of EMAIL_TEMPLATES_DIR; `cache_dir` keeps what is compiled over restarts."""
+    """Build and load the catalogue of EMAIL_TEMPLATES_DIR; `cache_dir` keeps what is compiled over restarts.
+
+    With EMAIL_TEMPLATES_GIT_URL it is empty: what the live deployment serves is put into it.
+    """
+    if settings.email_templates_git_url is not None:
+        return Catalogue(str(settings.email_templates_git_url))
     catalogue = DirectoryCatalogue(
-        settings.email_templates_dir, compiler=template_compiler(settings, children), cache_dir=cache_dir
+        settings.email_templates_dir,
+        compiler=template_compiler(settings, children),
+        cache_dir=cache_dir,
+        commit=settings.email_templates_commit,
     )
     catalogue.load()
     return catalogue

@@ -4,7 +4,7 @@ import threading
 import time
 from collections.abc import Callable, Collection, Container, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
 
@@ -37,7 +37,10 @@ class _State:
 
 
 class DirectoryCatalogue(Catalogue):
-    """The templates below `root`, compiled as their files change."""
+    """The templates below `root`, compiled as their files change.
+
+    `commit` names the commit of a directory that is no checkout.
+    """
 
     def __init__(
         self,
@@ -45,10 +48,12 @@ class DirectoryCatalogue(Catalogue):
         *,
         compiler: TemplateCompiler,
         cache_dir: Path | None = None,
+        commit: str | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         super().__init__(str(root), clock=clock)
         self._root = Path(root)
+        self._commit = commit
         cache = CompilationCache(cache_dir, compiler.limits, compiler.site) if cache_dir else None
         self._compiler = IncrementalCompiler(compiler, cache)
         self._rebuild = threading.Lock()
@@ -76,7 +81,7 @@ class DirectoryCatalogue(Catalogue):
         with self._rebuild, ThreadPoolExecutor(1) as executor:
             before = self._state
             files = read_files(self._root, self._compiler.files, only=only)
-            checkout_answer = executor.submit(read_checkout, self._root)  # git answers while we compile
+            checkout_answer = executor.submit(read_checkout, self._root, self._commit)  # git answers while we compile
             compiled = self._compiler.compile(files)
             compilations = compiled.compilations
             served = {key: found.template or before.last_good.get(key) for key, found in compilations.items()}
@@ -91,11 +96,14 @@ class DirectoryCatalogue(Catalogue):
             entries |= {key: Entry(key, good[key], (_gone_finding(key),)) for key in leaving}
             self._state = _State(good, leaving)
             shown = self.current
-            snapshot = Snapshot(MappingProxyType(dict(sorted(entries.items()))), checkout.commit, files)
+            # An uncommitted change is served, and belongs to the deployment of the commit that it changes.
+            deployment_id = shown.deployment_id if shown.commit == checkout.commit else None
+            in_order = MappingProxyType(dict(sorted(entries.items())))
+            snapshot = Snapshot(in_order, checkout.commit, files, deployment_id)
             if compiled.changed or before.leaving or shown.commit != checkout.commit:
                 self.serve(snapshot)
             else:
-                self._snapshot = replace(snapshot, deployment_id=shown.deployment_id)
+                self._snapshot = snapshot
             # Most of these mails are sent many times a second: the next one should not wait for Jinja.
             for template in (good[key] for key in compiled.fresh if key in good and key in before.last_good):
                 template.prepare()

@@ -3,6 +3,7 @@
 import hashlib
 import os
 import posixpath
+import re
 import stat
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
@@ -205,15 +206,32 @@ class Checkout:
     dirty: frozenset[str] = frozenset()
 
 
-def read_checkout(root: Path) -> Checkout:
-    """Read the git state of a directory; without git, or outside of a checkout, there is no commit."""
+#: Names the commit of a directory that is no checkout, as an image or a mounted volume is.
+COMMIT_FILE = ".commit"
+_COMMIT = re.compile(r"[0-9a-f]{40}([0-9a-f]{24})?")
+
+
+def read_checkout(root: Path, named: str | None = None) -> Checkout:
+    """Read the git state of a directory.
+
+    Without git, or outside of a checkout, it has the commit `named`, or that of its file `.commit`, or none.
+    """
     answer = _git(root, "rev-parse", "HEAD", "--show-prefix")
-    if answer is None:
-        return Checkout()
+    if answer is None or named is not None:
+        return Checkout(named or _commit_file(root))
     commit, _, prefix = answer.rstrip("\n").partition("\n")
     status = _git(root, "status", "--porcelain", "-z", "--untracked-files=all", "--no-renames", "--", ".") or ""
     changed = (line[3:] for line in status.split("\0") if len(line) > 3)
     return Checkout(commit, frozenset(path.removeprefix(prefix) for path in changed))
+
+
+def _commit_file(root: Path) -> str | None:
+    try:
+        with (root / COMMIT_FILE).open("rb") as file:
+            found = _COMMIT.fullmatch(file.read(200).decode("ascii", "replace").strip())
+    except OSError:
+        return None
+    return found[0] if found else None
 
 
 def _git(root: Path, *arguments: str) -> str | None:

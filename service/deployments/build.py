@@ -1,0 +1,112 @@
+"""Build what deploys templates."""
+
+import random
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from service.config.settings import Settings
+from service.deployments.control import DeploymentControl
+from service.deployments.follower import Follower
+from service.deployments.prepare import Preparer
+from service.deployments.presence import Presence, new_process_id
+from service.deployments.recorder import DirectoryRecorder
+from service.deployments.replay import Replay
+from service.deployments.status import DeploymentStatus
+from service.deployments.syncer import Syncer, SyncRules
+from service.isolation.child_processes import ChildProcesses
+from service.models import Caller, Scope
+from service.store.database import Database
+from service.templates.build import Templates, render_limits, site_of
+from service.templates.cache import CompilationCache
+from service.templates.incremental_compiler import IncrementalCompiler
+from service.templates.source.remote import remote_of
+
+#: Looking at the live deployment, seconds: what is activated is served by every process this much later at the latest.
+FOLLOW_EVERY_S = 0.5
+#: By whom a hold is lifted whose end has come.
+BY_ITSELF = Caller(id="sync", name="sync", scopes=frozenset({Scope.DEPLOY}), via="cli")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Deployments:
+    """What serves, records and follows deployments. `syncer` is None where a directory is served.
+
+    `process_id` names this process among those that serve.
+    """
+
+    deployment_status: DeploymentStatus
+    deployment_control: DeploymentControl
+    served: Follower | DirectoryRecorder
+    syncer: Syncer | None
+    process_id: str
+    presence: Callable[[str], Presence]
+
+
+def build_deployments(
+    settings: Settings,
+    database: Database,
+    templates: Templates,
+    children: ChildProcesses,
+    data_dir: Path,
+    clock: Callable[[], datetime],
+) -> Deployments:
+    """Build for the source of the settings; `data_dir` holds the mirror of a repository and what is compiled of it."""
+    follows = settings.email_templates_git_url is not None
+    process_id = new_process_id()
+    control = DeploymentControl(database, follows, clock)
+    catalogue = templates.catalogue
+    served: Follower | DirectoryRecorder = (
+        Follower(database, catalogue, render_limits(settings))
+        if follows
+        else DirectoryRecorder(database, catalogue, templates.revisions, settings.email_templates_dir, clock)
+    )
+    return Deployments(
+        deployment_status=DeploymentStatus(
+            database, catalogue, settings.email_templates_git_interval_seconds if follows else None, clock
+        ),
+        deployment_control=control,
+        served=served,
+        syncer=_syncer(settings, database, templates, children, data_dir, clock, process_id) if follows else None,
+        process_id=process_id,
+        presence=lambda role: Presence(database, catalogue, process_id, role, clock),
+    )
+
+
+def _syncer(
+    settings: Settings,
+    database: Database,
+    templates: Templates,
+    children: ChildProcesses,
+    data_dir: Path,
+    clock: Callable[[], datetime],
+    process_id: str,
+) -> Syncer:
+    limits = render_limits(settings)
+    site = site_of(settings)
+    compiler = IncrementalCompiler(templates.compiler, CompilationCache(data_dir / "compiled", limits, site))
+    return Syncer(
+        database=database,
+        remote=remote_of(settings, data_dir),
+        preparer=Preparer(
+            database,
+            compiler,
+            Replay(database, children, limits),
+            refuses_broken=settings.email_templates_on_error == "refuse",
+            clock=clock,
+        ),
+        rules=SyncRules(
+            interval_s=settings.email_templates_git_interval_seconds,
+            is_manual=settings.email_templates_git_sync == "manual",
+            needs_signature=settings.email_templates_git_signers is not None,
+            judged_with={"on_error": settings.email_templates_on_error},
+        ),
+        resolve=lambda _: (site, site.values(), []),
+        owner=process_id,
+        gives_way=True,
+        clock=clock,
+        monotonic_s=time.monotonic,
+        rng=random.Random(),  # noqa: S311  # spreads looks in time
+    )
