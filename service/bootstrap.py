@@ -30,6 +30,8 @@ from service.delivery.context import boottime_s
 from service.delivery.dev_mailbox import DevMailbox
 from service.delivery.outcome import Transport
 from service.delivery.queue import Huey
+from service.deployments import replay
+from service.deployments.build import Deployments, build_deployments, deployment_details
 from service.errors import NotFound
 from service.feedback.bounce import isolated_reader
 from service.feedback.build import Feedback, build_feedback
@@ -94,6 +96,7 @@ class Services(PreviewServices):
     feedback: Feedback
     recipients: Recipients
     delivery: Delivery
+    deployments: Deployments
     monitoring: Monitoring
 
     @property
@@ -106,6 +109,7 @@ class Services(PreviewServices):
             self.feedback,
             self.recipients,
             self.delivery,
+            self.deployments,
             self.monitoring,
         )
 
@@ -163,12 +167,15 @@ def build(
             opened.close()
         raise
     database = opened
-    children = ChildProcesses([isolated_compiler.MODULE, isolated_reader.MODULE])
+    children = ChildProcesses([isolated_compiler.MODULE, isolated_reader.MODULE, replay.MODULE])
     feedback = build_feedback(settings, database, metrics, children, now, keys=keys)
     queue_url = settings.queue_url or SecretUrl(f"sqlite:///{data / 'queue.db'}")
     huey = queue.open_queue(queue_url.get_secret_value())
     catalogue = build_catalogue(settings, children, cache_dir=data / "compiled")
     templates = build_templates(settings, database, catalogue, children, data, now)
+    deployments = build_deployments(settings, database, templates, children, data, now)
+    if deployments.syncer is not None:
+        deployments.served.step()  # what was live before this start is served from its first request on
     group_commit = GroupCommit(database, settings, _notifying(huey), metrics, max_waiting=max_waiting)
     sending = build_sending(settings, database, templates, group_commit, now, keys=keys)
     mailbox, port = None, None
@@ -199,8 +206,15 @@ def build(
         feedback=feedback,
         recipients=build_recipients(settings, database, now, keys=keys),
         delivery=build_delivery(settings, database, transport, feedback.feedback_applier, metrics, now, boottime),
+        deployments=deployments,
         monitoring=build_monitoring(
-            database, catalogue, metrics, now, paused_for_s=transport.paused_for_s, metrics_dir=data / "metrics"
+            database,
+            catalogue,
+            metrics,
+            now,
+            paused_for_s=transport.paused_for_s,
+            deployment_details=lambda: deployment_details(deployments.deployment_status),
+            metrics_dir=data / "metrics",
         ),
     )
 

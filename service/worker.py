@@ -14,6 +14,7 @@ from huey import crontab
 
 from service.bootstrap import Services
 from service.delivery.queue import Consumer
+from service.deployments.build import FOLLOW_EVERY_S
 from service.errors import InboxUnreachable, StoreBusy
 from service.feedback.imap_poller import ImapPoller
 from service.monitoring.metrics import Metrics
@@ -138,6 +139,8 @@ class Worker:
         self._others = [self._purge, Loop("index", index_every_s, self._index)]
         if leaves_counts:
             self._others.append(Loop("counts", SNAPSHOT_EVERY_S, self._write_counts, begins_now=True))
+        if services.deployments.syncer is not None:
+            self._others.append(Loop("sync", FOLLOW_EVERY_S, services.deployments.sync, begins_now=True))
         self._leaves_counts = leaves_counts
         if services.feedback.imap_poller is not None:
             poll_s = services.settings.email_inbox_poll_seconds
@@ -184,6 +187,23 @@ class Worker:
             self._services.monitoring.metrics_exporter.write_snapshot()
         except OSError as error:
             _log.warning("counts_not_left", reason=error.strerror)
+
+
+def deployments_loop(services: Services, role: str) -> Loop:
+    """Build the loop that serves or records what is deployed, and notes that this process is alive.
+
+    `role`: api, worker, serve or sync. A worker beside a directory has nothing to record.
+    """
+    deployments = services.deployments
+    presence = deployments.presence(role)
+    records = deployments.syncer is not None or role in ("api", "serve")
+
+    def step(_stopping: threading.Event) -> None:
+        if records:
+            deployments.served.step()
+        presence.step()
+
+    return Loop("deployments", FOLLOW_EVERY_S, step, begins_now=True)
 
 
 def inbox_loop(poller: ImapPoller, metrics: Metrics, every_s: float) -> Loop:

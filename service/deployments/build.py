@@ -1,11 +1,14 @@
 """Build what deploys templates."""
 
 import random
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+
+import structlog
 
 from service.config.settings import Settings
 from service.deployments.control import DeploymentControl
@@ -16,13 +19,18 @@ from service.deployments.recorder import DirectoryRecorder
 from service.deployments.replay import Replay
 from service.deployments.status import DeploymentStatus
 from service.deployments.syncer import Syncer, SyncRules
+from service.errors import StoreBusy
 from service.isolation.child_processes import ChildProcesses
 from service.models import Caller, Scope
+from service.monitoring.deployment_details import DeploymentDetails
+from service.store import template_source
 from service.store.database import Database
 from service.templates.build import Templates, render_limits, site_of
 from service.templates.cache import CompilationCache
 from service.templates.incremental_compiler import IncrementalCompiler
 from service.templates.source.remote import remote_of
+
+_log = structlog.get_logger("deployments")
 
 #: Looking at the live deployment, seconds: what is activated is served by every process this much later at the latest.
 FOLLOW_EVERY_S = 0.5
@@ -37,12 +45,25 @@ class Deployments:
     `process_id` names this process among those that serve.
     """
 
+    database: Database
     deployment_status: DeploymentStatus
     deployment_control: DeploymentControl
     served: Follower | DirectoryRecorder
     syncer: Syncer | None
     process_id: str
     presence: Callable[[str], Presence]
+
+    def sync(self, stopping: threading.Event) -> None:
+        """Follow the repository, if no other process does, and lift holds whose end is past. Raises StoreBusy."""
+        if self.syncer is not None and (self.syncer.step(stopping) or self.syncer.follows):
+            self.deployment_control.end_holds(BY_ITSELF)
+
+    def leave(self) -> None:
+        """Give back the lease of the source and forget this process: others need not wait until it is missed."""
+        try:
+            self.database.write(lambda tx: template_source.leave(tx, self.process_id))
+        except StoreBusy as error:
+            _log.warning("store_busy", task="leave", reason=str(error))
 
 
 def build_deployments(
@@ -64,6 +85,7 @@ def build_deployments(
         else DirectoryRecorder(database, catalogue, templates.revisions, settings.email_templates_dir, clock)
     )
     return Deployments(
+        database=database,
         deployment_status=DeploymentStatus(
             database, catalogue, settings.email_templates_git_interval_seconds if follows else None, clock
         ),
@@ -109,4 +131,20 @@ def _syncer(
         clock=clock,
         monotonic_s=time.monotonic,
         rng=random.Random(),  # noqa: S311  # spreads looks in time
+    )
+
+
+def deployment_details(status: DeploymentStatus) -> DeploymentDetails:
+    """What monitoring shows. Raises StoreBusy."""
+    report = status.report()
+    return DeploymentDetails(
+        state=report.state,
+        conditions={one.code: one.message for one in report.conditions},
+        is_troubled=report.is_troubled,
+        deployment_id=report.live.id if report.live else None,
+        commit=report.live.commit.id if report.live and report.live.commit else None,
+        live_at=report.live.live_at if report.live else None,
+        fetched_at=report.source.fetched_at,
+        holds=len(report.holds),
+        processes=[(one.id, one.role, one.deployment_id) for one in report.serving],
     )

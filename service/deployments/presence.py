@@ -44,8 +44,3 @@ class Presence:
         process = ServiceProcess(id=self.process_id, role=self.role, deployment_id=serves, seen_at=now)
         self.database.write(lambda tx: template_source.note_process(tx, process))
         self._noted = process
-
-    def leave(self) -> None:
-        """Delete the row. Raises StoreBusy."""
-        if self._noted is not None:
-            self.database.write(lambda tx: template_source.forget_process(tx, self.process_id))

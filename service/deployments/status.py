@@ -59,6 +59,12 @@ class StatusReport:
         return self.conditions[0].code
 
     @property
+    def serving(self) -> Sequence[ServiceProcess]:
+        """The processes that serve what is deployed; a worker beside a directory renders nothing."""
+        roles = ("api", "serve") if self.mode == "files" else _SERVING
+        return [one for one in self.processes if one.role in roles]
+
+    @property
     def is_troubled(self) -> bool:
         """Whether something works less well than it should."""
         return any(one.code in TROUBLED for one in self.conditions)
@@ -118,7 +124,7 @@ class DeploymentStatus:
         if live is not None and live.broken_count:
             found.append(_broken(live.broken_count))
         is_newer = source.seen_commit not in (None, head) and following is None and not found
-        behind = [one for one in report.processes if one.role in _SERVING and one.deployment_id != _id(live)]
+        behind = [one for one in report.serving if one.deployment_id != _id(live)]
         if live is None or is_newer or behind:
             found.append(Condition("progressing", "A commit is on its way to every process."))
         return found

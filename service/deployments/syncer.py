@@ -8,7 +8,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import structlog
 
@@ -63,6 +63,7 @@ class Syncer:
     clock: Callable[[], datetime]
     monotonic_s: Callable[[], float]
     rng: random.Random = field(default_factory=random.Random)
+    follows: bool = field(default=False, init=False)
     _next_poll_s: float = field(default=0.0, init=False)
     _next_look_s: float = field(default=0.0, init=False)
     _is_gitless: bool = field(default=False, init=False)
@@ -74,12 +75,14 @@ class Syncer:
         """
         now_s = self.monotonic_s()
         status = template_source.status(self.database)
+        self.follows = status.lease_owner == self.owner
         is_wanted = status.wanted_look != status.done_look and now_s >= self._next_look_s
-        if not is_wanted and now_s < self._next_poll_s and status.lease_owner == self.owner:
+        is_due = is_wanted or now_s >= self._next_poll_s
+        if not is_due and self.follows and not self._must_renew(status):
             return False
         if not self._may_follow(status) or stopping.is_set():
             return False
-        if not (is_wanted or now_s >= self._next_poll_s):
+        if not is_due:
             return False
         self._next_look_s = now_s + LOOKS_EVERY_S
         self._next_poll_s = now_s + self.rules.interval_s * self.rng.uniform(1 - _JITTER, 1 + _JITTER)
@@ -87,9 +90,8 @@ class Syncer:
             self._look(status, stopping)
         return True
 
-    def leave(self) -> None:
-        """Give the lease back, so that another process follows at once. Raises StoreBusy."""
-        self.database.write(lambda tx: template_source.release_lease(tx, self.owner))
+    def _must_renew(self, status: SourceStatus) -> bool:
+        return status.lease_until is None or status.lease_until - self.clock() < timedelta(seconds=LEASE_S / 2)
 
     def _may_follow(self, status: SourceStatus) -> bool:
         """Take the lease, unless another process has it, or is there for nothing else."""

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
+from service.monitoring.deployment_details import DeploymentDetails
 from service.monitoring.metrics import Metrics
 from service.monitoring.overview import Overview
 from service.monitoring.prometheus import MetricsExporter
@@ -32,13 +33,16 @@ def build_monitoring(
     clock: Callable[[], datetime],
     *,
     paused_for_s: Callable[[], float],
+    deployment_details: Callable[[], DeploymentDetails],
     metrics_dir: Path,
 ) -> Monitoring:
     """Build; `paused_for_s` tells how long the relay is left alone, `metrics_dir` is shared with other processes."""
     return Monitoring(
         metrics=metrics,
-        metrics_exporter=MetricsExporter(metrics, database, catalogue, paused_for_s, metrics_dir, clock),
-        readiness=Readiness(database, catalogue, paused_for_s, clock),
+        metrics_exporter=MetricsExporter(
+            metrics, database, catalogue, paused_for_s, deployment_details, metrics_dir, clock
+        ),
+        readiness=Readiness(database, catalogue, paused_for_s, deployment_details, clock),
         overview=Overview(database, catalogue, paused_for_s, clock),
         template_stats=TemplateStats(database, clock),
     )

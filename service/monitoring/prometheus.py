@@ -20,6 +20,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.registry import Collector
 
 from service.errors import StoreBusy
+from service.monitoring.deployment_details import STATES, DeploymentDetails
 from service.monitoring.metrics import Metrics
 from service.store import leases, queue_stats, sla
 from service.store.database import Database
@@ -58,6 +59,7 @@ class MetricsExporter:
     database: Database
     catalogue: Catalogue
     paused_for_s: Callable[[], float]
+    deployment_details: Callable[[], DeploymentDetails]
     directory: Path
     clock: Callable[[], datetime]
     cache: _Cache = field(default_factory=_Cache)
@@ -155,6 +157,23 @@ class MetricsExporter:
         yield _gauge(
             "sla_late", "Messages that missed an SLA that was due in the last day, by template.", late, "template"
         )
+        yield from self._deployment_gauges()
+
+    def _deployment_gauges(self) -> Iterator[Metric]:
+        deployed = self.deployment_details()
+        states = {(state,): int(state in deployed.conditions) for state in STATES}
+        yield _gauge("deployment_state", "1 for each state of the templates' source that holds.", states, "state")
+        info = {(deployed.deployment_id or "", deployed.commit or ""): 1}
+        yield _gauge("deployment_info", "The live deployment and its commit.", info, "deployment", "commit")
+        if deployed.live_at is not None:
+            live_at_s = deployed.live_at.timestamp()
+            yield _gauge("deployment_live_timestamp_seconds", "When the live deployment went live.", {(): live_at_s})
+        if deployed.fetched_at is not None:
+            age_s = (self.clock() - deployed.fetched_at).total_seconds()
+            yield _gauge("source_fetch_age_seconds", "Seconds since the repository was last fetched.", {(): age_s})
+        yield _gauge("template_holds", "Revisions of templates that are held.", {(): deployed.holds})
+        behind = sum(1 for _, _, one in deployed.processes if one != deployed.deployment_id)
+        yield _gauge("deployment_processes_behind", "Processes that serve another deployment.", {(): behind})
 
     def _template_gauges(self) -> Iterator[Metric]:
         entries = self.catalogue.current.entries

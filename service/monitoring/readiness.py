@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any, Literal
 
 from service.errors import StoreBusy
+from service.monitoring.deployment_details import DeploymentDetails
 from service.store import leases, retention, sla
 from service.store.database import Database
 from service.templates.catalogue import Catalogue
@@ -29,6 +30,7 @@ class Readiness:
     database: Database
     catalogue: Catalogue
     paused_for_s: Callable[[], float]
+    deployment_details: Callable[[], DeploymentDetails]
     clock: Callable[[], datetime]
 
     def report(self) -> ReadinessReport:
@@ -48,6 +50,7 @@ class Readiness:
         }
         try:
             due_at = leases.next_due_at(self.database)
+            deployed = self.deployment_details()
         except StoreBusy as error:
             return ReadinessReport("unavailable", details | {"database": str(error)})
         late_s = max((self.clock() - due_at).total_seconds(), 0) if due_at else 0
@@ -56,6 +59,15 @@ class Readiness:
             for item in sla.stats_since(self.database, now=self.clock(), since=self.clock() - timedelta(days=1))
         }
         details["oldest_due_s"] = round(late_s, 1)
+        details["deployment"] = {
+            "state": deployed.state,
+            "conditions": deployed.conditions,
+            "id": deployed.deployment_id,
+            "commit": deployed.commit,
+            "live_at": deployed.live_at.isoformat() if deployed.live_at else None,
+            "holds": deployed.holds,
+            "processes": [{"id": name, "role": role, "deployment_id": one} for name, role, one in deployed.processes],
+        }
         last = retention.last_purge_at(self.database)
         details["purge"] = {
             "last_at": last.isoformat() if last else None,
@@ -64,4 +76,5 @@ class Readiness:
         if emptiness is not None:
             return ReadinessReport("unavailable", details)
         is_watch_late = watch_age_s is not None and watch_age_s > _WATCH_LATE_S
-        return ReadinessReport("degraded" if broken or paused_s > 0 or is_watch_late else "ready", details)
+        is_worse = broken or paused_s > 0 or is_watch_late or deployed.is_troubled
+        return ReadinessReport("degraded" if is_worse else "ready", details)

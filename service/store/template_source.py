@@ -31,12 +31,13 @@ def acquire_lease(tx: Transaction, owner: str, *, now: datetime, lease_s: float)
     return bool(rows)
 
 
-def release_lease(tx: Transaction, owner: str) -> None:
-    """Give the lease back, so that another process need not wait for its end."""
+def leave(tx: Transaction, process_id: str) -> None:
+    """Forget a process that ends, and give back its lease, so that another need not wait for the end of it."""
     tx.execute(
         "UPDATE template_source SET lease_owner = NULL, lease_until = NULL WHERE id = 1 AND lease_owner = :owner",
-        {"owner": owner},
+        {"owner": process_id},
     )
+    tx.execute("DELETE FROM service_processes WHERE id = :id", {"id": process_id})
 
 
 def want_look(tx: Transaction, trigger: Trigger, by: str | None) -> int:
@@ -137,11 +138,6 @@ def note_process(tx: Transaction, process: ServiceProcess) -> None:
         },
     )
     tx.execute("DELETE FROM service_processes WHERE seen_at < :old_at", {"old_at": process.seen_at - timedelta(days=1)})
-
-
-def forget_process(tx: Transaction, process_id: str) -> None:
-    """Delete the row of a process that ends."""
-    tx.execute("DELETE FROM service_processes WHERE id = :id", {"id": process_id})
 
 
 def processes(reader: Reader, *, since: datetime) -> list[ServiceProcess]:

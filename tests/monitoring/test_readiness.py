@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from service.bootstrap import Services
+from service.deployments.build import deployment_details
 from service.monitoring.readiness import Readiness
 from service.templates.directory_catalogue import DirectoryCatalogue
 from tests.support.running import eventually
@@ -40,7 +41,9 @@ def test_readiness_is_unavailable_when_no_template_can_be_sent(
     for folder, source in (sources or {}).items():
         write_template(root, source, folder=folder)
     catalogue = DirectoryCatalogue(root, compiler=COMPILER)
-    readiness = Readiness(services.database, catalogue, lambda: 0.0, clock)
+    readiness = Readiness(
+        services.database, catalogue, lambda: 0.0, lambda: deployment_details(services.deployments.deployment_status), clock
+    )
     catalogue.load()
     report = readiness.report()
     assert (report.status, report.details["no_templates"]) == ("unavailable", reason.replace("ROOT", str(root)))
@@ -65,7 +68,9 @@ def test_readiness_is_degraded_when_the_watch_of_the_templates_stands_still(
     write_template(tmp_path / "templates", GOOD)
     catalogue = DirectoryCatalogue(tmp_path / "templates", compiler=COMPILER, clock=lambda: now[0])
     catalogue.load()
-    readiness = Readiness(services.database, catalogue, lambda: 0.0, clock)
+    readiness = Readiness(
+        services.database, catalogue, lambda: 0.0, lambda: deployment_details(services.deployments.deployment_status), clock
+    )
     assert readiness.report().details["templates_watch_age_s"] is None  # a worker does not watch
     stop = threading.Event()
     thread = threading.Thread(target=catalogue.watch, args=(stop,))

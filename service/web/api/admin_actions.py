@@ -50,8 +50,7 @@ class AdminActionController(Controller):
     def list_actions(
         self, request: AnyRequest, asked: Provided[ActionsQuery], admin_actions: Provided[AdminActions]
     ) -> Response[ActionsAnswer]:
-        """List what admins did, newest first: sign-ins, keys, persons' data, suppressions lifted, templates published,
-        deployments and holds.
+        """List what admins did, newest first: sign-ins, keys, persons' data, suppressions, templates, deployments.
 
         Refused sign-ins, keys and scopes are counted by client. `kind`, `actor`, `person`, `since` and `until` filter;
         `limit` and `cursor` page. With `Accept: text/csv` it is a file of all of them, without pages.
