@@ -31,7 +31,7 @@ from service.delivery.dev_mailbox import DevMailbox
 from service.delivery.outcome import Transport
 from service.delivery.queue import Huey
 from service.deployments import replay
-from service.deployments.build import Deployments, build_deployments, deployment_details
+from service.deployments.build import Clocks, Deployments, build_deployments, deployment_details
 from service.errors import NotFound
 from service.feedback.bounce import isolated_reader
 from service.feedback.build import Feedback, build_feedback
@@ -173,7 +173,7 @@ def build(
     huey = queue.open_queue(queue_url.get_secret_value())
     catalogue = build_catalogue(settings, children, cache_dir=data / "compiled")
     templates = build_templates(settings, database, catalogue, children, data, now)
-    deployments = build_deployments(settings, database, templates, children, data, now)
+    deployments = build_deployments(settings, database, templates, children, Clocks(now, boottime))
     if deployments.syncer is not None:
         deployments.served.step()  # what was live before this start is served from its first request on
     group_commit = GroupCommit(database, settings, _notifying(huey), metrics, max_waiting=max_waiting)

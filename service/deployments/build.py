@@ -2,11 +2,9 @@
 
 import random
 import threading
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
 
 import structlog
 
@@ -36,6 +34,14 @@ _log = structlog.get_logger("deployments")
 FOLLOW_EVERY_S = 0.5
 #: By whom a hold is lifted whose end has come.
 BY_ITSELF = Caller(id="sync", name="sync", scopes=frozenset({Scope.DEPLOY}), via="cli")
+
+
+@dataclass(frozen=True, slots=True)
+class Clocks:
+    """The time of day, and seconds since the machine was started."""
+
+    now: Callable[[], datetime]
+    boottime_s: Callable[[], float]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,10 +77,10 @@ def build_deployments(
     database: Database,
     templates: Templates,
     children: ChildProcesses,
-    data_dir: Path,
-    clock: Callable[[], datetime],
+    clocks: Clocks,
 ) -> Deployments:
-    """Build for the source of the settings; `data_dir` holds the mirror of a repository and what is compiled of it."""
+    """Build for the source of the settings; the data directory has the mirror of a repository and what is compiled."""
+    clock = clocks.now
     follows = settings.email_templates_git_url is not None
     process_id = new_process_id()
     control = DeploymentControl(database, follows, clock)
@@ -91,7 +97,7 @@ def build_deployments(
         ),
         deployment_control=control,
         served=served,
-        syncer=_syncer(settings, database, templates, children, data_dir, clock, process_id) if follows else None,
+        syncer=_syncer(settings, database, templates, children, clocks, process_id) if follows else None,
         process_id=process_id,
         presence=lambda role: Presence(database, catalogue, process_id, role, clock),
     )
@@ -102,10 +108,10 @@ def _syncer(
     database: Database,
     templates: Templates,
     children: ChildProcesses,
-    data_dir: Path,
-    clock: Callable[[], datetime],
+    clocks: Clocks,
     process_id: str,
 ) -> Syncer:
+    clock, data_dir = clocks.now, settings.email_data_dir
     limits = render_limits(settings)
     site = site_of(settings)
     compiler = IncrementalCompiler(templates.compiler, CompilationCache(data_dir / "compiled", limits, site))
@@ -129,7 +135,7 @@ def _syncer(
         owner=process_id,
         gives_way=True,
         clock=clock,
-        monotonic_s=time.monotonic,
+        monotonic_s=clocks.boottime_s,
         rng=random.Random(),  # noqa: S311  # spreads looks in time
     )
 

@@ -42,7 +42,11 @@ def test_readiness_is_unavailable_when_no_template_can_be_sent(
         write_template(root, source, folder=folder)
     catalogue = DirectoryCatalogue(root, compiler=COMPILER)
     readiness = Readiness(
-        services.database, catalogue, lambda: 0.0, lambda: deployment_details(services.deployments.deployment_status), clock
+        services.database,
+        catalogue,
+        lambda: 0.0,
+        lambda: deployment_details(services.deployments.deployment_status),
+        clock,
     )
     catalogue.load()
     report = readiness.report()
@@ -69,7 +73,11 @@ def test_readiness_is_degraded_when_the_watch_of_the_templates_stands_still(
     catalogue = DirectoryCatalogue(tmp_path / "templates", compiler=COMPILER, clock=lambda: now[0])
     catalogue.load()
     readiness = Readiness(
-        services.database, catalogue, lambda: 0.0, lambda: deployment_details(services.deployments.deployment_status), clock
+        services.database,
+        catalogue,
+        lambda: 0.0,
+        lambda: deployment_details(services.deployments.deployment_status),
+        clock,
     )
     assert readiness.report().details["templates_watch_age_s"] is None  # a worker does not watch
     stop = threading.Event()

@@ -1,0 +1,83 @@
+"""A service that follows a repository of templates, whose steps and clock the test controls."""
+
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from service.bootstrap import Services, build
+from service.models import Deployment
+from service.store import deployments
+from tests.support.scripted import Clock, ScriptedTransport
+from tests.support.template_repository import TemplateRepository
+
+
+class Following:
+    """A service that follows `repository`."""
+
+    def __init__(self, repository: TemplateRepository, services: Services, clock: Clock) -> None:
+        self.repository = repository
+        self.services = services
+        self.clock = clock
+
+    def sync(self) -> None:
+        """Let a minute and more pass, look at the repository, and serve what is live."""
+        self.clock.forward(seconds=100)
+        self.services.deployments.sync(threading.Event())
+        self.follow()
+
+    def follow(self) -> None:
+        """Serve what is live, as each process does twice a second."""
+        self.services.deployments.served.step()
+        self.services.deployments.presence("serve").step()
+
+    @property
+    def live(self) -> Deployment:
+        """The live deployment."""
+        found = deployments.live(self.services.database)
+        assert found is not None, "nothing is live"
+        return found
+
+    @property
+    def commit(self) -> str | None:
+        """The commit of the live deployment."""
+        return self.live.commit.id if self.live.commit else None
+
+    @property
+    def state(self) -> str:
+        """The state word of the system."""
+        return self.services.deployments.deployment_status.report().state
+
+    def html(self, key: str = "hello", **variables: Any) -> str:
+        """What the template prints now."""
+        return self.services.catalogue.current.get(key).render({"name": "Awa", **variables}).html
+
+    def revision(self, key: str = "hello") -> str:
+        """The revision that is served."""
+        return self.services.catalogue.current.get(key).revision
+
+
+@pytest.fixture(params=[None, "postgresql_url"], ids=["sqlite", "postgresql"])
+def either_url(request: pytest.FixtureRequest) -> str | None:
+    return None if request.param is None else request.getfixturevalue(request.param)
+
+
+@pytest.fixture
+def repository(tmp_path: Path) -> TemplateRepository:
+    made = TemplateRepository(tmp_path / "git")
+    made.write("hello")
+    made.write("other")
+    made.push("Two templates")
+    return made
+
+
+@pytest.fixture
+def following(
+    repository: TemplateRepository, tmp_path: Path, clock: Clock, transport: ScriptedTransport, either_url: str | None
+) -> Iterator[Following]:
+    settings = repository.settings(tmp_path, database_url=either_url)
+    services = build(settings, transport=transport, clock=clock, boottime=clock.boottime)
+    yield Following(repository, services, clock)
+    services.close()

@@ -1,0 +1,39 @@
+"""A bare git repository of templates, a clone that pushes to it, and settings that follow it."""
+
+from pathlib import Path
+from typing import Any
+
+from service.config.settings import Settings
+from tests.support.checkouts import MAIL, Checkout, write_mail
+from tests.support.running import settings_for
+
+
+class TemplateRepository:
+    """A bare repository with the templates in `mails`, and the clone of an author."""
+
+    def __init__(self, top: Path) -> None:
+        self.bare = top / "bare.git"
+        self.bare.mkdir(parents=True)
+        self.clone = Checkout(top / "clone")
+        self.clone.git("init", "--quiet", "--bare", "--initial-branch=main", str(self.bare))
+        self.clone.git("remote", "add", "origin", str(self.bare))
+
+    def write(self, key: str = "hello", text: str = MAIL) -> None:
+        """Write a template; it is pushed by `push`."""
+        write_mail(self.clone.mails, key, text)
+
+    def push(self, message: str = "A change", *options: str) -> str:
+        """Commit all files, push the branch, and return the commit's name."""
+        commit = self.clone.commit(message)
+        self.clone.git("push", "--quiet", *options, "origin", "HEAD:refs/heads/main")
+        return commit
+
+    def settings(self, directory: Path, **changes: Any) -> Settings:
+        """Settings of a service that follows the repository."""
+        return settings_for(
+            directory,
+            email_templates_git_url=f"file://{self.bare}",
+            email_templates_git_path="mails",
+            email_templates_git_protocols="file",
+            **changes,
+        )
