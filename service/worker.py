@@ -113,7 +113,7 @@ class Loop:
     def _log(self, error: Exception, failures: int) -> None:
         warning = next((event for kind, event in self._warnings.items() if isinstance(error, kind)), None)
         if warning is None:
-            # drain_broke, purge_broke, index_broke, counts_broke, inbox_broke, template_rows_broke
+            # drain_broke, purge_broke, index_broke, counts_broke, inbox_broke, template_rows_broke, memory_broke
             _log.error(f"{self.name}_broke", exc_info=error)
         elif not self.stopping.is_set():
             _log.warning(warning, task=self.name, reason=str(error), failures=failures)

@@ -4,9 +4,9 @@ import asyncio
 import shlex
 import signal
 import threading
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 
 import anyio.to_thread
 import click
@@ -101,9 +101,10 @@ def worker(smtp_port: int) -> None:
     running.start()
     deployed.start()
     click.echo("\n".join(["The worker is up.", *_where_mail_goes(services)]), err=True)
-    # A signal may reach the process through another thread; Python runs its handler when this one next wakes.
-    while not stop.wait(SIGNAL_LOOK_S):
-        pass
+    with _freed_memory_given_back():
+        # A signal may reach the process through another thread; Python runs its handler when this one next wakes.
+        while not stop.wait(SIGNAL_LOOK_S):
+            pass
     deployed.stop()
     running.stop()
     deployed.join(ABORT_S)
@@ -123,7 +124,19 @@ def _serve(services: Services, host: str, port: int, running: Worker | None) -> 
             click.echo(up, err=True)
             services.children.start()  # so that the first template that changes finds the compiler loaded
 
-        server.run(app, [listener, *more], on_ready=ready, on_end=app.state.streams.close)
+        with _freed_memory_given_back():
+            server.run(app, [listener, *more], on_ready=ready, on_end=app.state.streams.close)
+
+
+@contextmanager
+def _freed_memory_given_back() -> Iterator[None]:
+    freed = runtime.FreedMemory()
+    loop = Loop("memory", runtime.LOOK_EVERY_S, lambda _stop: freed.give_back())
+    loop.start()
+    try:
+        yield
+    finally:
+        loop.stop()
 
 
 def _require_closed_port(settings: Settings, host: str) -> None:

@@ -2,7 +2,6 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
-from functools import lru_cache
 from itertools import islice
 from operator import attrgetter
 
@@ -15,14 +14,14 @@ from service.sending.notifier import WorkerNotifier
 from service.sending.prepared_send import PreparedSend
 from service.store import messages
 from service.store.batcher import Batcher
-from service.store.body_codec import PackedBody, Packer, PlainBody
+from service.store.body_codec import CODECS_BYTES, PackedBody, Packer, PlainBody
 from service.store.database import Database
+from service.store.sized_cache import SizedCache
 
 #: Messages that may wait for their transaction: one second's worth at 5,000 a second.
 MAX_WAITING = 5_000
 #: Messages in one transaction, so that other processes get their turn.
 _MAX_BATCH = 256
-_MAX_PACKERS = 100
 _KEY_TAKEN = "This idempotency key has been used in the last 24 hours."
 
 
@@ -41,7 +40,7 @@ class GroupCommit:
         self._metrics = metrics
         self._database = database
         self._settings = settings
-        self._packer = lru_cache(_MAX_PACKERS)(Packer)
+        self._packers: SizedCache[bytes | None, Packer] = SizedCache(CODECS_BYTES, attrgetter("size_bytes"))
         self._notifier = WorkerNotifier(notify_workers)
         self._batcher: Batcher[PreparedSend, list[NewMessage]] = Batcher(
             self._store,
@@ -97,3 +96,6 @@ class GroupCommit:
             dictionary: iter(self._packer(dictionary).pack_all(bodies)) for dictionary, bodies in by_dictionary.items()
         }
         return [list(islice(packed[prepared.revision.dictionary], len(prepared.rendered))) for prepared in batch]
+
+    def _packer(self, dictionary: bytes | None) -> Packer:
+        return self._packers.get(dictionary) or self._packers.put(dictionary, Packer(dictionary))

@@ -4,15 +4,16 @@ Stands between the rooms and the verbs: it joins a template to the store.
 """
 
 import hashlib
-import threading
 from datetime import datetime
 
 from service.store.revisions import CurrentTemplate, Revision
+from service.store.sized_cache import SizedCache
 from service.templates.catalogue import Entry
 from service.templates.source.authors import Authors, Authorship
 from service.templates.template import Template
 
-MAX_CACHED = 1_000
+#: Archives and dictionaries of the revisions that are kept, of which 52 KB is usual.
+MAX_CACHED_BYTES = 64 * 1024 * 1024
 
 
 class Revisions:
@@ -20,19 +21,14 @@ class Revisions:
 
     def __init__(self, authors: Authors | None = None) -> None:
         self._authors = authors
-        self._lock = threading.Lock()
-        self._cached: dict[str, Revision] = {}
+        self._cached: SizedCache[str, Revision] = SizedCache(MAX_CACHED_BYTES, _size_bytes)
 
     def of(self, template: Template, now: datetime) -> Revision:
         """The revision of a template; its dictionary, the rendered example, compresses the bodies of its mails."""
         made = self._cached.get(template.revision)
         if made is not None:
             return made
-        made = self.build(template, now)  # outside of the lock: another template's sends must not wait for git
-        with self._lock:
-            if len(self._cached) >= MAX_CACHED:
-                self._cached.clear()
-            return self._cached.setdefault(template.revision, made)
+        return self._cached.put(template.revision, self.build(template, now))
 
     def has(self, template: Template) -> bool:
         """True if `of` would return the cached revision, so that it costs nothing."""
@@ -42,6 +38,10 @@ class Revisions:
         """The revision of a template, made anew and not cached."""
         authors = self._authors.of(template.key, template.commit) if self._authors else Authorship()
         return archived(template, now, authors)
+
+
+def _size_bytes(revision: Revision) -> int:
+    return len(revision.archive) + len(revision.dictionary or b"")
 
 
 def state_of(entry: Entry) -> str:

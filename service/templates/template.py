@@ -186,6 +186,16 @@ class Template:
                     return locale
         return self.locales[0]
 
+    @property
+    def size_bytes(self) -> int:
+        """About the memory it takes once it has rendered: compiled to Python, its Jinja is ten times as large."""
+        groups = [
+            group
+            for variant in self.variants.values()
+            for group in (variant.programs, variant.html_modules, variant.text_modules)
+        ]
+        return len(self.source) + 10 * sum(len(program.source) for group in groups for program in group.values())
+
     def archive(self) -> bytes:
         """The archive form, which renders without compiling: deterministic JSON in UTF-8, without the commit."""
         data = {

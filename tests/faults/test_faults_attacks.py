@@ -111,5 +111,17 @@ def test_attacks_lose_no_mail_and_leave_probes_answered(
 
 
 def resident_bytes(pid: int) -> int:
-    """Resident memory of a process (Linux)."""
-    return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * 4096
+    """Resident memory of a process and of all that it started (Linux)."""
+    try:
+        own = int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * 4096
+        children = [child for task in Path(f"/proc/{pid}/task").iterdir() for child in _started_by(task)]
+    except OSError:  # it has just ended
+        return 0
+    return own + sum(map(resident_bytes, children))
+
+
+def _started_by(task: Path) -> list[int]:
+    try:
+        return [int(child) for child in (task / "children").read_text().split()]
+    except OSError:
+        return []

@@ -33,6 +33,11 @@ def test_child_returns_the_result_and_is_used_again(children: ChildProcesses) ->
     assert run(children, "process_id") == run(children, "process_id") != str(os.getpid())
 
 
+def test_child_is_used_no_more_after_a_task_that_needed_much_memory(children: ChildProcesses) -> None:
+    first = run(children, "process_id_after", "10_000_000")
+    assert run(children, "process_id_after", "200_000_000") == first != run(children, "process_id")
+
+
 @pytest.mark.parametrize(
     ("task", "limits", "why"),
     [

@@ -20,6 +20,12 @@ def process_id() -> bytes:
     return str(os.getpid()).encode()
 
 
+def process_id_after(size_bytes: str) -> bytes:
+    """The process id, after so many bytes were needed."""
+    bytearray(b"x") * int(size_bytes)
+    return process_id()
+
+
 def environment() -> bytes:
     return "\n".join(os.environ).encode()
 

@@ -4,14 +4,13 @@ Drafts go through the compiler of the catalogue, so the editor shows what would 
 """
 
 import inspect
-import threading
-from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
 from service.errors import Finding
+from service.store.sized_cache import SizedCache
 from service.templates.catalogue import Catalogue
 from service.templates.compiler import DEFAULT_LANGUAGE, Compilation, TemplateCompiler
 from service.templates.findings import FindingCollector
@@ -23,8 +22,14 @@ from service.templates.runtime.sandbox import sandbox_without_modules
 from service.templates.source.files import Files
 from service.templates.template import Template
 
-#: An editor asks twice for one draft: for the findings, and for the mail.
-_MAX_CACHED = 16
+#: Memory of the drafts that are kept: an editor asks twice for one, for the findings and for the mail.
+_MAX_CACHED_BYTES = 16 * 1024 * 1024
+#: What a compilation takes beside its template.
+_COMPILATION_BYTES = 50_000
+
+
+def _size_bytes(compilation: Compilation) -> int:
+    return _COMPILATION_BYTES + (compilation.template.size_bytes if compilation.template else 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,10 +50,9 @@ class TemplateDrafts:
 
     catalogue: Catalogue
     compiler: TemplateCompiler
-    _compilations: OrderedDict[tuple[str, ...], Compilation] = field(
-        default_factory=OrderedDict, repr=False, compare=False
+    _compilations: SizedCache[tuple[str, ...], Compilation] = field(
+        default_factory=lambda: SizedCache(_MAX_CACHED_BYTES, _size_bytes), repr=False, compare=False
     )
-    _lock: threading.Lock = field(default_factory=threading.Lock, repr=False, compare=False)
 
     def of(self, key: str, texts: Mapping[str, str | None]) -> TemplateDraft:
         """Compile a template with these files (path in its folder -> text, None to remove it)."""
@@ -62,16 +66,10 @@ class TemplateDrafts:
     def _compiled(self, key: str, files: Files) -> Compilation:
         shared = [path for path in files.by_path if path.startswith(("_", f"{key}/"))]
         name = (key, *(f"{path} {files.digest(path)}" for path in sorted(shared)))
-        with self._lock:
-            cached = self._compilations.get(name)
+        cached = self._compilations.get(name)
         if cached is not None and all(files.digest(path) == digest for path, digest in cached.dependencies.items()):
             return cached
-        compilation = self.compiler.compile(files, key)
-        with self._lock:
-            self._compilations[name] = compilation
-            while len(self._compilations) > _MAX_CACHED:
-                self._compilations.popitem(last=False)
-        return compilation
+        return self._compilations.put(name, self.compiler.compile(files, key))
 
     @cached_property
     def vocabulary(self) -> Mapping[str, Any]:

@@ -1,15 +1,14 @@
 """The history of a template: the commits that changed it, and the template at each of them."""
 
 import re
-import threading
-from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from operator import attrgetter
 from pathlib import Path
-from typing import TypeVar
 
 from service.errors import GitError, NotFound
+from service.store.sized_cache import SizedCache
 from service.templates.compiler import TemplateCompiler
 from service.templates.source.files import files_at
 from service.templates.source.git import git
@@ -17,11 +16,12 @@ from service.templates.template import Template
 
 #: The history shows this many commits; git has the others.
 MAX_COMMITS = 20
-#: The size of each cache, of lists and of templates.
-_MAX_CACHED = 32
+#: Memory of the lists of commits, and of the templates, that are kept.
+_MAX_COMMITS_BYTES = 1024 * 1024
+_MAX_TEMPLATES_BYTES = 32 * 1024 * 1024
+#: What a commit takes beside its texts.
+_COMMIT_BYTES = 400
 _NAME = re.compile(r"[0-9a-f]{40}")
-
-T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,16 +40,18 @@ class TemplateHistory:
     def __init__(self, root: Path, compiler: TemplateCompiler) -> None:
         self._root = root
         self._compiler = compiler
-        self._lock = threading.Lock()
         # A commit and its ancestors never change, so the caches need no expiry.
-        self._commits: OrderedDict[tuple[str, str], Sequence[Commit]] = OrderedDict()
-        self._templates: OrderedDict[tuple[str, str], Template] = OrderedDict()
+        self._commits: SizedCache[tuple[str, str], Sequence[Commit]] = SizedCache(_MAX_COMMITS_BYTES, _size_bytes)
+        self._templates: SizedCache[tuple[str, str], Template] = SizedCache(
+            _MAX_TEMPLATES_BYTES, attrgetter("size_bytes")
+        )
 
     def of(self, key: str) -> Sequence[Commit]:
         """The latest commits of a template, newest first; empty outside of git."""
         try:
             head = git(self._root, "rev-parse", "--verify", "--quiet", "HEAD").decode().strip()
-            return self._get_or_make(self._commits, (key, head), lambda: self._read(key, head))
+            cached = self._commits.get((key, head))
+            return self._commits.put((key, head), self._read(key, head)) if cached is None else cached
         except GitError:
             return []
 
@@ -57,7 +59,7 @@ class TemplateHistory:
         """The template at a commit, compiled by today's compiler. Raises NotFound."""
         if not _NAME.fullmatch(name):
             raise NotFound("That is no name of a commit.")
-        return self._get_or_make(self._templates, (key, name), lambda: self._compiled(key, name))
+        return self._templates.get((key, name)) or self._templates.put((key, name), self._compiled(key, name))
 
     def _read(self, key: str, head: str) -> Sequence[Commit]:
         options = (f"--max-count={MAX_COMMITS}", "-z", "--format=%H%n%ct%n%aN%n%s")
@@ -77,13 +79,6 @@ class TemplateHistory:
             raise NotFound(f"At this commit there was no template {key!r}, or none that today's compiler takes.")
         return template
 
-    def _get_or_make(self, cache: OrderedDict[tuple[str, str], T], name: tuple[str, str], make: Callable[[], T]) -> T:
-        with self._lock:
-            cached = cache.get(name)
-        if cached is None:
-            cached = make()
-            with self._lock:
-                cache[name] = cached
-                while len(cache) > _MAX_CACHED:
-                    cache.popitem(last=False)
-        return cached
+
+def _size_bytes(commits: Sequence[Commit]) -> int:
+    return sum(_COMMIT_BYTES + len(commit.author) + len(commit.subject) for commit in commits)
