@@ -14,7 +14,7 @@ from huey import crontab
 
 from service.bootstrap import Services
 from service.delivery.queue import Consumer
-from service.deployments.build import FOLLOW_EVERY_S
+from service.deployments.build import DEPLOYMENTS, FOLLOW_EVERY_S
 from service.errors import InboxUnreachable, StoreBusy
 from service.feedback.imap_poller import ImapPoller
 from service.monitoring.metrics import Metrics
@@ -139,8 +139,6 @@ class Worker:
         self._others = [self._purge, Loop("index", index_every_s, self._index)]
         if leaves_counts:
             self._others.append(Loop("counts", SNAPSHOT_EVERY_S, self._write_counts, begins_now=True))
-        if services.deployments.syncer is not None:
-            self._others.append(Loop("sync", FOLLOW_EVERY_S, services.deployments.sync, begins_now=True))
         self._leaves_counts = leaves_counts
         if services.feedback.imap_poller is not None:
             poll_s = services.settings.email_inbox_poll_seconds
@@ -189,21 +187,54 @@ class Worker:
             _log.warning("counts_not_left", reason=error.strerror)
 
 
-def deployments_loop(services: Services, role: str) -> Loop:
-    """Build the loop that serves or records what is deployed, and notes that this process is alive.
+class DeploymentLoops:
+    """Serves or records what is deployed, notes that this process is alive, and follows the repository.
 
-    `role`: api, worker, serve or sync. A worker beside a directory has nothing to record.
+    `role`: api, worker, serve or sync. An API process does not follow the repository; a worker beside a directory has
+    nothing to record. Another process's change is seen twice a second, or at once where the database notifies.
     """
-    deployments = services.deployments
-    presence = deployments.presence(role)
-    records = deployments.syncer is not None or role in ("api", "serve")
 
-    def step(_stopping: threading.Event) -> None:
-        if records:
-            deployments.served.step()
-        presence.step()
+    def __init__(self, services: Services, role: str) -> None:
+        self._deployments = services.deployments
+        self._database = services.database
+        self._presence = services.deployments.presence(role)
+        self._serves = services.deployments.syncer is not None or role in ("api", "serve")
+        self._stopping = threading.Event()
+        self._loops = [Loop("deployments", FOLLOW_EVERY_S, self._follow, begins_now=True)]
+        if services.deployments.syncer is not None and role != "api":
+            self._loops.append(Loop("sync", FOLLOW_EVERY_S, services.deployments.sync, begins_now=True))
+        self._listener = threading.Thread(
+            target=self._database.listen, args=(DEPLOYMENTS, self._stopping, self.wake), name="listen", daemon=True
+        )
 
-    return Loop("deployments", FOLLOW_EVERY_S, step, begins_now=True)
+    def start(self) -> None:
+        """Return at once; the loops run in threads of their own."""
+        for loop in self._loops:
+            loop.start()
+        self._listener.start()
+
+    def wake(self) -> None:
+        """Look now. Thread-safe."""
+        for loop in self._loops:
+            loop.wake()
+
+    def stop(self) -> None:
+        """End after the calls under way; returns at once."""
+        self._stopping.set()
+        for loop in self._loops:
+            loop.stop()
+
+    def join(self, timeout_s: float) -> None:
+        """Wait for the end of the loops, and let other processes know that this one has ended."""
+        end_s = time.monotonic() + timeout_s
+        for loop in self._loops:
+            loop.join(max(0.0, end_s - time.monotonic()))
+        self._deployments.leave()
+
+    def _follow(self, _stopping: threading.Event) -> None:
+        if self._serves:
+            self._deployments.served.step()
+        self._presence.step()
 
 
 def inbox_loop(poller: ImapPoller, metrics: Metrics, every_s: float) -> Loop:

@@ -22,7 +22,7 @@ from service.web import server
 from service.web.app import create_app
 from service.web.auth import is_loopback
 from service.web.local_socket import local_socket
-from service.worker import ABORT_S, Loop, Worker, deployments_loop
+from service.worker import ABORT_S, DeploymentLoops, Loop, Worker
 
 #: Threads for the work of requests outside the event loop: database reads, large bodies, first renderings.
 REQUEST_THREADS = 64
@@ -96,7 +96,7 @@ def worker(smtp_port: int) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
     running = Worker(services, leaves_counts=True)
-    deployed = deployments_loop(services, "worker")
+    deployed = DeploymentLoops(services, "worker")
     runtime.settle()
     running.start()
     deployed.start()
@@ -108,7 +108,6 @@ def worker(smtp_port: int) -> None:
     deployed.stop()
     running.stop()
     deployed.join(ABORT_S)
-    services.deployments.leave()
     services.close()
 
 
@@ -164,7 +163,7 @@ def beside(services: Services, running: Worker | None) -> Callable[[Litestar], A
         asyncio.get_running_loop().set_default_executor(threads)
         stop = threading.Event()
         watch = threading.Thread(target=services.catalogue.watch, args=(stop,), name="templates", daemon=True)
-        deployed = deployments_loop(services, "api" if running is None else "serve")
+        deployed = DeploymentLoops(services, "api" if running is None else "serve")
         rows = Loop("template_rows", TEMPLATE_ROWS_EVERY_S, services.templates.current_rows.save, begins_now=True)
         watch.start()
         rows.start()
@@ -183,7 +182,6 @@ def beside(services: Services, running: Worker | None) -> Callable[[Litestar], A
             await anyio.to_thread.run_sync(watch.join)
             await anyio.to_thread.run_sync(rows.join, ABORT_S)
             await anyio.to_thread.run_sync(deployed.join, ABORT_S)
-            await anyio.to_thread.run_sync(services.deployments.leave)
             services.close()
 
     return lifespan

@@ -23,10 +23,13 @@ from service.models import Caller, Scope
 from service.monitoring.deployment_details import DeploymentDetails
 from service.store import template_source
 from service.store.database import Database
+from service.store.notifications import DEPLOYMENTS
 from service.templates.build import Templates, render_limits, site_of
 from service.templates.cache import CompilationCache
 from service.templates.incremental_compiler import IncrementalCompiler
 from service.templates.source.remote import remote_of
+
+__all__ = ["DEPLOYMENTS", "FOLLOW_EVERY_S", "Clocks", "Deployments", "build_deployments", "deployment_details"]
 
 _log = structlog.get_logger("deployments")
 

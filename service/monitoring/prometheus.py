@@ -33,8 +33,8 @@ SNAPSHOT_EVERY_S = 5.0
 _STALE_S = 3 * SNAPSHOT_EVERY_S
 _FORGET_S = 3_600.0
 
-#: Metrics with the label `template`.
-_BY_TEMPLATE = ("rgz_email_template_", "rgz_email_sla_")
+#: Metrics whose labels name templates, or what a company deploys.
+_BY_TEMPLATE = ("rgz_email_template_", "rgz_email_sla_", "rgz_email_deployment_info")
 
 MEDIA_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
@@ -217,7 +217,7 @@ def _gauge(name: str, help_text: str, values: Mapping[Any, float], *labels: str)
 
 
 def _summed(family: Metric) -> Metric:
-    """The metric without the label `template`: its samples are added up."""
+    """The metric without labels that are details: its samples are added up."""
     if not family.name.startswith(_BY_TEMPLATE):
         return family
     total = GaugeMetricFamily(family.name, family.documentation)

@@ -9,6 +9,7 @@ None. JSON is TEXT. A text holds no U+0000 (PostgreSQL has none) and no lone sur
 asking for one finds nothing.
 """
 
+import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
@@ -178,6 +179,14 @@ class Database(ABC):
         of its pages, `secure_delete` or not. They are locked meanwhile, so it is done up to `rewrites_up_to_bytes`,
         about a second's worth, and beyond with `rewrites`. Otherwise SQLite's log is emptied, and PostgreSQL vacuumed.
         (PostgreSQL's own log of changes is the server's business.) Never inside of `write`. Raises StoreBusy.
+        """
+
+    @abstractmethod
+    def listen(self, channel: str, stopping: threading.Event, notify: Callable[[], None]) -> None:
+        """Call `notify` after each notification on this channel until `stopping` is set; blocks.
+
+        It returns at once where the database has no notifications: SQLite. A lost connection is made again, and
+        `notify` is called then, as something may have been missed.
         """
 
     @abstractmethod

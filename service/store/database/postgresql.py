@@ -27,6 +27,8 @@ _MAX_WAITING = 2_000
 #: How long a caller waits for a connection, and a statement for a lock, before StoreBusy.
 _PATIENCE_S = 10.0
 _CONNECT_TIMEOUT_S = 5
+#: How often a listener looks whether it is to end, and pauses before it connects again, seconds.
+_LISTEN_LOOK_S = 1.0
 #: Queries queue behind a VACUUM FULL that waits for its lock, so it gives up soon and runs another night.
 _SCRUB_PATIENCE_MS = 1_000
 
@@ -38,6 +40,7 @@ class PostgresqlDatabase(Database):
     is_local = False
 
     def __init__(self, url: str, *, max_connections: int = _MAX_CONNECTIONS, patience_s: float = _PATIENCE_S) -> None:
+        self._url = url
         self._patience_s = patience_s
         self._translate = lru_cache(maxsize=1_000)(statements.pyformat)
         self._writing = threading.local()
@@ -99,6 +102,22 @@ class PostgresqlDatabase(Database):
                 with suppress(psycopg.OperationalError):  # a lost line takes its settings with it
                     self._configure(begun.connection)
         return rewrites
+
+    @override
+    def listen(self, channel: str, stopping: threading.Event, notify: Callable[[], None]) -> None:
+        while not stopping.is_set():
+            with suppress(psycopg.OperationalError, psycopg.InterfaceError):
+                self._listen(channel, stopping, notify)
+            stopping.wait(_LISTEN_LOOK_S)
+
+    def _listen(self, channel: str, stopping: threading.Event, notify: Callable[[], None]) -> None:
+        """Listen on a connection of its own, until it is lost."""
+        with psycopg.connect(self._url, autocommit=True, connect_timeout=_CONNECT_TIMEOUT_S) as connection:
+            connection.execute(f"LISTEN {channel}".encode())
+            notify()
+            while not stopping.is_set():
+                for _ in connection.notifies(timeout=_LISTEN_LOOK_S, stop_after=1):
+                    notify()
 
     @override
     def close(self) -> None:

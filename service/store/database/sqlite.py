@@ -140,6 +140,10 @@ class SqliteDatabase(Database):
         return False  # there was a reader each time
 
     @override
+    def listen(self, channel: str, stopping: threading.Event, notify: Callable[[], None]) -> None:
+        return
+
+    @override
     def close(self) -> None:
         with self._gate:
             if self._closed:
