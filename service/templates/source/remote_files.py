@@ -104,21 +104,22 @@ def _may_be_a_folder(entry: _Entry) -> bool:
 
 
 def _problem(entry: _Entry) -> Finding | None:
+    """Why an entry is left out; None for one that is read."""
     name = entry.shown()
     if entry.mode == _LINK:
-        return _finding(name, "source-link", "symbolic links are not followed", "commit the file itself")
+        message = "a symbolic link in a repository is not followed; it is left out"
+        return Finding(name, 1, 1, "error", "file-link", message, "commit the file itself")
     if entry.mode == _SUBMODULE:
-        return _finding(name, "source-submodule", "submodules are not fetched", "commit the files themselves")
+        message = "a submodule is not fetched; it is left out"
+        return Finding(name, 1, 1, "error", "file-submodule", message, "commit its files themselves")
     if entry.size_bytes > MAX_FILE_BYTES:
-        size = f"the file has {entry.size_bytes / 1e6:.1f} MB; {MAX_FILE_BYTES // 1_000_000} MB are read at most"
-        return _finding(name, "source-file-size", size, "make it smaller, or keep it elsewhere")
+        limit = f"{MAX_FILE_BYTES // 1_000_000} MB are read at most"
+        message = f"the file has {entry.size_bytes / 1e6:.1f} MB and {limit}; it is left out"
+        return Finding(name, 1, 1, "error", "file-too-large", message, "make it smaller, or keep it elsewhere")
     if name.encode() != entry.path:
-        return _finding(name, "source-file-name", "the name is not printable UTF-8", "rename the file")
+        message = "the file's name is not printable UTF-8; it is left out"
+        return Finding(name, 1, 1, "error", "file-name", message, "rename it")
     return None
-
-
-def _finding(file: str, code: str, message: str, hint: str) -> Finding:
-    return Finding(file, 1, 1, "error", code, f"{message}; it is left out", hint)
 
 
 def _collisions(paths: Sequence[str]) -> Iterator[Finding]:
