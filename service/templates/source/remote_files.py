@@ -127,10 +127,8 @@ def _collisions(paths: Sequence[str]) -> Iterator[Finding]:
     for path in sorted(paths):
         other = first.setdefault(unicodedata.normalize("NFC", path).casefold(), path)
         if other != path:
-            message = f"the name differs from {other} in case or composition alone"
-            yield Finding(
-                path, 1, 1, "warning", "source-file-case", message, "other machines can't hold both; rename one"
-            )
+            message = f"the name differs from {other} in case or in the composition of a letter alone"
+            yield Finding(path, 1, 1, "warning", "file-case", message, "other machines can't hold both; rename one")
 
 
 def _too_many(commit: str, path: str) -> str:
