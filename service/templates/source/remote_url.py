@@ -16,8 +16,9 @@ _WEB = re.compile(
 _SSH = re.compile(
     rf"(?P<scheme>ssh|git)://(?:(?P<user>{_USER})(?::(?P<password>[^@/?#]*))?@)?{_HOST}(?P<port>:[0-9]+)?(?P<path>/[^?#]*)"
 )
-#: user@host:path, as scp has it. The path can't begin with - (an option) or : (git-remote-ext).
-_SCP = re.compile(rf"(?:{_USER}@)?{_HOST}:(?P<path>[^-:\s][^\s]*)")
+#: user@host:path, as scp has it. The path can't begin with - (an option) or : (git-remote-ext), and has no @, so that
+#: user:password@host is none.
+_SCP = re.compile(rf"(?:{_USER}@)?{_HOST}:(?P<path>[^-:@\s][^@\s]*)")
 _FILE = re.compile(r"(?:(?P<scheme>file)://)?(?P<path>/[^?#]*)")
 
 
