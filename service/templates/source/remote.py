@@ -68,8 +68,8 @@ class GitRemote:
 
     def files(self, commit: str) -> CommitFiles:
         """The files below `path` at a commit, and what was left out. Raises GitError."""
-        if ".." in self.folder.split("/"):
-            raise GitError("EMAIL_TEMPLATES_GIT_PATH leads out of the repository; name a directory in it.")
+        if ".." in self.folder.split("/") or not self.folder.isprintable():
+            raise GitError("EMAIL_TEMPLATES_GIT_PATH is no directory of the repository; name one in it.")
         return self._mirror().read(commit, lambda folder: read_commit_files(folder, commit, self.folder))
 
     def commit(self, name: str) -> Commit:

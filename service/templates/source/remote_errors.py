@@ -1,9 +1,11 @@
 """What git says when a repository can't be fetched or pushed to, as a sentence for people that says how to mend it."""
 
 _MAX_WORDS = 300
-#: Beginnings of lines of git that only introduce what is wrong, or advise at length.
-_NOISE = ("hint", "warning", "From ", "To ", "Cloning", "error: failed to push some refs")
-_TELLING = ("remote:", "fatal:", "error:", " ! ")
+#: Beginnings of lines that only introduce what is wrong, or advise at length.
+_NOISE = (
+    "hint", "warning", "From ", "To ", "Cloning", "error: failed to push some refs",
+    "fatal: Could not read from remote repository", "Please make sure you have", "and the repository exists",
+)  # fmt: skip
 
 #: What git, ssh, curl and servers say, in lower case -> what it means. The first that is found counts; {where} is the
 #: URL without credentials, {words} are git's own.
@@ -106,8 +108,7 @@ def explained(reply: str, *, where: str, ref: str, limit: str) -> str | None:
 def words_of(reply: str) -> str:
     """The server's or git's own words: the lines that say most, printable and short."""
     lines = [line for line in reply.splitlines() if line.strip() and not line.startswith(_NOISE)]
-    telling = [line for line in lines if line.startswith(_TELLING)] or lines
-    texts = (line.removeprefix("remote:").strip() for line in telling)
+    texts = (line.removeprefix("remote:").strip() for line in lines)
     text = " ".join([one for one in texts if one][:5])
     text = "".join(one if one.isprintable() else " " for one in text)
     return (text[: _MAX_WORDS - 1] + "…" if len(text) > _MAX_WORDS else text) or "git said nothing"

@@ -1,17 +1,15 @@
 """A remote repository that is gone, hostile, slow or too large: a sentence says so, and the next fetch works."""
 
 import dataclasses
-import socketserver
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from typing_extensions import override
 
 from service.errors import GitError
 from service.templates.source.remote import GitRemote
 from tests.support.remote_repository import RemoteRepository, run_git
+from tests.support.silent_git import SilentGit, silent_git
 
 TEMPLATE = "email_templates/welcome/template.mjml"
 
@@ -132,38 +130,16 @@ def test_fetch_of_too_much_is_refused_and_leaves_nothing(tmp_path: Path, forge: 
     assert forge.remote(tmp_path).fetch().ref == "refs/heads/main"
 
 
-class _SilentServer(socketserver.BaseRequestHandler):
-    """Answers like git's daemon: lists a branch, begins a pack, and then says nothing more."""
-
-    @override
-    def handle(self) -> None:
-        line = b"a" * 40 + b" refs/heads/main\0side-band-64k ofs-delta shallow\n"
-        said = b""
-        self.request.sendall(f"{len(line) + 4:04x}".encode() + line + b"0000")
-        while b"done\n" not in said:
-            if not (piece := self.request.recv(4_096)):
-                return
-            said += piece
-            if said.endswith(b"0000") and b"deepen" in said:
-                self.request.sendall(b"0035shallow " + b"a" * 40 + b"0000")
-        pack = b"\x01PACK\0\0\0\x02\0\0\0\x05"
-        self.request.sendall(b"0008NAK\n" + f"{len(pack) + 4:04x}".encode() + pack)
-        self.request.recv(1)  # until the client has gone
-
-
 @pytest.fixture
-def silent_server() -> Iterator[str]:
-    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), _SilentServer) as server:
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
-        thread.start()
-        yield f"git://127.0.0.1:{server.server_address[1]}/x.git"
-        server.shutdown()
-        thread.join()
+def silent() -> Iterator[SilentGit]:
+    with silent_git() as server:
+        yield server
 
 
-def test_fetch_ends_when_the_remote_hangs_amid_a_pack(tmp_path: Path, silent_server: str) -> None:
-    remote = GitRemote(url=silent_server, ref="main", path=".", mirror=tmp_path / "m", protocols=("git",), timeout_s=1)
+def test_fetch_ends_when_the_remote_hangs_amid_a_pack(tmp_path: Path, silent: SilentGit) -> None:
+    remote = GitRemote(url=silent.url, ref="main", path=".", mirror=tmp_path / "m", protocols=("git",), timeout_s=1)
     assert "took longer than 1 s" in refusal(remote)
+    assert silent.has_begun.is_set()
     assert not (tmp_path / "m").exists()
 
 
