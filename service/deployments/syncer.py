@@ -86,8 +86,12 @@ class Syncer:
             return False
         self._next_look_s = now_s + LOOKS_EVERY_S
         self._next_poll_s = now_s + self.rules.interval_s * self.rng.uniform(1 - _JITTER, 1 + _JITTER)
-        with self._renewing():
-            self._look(status, stopping)
+        try:
+            with self._renewing():
+                self._look(status, stopping)
+        except BaseException:  # the database was away, or a mistake of ours: try again soon
+            self._next_poll_s = now_s + LOOKS_EVERY_S
+            raise
         return True
 
     def _must_renew(self, status: SourceStatus) -> bool:
@@ -152,39 +156,44 @@ class Syncer:
             )
         )
         judged = self._digest(head.commit)
-        if judged != status.judged and not stopping.is_set():
-            self._deploy(head, request, live)
+        if judged == status.judged:
+            is_done = self._activate_waiting(head.commit, request, live)
         else:
-            self._activate_waiting(head.commit, request, live)
-        self._answer(status, judged)
+            is_done = not stopping.is_set() and self._deploy(head, request, live)
+        self._answer(status, judged if is_done else None)
 
-    def _deploy(self, head: Head, request: Request, live: Live | None) -> None:
-        """Prepare a commit that was not judged yet, and make it live unless something speaks against it."""
+    def _deploy(self, head: Head, request: Request, live: Live | None) -> bool:
+        """Prepare a commit that was not judged yet, and make it live unless something speaks against it.
+
+        False: somebody else changed what is live meanwhile, so that it is to be judged again.
+        """
         must_wait = self._must_wait(request)
         deployment = self.preparer.prepare(self._candidate(head, live), request, live, must_wait=must_wait)
         if deployment.state is DeploymentState.HELD:
             _log.warning("deployment_held", deployment=deployment.id, commit=head.commit.id, reason=deployment.reason)
         elif must_wait is None:
-            self._activate(deployment, live)
+            return self._activate(deployment, live)
         else:
             _log.info("deployment_waits", deployment=deployment.id, commit=head.commit.id, reason=must_wait)
+        return True
 
-    def _activate_waiting(self, commit: Commit, request: Request, live: Live | None) -> None:
+    def _activate_waiting(self, commit: Commit, request: Request, live: Live | None) -> bool:
         """Make a commit live that was prepared, and waited until now for a person or for the end of a suspension."""
         waits = deployments.waiting(self.database, since=live.deployment.created_at if live else None)
         if waits is None or waits.state is not DeploymentState.WAITING or waits.commit is None:
-            return
-        if waits.commit.id == commit.id and self._must_wait(request) is None:
-            self._activate(waits, live)
+            return True
+        return waits.commit.id != commit.id or self._must_wait(request) is not None or self._activate(waits, live)
 
-    def _activate(self, deployment: Deployment, live: Live | None) -> None:
+    def _activate(self, deployment: Deployment, live: Live | None) -> bool:
+        """Make a prepared deployment live; False if another one than `live` is live by now."""
         now, before = self.clock(), live.deployment.id if live else None
-        if self.database.write(lambda tx: deployments.activate(tx, deployment.id, in_place_of=before, now=now)):
-            commit = deployment.commit.id if deployment.commit else None
-            _log.info("deployment_live", deployment=deployment.id, commit=commit, trigger=deployment.trigger.value)
-        else:  # somebody rolled back meanwhile: judge again against what is live now
+        if not self.database.write(lambda tx: deployments.activate(tx, deployment.id, in_place_of=before, now=now)):
             _log.info("deployment_overtaken", deployment=deployment.id)
             self._next_poll_s = 0.0
+            return False
+        commit = deployment.commit.id if deployment.commit else None
+        _log.info("deployment_live", deployment=deployment.id, commit=commit, trigger=deployment.trigger.value)
+        return True
 
     def _must_wait(self, request: Request) -> str | None:
         """Why a new commit is not served by itself; None if it is. A person's own request waits for nobody."""

@@ -93,7 +93,8 @@ def activate(
 ) -> bool:  # fmt: skip
     """Make a stored deployment the live one; False, and nothing changed, if another than `in_place_of` is live by now.
 
-    `requested_by` and `why` are kept where somebody activates what was held or waiting.
+    Older ones that waited are over. `requested_by` and `why` are kept where somebody activates what was held or
+    waiting.
     """
     if live_id(tx) != in_place_of:
         return False
@@ -106,6 +107,11 @@ def activate(
         "UPDATE deployments SET state = 'live', live_at = COALESCE(live_at, :now), ended_at = NULL,"
         " requested_by = COALESCE(:by, requested_by), why = COALESCE(:why, why) WHERE id = :id",
         {"now": now, "id": deployment_id, "by": requested_by, "why": why},
+    )
+    tx.execute(
+        "UPDATE deployments SET state = 'ended', ended_at = :now WHERE state = 'waiting' AND created_at <="
+        " (SELECT created_at FROM deployments WHERE id = :id)",
+        {"now": now, "id": deployment_id},
     )
     notifications.send(tx, notifications.DEPLOYMENTS)
     return True
@@ -237,6 +243,29 @@ def served_before(reader: Reader, deployment: Deployment) -> Deployment | None:
     return _deployment(rows[0]) if rows else None
 
 
+@dataclass(frozen=True, slots=True)
+class TemplateChange:
+    """A change of a template that was served: the commit that brought it, and the revision."""
+
+    commit: Commit
+    live_at: datetime
+    revision: str
+
+
+def changes_of(reader: Reader, key: str, *, limit: int) -> list[TemplateChange]:
+    """The latest served changes of a template that came with a commit, newest first."""
+    rows = reader.read(
+        "SELECT item.revision, deployment.git_commit, deployment.parent_commit, deployment.author,"
+        " deployment.committed_at, deployment.first_line, deployment.live_at FROM deployment_items AS item"
+        " JOIN deployments AS deployment ON deployment.id = item.deployment_id"
+        " WHERE item.key = :key AND item.change IN ('new', 'changed', 'by_shared_part') AND item.revision IS NOT NULL"
+        " AND deployment.git_commit IS NOT NULL AND deployment.live_at IS NOT NULL"
+        " ORDER BY deployment.live_at DESC, deployment.id DESC LIMIT :limit",
+        {"key": key, "limit": limit},
+    )
+    return [TemplateChange(_commit(row), row["live_at"], row["revision"]) for row in rows]
+
+
 def waiting(reader: Reader, *, since: datetime | None) -> Deployment | None:
     """The newest deployment that is held or waits and was prepared after `since` (None: ever)."""
     condition, params = ("", {}) if since is None else (" AND created_at > :since", {"since": since})
@@ -286,20 +315,23 @@ def _where(query: DeploymentQuery) -> tuple[str, dict[str, object]]:
     return " AND ".join(conditions), params
 
 
-def _deployment(row: Row) -> Deployment:
-    commit = row["git_commit"] and Commit(
+def _commit(row: Row) -> Commit:
+    return Commit(
         id=row["git_commit"],
         parent=row["parent_commit"],
         author=row["author"],
         committed_at=row["committed_at"],
         first_line=row["first_line"],
     )
+
+
+def _deployment(row: Row) -> Deployment:
     return Deployment(
         id=row["id"],
         source=row["source"],
         ref=row["ref"],
         path=row["path"],
-        commit=commit or None,
+        commit=_commit(row) if row["git_commit"] is not None else None,
         trigger=Trigger(row["trigger"]),
         requested_by=row["requested_by"],
         why=row["why"],

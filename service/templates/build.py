@@ -11,19 +11,20 @@ from service.isolation.child_processes import ChildProcesses
 from service.mail import addresses
 from service.store.database import Database
 from service.templates.authoring.draft import TemplateDrafts
-from service.templates.authoring.history import TemplateHistory
+from service.templates.authoring.history import History, TemplateHistory
 from service.templates.authoring.publish_plan import PublishPlanner
 from service.templates.authoring.publisher import Publisher
 from service.templates.catalogue import Catalogue
 from service.templates.compiler import TemplateCompiler
 from service.templates.current_rows import CurrentRows
+from service.templates.deployed_history import DeployedAuthors, DeployedHistory
 from service.templates.descriptions import TemplateDescriber
 from service.templates.directory_catalogue import DirectoryCatalogue
 from service.templates.isolated_compiler import IsolatedCompiler
 from service.templates.revisions import Revisions
 from service.templates.runtime.sandbox import RenderLimits
 from service.templates.runtime.site import Site
-from service.templates.source.authors import Authors
+from service.templates.source.authors import Authors, AuthorSource
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,7 +35,7 @@ class Templates:
     compiler: TemplateCompiler
     revisions: Revisions
     template_describer: TemplateDescriber
-    template_history: TemplateHistory
+    template_history: History
     drafts: TemplateDrafts
     publish_planner: PublishPlanner
     publisher: Publisher
@@ -51,7 +52,8 @@ def build_templates(
 ) -> Templates:
     """Build around this catalogue; `data_dir` holds the lock of publishing."""
     root, compiler = settings.email_templates_dir, template_compiler(settings, children)
-    authors = Authors(root)
+    is_deployed = settings.email_templates_git_url is not None
+    authors: AuthorSource = DeployedAuthors(database) if is_deployed else Authors(root)
     revisions = Revisions(authors)
     lock = FileLock(data_dir / "publish.lock")
     domain = addresses.parse(settings.smtp_from_email).domain
@@ -60,7 +62,7 @@ def build_templates(
         compiler=compiler,
         revisions=revisions,
         template_describer=TemplateDescriber(catalogue, database, compiler.limits, authors),
-        template_history=TemplateHistory(root, compiler),
+        template_history=DeployedHistory(database, compiler.limits) if is_deployed else TemplateHistory(root, compiler),
         drafts=TemplateDrafts(catalogue, compiler),
         publish_planner=PublishPlanner(root, catalogue, compiler),
         publisher=Publisher(root, catalogue, database, compiler, revisions, lock, domain, clock),

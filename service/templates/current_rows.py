@@ -10,7 +10,7 @@ from service.store.database import Database
 from service.store.revisions import Revision
 from service.templates.catalogue import Catalogue
 from service.templates.revisions import current_of
-from service.templates.source.authors import Authors
+from service.templates.source.authors import AuthorSource
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +19,7 @@ class CurrentRows:
 
     database: Database
     catalogue: Catalogue
-    authors: Authors
+    authors: AuthorSource
     clock: Callable[[], datetime]
 
     def save(self, stopping: threading.Event) -> None:

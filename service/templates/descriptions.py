@@ -11,7 +11,7 @@ from service.store.revisions import Revision
 from service.templates.catalogue import Catalogue, Entry
 from service.templates.revisions import state_of
 from service.templates.runtime.sandbox import RenderLimits
-from service.templates.source.authors import Authors
+from service.templates.source.authors import AuthorSource
 from service.templates.template import Template
 
 #: The largest INTEGER that both databases have.
@@ -33,7 +33,7 @@ class TemplateDescriber:
     catalogue: Catalogue
     database: Database
     limits: RenderLimits
-    authors: Authors
+    authors: AuthorSource
 
     def summaries(self) -> list[Mapping[str, Any]]:
         """All templates, sorted by key; a broken one has the values of its last good revision."""

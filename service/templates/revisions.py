@@ -9,7 +9,7 @@ from datetime import datetime
 from service.store.revisions import CurrentTemplate, Revision
 from service.store.sized_cache import SizedCache
 from service.templates.catalogue import Entry
-from service.templates.source.authors import Authors, Authorship
+from service.templates.source.authors import Authorship, AuthorSource
 from service.templates.template import Template
 
 #: Archives and dictionaries of the revisions that are kept, of which 52 KB is usual.
@@ -19,7 +19,7 @@ MAX_CACHED_BYTES = 64 * 1024 * 1024
 class Revisions:
     """Makes the archive form of the templates that this process sends with, once each: it takes milliseconds."""
 
-    def __init__(self, authors: Authors | None = None) -> None:
+    def __init__(self, authors: AuthorSource | None = None) -> None:
         self._authors = authors
         self._cached: SizedCache[str, Revision] = SizedCache(MAX_CACHED_BYTES, _size_bytes)
 

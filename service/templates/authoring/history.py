@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from operator import attrgetter
 from pathlib import Path
+from typing import Protocol
 
 from service.errors import GitError, NotFound
 from service.store.sized_cache import SizedCache
@@ -32,6 +33,16 @@ class Commit:
     at: datetime
     author: str
     subject: str
+
+
+class History(Protocol):
+    """Tells how a template came to be what it is."""
+
+    def of(self, key: str) -> Sequence[Commit]:
+        """The latest commits that changed a template, newest first; empty where there are none."""
+
+    def template(self, key: str, name: str) -> Template:
+        """The template at a commit. Raises NotFound."""
 
 
 class TemplateHistory:

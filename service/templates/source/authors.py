@@ -3,6 +3,7 @@
 import threading
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 from service.errors import GitError
 from service.templates.source.git import git
@@ -17,6 +18,13 @@ class Authorship:
 
     created_by: str | None = None
     updated_by: str | None = None
+
+
+class AuthorSource(Protocol):
+    """Tells who wrote a template."""
+
+    def of(self, key: str, commit: str | None) -> Authorship:
+        """The authors of the first and the last change of a template, up to this commit (None: not known)."""
 
 
 class Authors:

@@ -9,7 +9,7 @@ from litestar.params import FromPath
 
 from service.bootstrap import Services
 from service.errors import InvalidRequest, NotFound
-from service.templates.authoring.history import Commit, TemplateHistory
+from service.templates.authoring.history import Commit, History
 from service.templates.catalogue import Catalogue
 from service.templates.descriptions import TemplateDescriber
 from service.web.auth import services_of
@@ -37,7 +37,7 @@ class TemplateVersionsController(Controller):
         request: AnyRequest,
         key: FromPath[str],
         template_describer: Provided[TemplateDescriber],
-        template_history: Provided[TemplateHistory],
+        template_history: Provided[History],
         catalogue: Provided[Catalogue],
     ) -> Response[str]:
         """Page: every revision that ever sent, the latest commits, and the difference of two (`before`, `after`).
