@@ -41,6 +41,7 @@ from service.messages.build import Messages, build_messages
 from service.models import Scope
 from service.monitoring.build import Monitoring, build_monitoring
 from service.monitoring.metrics import Metrics
+from service.monitoring.template_refusals import TemplateRefusals
 from service.recipients import pseudonym_key
 from service.recipients.build import Recipients, build_recipients
 from service.recipients.pseudonym_key import NewPseudonyms
@@ -126,6 +127,7 @@ class Services(PreviewServices):
         self.refusals.close()
         self.feedback.webhook_receiver.close()
         self.monitoring.template_stats.close()
+        self.monitoring.template_refusals.close()
         self.children.close()
         self.delivery.transport.close()
         if self.mailbox is not None:
@@ -177,7 +179,8 @@ def build(
     if deployments.syncer is not None:
         deployments.served.step()  # what was live before this start is served from its first request on
     group_commit = GroupCommit(database, settings, _notifying(huey), metrics, max_waiting=max_waiting)
-    sending = build_sending(settings, database, templates, group_commit, now, keys=keys)
+    template_refusals = TemplateRefusals(database, now)
+    sending = build_sending(settings, database, templates, group_commit, now, keys=keys, refusals=template_refusals)
     mailbox, port = None, None
     if transport is None and settings.smtp_host is None and mailbox_port is not None:
         mailbox, port = start_mailbox(mailbox_port)
@@ -212,6 +215,7 @@ def build(
             catalogue,
             metrics,
             now,
+            template_refusals=template_refusals,
             paused_for_s=transport.paused_for_s,
             deployment_details=lambda: deployment_details(deployments.deployment_status),
             metrics_dir=data / "metrics",

@@ -3,7 +3,7 @@
 import base64
 import json
 import mimetypes
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ from service.bootstrap import build
 from service.cli.environment import read_settings
 from service.errors import InvalidRequest, Problem
 from service.messages.search import MessageDetail, MessageFilter
-from service.models import OPERATOR, Message
+from service.models import OPERATOR, Message, Origin
 from service.models.requests import BatchRequest, SendRequest, parse
 
 #: Commands run with all rights: who can run them can read the database file anyway.
@@ -97,6 +97,13 @@ def _batch(key: str, text: str) -> BatchRequest:
 @click.option("--status", help="Only messages in this state.")
 @click.option("--template", "template_key", help="Only messages of this template.")
 @click.option("--source", "source_endpoint", help="Only messages from this source (source_endpoint).")
+@click.option(
+    "--revision",
+    "template_revision",
+    help="Only messages of this revision: at least its first 12 digits, or a mail's X-RGZ-Template as it is.",
+)
+@click.option("--deployment", help="Only messages of this deployment: its id, or how it begins.")
+@click.option("--commit", help="Only messages of this commit of the templates: its name, or how it begins.")
 @click.option("--since", help="Only messages accepted since this ISO 8601 time.")
 @click.option(
     "--late", is_flag=True, help="Only messages that missed their template's SLA in the last 30 days, or miss it now."
@@ -111,6 +118,7 @@ def messages(context: click.Context, /, late: bool, limit: int, as_json: bool, *
     Example:
       rgz-email messages --to reseller@techconnect.bj
       rgz-email messages --late
+      rgz-email messages --revision "billing_invoice_monthly/3 0da2874f11c2"
       rgz-email messages show 0199c2ab-...
     """
     if context.invoked_subcommand is not None:
@@ -165,7 +173,7 @@ def show(message_id: str, as_json: bool) -> None:
         services.close()
     if as_json:
         events = [{"type": item.type, "at": item.at.isoformat(), "detail": item.detail} for item in found.events]
-        click.echo(json.dumps(_row(found.message) | {"events": events}, ensure_ascii=False))
+        click.echo(json.dumps(_row(found.message) | _origin_row(found) | {"events": events}, ensure_ascii=False))
         return
     click.echo("\n".join(_as_text(found)))
 
@@ -176,12 +184,22 @@ def _as_text(found: MessageDetail) -> list[str]:
         f"{message.subject}",
         f"{message.role} {message.recipient}, {message.template_key} version {message.template_version},"
         f" {message.status}" + (f" (waits for {message.waiting_for})" if message.waiting_for else ""),
+        f"revision {message.template_revision}",
+        *_origin(found.origin),
         "",
     ]
     lines += [f"{item.at:%Y-%m-%d %H:%M:%S}  {item.type:<12} {item.detail or ''}".rstrip() for item in found.events]
     for file in found.attachments:
         lines.append(f"attachment {file.n}: {file.filename}, {file.content_type}, {file.size_bytes} bytes")
     return lines
+
+
+def _origin(origin: Origin) -> Iterator[str]:
+    if origin.commit is not None:
+        yield " ".join(filter(None, ["commit", origin.commit, origin.author, origin.first_line]))
+    if origin.deployment_id is not None:
+        live = f", live since {origin.live_at:%Y-%m-%d %H:%M:%S}" if origin.live_at else ""
+        yield f"deployment {origin.deployment_id}{live}"
 
 
 def assignment(text: str) -> tuple[str, Any]:
@@ -205,6 +223,22 @@ def _json_object(text: str) -> dict[str, Any]:
             "--variables must be a JSON object.", [Problem("/variables", "object_type", "expected an object")]
         )
     return value
+
+
+def _origin_row(found: MessageDetail) -> dict[str, Any]:
+    origin, live_at = found.origin, found.origin.live_at
+    deployment = {
+        "id": origin.deployment_id,
+        "commit": origin.commit,
+        "author": origin.author,
+        "first_line": origin.first_line,
+        "live_at": live_at.isoformat() if live_at else None,
+    }
+    return {
+        "template_revision": found.message.template_revision,
+        "git_commit": origin.commit,
+        "deployment": deployment if origin.deployment_id else None,
+    }
 
 
 def _attachment(path: Path) -> dict[str, str]:

@@ -3,9 +3,14 @@
 from collections.abc import Sequence
 
 from service.mail.mime import HeaderCache, Mail, Wire, build
-from service.models import Attachment, Body, Message, Outgoing, Priority
+from service.models import REVISION_DIGITS, Attachment, Body, Message, Outgoing, Priority
 
 __all__ = ["HeaderCache", "write"]
+
+
+def named_template(message: Message | Outgoing) -> str:
+    """The template of a mail as its header X-RGZ-Template names it, by which the message list finds it again."""
+    return f"{message.template_key}/{message.template_version} {message.template_revision[:REVISION_DIGITS]}"
 
 
 def write(
@@ -15,7 +20,8 @@ def write(
 
     `Auto-Submitted` prevents absence notices (RFC 3834). Mail programs of the Outlook family show the importance of an
     alert (RFC 2156, 5.3.4). Marketing mail can be unsubscribed by a link (RFC 2369, 3.2) and by one click (RFC 8058,
-    3.1).
+    3.1). `X-RGZ-Template` leads from a forwarded mail to its row; mails that were accepted before there was this header
+    are written without it, so that their bytes stay the same.
     """
     headers: list[tuple[str, str]] = []
     if message.priority is Priority.CRITICAL:
@@ -25,6 +31,8 @@ def write(
         headers.append(("List-Unsubscribe-Post", "List-Unsubscribe=One-Click"))
     if message.is_test:
         headers.append(("X-RGZ-Test", "yes"))
+    if message.is_template_named:
+        headers.append(("X-RGZ-Template", named_template(message)))
     return build(
         Mail(
             rfc_message_id=message.rfc_message_id,

@@ -27,6 +27,8 @@ class Resender:
     def resend(self, message_id: str, caller: Caller) -> NewMessage:
         """Store a new message with the same subject, bodies and attachments; its `resend_of` names the old one.
 
+        Template, deployment and commit are those of the old one, which rendered the content.
+
         Its Message-ID and Date are its own; suppressions and rate limits apply as to any message.
         Raises NotFound, Gone for an anonymised message, StoreBusy.
         """
@@ -40,6 +42,7 @@ class Resender:
             raise Gone("This message has been anonymised; there is nothing left to send again.")
         infos = attachments.infos(self.database, message_id)
         files = [attachments.get(self.database, message_id, info.n) for info in infos]
+        origin = message_queries.origin(self.database, old.send_id)
         send = Send(
             id=str(uuid_utils.uuid7()),
             caller_id=caller.id,
@@ -49,6 +52,8 @@ class Resender:
             template_revision=old.template_revision,
             created_at=now,
             is_test=old.is_test,
+            deployment_id=origin.deployment_id,
+            git_commit=origin.commit,
         )
         new = self.messages.resend(old, send, body, [file for file in files if file is not None])
         [stored] = self.group_commit.submit(PreparedSend(send, [RenderedMessage.of([new])], revision))

@@ -3,6 +3,7 @@
 A message that does not exist and one that the caller may not see look the same.
 """
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -11,8 +12,8 @@ from typing import Any
 from service.errors import Gone, InvalidRequest, NotFound, Problem
 from service.mail import addresses, message_builder
 from service.mail.mime import Transfer
-from service.models import Attachment, AttachmentInfo, Body, Caller, Event, Message, Scope, Status
-from service.store import attachments, message_queries, search_index, sla, time_series
+from service.models import Attachment, AttachmentInfo, Body, Caller, Event, Message, Origin, Scope, Status
+from service.store import attachments, message_queries, revisions, search_index, sla, time_series
 from service.store.database import Database
 from service.store.message_queries import MessageQuery, Page
 from service.store.time_series import Bucket, CountCache
@@ -29,10 +30,11 @@ LATE_SINCE = timedelta(days=30)
 
 @dataclass(frozen=True, slots=True)
 class MessageDetail:
-    """A message with its timeline, oldest event first."""
+    """A message with its timeline, oldest event first, and where its template came from."""
 
     message: Message
     events: Sequence[Event]
+    origin: Origin
     attachments: Sequence[AttachmentInfo]
 
 
@@ -47,6 +49,9 @@ class MessageFilter:
     since: str | None = None
     until: str | None = None
     text: str | None = None
+    template_revision: str | None = None
+    deployment: str | None = None
+    commit: str | None = None
 
 
 ALL_MESSAGES = MessageFilter()
@@ -67,6 +72,7 @@ class MessageSearch:
         Raises InvalidRequest with every wrong parameter.
         """
         problems: list[Problem] = []
+        wanted = _by_header(wanted)
         terms = search_index.terms_of(wanted.text) if wanted.text is not None else []
         if wanted.text is not None and not 1 <= len(terms) <= MAX_TERMS:
             problems.append(Problem("", "text", f"text: write 1 to {MAX_TERMS} words of two characters or more"))
@@ -97,7 +103,7 @@ class MessageSearch:
         Raises InvalidRequest as `search` does.
         """
         problems: list[Problem] = []
-        query = self._query(replace(wanted, since=None, until=None), problems)
+        query = self._query(replace(_by_header(wanted), since=None, until=None), problems)
         if problems:
             raise InvalidRequest("A parameter of this list is wrong.", problems)
         return time_series.between(self.database, query, edges, now=self.clock(), cache=self.count_cache)
@@ -115,6 +121,7 @@ class MessageSearch:
         return MessageDetail(
             message,
             message_queries.events(self.database, message_id),
+            message_queries.origin(self.database, message.send_id),
             attachments.infos(self.database, message_id),
         )
 
@@ -163,13 +170,55 @@ class MessageSearch:
             source_endpoint=wanted.source_endpoint,
             since=_moment("since", wanted.since, problems) if wanted.since is not None else None,
             until=_moment("until", wanted.until, problems) if wanted.until is not None else None,
+            revisions=self._revisions(wanted.template_revision, problems)
+            if wanted.template_revision is not None
+            else None,
+            deployment=_beginning("deployment", wanted.deployment, _DEPLOYMENT, problems),
+            commit=_beginning("commit", wanted.commit, _COMMIT, problems),
         )
+
+    def _revisions(self, text: str, problems: list[Problem]) -> tuple[str, ...]:
+        """The revisions that begin like this, or that the header X-RGZ-Template names. Appends to `problems`."""
+        named = _HEADER.fullmatch(text.strip())
+        digits = _beginning("template_revision", named["revision"] if named else text, _REVISION, problems)
+        if digits is None:
+            return ()
+        found = revisions.beginning_with(self.database, digits)
+        return tuple(one for one, (key, _) in found.items() if named is None or key == named["key"])
 
     def _get(self, message_id: str) -> Message:
         message = message_queries.get(self.database, message_id, now=self.clock())
         if message is None:
             raise _no_message()
         return message
+
+
+#: The header as a mail program shows it, with or without its name.
+_HEADER = re.compile(
+    r"(?:x-rgz-template:\s*)?(?P<key>[A-Za-z0-9_-]+)/(?P<version>\d+)\s+(?P<revision>[0-9a-f]{12,64})", re.IGNORECASE
+)
+_REVISION = re.compile(r"[0-9a-f]{12,64}"), "at least the first 12 hex digits of a revision"
+_DEPLOYMENT = re.compile(r"[0-9a-f-]{4,36}"), "at least the first 4 characters of a deployment's id"
+_COMMIT = re.compile(r"[0-9a-f]{4,64}"), "at least the first 4 hex digits of a commit"
+
+
+def _by_header(wanted: MessageFilter) -> MessageFilter:
+    """The filter by revision where words are the header X-RGZ-Template of a forwarded mail."""
+    if wanted.text is None or wanted.template_revision is not None or not _HEADER.fullmatch(wanted.text.strip()):
+        return wanted
+    return replace(wanted, text=None, template_revision=wanted.text)
+
+
+def _beginning(name: str, text: str | None, kind: tuple[re.Pattern[str], str], problems: list[Problem]) -> str | None:
+    """The lower-case beginning of a name that a filter gives; None without one, or with a problem."""
+    if text is None:
+        return None
+    pattern, described = kind
+    beginning = text.strip().lower()
+    if pattern.fullmatch(beginning):
+        return beginning
+    problems.append(Problem("", name, f"{name}: write {described}"))
+    return None
 
 
 def _no_message() -> NotFound:

@@ -19,6 +19,7 @@ from service.models.deployment import (
     Trigger,
 )
 from service.models.message import (
+    REVISION_DIGITS,
     Attachment,
     AttachmentInfo,
     Body,
@@ -27,6 +28,7 @@ from service.models.message import (
     Event,
     Message,
     NewMessage,
+    Origin,
     Outgoing,
     Rendered,
     Send,
@@ -36,6 +38,7 @@ from service.models.status import TRANSITIONS, EventType, Priority, Role, Status
 __all__ = [
     "OPERATOR",
     "REFUSALS",
+    "REVISION_DIGITS",
     "TRANSITIONS",
     "ActionKind",
     "AdminAction",
@@ -55,6 +58,7 @@ __all__ = [
     "Hold",
     "Message",
     "NewMessage",
+    "Origin",
     "Outgoing",
     "Priority",
     "Rendered",

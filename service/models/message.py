@@ -63,12 +63,18 @@ class SendFields:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Send(SendFields):
-    """One accepted request."""
+    """One accepted request.
+
+    `git_commit` is the commit of the template that rendered it, None where its files were in none. `deployment_id` is
+    the deployment that served this template; None where none was recorded, or an archived revision was asked for.
+    """
 
     caller_id: str
     caller_name: str
     idempotency_key: str | None = None
     request_digest: str | None = None
+    deployment_id: str | None = None
+    git_commit: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -149,7 +155,10 @@ class Event:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Message(MessageFields):
-    """A stored message, without its bodies. `recipient` is a pseudonym once `anonymised_at` is set."""
+    """A stored message, without its bodies. `recipient` is a pseudonym once `anonymised_at` is set.
+
+    `is_template_named`: the mail has the header X-RGZ-Template, which mails accepted by earlier releases lack.
+    """
 
     caller_id: str
     waiting_for: WaitingFor | None
@@ -165,6 +174,7 @@ class Message(MessageFields):
     transfer_encoding: str | None
     wire_sha256: str | None
     anonymised_at: datetime | None
+    is_template_named: bool
 
     @property
     def shown_to(self) -> list[str]:
@@ -175,6 +185,21 @@ class Message(MessageFields):
     def shown_cc(self) -> list[str]:
         """The addresses that the header Cc shows."""
         return self.visible_cc.split(", ") if self.visible_cc else []
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Origin:
+    """Where the template of a send came from. `author`, `first_line` and `live_at` are of the recorded deployment."""
+
+    deployment_id: str | None
+    commit: str | None
+    author: str | None = None
+    first_line: str | None = None
+    live_at: datetime | None = None
+
+
+#: Digits that name a revision where its whole digest is too long: 48 bits tell any number of templates apart.
+REVISION_DIGITS = 12
 
 
 class Outgoing(NamedTuple):
@@ -197,6 +222,9 @@ class Outgoing(NamedTuple):
     unsubscribe_url: str | None
     visible_to: str | None
     visible_cc: str | None
+    template_version: int
+    template_revision: str
+    is_template_named: bool
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,6 +26,7 @@ MAX_METADATA_BYTES = 4_096
 _Key = Annotated[str, StringConstraints(min_length=1, max_length=100)]
 _Line = Annotated[str, StringConstraints(min_length=1, max_length=100, pattern=r"^[^\x00-\x1f\x7f]*$")]
 _Locale = Annotated[str, StringConstraints(pattern=r"^[a-z]{2,3}(-[A-Za-z0-9]{2,8})*$")]
+_Revision = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{12,64}$")]
 _Addresses = Annotated[str, StringConstraints(max_length=32_000)]
 _Variables = dict[str, Any]
 
@@ -117,6 +118,10 @@ class _SendFields(_Request):
     template_key: _Key = Field(description="the template's folder name")
     template_version: int | None = Field(
         None, ge=1, le=2**31 - 1, description="send with the latest revision of this version, not with the current one"
+    )
+    template_revision: _Revision | None = Field(
+        None,
+        description="send with this revision, whatever is current: its digest, or at least the first 12 digits of it",
     )
     locale: _Locale | None = Field(
         None, description="another language; one that the template lacks falls back: fr-BJ to fr, then to the default"
@@ -269,14 +274,17 @@ def parse(body: bytes, kind: type[RequestBody]) -> RequestBody:
         raise MalformedRequest("The body is nested too deeply.") from None
 
 
+_ADDED_LATER = frozenset({"cc", "bcc", "template_revision"})
+
+
 def digest_input(route: str, request: BaseModel) -> bytes:
     """Canonical bytes of a request: equal for requests that mean the same. The input of `digest_of`.
 
-    Requests without copies have the digest that they had before requests knew cc and bcc.
+    Requests without copies and pins have the digest that they had before requests knew cc, bcc and template_revision.
     """
-    fields = _without_empty_copies(request.model_dump(mode="python"))
+    fields = _without_new_fields(request.model_dump(mode="python"))
     if "messages" in fields:
-        fields["messages"] = [_without_empty_copies(message) for message in fields["messages"]]
+        fields["messages"] = [_without_new_fields(message) for message in fields["messages"]]
     if isinstance(fields.get("send_at"), datetime):
         fields["send_at"] = _instant(fields["send_at"])
     return msgspec.json.encode([route, fields], order="deterministic", enc_hook=str)
@@ -293,8 +301,8 @@ def to_json(value: Mapping[str, Any]) -> bytes:
     return msgspec.json.encode(value)
 
 
-def _without_empty_copies(fields: dict[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in fields.items() if value or name not in ("cc", "bcc")}
+def _without_new_fields(fields: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in fields.items() if value or name not in _ADDED_LATER}
 
 
 def _instant(at: datetime) -> datetime:

@@ -10,6 +10,7 @@ from service.monitoring.metrics import Metrics
 from service.monitoring.overview import Overview
 from service.monitoring.prometheus import MetricsExporter
 from service.monitoring.readiness import Readiness
+from service.monitoring.template_refusals import TemplateRefusals
 from service.monitoring.template_stats import TemplateStats
 from service.store.database import Database
 from service.templates.catalogue import Catalogue
@@ -24,6 +25,7 @@ class Monitoring:
     readiness: Readiness
     overview: Overview
     template_stats: TemplateStats
+    template_refusals: TemplateRefusals
 
 
 def build_monitoring(
@@ -32,17 +34,20 @@ def build_monitoring(
     metrics: Metrics,
     clock: Callable[[], datetime],
     *,
+    template_refusals: TemplateRefusals,
     paused_for_s: Callable[[], float],
     deployment_details: Callable[[], DeploymentDetails],
     metrics_dir: Path,
 ) -> Monitoring:
     """Build; `paused_for_s` tells how long the relay is left alone, `metrics_dir` is shared with other processes."""
+    template_stats = TemplateStats(database, template_refusals, clock)
     return Monitoring(
         metrics=metrics,
         metrics_exporter=MetricsExporter(
-            metrics, database, catalogue, paused_for_s, deployment_details, metrics_dir, clock
+            metrics, database, catalogue, template_stats, paused_for_s, deployment_details, metrics_dir, clock
         ),
         readiness=Readiness(database, catalogue, paused_for_s, deployment_details, clock),
         overview=Overview(database, catalogue, paused_for_s, clock),
-        template_stats=TemplateStats(database, clock),
+        template_stats=template_stats,
+        template_refusals=template_refusals,
     )

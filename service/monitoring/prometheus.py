@@ -20,8 +20,10 @@ from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.registry import Collector
 
 from service.errors import StoreBusy
+from service.models import REVISION_DIGITS
 from service.monitoring.deployment_details import STATES, DeploymentDetails
 from service.monitoring.metrics import Metrics
+from service.monitoring.template_stats import TemplateStats
 from service.store import leases, queue_stats, sla
 from service.store.database import Database
 from service.templates.catalogue import Catalogue
@@ -58,6 +60,7 @@ class MetricsExporter:
     metrics: Metrics
     database: Database
     catalogue: Catalogue
+    template_stats: TemplateStats
     paused_for_s: Callable[[], float]
     deployment_details: Callable[[], DeploymentDetails]
     directory: Path
@@ -71,7 +74,7 @@ class MetricsExporter:
         """
         self.metrics.paused(self.paused_for_s())
         state = self._cached_gauges()
-        families = [*state, *self._template_gauges()]
+        families = [*state, *self._template_gauges(), *self._revision_gauges()]
         shown = families if with_details else [_summed(one) for one in families]
         registry = CollectorRegistry()
         registry.register(_Fixed([*self._process_metrics(), *shown]))
@@ -196,6 +199,28 @@ class MetricsExporter:
         )
         yield _gauge("template_errors", "Errors in a template's files.", errors, "template")
         yield _gauge("template_warnings", "Warnings about a template's files.", warnings, "template")
+
+    def _revision_gauges(self) -> Iterator[Metric]:
+        """Figures of the revisions that are served now; of earlier ones only the API and the pages tell."""
+        counted = self.template_stats.get()
+        if counted is None:
+            return
+        served = {
+            (key, entry.template.revision[:REVISION_DIGITS]): counted.by_revision.get(entry.template.revision)
+            for key, entry in self.catalogue.current.entries.items()
+            if entry.template is not None
+        }
+        for name, help_text in _REVISION_FIGURES.items():
+            values = {labels: getattr(figures, name) if figures else 0 for labels, figures in served.items()}
+            yield _gauge(f"template_revision_{name}", f"{help_text}, by live revision.", values, "template", "revision")
+
+
+_REVISION_FIGURES = {
+    "sent": "Messages of the last 30 days that the relay took",
+    "bounced": "Messages of the last 30 days that bounced",
+    "complaints": "Messages of the last 30 days that were complained about",
+    "refused": "Send requests of the last 30 days that were answered with 422",
+}
 
 
 class _Fixed(Collector):

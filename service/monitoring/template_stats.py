@@ -1,4 +1,4 @@
-"""Statistics per template over 30 days, counted in a background thread and cached.
+"""Statistics per template and revision over 30 days, counted in a background thread and cached.
 
 Counting a million rows takes a second, and a page must not wait for it: it gets the last count while a thread makes the
 next one. A count that took long is cached long, so that counting never takes more than a small part of a core.
@@ -9,13 +9,17 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import groupby
 
 import structlog
 
 from service.errors import EmailServiceError
+from service.monitoring.template_refusals import TemplateRefusals
 from service.store import template_stats
 from service.store.database import Database
-from service.store.template_stats import TemplateFigures
+from service.store.template_stats import RevisionFigures, TemplateFigures
+
+__all__ = ["PERIOD", "Counted", "RevisionFigures", "TemplateFigures", "TemplateStats"]
 
 PERIOD = timedelta(days=30)
 #: A count is cached for this many times the time it took.
@@ -29,9 +33,10 @@ _log = structlog.get_logger("figures")
 
 @dataclass(frozen=True, slots=True)
 class Counted:
-    """The figures by template key, and when they were counted."""
+    """The figures by template key and by revision, and when they were counted."""
 
     by_key: Mapping[str, TemplateFigures]
+    by_revision: Mapping[str, RevisionFigures]
     at: datetime
 
 
@@ -39,9 +44,15 @@ class TemplateStats:
     """Counts on demand, in a background thread, one count at a time. Thread-safe."""
 
     def __init__(
-        self, database: Database, clock: Callable[[], datetime], *, stopwatch: Callable[[], float] = time.monotonic
+        self,
+        database: Database,
+        refusals: TemplateRefusals,
+        clock: Callable[[], datetime],
+        *,
+        stopwatch: Callable[[], float] = time.monotonic,
     ) -> None:
         self._database = database
+        self._refusals = refusals
         self._clock = clock
         self._stopwatch = stopwatch
         self._gate = threading.Lock()
@@ -69,11 +80,16 @@ class TemplateStats:
     def _count(self) -> None:
         began, now = self._stopwatch(), self._clock()
         try:
+            self._refusals.flush()  # this process's own are not late
             found = template_stats.since(self._database, since=now - PERIOD, now=now)
         except EmailServiceError as error:
             _log.warning("figures_not_counted", exc_info=error)
         else:
-            self._counted = Counted({figure.template_key: figure for figure in found}, now)
+            by_key = {
+                key: TemplateFigures.of(key, list(some))
+                for key, some in groupby(found, key=lambda one: one.template_key)
+            }
+            self._counted = Counted(by_key, {one.revision: one for one in found}, now)
         took = self._stopwatch() - began
         with self._gate:
             self._good_until = self._stopwatch() + max(took * _KEPT_TIMES, _KEPT_LEAST_S)

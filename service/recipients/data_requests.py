@@ -6,7 +6,7 @@ further mail to the person.
 
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -15,7 +15,7 @@ import uuid_utils
 
 from service.errors import InvalidRequest, Problem, StoreBusy
 from service.mail import addresses
-from service.models import ActionKind, AttachmentInfo, Body, Caller, Event, EventType, Message, Status
+from service.models import ActionKind, AttachmentInfo, Body, Caller, Event, EventType, Message, Origin, Status
 from service.store import (
     admin_actions,
     attachments,
@@ -44,6 +44,7 @@ class MessageRecord:
     variables: Mapping[str, Any]
     body: Body | None
     events: Sequence[Event]
+    origin: Origin
     attachments: Sequence[AttachmentInfo]
 
 
@@ -210,6 +211,8 @@ class DataRequests:
                 variables=message_queries.variables(self.database, message.id) or {},
                 body=message_queries.body(self.database, message.id),
                 events=message_queries.events(self.database, message.id),
+                # Who wrote a template is no data of the recipient.
+                origin=replace(message_queries.origin(self.database, message.send_id), author=None, first_line=None),
                 attachments=attachments.infos(self.database, message.id),
             )
 

@@ -19,8 +19,8 @@ def store(
     """Store sends; returns the messages of each, as decided, by send id; sends with a taken key are left out."""
     taken = messages.add_sends(tx, [prepared.send for prepared, _ in batch])
     fresh = [(prepared, bodies) for prepared, bodies in batch if prepared.send.id not in taken]
-    for revision in {prepared.revision.revision: prepared.revision for prepared, _ in fresh}.values():
-        revisions.save_revision(tx, revision)
+    for one in {prepared.revision.revision: prepared for prepared, _ in fresh}.values():
+        revisions.save_revision(tx, one.revision, sent_at=one.send.created_at)
     all_messages = [message for prepared, _ in fresh for message in prepared.messages]
     suppressed = {
         stream: suppressions.find(

@@ -11,7 +11,7 @@ import structlog
 import uuid_utils
 
 from service.config.settings import Settings
-from service.errors import Conflict, InvalidRequest, NotFound, Problem, StoreBusy, TemplateInvalid, TooLarge, TryLater
+from service.errors import InvalidRequest, Problem, StoreBusy, TooLarge
 from service.models import Attachment, Caller, Rendered, Send
 from service.models.requests import (
     MAX_BATCH,
@@ -22,6 +22,7 @@ from service.models.requests import (
     digest_of,
     to_json,
 )
+from service.monitoring.template_refusals import TemplateRefusals
 from service.sending import validation
 from service.sending.message_factory import (
     UNSUBSCRIBE_VARIABLE,
@@ -31,12 +32,11 @@ from service.sending.message_factory import (
     has_unsubscribe_link,
 )
 from service.sending.prepared_send import PreparedSend, RenderedMessage
-from service.store import attachments, revisions
+from service.sending.template_choice import Choice, TemplateChooser, is_current
+from service.store import attachments
 from service.store.database import Database
-from service.templates.catalogue import Catalogue
 from service.templates.rendering import check_variables, render
 from service.templates.revisions import Revisions
-from service.templates.runtime.sandbox import RenderLimits
 from service.templates.template import Template
 
 MAX_SCHEDULE_AHEAD = timedelta(days=366)
@@ -87,11 +87,11 @@ class SendRenderer:
     """Validates and renders requests into prepared sends."""
 
     database: Database
-    catalogue: Catalogue
+    chooser: TemplateChooser
     settings: Settings
-    limits: RenderLimits
     messages: MessageFactory
     clock: Callable[[], datetime]
+    refusals: TemplateRefusals
     revisions: Revisions = field(default_factory=Revisions)
     render_times: RenderTimes = field(default_factory=RenderTimes)
 
@@ -102,8 +102,18 @@ class SendRenderer:
 
         Raises as `Acceptor.send`, but for the errors of the group commit.
         """
-        now = self.clock()
-        template = self._template(request, is_test=is_test)
+        choice = self.chooser.choose(request, is_test=is_test)
+        try:
+            return self._rendered(choice, request, caller, idempotency_key=idempotency_key, is_test=is_test)
+        except InvalidRequest:
+            if not is_test:
+                self.refusals.add(choice.template.key, choice.template.revision, choice.deployment_id)
+            raise
+
+    def _rendered(
+        self, choice: Choice, request: AnySendRequest, caller: Caller, *, idempotency_key: str | None, is_test: bool
+    ) -> PreparedSend:
+        now, template = self.clock(), choice.template
         message_requests = request.message_requests
         problems = self._shared_problems(request, now)
         checked = list(self._checked(message_requests, template, request.locale, problems, is_test=is_test))
@@ -125,6 +135,8 @@ class SendRenderer:
             idempotency_key=idempotency_key,
             request_digest=digest_of(request) if idempotency_key is not None else None,
             is_test=is_test,
+            deployment_id=choice.deployment_id,
+            git_commit=template.commit,
         )
         source = request.source_endpoint or self._source(caller, template)
         rendered_messages: list[RenderedMessage] = []
@@ -140,7 +152,7 @@ class SendRenderer:
                 if len(one.rendered) == 1
                 else [RenderedMessage.of([message]) for message in new_messages]
             )
-        prepared = PreparedSend(send, rendered_messages, self.revisions.of(template, now))
+        prepared = PreparedSend(send, rendered_messages, choice.archived or self.revisions.of(template, now))
         try:
             self._save_files(send.id, checked, now)
         except BaseException:
@@ -159,7 +171,7 @@ class SendRenderer:
 
     def is_quick(self, request: AnySendRequest, *, within_s: float) -> bool:
         """Whether rendering needs no database, compiles nothing, and takes at most `within_s` by the last times."""
-        entry = self.catalogue.current.entries.get(request.template_key)
+        entry = self.chooser.catalogue.current.entries.get(request.template_key)
         if (
             entry is None
             or entry.template is None
@@ -171,34 +183,10 @@ class SendRenderer:
             return False
         cost_s = self.render_times.of(template)
         return (
-            request.template_version in (None, template.manifest.version)
+            is_current(request, template)
             and self.revisions.has(template)
             and (cost_s or 0.0) * len(request.message_requests) <= within_s
         )
-
-    def _template(self, request: AnySendRequest, *, is_test: bool) -> Template:
-        try:
-            template = self.catalogue.current.get(request.template_key)
-        except KeyError:
-            problem = Problem("/template_key", "unknown_template", "there is no such template")
-            raise NotFound(f"There is no template {request.template_key!r}.", [problem]) from None
-        except TemplateInvalid:
-            raise TryLater(
-                f"The template {request.template_key!r} is broken and has no earlier revision to serve.",
-                retry_after_s=30,
-            ) from None
-        if not template.manifest.active and not is_test:
-            raise Conflict(f"The template {template.key!r} is inactive.")
-        if request.template_version not in (None, template.manifest.version):
-            return self._pinned(template, request.template_version)
-        return template
-
-    def _pinned(self, template: Template, version: int | None) -> Template:
-        stored = revisions.latest_revision_of(self.database, template.key, version or 0)
-        if stored is None:
-            problem = Problem("/template_version", "unknown_version", "no mail was ever sent with this version")
-            raise InvalidRequest(f"The template {template.key!r} has no version {version} to send.", [problem])
-        return Template.from_archive(stored.archive, limits=self.limits)
 
     def _shared_problems(self, request: AnySendRequest, now: datetime) -> list[Problem]:
         problems: list[Problem] = []

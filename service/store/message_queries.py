@@ -13,6 +13,7 @@ from service.models import (
     Event,
     EventType,
     Message,
+    Origin,
     Priority,
     Role,
     Status,
@@ -20,8 +21,9 @@ from service.models import (
     WaitingFor,
 )
 from service.store.body_codec import BODY_COLUMNS, Unpackers, unpack_rows
-from service.store.database import Reader
+from service.store.database import Reader, listed
 from service.store.database.contract import Row
+from service.store.revisions import after_all
 
 #: Totals stop here, except for one recipient's messages.
 MAX_COUNTED = 10_000
@@ -31,7 +33,8 @@ MESSAGE_COLUMNS = """
     recipient_hash, envelope_from, from_header, reply_to, subject, locale, status, send_at, created_at,
     next_attempt_at, expires_at, sent_at, delivered_at, attempts, attempts_max, lapsed_leases, message_id, date_at,
     source_endpoint, metadata, attachments_count, sla_s, sla_due_at, is_test, resend_of, bounce_type, bounce_subtype,
-    error_message, transfer_encoding, wire_sha256, unsubscribe_url, role, visible_to, visible_cc, anonymised_at
+    error_message, transfer_encoding, wire_sha256, unsubscribe_url, role, visible_to, visible_cc, anonymised_at,
+    is_template_named
 """
 
 
@@ -47,7 +50,10 @@ _PASSING = (Status.QUEUED, Status.SENDING)
 
 @dataclass(frozen=True, slots=True)
 class MessageQuery:
-    """Filters of a list; None does not filter. `to_hash` is an address's pseudonym; `until` is exclusive."""
+    """Filters of a list; None does not filter. `to_hash` is an address's pseudonym; `until` is exclusive.
+
+    `revisions` are full digests of any of which a message may be; `deployment` and `commit` may be beginnings of names.
+    """
 
     to_hash: str | None = None
     status: Status | None = None
@@ -56,6 +62,14 @@ class MessageQuery:
     since: datetime | None = None
     until: datetime | None = None
     caller_id: str | None = None
+    revisions: tuple[str, ...] | None = None
+    deployment: str | None = None
+    commit: str | None = None
+
+    @property
+    def is_of_sends(self) -> bool:
+        """Whether it filters by what only the table of sends knows."""
+        return self.deployment is not None or self.commit is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +86,19 @@ def get(reader: Reader, message_id: str, *, now: datetime) -> Message | None:
     """One message, None where there is none; `now` decides what a queued one waits for."""
     rows = reader.read(f"SELECT {MESSAGE_COLUMNS} FROM email_messages WHERE id = :id", {"id": message_id})
     return message_of(rows[0], now=now) if rows else None
+
+
+def origin(reader: Reader, send_id: str) -> Origin:
+    """The deployment and commit that a send was rendered with; nothing is known of sends of earlier releases."""
+    rows = reader.read(
+        "SELECT sends.deployment_id, sends.git_commit, deployments.author, deployments.first_line,"
+        " deployments.live_at FROM sends LEFT JOIN deployments ON deployments.id = sends.deployment_id"
+        " WHERE sends.id = :id",
+        {"id": send_id},
+    )
+    if not rows:
+        return Origin(deployment_id=None, commit=None)
+    return Origin(commit=rows[0].pop("git_commit"), **rows[0])
 
 
 def body(reader: Reader, message_id: str) -> Body | None:
@@ -117,6 +144,9 @@ def search(
     table = "email_messages"
     if total <= max_counted:
         table = those_in(query, conditions)
+    elif query.is_of_sends:
+        # So many are found soonest by time; an expression keeps the planner from sorting all of them.
+        following = [one.replace("send_id IN", "send_id || '' IN") for one in following]
     rows = reader.read(
         f"SELECT {MESSAGE_COLUMNS} FROM {table} {_where(following)} ORDER BY created_at DESC, id DESC LIMIT :limit",
         {**params, **after, "limit": limit + 1},
@@ -196,6 +226,7 @@ def message_of(row: Row, *, now: datetime | None = None) -> Message:
         visible_to=row["visible_to"],
         visible_cc=row["visible_cc"],
         anonymised_at=row["anonymised_at"],
+        is_template_named=row["is_template_named"],
     )
 
 
@@ -207,11 +238,11 @@ def _waiting_for(row: Row, now: datetime) -> WaitingFor:
 
 
 def those_in(query: MessageQuery, conditions: list[str]) -> str:
-    """The table to select from: for a passing state only the few messages that its partial index finds (MAX_COUNTED).
+    """The table to select from: for a passing state, a deployment or a commit only its few messages (MAX_COUNTED).
 
     In the index by time they might be the last of a million.
     """
-    if query.status not in _PASSING:
+    if query.status not in _PASSING and not query.is_of_sends:
         return "email_messages"
     return f"(SELECT * FROM email_messages {_where(conditions)} LIMIT {MAX_COUNTED + 1}) AS passing"
 
@@ -245,7 +276,27 @@ def conditions_of(query: MessageQuery) -> tuple[list[str], dict[str, Any]]:
     if query.until is not None:
         conditions.append("created_at < :until")
         params["until"] = query.until
+    if query.revisions is not None:
+        names, values = listed("revision", query.revisions)
+        conditions.append(f"template_revision IN ({names})" if query.revisions else "1 = 0")
+        params |= values
+    if query.deployment is not None:
+        conditions.append(f"send_id IN (SELECT id FROM sends WHERE {_BEGINS.format('deployment_id', 'deployment')})")
+        params |= {"deployment": query.deployment, "deployment_end": after_all(query.deployment)}
+    if query.commit is not None:
+        conditions.append(f"send_id IN ({_SENDS_OF_COMMIT})")
+        params |= {"commit": query.commit, "commit_end": after_all(query.commit)}
     return conditions, params
+
+
+#: A column whose value begins with a parameter, as a range that an index serves.
+_BEGINS = "{0} >= :{1} AND {0} < :{1}_end"
+_SENDS_OF_COMMIT = (
+    "SELECT id FROM sends WHERE deployment_id IN"
+    f" (SELECT id FROM deployments WHERE git_commit IS NOT NULL AND {_BEGINS.format('git_commit', 'commit')})"
+    " UNION ALL SELECT id FROM sends WHERE deployment_id IS NULL AND git_commit IS NOT NULL"
+    f" AND {_BEGINS.format('git_commit', 'commit')}"
+)
 
 
 def _count(reader: Reader, conditions: list[str], params: dict[str, Any], cap: int | None) -> int:

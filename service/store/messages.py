@@ -107,7 +107,7 @@ def find_send(reader: Reader, caller_id: str, idempotency_key: str, *, since: da
 _RANKS = {priority: priority.rank for priority in Priority}
 _SEND_COLUMNS = (
     "id", "caller_id", "caller_name", "idempotency_key", "request_digest", "template_key", "template_version",
-    "template_revision", "is_test", "created_at",
+    "template_revision", "is_test", "created_at", "deployment_id", "git_commit",
 )  # fmt: skip
 _MESSAGE_COLUMNS = (
     "id", "send_id", "position", "caller_id", "template_key", "template_version", "template_revision", "stream",
@@ -115,7 +115,7 @@ _MESSAGE_COLUMNS = (
     "locale", "status", "status_at_accept", "send_at", "next_attempt_at", "expires_at", "attempts_max", "message_id",
     "date_at", "error_message", "source_endpoint", "variables", "metadata", "attachments_count", "sla_s", "sla_due_at",
     "is_test", "resend_of", "created_at", "unsubscribe_url", "role",
-    "visible_to", "visible_cc",
+    "visible_to", "visible_cc", "is_template_named",
 )  # fmt: skip
 _BODY_COLUMNS = ("message_id", "codec", "dictionary_sha256", "html_bytes", "size_bytes", "sha256", "content")
 _ATTACHMENT_COLUMNS = ("id", "message_id", "n", "filename", "content_type", "size_bytes", "sha256", "created_at")
@@ -145,7 +145,8 @@ _INSERT_KEYED = f"""
 def _send_row(send: Send) -> tuple[Any, ...]:
     return (
         send.id, send.caller_id, send.caller_name, send.idempotency_key, send.request_digest, send.template_key,
-        send.template_version, send.template_revision, send.is_test, send.created_at,
+        send.template_version, send.template_revision, send.is_test, send.created_at, send.deployment_id,
+        send.git_commit,
     )  # fmt: skip
 
 
@@ -162,7 +163,7 @@ def _message_row(send: Send, position: int, message: NewMessage) -> tuple[Any, .
         _json(message.metadata), len(message.attachments), message.sla_s,
         at + timedelta(seconds=message.sla_s) if message.sla_s is not None else None, message.is_test,
         message.resend_of, message.created_at, message.unsubscribe_url, message.role, message.visible_to,
-        message.visible_cc,
+        message.visible_cc, True,
     )  # fmt: skip
 
 

@@ -148,7 +148,7 @@ def empty_suppressions_of(tx: Transaction, recipient_hash: str) -> int:
 
 
 def delete_ended(tx: Transaction, *, before: datetime, limit: int) -> int:
-    """Delete old lifted suppressions, rate-limit slots, and notes of notifications, admin actions and purges."""
+    """Delete old lifted suppressions, rate-limit slots, counts of refusals, and notes of what happened long ago."""
     params = {"before": before, "period": before.isoformat(), "limit": limit}
     return sum(len(tx.execute(statement, params)) for statement in _DELETE_ENDED)
 
@@ -263,6 +263,9 @@ _DELETE_ENDED = (
     " (SELECT id FROM admin_actions WHERE created_at < :before LIMIT :limit) RETURNING id",
     "DELETE FROM purges WHERE id IN"
     " (SELECT id FROM purges WHERE began_at < :before AND scrubbed_at IS NOT NULL LIMIT :limit) RETURNING id",
+    "DELETE FROM template_refusals WHERE (deployment_id, revision, day_at) IN"
+    " (SELECT deployment_id, revision, day_at FROM template_refusals WHERE day_at < :before LIMIT :limit)"
+    " RETURNING revision",
 )
 
 

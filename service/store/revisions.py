@@ -1,4 +1,4 @@
-"""Template revisions that have sent, with their zstd dictionaries, and the current row of each template.
+"""Template revisions that were deployed or sent, with their dictionaries, and the current row of each template.
 
 Dictionaries are stored by their digest, so that a body is only ever unpacked with the one that packed it.
 """
@@ -33,7 +33,7 @@ class CurrentTemplate:
 
 @dataclass(frozen=True, slots=True)
 class Revision:
-    """A template as it was when it first sent. `archive` renders it again; `dictionary` compresses its bodies."""
+    """A template as it was when it was archived. `archive` renders it again; `dictionary` compresses its bodies."""
 
     revision: str
     key: str
@@ -44,15 +44,18 @@ class Revision:
     dictionary: bytes | None
     created_at: datetime
     current: CurrentTemplate | None = None
+    first_sent_at: datetime | None = None
 
 
-def save_revision(tx: Transaction, revision: Revision) -> None:
+def save_revision(tx: Transaction, revision: Revision, *, sent_at: datetime | None = None) -> None:
     """Store a revision, once, and with `current` make it the current row of its key.
+
+    `sent_at`: a send is rendered with it; the first one is noted.
 
     Another dictionary for a stored revision is kept beside the first, so that a process that renders the example a
     little differently packs and reads its own bodies all the same. `created_at` is now.
     """
-    if is_kept(tx, revision):
+    if is_kept(tx, revision, has_sent=sent_at is not None):
         return
     digest = digest_of(revision.dictionary) if revision.dictionary else None
     if digest:
@@ -61,18 +64,21 @@ def save_revision(tx: Transaction, revision: Revision) -> None:
             " ON CONFLICT (sha256) DO NOTHING",
             {"sha256": digest, "data": revision.dictionary, "created_at": revision.created_at},
         )
-    _save_new(tx, revision, digest)
+    _save_new(tx, revision, digest, sent_at)
     if revision.current is not None and not _is_current(tx, revision):
         save_current(tx, revision, revision.current)
 
 
-def is_kept(reader: Reader, revision: Revision) -> bool:
+def is_kept(reader: Reader, revision: Revision, *, has_sent: bool = False) -> bool:
     """Whether revision, dictionary and current row are stored: then `save_revision` has nothing to do.
+
+    With `has_sent` its first send must be noted, too.
 
     Asked by each send. A key may return to a revision stored long ago; then its current row is out of date.
     """
     (kept,) = reader.read(
-        "SELECT EXISTS (SELECT 1 FROM email_template_revisions WHERE revision = :revision) AS is_revision,"
+        "SELECT EXISTS (SELECT 1 FROM email_template_revisions WHERE revision = :revision"
+        f"{' AND first_sent_at IS NOT NULL' if has_sent else ''}) AS is_revision,"
         " EXISTS (SELECT 1 FROM archive_dictionaries WHERE sha256 = :dictionary) AS is_dictionary,"
         " EXISTS (SELECT 1 FROM email_templates WHERE key = :key AND revision = :revision) AS is_current",
         {
@@ -120,7 +126,7 @@ def forget_current(tx: Transaction, key: str) -> None:
 
 
 def revision(reader: Reader, revision_id: str) -> Revision | None:
-    """A stored revision (`current` is None); None where it never sent. Raises ArchiveCorrupt."""
+    """A stored revision (`current` is None); None where it was never archived. Raises ArchiveCorrupt."""
     return _one(reader, "kept.revision = :revision", {"revision": revision_id})
 
 
@@ -136,14 +142,55 @@ def stored(reader: Reader, revision_ids: Collection[str]) -> set[str]:
 
 
 def latest_revision_of(reader: Reader, key: str, version: int) -> Revision | None:
-    """The newest revision of this version; None where none has sent. Raises ArchiveCorrupt."""
+    """The newest revision of this version; None where there is none. Raises ArchiveCorrupt."""
     return _one(reader, "kept.key = :key AND kept.version = :version", {"key": key, "version": version})
+
+
+def latest_deployed(reader: Reader, key: str, version: int, *, now: datetime) -> str | None:
+    """The digest of the newest revision of this version that no hold keeps out; None where there is none."""
+    rows = reader.read(
+        "SELECT revision FROM email_template_revisions AS kept WHERE key = :key AND version = :version"
+        f" AND NOT EXISTS (SELECT 1 FROM template_holds WHERE {_IS_HELD})"
+        " ORDER BY created_at DESC, revision DESC LIMIT 1",
+        {"key": key, "version": version, "now": now},
+    )
+    return rows[0]["revision"] if rows else None
+
+
+def is_held(reader: Reader, key: str, revision: str, *, now: datetime) -> bool:
+    """Whether a hold keeps this revision from being served."""
+    sql = (
+        "SELECT 1 FROM template_holds WHERE key = :key AND revision = :revision"
+        " AND (held_until IS NULL OR held_until > :now)"
+    )
+    return bool(reader.read(sql, {"key": key, "revision": revision, "now": now}))
+
+
+_IS_HELD = (
+    "template_holds.key = kept.key AND template_holds.revision = kept.revision"
+    " AND (held_until IS NULL OR held_until > :now)"
+)
+
+
+def beginning_with(reader: Reader, digits: str) -> dict[str, tuple[str, int]]:
+    """The stored revisions whose digest begins with these hex digits, up to 100: digest -> key and version."""
+    rows = reader.read(
+        "SELECT revision, key, version FROM email_template_revisions WHERE revision >= :first AND revision < :end"
+        " ORDER BY revision LIMIT 100",
+        {"first": digits, "end": after_all(digits)},
+    )
+    return {row["revision"]: (row["key"], row["version"]) for row in rows}
+
+
+def after_all(digits: str) -> str:
+    """A text behind all hex names that begin with these digits, in the collation of both databases."""
+    return f"{digits}g"
 
 
 def versions(reader: Reader, key: str) -> list[Revision]:
     """All stored revisions of a key, newest first, without archive and dictionary (b"" and None)."""
     rows = reader.read(
-        "SELECT revision, key, version, git_commit, is_dirty, created_at FROM email_template_revisions"
+        "SELECT revision, key, version, git_commit, is_dirty, created_at, first_sent_at FROM email_template_revisions"
         " WHERE key = :key ORDER BY created_at DESC, revision DESC",
         {"key": key},
     )
@@ -153,7 +200,8 @@ def versions(reader: Reader, key: str) -> list[Revision]:
 def _one(reader: Reader, condition: str, params: Mapping[str, object]) -> Revision | None:
     rows = reader.read(
         "SELECT kept.revision, kept.key, kept.version, kept.git_commit, kept.is_dirty, kept.created_at,"
-        " kept.archive_sha256, kept.archive, dictionaries.data AS dictionary FROM email_template_revisions AS kept"
+        " kept.first_sent_at, kept.archive_sha256, kept.archive, dictionaries.data AS dictionary"
+        " FROM email_template_revisions AS kept"
         " LEFT JOIN archive_dictionaries AS dictionaries ON dictionaries.sha256 = kept.dictionary_sha256"
         f" WHERE {condition} ORDER BY kept.created_at DESC, kept.revision DESC LIMIT 1",
         params,
@@ -167,15 +215,16 @@ def _one(reader: Reader, condition: str, params: Mapping[str, object]) -> Revisi
 def _revision(row: Row, *, archive: bytes, dictionary: bytes | None) -> Revision:
     return Revision(
         row["revision"], row["key"], row["version"], row["git_commit"], row["is_dirty"], archive, dictionary,
-        row["created_at"],
+        row["created_at"], first_sent_at=row["first_sent_at"],
     )  # fmt: skip
 
 
-def _save_new(tx: Transaction, revision: Revision, dictionary_sha256: str | None) -> None:
+def _save_new(tx: Transaction, revision: Revision, dictionary_sha256: str | None, sent_at: datetime | None) -> None:
     tx.execute(
         "INSERT INTO email_template_revisions (revision, key, version, git_commit, is_dirty, archive_sha256, archive,"
-        " dictionary_sha256, created_at) VALUES (:revision, :key, :version, :commit, :dirty, :archive_sha256,"
-        " :archive, :dictionary_sha256, :created_at) ON CONFLICT (revision) DO NOTHING",
+        " dictionary_sha256, created_at, first_sent_at) VALUES (:revision, :key, :version, :commit, :dirty,"
+        " :archive_sha256, :archive, :dictionary_sha256, :created_at, :sent_at) ON CONFLICT (revision) DO UPDATE SET"
+        " first_sent_at = COALESCE(email_template_revisions.first_sent_at, excluded.first_sent_at)",
         {
             "revision": revision.revision,
             "key": revision.key,
@@ -186,6 +235,7 @@ def _save_new(tx: Transaction, revision: Revision, dictionary_sha256: str | None
             "archive": compress(revision.archive),
             "dictionary_sha256": dictionary_sha256,
             "created_at": revision.created_at,
+            "sent_at": sent_at,
         },
     )
 

@@ -10,6 +10,7 @@ from service.config.settings import Settings
 from service.isolation.child_processes import ChildProcesses
 from service.mail import addresses
 from service.store.database import Database
+from service.templates.archived_templates import ArchivedTemplates
 from service.templates.authoring.draft import TemplateDrafts
 from service.templates.authoring.history import History, TemplateHistory
 from service.templates.authoring.publish_plan import PublishPlanner
@@ -34,6 +35,7 @@ class Templates:
     catalogue: Catalogue
     compiler: TemplateCompiler
     revisions: Revisions
+    archived_templates: ArchivedTemplates
     template_describer: TemplateDescriber
     template_history: History
     drafts: TemplateDrafts
@@ -55,13 +57,15 @@ def build_templates(
     is_deployed = settings.email_templates_git_url is not None
     authors: AuthorSource = DeployedAuthors(database) if is_deployed else Authors(root)
     revisions = Revisions(authors)
+    archived = ArchivedTemplates(database, compiler.limits)
     lock = FileLock(data_dir / "publish.lock")
     domain = addresses.parse(settings.smtp_from_email).domain
     return Templates(
         catalogue=catalogue,
         compiler=compiler,
         revisions=revisions,
-        template_describer=TemplateDescriber(catalogue, database, compiler.limits, authors),
+        archived_templates=archived,
+        template_describer=TemplateDescriber(catalogue, database, archived, authors),
         template_history=DeployedHistory(database, compiler.limits) if is_deployed else TemplateHistory(root, compiler),
         drafts=TemplateDrafts(catalogue, compiler),
         publish_planner=PublishPlanner(root, catalogue, compiler),

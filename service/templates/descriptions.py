@@ -8,9 +8,9 @@ from service.errors import NotFound
 from service.store import revisions
 from service.store.database import Database
 from service.store.revisions import Revision
+from service.templates.archived_templates import Archived, ArchivedTemplates
 from service.templates.catalogue import Catalogue, Entry
 from service.templates.revisions import state_of
-from service.templates.runtime.sandbox import RenderLimits
 from service.templates.source.authors import AuthorSource
 from service.templates.template import Template
 
@@ -32,7 +32,7 @@ class TemplateDescriber:
 
     catalogue: Catalogue
     database: Database
-    limits: RenderLimits
+    archive: ArchivedTemplates
     authors: AuthorSource
 
     def summaries(self) -> list[Mapping[str, Any]]:
@@ -53,39 +53,45 @@ class TemplateDescriber:
         return TemplateView(state_of(entry), content | self._authors(key, entry.template))
 
     def versions(self, key: str) -> Sequence[Mapping[str, Any]]:
-        """Every revision that was ever sent, newest first; the current one comes first even if it was never sent.
+        """Every revision that was deployed or sent, newest first; the current one is first where it is not archived.
 
-        Raises NotFound for a key that has neither a template nor a sent revision.
+        Raises NotFound for a key that has neither a template nor a revision.
         """
         current = self._current(key)
         kept = revisions.versions(self.database, key)
         if current is None and not kept:
-            raise NotFound(f"There is no template {key!r}, and no mail was ever sent with it.")
+            raise NotFound(f"There is no template {key!r}, and none was ever deployed.")
         items = [_kept(revision, current) for revision in kept]
         if current is not None and all(revision.revision != current.revision for revision in kept):
             items.insert(0, _unsent(current))
         return items
 
     def version(self, key: str, number: int) -> Mapping[str, Any]:
-        """The latest revision of a version: the current one, or the last that was sent. Raises NotFound."""
+        """The latest revision of a version: the current one, or the last that was deployed. Raises NotFound."""
         current = self._current(key)
         if current is not None and current.manifest.version == number:
             kept = revisions.revision(self.database, current.revision)
             return (_kept(kept, current) if kept else _unsent(current)) | _described(current)
         found = revisions.latest_revision_of(self.database, key, number) if 0 < number <= MAX_VERSION else None
         if found is None:
-            raise NotFound(f"The template {key!r} has no version {number}, or no mail was ever sent with it.")
-        return _kept(found, current) | _described(Template.from_archive(found.archive, limits=self.limits))
+            raise NotFound(f"The template {key!r} has no version {number}, or it was never deployed.")
+        return _kept(found, current) | _described(self._archived(found.revision).template)
 
     def revision(self, key: str, name: str) -> Template:
-        """The template of a revision: the current one, or one that was ever sent. Raises NotFound."""
+        """The template of a revision: the current one, or one that was ever deployed. Raises NotFound."""
         current = self._current(key)
         if current is not None and current.revision == name:
             return current
-        found = revisions.revision(self.database, name)
-        if found is None or found.key != key:
-            raise NotFound(f"The template {key!r} has no such revision, or no mail was ever sent with it.")
-        return Template.from_archive(found.archive, limits=self.limits)
+        found = self.archive.get(name)
+        if found is None or found.template.key != key:
+            raise NotFound(f"The template {key!r} has no such revision, or it was never deployed.")
+        return found.template
+
+    def _archived(self, revision: str) -> Archived:
+        found = self.archive.get(revision)
+        if found is None:
+            raise NotFound("That revision was deleted.")
+        return found
 
     def _current(self, key: str) -> Template | None:
         entry = self.catalogue.current.entries.get(key)
@@ -156,7 +162,7 @@ def _kept(revision: Revision, current: Template | None) -> dict[str, Any]:
         "revision": revision.revision,
         "commit": revision.commit,
         "dirty": revision.dirty,
-        "first_sent_at": revision.created_at,
+        "first_sent_at": revision.first_sent_at,
         "current": current is not None and current.revision == revision.revision,
     }
 

@@ -43,13 +43,13 @@ def copy_templates(folder: Path, *keys: str) -> None:
 
 
 class Checkout:
-    """A git checkout at `top` with the templates in its folder `mails`."""
+    """A git checkout at `top` with the templates in its folder `mails`; `hash_name` is sha1 or sha256."""
 
-    def __init__(self, top: Path, mails: str = "mails") -> None:
+    def __init__(self, top: Path, mails: str = "mails", *, hash_name: str = "sha1") -> None:
         self.top = top
         self.mails = top / mails
         self.mails.mkdir(parents=True, exist_ok=True)
-        self.git("init", "--quiet", "--initial-branch=main")
+        self.git("init", "--quiet", "--initial-branch=main", f"--object-format={hash_name}")
 
     def git(self, *arguments: str) -> str:
         """Run git, which must succeed, and return its output."""

@@ -22,7 +22,8 @@ _MAX_COMMITS_BYTES = 1024 * 1024
 _MAX_TEMPLATES_BYTES = 32 * 1024 * 1024
 #: What a commit takes beside its texts.
 _COMMIT_BYTES = 400
-_NAME = re.compile(r"[0-9a-f]{40}")
+#: The whole name of a commit, by SHA-1 or SHA-256.
+_NAME = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
 
 
 @dataclass(frozen=True, slots=True)

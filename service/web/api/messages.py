@@ -11,7 +11,7 @@ from service.auth.admin_actions import AdminActions
 from service.messages.cancel import Canceller
 from service.messages.resend import Resender
 from service.messages.search import MessageDetail, MessageFilter, MessageSearch
-from service.models import Caller, Event, Message, Scope
+from service.models import Caller, Event, Message, Origin, Scope
 from service.web.api.query import MessagesQuery
 from service.web.auth import require
 from service.web.dependencies import Provided, typed_query
@@ -84,6 +84,16 @@ class EventAnswer(TypedDict):
     provider_id: NotRequired[str]
 
 
+class DeploymentOfMessage(TypedDict):
+    """The deployment that served a message's template; who wrote its commit is null where it is not recorded."""
+
+    id: str
+    commit: str | None
+    author: str | None
+    first_line: str | None
+    live_at: str | None
+
+
 class AttachmentAnswer(TypedDict):
     """A file that went with a message."""
 
@@ -109,6 +119,8 @@ class MessageAnswer(MessageSummary, _From):
 
     send_id: str
     template_revision: str
+    git_commit: str | None
+    deployment: DeploymentOfMessage | None
     stream: str
     priority: str
     locale: str | None
@@ -159,9 +171,10 @@ class MessageController(Controller):
     ) -> MessagesAnswer:
         """List messages, newest first.
 
-        Filters: `to`, `status`, `template_key`, `source_endpoint`, `since`, `until` and `text` (words that must all
-        occur; `tech*` is the beginning of one). `limit` is up to 1,000; `next` is the `cursor` of the following page,
-        null on the last.
+        Filters: `to`, `status`, `template_key`, `source_endpoint`, `since`, `until`, `template_revision` (at least 12
+        digits), `deployment`, `commit` (or how they begin) and `text` (words that must all occur; `tech*` is the
+        beginning of one; the value of a mail's header `X-RGZ-Template` finds the mails of its revision). `limit` is up
+        to 1,000; `next` is the `cursor` of the following page, null on the last.
         """
         filters = asked.model_dump(exclude={"limit", "cursor"})
         if asked.to is not None:
@@ -185,7 +198,12 @@ class MessageController(Controller):
     def show_message(
         self, message_id: FromPath[str], message_search: Provided[MessageSearch], caller: Provided[Caller]
     ) -> MessageAnswer:
-        """Show one message with its timeline, to the key that sent it or an admin."""
+        """Show one message with its timeline, to the key that sent it or an admin.
+
+        `git_commit` is the commit of the template that rendered it, `deployment` the deployment that served it: null
+        where none was recorded, or the send pinned another revision than the live one. A resend has those of the
+        original.
+        """
         return as_detail(message_search.detail(message_id, caller))
 
     @get("/{message_id:str}/html", guards=[require(Scope.ADMIN)], sync_to_thread=True, media_type="text/html")
@@ -275,6 +293,8 @@ def as_detail(found: MessageDetail) -> MessageAnswer:
         "visible_cc": message.shown_cc,
         "send_id": message.send_id,
         "template_revision": message.template_revision,
+        "git_commit": found.origin.commit,
+        "deployment": _deployment(found.origin),
         "stream": message.stream,
         "priority": message.priority,
         "locale": message.locale,
@@ -303,6 +323,18 @@ def as_detail(found: MessageDetail) -> MessageAnswer:
             }
             for file in found.attachments
         ],
+    }
+
+
+def _deployment(origin: Origin) -> DeploymentOfMessage | None:
+    if origin.deployment_id is None:
+        return None
+    return {
+        "id": origin.deployment_id,
+        "commit": origin.commit,
+        "author": origin.author,
+        "first_line": origin.first_line,
+        "live_at": as_time(origin.live_at),
     }
 
 

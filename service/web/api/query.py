@@ -31,6 +31,11 @@ class MessagesQuery(PagedQuery):
     source_endpoint: str | None = Field(None, description="which part of the caller asked")
     since: str | None = Field(None, description="ISO 8601, accepted then or later")
     until: str | None = Field(None, description="ISO 8601, accepted before")
+    template_revision: str | None = Field(
+        None, description="a revision, at least its first 12 digits, or what a mail's header `X-RGZ-Template` says"
+    )
+    deployment: str | None = Field(None, description="a deployment's id, or how it begins")
+    commit: str | None = Field(None, description="a commit of the templates, or how it begins")
     text: str | None = Field(None, description="words that must all be there; `tech*` is the beginning of one")
 
 

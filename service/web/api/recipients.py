@@ -100,7 +100,7 @@ def as_known(known: RecipientData) -> RecipientAnswer:
 
 def _recorded(item: MessageRecord) -> RecordedMessage:
     return {
-        **as_detail(MessageDetail(item.message, item.events, item.attachments)),
+        **as_detail(MessageDetail(item.message, item.events, item.origin, item.attachments)),
         "variables": dict(item.variables),
         "html": item.body.html if item.body else None,
         "text": item.body.text if item.body else None,

@@ -64,11 +64,12 @@ class SendController(Controller):
     async def send(self, request: AnyRequest, acceptor: Provided[Acceptor]) -> Response[SendAnswer]:
         """Send one mail to one or several recipients, each of whom gets a message of their own.
 
-        `to`, `template_key` and `variables`; where wanted `cc`, `bcc`, `template_version`, `locale`, `attachments`,
-        `reply_to`, `source_endpoint`, `send_at` and `metadata`. Copies are messages of their own: with `cc` all show
-        the real To and Cc, nothing shows `bcc`, and a copy that is suppressed or over a limit stops no other message.
-        Those of the template's front matter (`copies`) are added. 201 once everything is stored; `Location` is the
-        first message.
+        `to`, `template_key` and `variables`; where wanted `cc`, `bcc`, `template_version` or `template_revision`,
+        `locale`, `attachments`, `reply_to`, `source_endpoint`, `send_at` and `metadata`. A version or revision that was
+        ever deployed is rendered as it was then, also where the template is gone. Copies are messages of their own:
+        with `cc` all show the real To and Cc, nothing shows `bcc`, and a copy that is suppressed or over a limit stops
+        no other message. Those of the template's front matter (`copies`) are added. 201 once everything is stored;
+        `Location` is the first message.
         With the header `Idempotency-Key` the same request again gets the first answer for 24 hours.
         """
         caller, key = caller_of(request), idempotency_key(request)

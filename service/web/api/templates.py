@@ -11,6 +11,7 @@ from litestar.params import PathParameter
 
 from service.models import Caller, Scope
 from service.models.requests import PublishRequest, SendRequest, TestRequest
+from service.monitoring.template_stats import Counted, RevisionFigures, TemplateStats
 from service.sending.acceptor import Acceptor
 from service.templates.authoring.publisher import Condition, Publisher
 from service.templates.descriptions import TemplateDescriber, TemplateView
@@ -120,6 +121,16 @@ class TemplateAnswer(_Described):
     updated_by: str | None
 
 
+class RevisionFiguresAnswer(TypedDict):
+    """What became of a revision's mails of the last 30 days, tests left out; `refused` counts requests (422)."""
+
+    accepted: int
+    sent: int
+    bounced: int
+    complaints: int
+    refused: int
+
+
 class VersionSummary(TypedDict):
     """A revision as the list of versions shows it."""
 
@@ -129,10 +140,11 @@ class VersionSummary(TypedDict):
     dirty: bool
     first_sent_at: str | None
     current: bool
+    last_30_days: RevisionFiguresAnswer | None
 
 
 class VersionsAnswer(TypedDict):
-    """Every revision that ever sent, and the current one."""
+    """Every revision that was deployed or sent, and the current one."""
 
     items: list[VersionSummary]
     total: int
@@ -251,9 +263,18 @@ class TemplateController(Controller):
         return {"key": key, "commit": publisher.delete(key, caller, _condition(request))}
 
     @get("/{key:str}/versions", guards=[require(Scope.READ)], sync_to_thread=True)
-    def list_versions(self, key: Key, template_describer: Provided[TemplateDescriber]) -> VersionsAnswer:
-        """List every revision that ever sent, newest first, and the current one."""
-        items = [cast(VersionSummary, _with_times(item)) for item in template_describer.versions(key)]
+    def list_versions(
+        self, key: Key, template_describer: Provided[TemplateDescriber], template_stats: Provided[TemplateStats]
+    ) -> VersionsAnswer:
+        """List every revision that was deployed or sent, newest first, and the current one.
+
+        `last_30_days` has its figures; null while they are counted for the first time.
+        """
+        counted = template_stats.get()
+        items = [
+            cast(VersionSummary, _with_times(item) | {"last_30_days": _figures(item["revision"], counted)})
+            for item in template_describer.versions(key)
+        ]
         return {"items": items, "total": len(items)}
 
     @get("/{key:str}/versions/{number:int}", guards=[require(Scope.READ)], sync_to_thread=True)
@@ -322,6 +343,19 @@ def _etag(shown: TemplateView) -> str:
 
 def _headers(shown: TemplateView) -> dict[str, str]:
     return {"ETag": _etag(shown), "Cache-Control": "no-cache"}
+
+
+def _figures(revision: str, counted: Counted | None) -> RevisionFiguresAnswer | None:
+    if counted is None:
+        return None
+    figures = counted.by_revision.get(revision) or RevisionFigures("", revision)
+    return {
+        "accepted": figures.accepted,
+        "sent": figures.sent,
+        "bounced": figures.bounced,
+        "complaints": figures.complaints,
+        "refused": figures.refused,
+    }
 
 
 def _with_times(item: Mapping[str, Any]) -> dict[str, Any]:

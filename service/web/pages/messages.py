@@ -26,7 +26,18 @@ from service.web.pages.request_context import form_of, page_context, signed_in
 from service.web.pages.timeline import lines
 
 #: Filters of the form; other parameters are ignored.
-FILTERS = ("to", "text", "status", "template_key", "source_endpoint", "since", "until")
+FILTERS = (
+    "to",
+    "text",
+    "status",
+    "template_key",
+    "source_endpoint",
+    "since",
+    "until",
+    "template_revision",
+    "deployment",
+    "commit",
+)
 PAGE = 50
 #: Days of the chart.
 CHARTED_DAYS = 14
@@ -44,7 +55,8 @@ class MessagePages(Controller):
     ) -> Response[str]:
         """Page: what was sent, with counts over time.
 
-        Filters: `to`, `text`, `status`, `template_key`, `source_endpoint`, `since`, `until` (in `EMAIL_TIMEZONE`).
+        Filters: `to`, `text`, `status`, `template_key`, `source_endpoint`, `since`, `until` (in `EMAIL_TIMEZONE`),
+        `template_revision`, `deployment`, `commit`.
         """
         services, language = services_of(request), page_context(request).language
         given = {name: value for name in FILTERS if (value := (request.query_params.get(name) or "").strip())}
@@ -101,6 +113,7 @@ class MessagePages(Controller):
             variables = message_search.variables(message_id)
             found = {
                 "message": detail.message,
+                "origin": detail.origin,
                 "lines": lines(detail.events, language),
                 "attachments": detail.attachments,
                 "variables": json.dumps(variables, indent=2, ensure_ascii=False) if variables else "",

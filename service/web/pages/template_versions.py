@@ -1,4 +1,4 @@
-"""/admin/templates/{key}/versions: the revisions that were sent, the latest commits, and the diff of two."""
+"""/admin/templates/{key}/versions: revisions with their figures, the latest commits, and the diff of two."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -9,6 +9,7 @@ from litestar.params import FromPath
 
 from service.bootstrap import Services
 from service.errors import InvalidRequest, NotFound
+from service.monitoring.template_stats import PERIOD, TemplateStats
 from service.templates.authoring.history import Commit, History
 from service.templates.catalogue import Catalogue
 from service.templates.descriptions import TemplateDescriber
@@ -21,8 +22,8 @@ from service.web.pages.request_context import signed_in
 from service.web.pages.template_page import Choice, fill
 
 VIEWS = ("source", "beside", "over")
-#: A commit's name has 40 hex digits (SHA-1), a revision's 64.
-_COMMIT_LENGTH = 40
+#: Begins the name of a commit, which may have as many digits as a revision (SHA-256).
+_COMMIT = "commit:"
 
 
 class TemplateVersionsController(Controller):
@@ -38,11 +39,13 @@ class TemplateVersionsController(Controller):
         key: FromPath[str],
         template_describer: Provided[TemplateDescriber],
         template_history: Provided[History],
+        template_stats: Provided[TemplateStats],
         catalogue: Provided[Catalogue],
     ) -> Response[str]:
-        """Page: every revision that ever sent, the latest commits, and the difference of two (`before`, `after`).
+        """Page: every revision that was deployed or sent, the latest commits, and the difference of two.
 
-        Source and text line by line, the mails side by side or one over the other.
+        `before` and `after` are revisions, or commits written `commit:NAME`. Source and text line by line, the mails
+        side by side or one over the other.
         """
         services, query = services_of(request), request.query_params
         view = query.get("view", VIEWS[0])
@@ -61,6 +64,7 @@ class TemplateVersionsController(Controller):
             return items, commits, before, after, between(old, new)
 
         items, commits, before, after, differences = await anyio.to_thread.run_sync(work)
+        counted = await anyio.to_thread.run_sync(template_stats.get)
         return show(
             request,
             "template_versions.html",
@@ -70,6 +74,8 @@ class TemplateVersionsController(Controller):
             before=before,
             after=after,
             differences=differences,
+            figures=counted.by_revision if counted else {},
+            days=PERIOD.days,
             view=view if view in VIEWS else VIEWS[0],
             is_here=key in catalogue.current.entries,
         )
@@ -88,13 +94,13 @@ def _earlier(items: Sequence[Mapping[str, Any]], commits: Sequence[Commit], curr
     """Return what to compare the current revision with by default: the revision sent last, else the previous commit."""
     sent = [one["revision"] for one in items if one["revision"] != current["revision"]]
     older = commits if current["dirty"] else commits[1:]
-    return sent[0] if sent else older[0].name if older else None
+    return sent[0] if sent else _COMMIT + older[0].name if older else None
 
 
 def _template(services: Services, key: str, name: str) -> Any:
-    """Return the template of a revision or commit. Raises NotFound."""
-    if len(name) == _COMMIT_LENGTH:
-        return services.templates.template_history.template(key, name)
+    """Return the template of a revision, or of a commit where the name says so. Raises NotFound."""
+    if name.startswith(_COMMIT):
+        return services.templates.template_history.template(key, name.removeprefix(_COMMIT))
     return services.templates.template_describer.revision(key, name)
 
 

@@ -24,9 +24,11 @@ NOT_RECORDED = {"date", "content-length", "connection", "transfer-encoding"}
 #: What differs from run to run, in the order in which it is replaced.
 VARYING = (
     (r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", "<id>"),
+    (r'"last_30_days":(null|\{[^}]*\})', '"last_30_days":"<figures>"'),
     (r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)", "<time>"),
     (r"\w{3}, \d\d \w{3} \d{4} \d\d:\d\d:\d\d [+-]\d{4}", "<date>"),
     (r"[0-9a-f]{64}", "<sha256>"),
+    (r"(X-RGZ-Template: \S+) [0-9a-f]{12}", r"\1 <revision>"),
     (r"127\.0\.0\.1:\d+", "<host>"),
     (r"<id>@[\w.-]+", "<message-id>"),
     (r"=_[0-9a-zA-Z_.-]{8,}", "<boundary>"),

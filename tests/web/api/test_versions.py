@@ -59,6 +59,7 @@ def test_versions_of_a_template_that_never_sent_are_the_current_one_alone(servic
         "dirty": False,
         "first_sent_at": None,
         "current": True,
+        "last_30_days": {"accepted": 0, "sent": 0, "bounced": 0, "complaints": 0, "refused": 0},
     }
 
 

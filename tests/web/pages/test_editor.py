@@ -213,12 +213,13 @@ def test_commits_are_compared_also_where_nothing_was_sent(person: httpx.Client, 
     Checkout(templates.parent, "email_templates").commit("Un salut")
     page = person.get(versions).text
     assert "Un salut" in page
-    names = re.findall(r'name="before" value="([0-9a-f]{40})"', page)
+    names = re.findall(r'name="before" value="(commit:[0-9a-f]{40})"', page)
     assert len(names) == 2
     shown = [person.get(f"{versions}/{name}/frame").text for name in names]
     assert ["Salut Tech" in text for text in shown] == [True, False]
-    assert person.get(f"{versions}/{'0' * 40}/frame").status_code == 404
-    assert person.get(f"{versions}/{names[0][:39]}g/frame").status_code == 404
+    # Neither a commit that there is not, nor a name that is none, nor a commit named as a revision.
+    for wrong in (f"commit:{'0' * 40}", f"commit:{'0' * 64}", f"{names[0][:-1]}g", names[0].removeprefix("commit:")):
+        assert person.get(f"{versions}/{wrong}/frame").status_code == 404, wrong
 
 
 def test_editor_does_not_save_a_folder_that_comes_through_links(person: httpx.Client, templates: Path) -> None:
