@@ -39,7 +39,7 @@ from service.isolation.child_processes import ChildProcesses
 from service.mail.keys import MailKeys
 from service.messages.build import Messages, build_messages
 from service.models import Scope
-from service.monitoring.build import Monitoring, build_monitoring
+from service.monitoring.build import Counters, Monitoring, build_monitoring
 from service.monitoring.metrics import Metrics
 from service.monitoring.template_refusals import TemplateRefusals
 from service.recipients import pseudonym_key
@@ -213,9 +213,8 @@ def build(
         monitoring=build_monitoring(
             database,
             catalogue,
-            metrics,
+            Counters(metrics, template_refusals),
             now,
-            template_refusals=template_refusals,
             paused_for_s=transport.paused_for_s,
             deployment_details=lambda: deployment_details(deployments.deployment_status),
             metrics_dir=data / "metrics",

@@ -28,19 +28,26 @@ class Monitoring:
     template_refusals: TemplateRefusals
 
 
+@dataclass(frozen=True, slots=True)
+class Counters:
+    """What other packages count with; built before them."""
+
+    metrics: Metrics
+    template_refusals: TemplateRefusals
+
+
 def build_monitoring(
     database: Database,
     catalogue: Catalogue,
-    metrics: Metrics,
+    counters: Counters,
     clock: Callable[[], datetime],
     *,
-    template_refusals: TemplateRefusals,
     paused_for_s: Callable[[], float],
     deployment_details: Callable[[], DeploymentDetails],
     metrics_dir: Path,
 ) -> Monitoring:
     """Build; `paused_for_s` tells how long the relay is left alone, `metrics_dir` is shared with other processes."""
-    template_stats = TemplateStats(database, template_refusals, clock)
+    metrics, template_stats = counters.metrics, TemplateStats(database, counters.template_refusals, clock)
     return Monitoring(
         metrics=metrics,
         metrics_exporter=MetricsExporter(
@@ -49,5 +56,5 @@ def build_monitoring(
         readiness=Readiness(database, catalogue, paused_for_s, deployment_details, clock),
         overview=Overview(database, catalogue, paused_for_s, clock),
         template_stats=template_stats,
-        template_refusals=template_refusals,
+        template_refusals=counters.template_refusals,
     )

@@ -4,17 +4,17 @@ Loading one takes some milliseconds, and its first rendering compiles its Jinja;
 pay for that each time.
 """
 
-import threading
-from collections import OrderedDict
 from dataclasses import dataclass, replace
 
 from service.store import revisions
 from service.store.database import Database
 from service.store.revisions import Revision
+from service.store.sized_cache import SizedCache
 from service.templates.runtime.sandbox import RenderLimits
 from service.templates.template import Template
 
-MAX_KEPT = 32
+#: Memory of the templates that are kept.
+MAX_KEPT_BYTES = 32 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,28 +26,25 @@ class Archived:
 
 
 class ArchivedTemplates:
-    """Loads archived templates; the last MAX_KEPT stay in memory. Thread-safe."""
+    """Loads archived templates; those used last stay in memory. Thread-safe."""
 
     def __init__(self, database: Database, limits: RenderLimits) -> None:
         self._database = database
         self._limits = limits
-        self._lock = threading.Lock()
-        self._kept: OrderedDict[str, Archived] = OrderedDict()
+        self._kept: SizedCache[str, Archived] = SizedCache(MAX_KEPT_BYTES, _size_bytes)
 
     def get(self, revision: str) -> Archived | None:
         """The template of a revision, by its full digest; None where it was never archived. Raises ArchiveCorrupt."""
-        with self._lock:
-            if found := self._kept.get(revision):
-                self._kept.move_to_end(revision)
-                return found
+        if found := self._kept.get(revision):
+            return found
         stored = revisions.revision(self._database, revision)
         if stored is None:
             return None
         template = Template.from_archive(stored.archive, limits=self._limits)
         # Sending with it must not make it the current row of its key.
         loaded = Archived(template.at(stored.commit, dirty=stored.dirty), replace(stored, current=None))
-        with self._lock:
-            self._kept[revision] = loaded
-            while len(self._kept) > MAX_KEPT:
-                self._kept.popitem(last=False)
-        return loaded
+        return self._kept.put(revision, loaded)
+
+
+def _size_bytes(archived: Archived) -> int:
+    return archived.template.size_bytes + len(archived.revision.archive) + len(archived.revision.dictionary or b"")

@@ -14,7 +14,6 @@ from service.store.database import Transaction
 from tests.support.checkouts import Checkout, write_mail
 from tests.support.publishing import SECOND, URL, put
 from tests.support.running import Running, eventually, running, settings_for
-from tests.web.api.test_metrics import told
 
 NAME = {"name": "Zoé"}
 ID = "01a212f5-d497-74eb-b8b3-9680075c7dec"
@@ -183,7 +182,7 @@ def test_versions_and_metrics_tell_what_was_sent_and_refused_by_revision(
     seen = eventually(figures, lambda found: found[current].get("refused") == 2)
     assert seen[recorded["template_revision"]]["refused"] == 1
     assert seen[recorded["template_revision"]]["sent"] >= 1
-    gauge = f"template_revision_refused{{revision={current[:12]},template=hello}}"
-    metrics = eventually(lambda: told(service, admin=True), lambda found: found.get(gauge) == 2)
-    assert sum(name.startswith("template_revision_refused{") for name in metrics) == 1  # live revisions alone
-    assert told(service)["template_revision_refused"] == 2
+    gauge = f'rgz_email_template_revision_refused{{revision="{current[:12]}",template="hello"}} 2.0\n'
+    metrics = eventually(lambda: service.admin.get("/metrics").text, lambda text: gauge in text)
+    assert metrics.count("\nrgz_email_template_revision_refused{") == 1  # live revisions alone
+    assert "\nrgz_email_template_revision_refused 2.0\n" in service.client.get("/metrics").text

@@ -48,7 +48,6 @@ def deployed(service: Running, checkout: Checkout) -> Mapping[str, str]:
     found["v2"] = deploy(service, "hello")
     found["v3"] = put(service, THIRD).raise_for_status().json()["revision"]
     found["gone"] = deploy(service, "gone")
-    found["commit"] = checkout.git("rev-parse", "HEAD")
     service.admin.delete(f"{URL}/gone", headers={"If-Match": "*"}).raise_for_status()
     put(service, MAIL.replace("version: 1", "version: 1\nactive: false"), "off").raise_for_status()
     found["off"] = deploy(service, "off")
@@ -89,12 +88,15 @@ def test_pin_sends_with_a_revision_that_was_deployed_and_has_not_sent(
         assert service.message(body["messages"][0]["id"])["subject"] == subject
 
 
-def test_pin_sends_with_a_template_that_is_gone(service: Running, deployed: Mapping[str, str]) -> None:
+def test_pin_sends_with_a_template_that_is_gone(
+    service: Running, checkout: Checkout, deployed: Mapping[str, str]
+) -> None:
     for pin in ({"template_version": 1}, {"template_revision": deployed["gone"]}):
         status, body = answer(service, "gone", **pin)
         assert (status, body["template"]["revision"]) == (201, deployed["gone"])
     detail = service.message(body["messages"][0]["id"])
-    assert (detail["git_commit"], detail["deployment"]) == (deployed["commit"], None)
+    assert detail["deployment"] is None
+    assert checkout.git("show", f"{detail['git_commit']}:mails/gone/template.mjml") == MAIL.strip()
     assert answer(service, "gone")[0] == 404
     batch = {"template_key": "gone", "template_version": 1, "messages": [{"to": "b@example.com", "variables": NAME}]}
     assert service.client.post("/api/v1/email/send/batch", json=batch).status_code == 201
