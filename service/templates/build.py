@@ -26,6 +26,7 @@ from service.templates.revisions import Revisions
 from service.templates.runtime.sandbox import RenderLimits
 from service.templates.runtime.site import Site
 from service.templates.source.authors import Authors, AuthorSource
+from service.templates.source.remote_url import RemoteUrl
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,7 +81,7 @@ def build_catalogue(settings: Settings, children: ChildProcesses, *, cache_dir: 
     With EMAIL_TEMPLATES_GIT_URL it is empty: what the live deployment serves is put into it.
     """
     if settings.email_templates_git_url is not None:
-        return Catalogue(str(settings.email_templates_git_url))
+        return Catalogue(str(RemoteUrl(settings.email_templates_git_url.get_secret_value())))
     catalogue = DirectoryCatalogue(
         settings.email_templates_dir,
         compiler=template_compiler(settings, children),

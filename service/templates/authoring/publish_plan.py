@@ -9,7 +9,7 @@ from typing import Literal
 
 from service.errors import Finding, GitError, NotFound
 from service.templates.authoring.publish_changes import changed_files
-from service.templates.authoring.publisher import check_key
+from service.templates.authoring.publish_checks import check_key
 from service.templates.catalogue import Catalogue
 from service.templates.compiler import TemplateCompiler
 from service.templates.findings import FindingCollector

@@ -4,8 +4,6 @@ Everything is checked before anything is written: the condition, uncommitted cha
 the folder is swapped as a whole and committed alone; if the commit fails, the folder is put back.
 """
 
-import re
-import unicodedata
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -18,11 +16,9 @@ from service.config.file_lock import FileLock
 from service.errors import (
     Conflict,
     GitError,
-    InvalidRequest,
     NotFound,
     PreconditionFailed,
     PreconditionRequired,
-    Problem,
     StoreBusy,
     TryLater,
 )
@@ -31,14 +27,22 @@ from service.models.requests import PublishRequest
 from service.store import admin_actions
 from service.store import revisions as archive
 from service.store.database import Database
-from service.templates.authoring.publish_changes import changed_files, changes_of, problem_at
+from service.templates.authoring.publish_changes import changed_files, changes_of
+from service.templates.authoring.publish_checks import (
+    author_of,
+    check_key,
+    check_message,
+    check_others,
+    check_paths,
+    compiled,
+)
 from service.templates.catalogue import Catalogue, Entry
 from service.templates.compiler import TemplateCompiler
 from service.templates.revisions import Revisions, state_of
 from service.templates.source import atomic_write
-from service.templates.source.atomic_write import KEY, KEY_RULE, Changes
+from service.templates.source.atomic_write import Changes
 from service.templates.source.files import Files, read_files
-from service.templates.source.git import Author, WorkTree
+from service.templates.source.git import WorkTree
 from service.templates.template import Template
 
 _log = structlog.get_logger("publish")
@@ -129,7 +133,7 @@ class Publisher:
             files = read_files(self.root)
             changes = changes_in(files, entry)
             check_paths(key, changes, files)
-            template = self._validated(key, files, changes)
+            template = compiled(self.compiler, key, files, changes)
             if changes:
                 with self._refresh_after(), _translate_errors(), atomic_write.change_folder(self.root, key, changes):
                     self._save_current(template.at(snapshot.commit, dirty=False), caller, is_new=entry is None)
@@ -150,7 +154,7 @@ class Publisher:
             condition.require(state_of(entry))
             tree = self._tree(key)
             files = read_files(self.root)
-            self._check_others(key, files, files.with_changes(dict.fromkeys(files.folder(key))))
+            check_others(self.compiler, key, files, files.with_changes(dict.fromkeys(files.folder(key))))
             with self._refresh_after(), _translate_errors(), atomic_write.remove_folder(self.root, key):
                 self.database.write(lambda tx: archive.forget_current(tx, key))
                 commit = self._commit(tree, key, caller, f"{key}: deleted")
@@ -172,32 +176,6 @@ class Publisher:
                 raise Conflict(f"The checkout has uncommitted changes in {key!r}; commit them or take them back first.")
         return tree
 
-    def _validated(self, key: str, files: Files, changes: Changes) -> Template:
-        after = files.with_changes({f"{key}/{name}": data for name, data in changes.items()})
-        compilation = self.compiler.compile(after, key)
-        if compilation.template is None:
-            problems = [problem_at(key, finding) for finding in compilation.findings if finding.is_error]
-            raise InvalidRequest("The template has mistakes; nothing was changed.", problems)
-        self._check_others(key, files, after)
-        return compilation.template
-
-    def _check_others(self, key: str, before: Files, after: Files) -> None:
-        """Refuse a change that breaks templates which include parts of this one.
-
-        Hardly one does, so a search for the folder's name saves compiling them all.
-        """
-        mention = f"/{key}/".encode()
-        if not any(mention in file.data for path, file in before.by_path.items() if not path.startswith(f"{key}/")):
-            return
-        problems: list[Problem] = []
-        for other in after.template_keys():
-            if other == key or self.compiler.compile(before, other).template is None:
-                continue
-            found = self.compiler.compile(after, other).findings
-            problems += [problem_at(key, finding) for finding in found if finding.is_error]
-        if problems:
-            raise InvalidRequest("Another template takes this one in, and would break; nothing was changed.", problems)
-
     def _save_current(self, template: Template, caller: Caller, *, is_new: bool) -> None:
         """Store the caller as author in the row of the current revision, for templates outside of git."""
         revision = self.revisions.build(template, self.clock())
@@ -208,7 +186,9 @@ class Publisher:
             self.database.write(lambda tx: archive.save_current(tx, revision, current))
 
     def _commit(self, tree: WorkTree | None, key: str, caller: Caller, message: str) -> str | None:
-        commit = tree.commit(key, author=self._author(caller), message=message) if tree is not None else None
+        commit = (
+            tree.commit(key, author=author_of(caller, self.mail_domain), message=message) if tree is not None else None
+        )
         _log.info("template_changed", key=key, caller_id=caller.id, commit=commit)
         return commit
 
@@ -220,11 +200,6 @@ class Publisher:
             )
         except StoreBusy as error:  # it is served by now, and git and the log have it
             _log.warning("store_busy", task="template_changed", reason=str(error))
-
-    def _author(self, caller: Caller) -> Author:
-        name = re.sub(r"[\s\x00-\x1f\x7f<>]+", " ", caller.name).strip(" .,:;\"'") or caller.id
-        local = re.sub(r"[^a-z0-9._-]+", "-", name.lower()).strip("-.") or "caller"
-        return Author(name, f"{local}@noreply.{self.mail_domain}")
 
 
 @contextmanager
@@ -240,40 +215,3 @@ def _translate_errors() -> Iterator[None]:
         if "index.lock" in error.reply or not error.reply:
             raise TryLater("git is busy or out of reach; nothing was changed. Send the same request again.") from error
         raise Conflict("git did not take the change, so nothing was changed; the log says why.") from error
-
-
-def check_key(key: str) -> None:
-    """Raise InvalidRequest unless `key` is a valid template key."""
-    if not KEY.fullmatch(key):
-        raise InvalidRequest(f"{key!r} can't be a key: {KEY_RULE}.", [Problem("", "key", KEY_RULE)])
-
-
-def check_message(message: str | None) -> None:
-    """Raise InvalidRequest for a commit message that is empty, or holds what git and terminals can't show."""
-    if message is not None and (not message.strip() or any(map(_is_control, message))):
-        rule = "a text without control characters"
-        raise InvalidRequest("The message can't be a commit's.", [Problem("/message", "message", rule)])
-
-
-def _is_control(character: str) -> bool:
-    return unicodedata.category(character) in ("Cc", "Cs") and character not in "\n\r\t"
-
-
-def check_paths(key: str, changes: Changes, files: Files) -> None:
-    """Raise InvalidRequest for names of new files that some file systems can't hold, or can't tell apart."""
-    kept = {path.removeprefix(f"{key}/") for path in files.folder(key)} - {
-        name for name, data in changes.items() if data is None
-    }
-    known = {name.lower(): name for name in kept}
-    problems = [
-        Problem("", "file", f"{name}: no name on every system; begin it with a letter, and avoid con, nul and the like")
-        for name, data in changes.items()
-        if data is not None and not atomic_write.is_portable(name)
-    ]
-    problems += [
-        Problem("", "file", f"{name}: differs from {known[name.lower()]} in capital letters alone")
-        for name, data in changes.items()
-        if data is not None and known.get(name.lower(), name) != name
-    ]
-    if problems:
-        raise InvalidRequest("A file can't have this name.", problems)

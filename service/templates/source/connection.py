@@ -1,7 +1,7 @@
 """The connection to a remote repository: git with these credentials and no others, within a time and a size."""
 
 import shlex
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -55,18 +55,25 @@ class Connection:
     max_bytes: int
     environment: Mapping[str, str]
 
-    def run(self, folder: Path, command: str, *arguments: str, ref: str = "", stdin: bytes = b"") -> bytes:
+    def run(
+        self,
+        folder: Path,
+        command: str,
+        *arguments: str,
+        ref: str = "",
+        is_explained: Callable[[str], bool] = lambda _: True,
+    ) -> bytes:
         """Run a command of git that talks to the remote `origin`.
 
         Raises GitError, whose message is for people; `reply` is empty in it where the words are understood, so that
-        what is left is about the mirror.
+        what is left is about the mirror. `is_explained`: whether a reply is to be put in our words.
         """
         self._check()
         user, password = self._login()
         bounds = Bounds(output_bytes=_MAX_OUTPUT_BYTES, file_bytes=self.max_bytes)
         try:
             return git(
-                folder, command, *arguments, stdin=stdin, timeout_s=self.timeout_s, bounds=bounds,
+                folder, command, *arguments, timeout_s=self.timeout_s, bounds=bounds,
                 extra_environment=self._environment(folder, user, password),
             )  # fmt: skip
         except GitError as error:
@@ -75,7 +82,7 @@ class Connection:
                 message = str(error)
                 raise GitError(f"{message.rstrip('.')} ({self.url}).") from None
             limit = f"{self.max_bytes // 1_000_000} MB"
-            sentence = explained(reply, where=str(self.url), ref=ref, limit=limit)
+            sentence = explained(reply, where=str(self.url), ref=ref, limit=limit) if is_explained(reply) else None
             if sentence is None:
                 raise GitError(f"git can't {command} {self.url}.", reply=reply) from None
             raise GitError(sentence) from None

@@ -12,7 +12,7 @@ from service.config.file_lock import FileLock
 from service.errors import GitError, TryLater
 from service.templates.source.connection import Connection
 from service.templates.source.git import git_bare
-from service.templates.source.remote_commit import has_commit, is_reachable, is_shallow
+from service.templates.source.remote_commit import is_reachable, is_shallow
 from service.templates.source.remote_errors import words_of
 
 #: So many commits are fetched at first; more where a question needs them.
@@ -132,7 +132,7 @@ class Mirror:
 
     def _fetched(self, folder: Path, ref: str, name: str) -> str:
         if not self._has(folder, name):
-            is_whole = folder == self.folder and has_head(folder) and not is_shallow(folder)
+            is_whole = folder == self.folder and _has_head(folder) and not is_shallow(folder)
             depth = () if is_whole else (f"--depth={DEPTH}",)
             self.connection.run(folder, "fetch", *_FETCH, *depth, "origin", f"+{ref}:{_HEAD}", ref=ref)
         try:
@@ -150,13 +150,10 @@ class Mirror:
             return False
 
 
-def has_head(folder: Path) -> bool:
+def _has_head(folder: Path) -> bool:
     """Whether something was fetched before."""
     try:
         git_bare(folder, "rev-parse", "--verify", "--quiet", _HEAD)
     except GitError:
         return False
     return True
-
-
-__all__ = ["DEPTH", "Mirror", "has_commit"]

@@ -1,17 +1,19 @@
 """A remote git repository as the source of templates: fetched into a mirror, and read from its objects."""
 
 import os
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from service.config.settings import Settings
-from service.errors import GitError
+from service.errors import Conflict, GitError
 from service.models.deployment import Commit
 from service.templates.source.connection import Connection
+from service.templates.source.git import Author
 from service.templates.source.mirror import Mirror
 from service.templates.source.remote_commit import has_commit, named, read_commit, read_trailers, signer_of
 from service.templates.source.remote_files import CommitFiles, read_commit_files
+from service.templates.source.remote_push import PushedCommit, Pusher
 from service.templates.source.remote_refs import COMMIT, chosen, read_refs
 from service.templates.source.remote_url import RemoteUrl
 
@@ -97,6 +99,36 @@ class GitRemote:
         start = since if is_known else None
         return mirror.read(until, lambda folder: read_trailers(folder, start, until, BREAKING))
 
+    def push_changes(
+        self,
+        base: str,
+        changes: Mapping[str, bytes | None],
+        *,
+        author: Author,
+        message: str,
+        branch: str | None,
+    ) -> PushedCommit:
+        """Push a commit on `base`, a head that was fetched: path below `path` -> content, None to remove it.
+
+        It goes to the first free branch of `branch`-1, -2, …, or with None to the ref itself, which must be a branch
+        that is still at `base`. Raises Conflict where the remote refuses it, with its words, and GitError; then nothing
+        has changed.
+        """
+        mirror, prefix = self._mirror(), f"{self.folder}/" if self.folder else ""
+        with mirror.locked():
+            ref, name = self._resolved(mirror)
+            if branch is None and not ref.startswith("refs/heads/"):
+                raise Conflict(
+                    f"EMAIL_TEMPLATES_GIT_REF is {self.ref}, which is no branch; nothing can be pushed to it."
+                )
+            if branch is None and name != base:
+                raise Conflict("Somebody else has pushed in the meantime; nothing was changed. Try again.")
+            pusher = Pusher(mirror)
+            commit = pusher.commit(base, {f"{prefix}{path}": data for path, data in changes.items()}, author, message)
+            if branch is None:
+                return pusher.push_to(commit, ref, base)
+            return pusher.push_to_new_branch(commit, branch, ref.removeprefix("refs/heads/").removeprefix("refs/tags/"))
+
     def _resolved(self, mirror: Mirror) -> tuple[str, str]:
         """The full name of the ref, and the object that it leads to now."""
         is_common = self.ref != "HEAD" and (
@@ -130,7 +162,7 @@ def remote_of(settings: Settings, data_dir: Path) -> GitRemote:
         url=settings.email_templates_git_url.get_secret_value(),
         ref=settings.email_templates_git_ref,
         path=settings.email_templates_git_path,
-        mirror=data_dir / "templates.git",
+        mirror=data_dir.resolve() / "templates.git",
         protocols=settings.email_templates_git_protocols,
         token_file=settings.email_templates_git_token_file,
         ssh_key_file=settings.email_templates_git_ssh_key_file,

@@ -57,7 +57,7 @@ _MEANINGS: tuple[tuple[tuple[str, ...], str], ...] = (
             "too many authentication failures",
         ),
         "{where} refused the login. Check EMAIL_TEMPLATES_GIT_TOKEN_FILE or EMAIL_TEMPLATES_GIT_SSH_KEY_FILE: it may"
-        " have expired, or may not read this repository.",
+        " have expired, or lack the right.",
     ),
     (
         ("dubious ownership",),

@@ -3,7 +3,7 @@
 import pytest
 
 from service.errors import InvalidRequest
-from service.templates.authoring.publisher import check_key, check_message, check_paths
+from service.templates.authoring.publish_checks import check_key, check_message, check_paths
 from service.templates.source.files import Files
 
 FILES = Files.of({"t/template.mjml": "x", "t/examples/default.yaml": "x"})
