@@ -180,7 +180,7 @@ class Preparer:
     ) -> list[str]:
         """Sentences that speak against serving this; [] if none does."""
         reasons = list(candidate.refusals)
-        if not items or all(item.change is Change.GONE for item in items):
+        if not reasons and all(item.change is Change.GONE for item in items):
             reasons.append(f"There is no template in {candidate.path or 'the root'} of this commit.")
         if self.refuses_broken:
             reasons += [str(one) for item in items for one in item.findings if one.is_error]

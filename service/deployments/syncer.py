@@ -19,9 +19,10 @@ from service.models import Commit, Deployment, DeploymentState, SourceStatus, Tr
 from service.store import deployments, template_source
 from service.store.database import Database
 from service.templates.compiler import COMPILER_VERSION, library_versions
-from service.templates.runtime.site import Site
+from service.templates.runtime.site import NO_SITE, Site
 from service.templates.source.files import Files
 from service.templates.source.remote import GitRemote, Head
+from service.templates.source.remote_files import CommitFiles
 
 #: How long a process may follow the source without renewing its lease, seconds.
 LEASE_S = 15.0
@@ -206,8 +207,11 @@ class Syncer:
 
     def _candidate(self, head: Head, live: Live | None) -> Candidate:
         commit = head.commit
-        tree = self.remote.files(commit.id)
-        site, values, refusals = self.resolve(tree.files)
+        try:
+            tree = self.remote.files(commit.id)
+            site, values, refusals = self.resolve(tree.files)
+        except GitError as error:  # it was fetched, so this is about the commit: the next one may be better
+            tree, site, values, refusals = CommitFiles(Files({})), NO_SITE, {}, [str(error)]
         if self.rules.needs_signature:
             try:
                 self.remote.verify(commit.id)

@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -59,11 +60,6 @@ class Following:
         return self.services.catalogue.current.get(key).revision
 
 
-@pytest.fixture(params=[None, "postgresql_url"], ids=["sqlite", "postgresql"])
-def either_url(request: pytest.FixtureRequest) -> str | None:
-    return None if request.param is None else request.getfixturevalue(request.param)
-
-
 @pytest.fixture
 def repository(tmp_path: Path) -> TemplateRepository:
     made = TemplateRepository(tmp_path / "git")
@@ -73,11 +69,35 @@ def repository(tmp_path: Path) -> TemplateRepository:
     return made
 
 
+@contextmanager
+def follow(
+    repository: TemplateRepository, directory: Path, clock: Clock, transport: ScriptedTransport, **changes: Any
+) -> Iterator[Following]:
+    """A service that follows the repository."""
+    settings = repository.settings(directory, **changes)
+    services = build(settings, transport=transport, clock=clock, boottime=clock.boottime)
+    try:
+        yield Following(repository, services, clock)
+    finally:
+        services.close()
+
+
 @pytest.fixture
 def following(
-    repository: TemplateRepository, tmp_path: Path, clock: Clock, transport: ScriptedTransport, either_url: str | None
+    repository: TemplateRepository, tmp_path: Path, clock: Clock, transport: ScriptedTransport
 ) -> Iterator[Following]:
-    settings = repository.settings(tmp_path, database_url=either_url)
-    services = build(settings, transport=transport, clock=clock, boottime=clock.boottime)
-    yield Following(repository, services, clock)
-    services.close()
+    with follow(repository, tmp_path, clock, transport) as made:
+        yield made
+
+
+@pytest.fixture(params=[None, "postgresql_url"], ids=["sqlite", "postgresql"])
+def following_either(
+    repository: TemplateRepository,
+    tmp_path: Path,
+    clock: Clock,
+    transport: ScriptedTransport,
+    request: pytest.FixtureRequest,
+) -> Iterator[Following]:
+    url = request.getfixturevalue(request.param) if request.param else None
+    with follow(repository, tmp_path, clock, transport, database_url=url) as made:
+        yield made

@@ -1,9 +1,18 @@
 """A push to the repository is served; what must not be served is held, and what is served says where it comes from."""
 
-from service.models import OPERATOR, DeploymentState
-from service.store import deployments
-from tests.deployments.conftest import Following
+import shutil
+from pathlib import Path
+
+import pytest
+
+from service.models import OPERATOR, Caller, DeploymentState, Scope
+from service.models.requests import SendRequest
+from service.store import deployments, revisions, template_source
+from service.store.deployments import DeploymentQuery
+from tests.deployments.conftest import Following, follow
 from tests.support.checkouts import MAIL
+from tests.support.scripted import Clock, ScriptedTransport
+from tests.support.template_repository import TemplateRepository
 
 BROKEN = MAIL.replace("</mj-text>", "")
 
@@ -12,7 +21,8 @@ def changed(word: str, text: str = MAIL) -> str:
     return text.replace("<mj-text>Bonjour", f"<mj-text>{word}")
 
 
-def test_sync_serves_the_commit_when_it_was_pushed(following: Following) -> None:
+def test_sync_serves_the_commit_when_it_was_pushed(following_either: Following) -> None:
+    following = following_either
     following.sync()
     first = following.live
     assert first.commit is not None
@@ -64,7 +74,8 @@ def test_sync_holds_the_commit_when_a_variable_becomes_required(following: Follo
     assert (following.live.id, following.state) == (held.id, "synced")
 
 
-def test_rollback_serves_what_was_served_before_and_sync_leaves_it_out(following: Following) -> None:
+def test_rollback_serves_what_was_served_before_and_sync_leaves_it_out(following_either: Following) -> None:
+    following = following_either
     following.sync()
     good = following.revision()
     following.repository.write("hello", changed("Faux"))
@@ -102,3 +113,115 @@ def test_sync_recovers_when_the_repository_was_out_of_reach(following: Following
     hidden.rename(following.repository.bare)
     following.sync()
     assert following.state == "synced"
+
+
+def test_sync_serves_the_new_head_when_the_branch_was_pushed_with_force(following: Following) -> None:
+    following.sync()
+    following.repository.clone.git("commit", "--quiet", "--amend", "--message", "Written anew")
+    following.repository.write("hello", changed("Salut"))
+    commit = following.repository.push("Salut", "--force")
+    following.sync()
+    assert (following.commit, following.state) == (commit, "synced")
+
+
+def test_sync_says_orphaned_when_the_live_commit_left_the_branch_and_the_new_one_is_held(following: Following) -> None:
+    following.sync()
+    clone = following.repository.clone
+    following.repository.write("hello", MAIL.replace("    required: false\n", ""))
+    clone.git("add", "--all")
+    clone.git("commit", "--quiet", "--amend", "--message", "Written anew")
+    clone.git("push", "--quiet", "--force", "origin", "HEAD:refs/heads/main")
+    following.sync()
+    codes = [one.code for one in following.services.deployments.deployment_status.report().conditions]
+    assert codes == ["orphaned", "held"]
+
+
+def test_sync_serves_a_removal_and_pins_stay_when_a_template_is_deleted(following: Following) -> None:
+    following.sync()
+    revision = following.revision("other")
+    following.repository.clone.git("rm", "-r", "--quiet", "mails/other")
+    following.repository.push("Without other")
+    following.sync()
+    assert list(following.services.catalogue.current.entries) == ["hello"]
+    assert revisions.revision(following.services.database, revision) is not None
+
+
+def test_sync_holds_a_commit_when_it_has_no_template(following: Following) -> None:
+    following.sync()
+    following.repository.clone.git("rm", "-r", "--quiet", "mails")
+    following.repository.push("Nothing")
+    following.sync()
+    assert following.state == "held"
+    assert "Bonjour" in following.html()
+
+
+def test_sync_judges_a_held_commit_once_until_the_ref_changes(following: Following) -> None:
+    following.sync()
+    following.repository.write("hello", MAIL.replace("    required: false\n", ""))
+    following.repository.push("Required")
+    for _ in range(3):
+        following.sync()
+    page = deployments.list_page(following.services.database, DeploymentQuery(), limit=10)
+    assert [one.state for one in page.items] == ["held", "live"]
+
+
+def test_sync_accepts_a_break_when_a_trailer_of_its_commit_names_the_template(following: Following) -> None:
+    following.sync()
+    following.repository.write("hello", MAIL.replace("    required: false\n", ""))
+    commit = following.repository.push("Required\n\nBreaking: hello")
+    following.sync()
+    assert (following.commit, following.state) == (commit, "synced")
+
+
+def test_start_serves_what_was_live_when_remote_and_git_are_gone(
+    repository: TemplateRepository,
+    tmp_path: Path,
+    clock: Clock,
+    transport: ScriptedTransport,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with follow(repository, tmp_path, clock, transport) as first:
+        first.sync()
+        html = first.html()
+    shutil.rmtree(repository.bare)
+    shutil.rmtree(tmp_path / "state" / "templates.git", ignore_errors=True)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with follow(repository, tmp_path, clock, transport) as second:
+        assert second.html() == html
+        second.sync()
+        assert "no git" in (template_source.status(second.services.database).failure or "")
+        assert second.html() == html
+
+
+def test_start_deploys_the_live_files_anew_when_the_compiler_is_another(
+    repository: TemplateRepository,
+    tmp_path: Path,
+    clock: Clock,
+    transport: ScriptedTransport,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with follow(repository, tmp_path, clock, transport) as first:
+        first.sync()
+        commit, before = first.commit, first.live.id
+        first.services.database.write(lambda tx: tx.execute("UPDATE deployments SET compiler = 1"))
+    shutil.rmtree(repository.bare)
+    with follow(repository, tmp_path, clock, transport) as second:
+        second.sync()
+        assert (second.commit, second.live.trigger) == (commit, "compiler")
+        assert second.live.id != before
+
+
+def test_replay_holds_a_commit_when_it_would_refuse_what_callers_send(following: Following) -> None:
+    following.sync()
+    caller = Caller("billing", "billing", frozenset({Scope.SEND}))
+    for amount in ("7", "500"):
+        body = {"to": "awa@example.bj", "template_key": "hello", "variables": {"name": "Awa", "amount": amount}}
+        request = SendRequest.model_validate({**body, "source_endpoint": "billing"})
+        following.services.sending.acceptor.send(request, caller)
+    following.repository.write("hello", MAIL.replace("maxLength: 20", "maxLength: 2"))
+    following.repository.push("Shorter\n\nBreaking: other")
+    following.sync()
+    held = deployments.waiting(following.services.database, since=following.live.created_at)
+    assert held is not None
+    assert "hello: would refuse 1 of 2: billing 1 at /variables/amount" in (held.reason or "").splitlines()
+    assert "500" not in (held.reason or "")
