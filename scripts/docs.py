@@ -29,6 +29,14 @@ sys.path.insert(0, str(HOME))  # so that this checkout is documented, wherever a
 from service.bootstrap import build  # noqa: E402
 from service.cli.main import main as rgz_email  # noqa: E402
 from service.config.settings import Rate, RequestRate, Settings  # noqa: E402
+from service.models import Scope  # noqa: E402
+from service.models.deployment_requests import (  # noqa: E402
+    ActivateRequest,
+    DeployRequest,
+    HoldRequest,
+    RollbackRequest,
+    SuspendRequest,
+)
 from service.models.requests import (  # noqa: E402
     BatchRequest,
     PublishRequest,
@@ -41,7 +49,11 @@ from service.web.api.openapi import description_of  # noqa: E402
 from service.web.app import create_app  # noqa: E402
 
 #: How a route without a guard is protected, by pattern of its path.
-UNGUARDED = {"/api/v1/email/unsubscribe/*": "signed link", "/api/v1/email/webhook": "signature of Amazon SNS"}
+UNGUARDED = {
+    "/api/v1/email/unsubscribe/*": "signed link",
+    "/api/v1/email/webhook": "signature of Amazon SNS",
+    "/api/v1/email/source/webhook": "signature of the forge",
+}
 #: Line width of the commands' help.
 HELP_WIDTH_CHARS = 110
 
@@ -141,7 +153,9 @@ def _access(path: str, handler: HTTPRouteHandler) -> str:
         return next((protection for pattern, protection in UNGUARDED.items() if fnmatchcase(path, pattern)), "open")
     if scopes[0] is None:
         return "this machine, or `admin`"
-    return "signed in" if path.startswith("/admin") else f"`{scopes[0].value}`"
+    if path.startswith("/admin"):
+        return "signed in" if scopes[0] is Scope.ADMIN else f"signed in, or `{scopes[0].value}`"
+    return f"`{scopes[0].value}`"
 
 
 def _fields() -> Iterator[tuple[str, str]]:
@@ -150,6 +164,8 @@ def _fields() -> Iterator[tuple[str, str]]:
     [attachment] = get_args(SendRequest.model_fields["attachments"].annotation)
     bodies: dict[str, type[BaseModel]] = {"send": SendRequest, "attachment": attachment, "batch": BatchRequest}
     bodies |= {"publish": PublishRequest, "test": TestRequest, "suppression": SuppressionRequest}
+    bodies |= {"deploy": DeployRequest, "activate": ActivateRequest, "rollback": RollbackRequest, "hold": HoldRequest}
+    bodies["suspend"] = SuspendRequest
     for body, model in bodies.items():
         for name, one in sorted(model.model_fields.items(), key=lambda item: not item[1].is_required()):
             if body != "batch" or name not in SendRequest.model_fields:

@@ -9,12 +9,15 @@ from datetime import datetime
 import structlog
 
 from service.config.settings import Settings
+from service.deployments.changes import DeploymentComparison
 from service.deployments.control import DeploymentControl
 from service.deployments.follower import Follower
+from service.deployments.history import DeploymentHistory
 from service.deployments.prepare import Preparer
 from service.deployments.presence import Presence, new_process_id
 from service.deployments.recorder import DirectoryRecorder
 from service.deployments.replay import Replay
+from service.deployments.requests import DeploymentRequests
 from service.deployments.status import DeploymentStatus
 from service.deployments.syncer import Syncer, SyncRules
 from service.errors import StoreBusy
@@ -57,6 +60,9 @@ class Deployments:
     database: Database
     deployment_status: DeploymentStatus
     deployment_control: DeploymentControl
+    deployment_history: DeploymentHistory
+    deployment_comparison: DeploymentComparison
+    deployment_requests: DeploymentRequests
     served: Follower | DirectoryRecorder
     syncer: Syncer | None
     process_id: str
@@ -86,6 +92,7 @@ def build_deployments(
     clock = clocks.now
     follows = settings.email_templates_git_url is not None
     process_id = new_process_id()
+    history = DeploymentHistory(database)
     control = DeploymentControl(database, follows, clock)
     catalogue = templates.catalogue
     served: Follower | DirectoryRecorder = (
@@ -99,6 +106,9 @@ def build_deployments(
             database, catalogue, settings.email_templates_git_interval_seconds if follows else None, clock
         ),
         deployment_control=control,
+        deployment_history=history,
+        deployment_comparison=DeploymentComparison(database, history),
+        deployment_requests=DeploymentRequests(history, control),
         served=served,
         syncer=_syncer(settings, database, templates, children, clocks, process_id) if follows else None,
         process_id=process_id,

@@ -35,7 +35,13 @@ class DeploymentControl:
     def look(self, trigger: Trigger, caller: Caller) -> int:
         """Ask for a look at the repository now; returns the number of the request. Raises Conflict, StoreBusy."""
         self._require_source()
-        return self.database.write(lambda tx: template_source.want_look(tx, trigger, caller.name))
+
+        def change(tx: Transaction) -> int:
+            if trigger is not Trigger.WEBHOOK:  # no person, and as often as there are pushes
+                self._note(tx, ActionKind.DEPLOYMENT_REQUESTED, caller, None, None)
+            return template_source.want_look(tx, trigger, caller.name)
+
+        return self.database.write(change)
 
     def activate(self, deployment_id: str, caller: Caller, *, why: str) -> Deployment:
         """Serve a deployment that is held or waits, whatever speaks against it, or one that was served before.

@@ -62,7 +62,13 @@ def _iso_8601(value: object) -> object:
     return value
 
 
-class _Request(BaseModel):
+#: A time in a body.
+Moment = Annotated[AwareDatetime, BeforeValidator(_iso_8601), Field(strict=False)]
+
+
+class StrictRequest(BaseModel):
+    """A body without unknown fields, whose values are of the very types that JSON has."""
+
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
 
@@ -74,11 +80,12 @@ _WELCOME = {
 }
 
 
-def _with_example(example: dict[str, Any]) -> ConfigDict:
+def with_example(example: dict[str, Any]) -> ConfigDict:
+    """The example that the API's description shows for a body."""
     return ConfigDict(json_schema_extra={"examples": [example]})
 
 
-class AttachmentRequest(_Request):
+class AttachmentRequest(StrictRequest):
     """A file as it comes over HTTP."""
 
     filename: str = Field(max_length=1_000, description="its name, with an ending that the template allows")
@@ -112,7 +119,7 @@ class MessageRequest(Protocol):
         """The files sent along."""
 
 
-class _SendFields(_Request):
+class _SendFields(StrictRequest):
     """The fields that all messages of a request share."""
 
     template_key: _Key = Field(description="the template's folder name")
@@ -133,9 +140,7 @@ class _SendFields(_Request):
         None,
         description="which part of the caller asks, to find its messages; without it the key's name, or the category",
     )
-    send_at: Annotated[AwareDatetime, BeforeValidator(_iso_8601), Field(strict=False)] | None = Field(
-        None, description="when it is to leave, ISO 8601 with an offset; without it now"
-    )
+    send_at: Moment | None = Field(None, description="when it is to leave, ISO 8601 with an offset; without it now")
     metadata: dict[str, Any] = Field(
         default_factory=dict, description="the caller's own notes, up to 4,096 bytes; kept, searchable, never sent"
     )
@@ -144,7 +149,7 @@ class _SendFields(_Request):
 class SendRequest(_SendFields):
     """The body of `POST /send`. `to`, `cc` and `bcc` are one address, several separated by commas, or a list."""
 
-    model_config = _with_example(
+    model_config = with_example(
         {"to": "john@techconnect.bj", "template_key": "onboarding_welcome", "variables": _WELCOME}
     )
 
@@ -160,7 +165,7 @@ class SendRequest(_SendFields):
         return [("", self)]
 
 
-class BatchMessage(_Request):
+class BatchMessage(StrictRequest):
     """One message request of a batch."""
 
     to: _Addresses | list[_Addresses] = Field(description=_TO)
@@ -173,7 +178,7 @@ class BatchMessage(_Request):
 class BatchRequest(_SendFields):
     """The body of `POST /send/batch`: one template, many messages, all of them or none."""
 
-    model_config = _with_example(
+    model_config = with_example(
         {
             "template_key": "onboarding_welcome",
             "messages": [
@@ -196,11 +201,11 @@ class BatchRequest(_SendFields):
 AnySendRequest = SendRequest | BatchRequest
 
 
-class TestRequest(_Request):
+class TestRequest(StrictRequest):
     """The body of `POST /templates/{key}/test`; everything may be left out."""
 
     __test__ = False  # not a test case of pytest, in spite of its name
-    model_config = _with_example({"variables": {"reseller_name": "Nadia Net"}})
+    model_config = with_example({"variables": {"reseller_name": "Nadia Net"}})
 
     to: _Addresses | None = Field(None, description="also send it, marked as a test; without it only render")
     variables: _Variables | None = Field(
@@ -216,7 +221,7 @@ _Source = Annotated[str, StringConstraints(min_length=1, max_length=500_000)]
 _ExampleName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$")]
 
 
-class PublishRequest(_Request):
+class PublishRequest(StrictRequest):
     """The body of `PUT /templates/{key}`: files of a template as texts.
 
     A file that is left out stays as it is; `text`: null deletes it. `locales`, `locale_texts` (plain text parts of
@@ -239,10 +244,10 @@ class PublishRequest(_Request):
     )
 
 
-class SuppressionRequest(_Request):
+class SuppressionRequest(StrictRequest):
     """The body of `POST /suppressions`. `reason` is a word such as manual, or a sentence."""
 
-    model_config = _with_example(
+    model_config = with_example(
         {"address": "someone@example.com", "scope": "marketing", "reason": "asked by telephone"}
     )
 
@@ -253,7 +258,7 @@ class SuppressionRequest(_Request):
     )
 
 
-RequestBody = TypeVar("RequestBody", bound=_Request)
+RequestBody = TypeVar("RequestBody", bound=StrictRequest)
 
 
 def parse(body: bytes, kind: type[RequestBody]) -> RequestBody:

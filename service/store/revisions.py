@@ -12,6 +12,9 @@ from service.store.body_codec import compress, decompress, digest_of
 from service.store.database import Reader, Transaction, listed
 from service.store.database.contract import Row
 
+#: Names in one statement; both databases take many more.
+_REVISIONS_AT_ONCE = 256
+
 
 @dataclass(frozen=True, slots=True)
 class CurrentTemplate:
@@ -185,6 +188,19 @@ def beginning_with(reader: Reader, digits: str) -> dict[str, tuple[str, int]]:
 def after_all(digits: str) -> str:
     """A text behind all hex names that begin with these digits, in the collation of both databases."""
     return f"{digits}g"
+
+
+def versions_of(reader: Reader, revision_ids: Collection[str]) -> dict[str, int]:
+    """The version of each of these revisions that is stored."""
+    found: dict[str, int] = {}
+    wanted = sorted(revision_ids)
+    for start in range(0, len(wanted), _REVISIONS_AT_ONCE):
+        names, params = listed("revision", wanted[start : start + _REVISIONS_AT_ONCE])
+        rows = reader.read(
+            f"SELECT revision, version FROM email_template_revisions WHERE revision IN ({names})", params
+        )
+        found |= {row["revision"]: row["version"] for row in rows}
+    return found
 
 
 def versions(reader: Reader, key: str) -> list[Revision]:

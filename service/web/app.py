@@ -13,19 +13,23 @@ from litestar.datastructures import State
 
 from service.bootstrap import PreviewServices, Services
 from service.config.settings import Settings
+from service.models import Trigger
 from service.web.api import (
     admin_actions,
+    deployments,
     dev_mailbox,
     health,
     messages,
     openapi,
     recipients,
     send,
+    source_webhook,
     suppressions,
     templates,
     unsubscribe,
     webhook,
 )
+from service.web.api.source_webhook import SourceWebhook
 from service.web.auth import Guard, count_open_request
 from service.web.body_budget import BodyBudget
 from service.web.dependencies import parts
@@ -67,6 +71,7 @@ def create_app(services: Services, *, lifespan: Lifespan | None = None, is_port_
         return openapi.document(_api(services), parts(services), server=services.settings.email_public_url)
 
     app.state.openapi = document
+    app.state.source_webhook = _source_webhook(services)
     app.state.is_port_local = is_port_local and services.settings.smtp_host is None
     return app
 
@@ -117,6 +122,11 @@ def _api(services: Services) -> list[Any]:
         "/", route_handlers=[send.BatchController], request_max_body_size=services.settings.max_batch_bytes
     )
     hooks = Router("/", route_handlers=[webhook.WebhookController], request_max_body_size=webhook.MAX_BODY_BYTES)
+    source_hooks = Router(
+        "/",
+        route_handlers=[source_webhook.SourceWebhookController],
+        request_max_body_size=source_webhook.MAX_BODY_BYTES,
+    )
     api = Router(
         "/api/v1/email",
         request_max_body_size=_message_bytes(services.settings),
@@ -124,16 +134,27 @@ def _api(services: Services) -> list[Any]:
             send.SendController,
             batches,
             hooks,
+            source_hooks,
             templates.TemplateController,
             messages.MessageController,
             suppressions.SuppressionController,
             recipients.RecipientController,
+            deployments.DeploymentController,
+            deployments.HoldController,
             admin_actions.AdminActionController,
             unsubscribe.UnsubscribeController,
         ],
     )
     with_mailbox = [dev_mailbox.MailboxController] if services.mailbox is not None else []
     return [api, health.HealthController, *with_mailbox]
+
+
+def _source_webhook(services: Services) -> SourceWebhook:
+    control, secret = services.deployments.deployment_control, services.settings.email_templates_git_webhook_secret
+    return SourceWebhook(
+        secret.get_secret_value() if secret is not None and control.follows else None,
+        lambda: control.look(Trigger.WEBHOOK, source_webhook.FORGE),
+    )
 
 
 @asynccontextmanager

@@ -16,6 +16,13 @@ from litestar.routes import HTTPRoute
 from service.cli.main import main
 from service.config.environment import load
 from service.config.settings import Settings
+from service.models.deployment_requests import (
+    ActivateRequest,
+    DeployRequest,
+    HoldRequest,
+    RollbackRequest,
+    SuspendRequest,
+)
 from service.models.requests import BatchRequest, PublishRequest, SendRequest, SuppressionRequest, TestRequest
 from service.models.status import TRANSITIONS, Status
 from service.web.app import create_app
@@ -119,7 +126,9 @@ def routes(app: Litestar) -> Iterator[tuple[str, str]]:
 
 def test_api_document_names_every_field_of_every_body() -> None:
     text = doc("http-api.md")
-    for body in (SendRequest, BatchRequest, PublishRequest, SuppressionRequest, TestRequest):
+    of_mail = (SendRequest, BatchRequest, PublishRequest, SuppressionRequest, TestRequest)
+    of_deployments = (DeployRequest, ActivateRequest, RollbackRequest, HoldRequest, SuspendRequest)
+    for body in (*of_mail, *of_deployments):
         missing = [name for name in body.model_fields if f"`{name}`" not in text]
         assert missing == [], body.__name__
 

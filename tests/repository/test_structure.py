@@ -41,7 +41,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "cli": _ENTRIES,
 }
 #: These commands start the web server and the worker in their own process.
-STARTS = {"cli.serve": {"web", "worker"}, "cli.preview": {"web"}}
+STARTS = {"cli.serve": {"web", "worker"}, "cli.sync": {"worker"}, "cli.preview": {"web"}}
 
 #: Where each library may be imported: a module, or a package with all below it.
 HOMES = {

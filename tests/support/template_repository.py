@@ -22,6 +22,12 @@ class TemplateRepository:
         """Write a template; it is pushed by `push`."""
         write_mail(self.clone.mails, key, text)
 
+    def write_shared(self, name: str, text: str) -> None:
+        """Write a shared part; it is pushed by `push`."""
+        path = self.clone.mails / "_shared" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+
     def push(self, message: str = "A change", *options: str) -> str:
         """Commit all files, push the branch, and return the commit's name."""
         commit = self.clone.commit(message)

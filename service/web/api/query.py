@@ -6,7 +6,7 @@ from typing import Any, TypeVar, cast
 from pydantic import BaseModel, ConfigDict, Field
 
 from service.errors import InvalidRequest, Problem
-from service.models import ActionKind, Status
+from service.models import ActionKind, DeploymentState, Status
 
 
 class Query(BaseModel):
@@ -55,6 +55,28 @@ class ActionsQuery(PagedQuery):
     person: str | None = Field(None, description="the address of a person whose data it was about")
     since: str | None = Field(None, description="ISO 8601, then or later")
     until: str | None = Field(None, description="ISO 8601, before")
+
+
+class DeploymentsQuery(PagedQuery):
+    """The parameters of `GET /deployments`."""
+
+    key: str | None = Field(None, description="only those that changed this template")
+    since: str | None = Field(None, description="ISO 8601, prepared then or later")
+    state: str | None = Field(None, description=f"one of {', '.join(DeploymentState)}")
+    commit: str | None = Field(None, description="a commit, by its name or the beginning")
+
+
+class DiffQuery(Query):
+    """The parameters of `GET /deployments/{deployment_id}/diff`."""
+
+    against: str | None = Field(None, description="a deployment or commit; without it the one before")
+
+
+class HoldQuery(Query):
+    """The parameters of `DELETE /holds`."""
+
+    key: str | None = Field(None, description="the template, required")
+    revision: str | None = Field(None, description="only this revision, or its beginning")
 
 
 class LiftQuery(Query):
