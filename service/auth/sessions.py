@@ -64,16 +64,16 @@ class Sessions:
     def create_session(self, token: str, *, client: str, browser: str = "") -> str:
         """Sign in: the cookie value of a new session. Wrong tokens are counted by `client`, the client's address.
 
-        Raises NotAuthenticated for an unknown token, TooManyAttempts for one of many; NotAllowed for a key without the
-        scope admin.
+        Raises NotAuthenticated for an unknown token, TooManyAttempts for one of many; NotAllowed for a key with neither
+        the scope admin nor deploy, whose pages are those of deployments alone.
         """
         caller = self.api_keys.find(token)
-        if caller is None or not caller.may(Scope.ADMIN):
+        if caller is None or not caller.may(Scope.DEPLOY):
             self.refusals.sign_in(client, caller)
         if caller is None:
             raise self.wrong_tokens.refusal(client, "This token is unknown or revoked.")
-        if not caller.may(Scope.ADMIN):
-            raise NotAllowed(f"The key {caller.name!r} does not have the scope admin.")
+        if not caller.may(Scope.DEPLOY):
+            raise NotAllowed(f"The key {caller.name!r} does not have the scope admin or deploy.")
         cookie, now = secrets.token_urlsafe(32), self.clock()
         session = StoredSession(
             id=str(uuid_utils.uuid7()),
@@ -159,7 +159,7 @@ class Sessions:
             caller: Caller | None = Caller(ADMIN_ID, found.caller_name, frozenset({Scope.ADMIN}))
         else:
             caller = self.api_keys.holder(found.caller_id)
-        if caller is None or not caller.may(Scope.ADMIN):
+        if caller is None or not caller.may(Scope.DEPLOY):
             return None
         return Session(
             found.id,

@@ -18,6 +18,7 @@ OPEN = {
     ("GET", "/healthz"),
     ("GET", "/readyz"),
     ("POST", "/webhook"),  # the signature of Amazon SNS
+    ("POST", "/source/webhook"),  # the signature of GitHub, GitLab or Gitea
     ("GET", "/metrics"),
     # The token in the path is what opens these.
     ("GET", "/unsubscribe/{token}"),
@@ -49,7 +50,8 @@ def test_routes_all_have_a_guard_with_their_scope(service: Running) -> None:
         elif operation[1].startswith("/dev/mailbox"):
             assert found == {None}, operation  # its own guard: this machine, or the admin
         else:
-            expected = Scope.ADMIN if operation[1].startswith("/admin") else SCOPES[operation]
+            is_page, may_deploy = operation[1].startswith("/admin"), operation[1].startswith("/admin/deployments")
+            expected = (Scope.DEPLOY if may_deploy else Scope.ADMIN) if is_page else SCOPES[operation]
             assert found == {expected}, operation
     assert SCOPES.keys() <= seen.keys()
 

@@ -3,16 +3,21 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from service.models import Caller, Scope
+
 #: URL and key of the label, in the order shown.
 SECTIONS = (
     ("/admin", "nav.overview"),
     ("/admin/messages", "nav.messages"),
     ("/admin/suppressions", "nav.suppressions"),
     ("/admin/templates", "nav.templates"),
+    ("/admin/deployments", "nav.deployments"),
     ("/admin/mailbox", "nav.mailbox"),
     ("/admin/actions", "nav.actions"),
     ("/docs", "nav.api"),
 )
+#: What a key sees that may deploy and nothing else.
+_FOR_DEPLOY = ("/admin/deployments", "/docs")
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,9 +29,11 @@ class Section:
     current: bool
 
 
-def sections(shown: Sequence[tuple[str, str]], path: str) -> Sequence[Section]:
-    """Return the entries of this application, a part of SECTIONS, with the current one marked."""
+def sections(shown: Sequence[tuple[str, str]], path: str, caller: Caller | None) -> Sequence[Section]:
+    """Return the entries of this application that the caller may see, a part of SECTIONS; the current one is marked."""
+    is_limited = caller is not None and not caller.may(Scope.ADMIN)
     return [
         Section(url, label_key, path == url or (url != "/admin" and path.startswith(f"{url}/")))
         for url, label_key in shown
+        if not is_limited or url in _FOR_DEPLOY
     ]

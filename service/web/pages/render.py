@@ -78,13 +78,14 @@ def shortened(data: bytes) -> Excerpt:
 def part(request: Request[Any, Any, Any], name: str, /, **values: Any) -> str:
     """Render `markup/NAME` with these values: a page, or a part that a script inserts."""
     context = page_context(request)
+    caller = context.caller or (context.session.caller if context.session else None)
     markup: jinja2.Environment = request.app.state.markup
     path = request.url.path + (f"?{request.url.query}" if request.url.query else "")
     return markup.get_template(name).render(
         t=context.language.say,
         language=context.language,
         context=context,
-        sections=sections(request.app.state.sections, request.url.path),
+        sections=sections(request.app.state.sections, request.url.path, caller),
         path=path,
         form_token=Markup('<input type="hidden" name="form_token" value="{}">').format(context.form_token),
         **values,

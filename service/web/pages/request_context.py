@@ -67,24 +67,24 @@ class PageContext:
     form_token: str
 
 
-def signed_in() -> Guard:
-    """Return a guard that requires a session or an admin's bearer token. It raises NotAuthenticated, NotAllowed."""
+def signed_in(scope: Scope = Scope.ADMIN) -> Guard:
+    """Return a guard that requires a session or bearer token of this scope. It raises NotAuthenticated, NotAllowed."""
 
     async def guard(connection: Connection, _: BaseRouteHandler) -> None:
         caller = await _caller(connection)
         count_request(connection, caller)
         if caller is None:
             raise NotAuthenticated("Sign in first.")
-        if not caller.may(Scope.ADMIN):
-            services_of(connection).refusals.scope(client_of(connection), caller, Scope.ADMIN)
-            raise NotAllowed(f"This needs the scope admin, which the key {caller.name!r} does not have.")
+        if not caller.may(scope):
+            services_of(connection).refusals.scope(client_of(connection), caller, scope)
+            raise NotAllowed(f"This needs the scope {scope.value}, which the key {caller.name!r} does not have.")
         connection.state.caller = caller
 
-    guard.scope = Scope.ADMIN  # type: ignore[attr-defined]  # a test checks it on every route
+    guard.scope = scope  # type: ignore[attr-defined]  # a test checks it on every route
     return guard
 
 
-async def is_still_signed_in(connection: Connection) -> bool:
+async def is_still_signed_in(connection: Connection, scope: Scope = Scope.ADMIN) -> bool:
     """Whether the session or key is still valid; a stream checks it again, since it outlives its guard.
 
     It does not count as use of the session, so that an open page ends with the idle time. Where the database can't be
@@ -92,13 +92,14 @@ async def is_still_signed_in(connection: Connection) -> bool:
     """
     try:
         if not connection.headers.get("authorization"):
-            return await _read_session(connection) is not None
+            session = await _read_session(connection)
+            return session is not None and session.caller.may(scope)
         caller = await identify(connection)
     except (NotAuthenticated, TooManyAttempts):
         return False
     except StoreBusy:
         return True
-    return caller is not None and caller.may(Scope.ADMIN)
+    return caller is not None and caller.may(scope)
 
 
 def knows_session() -> Guard:

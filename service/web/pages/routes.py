@@ -6,6 +6,8 @@ from litestar import Controller
 
 from service.web.pages.actions import ActionPages
 from service.web.pages.assets import AssetController
+from service.web.pages.deployment_forms import DeploymentForms
+from service.web.pages.deployments import DeploymentPages
 from service.web.pages.docs import DocsController
 from service.web.pages.editor import EditorController
 from service.web.pages.gallery import GalleryController
@@ -33,6 +35,8 @@ CONTROLLERS: Sequence[type[Controller]] = (
     TemplatePageController,
     TemplateTestController,
     TemplateVersionsController,
+    DeploymentPages,
+    DeploymentForms,
     ActionPages,
     SessionPages,
     MailboxPages,

@@ -7,6 +7,7 @@ from litestar import Controller, Response, get, post
 from litestar.response import Redirect
 
 from service.errors import NotAllowed, NotAuthenticated, TooManyAttempts
+from service.models import Caller, Scope
 from service.web.auth import client_of, preview_services_of, services_of
 from service.web.dependencies import AnyRequest
 from service.web.pages.i18n import LANGUAGES
@@ -23,6 +24,8 @@ from service.web.pages.request_context import (
     switch_cookie,
 )
 
+_HOME = "/admin"
+
 
 class SignInController(Controller):
     """Sign-in and sign-out; open."""
@@ -36,7 +39,7 @@ class SignInController(Controller):
 
     @post("/sign-in", opt={"open": True, "unmetered": True})
     async def begin(self, request: AnyRequest) -> Response[Any]:
-        """Exchange `token` (the admin token, or a key with the scope admin) for a session.
+        """Exchange `token` (the admin token, or a key with the scope admin or deploy) for a session.
 
         It ends after ten hours, or two without use. More than ten wrong tokens in a row from one address are answered
         with 429; a right one never is.
@@ -44,10 +47,14 @@ class SignInController(Controller):
         form, services = await form_of(request), services_of(request)
         token, target = str(form.get("token", "")).strip(), local_path(form.get("next"))
         client, browser = client_of(request), request.headers.get("user-agent", "")
+
+        def create() -> tuple[str, Caller | None]:
+            cookie = services.sessions.create_session(token, client=client, browser=browser)
+            session = services.sessions.session(cookie)
+            return cookie, session.caller if session else None
+
         try:
-            text = await anyio.to_thread.run_sync(
-                lambda: services.sessions.create_session(token, client=client, browser=browser)
-            )
+            text, caller = await anyio.to_thread.run_sync(create)
         except TooManyAttempts as error:
             page = _again(request, target, "sign_in.too_many", 429, wait_s=error.retry_after_s)
             page.headers["Retry-After"] = str(error.retry_after_s)
@@ -56,6 +63,8 @@ class SignInController(Controller):
             return _again(request, target, "sign_in.not_admin", 403)
         except NotAuthenticated:
             return _again(request, target, "sign_in.unknown", 401)
+        if target == _HOME and caller is not None and not caller.may(Scope.ADMIN):
+            target = "/admin/deployments"
         return Redirect(target, status_code=303, cookies=[session_cookie(services, text)])
 
     @post("/sign-out", opt={"open": True}, guards=[knows_session()])
