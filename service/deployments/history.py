@@ -7,11 +7,12 @@ from datetime import UTC, datetime
 
 from service.errors import InvalidRequest, NotFound, Problem
 from service.models import Deployment, DeploymentItem, DeploymentState
-from service.store import deployments, revisions
+from service.store import deployment_stats, deployments, revisions
 from service.store.database import Database
 from service.store.deployments import DeploymentPage, DeploymentQuery
+from service.store.template_stats import RevisionFigures
 
-__all__ = ["DeploymentDetail", "DeploymentFilter", "DeploymentHistory", "DeploymentPage"]
+__all__ = ["DeploymentDetail", "DeploymentFilter", "DeploymentHistory", "DeploymentPage", "RevisionFigures"]
 
 MAX_PAGE = 1_000
 #: A commit by its full name (SHA-1 or SHA-256) or its beginning.
@@ -36,10 +37,11 @@ ALL_DEPLOYMENTS = DeploymentFilter()
 
 @dataclass(frozen=True, slots=True)
 class DeploymentDetail:
-    """A deployment with its templates, by key."""
+    """A deployment with its templates, by key, and what became of their mails."""
 
     deployment: Deployment
     items: Sequence[DeploymentItem]
+    figures: Sequence[RevisionFigures]
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +79,8 @@ class DeploymentHistory:
     def detail(self, name: str) -> DeploymentDetail:
         """A deployment with its templates. Raises NotFound."""
         found = self.find(name)
-        return DeploymentDetail(found, deployments.items(self.database, found.id))
+        figures = deployment_stats.by_template(self.database, found.id)
+        return DeploymentDetail(found, deployments.items(self.database, found.id), figures)
 
     def items(self, deployment: Deployment) -> Sequence[DeploymentItem]:
         """The templates of a deployment, by key."""

@@ -35,6 +35,11 @@ class Forge:
         is_web = url.protocol in ("http", "https")
         return cls(kind, url.origin if is_web else f"https://{url.host}", repository)
 
+    def commit_url(self, commit: str) -> str:
+        """The page of a commit."""
+        part = "-/commit" if self.kind == "gitlab" else "commit"
+        return f"{self.origin}/{quote(self.repository, safe='/')}/{part}/{quote(commit)}"
+
     def compare_url(self, base: str, head: str) -> str:
         """The page that compares two branches or commits."""
         between = f"{quote(base, safe='/')}...{quote(head, safe='/')}"

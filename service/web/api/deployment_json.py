@@ -6,6 +6,7 @@ from dataclasses import asdict
 from typing_extensions import TypedDict  # pydantic reads the one of `typing` only from Python 3.12 on
 
 from service.deployments.changes import DeploymentChanges, FileChange, TemplateChange
+from service.deployments.history import RevisionFigures
 from service.deployments.status import StatusReport
 from service.errors import Finding
 from service.models import Deployment, DeploymentItem, Hold, SourceStatus
@@ -57,6 +58,17 @@ class ItemAnswer(TypedDict):
     wanted_revision: str | None
     change: str
     findings: list[FindingAnswer]
+
+
+class FigureAnswer(TypedDict):
+    """What became of the mails of a template: `refused` counts send requests that were answered with 422."""
+
+    key: str
+    revision: str
+    sent: int
+    bounced: int
+    complaints: int
+    refused: int
 
 
 class ConditionAnswer(TypedDict):
@@ -150,6 +162,18 @@ def as_item(item: DeploymentItem, version: int | None) -> ItemAnswer:
         "wanted_revision": item.wanted_revision,
         "change": item.change.value,
         "findings": [as_finding(one) for one in item.findings],
+    }
+
+
+def as_figures(one: RevisionFigures) -> FigureAnswer:
+    """What became of the mails of a template."""
+    return {
+        "key": one.template_key,
+        "revision": one.revision,
+        "sent": one.sent,
+        "bounced": one.bounced,
+        "complaints": one.complaints,
+        "refused": one.refused,
     }
 
 

@@ -24,6 +24,7 @@ from service.web.api.deployment_json import (
     ConditionAnswer,
     DeploymentAnswer,
     DiffAnswer,
+    FigureAnswer,
     HoldAnswer,
     ItemAnswer,
     ProcessAnswer,
@@ -31,6 +32,7 @@ from service.web.api.deployment_json import (
     as_conditions,
     as_deployment,
     as_diff,
+    as_figures,
     as_hold,
     as_item,
     as_processes,
@@ -51,9 +53,10 @@ class DeploymentsAnswer(TypedDict):
 
 
 class DetailAnswer(DeploymentAnswer):
-    """A deployment with its templates."""
+    """A deployment with its templates, and what became of their mails; templates that sent nothing are left out."""
 
     items: list[ItemAnswer]
+    figures: list[FigureAnswer]
 
 
 class CurrentAnswer(TypedDict):
@@ -216,6 +219,7 @@ class DeploymentController(Controller):
         return {
             **as_deployment(found.deployment),
             "items": [as_item(item, versions.get(item.revision or "")) for item in found.items],
+            "figures": [as_figures(one) for one in found.figures],
         }
 
     @get("/{deployment_id:str}/diff", sync_to_thread=True, dependencies={"asked": typed_query(DiffQuery)})

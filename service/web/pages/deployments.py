@@ -11,11 +11,12 @@ from litestar.params import FromPath
 from litestar.response import ServerSentEvent
 
 from service.deployments.changes import DeploymentComparison
-from service.deployments.forge import commit_url
 from service.deployments.history import DeploymentFilter, DeploymentHistory
 from service.deployments.status import TROUBLED, DeploymentStatus
 from service.errors import InvalidRequest, NotFound, StoreBusy
 from service.models import Deployment, DeploymentState, Scope
+from service.templates.source.forge import Forge
+from service.templates.source.remote_url import RemoteUrl
 from service.web.auth import services_of
 from service.web.dependencies import AnyRequest, Provided
 from service.web.pages import mail_frame
@@ -115,7 +116,7 @@ class DeploymentPages(Controller):
             found = deployment_history.detail(changes.deployment.id)
             return {
                 "changes": changes,
-                "items": found.items,
+                "figures": found.figures,
                 "report": deployment_status.report(),
                 "differences": {one.key: _differences(one.files) for one in changes.templates},
                 "shared": _differences(changes.shared),
@@ -166,7 +167,8 @@ def _shown() -> Mapping[str, Any]:
 
 def commit_link(deployment: Deployment) -> str | None:
     """The page of the deployment's commit at its forge, if that is known."""
-    return commit_url(deployment.source, deployment.commit.id) if deployment.commit else None
+    forge = Forge.of(RemoteUrl(deployment.source))
+    return forge.commit_url(deployment.commit.id) if forge is not None and deployment.commit else None
 
 
 def _differences(files: Any) -> Any:
