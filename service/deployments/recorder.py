@@ -16,6 +16,7 @@ from service.store.database import Database, Transaction
 from service.templates.catalogue import Catalogue, Entry, Snapshot
 from service.templates.compiler import COMPILER_VERSION
 from service.templates.revisions import Revisions
+from service.templates.source.git import git
 from service.templates.source.remote_commit import read_commit
 
 #: The source of deployments that a directory made.
@@ -94,7 +95,8 @@ class DirectoryRecorder:
         if name is None:
             return None
         try:
-            return read_commit(self.root, name)
+            repository = git(self.root, "rev-parse", "--absolute-git-dir").decode("utf-8", "surrogateescape").strip()
+            return read_commit(Path(repository), name)
         except GitError:  # named by a setting or a file: there is no repository to ask
             return Commit(id=name)
 
