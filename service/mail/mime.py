@@ -102,7 +102,7 @@ class Wire:
 
 
 class HeaderCache:
-    """Cache of header lines that many mails share: From, Reply-To, and Date to the second.
+    """Cache of header lines that many mails share: From, Reply-To, what names the template, and Date to the second.
 
     It holds some thousand lines at most. Thread-safe.
     """
@@ -110,6 +110,7 @@ class HeaderCache:
     def __init__(self) -> None:
         self.person = lru_cache(maxsize=2_000)(_person)
         self.date = lru_cache(maxsize=200)(_date)
+        self.further = lru_cache(maxsize=500)(_further)
 
 
 def build(mail: Mail, headings: HeaderCache | None = None) -> Wire:
@@ -136,7 +137,11 @@ def build(mail: Mail, headings: HeaderCache | None = None) -> Wire:
             headings.date(mail.date_at.replace(microsecond=0)),
             b"Message-ID: <" + _message_id(mail.rfc_message_id) + b">",
             b"Auto-Submitted: auto-generated",  # RFC 3834, 5: no absence notice answers this
-            *(_further(name, value) for name, value in mail.headers),
+            # The links of List-Unsubscribe differ from mail to mail.
+            *(
+                (_further if name.startswith("List-") else headings.further)(name, value)
+                for name, value in mail.headers
+            ),
             b"MIME-Version: 1.0\r\n",
         ]
     )

@@ -80,8 +80,8 @@ def is_kept(reader: Reader, revision: Revision, *, has_sent: bool = False) -> bo
     Asked by each send. A key may return to a revision stored long ago; then its current row is out of date.
     """
     (kept,) = reader.read(
-        "SELECT EXISTS (SELECT 1 FROM email_template_revisions WHERE revision = :revision"
-        f"{' AND first_sent_at IS NOT NULL' if has_sent else ''}) AS is_revision,"
+        "SELECT EXISTS (SELECT 1 FROM email_template_revisions WHERE"
+        f" {_HAS_SENT if has_sent else 'revision = :revision'}) AS is_revision,"
         " EXISTS (SELECT 1 FROM archive_dictionaries WHERE sha256 = :dictionary) AS is_dictionary,"
         " EXISTS (SELECT 1 FROM email_templates WHERE key = :key AND revision = :revision) AS is_current",
         {
@@ -95,6 +95,10 @@ def is_kept(reader: Reader, revision: Revision, *, has_sent: bool = False) -> bo
         and (kept["is_dictionary"] or not revision.dictionary)
         and (kept["is_current"] or revision.current is None)
     )
+
+
+#: A range, so that SQLite takes the index revisions_sent and does not read past the archive in the row.
+_HAS_SENT = "revision BETWEEN :revision AND :revision AND first_sent_at IS NOT NULL"
 
 
 def _is_current(reader: Reader, revision: Revision) -> bool:

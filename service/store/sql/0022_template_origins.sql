@@ -11,6 +11,8 @@ CREATE INDEX sends_commit ON sends (git_commit, id) WHERE deployment_id IS NULL 
 -- Revisions are archived when they are deployed; before this column, when they first sent.
 ALTER TABLE email_template_revisions ADD COLUMN first_sent_at TIMESTAMPTZ; -- NULL: it has not sent yet [kept]
 UPDATE email_template_revisions SET first_sent_at = created_at;
+-- Each send asks whether its revision has sent, and must not read past the archive in its row for that.
+CREATE INDEX revisions_sent ON email_template_revisions (revision, first_sent_at) WHERE first_sent_at IS NOT NULL;
 
 -- How many send requests a revision refused (422), by day.
 CREATE TABLE template_refusals (
