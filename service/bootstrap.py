@@ -32,6 +32,7 @@ from service.delivery.outcome import Transport
 from service.delivery.queue import Huey
 from service.deployments import replay
 from service.deployments.build import Clocks, Deployments, build_deployments, deployment_details
+from service.deployments.follower import Follower
 from service.errors import NotFound
 from service.feedback.bounce import isolated_reader
 from service.feedback.build import Feedback, build_feedback
@@ -176,8 +177,8 @@ def build(
     catalogue = build_catalogue(settings, children, cache_dir=data / "compiled")
     templates = build_templates(settings, database, catalogue, children, data, now)
     deployments = build_deployments(settings, database, templates, children, Clocks(now, boottime))
-    if deployments.syncer is not None:
-        deployments.served.step()  # what was live before this start is served from its first request on
+    if isinstance(deployments.served, Follower):
+        deployments.served.load()  # what was live before this start is served from its first request on
     group_commit = GroupCommit(database, settings, _notifying(huey), metrics, max_waiting=max_waiting)
     template_refusals = TemplateRefusals(database, now)
     sending = build_sending(settings, database, templates, group_commit, now, keys=keys, refusals=template_refusals)

@@ -204,9 +204,8 @@ def _banner(services: Services, host: str, port: int) -> str:
         f"rgz-email {__version__} is up.",
         "",
         f"  API        {base}/api/v1/email",
-        f"  Templates  {len(entries)} in {settings.email_templates_dir}, reloaded on save"
-        + (f"; {broken} with ERRORS, see /readyz" if broken else "")
-        + ("; NO MAIL can be sent, set EMAIL_TEMPLATES_DIR" if not entries else ""),
+        f"  Templates  {len(entries)} {_where_from(services)}"
+        + (f"; {broken} with ERRORS, see /readyz" if broken else ""),
         f"  State      {settings.email_data_dir}",
     ]
     if settings.email_local_socket is not None:
@@ -219,6 +218,15 @@ def _banner(services: Services, host: str, port: int) -> str:
     if example := _example(services, base):
         lines += ["", "Send a first mail:", "", example]
     return "\n".join(lines) + "\n"
+
+
+def _where_from(services: Services) -> str:
+    snapshot, place = services.catalogue.current, services.catalogue.place
+    if services.deployments.syncer is not None:
+        commit = f"at {snapshot.commit[:12]}" if snapshot.commit else "nothing is deployed yet"
+        return f"of {place}, {commit}; see /admin/deployments"
+    empty = "" if snapshot.entries else "; NO MAIL can be sent, set EMAIL_TEMPLATES_DIR"
+    return f"in {place}, reloaded on save{empty}"
 
 
 def _example(services: Services, base: str) -> str:

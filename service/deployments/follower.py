@@ -31,7 +31,11 @@ class Follower:
     limits: RenderLimits
     _failed: str | None = field(default=None, init=False)
 
-    def step(self) -> bool:
+    def load(self) -> None:
+        """Serve what is live, at the start of a process. Raises StoreBusy."""
+        self.step(says_so=False)
+
+    def step(self, *, says_so: bool = True) -> bool:
         """Look at the live deployment, and serve it if it is another one; True if it is served now.
 
         Raises StoreBusy. A deployment that can't be read is logged once, and what is served stays.
@@ -51,12 +55,8 @@ class Follower:
             return False
         before = self.catalogue.current
         self.catalogue.serve(snapshot)
-        _log.info(
-            "deployment_served",
-            deployment=live.deployment.id,
-            commit=snapshot.commit,
-            templates=len(snapshot.entries),
-        )
+        if says_so:
+            _log.info("deployment_served", deployment=live.deployment.id, commit=snapshot.commit)
         # Most of these mails are sent many times a second: the next one should not wait for Jinja.
         for key, entry in snapshot.entries.items():
             was = before.entries.get(key)
