@@ -22,7 +22,7 @@ from service.templates.build import render_limits
 from service.templates.catalogue import Snapshot
 from service.templates.directory_catalogue import DirectoryCatalogue
 from service.templates.isolated_compiler import compiler_of_its_own
-from service.templates.runtime.site import Site
+from service.templates.site_values import SiteValues
 
 HOME = Path(__file__).resolve().parent.parent
 
@@ -58,8 +58,8 @@ VIEWS = (
 def main() -> int:
     """Write the pictures and print their names. Exit status: 0; 1 with an error on standard error."""
     wanted = arguments()
-    site = Site(phone="+229 01 23 45 67 89")  # as in snapshots
-    with compiler_of_its_own(render_limits(Settings()), site) as compiler:
+    values = SiteValues(values={"phone": "+229 01 23 45 67 89"})  # as in snapshots
+    with compiler_of_its_own(render_limits(Settings()), values) as compiler:
         snapshot = DirectoryCatalogue(wanted.templates, compiler=compiler).load()
     try:
         with chromium(RENDERING_FLAGS) as browser:

@@ -51,7 +51,7 @@ from service.sending.group_commit import MAX_WAITING, GroupCommit
 from service.store.database import Database, open_database
 from service.store.migrations import migrate
 from service.templates import isolated_compiler
-from service.templates.build import Templates, build_catalogue, build_templates
+from service.templates.build import Templates, build_catalogue, build_templates, site_values
 from service.templates.catalogue import Catalogue
 from service.templates.preview import Previewer
 
@@ -248,14 +248,18 @@ def _database(settings: Settings, data: Path) -> Database:
     return open_database(url.get_secret_value())
 
 
-def build_preview_services(settings: Settings) -> PreviewServices:
-    """Build what shows templates without a database, a queue or a data directory. Nobody can sign in."""
+def build_preview_services(settings: Settings, *, environment: str | None = None) -> PreviewServices:
+    """Build what shows templates without a database, a queue or a data directory. Nobody can sign in.
+
+    The installation's values are those of `environment`; without it, declared examples stand for missing ones.
+    """
 
     def now() -> datetime:
         return datetime.now(UTC)
 
     children = ChildProcesses([isolated_compiler.MODULE])
-    catalogue = build_catalogue(settings, children)
+    values = site_values(settings, environment, fills_gaps=environment is None)
+    catalogue = build_catalogue(settings, children, values=values)
     return PreviewServices(
         settings=settings,
         catalogue=catalogue,

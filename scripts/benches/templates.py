@@ -21,7 +21,6 @@ from benches.report import Options, Report, Row, Unmeasured
 from benches.timing import Contest, timed
 from service.templates.compiler import compile_template
 from service.templates.runtime.sandbox import sandbox_without_modules
-from service.templates.runtime.site import NO_SITE
 from service.templates.source.files import read_files
 
 COUNT = 500
@@ -68,7 +67,7 @@ def _rendering(options: Options) -> tuple[list[Row], Mapping[str, str]]:
 def _ours(invoice: Invoice) -> dict[str, Callable[[float], float]]:
     template, variables = invoice.template, values()
     variant = template.variants[template.locales[0]]
-    sandbox = sandbox_without_modules(LIMITS, variant.language, NO_SITE)
+    sandbox = sandbox_without_modules(LIMITS, variant.language)
     compiled = sandbox.html.from_string(variant.programs["html"].source)
 
     def html_part() -> str:

@@ -13,6 +13,8 @@ from service.bootstrap import build_preview_services
 from service.cli.environment import template_settings
 from service.cli.messages import assignment
 
+_ENVIRONMENT = "rgz-email.environment"
+
 
 @click.command()
 @click.argument("key")
@@ -23,6 +25,13 @@ from service.cli.messages import assignment
 @click.option("--html", "form", flag_value="html", default=True, help="The HTML part (the default).")
 @click.option("--text", "form", flag_value="text", help="The plain text part.")
 @click.option("--eml", "form", flag_value="eml", help="The whole mail (RFC 5322).")
+@click.option(
+    "--environment",
+    metavar="NAME",
+    expose_value=False,
+    callback=lambda context, _, name: context.meta.update({_ENVIRONMENT: name}),
+    help="Values as in this environment; without it, examples fill gaps.",
+)
 @click.option("--open", "in_browser", is_flag=True, help="Show its page in a browser until Ctrl-C.")
 def render(
     key: str,
@@ -42,13 +51,14 @@ def render(
       rgz-email render billing_invoice_monthly --set month=mars --text
     """
     settings = template_settings(templates)
+    environment: str | None = click.get_current_context().meta[_ENVIRONMENT]
     values: dict[str, Any] | None = dict(assignment(text) for text in assignments) or None
     if in_browser:
         from service.cli.preview import open_page  # a web server, which nothing else here needs
 
         open_page(settings, key, values or {}, example=example, locale=locale)
         return
-    with closing(build_preview_services(settings)) as preview_services:
+    with closing(build_preview_services(settings, environment=environment)) as preview_services:
         previewer = preview_services.previewer
         preview = previewer.render(key, variables=values, example=example, locale=locale)
     rendered = preview.rendered

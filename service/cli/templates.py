@@ -12,7 +12,7 @@ from service.errors import Conflict, GitError, InvalidRequest, NotFound
 from service.templates.authoring.check import CheckResult
 from service.templates.authoring.check import check as find
 from service.templates.authoring.scaffold import scaffold
-from service.templates.build import render_limits, site_of
+from service.templates.build import render_limits, site_values
 from service.templates.isolated_compiler import compiler_of_its_own
 
 _templates = click.option(
@@ -29,9 +29,21 @@ _templates = click.option(
     "--base", "ref", metavar="REF", help="Also compare with this commit: versions, and changes that break callers."
 )
 @click.option("--allow-breaking", is_flag=True, help="Report changes that break callers as warnings.")
+@click.option(
+    "--environment",
+    metavar="NAME",
+    help="Also report what this environment's values lack; without it, their examples fill gaps.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @_templates
-def check(keys: tuple[str, ...], ref: str | None, allow_breaking: bool, as_json: bool, templates: Path | None) -> None:
+def check(
+    keys: tuple[str, ...],
+    ref: str | None,
+    allow_breaking: bool,
+    environment: str | None,
+    as_json: bool,
+    templates: Path | None,
+) -> None:
     """Check templates and print every finding: file:line:column, what is wrong and how to fix it.
 
     The exit code is 1 if there is an error, else 0; warnings do not count.
@@ -44,7 +56,8 @@ def check(keys: tuple[str, ...], ref: str | None, allow_breaking: bool, as_json:
     settings = template_settings(templates)
     root = _existing(settings.email_templates_dir)
     try:
-        with compiler_of_its_own(render_limits(settings), site_of(settings)) as compiler:
+        values = site_values(settings, environment, fills_gaps=environment is None)
+        with compiler_of_its_own(render_limits(settings), values) as compiler:
             checked = find(root, keys, compiler=compiler, ref=ref, allow_breaking=allow_breaking)
     except (NotFound, GitError) as error:
         raise click.UsageError(str(error)) from None
@@ -69,7 +82,7 @@ def new(key: str, templates: Path | None) -> None:
     settings = template_settings(templates)
     root = _existing(settings.email_templates_dir)
     try:
-        with compiler_of_its_own(render_limits(settings), site_of(settings)) as compiler:
+        with compiler_of_its_own(render_limits(settings), site_values(settings, fills_gaps=True)) as compiler:
             made = scaffold(root, key, compiler=compiler)
     except InvalidRequest as error:
         raise click.UsageError(str(error)) from None

@@ -18,8 +18,9 @@ from pydantic import (
     model_validator,
 )
 
+from service.config.installation import InstallationSettings
 from service.config.secret_url import SecretUrl
-from service.config.template_source import CommaSeparated, SecretUrlSetting, TemplateSourceSettings
+from service.config.template_source import CommaSeparated, SecretUrlSetting
 from service.config.weak_secrets import weakness
 from service.mail import addresses, return_path
 from service.models import Scope
@@ -128,7 +129,7 @@ def _known_url(value: SecretUrl | None, beginnings: tuple[str, ...], hint: str) 
     return value
 
 
-class Settings(TemplateSourceSettings):
+class Settings(InstallationSettings):
     """All settings. A description ends with the unit where there is one."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True, arbitrary_types_allowed=True)
@@ -238,12 +239,6 @@ class Settings(TemplateSourceSettings):
     )
 
     email_templates_dir: Path = Field(_default_directory("email_templates"), description="Directory of the templates")
-    email_site_phone: str | None = Field(
-        None,
-        max_length=50,
-        pattern=r"^[^\x00-\x1f\x7f]*$",
-        description="Telephone number of the support, for {{ site.phone }} in templates; without it mails name none",
-    )
     email_template_max_output_bytes: int = Field(
         2_000_000, ge=1_000, description="Size of a rendered part, at most, bytes"
     )

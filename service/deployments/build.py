@@ -1,8 +1,9 @@
 """Build what deploys templates."""
 
+import json
 import random
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -27,9 +28,12 @@ from service.monitoring.deployment_details import DeploymentDetails
 from service.store import template_source
 from service.store.database import Database
 from service.store.notifications import DEPLOYMENTS
-from service.templates.build import Templates, render_limits, site_of
+from service.templates.build import Templates, own_values_of, render_limits
 from service.templates.cache import CompilationCache
 from service.templates.incremental_compiler import IncrementalCompiler
+from service.templates.runtime.site import Site
+from service.templates.site_values import resolve_values
+from service.templates.source.files import Files
 from service.templates.source.remote import remote_of
 
 __all__ = ["DEPLOYMENTS", "FOLLOW_EVERY_S", "Clocks", "Deployments", "build_deployments", "deployment_details"]
@@ -126,8 +130,13 @@ def _syncer(
 ) -> Syncer:
     clock, data_dir = clocks.now, settings.email_data_dir
     limits = render_limits(settings)
-    site = site_of(settings)
-    compiler = IncrementalCompiler(templates.compiler, CompilationCache(data_dir / "compiled", limits, site))
+    own = own_values_of(settings)
+    compiler = IncrementalCompiler(templates.compiler, CompilationCache(data_dir / "compiled", limits))
+
+    def resolve(files: Files) -> tuple[Site, Mapping[str, str], list[str]]:
+        site, findings = resolve_values(files, settings.email_environment, own_values_of(settings))
+        return site, site.values, [str(finding) for finding in findings if finding.is_error]
+
     return Syncer(
         database=database,
         remote=remote_of(settings, data_dir),
@@ -142,9 +151,13 @@ def _syncer(
             interval_s=settings.email_templates_git_interval_seconds,
             is_manual=settings.email_templates_git_sync == "manual",
             needs_signature=settings.email_templates_git_signers is not None,
-            judged_with={"on_error": settings.email_templates_on_error},
+            judged_with={
+                "on_error": settings.email_templates_on_error,
+                "environment": settings.email_environment,
+                "values": json.dumps([dict(own.values), [str(one) for one in own.findings]], sort_keys=True),
+            },
         ),
-        resolve=lambda _: (site, site.values(), []),
+        resolve=resolve,
         owner=process_id,
         gives_way=True,
         clock=clock,

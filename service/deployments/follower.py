@@ -66,13 +66,13 @@ class Follower:
 
     def _snapshot(self, live: Live) -> Snapshot:
         commit = live.deployment.commit.id if live.deployment.commit else None
-        site = Site(**live.deployment.site_values)
+        site = Site(live.deployment.site_values)
         entries = {
             item.key: Entry(item.key, self._template(item, commit, site), tuple(item.findings))
             for item in deployments.items(self.database, live.deployment.id)
             if item.revision is not None or any(one.is_error for one in item.findings)
         }
-        return Snapshot(MappingProxyType(entries), commit, self._files(live), live.deployment.id)
+        return Snapshot(MappingProxyType(entries), commit, self._files(live), live.deployment.id, site)
 
     def _template(self, item: DeploymentItem, commit: str | None, site: Site) -> Template | None:
         """The template of an item; the same object where its revision, values and commit are served already."""

@@ -24,7 +24,8 @@ from service.templates.directory_catalogue import DirectoryCatalogue
 from service.templates.isolated_compiler import IsolatedCompiler
 from service.templates.revisions import Revisions
 from service.templates.runtime.sandbox import RenderLimits
-from service.templates.runtime.site import Site
+from service.templates.runtime.site import PHONE, Site
+from service.templates.site_values import OwnValues, SiteValues, own_values
 from service.templates.source.authors import Authors, AuthorSource
 from service.templates.source.remote_url import RemoteUrl
 
@@ -58,7 +59,11 @@ def build_templates(
     is_deployed = settings.email_templates_git_url is not None
     authors: AuthorSource = DeployedAuthors(database) if is_deployed else Authors(root)
     revisions = Revisions(authors)
-    archived = ArchivedTemplates(database, compiler.limits)
+
+    def site() -> Site:
+        return catalogue.current.site
+
+    archived = ArchivedTemplates(database, compiler.limits, site)
     lock = FileLock(data_dir / "publish.lock")
     domain = addresses.parse(settings.smtp_from_email).domain
     return Templates(
@@ -67,7 +72,9 @@ def build_templates(
         revisions=revisions,
         archived_templates=archived,
         template_describer=TemplateDescriber(catalogue, database, archived, authors),
-        template_history=DeployedHistory(database, compiler.limits) if is_deployed else TemplateHistory(root, compiler),
+        template_history=DeployedHistory(database, compiler.limits, site)
+        if is_deployed
+        else TemplateHistory(root, compiler),
         drafts=TemplateDrafts(catalogue, compiler),
         publish_planner=PublishPlanner(root, catalogue, compiler),
         publisher=Publisher(root, catalogue, database, compiler, revisions, lock, domain, clock),
@@ -75,16 +82,23 @@ def build_templates(
     )
 
 
-def build_catalogue(settings: Settings, children: ChildProcesses, *, cache_dir: Path | None = None) -> Catalogue:
+def build_catalogue(
+    settings: Settings,
+    children: ChildProcesses,
+    *,
+    cache_dir: Path | None = None,
+    values: SiteValues | None = None,
+) -> Catalogue:
     """Build and load the catalogue of EMAIL_TEMPLATES_DIR; `cache_dir` keeps what is compiled over restarts.
 
-    With EMAIL_TEMPLATES_GIT_URL it is empty: what the live deployment serves is put into it.
+    `values` stand for those of this installation. With EMAIL_TEMPLATES_GIT_URL it is empty: what the live deployment
+    serves is put into it.
     """
     if settings.email_templates_git_url is not None:
         return Catalogue(str(RemoteUrl(settings.email_templates_git_url.get_secret_value())))
     catalogue = DirectoryCatalogue(
         settings.email_templates_dir,
-        compiler=template_compiler(settings, children),
+        compiler=template_compiler(settings, children, values),
         cache_dir=cache_dir,
         commit=settings.email_templates_commit,
     )
@@ -92,14 +106,42 @@ def build_catalogue(settings: Settings, children: ChildProcesses, *, cache_dir: 
     return catalogue
 
 
-def template_compiler(settings: Settings, children: ChildProcesses) -> IsolatedCompiler:
-    """Return what compiles templates in these child processes."""
-    return IsolatedCompiler(children, render_limits(settings), site_of(settings))
+def template_compiler(
+    settings: Settings, children: ChildProcesses, values: SiteValues | None = None
+) -> IsolatedCompiler:
+    """Return what compiles templates in these child processes, for this installation or for one with these values."""
+    return IsolatedCompiler(children, render_limits(settings), values or site_values(settings))
 
 
-def site_of(settings: Settings) -> Site:
-    """Return the values of this installation that templates may print."""
-    return Site(phone=settings.email_site_phone or "")
+def site_values(settings: Settings, environment: str | None = None, *, fills_gaps: bool = False) -> SiteValues:
+    """Return the values of this installation, or as if it were of this environment.
+
+    With `fills_gaps` the declared examples stand for missing ones.
+    """
+    root = settings.email_templates_dir
+    is_beside = settings.email_templates_git_url is None and _is_inside_checkout(root)
+    return SiteValues(
+        environment or settings.email_environment,
+        own_file=settings.email_template_values,
+        values=_values_in_settings(settings),
+        beside=root.parent / "values" if is_beside else None,
+        fills_gaps=fills_gaps,
+    )
+
+
+def own_values_of(settings: Settings) -> OwnValues:
+    """Return the values that the settings give, which win over those of the repository."""
+    return own_values(settings.email_template_values, _values_in_settings(settings))
+
+
+def _values_in_settings(settings: Settings) -> dict[str, str]:
+    return {PHONE: settings.email_site_phone} if settings.email_site_phone else {}
+
+
+def _is_inside_checkout(root: Path) -> bool:
+    """Whether the directory above is part of the same git checkout."""
+    above = root.absolute()
+    return not (above / ".git").exists() and any((folder / ".git").exists() for folder in above.parents)
 
 
 def render_limits(settings: Settings) -> RenderLimits:

@@ -10,7 +10,6 @@ from pathlib import Path
 from service.errors import ArchiveCorrupt
 from service.templates.compiler import COMPILER_VERSION, Compilation, library_versions
 from service.templates.runtime.sandbox import RenderLimits
-from service.templates.runtime.site import Site
 from service.templates.source.files import Files
 
 _DIGEST_BYTES = 32
@@ -19,10 +18,9 @@ _DIGEST_BYTES = 32
 class CompilationCache:
     """One file for each template: an HMAC, then JSON. The HMAC key lies beside them, readable by the owner alone."""
 
-    def __init__(self, folder: Path, limits: RenderLimits, site: Site) -> None:
+    def __init__(self, folder: Path, limits: RenderLimits) -> None:
         self._folder = folder
         self._limits = limits
-        self._site = site
         self._secret: bytes | None = None
 
     def get(self, key: str, files: Files) -> Compilation | None:
@@ -62,7 +60,7 @@ class CompilationCache:
             return
 
     def _compiler(self) -> str:
-        return f"{COMPILER_VERSION} {library_versions()} {self._limits} {self._site}"
+        return f"{COMPILER_VERSION} {library_versions()} {self._limits}"
 
     def _path(self, key: str) -> Path:
         return self._folder / f"{hashlib.sha256(key.encode()).hexdigest()[:32]}.compiled"

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
 from service.errors import Finding, TemplateInvalid
+from service.templates.runtime.site import NO_SITE, Site
 from service.templates.source.files import Files
 from service.templates.template import Template
 
@@ -33,12 +34,16 @@ class Entry:
 
 @dataclass(frozen=True)
 class Snapshot:
-    """All templates at one moment. A request uses one snapshot from its beginning to its end."""
+    """All templates at one moment. A request uses one snapshot from its beginning to its end.
+
+    `site` are the installation's values, which its templates have already.
+    """
 
     entries: Mapping[str, Entry]
     commit: str | None = None
     files: Files = field(default_factory=lambda: Files({}), repr=False)
     deployment_id: str | None = None
+    site: Site = NO_SITE
 
     def get(self, key: str) -> Template:
         """The template `key`. Raises KeyError for an unknown one, TemplateInvalid if none of its revisions compiled."""

@@ -26,7 +26,7 @@ from service.templates.plain_text import derive_text, html_to_text, settle_marks
 from service.templates.positions import Place, Source
 from service.templates.runtime.program import Program
 from service.templates.runtime.sandbox import RenderLimits, Sandbox, sandbox_without_modules
-from service.templates.runtime.site import Site
+from service.templates.site_uses import SiteUses
 from service.templates.template import Variant
 
 _NO_VARIABLES: Mapping[str, Any] = {"properties": {}}
@@ -52,15 +52,15 @@ def compile_variant(
     schema: Mapping[str, Any] | None,
     used: set[str],
     limits: RenderLimits,
-    site: Site,
+    site: SiteUses,
 ) -> Variant:
     """Compile one language of a template. Raises CompileAborted for mistakes, which are all reported.
 
     `schema` is None where the front matter can't be read: then names can't be checked. The names of the variables that
-    are used join `used`, and SITE_USE where those of the site are.
+    are used join `used`; `site` notes the installation's values that are.
     """
-    sandbox = sandbox_without_modules(limits, source.language, site)
-    compiler = _VariantCompiler(source.language, loader, schema, VariableUses(used), sandbox)
+    sandbox = sandbox_without_modules(limits, source.language)
+    compiler = _VariantCompiler(source.language, loader, schema, VariableUses(used, site), sandbox)
     programs: dict[str, Program] = {}
     failed = False
     for name in ("subject", "from", "reply_to"):

@@ -4,14 +4,14 @@ import hashlib
 import re
 from collections.abc import Collection, Mapping
 from contextlib import suppress
-from dataclasses import asdict, dataclass
 from functools import cache
 from importlib.metadata import version
 from typing import Any, Protocol
 
 import structlog
 
-from service.errors import Finding, RenderError
+from service.errors import RenderError
+from service.templates.compilation import Compilation as Compilation
 from service.templates.compile_variant import VariantSource, compile_variant
 from service.templates.findings import CompileAborted, FindingCollector
 from service.templates.front_matter.examples import read_examples
@@ -21,13 +21,15 @@ from service.templates.jinja.loader import SourceLoader, without_front_matter
 from service.templates.positions import Place, Source
 from service.templates.runtime.filters import FILTERS_VERSION
 from service.templates.runtime.sandbox import RenderLimits, author_environment
-from service.templates.runtime.site import NO_SITE, SITE_USE, Site
+from service.templates.runtime.site import NO_SITE, Site
+from service.templates.site_uses import SiteUse, SiteUses
+from service.templates.site_values import DECLARATIONS, SiteValues
 from service.templates.size_limits import MAX_LANGUAGES
 from service.templates.source.files import Files
 from service.templates.template import Template, Variant
 
 #: Part of each revision: raise it with any change of the compiler that changes what a template prints.
-COMPILER_VERSION = 2
+COMPILER_VERSION = 3
 DEFAULT_LANGUAGE = "fr"
 #: More mistakes of one template are not reported.
 _MAX_ERRORS = 200
@@ -38,33 +40,6 @@ _UNFILLED_PHONE = re.compile(r"\+\d{1,3}[ .-]?[Xx]{2}(?:[ .-]?[Xx])*")
 _LOCALE_FILE = re.compile(r"template\.([a-z]{2,3}(?:-[A-Za-z0-9]{2,8})*)\.(mjml|txt)")
 
 
-@dataclass(frozen=True)
-class Compilation:
-    """The result of compiling a template: `template` is None if a finding is an error.
-
-    `dependencies` maps the path of each file that was looked for to its digest, None for a file that does not exist.
-    """
-
-    template: Template | None
-    findings: tuple[Finding, ...]
-    dependencies: Mapping[str, str | None]
-
-    def as_json(self) -> dict[str, Any]:
-        """The compilation as JSON values."""
-        return {
-            "archive": self.template.archive().decode() if self.template else None,
-            "findings": [asdict(finding) for finding in self.findings],
-            "dependencies": dict(self.dependencies),
-        }
-
-    @classmethod
-    def from_json(cls, data: Mapping[str, Any], *, limits: RenderLimits) -> "Compilation":
-        """The compilation that `as_json` wrote. Raises ArchiveCorrupt."""
-        archive = data["archive"]
-        template = Template.from_archive(archive.encode(), limits=limits) if archive is not None else None
-        return cls(template, tuple(Finding(**one) for one in data["findings"]), data["dependencies"])
-
-
 class TemplateCompiler(Protocol):
     """Compiles templates; `isolated_compiler.py` does so in child processes. A template's text never makes it raise."""
 
@@ -73,30 +48,50 @@ class TemplateCompiler(Protocol):
         """The limits of the renderings of what it compiles."""
 
     @property
-    def site(self) -> Site:
+    def values(self) -> SiteValues:
         """The values of the installation that templates may print."""
 
     def compile(self, files: Files, key: str) -> Compilation:
-        """Compile the template in the folder `key`. Raises TryLater if too much else is being compiled."""
+        """Compile the template in the folder `key`, for this installation.
+
+        Raises TryLater if too much else is being compiled.
+        """
 
     def compile_all(self, files: Files, keys: Collection[str]) -> Mapping[str, Compilation]:
-        """Compile these templates, several at once; never refused."""
+        """Compile these templates, several at once, for this installation; never refused."""
 
 
-def compile_template(files: Files, key: str, *, limits: RenderLimits, site: Site = NO_SITE) -> Compilation:
-    """Compile the template in the folder `key`; the findings are in the order of the text."""
+def compile_template(files: Files, key: str, *, limits: RenderLimits) -> Compilation:
+    """Compile the template in the folder `key`; the findings are in the order of the text.
+
+    Its examples are rendered with the examples of the installation's values: the result is the same in each.
+    """
     collector = FindingCollector(max_errors=_MAX_ERRORS)
     loader = SourceLoader(files, author_environment(), collector)
     loader.dependencies.update(files.folder(key))
-    template = _compiled(loader, key, limits, site)
+    uses = SiteUses(loader)
+    template = _compiled(loader, key, limits, uses)
     return Compilation(
         None if collector.has_errors else template,
         collector.findings,
         {path: files.digest(path) for path in sorted(loader.dependencies)},
+        {name: _use(name, place, template) for name, place in uses.first.items()},
     )
 
 
-def _compiled(loader: SourceLoader, key: str, limits: RenderLimits, site: Site) -> Template | None:
+def _use(name: str, place: Place, template: Template | None) -> SiteUse:
+    """The use of a value: it is needed where the first example can't be rendered without it."""
+    is_needed = False
+    if template is not None and template.examples:
+        without = template.with_site(Site({**template.site.values, name: ""}))
+        try:
+            without.render(next(iter(template.examples.values())))
+        except RenderError:
+            is_needed = True
+    return SiteUse(place.file, place.line, place.column, is_needed)
+
+
+def _compiled(loader: SourceLoader, key: str, limits: RenderLimits, site: SiteUses) -> Template | None:
     """The template; None where the compilation was aborted, for whatever reason, which is a finding."""
     start = Place(f"{key}/template.mjml", 1, 1)
     try:
@@ -120,7 +115,7 @@ def _compiled(loader: SourceLoader, key: str, limits: RenderLimits, site: Site) 
         return None
 
 
-def _compile(loader: SourceLoader, key: str, limits: RenderLimits, site: Site) -> Template | None:
+def _compile(loader: SourceLoader, key: str, limits: RenderLimits, site: SiteUses) -> Template | None:
     path = f"{key}/template.mjml"
     text = loader.read(path)
     if text is None:
@@ -154,17 +149,17 @@ def _compile(loader: SourceLoader, key: str, limits: RenderLimits, site: Site) -
     template_examples = _examples(loader, key, front, limits)
     if loader.collector.has_errors:
         return None
-    printed = site if SITE_USE in used else NO_SITE
     template = Template(
         key=key,
-        revision=_revision(loader, key, printed),
+        revision=_revision(loader, key),
         manifest=front.manifest,
         examples={name: values for name, (values, _) in template_examples.items()},
         locales=tuple(languages),
         source=loader.files.text(path),
         variants=variants,
         limits=limits,
-        site=printed,
+        site_names=tuple(sorted(site.first)) if site.is_used else None,
+        site=site.declared.examples if site.is_used else NO_SITE,
     )
     for name, (values, place) in template_examples.items():
         _render_example(template, name, values, place, loader.collector)
@@ -222,7 +217,7 @@ def _report_placeholders(loader: SourceLoader) -> None:
                 place,
                 "placeholder-value",
                 f'"{found[0]}" is a placeholder',
-                "write {{ site.phone }}, the number of the setting EMAIL_SITE_PHONE",
+                "write {{ site.phone }}, the number of the installation",
             )
 
 
@@ -291,15 +286,13 @@ def _render_without_optional(
             )
 
 
-def _revision(loader: SourceLoader, key: str, site: Site) -> str:
-    """The digest of everything that the rendered bytes depend on; examples are not part of it."""
+def _revision(loader: SourceLoader, key: str) -> str:
+    """The digest of all in the repository that the rendered bytes depend on; examples are not part of it."""
     digest = hashlib.sha256(f"compiler {COMPILER_VERSION}, filters {FILTERS_VERSION}\n".encode())
     digest.update(library_versions().encode())
     for path in sorted(loader.dependencies):
-        if not path.startswith(f"{key}/examples/"):
+        if path != DECLARATIONS and not path.startswith(f"{key}/examples/"):
             digest.update(f"{path}\0{loader.files.digest(path)}\n".encode())
-    if site != NO_SITE:
-        digest.update(f"site {sorted(site.values().items())}\n".encode())
     return digest.hexdigest()
 
 

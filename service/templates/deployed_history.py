@@ -1,6 +1,6 @@
 """History and authors of templates that come from a repository: the deployments that changed them."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from service.errors import NotFound
@@ -8,6 +8,7 @@ from service.store import deployments, revisions
 from service.store.database import Database
 from service.templates.authoring.history import MAX_COMMITS, Commit
 from service.templates.runtime.sandbox import RenderLimits
+from service.templates.runtime.site import NO_SITE, Site
 from service.templates.source.authors import Authorship
 from service.templates.template import Template
 
@@ -17,10 +18,14 @@ _LOOKED_THROUGH = 1_000
 
 @dataclass(frozen=True, slots=True)
 class DeployedHistory:
-    """The history of templates as `TemplateHistory` tells it of a checkout, from the deployments that were served."""
+    """The history of templates as `TemplateHistory` tells it of a checkout, from the deployments that were served.
+
+    `site` gives the installation's values, which are today's.
+    """
 
     database: Database
     limits: RenderLimits
+    site: Callable[[], Site] = lambda: NO_SITE
 
     def of(self, key: str) -> Sequence[Commit]:
         """The latest commits that changed a template, newest first. Raises StoreBusy."""
@@ -38,7 +43,8 @@ class DeployedHistory:
         """The template as a commit's deployment served it. Raises NotFound, StoreBusy."""
         for change in deployments.changes_of(self.database, key, limit=_LOOKED_THROUGH):
             if change.commit.id == name and (stored := revisions.revision(self.database, change.revision)):
-                return Template.from_archive(stored.archive, limits=self.limits).at(name, dirty=False)
+                template = Template.from_archive(stored.archive, limits=self.limits).with_site(self.site())
+                return template.at(name, dirty=False)
         raise NotFound(f"No deployment of this commit changed {key!r}.")
 
 

@@ -16,6 +16,7 @@ from service.templates.cache import CompilationCache
 from service.templates.catalogue import Catalogue, Entry, Snapshot
 from service.templates.compiler import Compilation, TemplateCompiler
 from service.templates.incremental_compiler import IncrementalCompiler
+from service.templates.site_values import ResolvedValues
 from service.templates.source.files import Checkout, read_checkout, read_files
 from service.templates.source.watch import watch_changes
 from service.templates.template import Template
@@ -34,6 +35,8 @@ class _State:
 
     last_good: Mapping[str, Template] = field(default_factory=dict)
     leaving: Mapping[str, float] = field(default_factory=dict)
+    values: ResolvedValues | None = None
+    values_stamp: tuple[object, ...] = ()
 
 
 class DirectoryCatalogue(Catalogue):
@@ -54,7 +57,7 @@ class DirectoryCatalogue(Catalogue):
         super().__init__(str(root), clock=clock)
         self._root = Path(root)
         self._commit = commit
-        cache = CompilationCache(cache_dir, compiler.limits, compiler.site) if cache_dir else None
+        cache = CompilationCache(cache_dir, compiler.limits) if cache_dir else None
         self._compiler = IncrementalCompiler(compiler, cache)
         self._rebuild = threading.Lock()
         self._state = _State()
@@ -79,7 +82,7 @@ class DirectoryCatalogue(Catalogue):
         `with_grace` only after REMOVAL_GRACE_S, because editors, checkouts and mounts take files away for a moment.
         """
         with self._rebuild, ThreadPoolExecutor(1) as executor:
-            before = self._state
+            before, stamp = self._state, self._compiler.values_stamp
             files = read_files(self._root, self._compiler.files, only=only)
             checkout_answer = executor.submit(read_checkout, self._root, self._commit)  # git answers while we compile
             compiled = self._compiler.compile(files)
@@ -94,13 +97,14 @@ class DirectoryCatalogue(Catalogue):
             leaving = self._leaving(compilations) if with_grace else {}
             good |= {key: before.last_good[key] for key in leaving}
             entries |= {key: Entry(key, good[key], (_gone_finding(key),)) for key in leaving}
-            self._state = _State(good, leaving)
+            self._state = _State(good, leaving, compiled.values, stamp)
             shown = self.current
             # An uncommitted change is served, and belongs to the deployment of the commit that it changes.
             deployment_id = shown.deployment_id if shown.commit == checkout.commit else None
             in_order = MappingProxyType(dict(sorted(entries.items())))
-            snapshot = Snapshot(in_order, checkout.commit, files, deployment_id)
-            if compiled.changed or before.leaving or shown.commit != checkout.commit:
+            snapshot = Snapshot(in_order, checkout.commit, files, deployment_id, compiled.values.site)
+            has_news = compiled.changed or before.leaving or compiled.values is not before.values
+            if has_news or shown.commit != checkout.commit:
                 self.serve(snapshot)
             else:
                 self._snapshot = snapshot
@@ -125,7 +129,8 @@ class DirectoryCatalogue(Catalogue):
         while not stop.is_set():
             try:
                 for changed in watch_changes(self._root, stop):
-                    if changed is None or changed or self._state.leaving:
+                    is_stale = self._compiler.values_stamp != self._state.values_stamp
+                    if changed is None or changed or self._state.leaving or is_stale:
                         self.refresh(with_grace=True, only=changed)
                     self.note_look()
             except Exception as error:

@@ -5,16 +5,21 @@ from dataclasses import dataclass
 
 from service.templates.cache import CompilationCache
 from service.templates.compiler import Compilation, TemplateCompiler
+from service.templates.site_values import ResolvedValues
 from service.templates.source.files import Files
 
 
 @dataclass(frozen=True)
 class Compiled:
-    """All templates of a directory. `fresh` were compiled now; `changed` are the paths that differ from before."""
+    """All templates of a directory. `fresh` were compiled now; `changed` are the paths that differ from before.
+
+    `values` are the installation's, with which all of them are installed.
+    """
 
     compilations: Mapping[str, Compilation]
     fresh: Mapping[str, Compilation]
     changed: frozenset[str]
+    values: ResolvedValues
 
 
 class IncrementalCompiler:
@@ -31,9 +36,15 @@ class IncrementalCompiler:
         changed = files.changed_since(self.files)
         known = {key: self._unchanged(key, changed) or self._cached(key, files) for key in files.template_keys()}
         fresh = self._compiler.compile_all(files, [key for key, found in known.items() if found is None])
-        compilations = {key: found or fresh[key] for key, found in known.items()}
+        values = self._compiler.values.resolve(files)
+        compilations = {key: (found or fresh[key]).installed(values) for key, found in known.items()}
         self.files, self._compilations = files, compilations
-        return Compiled(compilations, fresh, changed)
+        return Compiled(compilations, fresh, changed, values)
+
+    @property
+    def values_stamp(self) -> tuple[object, ...]:
+        """A value that changes with the files of the installation's values that are in no template directory."""
+        return self._compiler.values.stamp
 
     def keep(self, compiled: Compiled) -> None:
         """Write what was compiled now to the cache on disk."""

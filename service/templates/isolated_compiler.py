@@ -4,14 +4,14 @@ import json
 from collections.abc import Collection, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from service.errors import ArchiveCorrupt, ChildFailed, Finding
 from service.isolation.child_processes import ChildProcesses
 from service.isolation.limits import TaskLimits
 from service.templates.compiler import Compilation, compile_template
 from service.templates.runtime.sandbox import RenderLimits
-from service.templates.runtime.site import NO_SITE, Site
+from service.templates.site_values import SiteValues
 from service.templates.source.files import Files
 
 #: The module that a fork server loads for this.
@@ -28,19 +28,26 @@ class IsolatedCompiler:
 
     children: ChildProcesses
     limits: RenderLimits
-    site: Site = NO_SITE
+    values: SiteValues = field(default_factory=SiteValues)
 
     def compile(self, files: Files, key: str) -> Compilation:
-        """Compile the template in the folder `key`. Raises TryLater if too much else is being compiled."""
-        return self._compile(files, key, is_urgent=False)
+        """Compile the template in the folder `key`, for this installation.
+
+        Raises TryLater if too much else is being compiled.
+        """
+        return self._compile(files, key, is_urgent=False).installed(self.values.resolve(files))
 
     def compile_all(self, files: Files, keys: Collection[str]) -> Mapping[str, Compilation]:
-        """Compile these templates, several at once; never refused."""
+        """Compile these templates, several at once, for this installation; never refused."""
+        values = self.values.resolve(files)
+
+        def compiled(key: str) -> Compilation:
+            return self._compile(files, key, is_urgent=True).installed(values)
+
         if len(keys) <= 1:
-            return {key: self._compile(files, key, is_urgent=True) for key in keys}
+            return {key: compiled(key) for key in keys}
         with ThreadPoolExecutor(_AT_ONCE, "compile") as threads:
-            compilations = threads.map(lambda key: self._compile(files, key, is_urgent=True), keys)
-            return dict(zip(keys, compilations, strict=True))
+            return dict(zip(keys, threads.map(compiled, keys), strict=True))
 
     def _compile(self, files: Files, key: str, *, is_urgent: bool) -> Compilation:
         """Hand the child the template's folder and the shared ones; all files, if it asks for a file of another."""
@@ -54,7 +61,7 @@ class IsolatedCompiler:
         contents = {path: file.data for path, file in files.by_path.items()}
         try:
             answer = self.children.run(
-                f"{MODULE}:compile_in_child", contents, key, self.limits, self.site, limits=_LIMITS, is_urgent=is_urgent
+                f"{MODULE}:compile_in_child", contents, key, self.limits, limits=_LIMITS, is_urgent=is_urgent
             )
             return Compilation.from_json(json.loads(answer), limits=self.limits)
         except (ChildFailed, ArchiveCorrupt, ValueError, KeyError, TypeError) as error:
@@ -62,11 +69,11 @@ class IsolatedCompiler:
 
 
 @contextmanager
-def compiler_of_its_own(limits: RenderLimits, site: Site = NO_SITE) -> Iterator[IsolatedCompiler]:
+def compiler_of_its_own(limits: RenderLimits, values: SiteValues | None = None) -> Iterator[IsolatedCompiler]:
     """A compiler whose child processes end with the block, for a command that has no services."""
     with closing(ChildProcesses([MODULE])) as children:
         children.start()
-        yield IsolatedCompiler(children, limits, site)
+        yield IsolatedCompiler(children, limits, values or SiteValues())
 
 
 def _failed(files: Files, key: str, error: Exception) -> Compilation:
@@ -84,9 +91,9 @@ def _failed(files: Files, key: str, error: Exception) -> Compilation:
     return Compilation(None, (finding,), {path: files.digest(path) for path in sorted(files.by_path)})
 
 
-def compile_in_child(contents: Mapping[str, bytes], key: str, limits: RenderLimits, site: Site = NO_SITE) -> bytes:
+def compile_in_child(contents: Mapping[str, bytes], key: str, limits: RenderLimits) -> bytes:
     """Compile in this process, which is a child; returns the compilation as JSON."""
-    compilation = compile_template(Files.of(contents), key, limits=limits, site=site)
+    compilation = compile_template(Files.of(contents), key, limits=limits)
     return json.dumps(compilation.as_json(), ensure_ascii=False, separators=(",", ":")).encode("utf-8", "surrogatepass")
 
 

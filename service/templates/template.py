@@ -3,7 +3,7 @@
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -17,7 +17,7 @@ from service.templates.front_matter.variables import VariablesCheck, filler_for
 from service.templates.plain_text import finish_text
 from service.templates.runtime.program import Program, explain
 from service.templates.runtime.sandbox import RenderLimits, Sandbox, sandbox_without_modules
-from service.templates.runtime.site import NO_SITE, Site
+from service.templates.runtime.site import NO_SITE, PHONE, SITE, Site
 
 ARCHIVE_FORMAT = 1
 #: Controls, line and paragraph separators, and the characters that turn the direction of text around (UAX #9).
@@ -64,9 +64,9 @@ class _Runner:
         html = {name: program.source for name, program in variant.html_modules.items()}
         text = {name: program.source for name, program in variant.text_modules.items()}
         self.sandbox = (
-            Sandbox(limits, variant.language, site, html_modules=html, text_modules=text)
+            Sandbox(limits, variant.language, html_modules=html, text_modules=text, site=site)
             if html or text
-            else sandbox_without_modules(limits, variant.language, site)
+            else sandbox_without_modules(limits, variant.language)
         )
         self._compiled: dict[str, jinja2.Template] = {}
 
@@ -115,8 +115,8 @@ class _Runner:
 class Template:
     """A compiled template. `locales` begins with the default; `commit` and `dirty` are of the checkout.
 
-    `site` are the values of the installation that it prints, part of its revision and archive; a template that uses
-    none has none, so that they don't concern it.
+    `site_names` are the values of the installation that it may print (None: not known, as in old archives), and `site`
+    is what they are here. They are no part of revision or archive; what an old archive holds fills gaps.
     """
 
     key: str
@@ -127,28 +127,47 @@ class Template:
     source: str
     variants: Mapping[str, Variant] = field(repr=False)
     limits: RenderLimits
+    site_names: tuple[str, ...] | None = None
     site: Site = NO_SITE
+    archived_site: Site = NO_SITE
     commit: str | None = None
     dirty: bool = False
 
     def __post_init__(self) -> None:
-        runners = {locale: _Runner(variant, self.limits, self.site) for locale, variant in self.variants.items()}
-        object.__setattr__(self, "_runners", runners)
+        self._set_site(self.site)
         object.__setattr__(self, "_filler", filler_for(self.manifest.schema))
 
     @cached_property
     def _check(self) -> VariablesCheck:
         return VariablesCheck(self.manifest.schema, self.limits.max_variables_bytes)
 
+    def _set_site(self, site: Site) -> None:
+        """Take these values. What is compiled stays, but for templates that import: imported files see them too."""
+        names = self.site_names if self.site_names is not None else (PHONE,)
+        printed = site.over(self.archived_site).over(Site(dict.fromkeys(names, "")))
+        known = self.__dict__.get("_runners", {})
+        runners = {
+            locale: known[locale]
+            if locale in known and not (variant.html_modules or variant.text_modules)
+            else _Runner(variant, self.limits, printed)
+            for locale, variant in self.variants.items()
+        }
+        self.__dict__.update(site=site, _runners=runners, _printed=printed.values)
+
+    def with_site(self, site: Site) -> "Template":
+        """A copy for an installation with these values; the same object if it has them."""
+        if site == self.site:
+            return self
+        same = object.__new__(Template)
+        same.__dict__.update(self.__dict__)
+        same._set_site(site)
+        return same
+
     def at(self, commit: str | None, *, dirty: bool) -> "Template":
         """A copy with another commit, which shares everything compiled."""
         same = object.__new__(Template)
         same.__dict__.update(self.__dict__, commit=commit, dirty=dirty)
         return same
-
-    def with_site(self, site: Site) -> "Template":
-        """A copy that prints these values of the installation."""
-        return replace(self, site=site) if site != self.site else self
 
     def problems(self, variables: Mapping[str, Any]) -> list[Problem]:
         """Every mistake in these variables, with pointers relative to them; [] if they are valid."""
@@ -163,7 +182,7 @@ class Template:
         chosen = self._locale(locale)
         runner = self._runners[chosen]  # type: ignore[attr-defined]
         fill = self._filler  # type: ignore[attr-defined]
-        values = fill(dict(variables)) if fill else dict(variables)
+        values = {SITE: self._printed, **(fill(dict(variables)) if fill else variables)}  # type: ignore[attr-defined]
         runner.sandbox.start()
         html = runner.run("html", values)
         text = finish_text(runner.run("text", values))
@@ -208,8 +227,10 @@ class Template:
             "source": self.source,
             "variants": {locale: variant.as_json() for locale, variant in self.variants.items()},
         }
-        if self.site != NO_SITE:
-            data["site"] = self.site.values()
+        if self.site_names is not None:
+            data["site_names"] = self.site_names
+        if self.archived_site != NO_SITE:
+            data["site"] = self.archived_site.values
         return json.dumps(data, ensure_ascii=False, separators=(",", ":")).encode("utf-8")
 
     @classmethod
@@ -228,7 +249,8 @@ class Template:
                 source=stored["source"],
                 variants={locale: Variant.from_json(one) for locale, one in stored["variants"].items()},
                 limits=limits,
-                site=Site(**stored.get("site", {})),
+                site_names=tuple(stored["site_names"]) if "site_names" in stored else None,
+                archived_site=Site(stored.get("site", {})),
             )
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise ArchiveCorrupt("the archived template can't be read") from error

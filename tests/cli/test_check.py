@@ -12,7 +12,7 @@ from click.testing import CliRunner
 from service.cli import main
 from tests.support.checkouts import MAIL, Checkout, write_mail
 from tests.support.processes import run
-from tests.support.samples import SITE
+from tests.support.samples import PHONE
 
 
 @pytest.fixture
@@ -51,7 +51,7 @@ def test_check_needs_no_settings_no_data_directory_and_no_checkout(tmp_path: Pat
 
 
 def test_check_finds_nothing_in_the_mails_of_this_repository(tmp_path: Path) -> None:
-    done = run("check", "--json", environment={"EMAIL_SITE_PHONE": SITE.phone}, cwd=tmp_path)
+    done = run("check", "--json", environment={"EMAIL_SITE_PHONE": PHONE}, cwd=tmp_path)
     assert (done.returncode, json.loads(done.stdout)) == (0, {"findings": [], "templates": 10})
 
 

@@ -8,7 +8,7 @@ from click.testing import CliRunner, Result
 
 from service.cli import main
 from tests.support.paths import ROOT
-from tests.support.samples import SITE
+from tests.support.samples import PHONE
 
 
 def new(key: str, root: Path) -> Result:
@@ -24,7 +24,7 @@ def check(root: Path) -> str:
 @pytest.fixture
 def ours(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A directory with our shared parts, which print the number of the installation."""
-    monkeypatch.setenv("EMAIL_SITE_PHONE", SITE.phone)
+    monkeypatch.setenv("EMAIL_SITE_PHONE", PHONE)
     shutil.copytree(ROOT / "email_templates" / "_shared", tmp_path / "_shared")
     return tmp_path
 

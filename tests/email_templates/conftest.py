@@ -9,15 +9,17 @@ from service.models import Rendered
 from service.templates.build import render_limits
 from service.templates.catalogue import Snapshot
 from service.templates.directory_catalogue import DirectoryCatalogue
+from service.templates.site_values import SiteValues
 from tests.support.every_mail import Mail
 from tests.support.paths import TEMPLATES
-from tests.support.samples import SITE
+from tests.support.samples import PHONE
 from tests.support.template_kit import DirectCompiler
 
 
 @pytest.fixture(scope="session")
 def catalogue() -> Snapshot:
-    return DirectoryCatalogue(TEMPLATES, compiler=DirectCompiler(render_limits(Settings()), SITE)).load()
+    compiler = DirectCompiler(render_limits(Settings()), SiteValues(values={"phone": PHONE}))
+    return DirectoryCatalogue(TEMPLATES, compiler=compiler).load()
 
 
 @pytest.fixture(scope="session")

@@ -21,7 +21,7 @@ from service.web.app import create_app
 from service.web.local_socket import local_socket
 from service.worker import INDEX_EVERY_S, Worker
 from tests.support.paths import TEMPLATES
-from tests.support.samples import SITE
+from tests.support.samples import PHONE
 
 T = TypeVar("T")
 
@@ -104,7 +104,7 @@ def settings_for(directory: Path, **changes: Any) -> Settings:
             "email_templates_dir": TEMPLATES,
             "email_admin_token": ADMIN_TOKEN,
             "email_anonymous_scopes": "send,read",
-            "email_site_phone": SITE.phone,
+            "email_site_phone": PHONE,
             **changes,
         }
     )

@@ -3,10 +3,9 @@
 from base64 import b64encode
 
 from service.models import Caller, Scope
-from service.templates.runtime.site import Site
 
-#: The installation in snapshots.
-SITE = Site(phone="+229 01 23 45 67 89")
+#: The telephone number of the installation in snapshots.
+PHONE = "+229 01 23 45 67 89"
 
 ADMIN = Caller("admin", "admin", frozenset({Scope.ADMIN}))
 

@@ -1,13 +1,13 @@
 """Build, compile and render small templates."""
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from service.errors import Finding
 from service.templates.compiler import Compilation, compile_template
 from service.templates.runtime.sandbox import RenderLimits
-from service.templates.runtime.site import NO_SITE, Site
+from service.templates.site_values import SiteValues
 from service.templates.source.files import Files
 from service.templates.template import Template
 
@@ -19,10 +19,10 @@ class DirectCompiler:
     """Compiles in the process of the test, where a debugger and the coverage see it."""
 
     limits: RenderLimits
-    site: Site = NO_SITE
+    values: SiteValues = field(default_factory=SiteValues)
 
     def compile(self, files: Files, key: str) -> Compilation:
-        return compile_template(files, key, limits=self.limits, site=self.site)
+        return compile_template(files, key, limits=self.limits).installed(self.values.resolve(files))
 
     def compile_all(self, files: Files, keys: Collection[str]) -> Mapping[str, Compilation]:
         return {key: self.compile(files, key) for key in keys}

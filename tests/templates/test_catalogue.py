@@ -268,7 +268,7 @@ def test_file_that_comes_back_in_time_was_never_away(root: Path) -> None:
 class BreakingCompiler:
     """Fails at the first compilations, as no compiler should."""
 
-    limits, site = COMPILER.limits, COMPILER.site
+    limits, values = COMPILER.limits, COMPILER.values
 
     def __init__(self) -> None:
         self.failures_left = 0

@@ -8,6 +8,7 @@ from service.errors import Finding, NotFound
 from service.templates.compiler import TemplateCompiler
 from service.templates.findings import FindingCollector
 from service.templates.front_matter.version_rule import BaseCommit, compare
+from service.templates.site_values import environments_of, resolve_values
 from service.templates.source.files import read_files
 
 
@@ -52,6 +53,9 @@ def check(
     wanted = [key for key in known if not keys or key in keys]
     compilations = compiler.compile_all(files, [key for key in wanted if key in here])
     findings = {finding for compilation in compilations.values() for finding in compilation.findings}
+    findings.update(compiler.values.resolve(files).findings)
+    for environment in environments_of(files):
+        findings.update(one for one in resolve_values(files, environment)[1] if one.code != "placeholder-value")
     for key in wanted:
         if base is not None:
             collector = FindingCollector()

@@ -74,7 +74,7 @@ class TemplateDrafts:
     @cached_property
     def vocabulary(self) -> Mapping[str, Any]:
         """The vocabulary of templates as plain values: components, filters, fields of the front matter."""
-        filters = sandbox_without_modules(self.compiler.limits, DEFAULT_LANGUAGE, self.compiler.site).html.filters
+        filters = sandbox_without_modules(self.compiler.limits, DEFAULT_LANGUAGE).html.filters
         return {
             "components": {name: _component(name) for name in sorted(ATTRIBUTES)},
             "filters": [

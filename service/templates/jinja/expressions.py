@@ -3,13 +3,14 @@
 import inspect
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 from jinja2 import Environment, nodes
 
 from service.templates.findings import FindingCollector, did_you_mean
 from service.templates.jinja.tokens import Token
-from service.templates.runtime.site import SITE, SITE_USE, Site
+from service.templates.positions import Place
+from service.templates.runtime.site import SITE
 
 _LOOP_CALLS = ("cycle", "changed")
 
@@ -26,14 +27,26 @@ class Binding:
     is_site: bool = False
 
 
+class SiteNames(Protocol):
+    """The installation's values that a template may name, and the first place of each that it does."""
+
+    is_used: bool
+    first: dict[str, Place]
+
+    @property
+    def schemas(self) -> Mapping[str, Mapping[str, Any]]:
+        """The values by name. Raises CompileAborted where they can't be read; reported."""
+
+
 @dataclass
 class VariableUses:
     """Variables that the tags of one language use: `names` of all languages together, and the variable of each token.
 
-    `by_token` maps a token's index to the variable that its value comes from.
+    `by_token` maps a token's index to the variable that its value comes from. `site` are the installation's values.
     """
 
     names: set[str]
+    site: SiteNames
     by_token: dict[int, str] = field(default_factory=dict)
 
 
@@ -61,9 +74,6 @@ class ExpressionCheck:
         self._collector = collector
         self._uses = uses
         self._where = where
-        self._site: Site = getattr(environment, SITE)
-        properties = {name: {"type": "string"} for name in self._site.values()}
-        self._site_binding = Binding(schema={"type": "object", "properties": properties}, is_site=True)
 
     def expression(self, node: nodes.Node, scope: Scope) -> None:
         """Check an expression and all its parts."""
@@ -109,7 +119,7 @@ class ExpressionCheck:
             self._uses.names.add(node.name)
             self._blame(node, node.name)
         elif node.name == SITE:
-            self._uses.names.add(SITE_USE)
+            self._uses.site.is_used = True
         elif node.name not in self._environment.globals:
             self.undeclared(node, node.name, scope)
 
@@ -163,7 +173,8 @@ class ExpressionCheck:
         if not isinstance(key, str) or not schema:
             return
         if binding.is_site:
-            self._site_value(node, key)
+            self._site_value(node, key, schema["properties"])
+            return
         known = schema.get("properties")
         kind = schema.get("type")
         if known is not None and key not in known and not schema.get("additionalProperties"):
@@ -173,14 +184,15 @@ class ExpressionCheck:
             hint = f"write |{key}" if key in self._environment.filters else ""
             self.error(node, "undeclared-property", f'a value of type {kind} has no "{key}"', hint, word=key)
 
-    def _site_value(self, node: nodes.Node, key: str) -> None:
-        """Warn where a value of the installation is missing, once for each."""
-        complaint = self._site.complaint(key)
+    def _site_value(self, node: nodes.Node, key: str, known: Mapping[str, Any]) -> None:
+        """Note where a value of the installation is first used; one that is not declared is an error."""
         token = self._lines.get(node.lineno)
-        if complaint is not None and token is not None and f"{SITE}.{key}" not in self._uses.names:
-            self._uses.names.add(f"{SITE}.{key}")
+        if key not in known:
+            hint = did_you_mean(key, known) or "declare it in _shared/values.yaml"
+            self.error(node, "undeclared-value", f'there is no value "{SITE}.{key}"', hint, word=key)
+        elif token is not None:
             place = token.place_of(key, max(node.lineno - self._first_lines[token.index], 0))
-            self._collector.warning(place, "placeholder-value", complaint, f"set EMAIL_SITE_{key.upper()}")
+            self._uses.site.first.setdefault(key, place)
 
     def binding(self, node: nodes.Node, scope: Scope) -> Binding:
         """The variable and schema that an expression's value comes from, as far as known without running it."""
@@ -189,11 +201,15 @@ class ExpressionCheck:
                 return scope[node.name]
             if node.name in self._variables:
                 return Binding(node.name, self._variables[node.name])
-            return self._site_binding if node.name == SITE else Binding()
+            if node.name == SITE:
+                return Binding(schema={"type": "object", "properties": self._uses.site.schemas}, is_site=True)
+            return Binding()
         if isinstance(node, (nodes.Getattr, nodes.Getitem)):
             base = self.binding(node.node, scope)
             key = node.attr if isinstance(node, nodes.Getattr) else getattr(node.arg, "value", None)
             schema = base.schema or {}
+            if base.is_site:
+                return Binding(schema={"type": "string"})
             below = schema.get("properties", {}).get(key) if isinstance(key, str) else schema.get("items")
             return Binding(base.variable, below)
         if isinstance(node, nodes.Call):

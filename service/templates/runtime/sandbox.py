@@ -39,7 +39,7 @@ from service.templates.runtime.escapes import (
 )
 from service.templates.runtime.filters import filters_for
 from service.templates.runtime.meter import LONG_TEXT, Captured, LimitExceeded, LongText, Meter
-from service.templates.runtime.site import SITE, Site
+from service.templates.runtime.site import NO_SITE, SITE, Site
 from service.templates.runtime.undefined import MissingUndefined
 
 _LARGEST_NUMBER_BITS = 2_048
@@ -120,8 +120,7 @@ class _Sandboxed(ImmutableSandboxedEnvironment):
         }
         self.filters = filters
         self.tests = dict(allowed_tests(meter))
-        self.site = site
-        self.globals = {"range": self._range, "namespace": Namespace, SITE: site.values()}
+        self.globals = {"range": self._range, "namespace": Namespace, SITE: site.values}
         #: Jinja source -> template, cached because a program that was just checked is rendered next.
         self.compiled = lru_cache(maxsize=8)(self.from_string)
 
@@ -320,10 +319,10 @@ class Sandbox:
         self,
         limits: RenderLimits,
         language: str,
-        site: Site,
         *,
         html_modules: Mapping[str, str],
         text_modules: Mapping[str, str],
+        site: Site,
     ) -> None:
         self._meter = limits.meter()
         self.html = _Sandboxed(limits, self._meter, language, html_modules, is_html=True, site=site)
@@ -335,9 +334,12 @@ class Sandbox:
 
 
 @lru_cache(maxsize=32)
-def sandbox_without_modules(limits: RenderLimits, language: str, site: Site) -> Sandbox:
-    """The sandbox that all templates without imports share: it holds nothing of a template, and hundreds are slow."""
-    return Sandbox(limits, language, site, html_modules={}, text_modules={})
+def sandbox_without_modules(limits: RenderLimits, language: str) -> Sandbox:
+    """The sandbox that all templates without imports share: it holds nothing of a template, and hundreds are slow.
+
+    The installation's values come with each rendering's variables; only imported files look for them here.
+    """
+    return Sandbox(limits, language, html_modules={}, text_modules={}, site=NO_SITE)
 
 
 def author_environment() -> ImmutableSandboxedEnvironment:

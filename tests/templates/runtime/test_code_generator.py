@@ -49,7 +49,7 @@ def test_generated_code_and_jinja_print_the_same(filter_: str, value: Any) -> No
 
 
 def _printed(source: str, value: Any) -> str:
-    sandbox = Sandbox(LIMITS, "fr", NO_SITE, html_modules={}, text_modules={})
+    sandbox = Sandbox(LIMITS, "fr", html_modules={}, text_modules={}, site=NO_SITE)
     sandbox.start()
     environment = sandbox.html
     try:

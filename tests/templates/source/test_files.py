@@ -6,7 +6,6 @@ from pathlib import Path
 import pytest
 
 from service.templates.runtime.sandbox import sandbox_without_modules
-from service.templates.runtime.site import NO_SITE
 from service.templates.source.files import Files, read_files
 from service.templates.source.watch import watch_changes
 from tests.support.template_kit import LIMITS
@@ -94,5 +93,5 @@ def _seen(root: Path, file: Path) -> frozenset[str] | None:
 
 
 def test_templates_that_import_nothing_share_their_sandbox() -> None:
-    assert sandbox_without_modules(LIMITS, "fr", NO_SITE) is sandbox_without_modules(LIMITS, "fr", NO_SITE)
-    assert sandbox_without_modules(LIMITS, "fr", NO_SITE) is not sandbox_without_modules(LIMITS, "en", NO_SITE)
+    assert sandbox_without_modules(LIMITS, "fr") is sandbox_without_modules(LIMITS, "fr")
+    assert sandbox_without_modules(LIMITS, "fr") is not sandbox_without_modules(LIMITS, "en")
