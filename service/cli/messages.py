@@ -95,6 +95,7 @@ def _batch(key: str, text: str) -> BatchRequest:
 @click.group(invoke_without_command=True)
 @click.option("--to", help="Only messages to this address.")
 @click.option("--status", help="Only messages in this state.")
+@click.option("--reason", help="Only suppressed messages of this reason: environment, bounce, …")
 @click.option("--template", "template_key", help="Only messages of this template.")
 @click.option("--source", "source_endpoint", help="Only messages from this source (source_endpoint).")
 @click.option(
@@ -186,6 +187,7 @@ def _as_text(found: MessageDetail) -> list[str]:
         f" {message.status}" + (f" (waits for {message.waiting_for})" if message.waiting_for else ""),
         f"revision {message.template_revision}",
         *_origin(found.origin),
+        *([f"redirected to {message.redirected_to}"] if message.redirected_to else []),
         "",
     ]
     lines += [f"{item.at:%Y-%m-%d %H:%M:%S}  {item.type:<12} {item.detail or ''}".rstrip() for item in found.events]
@@ -258,4 +260,6 @@ def _row(message: Message) -> dict[str, Any]:
         "created_at": message.created_at.isoformat(),
         "sent_at": message.sent_at.isoformat() if message.sent_at else None,
         "error_message": message.error_message,
+        "suppressed_reason": message.suppressed_reason,
+        "redirected_to": message.redirected_to,
     }

@@ -52,6 +52,10 @@ class Sender:
     def send(self, held: LeasedMessage) -> AttemptResult | None:
         """Build the message's MIME form and deliver it; None if it failed before the relay was asked."""
         message = held.claimed.message
+        recipient = self._context.rule.destination(message.recipient, message.redirected_to)
+        if recipient is None or recipient != (message.redirected_to or message.recipient):
+            self.fail(message.id, "The environment does not let it go to its recipient.")
+            return None
         try:
             wire = message_builder.write(
                 message, held.claimed.body, held.claimed.attachments, headings=self._context.headings
@@ -62,7 +66,7 @@ class Sender:
         began_at = self._context.clock()
         outcome = self._context.transport.deliver(
             message.envelope_from,
-            message.recipient,
+            recipient,
             wire,
             before_mail=lambda: self._holds_lease(held),
             before_end_of_data=(lambda: self._note_end_of_data(held)) if message.stream is Stream.MARKETING else None,

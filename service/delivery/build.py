@@ -51,6 +51,8 @@ def build_delivery(
         metrics=metrics,
         throttle=throttle,
         boottime=boottime,
+        rule=settings.recipient_rule,
+        environment=settings.email_environment,
     )
     return Delivery(transport=transport, deliverer=Deliverer(context))
 

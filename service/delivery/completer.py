@@ -155,7 +155,9 @@ def _sent_columns(outcome: Outcome, now: datetime) -> dict[str, Any]:
 
 
 def _attempted(result: AttemptResult) -> Event:
-    return Event(EventType.ATTEMPTED, result.began_at, _SOURCE, f"Tried at {result.outcome.server}.")
+    redirected_to = result.message.redirected_to
+    detail = f"Tried at {result.outcome.server}" + (f", redirected to {redirected_to}." if redirected_to else ".")
+    return Event(EventType.ATTEMPTED, result.began_at, _SOURCE, detail)
 
 
 def _event(kind: EventType, at: datetime, outcome: Outcome, detail: str | None = None) -> Event:

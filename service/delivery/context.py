@@ -6,10 +6,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from service.config.installation import PRODUCTION
 from service.delivery.outcome import Transport
 from service.delivery.throttle import Throttle
 from service.feedback.apply import FeedbackApplier
 from service.mail.message_builder import HeaderCache
+from service.mail.recipient_rule import EVERYONE, RecipientRule
 from service.monitoring.metrics import Metrics
 from service.store.body_codec import Unpackers
 from service.store.database import Database
@@ -32,7 +34,7 @@ def boottime_s() -> float:
 class WorkerContext:
     """Everything that delivering uses. `owner` names this process in leases.
 
-    At most `commit_at` outcomes share a commit.
+    At most `commit_at` outcomes share a commit. `rule` says who may get mail in this environment.
     """
 
     database: Database
@@ -44,6 +46,8 @@ class WorkerContext:
     throttle: Throttle
     boottime: Callable[[], float] = boottime_s
     commit_at: int = COMMIT_AT
+    rule: RecipientRule = EVERYONE
+    environment: str = PRODUCTION
     rng: random.Random = field(default_factory=random.SystemRandom)
     headings: HeaderCache = field(default_factory=HeaderCache)
     unpackers: Unpackers = field(default_factory=Unpackers)

@@ -24,6 +24,8 @@ from service.store.database import Transaction
 RENEWAL_CHECK_EVERY_S = 1.0
 #: How long the coordinator waits for something to commit or to claim; an urgent mail waits no longer than this.
 CYCLE_S = 0.02
+#: Claims of one transaction, where the environment holds back what was claimed.
+_MOST_CLAIMS = 10
 
 _log = structlog.get_logger("deliver")
 
@@ -81,6 +83,7 @@ class Dispatcher:
         self._threads: list[threading.Thread] = []
         self._allowed = context.throttle.connections  # how many of the threads may send
         self._turn = 0
+        self._has_more = False  # the environment held back so many that a claim did not reach the last one
         self._checked_boot_s = context.boottime()
 
     def run(self) -> int:
@@ -105,7 +108,7 @@ class Dispatcher:
                 ids = self._commit_and_claim(room, hand_back=is_ending)
                 claimed += len(ids)
                 # After a claim that found too little, only a notification or the next drain claims again.
-                is_dry = len(ids) < room if room else is_dry
+                is_dry = len(ids) < room and not self._has_more if room else is_dry
                 self._load(ids, is_fair=is_fair)
                 with self._lock:
                     if not (self._held or self._results or self._unread) and (is_dry or is_ending):
@@ -171,17 +174,31 @@ class Dispatcher:
         return leases.renew(tx, ids, owner=self._context.owner, now=batch.now, lease_s=LEASE_S)
 
     def _claim(self, tx: Transaction, batch: _Batch) -> list[str]:
-        if batch.room <= 0:
-            return []
-        return leases.claim(
-            tx,
-            owner=self._context.owner,
-            now=batch.now,
-            lease_s=LEASE_S,
-            limit=batch.room,
-            order=claim_order(self._turn),
-            tried_first=tried_first_of(self._turn),
-        )
+        claimed: list[str] = []
+        for _ in range(_MOST_CLAIMS):
+            ids = leases.claim(
+                tx,
+                owner=self._context.owner,
+                now=batch.now,
+                lease_s=LEASE_S,
+                limit=batch.room - len(claimed),
+                order=claim_order(self._turn),
+                tried_first=tried_first_of(self._turn),
+            )
+            kept = self._permitted(tx, ids, batch.now)
+            claimed += kept
+            self._has_more = len(kept) < len(ids) and len(claimed) < batch.room
+            if not self._has_more:
+                break
+        return claimed
+
+    def _permitted(self, tx: Transaction, ids: list[str], now: datetime) -> list[str]:
+        """The claimed messages that the environment lets go, redirected where it says so."""
+        rule, owner = self._context.rule, self._context.owner
+        if rule.is_everyone or not ids:
+            return ids
+        held_back = rule.refusal(self._context.environment)
+        return leases.apply_rule(tx, ids, rule.destination, held_back=held_back, owner=owner, now=now)
 
     def _restore(self, batch: _Batch) -> None:
         """Keep a batch whose transaction failed for the next one.

@@ -135,6 +135,8 @@ class FeedbackApplier:
             normalised = addresses.parse(event.recipient).normalised
         except addresses.AddressInvalid:
             return False
+        if message.redirected_to is not None:
+            return message.redirected_to in ("", normalised)
         return addresses.pseudonym(normalised, key=self._key) == message.recipient_hash
 
     def _apply_to(self, tx: Transaction, message: ReportedMessage, event: FeedbackEvent) -> Effect:
@@ -157,6 +159,8 @@ class FeedbackApplier:
         return Effect.APPLIED
 
     def _suppress(self, tx: Transaction, message: ReportedMessage, event: FeedbackEvent) -> None:
+        if message.redirected_to is not None:
+            return  # it says nothing of the recipient
         scope: Literal["all", "marketing"] = "all"
         detail = None
         if event.kind is FeedbackKind.COMPLAINT:

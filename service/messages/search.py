@@ -40,10 +40,14 @@ class MessageDetail:
 
 @dataclass(frozen=True, slots=True)
 class MessageFilter:
-    """What a list of messages asks for, as texts of a request; None leaves a filter out. Times are ISO 8601."""
+    """What a list of messages asks for, as texts of a request; None leaves a filter out. Times are ISO 8601.
+
+    `reason` is why a message is suppressed.
+    """
 
     to: str | None = None
     status: str | None = None
+    reason: str | None = None
     template_key: str | None = None
     source_endpoint: str | None = None
     since: str | None = None
@@ -166,6 +170,7 @@ class MessageSearch:
             if wanted.to is not None
             else None,
             status=_status(wanted.status, problems) if wanted.status is not None else None,
+            suppressed_reason=wanted.reason,
             template_key=wanted.template_key,
             source_endpoint=wanted.source_endpoint,
             since=_moment("since", wanted.since, problems) if wanted.since is not None else None,

@@ -85,7 +85,9 @@ class MessageFields(SendFields):
     so that it survives anonymising. `reply_to` and `from_header` are complete header values, not yet encoded.
     `rfc_message_id` is without angle brackets. `date_at` is the Date header, the same over all attempts.
     `unsubscribe_url` goes with marketing alone (RFC 8058). `visible_to` and `visible_cc` are the addresses that To and
-    Cc show, separated by commas; without `visible_to` the mail shows its recipient alone.
+    Cc show, separated by commas; without `visible_to` the mail shows its recipient alone. `redirected_to` is the
+    address that an environment sends it to instead of `recipient`, "" once that is forgotten. `suppressed_reason` is
+    `environment`, or the reason of the suppression.
     """
 
     send_id: str
@@ -111,6 +113,8 @@ class MessageFields(SendFields):
     role: Role = Role.TO
     visible_to: str | None = None
     visible_cc: str | None = None
+    redirected_to: str | None = None
+    suppressed_reason: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -225,6 +229,7 @@ class Outgoing(NamedTuple):
     template_version: int
     template_revision: str
     is_template_named: bool
+    redirected_to: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -120,7 +120,8 @@ class DataRequests:
             files |= set(retention.files_of(self.database, batch))
             step = self.database.write(lambda tx, batch=batch: self._step(tx, purge_id, batch, now))  # type: ignore[misc]
             cancelled, anonymised = cancelled + step[0], anonymised + step[1]
-        emptied = self.database.write(lambda tx: self._forget_rest(tx, purge_id, recipient_hash))
+        normalised = addresses.parse(address.strip().replace(" ", "+")).normalised
+        emptied = self.database.write(lambda tx: self._forget_rest(tx, purge_id, recipient_hash, normalised))
         deleted, waiting = self._sweep(purge_id, sorted(files), now)
         leaving = sum(message.anonymised_at is None for message in self._messages(recipient_hash))
         done = ErasureResult(
@@ -168,12 +169,16 @@ class DataRequests:
         retention.count_purged(tx, purge_id, "anonymised", len(done))
         return cancelled, len(done)
 
-    def _forget_rest(self, tx: Transaction, purge_id: str, recipient_hash: str) -> int:
-        """Empty the person's suppressions and delete their pending feedback; returns how many suppressions."""
+    def _forget_rest(self, tx: Transaction, purge_id: str, recipient_hash: str, address: str) -> int:
+        """Empty the person's suppressions, and their address where others' mail was redirected to it.
+
+        Deletes their pending feedback. Returns how many suppressions.
+        """
         pending = [one.id for one in feedback.pending_events(tx) if self._is_about(one.report, recipient_hash)]
         feedback.forget_pending(tx, pending)
         emptied = retention.empty_suppressions_of(tx, recipient_hash)
-        retention.count_purged(tx, purge_id, "anonymised", emptied + len(pending))
+        redirected = retention.forget_redirections(tx, address)
+        retention.count_purged(tx, purge_id, "anonymised", emptied + len(pending) + redirected)
         return emptied
 
     def _sweep(self, purge_id: str, digests: Sequence[str], now: datetime) -> tuple[int, int]:

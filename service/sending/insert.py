@@ -10,6 +10,7 @@ from service.sending.prepared_send import PreparedSend
 from service.store import messages, rate_limits, revisions, suppressions
 from service.store.body_codec import PackedBody
 from service.store.database import Transaction
+from service.store.leases import ENVIRONMENT
 from service.store.suppressions import Suppression
 
 
@@ -49,9 +50,17 @@ def store(
 def _decide(
     tx: Transaction, message: NewMessage, suppressed: Mapping[str, Suppression], settings: Settings
 ) -> NewMessage:
+    rule = settings.recipient_rule
+    if not rule.is_everyone:
+        to = rule.destination(message.recipient, None)
+        if to is None:
+            reason = rule.refusal(settings.email_environment)
+            return replace(message, status=Status.SUPPRESSED, status_reason=reason, suppressed_reason=ENVIRONMENT)
+        if to != message.recipient:
+            message = replace(message, redirected_to=to)
     if found := suppressed.get(message.recipient_hash):
         reason = f"Suppressed since {found.since:%Y-%m-%d}: {found.reason}."
-        return replace(message, status=Status.SUPPRESSED, status_reason=reason)
+        return replace(message, status=Status.SUPPRESSED, status_reason=reason, suppressed_reason=found.reason)
     rate = _rate(message, settings)
     if rate.count is None:
         return message

@@ -23,13 +23,16 @@ _MAX_MATCHING = 200
 
 _COLUMNS = (
     "id, provider_id, recipient_email, recipient_hash, stream, status, delivered_at, bounce_type, bounce_subtype,"
-    " error_message, anonymised_at"
+    " error_message, anonymised_at, redirected_to"
 )
 
 
 @dataclass(frozen=True, slots=True)
 class ReportedMessage:
-    """The parts of a message that feedback may change. `address` is None once it is anonymised."""
+    """The parts of a message that feedback may change. `address` is None once it is anonymised.
+
+    `redirected_to` is the address that it went to instead, "" once that is anonymised.
+    """
 
     id: str
     address: str | None
@@ -40,6 +43,7 @@ class ReportedMessage:
     bounce_type: str | None
     bounce_subtype: str | None
     error_message: str | None
+    redirected_to: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +132,7 @@ def temporary_bounces(tx: Transaction, recipient_hash: str, *, since: datetime, 
     rows = tx.execute(
         "SELECT MIN(event.happened_at) AS bounced_at FROM email_messages AS message"
         " JOIN email_events AS event ON event.message_id = message.id AND event.type = 'bounced'"
-        " WHERE message.recipient_hash = :hash AND message.bounce_type = 'temporary'"
+        " WHERE message.recipient_hash = :hash AND message.bounce_type = 'temporary' AND message.redirected_to IS NULL"
         " AND COALESCE(message.bounce_subtype, '') NOT IN"
         " ('Undetermined', 'ContentRejected', 'AttachmentRejected', 'MessageTooLarge')"
         " AND event.happened_at BETWEEN :since AND :until GROUP BY message.id ORDER BY 1",
@@ -280,6 +284,7 @@ def _reported(row: Row) -> ReportedMessage:
         bounce_type=row["bounce_type"],
         bounce_subtype=row["bounce_subtype"],
         error_message=row["error_message"],
+        redirected_to=row["redirected_to"],
     )
 
 

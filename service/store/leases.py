@@ -17,6 +17,8 @@ from service.store.transitions import transition
 _MAX_SWEPT = 500
 #: A message whose lease lapsed so often is failed: it may be what kills the workers.
 LAPSES_MAX = 10
+#: The reason of a message that the rule of its environment holds back.
+ENVIRONMENT = "environment"
 
 
 def claim(
@@ -47,6 +49,36 @@ def claim(
                 claimed += taken
                 room -= len(taken)
     return claimed
+
+
+def apply_rule(
+    tx: Transaction,
+    ids: Sequence[str],
+    destination_of: Callable[[str, str | None], str | None],
+    *,
+    held_back: str,
+    owner: str,
+    now: datetime,
+) -> list[str]:
+    """Apply the rule of the environment to claimed messages; returns the ids of those that may be sent.
+
+    `destination_of` maps a recipient, and the address that it was redirected to before, to an address, or None for a
+    message that is held back: it becomes `suppressed`, with the words `held_back`. Another address is stored.
+    """
+    names, params = listed("id", ids)
+    rows = tx.read(f"SELECT id, recipient_email, redirected_to FROM email_messages WHERE id IN ({names})", params)
+    kept = set()
+    for row in rows:
+        message_id, before = row["id"], row["redirected_to"]
+        to = destination_of(row["recipient_email"], before)
+        if to is None:
+            hand_back(tx, message_id, owner=owner)
+            _hold_back(tx, message_id, held_back, ENVIRONMENT, now)
+            continue
+        kept.add(message_id)
+        if to != (row["recipient_email"] if before is None else before):
+            _update_held(tx, [message_id], owner, "redirected_to = :redirected_to", {"redirected_to": to})
+    return [message_id for message_id in ids if message_id in kept]
 
 
 def load_claimed(
@@ -164,11 +196,16 @@ def _suppress(tx: Transaction, due: Sequence[Row], now: datetime) -> set[str]:
         for row in rows:
             if suppression := found.get(row["recipient_hash"]):
                 detail = f"The address is suppressed ({suppression.reason})."
-                event = Event(EventType.SUPPRESSED, now, "claim", detail)
-                transition(tx, row["id"], Status.SUPPRESSED, event, changes={"error_message": detail})
-                rate_limits.release_quota(tx, row["id"])
+                _hold_back(tx, row["id"], detail, suppression.reason, now)
                 suppressed.add(row["id"])
     return suppressed
+
+
+def _hold_back(tx: Transaction, message_id: str, detail: str, reason: str, now: datetime) -> None:
+    event = Event(EventType.SUPPRESSED, now, "claim", detail)
+    changes = {"error_message": detail, "suppressed_reason": reason}
+    transition(tx, message_id, Status.SUPPRESSED, event, changes=changes)
+    rate_limits.release_quota(tx, message_id)
 
 
 def _lease(tx: Transaction, ids: list[str], owner: str, now: datetime, lease_s: int) -> Iterator[str]:
@@ -222,7 +259,7 @@ def _take_back(tx: Transaction, row: Row, now: datetime) -> None:
 _OUTGOING_COLUMNS = """
     id, template_key, stream, priority_rank, recipient_email, envelope_from, from_header, reply_to, subject, attempts,
     attempts_max, message_id, date_at, is_test, unsubscribe_url, visible_to, visible_cc, template_version,
-    template_revision, is_template_named, lapsed_leases, attachments_count
+    template_revision, is_template_named, redirected_to, lapsed_leases, attachments_count
 """
 _STREAMS = {stream.value: stream for stream in Stream}
 _PRIORITIES = tuple(Priority)

@@ -34,7 +34,7 @@ MESSAGE_COLUMNS = """
     next_attempt_at, expires_at, sent_at, delivered_at, attempts, attempts_max, lapsed_leases, message_id, date_at,
     source_endpoint, metadata, attachments_count, sla_s, sla_due_at, is_test, resend_of, bounce_type, bounce_subtype,
     error_message, transfer_encoding, wire_sha256, unsubscribe_url, role, visible_to, visible_cc, anonymised_at,
-    is_template_named
+    is_template_named, redirected_to, suppressed_reason
 """
 
 
@@ -53,6 +53,7 @@ class MessageQuery:
     """Filters of a list; None does not filter. `to_hash` is an address's pseudonym; `until` is exclusive.
 
     `revisions` are full digests of any of which a message may be; `deployment` and `commit` may be beginnings of names.
+    With `suppressed_reason` only suppressed messages are found.
     """
 
     to_hash: str | None = None
@@ -65,6 +66,7 @@ class MessageQuery:
     revisions: tuple[str, ...] | None = None
     deployment: str | None = None
     commit: str | None = None
+    suppressed_reason: str | None = None
 
     @property
     def is_of_sends(self) -> bool:
@@ -225,6 +227,8 @@ def message_of(row: Row, *, now: datetime | None = None) -> Message:
         role=Role(row["role"]),
         visible_to=row["visible_to"],
         visible_cc=row["visible_cc"],
+        redirected_to=row["redirected_to"],
+        suppressed_reason=row["suppressed_reason"],
         anonymised_at=row["anonymised_at"],
         is_template_named=row["is_template_named"],
     )
@@ -260,16 +264,19 @@ def conditions_of(query: MessageQuery) -> tuple[list[str], dict[str, Any]]:
         "template_key": query.template_key,
         "source_endpoint": query.source_endpoint,
         "caller_id": query.caller_id,
+        "suppressed_reason": query.suppressed_reason,
     }
     params: dict[str, Any] = {column: value for column, value in equal.items() if value is not None}
     # The index of a rare state is narrower than that of a template; an expression keeps the planner from the latter.
-    is_rare = query.status in _TROUBLED or query.status in _PASSING
+    is_rare = query.status in _TROUBLED or query.status in _PASSING or query.suppressed_reason is not None
     conditions = [
         f"{column} || '' = :{column}" if is_rare and column != "recipient_hash" else f"{column} = :{column}"
         for column in params
     ]
     if query.status is not None:
         conditions += status_is(query.status)
+    elif query.suppressed_reason is not None:
+        conditions += status_is(Status.SUPPRESSED)
     if query.since is not None:
         conditions.append("created_at >= :since")
         params["since"] = query.since

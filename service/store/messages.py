@@ -115,7 +115,7 @@ _MESSAGE_COLUMNS = (
     "locale", "status", "status_at_accept", "send_at", "next_attempt_at", "expires_at", "attempts_max", "message_id",
     "date_at", "error_message", "source_endpoint", "variables", "metadata", "attachments_count", "sla_s", "sla_due_at",
     "is_test", "resend_of", "created_at", "unsubscribe_url", "role",
-    "visible_to", "visible_cc", "is_template_named",
+    "visible_to", "visible_cc", "is_template_named", "redirected_to", "suppressed_reason",
 )  # fmt: skip
 _BODY_COLUMNS = ("message_id", "codec", "dictionary_sha256", "html_bytes", "size_bytes", "sha256", "content")
 _ATTACHMENT_COLUMNS = ("id", "message_id", "n", "filename", "content_type", "size_bytes", "sha256", "created_at")
@@ -163,7 +163,7 @@ def _message_row(send: Send, position: int, message: NewMessage) -> tuple[Any, .
         _json(message.metadata), len(message.attachments), message.sla_s,
         at + timedelta(seconds=message.sla_s) if message.sla_s is not None else None, message.is_test,
         message.resend_of, message.created_at, message.unsubscribe_url, message.role, message.visible_to,
-        message.visible_cc, True,
+        message.visible_cc, True, message.redirected_to, message.suppressed_reason,
     )  # fmt: skip
 
 
@@ -185,7 +185,8 @@ def _attachment_rows(message: NewMessage) -> list[tuple[Any, ...]]:
 
 
 def _first_events(message: NewMessage) -> list[Event]:
-    accepted = Event(EventType.ACCEPTED, message.created_at, "accept")
+    redirected = f"Redirected to {message.redirected_to} in this environment." if message.redirected_to else None
+    accepted = Event(EventType.ACCEPTED, message.created_at, "accept", redirected)
     if message.status is Status.QUEUED:
         return [accepted]
     # Suppressed and rate-limited messages have an event of the same name.

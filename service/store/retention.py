@@ -78,7 +78,8 @@ def anonymise(tx: Transaction, message_ids: Sequence[str], *, now: datetime, sou
         "UPDATE email_messages SET recipient_email = recipient_hash, envelope_from = '', from_header = '',"
         " reply_to = NULL, subject = '', provider_id = NULL, smtp_reply = NULL, wire_sha256 = NULL,"
         " error_message = NULL, variables = '{}', metadata = '{}', unsubscribe_url = NULL,"
-        " visible_to = NULL, visible_cc = NULL, anonymised_at = :now"
+        " visible_to = NULL, visible_cc = NULL, anonymised_at = :now,"
+        " redirected_to = CASE WHEN redirected_to IS NULL THEN NULL ELSE '' END"
         f" WHERE id IN ({names}) AND {_ENDED} AND anonymised_at IS NULL RETURNING id, send_id",
         {**params, "now": now},
     )
@@ -143,6 +144,16 @@ def empty_suppressions_of(tx: Transaction, recipient_hash: str) -> int:
             " WHERE recipient_hash = :hash AND (address IS NOT NULL OR detail IS NOT NULL OR lift_reason IS NOT NULL)"
             " RETURNING id",
             {"hash": recipient_hash},
+        )
+    )
+
+
+def forget_redirections(tx: Transaction, address: str) -> int:
+    """Empty this (normalised) address where messages to others were redirected to it; returns how many."""
+    return len(
+        tx.execute(
+            "UPDATE email_messages SET redirected_to = '' WHERE redirected_to = :address RETURNING id",
+            {"address": address},
         )
     )
 

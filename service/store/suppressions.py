@@ -89,8 +89,11 @@ def add(tx: Transaction, suppression: Suppression) -> bool:
 
 
 def suppress_recipient_of(tx: Transaction, message_id: str, *, reason: str, source: str, now: datetime) -> bool:
-    """Suppress the recipient of a message for all mail; False where that is done already."""
-    rows = tx.read("SELECT recipient_email, recipient_hash FROM email_messages WHERE id = :id", {"id": message_id})
+    """Suppress the recipient of a message for all mail; False where that is done already, or it went elsewhere."""
+    rows = tx.read(
+        "SELECT recipient_email, recipient_hash FROM email_messages WHERE id = :id AND redirected_to IS NULL",
+        {"id": message_id},
+    )
     return any(
         add(
             tx,

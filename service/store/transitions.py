@@ -27,6 +27,7 @@ CHANGEABLE = frozenset(
         "bounce_type",
         "bounce_subtype",
         "error_message",
+        "suppressed_reason",
     }
 )
 _NOTED_LATE = ("sent_at", "attempts", "provider_id", "smtp_reply", "transfer_encoding", "wire_sha256")

@@ -102,6 +102,7 @@ def plant(services: Services, clock: Clock, canaries: Canaries, *, mails: int) -
         )
         accepted = services.sending.acceptor.send(request, ADMIN, idempotency_key=canaries.new())
         ids += [message.id for message in accepted.messages]
+    _redirect(services, canaries, ids[::5])
     _die_while_accepting(services, canaries)
     services.delivery.deliverer.drain(threading.Event())
     _tell(services, clock, canaries, ids)
@@ -114,6 +115,18 @@ def plant(services: Services, clock: Clock, canaries: Canaries, *, mails: int) -
     services.admin_actions.person_exported(f"{canaries.new()}@example.com", ADMIN)
     services.sessions.create_session(ADMIN_TOKEN, client="203.0.113.9", browser="Firefox")
     return ids
+
+
+def _redirect(services: Services, canaries: Canaries, ids: list[str]) -> None:
+    """Leave messages as an environment does that redirects them."""
+    for message_id in ids:
+        address = f"{canaries.new()}@example.com"
+        services.database.write(
+            lambda tx, id_=message_id, to=address: tx.execute(  # type: ignore[misc]
+                "UPDATE email_messages SET redirected_to = :to WHERE id = :id AND status = 'queued' RETURNING id",
+                {"to": to, "id": id_},
+            )
+        )
 
 
 def _die_while_accepting(services: Services, canaries: Canaries) -> None:

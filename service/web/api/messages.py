@@ -35,7 +35,11 @@ _SUMMARY = {
 
 
 class MessageSummary(TypedDict):
-    """A message as lists show it; `role` is `to`, `cc`, `bcc`, or `copy` where the template added it."""
+    """A message as lists show it; `role` is `to`, `cc`, `bcc`, or `copy` where the template added it.
+
+    `suppressed_reason` is `environment`, or that of the suppression. `redirected_to` is the address that an environment
+    sends it to instead of `to`.
+    """
 
     id: str
     to: str
@@ -49,6 +53,8 @@ class MessageSummary(TypedDict):
     sent_at: str | None
     delivered_at: str | None
     error_message: str | None
+    suppressed_reason: str | None
+    redirected_to: str | None
     source_endpoint: str | None
     attachments_count: int
     is_test: bool
@@ -171,10 +177,11 @@ class MessageController(Controller):
     ) -> MessagesAnswer:
         """List messages, newest first.
 
-        Filters: `to`, `status`, `template_key`, `source_endpoint`, `since`, `until`, `template_revision` (at least 12
-        digits), `deployment`, `commit` (or how they begin) and `text` (words that must all occur; `tech*` is the
-        beginning of one; the value of a mail's header `X-RGZ-Template` finds the mails of its revision). `limit` is up
-        to 1,000; `next` is the `cursor` of the following page, null on the last.
+        Filters: `to`, `status`, `reason` (of `suppressed`: `environment`, `bounce`, …), `template_key`,
+        `source_endpoint`, `since`, `until`, `template_revision` (at least 12 digits), `deployment`, `commit` (or how
+        they begin) and `text` (words that must all occur; `tech*` is the beginning of one; the value of a mail's header
+        `X-RGZ-Template` finds the mails of its revision). `limit` is up to 1,000; `next` is the `cursor` of the
+        following page, null on the last.
         """
         filters = asked.model_dump(exclude={"limit", "cursor"})
         if asked.to is not None:
@@ -278,6 +285,8 @@ def _summary(message: Message) -> MessageSummary:
         "sent_at": as_time(message.sent_at),
         "delivered_at": as_time(message.delivered_at),
         "error_message": message.error_message,
+        "suppressed_reason": message.suppressed_reason,
+        "redirected_to": message.redirected_to,
         "source_endpoint": message.source_endpoint,
         "attachments_count": message.attachments_count,
         "is_test": message.is_test,

@@ -27,6 +27,7 @@ class MessagesQuery(PagedQuery):
 
     to: str | None = Field(None, description="a recipient")
     status: str | None = Field(None, description=f"one of {', '.join(Status)}")
+    reason: str | None = Field(None, description="why it is suppressed: environment, bounce, complaint, …")
     template_key: str | None = Field(None, description="a template")
     source_endpoint: str | None = Field(None, description="which part of the caller asked")
     since: str | None = Field(None, description="ISO 8601, accepted then or later")

@@ -30,6 +30,7 @@ FILTERS = (
     "to",
     "text",
     "status",
+    "reason",
     "template_key",
     "source_endpoint",
     "since",
@@ -38,6 +39,8 @@ FILTERS = (
     "deployment",
     "commit",
 )
+#: Why messages are suppressed.
+REASONS = ("environment", "bounce", "complaint", "unsubscribe", "manual", "erasure")
 PAGE = 50
 #: Days of the chart.
 CHARTED_DAYS = 14
@@ -55,8 +58,8 @@ class MessagePages(Controller):
     ) -> Response[str]:
         """Page: what was sent, with counts over time.
 
-        Filters: `to`, `text`, `status`, `template_key`, `source_endpoint`, `since`, `until` (in `EMAIL_TIMEZONE`),
-        `template_revision`, `deployment`, `commit`.
+        Filters: `to`, `text`, `status`, `reason`, `template_key`, `source_endpoint`, `since`, `until` (in
+        `EMAIL_TIMEZONE`), `template_revision`, `deployment`, `commit`.
         """
         services, language = services_of(request), page_context(request).language
         given = {name: value for name in FILTERS if (value := (request.query_params.get(name) or "").strip())}
@@ -91,6 +94,7 @@ class MessagePages(Controller):
             given=given,
             templates=sorted(catalogue.current.entries),
             states=list(Status),
+            reasons=REASONS,
             narrowed=bool(given),
             link=lambda **more: f"/admin/messages?{urlencode({**given, **more})}",
             is_first=cursor is None,
