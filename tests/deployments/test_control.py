@@ -9,8 +9,8 @@ from service.errors import Conflict, InvalidRequest, NotFound
 from service.models import OPERATOR, Trigger
 from service.store import admin_actions, template_source
 from service.store.admin_actions import ActionQuery
-from tests.deployments.conftest import Following, follow
-from tests.deployments.test_sync import changed
+from tests.support.checkouts import changed
+from tests.support.following import Following, follow
 from tests.support.scripted import Clock, ScriptedTransport
 from tests.support.template_repository import TemplateRepository
 

@@ -12,8 +12,7 @@ from service.errors import Conflict
 from service.models import OPERATOR, Deployment
 from service.store import deployments, revisions
 from service.store.deployments import DeploymentQuery
-from tests.deployments.test_sync import changed
-from tests.support.checkouts import Checkout, write_mail
+from tests.support.checkouts import Checkout, changed, write_mail
 from tests.support.running import settings_for
 from tests.support.scripted import Clock, ScriptedTransport
 

@@ -9,16 +9,12 @@ from service.models import OPERATOR, Caller, DeploymentState, Scope
 from service.models.requests import SendRequest
 from service.store import deployments, revisions, template_source
 from service.store.deployments import DeploymentQuery
-from tests.deployments.conftest import Following, follow
-from tests.support.checkouts import MAIL
+from tests.support.checkouts import MAIL, changed
+from tests.support.following import Following, follow
 from tests.support.scripted import Clock, ScriptedTransport
 from tests.support.template_repository import TemplateRepository
 
 BROKEN = MAIL.replace("</mj-text>", "")
-
-
-def changed(word: str, text: str = MAIL) -> str:
-    return text.replace("<mj-text>Bonjour", f"<mj-text>{word}")
 
 
 def test_sync_serves_the_commit_when_it_was_pushed(following_either: Following) -> None:

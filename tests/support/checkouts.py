@@ -28,6 +28,11 @@ variables:
 """
 
 
+def changed(word: str, text: str = MAIL) -> str:
+    """The mail with another first word."""
+    return text.replace("<mj-text>Bonjour", f"<mj-text>{word}")
+
+
 def write_mail(root: Path, key: str = "hello", text: str = MAIL) -> Path:
     """Write a template with this text, and return its source file."""
     source = root / key / "template.mjml"
