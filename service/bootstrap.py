@@ -6,7 +6,7 @@ Each package builds its own parts (`build_sending`, ...); here they are put toge
 import secrets
 from collections.abc import Callable, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -31,7 +31,13 @@ from service.delivery.dev_mailbox import DevMailbox
 from service.delivery.outcome import Transport
 from service.delivery.queue import Huey
 from service.deployments import replay
-from service.deployments.build import Clocks, Deployments, build_deployments, deployment_details
+from service.deployments.build import (
+    Clocks,
+    Deployments,
+    build_branch_publisher,
+    build_deployments,
+    deployment_details,
+)
 from service.deployments.follower import Follower
 from service.errors import NotFound
 from service.feedback.bounce import isolated_reader
@@ -177,6 +183,8 @@ def build(
     catalogue = build_catalogue(settings, children, cache_dir=data / "compiled")
     templates = build_templates(settings, database, catalogue, children, data, now)
     deployments = build_deployments(settings, database, templates, children, Clocks(now, boottime))
+    if publisher := build_branch_publisher(settings, database, templates, deployments, now):
+        templates = replace(templates, publisher=publisher)
     if isinstance(deployments.served, Follower):
         deployments.served.load()  # what was live before this start is served from its first request on
     group_commit = GroupCommit(database, settings, _notifying(huey), metrics, max_waiting=max_waiting)

@@ -10,6 +10,7 @@ from datetime import datetime
 import structlog
 
 from service.config.settings import Settings
+from service.deployments.branch_publisher import BranchPublisher
 from service.deployments.changes import DeploymentComparison
 from service.deployments.control import DeploymentControl
 from service.deployments.follower import Follower
@@ -23,7 +24,8 @@ from service.deployments.status import DeploymentStatus
 from service.deployments.syncer import Syncer, SyncRules
 from service.errors import StoreBusy
 from service.isolation.child_processes import ChildProcesses
-from service.models import Caller, Scope
+from service.mail import addresses
+from service.models import Caller, Scope, Trigger
 from service.monitoring.deployment_details import DeploymentDetails
 from service.store import template_source
 from service.store.database import Database
@@ -163,6 +165,28 @@ def _syncer(
         clock=clock,
         monotonic_s=clocks.boottime_s,
         rng=random.Random(),  # noqa: S311  # spreads looks in time
+    )
+
+
+def build_branch_publisher(
+    settings: Settings,
+    database: Database,
+    templates: Templates,
+    deployments: Deployments,
+    clock: Callable[[], datetime],
+) -> BranchPublisher | None:
+    """Build what pushes changes to the repository that is followed; None where a directory is served."""
+    if settings.email_templates_git_url is None:
+        return None
+    return BranchPublisher(
+        remote=remote_of(settings, settings.email_data_dir),
+        is_direct=settings.email_templates_push == "direct",
+        catalogue=templates.catalogue,
+        database=database,
+        compiler=templates.compiler,
+        mail_domain=addresses.parse(settings.smtp_from_email).domain,
+        look=lambda caller: deployments.deployment_control.look(Trigger.PUBLISH, caller),
+        clock=clock,
     )
 
 

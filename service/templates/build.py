@@ -13,8 +13,8 @@ from service.store.database import Database
 from service.templates.archived_templates import ArchivedTemplates
 from service.templates.authoring.draft import TemplateDrafts
 from service.templates.authoring.history import History, TemplateHistory
-from service.templates.authoring.publish_plan import PublishPlanner
-from service.templates.authoring.publisher import Publisher
+from service.templates.authoring.publish_plan import PublishPlanner, Target
+from service.templates.authoring.publisher import Publisher, TemplatePublisher
 from service.templates.catalogue import Catalogue
 from service.templates.compiler import TemplateCompiler
 from service.templates.current_rows import CurrentRows
@@ -42,7 +42,7 @@ class Templates:
     template_history: History
     drafts: TemplateDrafts
     publish_planner: PublishPlanner
-    publisher: Publisher
+    publisher: TemplatePublisher
     current_rows: CurrentRows
 
 
@@ -76,10 +76,18 @@ def build_templates(
         if is_deployed
         else TemplateHistory(root, compiler),
         drafts=TemplateDrafts(catalogue, compiler),
-        publish_planner=PublishPlanner(root, catalogue, compiler),
+        publish_planner=PublishPlanner(root, catalogue, compiler, push_target(settings)),
         publisher=Publisher(root, catalogue, database, compiler, revisions, lock, domain, clock),
         current_rows=CurrentRows(database, catalogue, authors, clock),
     )
+
+
+def push_target(settings: Settings) -> Target | None:
+    """Where changes are pushed to; None where they are written to EMAIL_TEMPLATES_DIR."""
+    if settings.email_templates_git_url is None:
+        return None
+    is_direct = settings.email_templates_push == "direct"
+    return Target("push" if is_direct else "new_branch", settings.email_templates_git_ref)
 
 
 def build_catalogue(

@@ -11,6 +11,7 @@ import pytest
 from service.bootstrap import build
 from service.config.private_files import make_private
 from service.store.database import open_database
+from service.templates.authoring.publisher import Publisher
 from tests.support.running import settings_for
 from tests.support.scripted import ScriptedTransport
 
@@ -31,7 +32,9 @@ def open_to_others(directory: Path) -> list[str]:
 def test_files_of_a_running_service_are_for_its_user_alone(tmp_path: Path) -> None:
     with closing(build(settings_for(tmp_path), transport=ScriptedTransport())) as services:
         services.monitoring.metrics_exporter.write_snapshot()
-        with services.templates.publisher.lock.acquire():
+        publisher = services.templates.publisher
+        assert isinstance(publisher, Publisher)
+        with publisher.lock.acquire():
             names = {path.name for path in (tmp_path / "state").iterdir()}
             assert {"rgz-email.db", "rgz-email.db-wal", "queue.db", "publish.lock", "metrics", "secret-key"} <= names
             assert open_to_others(tmp_path / "state") == []

@@ -25,16 +25,17 @@ _VERSION = re.compile(r"^version:[ \t]*(\d+)", re.MULTILINE)
 class Target:
     """Where a change would go: a commit on a `branch` ("" for a detached HEAD), plain files, or nowhere.
 
-    Nowhere because of `uncommitted` changes in the checkout, or because the folder is `read_only`.
+    Of a repository that is followed: a push to its `branch`, or to a new branch for it. Nowhere because of
+    `uncommitted` changes in the checkout, or because the folder is `read_only`.
     """
 
-    kind: Literal["commit", "files", "uncommitted", "read_only"]
+    kind: Literal["commit", "files", "push", "new_branch", "uncommitted", "read_only"]
     branch: str = ""
 
     @property
     def is_open(self) -> bool:
         """True if a change can be saved there."""
-        return self.kind in ("commit", "files")
+        return self.kind in ("commit", "files", "push", "new_branch")
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,11 +62,15 @@ class PublishPlan:
 
 @dataclass(frozen=True, slots=True)
 class PublishPlanner:
-    """Plans changes from the files, the compiler and git; writes nothing."""
+    """Plans changes from the files, the compiler and git; writes nothing.
+
+    With `pushes` the files are those of the live deployment, and `root` is not read.
+    """
 
     root: Path
     catalogue: Catalogue
     compiler: TemplateCompiler
+    pushes: Target | None = None
 
     def current_files(self, key: str) -> tuple[str, Mapping[str, str]]:
         """The ETag and the files with which editing begins. Raises NotFound."""
@@ -80,7 +85,7 @@ class PublishPlanner:
         check_key(key)
         snapshot = self.catalogue.refresh()
         entry = snapshot.entries.get(key)
-        files = read_files(self.root)
+        files = snapshot.files if self.pushes else read_files(self.root)
         changes = changed_files(key, texts, files)
         after = files.with_changes({f"{key}/{name}": data for name, data in changes.items()})
         collector = FindingCollector()
@@ -97,6 +102,8 @@ class PublishPlanner:
 
     def _base(self, files: Files, key: str) -> BaseCommit | SavedFiles:
         """The last commit if the folder is in git, because a return to a committed state is fine; else the files."""
+        if self.pushes:
+            return SavedFiles(files)
         try:
             if WorkTree.around(self.root, key) is not None:
                 return BaseCommit(self.root, "HEAD")
@@ -105,6 +112,8 @@ class PublishPlanner:
         return SavedFiles(files)
 
     def _target(self, key: str) -> Target:
+        if self.pushes:
+            return self.pushes
         folder = self.root / key
         written = [self.root, folder] if folder.exists() else [self.root]
         if folder.is_symlink() or any(path.is_symlink() for path in folder.rglob("*")):

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
+from typing import Protocol
 
 import structlog
 
@@ -43,6 +44,7 @@ from service.templates.source import atomic_write
 from service.templates.source.atomic_write import Changes
 from service.templates.source.files import Files, read_files
 from service.templates.source.git import WorkTree
+from service.templates.source.remote_push import PushedCommit
 from service.templates.template import Template
 
 _log = structlog.get_logger("publish")
@@ -83,6 +85,33 @@ class Condition:
 
 
 @dataclass(frozen=True, slots=True)
+class Published:
+    """What became of a change. `commit`: None outside of git, and where nothing changed.
+
+    `pushed`: where the commit was pushed to, if it is served only once it is merged and deployed.
+    """
+
+    is_new: bool
+    commit: str | None = None
+    pushed: PushedCommit | None = None
+
+
+class TemplatePublisher(Protocol):
+    """What changes templates, in a directory or in a repository."""
+
+    def put(self, key: str, request: PublishRequest, caller: Caller, condition: Condition) -> Published:
+        """Create or change a template by a request."""
+
+    def put_files(
+        self, key: str, texts: Mapping[str, str | None], caller: Caller, condition: Condition, message: str | None
+    ) -> Published:
+        """Create or change a template by its files: path in the folder -> text, None to remove it."""
+
+    def delete(self, key: str, caller: Caller, condition: Condition) -> Published:
+        """Delete a template."""
+
+
+@dataclass(frozen=True, slots=True)
 class Publisher:
     """Writes templates. `lock` admits one change at a time, over all processes."""
 
@@ -95,8 +124,8 @@ class Publisher:
     mail_domain: str
     clock: Callable[[], datetime]
 
-    def put(self, key: str, request: PublishRequest, caller: Caller, condition: Condition) -> bool:
-        """Create (True) or change a template, and serve it.
+    def put(self, key: str, request: PublishRequest, caller: Caller, condition: Condition) -> Published:
+        """Create or change a template, and serve it.
 
         Raises InvalidRequest for a bad key and with every mistake of the new files, PreconditionRequired and
         PreconditionFailed, Conflict where it can't be written or committed, TryLater where somebody else is at it.
@@ -108,8 +137,8 @@ class Publisher:
 
     def put_files(
         self, key: str, texts: Mapping[str, str | None], caller: Caller, condition: Condition, message: str | None
-    ) -> bool:
-        """Create (True) or change a template by its files: path in the folder -> text, None to remove it.
+    ) -> Published:
+        """Create or change a template by its files: path in the folder -> text, None to remove it.
 
         Other files stay. Raises as `put`, and InvalidRequest for an invalid path.
         """
@@ -122,7 +151,7 @@ class Publisher:
         caller: Caller,
         condition: Condition,
         message: str | None,
-    ) -> bool:
+    ) -> Published:
         check_key(key)
         check_message(message)
         with self.lock.acquire():
@@ -134,15 +163,16 @@ class Publisher:
             changes = changes_in(files, entry)
             check_paths(key, changes, files)
             template = compiled(self.compiler, key, files, changes)
+            commit = None
             if changes:
                 with self._refresh_after(), _translate_errors(), atomic_write.change_folder(self.root, key, changes):
                     self._save_current(template.at(snapshot.commit, dirty=False), caller, is_new=entry is None)
                     commit = self._commit(tree, key, caller, message or f"{key}: {'changed' if entry else 'created'}")
                 self._note(ActionKind.TEMPLATE_PUBLISHED, key, caller, commit)
-            return entry is None
+            return Published(entry is None, commit)
 
-    def delete(self, key: str, caller: Caller, condition: Condition) -> str | None:
-        """Delete a template's folder; its revisions stay in the archive. Returns the commit, None outside of git.
+    def delete(self, key: str, caller: Caller, condition: Condition) -> Published:
+        """Delete a template's folder; its revisions stay in the archive.
 
         Raises InvalidRequest for a bad key and if another template includes it, NotFound, and what `put` raises.
         """
@@ -159,7 +189,7 @@ class Publisher:
                 self.database.write(lambda tx: archive.forget_current(tx, key))
                 commit = self._commit(tree, key, caller, f"{key}: deleted")
             self._note(ActionKind.TEMPLATE_DELETED, key, caller, commit)
-            return commit
+            return Published(is_new=False, commit=commit)
 
     @contextmanager
     def _refresh_after(self) -> Iterator[None]:

@@ -6,7 +6,7 @@ from pathlib import Path
 from service.errors import Conflict, InvalidRequest, Problem, TemplateInvalid
 from service.templates.compiler import TemplateCompiler
 from service.templates.source.atomic_write import KEY, KEY_RULE, change_folder, example_file
-from service.templates.source.files import read_files
+from service.templates.source.files import Files, read_files
 
 #: Shared parts that a new template includes if all exist.
 _THEME, _HEADER, _FOOTER = "_shared/theme.mjml", "_shared/header.mjml", "_shared/footer.mjml"
@@ -94,7 +94,7 @@ def scaffold(root: Path, key: str, *, compiler: TemplateCompiler) -> Sequence[Pa
         raise InvalidRequest(f"{key!r} can't be a key: {KEY_RULE}.")
     if (root / key).exists():
         raise Conflict(f"There is a folder {key!r} already; choose another key, or edit what is there.")
-    files = _passing_files(root, key, compiler)
+    files = _passing_files(read_files(root), key, compiler)
     try:
         with change_folder(root, key, files):
             return [root / key / name for name in files]
@@ -102,16 +102,15 @@ def scaffold(root: Path, key: str, *, compiler: TemplateCompiler) -> Sequence[Pa
         raise Conflict(f"The folder {key!r} can't be made: {error.strerror}.") from error
 
 
-def scaffold_files(root: Path, key: str, *, compiler: TemplateCompiler) -> Mapping[str, str]:
-    """The files that `scaffold` would create, path -> text. Raises InvalidRequest for an invalid key."""
+def scaffold_files(there: Files, key: str, *, compiler: TemplateCompiler) -> Mapping[str, str]:
+    """The files that `scaffold` would create beside these, path -> text. Raises InvalidRequest for an invalid key."""
     if not KEY.fullmatch(key):
         raise InvalidRequest(f"{key!r} can't be a key: {KEY_RULE}.", [Problem("", "key", KEY_RULE)])
-    return {name: data.decode() for name, data in _passing_files(root, key, compiler).items()}
+    return {name: data.decode() for name, data in _passing_files(there, key, compiler).items()}
 
 
-def _passing_files(root: Path, key: str, compiler: TemplateCompiler) -> Mapping[str, bytes]:
+def _passing_files(there: Files, key: str, compiler: TemplateCompiler) -> Mapping[str, bytes]:
     """The files of a new template: with the shared parts if they exist and compile, else self-contained."""
-    there = read_files(root)
     bodies = [_SELF_CONTAINED]
     if all(part in there for part in (_THEME, _HEADER, _FOOTER)):
         bodies.insert(0, _WITH_SHARED_PARTS)

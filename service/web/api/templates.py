@@ -13,9 +13,10 @@ from service.models import Caller, Scope
 from service.models.requests import PublishRequest, SendRequest, TestRequest
 from service.monitoring.template_stats import Counted, RevisionFigures, TemplateStats
 from service.sending.acceptor import Acceptor
-from service.templates.authoring.publisher import Condition, Publisher
+from service.templates.authoring.publisher import Condition, TemplatePublisher
 from service.templates.descriptions import TemplateDescriber, TemplateView
 from service.templates.preview import Previewer
+from service.templates.source.remote_push import PushedCommit
 from service.web.api import send
 from service.web.api.messages import as_time
 from service.web.api.send import SentMessage
@@ -163,6 +164,18 @@ class VersionAnswer(_Described):
     current: bool
 
 
+class PushedAnswer(TypedDict):
+    """A change that was pushed to the repository of the templates, and is served once it is merged and deployed.
+
+    `compare_url` is the page of the forge that shows it, null where none is known.
+    """
+
+    key: str
+    commit: str
+    branch: str
+    compare_url: str | None
+
+
 class DeletedAnswer(TypedDict):
     """A template that is gone, and the commit that deleted it."""
 
@@ -222,26 +235,35 @@ class TemplateController(Controller):
         sync_to_thread=True,
         dependencies={"asked": json_body(PublishRequest)},
         opt={"headers": _CONDITIONS},
-        responses={201: ResponseSpec(TemplateAnswer, generate_examples=False, description="Created.")},
+        responses={
+            201: ResponseSpec(TemplateAnswer, generate_examples=False, description="Created."),
+            202: ResponseSpec(PushedAnswer, generate_examples=False, description="Pushed, and not served yet."),
+        },
     )
     def publish_template(
         self,
         request: AnyRequest,
         key: Key,
         asked: Provided[PublishRequest],
-        publisher: Provided[Publisher],
+        publisher: Provided[TemplatePublisher],
         template_describer: Provided[TemplateDescriber],
         caller: Provided[Caller],
-    ) -> Response[TemplateAnswer]:
+    ) -> Response[TemplateAnswer] | Response[PushedAnswer]:
         """Publish a template: check it, write it, commit it, serve it.
 
         `source`; where wanted `text`, `locales`, `locale_texts`, `examples` and `message`. `If-Match` with the ETag
         changes a template, `If-None-Match: *` creates one (201); one of them is required. Nothing is written before the
         check passes. Where the directory is in git, the change is a commit.
+
+        Where a repository is followed (`EMAIL_TEMPLATES_GIT_URL`), the answer is 202: the change is pushed to a branch,
+        `rgz-email/KEY-N` or with `EMAIL_TEMPLATES_PUSH=direct` the followed one, with `commit`, `branch` and
+        `compare_url`. A push that is refused is a 409 with the server's words.
         """
-        is_new = publisher.put(key, asked, caller, _condition(request))
+        published = publisher.put(key, asked, caller, _condition(request))
+        if published.pushed is not None:
+            return Response(_pushed(key, published.pushed), status_code=202)
         shown = template_describer.show(key)
-        if is_new:
+        if published.is_new:
             location = {"Location": f"/api/v1/email/templates/{key}"}
             return Response(_content(shown), status_code=201, headers=_headers(shown) | location)
         return Response(_content(shown), status_code=200, headers=_headers(shown))
@@ -252,15 +274,21 @@ class TemplateController(Controller):
         status_code=200,
         sync_to_thread=True,
         opt={"headers": {"If-Match": _CONDITIONS["If-Match"]}},
+        responses={202: ResponseSpec(PushedAnswer, generate_examples=False, description="Pushed, and not served yet.")},
     )
     def delete_template(
-        self, request: AnyRequest, key: Key, publisher: Provided[Publisher], caller: Provided[Caller]
-    ) -> DeletedAnswer:
+        self, request: AnyRequest, key: Key, publisher: Provided[TemplatePublisher], caller: Provided[Caller]
+    ) -> Response[DeletedAnswer] | Response[PushedAnswer]:
         """Delete a template, with `If-Match`.
 
         The deletion is a commit where the directory is in git. Sent messages and their versions stay readable.
+
+        Where a repository is followed, the deletion is pushed like a change of `PUT`, and answered with 202.
         """
-        return {"key": key, "commit": publisher.delete(key, caller, _condition(request))}
+        published = publisher.delete(key, caller, _condition(request))
+        if published.pushed is not None:
+            return Response(_pushed(key, published.pushed), status_code=202)
+        return Response(DeletedAnswer(key=key, commit=published.commit), status_code=200)
 
     @get("/{key:str}/versions", guards=[require(Scope.READ)], sync_to_thread=True)
     def list_versions(
@@ -330,6 +358,10 @@ class TemplateController(Controller):
 
 def _content(shown: TemplateView) -> TemplateAnswer:
     return cast(TemplateAnswer, shown.content)
+
+
+def _pushed(key: str, pushed: PushedCommit) -> PushedAnswer:
+    return {"key": key, "commit": pushed.commit, "branch": pushed.branch, "compare_url": pushed.compare_url}
 
 
 def _condition(request: AnyRequest) -> Condition:

@@ -192,7 +192,7 @@ class EditorController(Controller):
             texts["template.mjml"] = with_version(source, written.raises_to)
         condition = Condition(frozenset({written.state})) if written.state else Condition(creates=True)
         try:
-            await anyio.to_thread.run_sync(
+            published = await anyio.to_thread.run_sync(
                 lambda: services.templates.publisher.put_files(key, texts, caller, condition, written.message)
             )
         except PreconditionFailed:
@@ -202,6 +202,17 @@ class EditorController(Controller):
             return _editor(request, key, written, EditorPage(status=422, problem=str(error), mistakes=_messages(error)))
         except TryLater as error:
             return _editor(request, key, written, EditorPage(status=503, problem=str(error)))
+        if published.pushed is not None:
+            is_direct = services.settings.email_templates_push == "direct"
+            is_served = key in services.catalogue.current.entries
+            return show(
+                request,
+                "template_pushed.html",
+                key=key,
+                pushed=published.pushed,
+                is_direct=is_direct,
+                is_served=is_served,
+            )
         return Redirect(f"/admin/templates/{key}?saved=1", status_code=303)
 
 
@@ -215,7 +226,7 @@ def _messages(error: RequestRefused) -> Sequence[str]:
 
 
 def _begun(services: Services, key: str) -> Mapping[str, str]:
-    return scaffold_files(services.settings.email_templates_dir, key, compiler=services.templates.compiler)
+    return scaffold_files(services.catalogue.refresh().files, key, compiler=services.templates.compiler)
 
 
 def _completion(one: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -11,7 +11,7 @@ from litestar.params import FromPath
 
 from service.bootstrap import PreviewServices
 from service.errors import Finding, InvalidRequest, NotFound, Problem, TemplateInvalid
-from service.templates.authoring.publisher import Publisher
+from service.templates.authoring.publisher import TemplatePublisher
 from service.templates.preview import Preview
 from service.web.auth import preview_services_of
 from service.web.dependencies import AnyRequest, Provided
@@ -63,7 +63,7 @@ class TemplatePageController(Controller):
 
     @get("/")
     async def template(
-        self, request: AnyRequest, key: FromPath[str], publisher: Provided[Publisher | None] = None
+        self, request: AnyRequest, key: FromPath[str], publisher: Provided[TemplatePublisher | None] = None
     ) -> Response[str]:
         """Page: one template: its mail wide and narrow, light and dark, text, HTML, headers, source with findings.
 
