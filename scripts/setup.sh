@@ -13,6 +13,8 @@ VENV_PYTHON="$VENV/bin/python"
 
 # Variables meant for another Python would make ours search its directories.
 unset PYTHONHOME PYTHONPATH VIRTUAL_ENV
+# Without bytecode each worker of the tests rewrites all assertions anew, which is half of the collection.
+unset PYTHONDONTWRITEBYTECODE
 
 say() { printf '%s\n' "$*" >&2; }
 fail() {

@@ -22,6 +22,7 @@ _NOT_QUICK = ("browser", "faults", "postgres", "slow")
 
 #: Folders whose tests start the command, serve the whole application, or read all files of the repository.
 _SLOW_FOLDERS = ("cli", "repository", "scripts", "web")
+_NOT_QUICK_FOLDERS = (*_SLOW_FOLDERS, "faults")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -34,6 +35,18 @@ def pytest_configure(config: pytest.Config) -> None:
     hypothesis.settings.register_profile("usual", deadline=None, max_examples=40)
     hypothesis.settings.register_profile("long", deadline=None, max_examples=500)
     hypothesis.settings.load_profile("long" if config.getoption("--long") else "usual")
+
+
+def pytest_report_header(config: pytest.Config) -> str | None:
+    if not config.getoption("--quick"):
+        return None
+    return f"--quick: without {', '.join(f'tests/{name}' for name in _NOT_QUICK_FOLDERS)}; and {', '.join(_NOT_QUICK)}"
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Don't even import folders that `--quick` leaves out as a whole."""
+    is_left_out = collection_path.name in _NOT_QUICK_FOLDERS and collection_path.parent == config.rootpath / "tests"
+    return True if is_left_out and config.getoption("--quick") else None
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

@@ -14,7 +14,7 @@ _log = logging.getLogger("faults")
 
 
 def test_kills_of_api_and_workers_lose_nothing(tmp_path: Path, pytestconfig: pytest.Config) -> None:
-    kills = 1_000 if pytestconfig.getoption("--long") else 50
+    kills = 1_000 if pytestconfig.getoption("--long") else 20
     seed = random.SystemRandom().randrange(2**32)
     chance = random.Random(seed)
     with Sink(hold_s=0.004) as sink:

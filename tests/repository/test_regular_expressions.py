@@ -6,6 +6,7 @@ a run of blanks (`(?<!\\s)\\s+$`), or `rstrip` and `partition` mend it.
 
 import ast
 import importlib
+import re
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from functools import cache
@@ -18,6 +19,7 @@ from tests.support.paths import ROOT
 from tests.support.regex_cost import Mode, cost_of
 
 FUNCTIONS = frozenset({"compile", "match", "fullmatch", "search", "sub", "subn", "split", "findall", "finditer"})
+_SPELT = re.compile(rf"\.(?:{'|'.join(sorted(FUNCTIONS))})\b|\b_Rule\(")
 #: Expressions that are made of values, with values as they are at most.
 MADE_OF = {
     "rule.pattern": "''",  # each _Rule is looked at where it is made
@@ -72,9 +74,14 @@ class Use:
 
 
 @cache
-def trees() -> dict[str, ast.Module]:
-    files = sorted((ROOT / "service").rglob("*.py"))
-    return {file.relative_to(ROOT).as_posix(): ast.parse(file.read_text(encoding="utf-8")) for file in files}
+def nodes() -> dict[str, list[ast.AST]]:
+    """All nodes of each file that may make or use an expression. Walked once: each process that collects tests does."""
+    texts = {file: file.read_text(encoding="utf-8") for file in sorted((ROOT / "service").rglob("*.py"))}
+    return {
+        file.relative_to(ROOT).as_posix(): list(ast.walk(ast.parse(text)))
+        for file, text in texts.items()
+        if _SPELT.search(text)
+    }
 
 
 @cache
@@ -84,14 +91,14 @@ def methods() -> dict[tuple[str, str], frozenset[str]]:
     `pattern.match(text, place)` counts as a search: its caller goes through the text.
     """
     found: dict[tuple[str, str], set[str]] = {}
-    for file, tree in trees().items():
+    for file, walked in nodes().items():
         homes = {
             alias.asname or alias.name: f"{node.module.replace('.', '/')}.py"
-            for node in ast.walk(tree)
+            for node in walked
             if isinstance(node, ast.ImportFrom) and node.module
             for alias in node.names
         }
-        for node in ast.walk(tree):
+        for node in walked:
             if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.attr in FUNCTIONS:
                 name = node.value.id
                 found.setdefault((homes.get(name, file), name), set()).add(node.attr)
@@ -106,17 +113,17 @@ def module_of(file: str) -> Any:
 
 
 def uses() -> Iterator[Use]:
-    for file, tree in trees().items():
+    for file, walked in nodes().items():
         names = {
             id(node.value): target.id
-            for node in ast.walk(tree)
+            for node in walked
             if isinstance(node, ast.Assign)
             for target in node.targets
             if isinstance(target, ast.Name)
         }
         # `re.compile(…).fullmatch` is used in that one mode.
-        bound = {id(node.value): node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
-        for node in ast.walk(tree):
+        bound = {id(node.value): node.attr for node in walked if isinstance(node, ast.Attribute)}
+        for node in walked:
             if isinstance(node, ast.Call) and (called := _called(node)):
                 used = (
                     {bound[id(node)]}
