@@ -23,6 +23,8 @@ from service.monitoring.prometheus import SNAPSHOT_EVERY_S
 #: Notifications may be lost (a queue that is deleted, a task that dies with its worker): due messages are also looked
 #: for this often.
 DRAIN_EVERY_S = 1.0
+#: Longest pause of the loops of deployments while the database is away, seconds.
+DEPLOYMENTS_PAUSE_MAX_S = 5.0
 
 #: How often accepted messages are indexed for search.
 INDEX_EVERY_S = 5.0
@@ -196,15 +198,17 @@ class DeploymentLoops:
 
     def __init__(self, services: Services, role: str) -> None:
         self._deployments = services.deployments
-        self._database = services.database
-        self._presence = services.deployments.presence(role)
-        self._serves = services.deployments.syncer is not None or role in ("api", "serve")
+        presence = services.deployments.presence(role)
         self._stopping = threading.Event()
-        self._loops = [Loop("deployments", FOLLOW_EVERY_S, self._follow, begins_now=True)]
+        # A write that waits for the disk must not keep a process from serving what is live: a loop for each.
+        self._loops = [_deployment_loop("presence", lambda _: presence.step())]
+        if services.deployments.syncer is not None or role in ("api", "serve"):
+            served = services.deployments.served
+            self._loops.append(_deployment_loop("deployments", lambda _: served.step()))
         if services.deployments.syncer is not None and role != "api":
-            self._loops.append(Loop("sync", FOLLOW_EVERY_S, services.deployments.sync, begins_now=True))
+            self._loops.append(_deployment_loop("sync", services.deployments.sync))
         self._listener = threading.Thread(
-            target=self._database.listen, args=(DEPLOYMENTS, self._stopping, self.wake), name="listen", daemon=True
+            target=services.database.listen, args=(DEPLOYMENTS, self._stopping, self.wake), name="listen", daemon=True
         )
 
     def start(self) -> None:
@@ -231,10 +235,12 @@ class DeploymentLoops:
             loop.join(max(0.0, end_s - time.monotonic()))
         self._deployments.leave()
 
-    def _follow(self, _stopping: threading.Event) -> None:
-        if self._serves:
-            self._deployments.served.step()
-        self._presence.step()
+
+def _deployment_loop(name: str, work: Callable[[threading.Event], object]) -> Loop:
+    def step(stopping: threading.Event) -> None:
+        work(stopping)
+
+    return Loop(name, FOLLOW_EVERY_S, step, begins_now=True, pause_max_s=DEPLOYMENTS_PAUSE_MAX_S)
 
 
 def inbox_loop(poller: ImapPoller, metrics: Metrics, every_s: float) -> Loop:
