@@ -9,7 +9,7 @@ from functools import partial
 import pytest
 
 from service.models import Body, Claimed, EventType, Outgoing, Priority, Status, Stream
-from service.store import leases, message_queries, rate_limits, suppressions, transitions
+from service.store import leases, message_queries, rate_limits, retention, suppressions, transitions
 from service.store.body_codec import Unpackers
 from service.store.database import Database, Transaction
 from service.store.suppressions import Suppression
@@ -306,3 +306,32 @@ def test_transitions_that_race_let_exactly_one_happen(database: Database) -> Non
             happened = list(pool.map(move, (Status.CANCELLED, Status.SUPPRESSED)))
         assert sorted(happened) == [False, True]
         assert len(rows.timeline(database, message_id)) == 2
+
+
+def test_rule_of_the_environment_holds_back_and_redirects_what_is_claimed(database: Database) -> None:
+    held, free, moved, again = (
+        rows.store_one(database, recipient=f"{name}@example.org", redirected_to=to)
+        for name, to in (("held", None), ("free", None), ("moved", None), ("again", "old@example.org"))
+    )
+    goes_to = {"free": "free@example.org", "moved": "team@example.org", "again": "team@example.org"}
+
+    def work(tx: Transaction) -> list[str]:
+        ids = leases.claim(tx, owner="w", now=rows.NOW, lease_s=30, limit=9)
+        return leases.apply_rule(
+            tx, ids, lambda to, _: goes_to.get(to.split("@")[0]), held_back="Held back.", owner="w", now=rows.NOW
+        )
+
+    assert database.write(work) == [free, moved, again]
+    found = {one: message_queries.get(database, one, now=rows.NOW) for one in (held, free, moved, again)}
+    assert [one and one.redirected_to for one in found.values()] == [None, None, "team@example.org", "team@example.org"]
+    message = found[held]
+    assert message is not None
+    assert (message.status, message.suppressed_reason) == (Status.SUPPRESSED, "environment")
+    assert rows.timeline(database, held) == ["accepted", "suppressed"]
+    query = message_queries.MessageQuery(suppressed_reason="environment")
+    assert [one.id for one in message_queries.search(database, query, limit=9, now=rows.NOW).items] == [held]
+    database.write(
+        lambda tx: suppressions.suppress_recipient_of(tx, moved, reason="bounce", source="worker", now=rows.NOW)
+    )
+    assert suppressions.list_page(database, limit=9).total == 0
+    assert database.write(lambda tx: retention.forget_redirections(tx, "team@example.org")) == 2
