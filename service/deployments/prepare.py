@@ -100,7 +100,7 @@ class Preparer:
             self._item(key, compilation, candidate, live, live_tree, held)
             for key, compilation in compiled.compilations.items()
         ]
-        items += _removed(compiled.compilations, live, held)
+        items += _removed(compiled.compilations, live, held, candidate.findings)
         templates = {key: found.template for key, found in compiled.compilations.items() if found.template is not None}
         reasons = self._reasons(candidate, items, templates, live, live_tree, now)
         tree = deployments.save_tree(self.database, {path: file.data for path, file in candidate.files.by_path.items()})
@@ -244,15 +244,27 @@ def counts_of(items: Sequence[DeploymentItem]) -> Counts:
     )
 
 
-def _removed(present: Mapping[str, Compilation], live: Live | None, held: set[tuple[str, str]]) -> list[DeploymentItem]:
-    """Templates that are served and no longer among the files; a hold of the removal keeps them."""
-    gone = [item for key, item in live.items.items() if key not in present] if live else []
-    return [
-        replace(item, change=Change.KEPT, wanted_revision=None)
-        if (item.key, REMOVAL) in held
-        else DeploymentItem(key=item.key, revision=None, change=Change.GONE)
-        for item in gone
-    ]
+def _removed(
+    present: Mapping[str, Compilation],
+    live: Live | None,
+    held: set[tuple[str, str]],
+    findings: Sequence[Finding],
+) -> list[DeploymentItem]:
+    """Templates that are served and no longer among the files.
+
+    A hold of the removal keeps them, and so does a file that was left out, such as a link in their place: it is a
+    mistake, and nobody has deleted them.
+    """
+    items = []
+    for item in live.items.values() if live else ():
+        found = [one for one in findings if one.is_error and one.file.split("/", 1)[0] == item.key]
+        if item.key in present:
+            continue
+        if (item.key, REMOVAL) in held or found:
+            items.append(replace(item, change=Change.KEPT, wanted_revision=None, findings=found))
+        else:
+            items.append(DeploymentItem(key=item.key, revision=None, change=Change.GONE))
+    return items
 
 
 def _is_own_same(key: str, files: Files, live_tree: Mapping[str, str]) -> bool:

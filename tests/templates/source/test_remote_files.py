@@ -19,20 +19,24 @@ def forge(tmp_path: Path) -> RemoteRepository:
 
 def fetched(forge: RemoteRepository, folder: Path, path: str = "email_templates") -> CommitFiles:
     forge.push()
+    return read(forge, folder, path)
+
+
+def read(forge: RemoteRepository, folder: Path, path: str = "email_templates") -> CommitFiles:
     remote = forge.remote(folder, path=path)
     return remote.files(remote.fetch().commit.id)
 
 
 def commit_tree(forge: RemoteRepository, entries: Mapping[bytes, tuple[str, bytes]]) -> None:
-    """Commit one directory `email_templates` of these entries: name -> mode and, for a file, its bytes."""
+    """Push a commit of one directory `email_templates` with these entries: name -> mode and, for a file, its bytes."""
     lines = b""
     for name, (mode, data) in entries.items():
-        kind = "tree" if mode == "40000" else "commit" if mode == "160000" else "blob"
-        made = data.decode() if kind != "blob" else run_git(forge.work, "hash-object", "-w", "--stdin", stdin=data)
+        kind = "tree" if mode == "40000" else "blob"
+        made = data.decode() if kind == "tree" else run_git(forge.bare, "hash-object", "-w", "--stdin", stdin=data)
         lines += f"{mode} {kind} {made}\t".encode() + name + b"\0"
-    folder = run_git(forge.work, "mktree", "-z", "--missing", stdin=lines)
-    tree = run_git(forge.work, "mktree", stdin=f"040000 tree {folder}\temail_templates\n".encode())
-    run_git(forge.work, "update-ref", "refs/heads/main", run_git(forge.work, "commit-tree", tree, "-m", "made"))
+    folder = run_git(forge.bare, "mktree", "-z", stdin=lines)
+    tree = run_git(forge.bare, "mktree", stdin=f"040000 tree {folder}\temail_templates\n".encode())
+    run_git(forge.bare, "update-ref", "refs/heads/main", run_git(forge.bare, "commit-tree", tree, "-m", "made"))
 
 
 def codes(read: CommitFiles) -> dict[str, str]:
@@ -90,54 +94,53 @@ def test_hooks_filters_and_attributes_do_nothing(tmp_path: Path, forge: RemoteRe
 def test_names_that_are_not_utf8_or_not_printable_are_reported(tmp_path: Path, forge: RemoteRepository) -> None:
     names = (b"good.txt", b"caf\xe9.txt", b"a\nb.txt", b"bell\x07.txt", "zoé.txt".encode(), b"caf\xe9.pdf")
     commit_tree(forge, dict.fromkeys(names, ("100644", b"x")))
-    read = fetched(forge, tmp_path)
-    assert sorted(read.files.by_path) == ["good.txt", "zoé.txt"]
-    assert codes(read) == {"caf\\xe9.txt": "file-name", "a\\x0ab.txt": "file-name", "bell\\x07.txt": "file-name"}
+    found = read(forge, tmp_path)
+    assert sorted(found.files.by_path) == ["good.txt", "zoé.txt"]
+    assert codes(found) == {"caf\\xe9.txt": "file-name", "a\\x0ab.txt": "file-name", "bell\\x07.txt": "file-name"}
 
 
 def test_names_that_differ_in_case_alone_are_both_read_and_reported(tmp_path: Path, forge: RemoteRepository) -> None:
     names = ("Intro.txt", "intro.txt", "zoe\u0301.txt", "zo\u00e9.txt", "other.txt")
     commit_tree(forge, {name.encode(): ("100644", name.encode()) for name in names})
-    read = fetched(forge, tmp_path)
-    assert sorted(read.files.by_path) == sorted(names)
-    assert set(codes(read).values()) == {"file-case"}
-    assert sum(1 for _ in read.findings) == 2
-    assert not any(finding.is_error for finding in read.findings)
+    found = read(forge, tmp_path)
+    assert sorted(found.files.by_path) == sorted(names)
+    assert set(codes(found).values()) == {"file-case"}
+    assert sum(1 for _ in found.findings) == 2
+    assert not any(finding.is_error for finding in found.findings)
 
 
 def test_file_of_100_mb_is_left_out_and_reported(tmp_path: Path, forge: RemoteRepository) -> None:
-    run_git(forge.work, "config", "core.bigFileThreshold", "1m")  # streamed, which is quicker
-    forge.commit({TEMPLATE: "one\n", "email_templates/just.txt": b"x" * 2_000_000})
-    (forge.work / "email_templates" / "dump.txt").write_bytes(bytes(100_000_000))
-    forge.commit({})
-    read = fetched(forge, tmp_path)
-    assert sorted(read.files.by_path) == ["just.txt", "welcome/template.mjml"]
-    assert codes(read) == {"dump.txt": "file-too-large"}
-    assert "100.0 MB" in read.findings[0].message
+    run_git(forge.bare, "config", "core.bigFileThreshold", "1m")  # streamed, which is quicker
+    sizes = {b"template.txt": 10, b"just.txt": 2_000_000, b"dump.txt": 100_000_000}
+    commit_tree(forge, {name: ("100644", bytes(size)) for name, size in sizes.items()})
+    found = read(forge, tmp_path)
+    assert sorted(found.files.by_path) == ["just.txt", "template.txt"]
+    assert codes(found) == {"dump.txt": "file-too-large"}
+    assert "100.0 MB" in found.findings[0].message
 
 
 def test_files_are_read_up_to_their_bound_and_refused_beyond(tmp_path: Path, forge: RemoteRepository) -> None:
-    blob = run_git(forge.work, "hash-object", "-w", "--stdin", stdin=b"x")
+    blob = run_git(forge.bare, "hash-object", "-w", "--stdin", stdin=b"x")
     folder = "".join(f"100644 blob {blob}\tf{n:04}.txt\n" for n in range(1_000)).encode()
-    thousand = run_git(forge.work, "mktree", stdin=folder).encode()
+    thousand = run_git(forge.bare, "mktree", stdin=folder).encode()
     for count, is_read in ((10, True), (21, False)):
         commit_tree(forge, {b"d%02d" % n: ("40000", thousand) for n in range(count)})
         if is_read:
-            assert len(fetched(forge, tmp_path).files.by_path) == 10_000
+            assert len(read(forge, tmp_path).files.by_path) == 10_000
         else:
             with pytest.raises(GitError, match="has more than 20000 files below email_templates"):
-                fetched(forge, tmp_path)
+                read(forge, tmp_path)
 
 
 def test_tree_that_unfolds_without_end_is_refused(tmp_path: Path, forge: RemoteRepository) -> None:
-    inner, mode = run_git(forge.work, "hash-object", "-w", "--stdin", stdin=b"x"), "100644"
+    inner, mode = run_git(forge.bare, "hash-object", "-w", "--stdin", stdin=b"x"), "100644"
     for _ in range(10):
         kind = "blob" if mode == "100644" else "tree"
         lines = "".join(f"{mode} {kind} {inner}\tn{n}.txt\n" for n in range(10))
-        inner, mode = run_git(forge.work, "mktree", stdin=lines.encode()), "40000"
+        inner, mode = run_git(forge.bare, "mktree", stdin=lines.encode()), "40000"
     commit_tree(forge, {b"bomb": ("40000", inner.encode())})
     with pytest.raises(GitError, match="more than 20000 files"):
-        fetched(forge, tmp_path)
+        read(forge, tmp_path)
 
 
 @pytest.mark.parametrize(
