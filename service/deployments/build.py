@@ -132,12 +132,19 @@ def _syncer(
 ) -> Syncer:
     clock, data_dir = clocks.now, settings.email_data_dir
     limits = render_limits(settings)
-    own = own_values_of(settings)
     compiler = IncrementalCompiler(templates.compiler, CompilationCache(data_dir / "compiled", limits))
 
     def resolve(files: Files) -> tuple[Site, Mapping[str, str], list[str]]:
         site, findings = resolve_values(files, settings.email_environment, own_values_of(settings))
         return site, site.values, [str(finding) for finding in findings if finding.is_error]
+
+    def judged_with() -> Mapping[str, str]:
+        own = own_values_of(settings)
+        return {
+            "on_error": settings.email_templates_on_error,
+            "environment": settings.email_environment,
+            "values": json.dumps([dict(own.values), [str(one) for one in own.findings]], sort_keys=True),
+        }
 
     return Syncer(
         database=database,
@@ -153,11 +160,7 @@ def _syncer(
             interval_s=settings.email_templates_git_interval_seconds,
             is_manual=settings.email_templates_git_sync == "manual",
             needs_signature=settings.email_templates_git_signers is not None,
-            judged_with={
-                "on_error": settings.email_templates_on_error,
-                "environment": settings.email_environment,
-                "values": json.dumps([dict(own.values), [str(one) for one in own.findings]], sort_keys=True),
-            },
+            judged_with=judged_with,
         ),
         resolve=resolve,
         owner=process_id,

@@ -38,12 +38,12 @@ _log = structlog.get_logger("deployments")
 
 @dataclass(frozen=True, slots=True)
 class SyncRules:
-    """When what was fetched is served: settings that decide, and that make a commit be judged again."""
+    """When what was fetched is served. `judged_with` gives the settings that make a commit be judged again."""
 
     interval_s: float
     is_manual: bool
     needs_signature: bool
-    judged_with: Mapping[str, str]
+    judged_with: Callable[[], Mapping[str, str]]
 
 
 @dataclass
@@ -266,7 +266,7 @@ class Syncer:
             "source": self.remote.shown_url,
             "path": self.remote.path,
             "compiler": f"{COMPILER_VERSION} {library_versions()}",
-            **self.rules.judged_with,
+            **self.rules.judged_with(),
         }
         return hashlib.sha256(json.dumps(rests_on, sort_keys=True).encode()).hexdigest()
 

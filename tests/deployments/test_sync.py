@@ -221,3 +221,27 @@ def test_replay_holds_a_commit_when_it_would_refuse_what_callers_send(following:
     assert held is not None
     assert "hello: would refuse 1 of 2: billing 1 at /variables/amount" in (held.reason or "").splitlines()
     assert "500" not in (held.reason or "")
+
+
+def test_sync_serves_new_values_when_their_file_changes_and_holds_what_lacks_one(
+    repository: TemplateRepository, tmp_path: Path, clock: Clock, transport: ScriptedTransport
+) -> None:
+    values = tmp_path / "values.yaml"
+    values.write_text("portal: https://a.example\n")
+    declared = repository.clone.mails / "_shared" / "values.yaml"
+    declared.parent.mkdir()
+    declared.write_text("portal: {type: string, format: uri, example: https://portal.example}\n")
+    repository.write("hello", changed("{{ site.portal }}"))
+    repository.push("Values")
+    with follow(repository, tmp_path, clock, transport, email_template_values=values) as following:
+        following.sync()
+        assert "https://a.example" in following.html()
+        revision, first = following.revision(), following.live.id
+        values.write_text("portal: https://b.example\n")
+        following.sync()
+        assert ("https://b.example" in following.html(), following.revision()) == (True, revision)
+        assert following.live.id != first
+        values.write_text("{}\n")
+        following.sync()
+        assert following.state == "held"
+        assert "https://b.example" in following.html()
