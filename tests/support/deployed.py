@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -70,13 +71,17 @@ class DeployedService:
 
 
 @contextmanager
-def deployed(directory: Path, **changes: Any) -> Iterator[DeployedService]:
-    """A service beside a repository with `hello`, `other` and a shared part, which was not looked at yet."""
+def deployed(directory: Path, *, in_real_time: bool = False, **changes: Any) -> Iterator[DeployedService]:
+    """A service beside a repository with `hello`, `other` and a shared part, which was not looked at yet.
+
+    `in_real_time`: only the time between two looks is the test's, so that other processes agree about the time.
+    """
     repository, clock = TemplateRepository(directory / "git"), Clock()
     repository.write("hello")
     repository.write("other", SHARING)
     repository.write_shared("head.mjml", shared("Tête"))
     repository.push("Two templates")
     settings = repository.settings(directory, email_templates_git_webhook_secret=WEBHOOK_SECRET, **changes)
-    with running(settings, works=False, clock=clock, boottime=clock.boottime) as service:
+    now = (lambda: datetime.now(UTC)) if in_real_time else clock
+    with running(settings, works=False, clock=now, boottime=clock.boottime) as service:
         yield DeployedService(service, repository, clock)

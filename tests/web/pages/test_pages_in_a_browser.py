@@ -49,6 +49,7 @@ def places(service: Running) -> list[str]:
         "/admin/suppressions",
         "/admin/actions",
         "/admin/sessions",
+        "/admin/deployments",
         "/admin/mailbox",
         mailbox,
         f"{mailbox}?view=check",
