@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from service.deployments.history import DeploymentHistory, by_key
 from service.errors import Finding
 from service.models import Change, Deployment, DeploymentItem
-from service.store import deployments, revisions
+from service.store import revisions, template_files
 from service.store.database import Database, Reader
 from service.templates.source.files import resolve
 
@@ -136,8 +136,8 @@ class _Sources:
 
     def __init__(self, reader: Reader, before: Deployment | None, after: Deployment) -> None:
         self._reader = reader
-        self.before = deployments.tree(reader, before.tree) if before else {}
-        self.after = deployments.tree(reader, after.tree)
+        self.before = template_files.tree(reader, before.tree) if before else {}
+        self.after = template_files.tree(reader, after.tree)
         paths = sorted(self.before.keys() | self.after.keys())
         self.changed = [path for path in paths if self.before.get(path) != self.after.get(path)]
         self._folders: dict[str, list[str]] = {}
@@ -157,7 +157,7 @@ class _Sources:
         left = MAX_BYTES
         for path in paths[:MAX_FILES]:
             digests = {digest for side in (self.before, self.after) if (digest := side.get(path)) is not None}
-            found = deployments.files(self._reader, digests)
+            found = template_files.files(self._reader, digests)
             size_bytes = sum(map(len, found.values()))
             if size_bytes > left:
                 self._loaded.discard(path)
@@ -233,7 +233,7 @@ class _Links:
 
     def _names(self, tree: Mapping[str, str], paths: Collection[str]) -> Iterator[str]:
         unread = {tree[path] for path in paths if (path, tree[path]) not in self._named}
-        contents = deployments.files(self._reader, unread)
+        contents = template_files.files(self._reader, unread)
         for path in paths:
             place = (path, tree[path])
             if place not in self._named:

@@ -8,7 +8,7 @@ import structlog
 from service.deployments.prepare import Live, read_live
 from service.errors import ArchiveCorrupt
 from service.models import DeploymentItem
-from service.store import deployments, revisions
+from service.store import deployments, revisions, template_files
 from service.store.database import Database
 from service.templates.catalogue import Catalogue, Entry, Snapshot
 from service.templates.runtime.sandbox import RenderLimits
@@ -92,8 +92,8 @@ class Follower:
 
     def _files(self, live: Live) -> Files:
         """The files of the deployment; contents that are known are not read again."""
-        tree = deployments.tree(self.database, live.deployment.tree)
+        tree = template_files.tree(self.database, live.deployment.tree)
         known = {file.digest: file for file in self.catalogue.current.files.by_path.values()}
-        missing = deployments.files(self.database, {digest for digest in tree.values() if digest not in known})
+        missing = template_files.files(self.database, {digest for digest in tree.values() if digest not in known})
         read = Files.of({path: missing[digest] for path, digest in tree.items() if digest not in known})
         return Files({path: known.get(digest) or read.by_path[path] for path, digest in tree.items()})

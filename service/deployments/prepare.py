@@ -10,7 +10,7 @@ import uuid_utils
 from service.deployments.replay import Replay
 from service.errors import Finding
 from service.models import Change, Commit, Deployment, DeploymentItem, DeploymentState, Trigger
-from service.store import deployments, revisions, template_source
+from service.store import deployments, revisions, template_files, template_source
 from service.store.database import Database, Transaction
 from service.store.revisions import Revision
 from service.templates.compiler import COMPILER_VERSION, Compilation
@@ -95,7 +95,7 @@ class Preparer:
         now = self.clock()
         compiled = self.compiler.compile(candidate.files)
         held = {(hold.key, hold.revision) for hold in template_source.holds(self.database)}
-        live_tree = deployments.tree(self.database, live.deployment.tree) if live else {}
+        live_tree = template_files.tree(self.database, live.deployment.tree) if live else {}
         items = [
             self._item(key, compilation, candidate, live, live_tree, held)
             for key, compilation in compiled.compilations.items()
@@ -103,7 +103,9 @@ class Preparer:
         items += _removed(compiled.compilations, live, held, candidate.findings)
         templates = {key: found.template for key, found in compiled.compilations.items() if found.template is not None}
         reasons = self._reasons(candidate, items, templates, live, live_tree, now)
-        tree = deployments.save_tree(self.database, {path: file.data for path, file in candidate.files.by_path.items()})
+        tree = template_files.save_tree(
+            self.database, {path: file.data for path, file in candidate.files.by_path.items()}
+        )
         commit = candidate.commit
         authors = Authorship(updated_by=commit.author if commit else None)
         save_revisions(
@@ -204,7 +206,7 @@ class Preparer:
             if any(one == template.revision for one, _ in deployments.served_revisions(self.database, key)):
                 continue
             paths = {path: digest for path, digest in live_tree.items() if path.startswith(f"{key}/")}
-            contents = deployments.files(self.database, set(paths.values()))
+            contents = template_files.files(self.database, set(paths.values()))
             before = Files.of({path: contents[digest] for path, digest in paths.items()})
             collector = FindingCollector()
             commit = live.deployment.commit

@@ -11,7 +11,7 @@ import uuid_utils
 from service.deployments.prepare import Live, counts_of, read_live, save_revisions
 from service.errors import Conflict, GitError
 from service.models import Change, Commit, Deployment, DeploymentItem, DeploymentState, Trigger
-from service.store import deployments
+from service.store import deployments, template_files
 from service.store.database import Database, Transaction
 from service.templates.catalogue import Catalogue, Entry, Snapshot
 from service.templates.compiler import COMPILER_VERSION
@@ -74,7 +74,9 @@ class DirectoryRecorder:
             items += [DeploymentItem(key=key, revision=None, change=Change.GONE) for key in gone]
         templates = [entry.template for entry in snapshot if entry.template is not None]
         save_revisions(self.database, templates, lambda template: self.revisions.build(template, now))
-        tree = deployments.save_tree(self.database, {path: file.data for path, file in snapshot.files.by_path.items()})
+        tree = template_files.save_tree(
+            self.database, {path: file.data for path, file in snapshot.files.by_path.items()}
+        )
         count = counts_of(items)
         deployment = Deployment(
             id=str(uuid_utils.uuid7()),

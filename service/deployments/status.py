@@ -7,22 +7,11 @@ from typing import Literal
 
 from service.deployments.presence import SEEN_WITHIN
 from service.models import Deployment, DeploymentState, Hold, ServiceProcess, SourceStatus
+from service.monitoring.deployment_details import State
 from service.store import deployments, template_source
 from service.store.database import Database
 from service.templates.catalogue import Catalogue
 
-State = Literal[
-    "unreachable",
-    "orphaned",
-    "held",
-    "rolled_back",
-    "suspended",
-    "manual",
-    "degraded",
-    "progressing",
-    "drifted",
-    "synced",
-]
 #: States in which something works less well than it should.
 TROUBLED: frozenset[State] = frozenset({"unreachable", "orphaned", "held", "degraded"})
 #: Roles of processes that render mail.

@@ -16,7 +16,7 @@ from service.deployments.prepare import Candidate, Live, Preparer, Request, read
 from service.deployments.presence import SEEN_WITHIN
 from service.errors import GitError, StoreBusy
 from service.models import Commit, Deployment, DeploymentState, SourceStatus, Trigger
-from service.store import deployments, template_source
+from service.store import deployments, template_files, template_source
 from service.store.database import Database
 from service.templates.compiler import COMPILER_VERSION, library_versions
 from service.templates.runtime.site import NO_SITE, Site
@@ -233,8 +233,8 @@ class Syncer:
 
     def _recompile(self, live: Live) -> None:
         """Deploy the live files anew with a compiler that prints something else; needs neither remote nor git."""
-        tree = deployments.tree(self.database, live.deployment.tree)
-        contents = deployments.files(self.database, set(tree.values()))
+        tree = template_files.tree(self.database, live.deployment.tree)
+        contents = template_files.files(self.database, set(tree.values()))
         files = Files.of({path: contents[digest] for path, digest in tree.items()})
         site, values, refusals = self.resolve(files)
         candidate = Candidate(

@@ -3,9 +3,10 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Literal, get_args
 
-#: States of deployments, as `rgz_email_deployment_state` and `/readyz` name them.
-STATES = (
+#: States of deployments, the most important first.
+State = Literal[
     "unreachable",
     "orphaned",
     "held",
@@ -16,7 +17,8 @@ STATES = (
     "progressing",
     "drifted",
     "synced",
-)
+]
+STATES: tuple[State, ...] = get_args(State)
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,8 +28,8 @@ class DeploymentDetails:
     `is_troubled`: something works less well than it should.
     """
 
-    state: str
-    conditions: Mapping[str, str]
+    state: State
+    conditions: Mapping[State, str]
     is_troubled: bool
     deployment_id: str | None
     commit: str | None

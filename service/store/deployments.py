@@ -1,22 +1,19 @@
 """Deployments of templates: rows, files, activation, and what is served now. Exactly one deployment is live."""
 
 import json
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from service.errors import Finding
 from service.models import Change, Commit, Deployment, DeploymentItem, DeploymentState, Trigger
 from service.store import notifications
-from service.store.body_codec import compress, decompress, digest_of
-from service.store.database import Database, Reader, Transaction, listed
+from service.store.database import Reader, Transaction
 from service.store.database.contract import Row
 from service.store.message_queries import make_cursor, parse_cursor
 
 #: `total` counts no further; a longer list says so.
 MAX_COUNTED = 10_000
-#: Files in one transaction, so that the write lock is never held for long.
-_FILES_AT_ONCE = 64
 _COLUMNS = (
     "id, source, ref, path, git_commit, parent_commit, author, committed_at, first_line, trigger, requested_by, why,"
     " state, reason, templates_count, changed_count, broken_count, compiler, site_values, tree, created_at,"
@@ -164,55 +161,6 @@ def items(reader: Reader, deployment_id: str) -> list[DeploymentItem]:
     ]
 
 
-def save_tree(database: Database, contents: Mapping[str, bytes]) -> str:
-    """Store the files of a deployment, each content once, and their names; returns the digest of the whole.
-
-    In several short transactions: what is stored twice is stored once.
-    """
-    by_digest = {digest_of(data): data for data in contents.values()}
-    names = {path: digest_of(data) for path, data in contents.items()}
-    written = json.dumps(names, ensure_ascii=False, separators=(",", ":"), sort_keys=True).encode()
-    tree = digest_of(written)
-    by_digest[tree] = written
-    missing = sorted(by_digest.keys() - _kept(database, by_digest))
-    for start in range(0, len(missing), _FILES_AT_ONCE):
-        some = {digest: compress(by_digest[digest]) for digest in missing[start : start + _FILES_AT_ONCE]}
-        database.write(lambda tx, some=some: _save_files(tx, some))  # type: ignore[misc]
-    return tree
-
-
-def _save_files(tx: Transaction, packed: Mapping[str, bytes]) -> None:
-    for digest, data in packed.items():
-        tx.execute(
-            "INSERT INTO template_files (sha256, data) VALUES (:sha256, :data) ON CONFLICT (sha256) DO NOTHING",
-            {"sha256": digest, "data": data},
-        )
-
-
-def tree(reader: Reader, digest: str) -> dict[str, str]:
-    """The files of a deployment: path -> SHA-256. Raises ArchiveCorrupt, KeyError for one that is not stored."""
-    return dict(json.loads(files(reader, [digest])[digest]))
-
-
-def _kept(reader: Reader, digests: Collection[str]) -> set[str]:
-    found: set[str] = set()
-    for some in _portions(digests):
-        names, params = listed("sha256", some)
-        rows = reader.read(f"SELECT sha256 FROM template_files WHERE sha256 IN ({names})", params)
-        found |= {row["sha256"] for row in rows}
-    return found
-
-
-def files(reader: Reader, digests: Collection[str]) -> dict[str, bytes]:
-    """The contents of files by digest; those that are not stored are left out. Raises ArchiveCorrupt."""
-    found: dict[str, bytes] = {}
-    for some in _portions(digests):
-        names, params = listed("sha256", some)
-        rows = reader.read(f"SELECT sha256, data FROM template_files WHERE sha256 IN ({names})", params)
-        found |= {row["sha256"]: decompress(row["data"], row["sha256"]) for row in rows}
-    return found
-
-
 def served_revisions(reader: Reader, key: str, *, limit: int = 100) -> list[tuple[str, str]]:
     """Revisions of a key that were served, newest first, as (revision, deployment id); one may come several times."""
     rows = reader.read(
@@ -352,8 +300,3 @@ def _deployment(row: Row) -> Deployment:
 def _written(findings: Sequence[Finding]) -> str:
     fields = ("file", "line", "column", "severity", "code", "message", "hint")
     return json.dumps([{name: getattr(one, name) for name in fields} for one in findings], ensure_ascii=False)
-
-
-def _portions(digests: Collection[str]) -> list[list[str]]:
-    several = sorted(digests)
-    return [several[start : start + 256] for start in range(0, len(several), 256)]

@@ -6,7 +6,7 @@ import pytest
 
 from service.models import Commit, Deployment, DeploymentState, Status, Trigger
 from service.monitoring.template_refusals import TemplateRefusals
-from service.store import deployment_stats, deployments, message_queries, revisions, template_stats
+from service.store import deployment_stats, deployments, message_queries, revisions, template_files, template_stats
 from service.store.database import Database
 from service.store.message_queries import MessageQuery
 from service.store.retention import delete_ended
@@ -29,7 +29,7 @@ def deploy(database: Database, name: str, commit: str = COMMIT) -> None:
         broken_count=0,
         compiler=1,
         created_at=rows.NOW,
-        tree=deployments.save_tree(database, {}),
+        tree=template_files.save_tree(database, {}),
     )
     database.write(lambda tx: deployments.add(tx, deployment, []))
     database.write(lambda tx: deployments.activate(tx, name, in_place_of=deployments.live_id(tx), now=rows.after(1)))

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from service.models import Commit, Deployment, DeploymentState, Trigger
-from service.store import deployments
+from service.store import deployments, template_files
 from service.store.database import Transaction
 from tests.support.checkouts import Checkout, write_mail
 from tests.support.publishing import SECOND, URL, put
@@ -73,7 +73,7 @@ def recorded(service: Running, unrecorded: dict[str, Any]) -> dict[str, Any]:
         broken_count=0,
         compiler=1,
         created_at=service.services.clock(),
-        tree=deployments.save_tree(database, {}),
+        tree=template_files.save_tree(database, {}),
     )
 
     def work(tx: Transaction) -> None:
