@@ -88,11 +88,11 @@ def _refuse(event: str, _arguments: tuple[Any, ...]) -> None:
         raise PermissionError(f"{event} is not allowed in this process")
 
 
-def filter_system_calls() -> bool:
-    """Have the kernel deny network and programs (seccomp); False where it can't, then only `_refuse` stands."""
+def filter_system_calls() -> None:
+    """Have the kernel deny network and programs (seccomp); where it can't, only `_refuse` stands."""
     machine = platform.machine()
     if sys.platform != "linux" or machine not in _DENIED:
-        return False
+        return
     numbers = sorted(_DENIED[machine].values())
     deny_at = 3 + 1 + len(numbers) + 1
     program = [
@@ -109,9 +109,8 @@ def filter_system_calls() -> bool:
     # struct sock_fprog: the number of instructions, padding, a pointer to them.
     fprog = ctypes.create_string_buffer(struct.pack("HxxxxxxP", len(program), ctypes.addressof(code)))
     libc = ctypes.CDLL(None, use_errno=True)
-    if libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0:
-        return False
-    return bool(libc.prctl(_PR_SET_SECCOMP, _SECCOMP_MODE_FILTER, fprog, 0, 0) == 0)
+    if libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0:
+        libc.prctl(_PR_SET_SECCOMP, _SECCOMP_MODE_FILTER, fprog, 0, 0)
 
 
 def _instruction(code: int, value: int, jump_true: int = 0, jump_false: int = 0) -> bytes:

@@ -1,4 +1,4 @@
-"""What Litestar's dependency injection hands to handlers: a part of the service, the caller, a typed body or query."""
+"""Dependencies that Litestar injects into handlers: a part of the service, the caller, a typed body or query."""
 
 from dataclasses import fields
 from typing import Any, TypeAlias, TypeVar

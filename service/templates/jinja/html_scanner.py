@@ -111,3 +111,15 @@ def _attribute(found: re.Match[str], start: int) -> Attribute:
     name_start = start + found.start(1)
     value_start = start + found.start(2) + quoted if value is not None else name_start
     return Attribute(found[1], value[1:-1] if quoted else value, name_start, value_start)
+
+
+def tag_sequence(html: str) -> list[str]:
+    """The tags of `html` in order, which must be equal before and after premailer, as lxml repairs wrong HTML.
+
+    Styles are left out, because rules that can't be inlined (`:hover`, `@media`) become one more; so is `tbody`.
+    """
+    return [
+        ("/" if part.kind == "close" else "") + part.name
+        for part in scan_html(html)
+        if part.kind in ("open", "close") and part.name not in ("tbody", "style")
+    ]

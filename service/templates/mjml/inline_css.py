@@ -17,7 +17,6 @@ from premailer.merge_style import csstext_to_pairs
 
 from service.templates.findings import FindingCollector
 from service.templates.jinja.html_comments import comments_in_text
-from service.templates.jinja.html_scanner import scan_html
 from service.templates.jinja.tokens import Tokens
 from service.templates.mjml.cascade import is_numbered, merged, numbered, specificity
 from service.templates.mjml.emit import Emitted
@@ -104,15 +103,3 @@ def inline_css(html: str, emitted: Emitted, tokens: Tokens, collector: FindingCo
             if style and is_numbered(style):
                 element.set("style", merged(csstext_to_pairs(style, validate=False)))
     return write_html(root).replace(' data-premailer="ignore"', "")
-
-
-def tag_sequence(html: str) -> list[str]:
-    """The tags of `html` in order, which must be equal before and after premailer, as lxml repairs wrong HTML.
-
-    Styles are left out, because rules that can't be inlined (`:hover`, `@media`) become one more; so is `tbody`.
-    """
-    return [
-        ("/" if part.kind == "close" else "") + part.name
-        for part in scan_html(html)
-        if part.kind in ("open", "close") and part.name not in ("tbody", "style")
-    ]

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from service.errors import RenderError
-from service.templates.mjml.inline_css import tag_sequence
+from service.templates.jinja.html_scanner import tag_sequence
 from service.templates.runtime.escapes import strip_tags
 from tests.support.template_kit import VALUES, column, document, front_matter, html, template, text
 
