@@ -222,6 +222,9 @@ class DeploymentControl:
         """Store and activate a deployment that serves other revisions, with its holds."""
 
         def change(tx: Transaction) -> None:
+            if deployments.waiting(tx, since=live.created_at) is not None:
+                # It was prepared against what is served no longer: the next look prepares the commit again.
+                template_source.note_judged(tx, None, look=template_source.status(tx).done_look)
             deployments.add(tx, replacement.deployment, replacement.items)
             for hold in replacement.holds:
                 template_source.save_hold(tx, hold)

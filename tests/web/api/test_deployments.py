@@ -223,6 +223,24 @@ def test_sync_is_suspended_and_resumed_with_a_reason(here: DeployedService) -> N
     assert [kind for kind, _, _ in done(here)][:2] == ["sync_resumed", "sync_suspended"]
 
 
+def test_commit_that_waits_is_prepared_again_when_something_was_rolled_back_meanwhile(here: DeployedService) -> None:
+    here.look()
+    here.push("Faux", hello=changed("Faux"))
+    post(here, "/suspend", why="invoices go out")
+    commit = here.push("Allô", other=changed("Allô", SHARING))
+    post(here, "/rollback", why="wrong words", keys=["hello"])
+    here.look()
+    waits = here.current["next"]
+    assert (waits["commit"], waits["state"]) == (commit, "waiting")
+    here.service.admin.post(f"{DEPLOYMENTS}/resume").raise_for_status()
+    here.look()
+    now = here.until("rolled_back")
+    assert (now["commit"], {item["key"]: item["change"] for item in now["items"]}) == (
+        commit,
+        {"hello": "kept", "other": "changed"},
+    )
+
+
 @pytest.mark.parametrize(
     ("path", "body", "pointers"),
     [
