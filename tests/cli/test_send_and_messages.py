@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.checkouts import copy_templates
 from tests.support.processes import run
 from tests.support.running import data_directory
 from tests.support.samples import PDF, WELCOME, WELCOME_OPTIONS
@@ -21,6 +22,14 @@ def environment(tmp_path: Path) -> dict[str, str]:
     return {"EMAIL_DATA_DIR": str(data_directory(tmp_path)), "EMAIL_ADMIN_TOKEN": TOKEN}
 
 
+@pytest.fixture
+def only_welcome(tmp_path: Path) -> dict[str, str]:
+    """One template alone: `render` compiles all that there are."""
+    folder = tmp_path / "email_templates"
+    copy_templates(folder, "onboarding_welcome")
+    return {"EMAIL_TEMPLATES_DIR": str(folder)}
+
+
 def test_render_needs_no_settings_and_no_data_directory(tmp_path: Path) -> None:
     done = run("render", "onboarding_welcome", "--text", environment={}, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
@@ -28,11 +37,11 @@ def test_render_needs_no_settings_and_no_data_directory(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_render_fills_in_what_is_set_and_prints_html_text_or_the_whole_mail(tmp_path: Path) -> None:
+def test_render_fills_in_what_is_set_and_prints_html_text_or_the_whole_mail(only_welcome: dict[str, str]) -> None:
     assigned = ["--set", "reseller_name=Zoé & Fils"]
-    text = run("render", "onboarding_welcome", *assigned, "--text", environment={}).stdout
-    html = run("render", "onboarding_welcome", *assigned, environment={}).stdout
-    eml = run("render", "onboarding_welcome", *assigned, "--eml", environment={}).stdout
+    text = run("render", "onboarding_welcome", *assigned, "--text", environment=only_welcome).stdout
+    html = run("render", "onboarding_welcome", *assigned, environment=only_welcome).stdout
+    eml = run("render", "onboarding_welcome", *assigned, "--eml", environment=only_welcome).stdout
     assert "Zoé & Fils" in text
     assert "Zoé &amp; Fils" in html
     mail = email.message_from_string(eml, policy=email.policy.default)
@@ -53,8 +62,10 @@ def test_render_fills_in_what_is_set_and_prints_html_text_or_the_whole_mail(tmp_
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
-def test_mistakes_end_with_their_code_and_a_sentence(arguments: list[str], code: int, said: str) -> None:
-    done = run(*arguments, environment={})
+def test_mistakes_end_with_their_code_and_a_sentence(
+    only_welcome: dict[str, str], arguments: list[str], code: int, said: str
+) -> None:
+    done = run(*arguments, environment=only_welcome)
     assert done.returncode == code
     assert said in done.stderr
     assert "Traceback" not in done.stderr
