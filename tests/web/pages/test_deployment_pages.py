@@ -8,8 +8,8 @@ from typing import get_args
 import httpx
 import pytest
 
-from service.deployments.status import State
 from service.models import Change, DeploymentState, Scope, Trigger
+from service.monitoring.deployment_details import State
 from service.web.pages.i18n import read_phrases
 from tests.support.deployed import BROKEN, STRICTER, DeployedService, changed, deployed, shared
 from tests.support.pages import browser, form_token, sign_in, signed_in
