@@ -245,3 +245,27 @@ def test_sync_serves_new_values_when_their_file_changes_and_holds_what_lacks_one
         following.sync()
         assert following.state == "held"
         assert "https://b.example" in following.html()
+
+
+def test_sync_takes_the_values_of_its_environment_when_they_stand_beside_the_templates(
+    repository: TemplateRepository, tmp_path: Path, clock: Clock, transport: ScriptedTransport
+) -> None:
+    declared = repository.clone.mails / "_shared" / "values.yaml"
+    declared.parent.mkdir()
+    declared.write_text("portal: {type: string, format: uri, example: https://portal.example}\n")
+    values = repository.clone.top / "values"
+    values.mkdir()
+    (values / "production.yaml").write_text("portal: https://rgz.example\n")
+    (values / "staging.yaml").write_text("portal: https://staging.example\n")
+    repository.write("hello", changed("{{ site.portal }}"))
+    repository.push("Values")
+    served = {}
+    for environment in ("production", "staging"):
+        directory = tmp_path / environment
+        directory.mkdir()
+        guard = {"email_environment": environment, "email_recipients": "everyone"}
+        with follow(repository, directory, clock, transport, **guard) as following:
+            following.sync()
+            served[environment] = (following.revision(), "https://rgz.example" in following.html())
+    assert served["production"][0] == served["staging"][0]
+    assert (served["production"][1], served["staging"][1]) == (True, False)

@@ -42,8 +42,8 @@ def write_mail(root: Path, key: str = "hello", text: str = MAIL) -> Path:
 
 
 def copy_templates(folder: Path, *keys: str) -> None:
-    """Copy templates of this repository with the shared parts into `folder`, where a test may change them."""
-    for name in ("_shared", *keys):
+    """Copy templates of this repository with shared parts and values into `folder`, where a test may change them."""
+    for name in ("_shared", "values", *keys):
         shutil.copytree(TEMPLATES / name, folder / name)
 
 

@@ -1,5 +1,6 @@
 """The template files of a commit, read from git's objects: without checkout, link, hook or filter counts."""
 
+import posixpath
 import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -73,7 +74,22 @@ def read_commit_files(mirror: Path, commit: str, path: str) -> CommitFiles:
         )
     contents = read_objects(mirror, [entry.name for entry in wanted.values()], timeout_s=_READ_TIMEOUT_S)
     findings += _collisions(list(wanted))
-    return CommitFiles(Files.of(dict(zip(wanted, contents, strict=True))), tuple(findings[:_MAX_FINDINGS]))
+    beside = _values_beside(mirror, commit, path) if path else {}
+    files = Files.of({**beside, **dict(zip(wanted, contents, strict=True))})
+    return CommitFiles(files, tuple(findings[:_MAX_FINDINGS]))
+
+
+def _values_beside(mirror: Path, commit: str, path: str) -> dict[str, bytes]:
+    """The files of the directory `values` beside the templates, which hold what differs between environments."""
+    folder = posixpath.join(posixpath.dirname(path), "values")
+    checked = git_bare(mirror, "cat-file", "--batch-check", stdin=f"{named(commit)}:{folder}\n".encode())
+    if checked.split(b" ")[1:2] != [b"tree"]:
+        return {}
+    listing = git_bare(mirror, "ls-tree", "-z", "--long", checked.split(b" ")[0].decode(), bounds=_LISTING)
+    found = {entry.shown(): entry for entry in _entries(listing) if entry.path.endswith(b".yaml")}
+    wanted = {name: entry for name, entry in list(found.items())[:_MAX_FINDINGS] if _problem(entry) is None}
+    contents = read_objects(mirror, [entry.name for entry in wanted.values()], timeout_s=_READ_TIMEOUT_S)
+    return {f"../values/{name}": data for name, data in zip(wanted, contents, strict=True)}
 
 
 def _tree(mirror: Path, commit: str, path: str) -> str:
