@@ -43,7 +43,7 @@ def sync(waits: bool, timeout_s: float, watch: bool, as_json: bool) -> None:
 
     Whichever process follows the repository does it; where EMAIL_TEMPLATES_GIT_SYNC is manual, this is what serves a
     commit. With --watch this process follows it beside the service: then it alone needs git, the network and the
-    credentials. Exits with 1 where the commit is held, the repository can't be read or nobody answers in time.
+    credentials. Exits with 1 where the commit is held or waits, the repository can't be read or nobody answers in time.
 
     \b
     Example:
@@ -91,8 +91,10 @@ def _wait(services: Services, number: int, timeout_s: float) -> tuple[bool, Stat
 
 
 def _is_good(report: StatusReport) -> bool:
+    """Whether the newest commit is served; one that a check holds back, or a suspension lets wait, is not."""
     codes = {one.code for one in report.conditions}
-    return report.source.failure is None and not codes & {"held", "unreachable", "orphaned", _UNDER_WAY}
+    is_live = report.next is None and not codes & {"held", "unreachable", "orphaned", _UNDER_WAY}
+    return is_live and report.source.failure is None
 
 
 def _watch(services: Services) -> None:

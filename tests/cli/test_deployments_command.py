@@ -13,6 +13,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from service.cli.main import main
+from service.models import OPERATOR
 from tests.support.deployed import SHARING, STRICTER, DeployedService, changed, deployed
 from tests.support.processes import started
 from tests.support.running import ADMIN_TOKEN, eventually, settings_for
@@ -136,14 +137,21 @@ def test_sync_waits_for_the_process_that_watches(here: DeployedService, environm
     assert [one["role"] for one in here.current["processes"]] == ["api"]
 
 
-def test_sync_ends_with_1_when_the_commit_is_held(here: DeployedService, environment: dict[str, str]) -> None:
-    here.repository.write("hello", STRICTER)
+@pytest.mark.parametrize(
+    ("text", "is_suspended", "said"), [(STRICTER, False, "held:"), (changed("Salut"), True, "waits:")]
+)
+def test_sync_ends_with_1_when_the_commit_is_not_served(
+    here: DeployedService, environment: dict[str, str], text: str, is_suspended: bool, said: str
+) -> None:
+    if is_suspended:
+        here.service.services.deployments.deployment_control.suspend(OPERATOR, why="invoices", until=None)
+    here.repository.write("hello", text)
     here.repository.push("Required")
     with ThreadPoolExecutor(1) as pool:
         done = pool.submit(CliRunner().invoke, main, ["sync", "--wait"], env=environment)
         eventually(lambda: here.current["source"]["requested_look"], lambda number: number == 1)
         here.look()
-        assert (done.result(60).exit_code, "held:" in done.result().stdout) == (1, True)
+        assert (done.result(60).exit_code, said in done.result().stdout) == (1, True)
 
 
 def test_sync_gives_up_when_nobody_answers(here: DeployedService, environment: dict[str, str]) -> None:
