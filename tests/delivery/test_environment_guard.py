@@ -72,7 +72,7 @@ def shown(services: Services, message_id: str) -> Message:
     return services.messages.message_search.detail(message_id, ADMIN).message
 
 
-def test_everybody_else_gets_nothing_by_send_batch_test_and_resend(tmp_path: Path) -> None:
+def test_guard_keeps_everybody_else_from_mail_by_send_batch_test_and_resend(tmp_path: Path) -> None:
     with closing(build(settings(tmp_path, **ONLY))) as services:
         ids = accept(services, to=[TRUE, OUR], cc="x@customer.example", bcc="y@customer.example")
         batch = BatchRequest.model_validate(
@@ -153,7 +153,7 @@ def test_retry_obeys_the_rule_that_came_between(tmp_path: Path, clock: Clock) ->
     assert {recipient for _, recipient, _ in transport.sent} == {TEAM}
 
 
-def test_more_held_back_than_a_claim_takes_does_not_keep_others_waiting(tmp_path: Path) -> None:
+def test_guard_keeps_nobody_else_waiting_when_it_holds_back_more_than_a_claim_takes(tmp_path: Path) -> None:
     with closing(build(settings(tmp_path), mailbox_port=None)) as services:
         for start in range(0, 300, 50):
             accept(services, to=[f"c{start + n}@customer.example" for n in range(50)])

@@ -16,7 +16,7 @@ from service.templates.isolated_compiler import IsolatedCompiler
 from service.templates.template import Template
 from tests.support.checkouts import MAIL, Checkout, write_mail
 from tests.support.publishing import CREATE, SECOND, URL, etag, put
-from tests.support.running import Running, running, settings_for
+from tests.support.running import Running, eventually, running, settings_for
 
 NAME = {"name": "Zoé <b>&\"'"}
 
@@ -63,7 +63,7 @@ def test_versions_of_a_template_that_never_sent_are_the_current_one_alone(servic
     }
 
 
-def test_versions_that_sent_are_listed_newest_first_and_the_current_one_is_marked(service: Running) -> None:
+def test_versions_that_were_deployed_are_listed_newest_first_and_the_current_one_is_marked(service: Running) -> None:
     first = sent(service)["template"]["revision"]
     [item] = versions(service)
     assert (item["revision"], item["current"]) == (first, True)
@@ -77,8 +77,10 @@ def test_versions_that_sent_are_listed_newest_first_and_the_current_one_is_marke
         (2, second["revision"], second["commit"], False),
     ]
     assert (found[2][0], found[2][1]) == (1, first)
+    eventually(lambda: service.services.catalogue.current.deployment_id, bool)  # the third one is recorded
     put(service, MAIL)
-    assert [(item["version"], item["current"]) for item in versions(service)] == [(2, False), (1, True)]
+    listed = eventually(lambda: versions(service), lambda items: len(items) == 3)
+    assert [(item["version"], item["current"]) for item in listed] == [(3, False), (2, False), (1, True)]
 
 
 def test_version_shows_what_it_was(service: Running) -> None:
