@@ -120,7 +120,7 @@ def read_declarations(files: Files, collector: FindingCollector) -> Declarations
         found[name] = {**schema, "required": name in schemas["required"]}
         if message := _declaration_problem(schema):
             hint = "see the author's guide, values of the installation"
-            collector.error(document.key_place((name,)), "bad-value", f"{SITE}.{name}: {message}", hint)
+            collector.error(document.key_place((name,)), "bad-site-value", f"{SITE}.{name}: {message}", hint)
     return Declarations({PHONE: {**_PHONE_ALONE[PHONE], "required": False}} | found, document)
 
 
@@ -149,7 +149,7 @@ def resolved_values(files: Files, environment: str, own: OwnValues = NO_OWN_VALU
         document, is_readable = None, False
     given = document.data if document and isinstance(document.data, dict) else {}
     if document and not isinstance(document.data, dict | None):
-        collector.error(Place(given_path, 1, 1), "bad-value", "the file must be a mapping", "write phone: +229 …")
+        collector.error(Place(given_path, 1, 1), "bad-site-value", "the file must be a mapping", "write phone: +229 …")
         is_readable = False
     places = {name: document.place((name,)) for name in given} if document else {}
     is_readable &= not any(finding.is_error for finding in own.findings)
@@ -162,14 +162,14 @@ def resolved_values(files: Files, environment: str, own: OwnValues = NO_OWN_VALU
         if value is None:
             if not is_readable:
                 problems[name] = ValueProblem(
-                    None, True, "bad-value", f"{SITE}.{name} can't be read", hint, is_explained=True
+                    None, True, "bad-site-value", f"{SITE}.{name} can't be read", hint, is_explained=True
                 )
             elif schema.get("required", True):
                 message = f"{SITE}.{name} is not set: mails go without it"
                 problems[name] = ValueProblem(None, False, "placeholder-value", message, hint, is_missing=True)
         elif wrong := _value_problem(value, schema):
             said = f"{SITE}.{name}: {wrong}"
-            problems[name] = ValueProblem(sources.get(name), True, "bad-value", said, "")
+            problems[name] = ValueProblem(sources.get(name), True, "bad-site-value", said, "")
         else:
             values[name] = value
             if value and is_placeholder(name, value):
@@ -312,12 +312,14 @@ def own_values(file: Path | None, values: Mapping[str, str]) -> OwnValues:
         document = read_yaml(file.read_bytes().decode("utf-8"), file.name, collector)
     except (OSError, UnicodeDecodeError) as error:
         why = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
-        collector.error(Place(file.name, 1, 1), "bad-value", f"EMAIL_TEMPLATE_VALUES can't be read: {why}")
+        collector.error(Place(file.name, 1, 1), "bad-site-value", f"EMAIL_TEMPLATE_VALUES can't be read: {why}")
     except CompileAborted:
         pass  # reported
     data = document.data if document else None
     if data is not None and not isinstance(data, dict):
-        collector.error(Place(file.name, 1, 1), "bad-value", "EMAIL_TEMPLATE_VALUES must be a mapping", "phone: +229 …")
+        collector.error(
+            Place(file.name, 1, 1), "bad-site-value", "EMAIL_TEMPLATE_VALUES must be a mapping", "phone: +229 …"
+        )
         data = None
     places = {name: document.place((name,)) for name in data if name not in values} if document and data else {}
     return OwnValues({**(data or {}), **values}, places, collector.findings, hint)
