@@ -99,6 +99,8 @@ def recorder(tmp_path: Path) -> Iterator[Recorder]:
     filed = "attachments: {allowed: true, types: [pdf]}\nvariables:"
     write_mail(tmp_path / "mails", "filed", MAIL.replace("variables:", filed))
     with running(settings_for(tmp_path, email_templates_dir=tmp_path / "mails")) as service:
+        # What is sent from now on names its deployment.
+        eventually(lambda: service.services.catalogue.current.deployment_id, bool)
         yield Recorder(service)
 
 
