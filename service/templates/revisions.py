@@ -6,6 +6,7 @@ Stands between the rooms and the verbs: it joins a template to the store.
 import hashlib
 from datetime import datetime
 
+from service.errors import RenderError
 from service.store.revisions import CurrentTemplate, Revision
 from service.store.sized_cache import SizedCache
 from service.templates.catalogue import Entry
@@ -56,7 +57,6 @@ def state_of(entry: Entry) -> str:
 def archived(template: Template, now: datetime, authors: Authorship) -> Revision:
     """The archive form of a template, with the row that it has while it is served."""
     manifest = template.manifest
-    example = next(iter(template.examples.values()), None)
     return Revision(
         revision=template.revision,
         key=template.key,
@@ -64,10 +64,19 @@ def archived(template: Template, now: datetime, authors: Authorship) -> Revision
         commit=template.commit,
         dirty=template.dirty,
         archive=template.archive(),
-        dictionary=template.render(example).html.encode() if example is not None else None,
+        dictionary=_example_html(template),
         created_at=now,
         current=current_of(template, authors),
     )
+
+
+def _example_html(template: Template) -> bytes | None:
+    """The HTML of the first example; None where there is none, or a value of the installation is missing for it."""
+    example = next(iter(template.examples.values()), None)
+    try:
+        return template.render(example).html.encode() if example is not None else None
+    except RenderError:
+        return None
 
 
 def current_of(template: Template, authors: Authorship) -> CurrentTemplate:

@@ -1,10 +1,13 @@
 """A push to the repository is served; what must not be served is held, and what is served says where it comes from."""
 
 import shutil
+import threading
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
+from service.errors import StoreBusy
 from service.models import OPERATOR, Caller, DeploymentState, Scope
 from service.models.requests import SendRequest
 from service.store import deployments, revisions, template_source
@@ -269,3 +272,65 @@ def test_sync_takes_the_values_of_its_environment_when_they_stand_beside_the_tem
             served[environment] = (following.revision(), "https://rgz.example" in following.html())
     assert served["production"][0] == served["staging"][0]
     assert (served["production"][1], served["staging"][1]) == (True, False)
+
+
+def test_sync_activates_later_when_the_database_was_away_at_that_moment(
+    following: Following, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    following.sync()
+    before = following.commit
+    following.repository.write("hello", changed("Salut"))
+    commit = following.repository.push("Salut")
+    with monkeypatch.context() as away:
+
+        def activate(*_: object, **__: object) -> bool:
+            raise StoreBusy("away")
+
+        away.setattr(deployments, "activate", activate)
+        with pytest.raises(StoreBusy):
+            following.sync()
+    following.follow()
+    assert (following.commit, "Bonjour" in following.html()) == (before, True)
+    following.clock.forward(seconds=6)
+    following.services.deployments.sync(threading.Event())
+    following.follow()
+    assert (following.commit, following.state) == (commit, "synced")
+    page = deployments.list_page(following.services.database, DeploymentQuery(), limit=10)
+    assert [one.state for one in page.items].count(DeploymentState.LIVE) == 1
+
+
+def test_sync_is_done_by_one_process_when_two_follow_and_their_clocks_differ(
+    repository: TemplateRepository, tmp_path: Path, clock: Clock, transport: ScriptedTransport
+) -> None:
+    ahead = Clock(clock.now + timedelta(seconds=5))
+    with (
+        follow(repository, tmp_path, clock, transport) as one,
+        follow(repository, tmp_path, ahead, transport) as other,
+    ):
+        one.services.deployments.sync(threading.Event())
+        other.services.deployments.sync(threading.Event())
+        owner = template_source.status(one.services.database).lease_owner
+        assert owner == one.services.deployments.process_id
+        other.follow()
+        assert other.services.catalogue.current.deployment_id == one.live.id
+        one.services.deployments.leave()
+        repository.write("hello", changed("Salut"))
+        commit = repository.push("Salut")
+        other.services.deployments.sync(threading.Event())
+        one.follow()
+        assert one.services.catalogue.current.commit == commit
+        page = deployments.list_page(one.services.database, DeploymentQuery(), limit=10)
+        assert [item.state for item in page.items] == ["live", "ended"]
+
+
+def test_sync_holds_a_commit_when_a_value_is_missing_where_a_link_begins(following: Following) -> None:
+    following.sync()
+    declared = following.repository.clone.mails / "_shared" / "values.yaml"
+    declared.parent.mkdir()
+    declared.write_text("portal: {type: string, format: uri, example: https://portal.example}\n")
+    link = MAIL.replace("<mj-text>Bonjour", '<mj-text><a href="{{ site.portal }}/x">x</a> Bonjour')
+    following.repository.write("hello", link)
+    following.repository.push("A link")
+    following.sync()
+    assert following.state == "held"
+    assert "href" not in following.html()
