@@ -114,7 +114,9 @@ class DeploymentStatus:
             found.append(_broken(live.broken_count))
         is_newer = source.seen_commit not in (None, head) and following is None and not found
         behind = [one for one in report.serving if one.deployment_id != _id(live)]
-        if live is None or is_newer or behind:
+        if live is None and not found:
+            found.append(Condition("progressing", "Nothing is deployed yet."))
+        elif is_newer or behind:
             found.append(Condition("progressing", "A commit is on its way to every process."))
         return found
 
