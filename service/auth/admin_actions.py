@@ -13,10 +13,11 @@ from service.errors import InvalidRequest, Problem, StoreBusy
 from service.mail import addresses
 from service.models import ActionKind, AdminAction, Caller
 from service.store import admin_actions
-from service.store.admin_actions import ActionPage, ActionQuery
+from service.store.admin_actions import ActionQuery
 from service.store.database import Database
+from service.store.pages import Page
 
-__all__ = ["ActionFilter", "ActionPage", "AdminActions"]
+__all__ = ["ActionFilter", "AdminActions"]
 
 MAX_PAGE = 1_000
 #: Rows of an export, at most.
@@ -53,7 +54,9 @@ class AdminActions:
     _gate: threading.Lock = field(default_factory=threading.Lock)
     _shown: "OrderedDict[tuple[str, str], datetime]" = field(default_factory=OrderedDict)
 
-    def search(self, wanted: ActionFilter = ALL_ACTIONS, *, limit: int = 50, cursor: str | None = None) -> ActionPage:
+    def search(
+        self, wanted: ActionFilter = ALL_ACTIONS, *, limit: int = 50, cursor: str | None = None
+    ) -> Page[AdminAction]:
         """A page of actions, newest first. Raises InvalidRequest with every wrong parameter."""
         self.refusals.flush()  # what this process has counted by now is part of the answer
         problems: list[Problem] = []

@@ -9,10 +9,11 @@ from service.errors import InvalidRequest, NotFound, Problem
 from service.models import Deployment, DeploymentItem, DeploymentState
 from service.store import deployment_stats, deployments, revisions
 from service.store.database import Database
-from service.store.deployments import DeploymentPage, DeploymentQuery
+from service.store.deployments import DeploymentQuery
+from service.store.pages import Page
 from service.store.template_stats import RevisionFigures
 
-__all__ = ["DeploymentDetail", "DeploymentFilter", "DeploymentHistory", "DeploymentPage", "RevisionFigures"]
+__all__ = ["DeploymentDetail", "DeploymentFilter", "DeploymentHistory", "RevisionFigures"]
 
 MAX_PAGE = 1_000
 #: A commit by its full name (SHA-1 or SHA-256) or its beginning.
@@ -52,7 +53,7 @@ class DeploymentHistory:
 
     def search(
         self, wanted: DeploymentFilter = ALL_DEPLOYMENTS, *, limit: int = 50, cursor: str | None = None
-    ) -> DeploymentPage:
+    ) -> Page[Deployment]:
         """A page of deployments, newest first. Raises InvalidRequest with every wrong parameter."""
         problems: list[Problem] = []
         query = _query(wanted, problems)

@@ -15,10 +15,11 @@ from service.mail.mime import Transfer
 from service.models import Attachment, AttachmentInfo, Body, Caller, Event, Message, Origin, Scope, Status
 from service.store import attachments, message_queries, revisions, search_index, sla, time_series
 from service.store.database import Database
-from service.store.message_queries import MessageQuery, Page
+from service.store.message_queries import MessageQuery
+from service.store.pages import Page
 from service.store.time_series import Bucket, CountCache
 
-__all__ = ["Bucket", "MessageDetail", "MessageSearch", "Page"]
+__all__ = ["Bucket", "MessageDetail", "MessageSearch"]
 
 #: Messages younger than this need not be in the search index.
 NOT_BEHIND = timedelta(minutes=5)
@@ -70,7 +71,9 @@ class MessageSearch:
     clock: Callable[[], datetime]
     count_cache: CountCache = field(default_factory=CountCache)
 
-    def search(self, wanted: MessageFilter = ALL_MESSAGES, *, limit: int = 50, cursor: str | None = None) -> Page:
+    def search(
+        self, wanted: MessageFilter = ALL_MESSAGES, *, limit: int = 50, cursor: str | None = None
+    ) -> Page[Message]:
         """A page of messages, newest first. All words of `text` must match; `tech*` matches a prefix.
 
         Raises InvalidRequest with every wrong parameter.

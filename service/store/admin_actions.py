@@ -1,6 +1,6 @@
 """The append-only record of what admins did. Rows are added here and read; only retention deletes old ones."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from dataclasses import asdict, dataclass
 from datetime import datetime
 
@@ -9,13 +9,12 @@ import uuid_utils
 
 from service.models import ActionKind, AdminAction, Caller
 from service.store.database import Reader, Transaction, listed
-from service.store.message_queries import make_cursor, parse_cursor
+from service.store.database.contract import Row
+from service.store.pages import Page, newest_first
 
 _COLUMNS = (
     "id, created_at, kind, actor_id, actor_name, via, subject, recipient_hash, client, detail, count"  # of AdminAction
 )
-#: `total` counts no further; a longer list says so.
-MAX_COUNTED = 10_000
 
 _log = structlog.get_logger("admin_actions")
 
@@ -29,16 +28,6 @@ class ActionQuery:
     recipient_hash: str | None = None
     since: datetime | None = None
     until: datetime | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class ActionPage:
-    """One page of the list, newest first. `next` is None on the last page."""
-
-    items: Sequence[AdminAction]
-    total: int
-    total_capped: bool
-    next: str | None
 
 
 def note(
@@ -85,22 +74,15 @@ def append(tx: Transaction, action: AdminAction) -> None:
     )
 
 
-def list_page(reader: Reader, query: ActionQuery, *, limit: int, cursor: str | None = None) -> ActionPage:
+def list_page(reader: Reader, query: ActionQuery, *, limit: int, cursor: str | None = None) -> Page[AdminAction]:
     """A page of actions, newest first. Raises ValueError for a bad cursor."""
     where, params = _where(query)
-    counted = f"SELECT COUNT(*) AS n FROM (SELECT 1 FROM admin_actions WHERE {where} LIMIT :most) AS found"
-    total = int(reader.read(counted, {**params, "most": MAX_COUNTED + 1})[0]["n"])
-    if cursor is not None:
-        where += " AND (created_at, id) < (:cursor_at, :cursor_id)"
-        params["cursor_at"], params["cursor_id"] = parse_cursor(cursor)
-    rows = reader.read(
-        f"SELECT {_COLUMNS} FROM admin_actions WHERE {where} ORDER BY created_at DESC, id DESC LIMIT :limit",
-        {**params, "limit": limit + 1},
-    )
-    items = [AdminAction(**{**row, "kind": ActionKind(row["kind"])}) for row in rows[:limit]]
-    more = len(rows) > limit and items
-    cut = make_cursor(items[-1].created_at, items[-1].id) if more else None
-    return ActionPage(items, min(total, MAX_COUNTED), total > MAX_COUNTED, cut)
+    sql = f"SELECT {_COLUMNS} FROM admin_actions WHERE {where}"
+    return newest_first(reader, sql, params, limit=limit, cursor=cursor, read=_action)
+
+
+def _action(row: Row) -> AdminAction:
+    return AdminAction(**{**row, "kind": ActionKind(row["kind"])})
 
 
 def count_since(reader: Reader, kinds: Collection[ActionKind], since: datetime) -> int:

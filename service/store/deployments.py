@@ -10,10 +10,8 @@ from service.models import Change, Commit, Deployment, DeploymentItem, Deploymen
 from service.store import notifications
 from service.store.database import Reader, Transaction
 from service.store.database.contract import Row
-from service.store.message_queries import make_cursor, parse_cursor
+from service.store.pages import Page, newest_first
 
-#: `total` counts no further; a longer list says so.
-MAX_COUNTED = 10_000
 _COLUMNS = (
     "id, source, ref, path, git_commit, parent_commit, author, committed_at, first_line, trigger, requested_by, why,"
     " state, reason, templates_count, changed_count, broken_count, compiler, site_values, tree, created_at,"
@@ -29,16 +27,6 @@ class DeploymentQuery:
     since: datetime | None = None
     state: DeploymentState | None = None
     commit: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class DeploymentPage:
-    """One page of the list, newest first. `next` is None on the last page."""
-
-    items: Sequence[Deployment]
-    total: int
-    total_capped: bool
-    next: str | None
 
 
 def add(tx: Transaction, deployment: Deployment, items: Sequence[DeploymentItem]) -> None:
@@ -225,22 +213,11 @@ def waiting(reader: Reader, *, since: datetime | None) -> Deployment | None:
     return _deployment(rows[0]) if rows else None
 
 
-def list_page(reader: Reader, query: DeploymentQuery, *, limit: int, cursor: str | None = None) -> DeploymentPage:
+def list_page(reader: Reader, query: DeploymentQuery, *, limit: int, cursor: str | None = None) -> Page[Deployment]:
     """A page of deployments, newest first. Raises ValueError for a bad cursor."""
     where, params = _where(query)
-    counted = f"SELECT COUNT(*) AS n FROM (SELECT 1 FROM deployments WHERE {where} LIMIT :most) AS found"
-    total = int(reader.read(counted, {**params, "most": MAX_COUNTED + 1})[0]["n"])
-    if cursor is not None:
-        where += " AND (created_at, id) < (:cursor_at, :cursor_id)"
-        params["cursor_at"], params["cursor_id"] = parse_cursor(cursor)
-    rows = reader.read(
-        f"SELECT {_COLUMNS} FROM deployments WHERE {where} ORDER BY created_at DESC, id DESC LIMIT :limit",
-        {**params, "limit": limit + 1},
-    )
-    found = [_deployment(row) for row in rows[:limit]]
-    more = len(rows) > limit and found
-    cut = make_cursor(found[-1].created_at, found[-1].id) if more else None
-    return DeploymentPage(found, min(total, MAX_COUNTED), total > MAX_COUNTED, cut)
+    sql = f"SELECT {_COLUMNS} FROM deployments WHERE {where}"
+    return newest_first(reader, sql, params, limit=limit, cursor=cursor, read=_deployment)
 
 
 def _where(query: DeploymentQuery) -> tuple[str, dict[str, object]]:

@@ -1,10 +1,8 @@
 """Queries about messages: one by its id, its bodies and events, and filtered lists with cursors."""
 
-import base64
-import binascii
 import json
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from service.errors import ArchiveCorrupt
@@ -23,10 +21,8 @@ from service.models import (
 from service.store.body_codec import BODY_COLUMNS, Unpackers, unpack_rows
 from service.store.database import Reader, listed
 from service.store.database.contract import Row
+from service.store.pages import MAX_COUNTED, Page, make_cursor, parse_cursor
 from service.store.revisions import after_all
-
-#: Totals stop here, except for one recipient's messages.
-MAX_COUNTED = 10_000
 
 MESSAGE_COLUMNS = """
     id, send_id, caller_id, template_key, template_version, template_revision, stream, priority_rank, recipient_email,
@@ -72,16 +68,6 @@ class MessageQuery:
     def is_of_sends(self) -> bool:
         """Whether it filters by what only the table of sends knows."""
         return self.deployment is not None or self.commit is not None
-
-
-@dataclass(frozen=True, slots=True)
-class Page:
-    """One page of a list, newest first. `next` is the cursor of the following page, None on the last."""
-
-    items: list[Message]
-    total: int
-    total_capped: bool
-    next: str | None
 
 
 def get(reader: Reader, message_id: str, *, now: datetime) -> Message | None:
@@ -136,7 +122,7 @@ def search(
     cursor: str | None = None,
     now: datetime,
     max_counted: int = MAX_COUNTED,
-) -> Page:
+) -> Page[Message]:
     """A page of messages. `total` is exact for one recipient, else capped. Raises ValueError for a bad cursor."""
     conditions, params = conditions_of(query)
     following = [*conditions, "(created_at, id) < (:cursor_at, :cursor_id)"] if cursor is not None else conditions
@@ -160,25 +146,6 @@ def search(
         total_capped=cap is not None and total > cap,
         next=make_cursor(items[-1].created_at, items[-1].id) if len(rows) > limit and items else None,
     )
-
-
-def make_cursor(created_at: datetime, row_id: str) -> str:
-    """An opaque cursor in a list that is ordered by (created_at, id)."""
-    return base64.urlsafe_b64encode(json.dumps([created_at.isoformat(), row_id]).encode()).decode().rstrip("=")
-
-
-def parse_cursor(cursor: str) -> tuple[datetime, str]:
-    """Parse a cursor of `make_cursor`. Raises ValueError for any other text."""
-    try:
-        at, row_id = json.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
-        created_at = datetime.fromisoformat(at)
-        is_ours = created_at.tzinfo is not None and isinstance(row_id, str)
-        created_at = created_at.astimezone(UTC)
-    except (ValueError, TypeError, binascii.Error, RecursionError, OverflowError):
-        raise ValueError("this cursor does not come from an earlier page") from None
-    if not is_ours:
-        raise ValueError("this cursor does not come from an earlier page")
-    return created_at, row_id
 
 
 def message_of(row: Row, *, now: datetime | None = None) -> Message:

@@ -14,18 +14,16 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from service.models import Message
 from service.store.database import Reader, Transaction, listed
 from service.store.database.contract import Row
 from service.store.message_queries import (
-    MAX_COUNTED,
     MESSAGE_COLUMNS,
     MessageQuery,
-    Page,
     conditions_of,
-    make_cursor,
     message_of,
-    parse_cursor,
 )
+from service.store.pages import MAX_COUNTED, Page, make_cursor, parse_cursor
 
 #: Words of one message; of more only the first are indexed: address, subject, then the outermost of its variables.
 MAX_WORDS = 32
@@ -112,7 +110,7 @@ def indexed_up_to(reader: Reader) -> datetime:
 
 def search(
     reader: Reader, terms: Sequence[Term], query: MessageQuery, *, limit: int, cursor: str | None = None, now: datetime
-) -> Page:
+) -> Page[Message]:
     """A page of messages that match all terms; counts are capped. Raises ValueError for a bad cursor."""
     place = parse_cursor(cursor) if cursor is not None else None
     fresh = list(_looked_through(reader, terms, query, _progress(reader)))

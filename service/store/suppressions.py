@@ -10,7 +10,7 @@ import uuid_utils
 from service.models import Stream
 from service.store.database import Reader, Transaction, listed
 from service.store.database.contract import Row
-from service.store.message_queries import make_cursor, parse_cursor
+from service.store.pages import make_cursor, parse_cursor
 
 _COLUMNS = (
     "id, address, recipient_hash, scope, reason, source, event_id, created_at, created_by, detail,"

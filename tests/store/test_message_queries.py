@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from service.models import Status
-from service.store import message_queries
+from service.store import message_queries, pages
 from service.store.database import Database
 from service.store.message_queries import MessageQuery
 from tests.support import rows
@@ -83,4 +83,4 @@ def test_search_refuses_a_cursor_that_it_never_gave(database: Database, cursor: 
 
 def test_cursors_keep_the_microsecond() -> None:
     at = rows.NOW + timedelta(microseconds=1)
-    assert message_queries.parse_cursor(message_queries.make_cursor(at, "id é")) == (at, "id é")
+    assert pages.parse_cursor(pages.make_cursor(at, "id é")) == (at, "id é")
