@@ -225,6 +225,18 @@ class InboxUnreachable(EmailServiceError):
     """The IMAP server is unreachable, hangs or refuses; the message has the reason, without names or addresses."""
 
 
+class ForgeError(EmailServiceError):
+    """A forge did not take a status; the message says what to do. `is_lasting`: it won't until somebody does that.
+
+    `code` is the same for the same kind of failure.
+    """
+
+    def __init__(self, code: str, message: str, *, is_lasting: bool) -> None:
+        self.code = code
+        self.is_lasting = is_lasting
+        super().__init__(message)
+
+
 class GitError(EmailServiceError):
     """git is missing, too slow, or failed; the message is a sentence, `reply` is git's own output for the log."""
 

@@ -207,6 +207,8 @@ class DeploymentLoops:
             self._loops.append(_deployment_loop("deployments", lambda _: served.step()))
         if services.deployments.syncer is not None and role != "api":
             self._loops.append(_deployment_loop("sync", services.deployments.sync))
+            if services.deployments.commit_statuses is not None:  # a forge that is slow delays nothing else
+                self._loops.append(_deployment_loop("statuses", services.deployments.commit_statuses.step, every_s=2.0))
         self._listener = threading.Thread(
             target=services.database.listen, args=(DEPLOYMENTS, self._stopping, self.wake), name="listen", daemon=True
         )
@@ -236,11 +238,11 @@ class DeploymentLoops:
         self._deployments.leave()
 
 
-def _deployment_loop(name: str, work: Callable[[threading.Event], object]) -> Loop:
+def _deployment_loop(name: str, work: Callable[[threading.Event], object], *, every_s: float = FOLLOW_EVERY_S) -> Loop:
     def step(stopping: threading.Event) -> None:
         work(stopping)
 
-    return Loop(name, FOLLOW_EVERY_S, step, begins_now=True, pause_max_s=DEPLOYMENTS_PAUSE_MAX_S)
+    return Loop(name, every_s, step, begins_now=True, pause_max_s=DEPLOYMENTS_PAUSE_MAX_S)
 
 
 def inbox_loop(poller: ImapPoller, metrics: Metrics, every_s: float) -> Loop:

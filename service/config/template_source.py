@@ -55,7 +55,7 @@ class TemplateSourceSettings(BaseModel):
         60.0, ge=1, le=86_400, description="Time between two looks at that repository, seconds"
     )
     email_templates_git_token_file: Path | None = Field(
-        None, description="File with a token for that repository over https"
+        None, description="File with a token for that repository over https, and for statuses of its commits"
     )
     email_templates_git_ssh_key_file: Path | None = Field(
         None, description="File with a private key for that repository over ssh"
@@ -77,6 +77,17 @@ class TemplateSourceSettings(BaseModel):
     email_templates_git_webhook_secret: SecretStr | None = Field(
         None, description="Secret of POST /source/webhook; without it no webhook is accepted"
     )
+    email_templates_git_status: Literal["off", "github", "gitlab", "gitea"] = Field(
+        "off",
+        description="Forge of that repository, which is told by commit statuses what became of each deployed commit",
+    )
+    email_templates_git_status_url: str | None = Field(
+        None,
+        pattern=r"^https?://[A-Za-z0-9.:\[\]-]+(/[A-Za-z0-9._~/-]*)?$",
+        max_length=200,
+        description="Base URL of that forge's API, such as https://git.example.com/api/v1; without it that of the"
+        " repository's host",
+    )
     email_templates_on_error: Literal["keep", "refuse"] = Field(
         "keep",
         description="A commit with a broken template: keep serves its last good revision and the others, refuse lets"
@@ -87,6 +98,13 @@ class TemplateSourceSettings(BaseModel):
         description="A change by page or PUT becomes a commit on a branch of its own (branch) or on"
         " EMAIL_TEMPLATES_GIT_REF (direct)",
     )
+
+    @model_validator(mode="after")
+    def _has_what_statuses_need(self) -> "TemplateSourceSettings":
+        for name in ("email_templates_git_url", "email_templates_git_token_file"):
+            if self.email_templates_git_status != "off" and getattr(self, name) is None:
+                raise ValueError(f"EMAIL_TEMPLATES_GIT_STATUS needs {name.upper()}")
+        return self
 
     @model_validator(mode="after")
     def _known_protocols(self) -> "TemplateSourceSettings":

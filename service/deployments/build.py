@@ -12,8 +12,10 @@ import structlog
 from service.config.settings import Settings
 from service.deployments.branch_publisher import BranchPublisher
 from service.deployments.changes import DeploymentComparison
+from service.deployments.commit_statuses import CommitStatuses
 from service.deployments.control import DeploymentControl
 from service.deployments.follower import Follower
+from service.deployments.forge_client import ForgeClient
 from service.deployments.history import DeploymentHistory
 from service.deployments.prepare import Preparer
 from service.deployments.presence import Presence, new_process_id
@@ -22,7 +24,7 @@ from service.deployments.replay import Replay
 from service.deployments.requests import DeploymentRequests
 from service.deployments.status import DeploymentStatus
 from service.deployments.syncer import Syncer, SyncRules
-from service.errors import StoreBusy
+from service.errors import ConfigurationError, StoreBusy
 from service.isolation.child_processes import ChildProcesses
 from service.mail import addresses
 from service.models import Caller, Scope, Trigger
@@ -36,7 +38,9 @@ from service.templates.incremental_compiler import IncrementalCompiler
 from service.templates.runtime.site import Site
 from service.templates.site_values import resolve_values
 from service.templates.source.files import Files
+from service.templates.source.forge import Forge
 from service.templates.source.remote import remote_of
+from service.templates.source.remote_url import RemoteUrl
 
 __all__ = ["DEPLOYMENTS", "FOLLOW_EVERY_S", "Clocks", "Deployments", "build_deployments", "deployment_details"]
 
@@ -60,7 +64,7 @@ class Clocks:
 class Deployments:
     """What serves, records and follows deployments. `syncer` is None where a directory is served.
 
-    `process_id` names this process among those that serve.
+    `commit_statuses` is None where no forge is told. `process_id` names this process among those that serve.
     """
 
     database: Database
@@ -71,6 +75,7 @@ class Deployments:
     deployment_requests: DeploymentRequests
     served: Follower | DirectoryRecorder
     syncer: Syncer | None
+    commit_statuses: CommitStatuses | None
     process_id: str
     presence: Callable[[str], Presence]
 
@@ -94,7 +99,10 @@ def build_deployments(
     children: ChildProcesses,
     clocks: Clocks,
 ) -> Deployments:
-    """Build for the source of the settings; the data directory has the mirror of a repository and what is compiled."""
+    """Build for the source of the settings; the data directory has the mirror of a repository and what is compiled.
+
+    Raises ConfigurationError where a forge is to be told and the settings don't say where it is.
+    """
     clock = clocks.now
     follows = settings.email_templates_git_url is not None
     process_id = new_process_id()
@@ -117,6 +125,7 @@ def build_deployments(
         deployment_requests=DeploymentRequests(history, control),
         served=served,
         syncer=_syncer(settings, database, templates, children, clocks, process_id) if follows else None,
+        commit_statuses=_commit_statuses(settings, database, clocks, process_id),
         process_id=process_id,
         presence=lambda role: Presence(database, catalogue, process_id, role, clock),
     )
@@ -168,6 +177,26 @@ def _syncer(
         clock=clock,
         monotonic_s=clocks.boottime_s,
         rng=random.Random(),  # noqa: S311  # spreads looks in time
+    )
+
+
+def _commit_statuses(settings: Settings, database: Database, clocks: Clocks, process_id: str) -> CommitStatuses | None:
+    url, token_file = settings.email_templates_git_url, settings.email_templates_git_token_file
+    if settings.email_templates_git_status == "off" or url is None or token_file is None:
+        return None
+    remote = RemoteUrl(url.get_secret_value())
+    forge = Forge.of(remote, settings.email_templates_git_status)
+    if forge is None:
+        raise ConfigurationError(["EMAIL_TEMPLATES_GIT_URL names no repository of a forge"])
+    return CommitStatuses(
+        database=database,
+        client=ForgeClient(forge, settings.email_templates_git_status_url or forge.api_url, remote, token_file),
+        source=str(remote),
+        name=f"rgz-email/{settings.email_environment}",
+        pages_url=f"{settings.email_public_url.rstrip('/')}/admin/deployments",
+        owner=process_id,
+        clock=clocks.now,
+        monotonic_s=clocks.boottime_s,
     )
 
 

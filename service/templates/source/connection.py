@@ -108,11 +108,7 @@ class Connection:
         user, password = self.url.login
         if self.token_file is None or self.url.protocol not in ("http", "https"):
             return user, password
-        data = _readable(self.token_file, "EMAIL_TEMPLATES_GIT_TOKEN_FILE")
-        token = data.decode("utf-8", "replace").strip()
-        if not token or not token.isprintable() or len(data) > _MAX_TOKEN_BYTES:
-            raise GitError("EMAIL_TEMPLATES_GIT_TOKEN_FILE holds no token: one line of printable characters.")
-        return user or _TOKEN_USER, token
+        return user or _TOKEN_USER, read_token(self.token_file)
 
     def _environment(self, folder: Path, user: str, password: str) -> dict[str, str]:
         settings = _SETTINGS | {f"protocol.{name}.allow": "always" for name in self.protocols}
@@ -159,6 +155,15 @@ class Connection:
             *(part for name, value in options.items() for part in ("-o", f"{name}={value}")),
         ]
         return shlex.join(arguments)
+
+
+def read_token(file: Path) -> str:
+    """The token of EMAIL_TEMPLATES_GIT_TOKEN_FILE. Raises GitError."""
+    data = _readable(file, "EMAIL_TEMPLATES_GIT_TOKEN_FILE")
+    token = data.decode("utf-8", "replace").strip()
+    if not token or not token.isprintable() or len(data) > _MAX_TOKEN_BYTES:
+        raise GitError("EMAIL_TEMPLATES_GIT_TOKEN_FILE holds no token: one line of printable characters.")
+    return token
 
 
 def _ssh_path(file: Path | None) -> str:

@@ -6,8 +6,10 @@ from urllib.parse import quote
 
 from service.templates.source.remote_url import RemoteUrl
 
+ForgeKind = Literal["github", "gitlab", "gitea"]
+
 #: A part of a host's name -> what runs there. Forgejo and Codeberg have Gitea's pages and API.
-_KINDS: tuple[tuple[str, Literal["github", "gitlab", "gitea"]], ...] = (
+_KINDS: tuple[tuple[str, ForgeKind], ...] = (
     ("github", "github"),
     ("gitlab", "gitlab"),
     ("gitea", "gitea"),
@@ -20,20 +22,27 @@ _KINDS: tuple[tuple[str, Literal["github", "gitlab", "gitea"]], ...] = (
 class Forge:
     """A repository on a forge: `page` is its page, `repository` its path there, such as team/mails."""
 
-    kind: Literal["github", "gitlab", "gitea"]
+    kind: ForgeKind
     origin: str
     repository: str
 
     @classmethod
-    def of(cls, url: RemoteUrl) -> "Forge | None":
-        """The forge of a repository; None where its URL names none that is known."""
+    def of(cls, url: RemoteUrl, kind: ForgeKind | None = None) -> "Forge | None":
+        """The forge of a repository; None where its URL names none that is known. `kind`: what runs there."""
         host = url.host.lower()
-        kind = next((kind for part, kind in _KINDS if part in host), None)
+        kind = kind or next((kind for part, kind in _KINDS if part in host), None)
         repository = url.path.strip("/").removesuffix(".git")
         if kind is None or not repository:
             return None
         is_web = url.protocol in ("http", "https")
         return cls(kind, url.origin if is_web else f"https://{url.host}", repository)
+
+    @property
+    def api_url(self) -> str:
+        """The base of its API, where an installation does not say otherwise."""
+        if self.kind == "github":
+            return "https://api.github.com" if self.origin == "https://github.com" else f"{self.origin}/api/v3"
+        return f"{self.origin}/api/{'v4' if self.kind == 'gitlab' else 'v1'}"
 
     def commit_url(self, commit: str) -> str:
         """The page of a commit."""
