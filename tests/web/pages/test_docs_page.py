@@ -14,6 +14,7 @@ from tests.support.scopes import SCOPES
 #: Operations that are open, or have a guard of their own.
 PROGRAMS = {
     ("POST", "/webhook"),
+    ("POST", "/source/webhook"),
     ("GET", "/unsubscribe/{token}"),
     ("POST", "/unsubscribe/{token}"),
     ("GET", "/healthz"),
