@@ -66,8 +66,12 @@ class DeployedService:
         return self.service.services.deployments.deployment_history.search(limit=1).items[0]
 
     def until(self, state: str) -> dict[str, Any]:
-        """Wait until the service says that it is in this state."""
-        return eventually(lambda: self.current, lambda found: found["state"] == state)
+        """Wait until the service says that it is in this state, and serves what is live."""
+        catalogue = self.service.services.catalogue
+        return eventually(
+            lambda: self.current,
+            lambda found: found["state"] == state and found["id"] == catalogue.current.deployment_id,
+        )
 
 
 @contextmanager
