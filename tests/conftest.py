@@ -8,10 +8,16 @@ from typing import Any
 import hypothesis
 import pytest
 import structlog
+from typing_extensions import override
 
+from service import bootstrap
 from service.bootstrap import Services, build
 from service.config import logs
 from service.delivery.outcome import OutcomeKind
+from service.deployments import replay
+from service.feedback.bounce import isolated_reader
+from service.isolation.child_processes import ChildProcesses
+from service.templates import isolated_compiler
 from tests.support.running import settings_for
 from tests.support.scripted import Clock, ScriptedTransport, outcome
 
@@ -63,6 +69,24 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         left_out = [item for item in items if any(item.get_closest_marker(name) for name in _NOT_QUICK)]
         config.hook.pytest_deselected(items=left_out)
         items[:] = [item for item in items if item not in set(left_out)]
+
+
+class SharedChildren(ChildProcesses):
+    """Child processes that outlive a service: loading the compiler takes longer than most tests."""
+
+    @override
+    def close(self) -> None:
+        """End with the process of the tests."""
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _children_shared() -> Iterator[None]:
+    """Let the services that are built in this process share their child processes."""
+    children = SharedChildren([isolated_compiler.MODULE, isolated_reader.MODULE, replay.MODULE])
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(bootstrap, "ChildProcesses", lambda _modules: children)
+        yield
+    ChildProcesses.close(children)
 
 
 @pytest.fixture(autouse=True)
