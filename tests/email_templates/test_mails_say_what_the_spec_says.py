@@ -20,7 +20,7 @@ from tests.support.samples import PHONE
 
 #: In values/production.yaml.
 PORTAL = "https://admin-rgz.duckdns.org"
-SIGNATURE = ("Cordialement,", "RGZ NOC Team", PORTAL, "support@rgz.bj", PHONE)
+SIGNATURE = ("Cordialement,", "RGZ NOC Team", PORTAL.removeprefix("https://"), "support@rgz.bj", PHONE)
 
 
 @dataclass(frozen=True)

@@ -53,7 +53,8 @@ def test_picture_names_the_examples_when_one_is_unknown(tmp_path: Path) -> None:
 
 
 def test_picture_refuses_a_mail_that_fetches(tmp_path: Path) -> None:
-    shutil.copytree(TEMPLATES / "_shared", tmp_path / "_shared")
+    for name in ("_shared", "values"):
+        shutil.copytree(TEMPLATES / name, tmp_path / name)
     shutil.copytree(TEMPLATES / "rma_confirmation", tmp_path / "rma_confirmation")
     file = tmp_path / "rma_confirmation" / "template.mjml"
     pixel = '<mj-image src="https://tracker.example/pixel.png" alt="" />'

@@ -23,6 +23,8 @@ def accepting(directory: Path, *, patience_s: float, **parts: Any) -> Iterator[R
     """Accept, deliver nothing, and wait for the database's writer for `patience_s`."""
     database = SqliteDatabase(data_directory(directory) / "rgz-email.db", patience_s=patience_s)
     with running(settings_for(directory), works=False, database=database, **parts) as service:
+        # Recording what is served writes rows, too: not amid what is tried here.
+        eventually(lambda: service.services.catalogue.current.deployment_id, bool)
         eventually(lambda: send(service, "first@example.com"), lambda answer: answer.status_code == 201)
         yield service  # the revision is kept from here on
 
