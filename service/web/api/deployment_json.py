@@ -11,6 +11,7 @@ from service.deployments.status import StatusReport
 from service.errors import Finding
 from service.models import Deployment, DeploymentItem, Hold, SourceStatus
 from service.web.api.messages import as_time
+from service.web.api.templates import FindingAnswer
 
 
 class DeploymentAnswer(TypedDict):
@@ -35,18 +36,6 @@ class DeploymentAnswer(TypedDict):
     templates: int
     changed: int
     broken: int
-
-
-class FindingAnswer(TypedDict):
-    """A mistake or warning in a template, with its place."""
-
-    file: str
-    line: int
-    column: int
-    severity: str
-    code: str
-    message: str
-    hint: str | None
 
 
 class ItemAnswer(TypedDict):
