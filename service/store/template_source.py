@@ -14,15 +14,27 @@ _COLUMNS = (
 
 def status(reader: Reader) -> SourceStatus:
     """What is known of the source."""
-    row = reader.read(f"SELECT {_COLUMNS} FROM template_source WHERE id = 1")[0]
+    rows = reader.read(f"SELECT {_COLUMNS} FROM template_source WHERE id = 1")
+    if not rows:
+        return SourceStatus()
+    row = rows[0]
     by, why, since, until = (row.pop(f"suspended_{name}") for name in ("by", "why", "at", "until"))
     suspension = Suspension(by=by, why=why, since_at=since, until=until) if by is not None else None
     trigger = row.pop("look_trigger")
     return SourceStatus(**row, look_trigger=Trigger(trigger) if trigger else None, suspension=suspension)
 
 
+def _ensure(tx: Transaction) -> None:
+    """Make the row, where nothing was ever known of the source."""
+    tx.execute(
+        "INSERT INTO template_source (id, is_orphaned, wanted_look, done_look) VALUES (1, FALSE, 0, 0)"
+        " ON CONFLICT (id) DO NOTHING"
+    )
+
+
 def acquire_lease(tx: Transaction, owner: str, *, now: datetime, lease_s: float) -> bool:
     """Take or renew the lease; False while another process holds it."""
+    _ensure(tx)
     rows = tx.execute(
         "UPDATE template_source SET lease_owner = :owner, lease_until = :until WHERE id = 1"
         " AND (lease_owner IS NULL OR lease_owner = :owner OR lease_until < :now) RETURNING id",
@@ -42,6 +54,7 @@ def leave(tx: Transaction, process_id: str) -> None:
 
 def want_look(tx: Transaction, trigger: Trigger, by: str | None) -> int:
     """Ask the process that follows the source to look now; returns the number of the request."""
+    _ensure(tx)
     rows = tx.execute(
         "UPDATE template_source SET wanted_look = wanted_look + 1, look_trigger = :trigger, look_by = :by WHERE id = 1"
         " RETURNING wanted_look",
@@ -53,6 +66,7 @@ def want_look(tx: Transaction, trigger: Trigger, by: str | None) -> int:
 
 def note_fetched(tx: Transaction, source: str, *, commit: str, is_orphaned: bool, now: datetime) -> None:
     """Note a fetch that worked: what the ref names now."""
+    _ensure(tx)
     tx.execute(
         "UPDATE template_source SET source = :source, seen_commit = :seen_commit, fetched_at = :now, failed_at = NULL,"
         " failure = NULL, is_orphaned = :is_orphaned WHERE id = 1",
@@ -62,6 +76,7 @@ def note_fetched(tx: Transaction, source: str, *, commit: str, is_orphaned: bool
 
 def note_failed(tx: Transaction, source: str, failure: str, *, now: datetime) -> None:
     """Note a fetch that failed, with a sentence why."""
+    _ensure(tx)
     tx.execute(
         "UPDATE template_source SET source = :source, failure = :failure, failed_at = COALESCE(failed_at, :now)"
         " WHERE id = 1",
@@ -71,6 +86,7 @@ def note_failed(tx: Transaction, source: str, failure: str, *, now: datetime) ->
 
 def note_judged(tx: Transaction, judged: str | None, *, look: int) -> None:
     """Note what was prepared last, and which request to look that answers."""
+    _ensure(tx)
     tx.execute(
         "UPDATE template_source SET judged = :judged, done_look = :look WHERE id = 1",
         {"judged": judged, "look": look},
@@ -80,6 +96,7 @@ def note_judged(tx: Transaction, judged: str | None, *, look: int) -> None:
 
 def suspend(tx: Transaction, suspension: Suspension | None) -> None:
     """Let newer commits wait from now on; None: no longer."""
+    _ensure(tx)
     tx.execute(
         "UPDATE template_source SET suspended_by = :by, suspended_why = :why, suspended_at = :since_at,"
         " suspended_until = :held_until WHERE id = 1",

@@ -11,7 +11,7 @@ from tests.support.running import Running
 from tests.support.samples import WELCOME
 
 #: Routes that answer with a stream which does not end: GET would wait for events.
-STREAMS = {"/admin/live", "/admin/templates/_live", "/admin/mailbox/live"}
+STREAMS = {"/admin/live", "/admin/templates/_live", "/admin/mailbox/live", "/admin/deployments/live"}
 #: Answers that count themselves, or show how long ago something was.
 CHANGING = {"/metrics", "/admin"}
 

@@ -61,7 +61,8 @@ CREATE TABLE template_holds (
     PRIMARY KEY (key, revision)
 );
 
--- The one row of the source: what was last seen there, who looks, and whether newer commits wait.
+-- The one row of the source, made when it is first looked at: what was last seen there, who looks, and whether newer
+-- commits wait.
 CREATE TABLE template_source (
     id                INTEGER PRIMARY KEY CHECK (id = 1), -- [kept]
     lease_owner       TEXT,                    -- the process that fetches and prepares [kept]
@@ -82,7 +83,6 @@ CREATE TABLE template_source (
     suspended_at      TIMESTAMPTZ,             -- [kept]
     suspended_until   TIMESTAMPTZ              -- when it ends by itself [kept]
 );
-INSERT INTO template_source (id, is_orphaned, wanted_look, done_look) VALUES (1, FALSE, 0, 0);
 
 -- Processes of the service, and what each serves. Rows of dead ones are deleted after a day.
 CREATE TABLE service_processes (
