@@ -15,7 +15,7 @@ from tests.support.template_repository import TemplateRepository
 
 
 def test_kills_of_the_lease_holder_leave_one_deployment_live(tmp_path: Path, pytestconfig: pytest.Config) -> None:
-    kills = 100 if pytestconfig.getoption("--long") else 6
+    kills = 100 if pytestconfig.getoption("--long") else 4
     seed = random.SystemRandom().randrange(2**32)
     chance = random.Random(seed)
     repository = TemplateRepository(tmp_path / "git")

@@ -5,9 +5,9 @@ import hashlib
 import hmac
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from contextlib import suppress
 
 import anyio.to_thread
+import structlog
 from litestar import Controller, post
 from litestar.params import RawBody
 from typing_extensions import TypedDict
@@ -15,6 +15,8 @@ from typing_extensions import TypedDict
 from service.errors import NotFound, NotVerified
 from service.models import Caller, Scope
 from service.web.dependencies import AnyRequest
+
+_log = structlog.get_logger("deployments")
 
 #: The body is verified and never parsed; what a forge tells of a push is some kilobytes for each commit.
 MAX_BODY_BYTES = 1024 * 1024
@@ -72,12 +74,18 @@ class SourceWebhook:
             raise NotVerified("The signature is wrong.")
 
     async def look(self) -> None:
-        """Ask for a look that begins from now on; returns once that is stored. Raises Conflict, StoreBusy."""
-        if self._next is None:
-            self._next = asyncio.create_task(self._look_in_turn())
-            self._running.add(self._next)
-            self._next.add_done_callback(self._ended)
-        await asyncio.shield(self._next)
+        """Ask for a look that begins from now on. Raises Conflict, StoreBusy.
+
+        Returns once it is stored, or at once where it has to wait for its turn: a poll makes up for one that is lost.
+        """
+        if self._next is not None:
+            return
+        is_first = self._last_s is None or self._last_s + LOOK_EVERY_S <= self._clock()
+        task = self._next = asyncio.create_task(self._look_in_turn())
+        self._running.add(task)
+        task.add_done_callback(self._ended)
+        if is_first:
+            await asyncio.shield(task)
 
     async def _look_in_turn(self) -> None:
         if self._last_s is not None:
@@ -88,8 +96,8 @@ class SourceWebhook:
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         self._running.discard(task)
-        with suppress(asyncio.CancelledError):
-            task.exception()  # those that waited have it; nobody may be left to
+        if not task.cancelled() and (error := task.exception()) is not None:
+            _log.warning("look_not_asked_for", reason=str(error))
 
 
 class SourceWebhookAnswer(TypedDict):

@@ -12,7 +12,7 @@ import pytest
 from service.errors import NotFound, NotVerified, StoreBusy
 from service.web.api.source_webhook import LOOK_EVERY_S, MAX_BODY_BYTES, SourceWebhook
 from tests.support.deployed import WEBHOOK_SECRET, DeployedService, deployed
-from tests.support.running import Running
+from tests.support.running import Running, eventually
 
 WEBHOOK = "/api/v1/email/source/webhook"
 PUSH = b'{"ref": "refs/heads/main", "repository": {"clone_url": "https://evil.example/x.git"}}'
@@ -63,7 +63,7 @@ def test_webhook_of_a_forge_asks_for_a_look(here: DeployedService, headers: dict
     before = looks(here)
     answer = here.service.client.post(WEBHOOK, content=PUSH, headers=headers)
     assert (answer.status_code, answer.json()) == (202, {"status": "accepted"})
-    assert looks(here) == before + 1
+    eventually(lambda: looks(here), lambda seen: seen == before + 1)
 
 
 @pytest.mark.parametrize("headers", FORGED, ids=lambda headers: "+".join(headers) or "none")
@@ -124,6 +124,8 @@ def test_calls_of_a_moment_share_one_look_that_begins_after_them() -> None:
         webhook = SourceWebhook("s", lambda: begun.append(now[0]), clock=lambda: now[0], sleep=sleep)
         await webhook.look()
         await asyncio.gather(*(webhook.look() for _ in range(200)))
+        while len(begun) < 2:  # they are answered before
+            await asyncio.sleep(0.001)
         now[0] += 60
         await webhook.look()
 
@@ -132,7 +134,7 @@ def test_calls_of_a_moment_share_one_look_that_begins_after_them() -> None:
     assert slept == [LOOK_EVERY_S, 0.0]
 
 
-def test_call_is_told_when_its_look_could_not_be_stored() -> None:
+def test_call_that_looks_at_once_is_told_when_that_could_not_be_stored() -> None:
     def busy() -> None:
         raise StoreBusy("locked")
 
@@ -140,4 +142,4 @@ def test_call_is_told_when_its_look_could_not_be_stored() -> None:
         webhook = SourceWebhook("s", busy)
         return list(await asyncio.gather(webhook.look(), webhook.look(), return_exceptions=True))
 
-    assert [type(error) for error in asyncio.run(calls())] == [StoreBusy, StoreBusy]
+    assert [type(error) for error in asyncio.run(calls())] == [StoreBusy, type(None)]
