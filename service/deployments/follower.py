@@ -60,7 +60,8 @@ class Follower:
         # Most of these mails are sent many times a second: the next one should not wait for Jinja.
         for key, entry in snapshot.entries.items():
             was = before.entries.get(key)
-            if entry.template is not None and was is not None and was.template is not entry.template:
+            served = was.template.revision if was is not None and was.template is not None else None
+            if entry.template is not None and served not in (None, entry.template.revision):
                 entry.template.prepare()
         return True
 

@@ -12,6 +12,7 @@ from service.models import OPERATOR, Caller, DeploymentState, Scope
 from service.models.requests import SendRequest
 from service.store import deployments, revisions, template_source
 from service.store.deployments import DeploymentQuery
+from service.templates.template import Template
 from tests.support.checkouts import MAIL, changed
 from tests.support.following import Following, follow
 from tests.support.scripted import Clock, ScriptedTransport
@@ -334,3 +335,15 @@ def test_sync_holds_a_commit_when_a_value_is_missing_where_a_link_begins(followi
     following.sync()
     assert following.state == "held"
     assert "href" not in following.html()
+
+
+def test_follower_prepares_what_has_another_revision_alone(
+    following: Following, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    following.sync()
+    prepared: list[str] = []
+    monkeypatch.setattr(Template, "prepare", lambda template: prepared.append(template.key))
+    following.repository.write("hello", changed("Salut"))
+    following.repository.push("Salut")
+    following.sync()
+    assert prepared == ["hello"]
