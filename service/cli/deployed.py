@@ -1,4 +1,4 @@
-"""What the commands about deployments share: services for one call, options, and how they print."""
+"""Shared parts of the commands about deployments: services for one call, options, and printing."""
 
 import json
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""What a deployment changes of another: templates with their revisions and versions, and the source of their files."""
+"""Changes between two deployments: templates with their revisions and versions, and the source of their files."""
 
 import difflib
 import posixpath

@@ -1,4 +1,4 @@
-"""What persons decide about deployments: look now, activate, roll back, hold, suspend, and take that back."""
+"""Decisions of persons about deployments: look now, activate, roll back, hold, suspend, and take that back."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass

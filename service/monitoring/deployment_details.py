@@ -1,4 +1,4 @@
-"""What monitoring shows of deployments, which a package above tells."""
+"""Details of deployments that monitoring shows; a package above provides them."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

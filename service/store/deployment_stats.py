@@ -1,4 +1,4 @@
-"""What became of the mails of a deployment."""
+"""Figures of the mails of a deployment: sent, bounced, complaints, refused requests."""
 
 from service.store import template_stats
 from service.store.database import Reader

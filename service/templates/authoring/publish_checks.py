@@ -1,4 +1,4 @@
-"""What is checked before a change of a template is written, wherever it goes, and its author in git."""
+"""Checks before a change of a template is written, wherever it goes, and its author in git."""
 
 import re
 import unicodedata

@@ -1,4 +1,4 @@
-"""What a process prints, read within a time and a size, and its end together with that of its own children."""
+"""Output of a process, read within a time and a size; the process ends together with its own children."""
 
 import os
 import selectors

@@ -1,4 +1,4 @@
-"""What a commit in the mirror says: author, time, first line, ancestors, trailers and signature."""
+"""Contents of a commit in the mirror: author, time, first line, ancestors, trailers and signature."""
 
 import re
 from datetime import UTC, datetime
