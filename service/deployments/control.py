@@ -103,12 +103,11 @@ class DeploymentControl:
             raise InvalidRequest("A hold can't end in the past.", [Problem("/until", "in_the_past", "has passed")])
         live, now_items = self._live()
         item = now_items.get(key)
-        if revision is None and (item is None or item.revision is None):
+        served = item.revision if item is not None else None
+        held = served if revision is None else self._revision_of(key, revision)
+        if held is None:
             raise NotFound(f"There is no template {key!r} that is served.")
-        held = revision or (item.revision if item else None) or ""
-        if revision is not None:
-            held = self._revision_of(key, revision)
-        if item is not None and item.revision == held:
+        if held == served:
             wanted = {key: rollback.earlier_revision(self.database, key, held)}
             order = rollback.Order(caller.name, why, now, until)
             replacement = rollback.replacement(live, now_items, wanted, order, is_back=True)
