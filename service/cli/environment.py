@@ -8,6 +8,7 @@ import structlog
 
 from service.config import environment, logs
 from service.config.settings import Settings
+from service.config.template_project import find_project
 
 
 def read_settings() -> Settings:
@@ -21,6 +22,15 @@ def read_settings() -> Settings:
 
 
 def template_settings(directory: Path | None) -> Settings:
-    """Read the settings, with `directory` as template directory if it is given. Raises ConfigurationError."""
+    """Read the settings; the template directory is that of a command line, the environment or the project.
+
+    It is the first of `directory`, EMAIL_TEMPLATES_DIR, and what the `rgz-email.toml` of the working directory names.
+    Raises ConfigurationError, also where that file requires another version of this program.
+    """
     read = environment.load(os.environ)
+    if directory is None and not os.environ.get("EMAIL_TEMPLATES_DIR", "").strip():
+        project = find_project(Path.cwd())
+        if project is not None:
+            project.check_requires()
+            directory = project.templates
     return read.with_changes(email_templates_dir=directory) if directory else read

@@ -9,6 +9,7 @@ from service.models.caller import OPERATOR, Caller, Scope
 from service.models.deployment import (
     Change,
     Commit,
+    DeployedSnapshots,
     Deployment,
     DeploymentItem,
     DeploymentState,
@@ -50,6 +51,7 @@ __all__ = [
     "Claimed",
     "Commit",
     "DeliveryPolicy",
+    "DeployedSnapshots",
     "Deployment",
     "DeploymentItem",
     "DeploymentState",

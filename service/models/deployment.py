@@ -70,11 +70,25 @@ class DeploymentItem:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class DeployedSnapshots:
+    """How the mails of a deployment's changed templates compare with the snapshots of its commit.
+
+    Counts of mails, as KEY/LOCALE.EXAMPLE; of those that differ or have no snapshot the first are named.
+    """
+
+    equal: int = 0
+    differing: int = 0
+    missing: int = 0
+    differing_mails: Sequence[str] = ()
+    missing_mails: Sequence[str] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Deployment:
     """One commit, compiled, checked and recorded; without its templates. `commit` is None for files in no commit.
 
     `source` is a URL without credentials, or "files". `site_values` are the installation's values in the repository,
-    `tree` is the digest of its files.
+    `tree` is the digest of its files. `snapshots` is None where nothing was compared.
     """
 
     id: str
@@ -96,6 +110,7 @@ class Deployment:
     created_at: datetime
     live_at: datetime | None = None
     ended_at: datetime | None = None
+    snapshots: DeployedSnapshots | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

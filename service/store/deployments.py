@@ -2,11 +2,11 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
 
 from service.errors import Finding
-from service.models import Change, Commit, Deployment, DeploymentItem, DeploymentState, Trigger
+from service.models import Change, Commit, DeployedSnapshots, Deployment, DeploymentItem, DeploymentState, Trigger
 from service.store import notifications
 from service.store.database import Reader, Transaction
 from service.store.database.contract import Row
@@ -15,7 +15,7 @@ from service.store.pages import Page, newest_first
 _COLUMNS = (
     "id, source, ref, path, git_commit, parent_commit, author, committed_at, first_line, trigger, requested_by, why,"
     " state, reason, templates_count, changed_count, broken_count, compiler, site_values, tree, created_at,"
-    " live_at, ended_at"
+    " live_at, ended_at, snapshots"
 )
 
 
@@ -35,7 +35,7 @@ def add(tx: Transaction, deployment: Deployment, items: Sequence[DeploymentItem]
     tx.execute(
         f"INSERT INTO deployments ({_COLUMNS}) VALUES (:id, :source, :ref, :path, :git_commit, :parent_commit,"
         " :author, :committed_at, :first_line, :trigger, :requested_by, :why, :state, :reason, :templates_count,"
-        " :changed_count, :broken_count, :compiler, :site_values, :tree, :created_at, :live_at, :ended_at)",
+        " :changed_count, :broken_count, :compiler, :site_values, :tree, :created_at, :live_at, :ended_at, :snapshots)",
         {
             "id": deployment.id,
             "source": deployment.source,
@@ -60,6 +60,7 @@ def add(tx: Transaction, deployment: Deployment, items: Sequence[DeploymentItem]
             "live_at": None,
             "ended_at": None,
             "tree": deployment.tree,
+            "snapshots": json.dumps(asdict(deployment.snapshots)) if deployment.snapshots else None,
         },
     )
     tx.insert(
@@ -271,6 +272,7 @@ def _deployment(row: Row) -> Deployment:
         created_at=row["created_at"],
         live_at=row["live_at"],
         ended_at=row["ended_at"],
+        snapshots=DeployedSnapshots(**json.loads(row["snapshots"])) if row["snapshots"] else None,
     )
 
 

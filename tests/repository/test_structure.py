@@ -70,6 +70,7 @@ HOMES = {
     "puremagic": ["mail.attachments"],
     "prometheus_client": ["monitoring"],
     "click": ["cli"],
+    "packaging": ["config.template_project"],
 }
 
 
