@@ -14,8 +14,8 @@ from service.mail import inspection
 from service.mail.charsets import codec_of, decode
 from service.mail.encoded_words import decode_words
 from service.mail.html_tokens import tokens, unescape
+from service.mail.neutral_html import neutralised
 from service.mail.parameters import parse_parameters
-from service.web.pages.mail_frame import neutralised
 from tests.support.odd_mails import GROWING, ODD
 
 

@@ -14,6 +14,7 @@ from service.deployments.changes import DeploymentComparison
 from service.deployments.history import DeploymentFilter, DeploymentHistory
 from service.deployments.status import TROUBLED, DeploymentStatus
 from service.errors import InvalidRequest, NotFound, StoreBusy
+from service.mail.neutral_html import emulated
 from service.models import Deployment, DeploymentState, Scope
 from service.templates.source.forge import Forge
 from service.templates.source.remote_url import RemoteUrl
@@ -155,9 +156,7 @@ class DeploymentPages(Controller):
             return preview.rendered.html if preview else ""
 
         html = await anyio.to_thread.run_sync(work)
-        return mail_frame.framed(
-            mail_frame.emulated(html, "light") if html else part(request, "template_not_rendered.html")
-        )
+        return mail_frame.framed(emulated(html, "light") if html else part(request, "template_not_rendered.html"))
 
 
 def _shown() -> Mapping[str, Any]:

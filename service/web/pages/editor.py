@@ -16,6 +16,7 @@ from litestar.response import Redirect
 
 from service.bootstrap import Services
 from service.errors import Conflict, Finding, InvalidRequest, PreconditionFailed, RequestRefused, TryLater
+from service.mail.neutral_html import emulated
 from service.templates.authoring.draft import TemplateDrafts
 from service.templates.authoring.publish_plan import PublishPlan, PublishPlanner, with_version
 from service.templates.authoring.publisher import Condition
@@ -174,7 +175,7 @@ class EditorController(Controller):
         html = await anyio.to_thread.run_sync(work)
         if html is None:
             return mail_frame.framed(part(request, "template_not_rendered.html"))
-        return mail_frame.framed(mail_frame.emulated(html, scheme))
+        return mail_frame.framed(emulated(html, scheme))
 
     async def _add(self, request: AnyRequest, key: str, written: EditorForm, name: str) -> Response[str]:
         """Add an empty file to the form; a file that stays empty is not saved."""

@@ -14,10 +14,11 @@ from litestar.response import Redirect, ServerSentEvent
 from service.errors import NotFound
 from service.mail import inspection
 from service.mail.inspection import Inspection
+from service.mail.neutral_html import has_remote_images
 from service.web.api.messages import as_file
 from service.web.auth import services_of
 from service.web.dependencies import AnyRequest
-from service.web.pages.mail_frame import framed, has_remote_images
+from service.web.pages.mail_frame import framed
 from service.web.pages.render import part, shortened, show
 from service.web.pages.request_context import form_of, is_still_signed_in, signed_in
 from service.web.pages.server_sent_events import Streams

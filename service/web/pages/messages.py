@@ -10,6 +10,7 @@ from litestar.params import FromPath
 from litestar.response import Redirect
 
 from service.errors import Gone, InvalidRequest
+from service.mail.neutral_html import has_remote_images
 from service.messages.cancel import Canceller
 from service.messages.resend import Resender
 from service.messages.search import MessageFilter, MessageSearch
@@ -20,7 +21,7 @@ from service.web.auth import caller_of, services_of
 from service.web.dependencies import AnyRequest, Provided
 from service.web.pages.charts import chart, days_before
 from service.web.pages.i18n import Language
-from service.web.pages.mail_frame import framed, has_remote_images
+from service.web.pages.mail_frame import framed
 from service.web.pages.render import shortened, show
 from service.web.pages.request_context import form_of, page_context, signed_in
 from service.web.pages.timeline import lines

@@ -11,6 +11,7 @@ from litestar.params import FromPath
 
 from service.bootstrap import PreviewServices
 from service.errors import Finding, InvalidRequest, NotFound, Problem, TemplateInvalid
+from service.mail.neutral_html import emulated
 from service.templates.authoring.publisher import TemplatePublisher
 from service.templates.preview import Preview
 from service.web.auth import preview_services_of
@@ -119,7 +120,7 @@ class TemplatePageController(Controller):
             answer = mail_frame.framed(part(request, "template_not_rendered.html"))
             answer.status_code = 422
             return answer
-        return mail_frame.framed(mail_frame.emulated(preview.rendered.html, choice.scheme))
+        return mail_frame.framed(emulated(preview.rendered.html, choice.scheme))
 
 
 def preview_template(preview_services: PreviewServices, key: str, choice: Choice) -> TemplatePreview:

@@ -9,6 +9,7 @@ from litestar.params import FromPath
 
 from service.bootstrap import Services
 from service.errors import InvalidRequest, NotFound
+from service.mail.neutral_html import emulated
 from service.monitoring.template_stats import PERIOD, TemplateStats
 from service.templates.authoring.history import Commit, History
 from service.templates.catalogue import Catalogue
@@ -85,9 +86,7 @@ class TemplateVersionsController(Controller):
         """Return what a revision makes of its example, for a frame."""
         services = services_of(request)
         html = await anyio.to_thread.run_sync(lambda: _rendered(services, key, revision)[0])
-        return mail_frame.framed(
-            mail_frame.emulated(html, "light") if html else part(request, "template_not_rendered.html")
-        )
+        return mail_frame.framed(emulated(html, "light") if html else part(request, "template_not_rendered.html"))
 
 
 def _earlier(items: Sequence[Mapping[str, Any]], commits: Sequence[Commit], current: Mapping[str, Any]) -> str | None:

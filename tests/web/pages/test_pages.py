@@ -6,6 +6,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from service.mail import neutral_html
 from service.web.pages import i18n, mail_frame
 from service.web.pages.i18n import read_phrases
 from tests.support.pages import browser, form_token
@@ -106,7 +107,7 @@ HOSTILE = """<!DOCTYPE html><html><head><meta http-equiv="refresh" content="0;ur
 
 
 def test_hostile_mail_requests_nothing_in_its_frame() -> None:
-    shown = mail_frame.neutralised(HOSTILE)
+    shown = neutral_html.neutralised(HOSTILE)
     assert "evil.example" not in shown
     assert "script" not in shown
     assert "onload" not in shown
@@ -118,19 +119,19 @@ def test_hostile_mail_requests_nothing_in_its_frame() -> None:
 
 
 def test_pictures_are_shown_when_they_are_asked_for_and_nothing_else_is() -> None:
-    shown = mail_frame.neutralised(HOSTILE, with_images=True, inline=lambda cid: f"data:image/gif;base64,{len(cid)}")
+    shown = neutral_html.neutralised(HOSTILE, with_images=True, inline=lambda cid: f"data:image/gif;base64,{len(cid)}")
     assert "https://evil.example/pixel.png" in shown
     assert 'src="data:image/gif;base64,9"' in shown
     assert "y.css" not in shown
     assert "script" not in shown
     assert "sandbox" in mail_frame.framed(HOSTILE).headers["Content-Security-Policy"]
     assert "https:" not in mail_frame.framed(HOSTILE).headers["Content-Security-Policy"]
-    assert mail_frame.has_remote_images(HOSTILE)
-    assert not mail_frame.has_remote_images('<p>none</p><img src="data:image/png;base64,AAAA">')
+    assert neutral_html.has_remote_images(HOSTILE)
+    assert not neutral_html.has_remote_images('<p>none</p><img src="data:image/png;base64,AAAA">')
 
 
 def test_mail_without_anything_remote_is_shown_as_it_is(service: Running) -> None:
     markup = service.services.previewer.render("onboarding_welcome").rendered.html
     tags = re.compile(r"<!--.*?-->|<(/?\w+)", re.DOTALL)
-    assert tags.findall(mail_frame.neutralised(markup)) == tags.findall(markup)
-    assert not mail_frame.has_remote_images(markup)
+    assert tags.findall(neutral_html.neutralised(markup)) == tags.findall(markup)
+    assert not neutral_html.has_remote_images(markup)
