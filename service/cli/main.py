@@ -18,6 +18,7 @@ _COMMANDS = {
     "check": "templates:check",
     "new": "templates:new",
     "render": "render:render",
+    "diff": "diff:diff",
     "preview": "preview:preview",
     "sync": "sync:sync",
     "deployments": "deployments:deployments",

@@ -14,6 +14,7 @@ from service.store import deployments, revisions, template_files, template_sourc
 from service.store.database import Database, Transaction
 from service.store.revisions import Revision
 from service.templates.compiler import COMPILER_VERSION, Compilation
+from service.templates.contract import REFUSING_CODES
 from service.templates.findings import FindingCollector
 from service.templates.front_matter.version_rule import SavedFiles, compare
 from service.templates.incremental_compiler import IncrementalCompiler
@@ -199,7 +200,7 @@ class Preparer:
         return [*reasons[:_MAX_REASONS], f"… and {more} more"] if more > 0 else reasons
 
     def _breaks(self, changed: Sequence[Template], files: Files, live: Live, live_tree: Mapping[str, str]) -> list[str]:
-        """Changes of variables that break callers, with lines; a revision that was served before breaks nobody."""
+        """Changes by which requests are refused, with lines; a revision that was served before breaks nobody."""
         reasons: list[str] = []
         for template in changed:
             key = template.key
@@ -211,7 +212,7 @@ class Preparer:
             collector = FindingCollector()
             commit = live.deployment.commit
             compare(SavedFiles(before, commit.id[:12] if commit else "live"), files, key, collector, breaking="error")
-            reasons += [str(one) for one in collector.findings if one.code == "breaking-variable"]
+            reasons += [str(one) for one in collector.findings if one.code in REFUSING_CODES]
         return reasons
 
 

@@ -18,6 +18,7 @@ from service.templates.front_matter.examples import read_examples
 from service.templates.front_matter.manifest import FrontMatter, read_front_matter, read_overrides
 from service.templates.front_matter.variables import VariablesCheck
 from service.templates.jinja.loader import SourceLoader, without_front_matter
+from service.templates.languages import LOCALE_FILE, languages_of
 from service.templates.positions import Place, Source
 from service.templates.runtime.filters import FILTERS_VERSION
 from service.templates.runtime.sandbox import RenderLimits, author_environment
@@ -30,14 +31,11 @@ from service.templates.template import Template, Variant
 
 #: Part of each revision: raise it with any change of the compiler that changes what a template prints.
 COMPILER_VERSION = 3
-DEFAULT_LANGUAGE = "fr"
 #: More mistakes of one template are not reported.
 _MAX_ERRORS = 200
 _LIBRARIES = ("mjml-python", "premailer", "cssutils", "lxml", "Jinja2", "MarkupSafe", "babel")
-_LANG = re.compile(r"\blang\s*=\s*[\"']([A-Za-z]{2,3}(?:-[A-Za-z0-9]{2,8})*)[\"']")
 _log = structlog.get_logger("templates")
 _UNFILLED_PHONE = re.compile(r"\+\d{1,3}[ .-]?[Xx]{2}(?:[ .-]?[Xx])*")
-_LOCALE_FILE = re.compile(r"template\.([a-z]{2,3}(?:-[A-Za-z0-9]{2,8})*)\.(mjml|txt)")
 
 
 class TemplateCompiler(Protocol):
@@ -128,7 +126,7 @@ def _compile(loader: SourceLoader, key: str, limits: RenderLimits, site: SiteUse
     schema = front.manifest.schema if front else None
     used: set[str] = set()
     variants: dict[str, Variant] = {}
-    languages = _languages(loader.files, key, text)
+    languages = languages_of(loader.files, key, text)
     if len(languages) > MAX_LANGUAGES:
         message = f"{len(languages)} languages; {MAX_LANGUAGES} are allowed"
         loader.collector.error(Place(path, 1, 1), "too-large", message, "make several templates of it")
@@ -176,22 +174,11 @@ def _front_matter(source: Source, collector: FindingCollector) -> FrontMatter | 
         return None
 
 
-def _languages(files: Files, key: str, text: str) -> dict[str, str]:
-    """The template's languages: language -> path of its file, the default first."""
-    lang = next((found for tag in re.finditer(r"<mjml\b[^<>]*", text) if (found := _LANG.search(tag[0]))), None)
-    languages = {lang[1] if lang else DEFAULT_LANGUAGE: f"{key}/template.mjml"}
-    for path in files.folder(key):
-        found = _LOCALE_FILE.fullmatch(path.removeprefix(f"{key}/"))
-        if found and found[2] == "mjml":
-            languages.setdefault(found[1], path)
-    return languages
-
-
 def _report_unread(loader: SourceLoader, key: str, languages: Mapping[str, str]) -> None:
     """Warn about a file that is named like one language of the template and is never read."""
     default = next(iter(languages))
     for path in loader.files.folder(key):
-        found = _LOCALE_FILE.fullmatch(path.removeprefix(f"{key}/"))
+        found = LOCALE_FILE.fullmatch(path.removeprefix(f"{key}/"))
         if found is None or languages.get(found[1]) == path or (found[2] == "txt" and found[1] in [*languages][1:]):
             continue
         if found[1] == default:

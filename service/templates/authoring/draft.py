@@ -12,11 +12,12 @@ from typing import Any
 from service.errors import Finding
 from service.store.sized_cache import SizedCache
 from service.templates.catalogue import Catalogue
-from service.templates.compiler import DEFAULT_LANGUAGE, Compilation, TemplateCompiler
+from service.templates.compiler import Compilation, TemplateCompiler
 from service.templates.findings import FindingCollector
 from service.templates.front_matter.manifest import FIELDS
 from service.templates.front_matter.variables import variables_schema
 from service.templates.front_matter.version_rule import front_matter
+from service.templates.languages import DEFAULT_LANGUAGE
 from service.templates.mjml.components import ATTRIBUTES, CHILDREN, COMMON_ATTRIBUTES, CONTENT, TEXT_CONTENT, expected
 from service.templates.runtime.sandbox import sandbox_without_modules
 from service.templates.source.files import Files

@@ -12,6 +12,7 @@ from service.templates.authoring.publish_changes import changed_files
 from service.templates.authoring.publish_checks import check_key
 from service.templates.catalogue import Catalogue
 from service.templates.compiler import TemplateCompiler
+from service.templates.contract import BREAKING_CODES
 from service.templates.findings import FindingCollector
 from service.templates.front_matter.version_rule import BaseCommit, SavedFiles, compare
 from service.templates.revisions import state_of
@@ -96,7 +97,7 @@ class PublishPlanner:
             changes={name: data.decode() if data is not None else None for name, data in changes.items()},
             findings=self.compiler.compile(after, key).findings,
             version_wanted=_wanted(collector.findings),
-            breaking=[finding for finding in collector.findings if finding.code == "breaking-variable"],
+            breaking=[finding for finding in collector.findings if finding.code in BREAKING_CODES],
             target=self._target(key),
         )
 

@@ -19,6 +19,12 @@ Line = Annotated[str, StringConstraints(max_length=1_000)]
 Count = Annotated[int, Field(ge=0, le=1_000_000_000)]
 
 
+def cut(text: str, longest: int) -> str:
+    """The text, or its beginning with an ellipsis; without surrogates, which JSON can't carry."""
+    text = text.encode("utf-8", "replace").decode("utf-8")
+    return text if len(text) <= longest else text[: longest - 1] + "…"
+
+
 class _Model(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 

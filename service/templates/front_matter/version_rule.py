@@ -1,15 +1,14 @@
-"""The version rule: a template that changed since a commit has a higher version and keeps its variables compatible."""
+"""The version rule: a template that changed since a commit has a higher version and keeps its contract."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
 from service.errors import GitError
+from service.templates.contract import contract_changes
 from service.templates.findings import CompileAborted, FindingCollector
 from service.templates.front_matter.manifest import split_front_matter
-from service.templates.front_matter.schema_breaks import breaking_changes
-from service.templates.front_matter.variables import variables_schema
 from service.templates.front_matter.yaml_positions import Document, read_yaml
 from service.templates.positions import Place, Source, normalise_newlines
 from service.templates.source.files import Files, files_at
@@ -79,9 +78,7 @@ def compare(
     if document is None:
         return  # its errors are among the findings of compiling it
     _compare_versions(base, now, key, document, collector)
-    before = front_matter(base.files, path)
-    if before is not None:
-        _compare_variables(before, document, collector, breaking)
+    _compare_contract(base.files, now, key, collector, breaking)
 
 
 def _compare_versions(
@@ -104,23 +101,11 @@ def _compare_versions(
         collector.error(place, "version-not-raised", message, hint)
 
 
-def _compare_variables(before: Document, now: Document, collector: FindingCollector, severity: Severity) -> None:
-    ignored = FindingCollector()
+def _compare_contract(before: Files, now: Files, key: str, collector: FindingCollector, severity: Severity) -> None:
     report_it: Callable[..., None] = collector.error if severity == "error" else collector.warning
-    for one in breaking_changes(variables_schema(before, ignored), variables_schema(now, ignored)):
-        message = f'variable "{one.variable}" {one.clause}'
-        place = now.key_place(_nearest(one.path, now.keys))
-        report_it(
-            place, "breaking-variable", message, "this breaks callers: keep accepting what they send, or use a new key"
-        )
-
-
-def _nearest(path: tuple[str, ...], keys: Iterable[tuple[str | int, ...]]) -> tuple[str, ...]:
-    """The path itself, or its innermost ancestor among `keys`."""
-    known = set(keys)
-    while len(path) > 1 and path not in known:
-        path = path[:-1]
-    return path
+    for one in contract_changes(before, now, key):
+        if one.is_breaking:
+            report_it(one.place, one.code, one.message, one.hint)
 
 
 def front_matter(files: Files, path: str) -> Document | None:

@@ -1,0 +1,92 @@
+"""The two sides of a diff: the files of a template directory at a commit, or as they are on disk."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from service.errors import Finding, GitError
+from service.templates.source.files import Files, read_files
+from service.templates.source.local_repository import LocalRepository
+
+#: Endings of the three files of a recorded mail.
+_SNAPSHOT_ENDINGS = (".html", ".txt", ".headers")
+_MAX_SNAPSHOT_BYTES = 5_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class DiffSide:
+    """One side: `ref` as it was named, its commit (None: the working tree), and a note about how it was found.
+
+    `snapshots` are the recorded mails: path below their folder -> name of git's object. `findings` are of reading.
+    """
+
+    ref: str
+    commit: str | None
+    files: Files
+    snapshots: Mapping[str, str]
+    findings: Sequence[Finding] = ()
+    note: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DiffSides:
+    """Both sides, and the keys whose breaks a trailer of the commits between them accepts."""
+
+    base: DiffSide
+    head: DiffSide
+    repository: LocalRepository
+    accepted: frozenset[str] = field(default_factory=frozenset)
+
+
+def read_sides(root: Path, base_ref: str, head_ref: str | None, snapshots: Path) -> DiffSides:
+    """Read the commit from which the head and the base went apart, and the head: a commit, or the working tree.
+
+    Raises GitError without git, outside of a checkout, and for a ref that this clone does not have.
+    """
+    repository = LocalRepository.around(root)
+    named = repository.commit(base_ref)
+    head_commit = repository.commit(head_ref or "HEAD")
+    common = repository.merge_base(named, head_commit)
+    commit, note = common or named, None
+    if common is None:
+        note = f"this clone knows no commit that both sides come from (is it shallow?); {base_ref} itself is compared"
+    elif common != named:
+        note = f"the commit at which the head left {base_ref}"
+    base = _at(repository, base_ref, commit, snapshots, note)
+    if head_ref is not None:
+        head = _at(repository, head_ref, head_commit, snapshots, None)
+    else:
+        recorded = _snapshots_on_disk(repository, snapshots)
+        head = DiffSide("working tree", None, read_files(root), recorded)
+        if _is_same(base, head):
+            head = DiffSide("HEAD", head_commit, head.files, head.snapshots)
+    return DiffSides(base, head, repository, repository.accepted(commit, head_commit))
+
+
+def _is_same(one: DiffSide, other: DiffSide) -> bool:
+    return not other.files.changed_since(one.files) and one.snapshots == other.snapshots
+
+
+def _at(repository: LocalRepository, ref: str, commit: str, snapshots: Path, note: str | None) -> DiffSide:
+    read = repository.files(commit)
+    recorded = {path: name for path, name in _blobs(repository, commit, snapshots) if path.endswith(_SNAPSHOT_ENDINGS)}
+    return DiffSide(ref, commit, read.files, recorded, read.findings, note)
+
+
+def _blobs(repository: LocalRepository, commit: str, folder: Path) -> Sequence[tuple[str, str]]:
+    try:
+        return list(repository.blobs(commit, folder).items())
+    except ValueError:  # a folder outside of the repository
+        return []
+
+
+def _snapshots_on_disk(repository: LocalRepository, folder: Path) -> dict[str, str]:
+    found = {}
+    for path in sorted(folder.rglob("*")) if folder.is_dir() else ():
+        if path.suffix not in _SNAPSHOT_ENDINGS or path.is_symlink() or not path.is_file():
+            continue
+        if path.stat().st_size > _MAX_SNAPSHOT_BYTES:
+            raise GitError(f"The snapshot {path.name} is larger than {_MAX_SNAPSHOT_BYTES // 1_000_000} MB; delete it.")
+        data = path.read_bytes().replace(b"\r\n", b"\n")  # as git keeps a text that it checks out with CRLF
+        found[path.relative_to(folder).as_posix()] = repository.blob_name(data)
+    return found
