@@ -10,7 +10,7 @@ from service.isolation.limits import TaskLimits
 from service.models import Rendered
 from service.templates.front_matter.manifest import Manifest
 from service.templates.runtime.sandbox import RenderLimits
-from service.templates.runtime.site import NO_SITE, Site
+from service.templates.runtime.site import Site
 from service.templates.template import Template
 
 #: The module that a fork server loads for this.
@@ -57,8 +57,8 @@ class MailRenderer:
     children: ChildProcesses
     limits: RenderLimits
 
-    def render(self, template: Template, site: Site = NO_SITE) -> Sequence[RenderedMail]:
-        """Render each example in each language. `site` are values of an installation; their examples fill gaps."""
+    def render(self, template: Template, site: Site) -> Sequence[RenderedMail]:
+        """Render each example in each language, with these values: `declared_examples`, or those of an installation."""
         mails = mails_of(template)
         if not mails:
             return ()

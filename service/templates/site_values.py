@@ -124,6 +124,14 @@ def read_declarations(files: Files, collector: FindingCollector) -> Declarations
     return Declarations({PHONE: {**_PHONE_ALONE[PHONE], "required": False}} | found, document)
 
 
+def declared_examples(files: Files) -> Site:
+    """The examples of the declared values, with which mails are recorded and compared: the same on each machine."""
+    try:
+        return read_declarations(files, FindingCollector()).examples
+    except CompileAborted:
+        return NO_SITE
+
+
 def _declaration_problem(schema: Mapping[str, Any]) -> str | None:
     if not schema:
         return None  # reported already
@@ -327,10 +335,7 @@ def own_values(file: Path | None, values: Mapping[str, str]) -> OwnValues:
 
 def _filled(resolved: ResolvedValues, files: Files) -> ResolvedValues:
     """With the declared examples in place of values that are not set, which are then no problem."""
-    try:
-        examples = read_declarations(files, FindingCollector()).examples
-    except CompileAborted:
-        return resolved
+    examples = declared_examples(files)
     missing = {name for name, problem in resolved.problems.items() if problem.is_missing}
     problems = {name: problem for name, problem in resolved.problems.items() if name not in missing}
     messages = {resolved.problems[name].message for name in missing}

@@ -20,7 +20,7 @@ from service.templates.isolated_compiler import IsolatedCompiler
 from service.templates.links import Links
 from service.templates.mails import MailRenderer, RenderedMail
 from service.templates.runtime.site import NO_SITE, SITE, Site
-from service.templates.site_values import DECLARATIONS, environments_of, resolve_values
+from service.templates.site_values import DECLARATIONS, declared_examples, environments_of, resolve_values
 from service.templates.source.files import Files
 from service.templates.template import Template
 
@@ -58,8 +58,11 @@ class DiffMaker:
         after = self._compiled("head", head.files, looked_at)
         differing = {key: why for key in looked_at if (why := _why(before.get(key), after.get(key), changed, values))}
         sites = {key: _sites(why, values) for key, why in differing.items()}
-        rendered_before = self._rendered("before", before, list(differing), {key: one[0] for key, one in sites.items()})
-        rendered_after = self._rendered("after", after, list(after), {key: one[1] for key, one in sites.items()})
+        examples = declared_examples(base.files), declared_examples(head.files)
+        before_sites = {key: one[0].over(examples[0]) for key, one in sites.items()}
+        after_sites = {key: sites.get(key, (NO_SITE, NO_SITE))[1].over(examples[1]) for key in after}
+        rendered_before = self._rendered("before", before, list(differing), before_sites)
+        rendered_after = self._rendered("after", after, list(after), after_sites)
         diffs = [
             _template_diff(key, differing[key], before.get(key), after.get(key), rendered_before, rendered_after)
             for key in differing
@@ -69,7 +72,7 @@ class DiffMaker:
             for key in looked_at
             for one in contract_changes(base.files, head.files, key)
         ]
-        plain = self._plain_renderings(after, rendered_after, sites)
+        plain = self._plain_renderings(after, rendered_after, sites, examples[1])
         of_all = {key: one.report for key, one in zip(differing, diffs, strict=True)}
         report = Report(
             tool=f"rgz-email {__version__}",
@@ -97,7 +100,7 @@ class DiffMaker:
         templates = [one.template for key in keys if (one := compiled.get(key)) and one.template]
 
         def rendered(template: Template) -> Sequence[RenderedMail]:
-            return self.renderer.render(template, sites.get(template.key, NO_SITE))
+            return self.renderer.render(template, sites[template.key])
 
         done: dict[str, Sequence[RenderedMail]] = {}
         with ThreadPoolExecutor(_AT_ONCE, "render") as threads:
@@ -111,10 +114,14 @@ class DiffMaker:
         compiled: Mapping[str, Compilation],
         rendered: Mapping[str, Sequence[RenderedMail]],
         sites: Mapping[str, tuple[Site, Site]],
+        examples: Site,
     ) -> Mapping[str, Sequence[RenderedMail]]:
         """The renderings with the declared examples of values, as they are recorded."""
         with_values = [key for key, (_, after) in sites.items() if after is not NO_SITE and key in rendered]
-        return {**rendered, **self._rendered("with example values", compiled, with_values, {})}
+        return {
+            **rendered,
+            **self._rendered("with example values", compiled, with_values, dict.fromkeys(with_values, examples)),
+        }
 
 
 def _is_of_values(path: str) -> bool:
