@@ -5,13 +5,13 @@ FROM python:3.11-slim AS builder
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 PIP_ROOT_USER_ACTION=ignore
 WORKDIR /build
 RUN python -m venv /opt/rgz-email
-# The dependencies first: this layer lasts until the lock file changes.
+# The dependencies first, those of the extra `server` too: this layer lasts until the lock file changes.
 COPY requirements.lock ./
 RUN /opt/rgz-email/bin/python -m pip install --require-hashes --only-binary :all: -r requirements.lock
 COPY pyproject.toml README.md LICENSE ./
 COPY service ./service
 RUN /opt/rgz-email/bin/python -m pip install --no-index --no-deps --no-build-isolation . \
-    && /opt/rgz-email/bin/rgz-email --help >/dev/null
+    && /opt/rgz-email/bin/rgz-email serve --help >/dev/null
 
 FROM python:3.11-slim
 LABEL org.opencontainers.image.title="rgz-email" \

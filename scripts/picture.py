@@ -18,7 +18,7 @@ from chromium import chromium
 from picture_pages import PAGES, page_pictures
 from service.config.settings import Settings
 from service.errors import EmailServiceError
-from service.templates.build import render_limits
+from service.templates.build_tools import render_limits
 from service.templates.catalogue import Snapshot
 from service.templates.directory_catalogue import DirectoryCatalogue
 from service.templates.isolated_compiler import compiler_of_its_own

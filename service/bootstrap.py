@@ -57,7 +57,8 @@ from service.sending.group_commit import MAX_WAITING, GroupCommit
 from service.store.database import Database, open_database
 from service.store.migrations import migrate
 from service.templates import isolated_compiler
-from service.templates.build import Templates, build_catalogue, build_templates, site_values
+from service.templates.build import Templates, build_templates
+from service.templates.build_tools import build_catalogue, site_values
 from service.templates.catalogue import Catalogue
 from service.templates.preview import Previewer
 
@@ -256,18 +257,17 @@ def _database(settings: Settings, data: Path) -> Database:
     return open_database(url.get_secret_value())
 
 
-def build_preview_services(settings: Settings, *, environment: str | None = None) -> PreviewServices:
+def build_preview_services(settings: Settings) -> PreviewServices:
     """Build what shows templates without a database, a queue or a data directory. Nobody can sign in.
 
-    The installation's values are those of `environment`; without it, declared examples stand for missing ones.
+    Declared examples stand for values that this installation lacks.
     """
 
     def now() -> datetime:
         return datetime.now(UTC)
 
     children = ChildProcesses([isolated_compiler.MODULE])
-    values = site_values(settings, environment, fills_gaps=environment is None)
-    catalogue = build_catalogue(settings, children, values=values)
+    catalogue = build_catalogue(settings, children, values=site_values(settings, fills_gaps=True))
     return PreviewServices(
         settings=settings,
         catalogue=catalogue,

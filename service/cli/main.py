@@ -8,6 +8,7 @@ import click
 from typing_extensions import override
 
 from service import __version__
+from service.cli.extras import ExtraMissing, extra_of, stand_in
 from service.errors import ConfigurationError, EmailServiceError, RequestRefused, TemplateInvalid
 
 #: Where each command lives. A module is imported only for the command that is called: most need no web server.
@@ -54,7 +55,12 @@ class _Group(click.Group):
         if cmd_name not in _COMMANDS:
             return None
         module, _, name = _COMMANDS[cmd_name].partition(":")
-        command: click.Command = getattr(importlib.import_module(f"service.cli.{module}"), name)
+        try:
+            command: click.Command = getattr(importlib.import_module(f"service.cli.{module}"), name)
+        except ModuleNotFoundError as error:
+            if (extra := extra_of(error)) is None:
+                raise
+            return stand_in(cmd_name, extra)
         return command
 
     @override
@@ -70,6 +76,10 @@ class _Group(click.Group):
             _fail(1, [str(error), *lines])
         except EmailServiceError as error:
             _fail(1, [str(error)])
+        except ModuleNotFoundError as error:
+            if (extra := extra_of(error)) is None:
+                raise
+            raise ExtraMissing(str(ctx.invoked_subcommand), extra) from error
 
 
 def _fail(code: int, lines: list[str]) -> NoReturn:

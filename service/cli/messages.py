@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from service.bootstrap import build
+from service.cli.assignments import assignment
 from service.cli.environment import read_settings
 from service.errors import InvalidRequest, Problem
 from service.messages.search import MessageDetail, MessageFilter
@@ -202,17 +203,6 @@ def _origin(origin: Origin) -> Iterator[str]:
     if origin.deployment_id is not None:
         live = f", live since {origin.live_at:%Y-%m-%d %H:%M:%S}" if origin.live_at else ""
         yield f"deployment {origin.deployment_id}{live}"
-
-
-def assignment(text: str) -> tuple[str, Any]:
-    """Parse `NAME=VALUE`; a value that is not JSON is text. Raises click.BadParameter."""
-    name, sign, value = text.partition("=")
-    if not sign or not name:
-        raise click.BadParameter(f"{text!r}: write NAME=VALUE", param_hint="--set")
-    try:
-        return name, json.loads(value)
-    except ValueError:
-        return name, value
 
 
 def _json_object(text: str) -> dict[str, Any]:

@@ -2,16 +2,15 @@
 
 import sys
 from collections.abc import Callable
-from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import click
 
-from service.bootstrap import build_preview_services
+from service.cli.assignments import assignment
 from service.cli.environment import template_settings
-from service.cli.messages import assignment
+from service.templates.build_tools import previewer_of_its_own
 
 _ENVIRONMENT = "rgz-email.environment"
 
@@ -58,8 +57,7 @@ def render(
 
         open_page(settings, key, values or {}, example=example, locale=locale)
         return
-    with closing(build_preview_services(settings, environment=environment)) as preview_services:
-        previewer = preview_services.previewer
+    with previewer_of_its_own(settings, environment) as previewer:
         preview = previewer.render(key, variables=values, example=example, locale=locale)
     rendered = preview.rendered
     parts: dict[str, Callable[[], bytes]] = {

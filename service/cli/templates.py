@@ -12,7 +12,7 @@ from service.errors import Conflict, GitError, InvalidRequest, NotFound
 from service.templates.authoring.check import CheckResult
 from service.templates.authoring.check import check as find
 from service.templates.authoring.scaffold import scaffold
-from service.templates.build import render_limits, site_values
+from service.templates.build_tools import render_limits, site_values
 from service.templates.isolated_compiler import compiler_of_its_own
 
 _templates = click.option(

@@ -25,9 +25,8 @@ from service.templates.authoring.publish_checks import (
     compiled,
 )
 from service.templates.authoring.publisher import Condition, Published
-from service.templates.catalogue import Catalogue, Entry
+from service.templates.catalogue import Catalogue, Entry, state_of
 from service.templates.compiler import TemplateCompiler
-from service.templates.revisions import state_of
 from service.templates.source.atomic_write import Changes
 from service.templates.source.files import Files
 from service.templates.source.remote import GitRemote

@@ -32,7 +32,8 @@ from service.monitoring.deployment_details import DeploymentDetails
 from service.store import template_source
 from service.store.database import Database
 from service.store.notifications import DEPLOYMENTS
-from service.templates.build import Templates, own_values_of, render_limits
+from service.templates.build import Templates
+from service.templates.build_tools import own_values_of, render_limits
 from service.templates.cache import CompilationCache
 from service.templates.incremental_compiler import IncrementalCompiler
 from service.templates.runtime.site import Site

@@ -124,7 +124,15 @@ class ChildProcesses:
             self._end_server()
         if self._control is None:
             ours, theirs = socket.socketpair()
-            command = [sys.executable, "-m", "service.isolation.fork_server", str(theirs.fileno()), *self._modules]
+            # -P: a folder called `service` in the working directory is not ours.
+            command = [
+                sys.executable,
+                "-P",
+                "-m",
+                "service.isolation.fork_server",
+                str(theirs.fileno()),
+                *self._modules,
+            ]
             with theirs:
                 # Not our environment, which may hold secrets; not our terminal's signals.
                 self._server = subprocess.Popen(  # noqa: S603

@@ -1,5 +1,6 @@
 """The catalogue: all templates as one immutable snapshot, which is swapped atomically when they change."""
 
+import hashlib
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -30,6 +31,15 @@ class Entry:
     def is_degraded(self) -> bool:
         """True if the files on disk have an error."""
         return any(finding.is_error for finding in self.findings)
+
+
+def state_of(entry: Entry) -> str:
+    """The ETag of a template: its revision, or for broken files a digest of the findings and the revision served."""
+    if entry.template is not None and not entry.is_degraded:
+        return entry.template.revision
+    served = entry.template.revision if entry.template else ""
+    described = "\n".join([served, *map(str, entry.findings)])
+    return "broken-" + hashlib.sha256(described.encode()).hexdigest()[:32]
 
 
 @dataclass(frozen=True)

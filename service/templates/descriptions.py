@@ -9,8 +9,7 @@ from service.store import revisions
 from service.store.database import Database
 from service.store.revisions import Revision
 from service.templates.archived_templates import Archived, ArchivedTemplates
-from service.templates.catalogue import Catalogue, Entry
-from service.templates.revisions import state_of
+from service.templates.catalogue import Catalogue, Entry, state_of
 from service.templates.source.authors import AuthorSource
 from service.templates.template import Template
 

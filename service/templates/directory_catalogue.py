@@ -18,7 +18,6 @@ from service.templates.compiler import Compilation, TemplateCompiler
 from service.templates.incremental_compiler import IncrementalCompiler
 from service.templates.site_values import ResolvedValues
 from service.templates.source.files import Checkout, read_checkout, read_files
-from service.templates.source.watch import watch_changes
 from service.templates.template import Template
 
 #: A file that is missing for less than this is taken as being replaced, seconds.
@@ -126,6 +125,8 @@ class DirectoryCatalogue(Catalogue):
 
         A watch that begins refreshes everything, so what an error interrupted is made up for.
         """
+        from service.templates.source.watch import watch_changes  # its library is in the extra `server`
+
         while not stop.is_set():
             try:
                 for changed in watch_changes(self._root, stop):

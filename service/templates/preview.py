@@ -12,8 +12,7 @@ from service.mail import addresses
 from service.mail.mime import Mail, build
 from service.models import Rendered
 from service.templates import rendering
-from service.templates.catalogue import Catalogue
-from service.templates.revisions import state_of
+from service.templates.catalogue import Catalogue, state_of
 from service.templates.template import Template
 
 

@@ -1,15 +1,13 @@
-"""Archived revisions of templates, and the ETag of a template.
+"""Archived revisions of templates.
 
 Stands between the rooms and the verbs: it joins a template to the store.
 """
 
-import hashlib
 from datetime import datetime
 
 from service.errors import RenderError
 from service.store.revisions import CurrentTemplate, Revision
 from service.store.sized_cache import SizedCache
-from service.templates.catalogue import Entry
 from service.templates.source.authors import Authorship, AuthorSource
 from service.templates.template import Template
 
@@ -43,15 +41,6 @@ class Revisions:
 
 def _size_bytes(revision: Revision) -> int:
     return len(revision.archive) + len(revision.dictionary or b"")
-
-
-def state_of(entry: Entry) -> str:
-    """The ETag of a template: its revision, or for broken files a digest of the findings and the revision served."""
-    if entry.template is not None and not entry.is_degraded:
-        return entry.template.revision
-    served = entry.template.revision if entry.template else ""
-    described = "\n".join([served, *map(str, entry.findings)])
-    return "broken-" + hashlib.sha256(described.encode()).hexdigest()[:32]
 
 
 def archived(template: Template, now: datetime, authors: Authorship) -> Revision:

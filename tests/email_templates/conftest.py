@@ -6,7 +6,7 @@ import pytest
 
 from service.config.settings import Settings
 from service.models import Rendered
-from service.templates.build import render_limits
+from service.templates.build_tools import render_limits
 from service.templates.catalogue import Snapshot
 from service.templates.directory_catalogue import DirectoryCatalogue
 from service.templates.site_values import SiteValues

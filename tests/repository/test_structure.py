@@ -217,13 +217,17 @@ IMPORTED_AS = {
     "typing-extensions": "typing_extensions",
     "prometheus-client": "prometheus_client",
 }
+#: The extras that service/ imports from.
+EXTRAS = ("server",)
 #: Used by being installed; nothing imports them.
 BY_PRESENCE = {"httptools", "uvloop", "tzdata", "django-js-lib-htmx"}
 
 
 def test_dependencies_declared_and_imported_are_the_same() -> None:
     project = tomllib.loads((SERVICE.parent / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    declared = {re.split(r"[\[<>=]", line)[0] for line in project["dependencies"]}
+    extras = project["optional-dependencies"]
+    lines = [*project["dependencies"], *(line for name in EXTRAS for line in extras[name])]
+    declared = {re.split(r"[\[<>=]", line)[0] for line in lines}
     expected = {IMPORTED_AS.get(name, name) for name in declared - BY_PRESENCE}
     imported = {module.partition(".")[0] for file in FILES for module, _ in imports_of(file)}
     third_party = imported - sys.stdlib_module_names - {"service", ""}

@@ -85,9 +85,12 @@ def test_lock_files_hold_every_dependency_and_the_build_backend() -> None:
     document = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
     runtime = {requirement_name(text) for text in document["project"]["dependencies"]}
     build = {requirement_name(text) for text in document["build-system"]["requires"]}
-    tests = {requirement_name(text) for text in document["project"]["optional-dependencies"]["test"]}
-    assert runtime | build <= {name for name, _ in locked("requirements.lock")}
-    assert runtime | build | tests <= {name for name, _ in locked("requirements-test.lock")}
+    extras = {
+        extra: {requirement_name(text) for text in lines}
+        for extra, lines in document["project"]["optional-dependencies"].items()
+    }
+    assert runtime | extras["server"] | build <= {name for name, _ in locked("requirements.lock")}
+    assert runtime | build | set().union(*extras.values()) <= {name for name, _ in locked("requirements-test.lock")}
 
 
 def test_runtime_lock_has_the_versions_that_the_tests_run_with() -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from service.config.settings import Settings
 from service.errors import TemplateInvalid
-from service.templates.build import own_values_of, site_values
+from service.templates.build_tools import own_values_of, site_values
 from service.templates.directory_catalogue import DirectoryCatalogue
 from service.templates.site_values import OwnValues, SiteValues, resolve_values
 from service.templates.source.files import Files

@@ -10,12 +10,11 @@ from typing import Literal
 from service.errors import Finding, GitError, NotFound
 from service.templates.authoring.publish_changes import changed_files
 from service.templates.authoring.publish_checks import check_key
-from service.templates.catalogue import Catalogue
+from service.templates.catalogue import Catalogue, state_of
 from service.templates.compiler import TemplateCompiler
 from service.templates.contract import BREAKING_CODES
 from service.templates.findings import FindingCollector
 from service.templates.front_matter.version_rule import BaseCommit, SavedFiles, compare
-from service.templates.revisions import state_of
 from service.templates.source.files import Files, read_files
 from service.templates.source.git import WorkTree
 

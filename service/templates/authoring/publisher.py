@@ -37,9 +37,9 @@ from service.templates.authoring.publish_checks import (
     check_paths,
     compiled,
 )
-from service.templates.catalogue import Catalogue, Entry
+from service.templates.catalogue import Catalogue, Entry, state_of
 from service.templates.compiler import TemplateCompiler
-from service.templates.revisions import Revisions, state_of
+from service.templates.revisions import Revisions
 from service.templates.source import atomic_write
 from service.templates.source.atomic_write import Changes
 from service.templates.source.files import Files, read_files

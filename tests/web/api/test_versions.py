@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from service.store import revisions
-from service.templates.build import render_limits
+from service.templates.build_tools import render_limits
 from service.templates.isolated_compiler import IsolatedCompiler
 from service.templates.template import Template
 from tests.support.checkouts import MAIL, Checkout, write_mail
