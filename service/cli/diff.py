@@ -13,7 +13,7 @@ from service.cli.environment import template_settings
 from service.errors import GitError
 from service.isolation.child_processes import ChildProcesses
 from service.templates import isolated_compiler, mails
-from service.templates.build import render_limits, site_values
+from service.templates.build_tools import render_limits, site_values
 from service.templates.diff import terminal
 from service.templates.diff.compare import DiffMaker
 from service.templates.diff.comparison import Comparison
