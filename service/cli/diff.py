@@ -21,6 +21,8 @@ from service.templates.diff.report import Report, Verdict
 from service.templates.diff.sides import read_sides
 
 _NO_BROWSER = 3
+#: Fewer are done before one reads about them.
+_FEWEST = 20
 
 
 class FailOn(click.ParamType[tuple[str, ...]]):
@@ -140,7 +142,7 @@ class Progress:
 
     def __call__(self, step: str, done: int, total: int) -> None:
         """Tell that `done` of `total` are done."""
-        if total < 10:
+        if total < _FEWEST:
             return
         quarter = 4 * done // total
         if sys.stderr.isatty():

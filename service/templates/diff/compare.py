@@ -19,7 +19,7 @@ from service.templates.diff.sides import DiffSide, DiffSides
 from service.templates.isolated_compiler import IsolatedCompiler
 from service.templates.links import Links
 from service.templates.mails import MailRenderer, RenderedMail
-from service.templates.runtime.site import NO_SITE, SITE, Site
+from service.templates.runtime.site import SITE, Site
 from service.templates.site_values import DECLARATIONS, declared_examples, environments_of, resolve_values
 from service.templates.source.files import Files
 from service.templates.template import Template
@@ -57,12 +57,14 @@ class DiffMaker:
         before = self._compiled("base", base.files, looked_at)
         after = self._compiled("head", head.files, looked_at)
         differing = {key: why for key in looked_at if (why := _why(before.get(key), after.get(key), changed, values))}
-        sites = {key: _sites(why, values) for key, why in differing.items()}
-        examples = declared_examples(base.files), declared_examples(head.files)
-        before_sites = {key: one[0].over(examples[0]) for key, one in sites.items()}
-        after_sites = {key: sites.get(key, (NO_SITE, NO_SITE))[1].over(examples[1]) for key in after}
-        rendered_before = self._rendered("before", before, list(differing), before_sites)
-        rendered_after = self._rendered("after", after, list(after), after_sites)
+        sites = {key: found for key, why in differing.items() if (found := _sites(why, values))}
+        examples_before, examples_after = declared_examples(base.files), declared_examples(head.files)
+        rendered_before = self._rendered(
+            "before", before, list(differing), {key: sites[key][0] if key in sites else examples_before for key in keys}
+        )
+        rendered_after = self._rendered(
+            "after", after, list(after), {key: sites[key][1] if key in sites else examples_after for key in keys}
+        )
         diffs = [
             _template_diff(key, differing[key], before.get(key), after.get(key), rendered_before, rendered_after)
             for key in differing
@@ -72,7 +74,8 @@ class DiffMaker:
             for key in looked_at
             for one in contract_changes(base.files, head.files, key)
         ]
-        plain = self._plain_renderings(after, rendered_after, sites, examples[1])
+        # With values of an environment they differ from what is recorded, which has the examples of values.
+        plain = self._rendered("with example values", after, list(sites), dict.fromkeys(sites, examples_after))
         of_all = {key: one.report for key, one in zip(differing, diffs, strict=True)}
         report = Report(
             tool=f"rgz-email {__version__}",
@@ -81,7 +84,7 @@ class DiffMaker:
             templates=[of_all.get(key) or _same(key, head.files) for key in keys][:MAX_TEMPLATES],
             contract=contract[:MAX_FINDINGS],
             findings=_findings(_all_findings(base, before), _all_findings(head, after)),
-            snapshots=recorded(sides, after, plain),
+            snapshots=recorded(sides, after, {**rendered_after, **plain}),
             is_whole=len(keys) <= MAX_TEMPLATES and len(contract) <= MAX_FINDINGS,
         )
         return Comparison(report, diffs, head.files)
@@ -108,20 +111,6 @@ class DiffMaker:
                 done[template.key] = mails
                 self.progress(f"rendering {step}", len(done), len(templates))
         return done
-
-    def _plain_renderings(
-        self,
-        compiled: Mapping[str, Compilation],
-        rendered: Mapping[str, Sequence[RenderedMail]],
-        sites: Mapping[str, tuple[Site, Site]],
-        examples: Site,
-    ) -> Mapping[str, Sequence[RenderedMail]]:
-        """The renderings with the declared examples of values, as they are recorded."""
-        with_values = [key for key, (_, after) in sites.items() if after is not NO_SITE and key in rendered]
-        return {
-            **rendered,
-            **self._rendered("with example values", compiled, with_values, dict.fromkeys(with_values, examples)),
-        }
 
 
 def _is_of_values(path: str) -> bool:
@@ -216,10 +205,10 @@ def _form(compilation: Compilation) -> Any:
     return groups, template.locales, {name: value for name, value in manifest.items() if name != "description"}
 
 
-def _sites(why: Sequence[reports.Why], values: _Values | None) -> tuple[Site, Site]:
-    """The values with which a template is shown: those of an environment, where nothing else makes the difference."""
+def _sites(why: Sequence[reports.Why], values: _Values | None) -> tuple[Site, Site] | None:
+    """The values of the environment that make the difference; None where something else does."""
     if values is None or any(one.kind != "value" for one in why):
-        return NO_SITE, NO_SITE
+        return None
     environment = values.environments[why[0].name.partition(" ")[0].removeprefix("site.")]
     return values.before[environment], values.after[environment]
 

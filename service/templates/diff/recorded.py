@@ -30,7 +30,8 @@ def recorded(
                 wanted[f"{key}/{one.mail.name}.{ending}"] = sides.repository.blob_name(text.encode())
     keys = set(sides.head.files.template_keys())
     unknown = [path for path in there if path.split("/", 1)[0] not in keys]
-    of_rendered = [path for path in there if path.split("/", 1)[0] in rendered and path not in wanted]
+    whole = {key for key, mails in rendered.items() if all(one.rendered for one in mails)}
+    of_rendered = [path for path in there if path.split("/", 1)[0] in whole and path not in wanted]
     right = {path for path, name in wanted.items() if there.get(path) == name}
     return Snapshots(
         committed=_names(path for path in right if before.get(path) != there[path]),

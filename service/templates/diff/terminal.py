@@ -4,10 +4,11 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import PurePosixPath
 
-from service.templates.diff.report import ContractReport, FindingReport, Replayed, Report, TemplateReport
+from service.templates.diff.report import ContractReport, FindingReport, Replayed, Report, Side, TemplateReport
 
 _MAX_LINES = 200
 _MAX_SHARED = 3
+_MAX_SNAPSHOTS = 20
 
 
 def lines(report: Report) -> Iterator[str]:
@@ -25,9 +26,11 @@ def _lines(report: Report) -> Iterator[str]:
         f"Snapshots: {len(shown.committed)} differ and are committed{wrong}. {len(shown.missing)} missing."
         f" {_count(len(shown.orphans), 'orphan')}."
     )
-    for name in (*shown.wrong, *shown.missing, *shown.orphans)[:_MAX_LINES]:
-        what = "not what is rendered" if name in shown.wrong else "missing" if name in shown.missing else "orphan"
-        yield f"  {name}: {what}"
+    named = [(shown.wrong, "not what is rendered"), (shown.missing, "missing"), (shown.orphans, "no mail makes it")]
+    all_named = [f"  {name}: {what}" for names, what in named for name in names]
+    yield from all_named[:_MAX_SNAPSHOTS]
+    if len(all_named) > _MAX_SNAPSHOTS:
+        yield f"  … and {len(all_named) - _MAX_SNAPSHOTS} more: rgz-email snapshots"
     if report.fails:
         yield f"Fails: {', '.join(report.fails)}."
 
@@ -36,7 +39,7 @@ def _templates(report: Report) -> Iterator[str]:
     differing = [one for one in report.templates if one.change != "same"]
     same = len(report.templates) - len(differing)
     first = f"Mails: {len(differing)} of {len(report.templates)} change, {same} the same."
-    yield f"{first:<57}base {_side(report.base.commit, report.base.ref)}  head {_side(report.head.commit, report.head.ref)}"
+    yield f"{first:<57}base {_side(report.base)}  head {_side(report.head)}"
     if report.base.note:
         yield f"  base: {report.base.note}"
     key_width = max((len(one.key) for one in differing), default=0)
@@ -49,13 +52,14 @@ def _templates(report: Report) -> Iterator[str]:
             if mail.failure:
                 yield f"    {mail.locale}.{mail.example}: {mail.failure}"
             if mail.is_clipped:
-                yield f"    {mail.locale}.{mail.example}: {mail.size_after or 0:,} bytes of HTML; Gmail clips it at 102 KB"
+                size = f"{mail.size_after or 0:,} bytes of HTML"
+                yield f"    {mail.locale}.{mail.example}: {size}; Gmail clips it at 102 KB"
     if len(differing) > _MAX_LINES:
         yield f"  … and {len(differing) - _MAX_LINES} more"
 
 
-def _side(commit: str | None, ref: str) -> str:
-    return commit[:7] if commit else ref
+def _side(side: Side) -> str:
+    return side.commit[:7] if side.commit else side.ref
 
 
 def _versions(one: TemplateReport) -> str:
