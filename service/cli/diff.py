@@ -17,6 +17,7 @@ from service.templates.build_tools import render_limits, site_values
 from service.templates.diff import terminal
 from service.templates.diff.compare import DiffMaker
 from service.templates.diff.comparison import Comparison
+from service.templates.diff.markdown import markdown
 from service.templates.diff.report import Report, Verdict
 from service.templates.diff.sides import read_sides
 
@@ -114,6 +115,7 @@ def write_reports(folder: Path, comparison: Comparison) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     text = comparison.report.model_dump_json(indent=1)
     (folder / "report.json").write_text(f"{text}\n", encoding="utf-8")
+    (folder / "report.md").write_text(markdown(comparison.report), encoding="utf-8")
 
 
 def judged(comparison: Comparison, fail_on: Sequence[str]) -> Comparison:
