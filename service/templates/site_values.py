@@ -250,11 +250,12 @@ def _document(files: Files, path: str, collector: FindingCollector) -> Document 
 
 
 def environments_of(files: Files) -> Iterator[str]:
-    """The environments whose values the files hold."""
-    for path in files.folder("values"):
-        name = path.removeprefix("values/").removesuffix(".yaml")
-        if path == values_path(name) and "/" not in name:
-            yield name
+    """The environments whose values the files hold: inside the template directory, or else beside it."""
+    for folder, prefix in (("values", "values/"), ("..", "../values/")):
+        for path in files.folder(folder):
+            name = path.removeprefix(prefix).removesuffix(".yaml")
+            if path == f"{prefix}{name}.yaml" and "/" not in name:
+                yield name
 
 
 class SiteValues:

@@ -13,7 +13,16 @@ GUIDE = (ROOT / "email_templates" / "README.md").read_text(encoding="utf-8")
 #: How findings are made: the name of what is called, and where the code stands among the arguments.
 MAKERS = {"error": 1, "warning": 1, "report_it": 1, "_refuse": 1, "Finding": 4, "ValueProblem": 2, "ContractChange": 1}
 #: Functions that hand on a code which they were given, or take it from `_code_and_message`.
-FORWARDERS = {"error", "warning", "_refuse", "_render_example", "explain", "_report", "_value_finding", "_compare_contract"}
+FORWARDERS = {
+    "error",
+    "warning",
+    "_refuse",
+    "_render_example",
+    "explain",
+    "_report",
+    "_value_finding",
+    "_compare_contract",
+}
 
 
 def calls(tree: ast.AST) -> Iterator[tuple[str, ast.Call]]:

@@ -57,10 +57,19 @@ def read_sides(root: Path, base_ref: str, head_ref: str | None, snapshots: Path)
         head = _at(repository, head_ref, head_commit, snapshots, None)
     else:
         recorded = _snapshots_on_disk(repository, snapshots)
-        head = DiffSide("working tree", None, read_files(root), recorded)
+        head = DiffSide("working tree", None, _files_on_disk(root, repository), recorded)
         if _is_same(base, head):
             head = DiffSide("HEAD", head_commit, head.files, head.snapshots)
     return DiffSides(base, head, repository, repository.accepted(commit, head_commit))
+
+
+def _files_on_disk(root: Path, repository: LocalRepository) -> Files:
+    """The template files, and the values beside their directory where it holds none, as at a commit."""
+    files = read_files(root)
+    beside = root.absolute().parent / "values"
+    if not repository.path or files.folder("values") or not beside.is_dir():
+        return files
+    return files.with_changes({f"../values/{file.name}": file.read_bytes() for file in sorted(beside.glob("*.yaml"))})
 
 
 def _is_same(one: DiffSide, other: DiffSide) -> bool:
