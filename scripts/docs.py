@@ -45,6 +45,7 @@ from service.models.requests import (  # noqa: E402
     TestRequest,
 )
 from service.models.status import TRANSITIONS  # noqa: E402
+from service.templates.diff.report import Report  # noqa: E402
 from service.web.api.openapi import description_of  # noqa: E402
 from service.web.app import create_app  # noqa: E402
 
@@ -131,6 +132,7 @@ def listings(data_dir: Path) -> dict[str, Listing]:
         "settings": Listing(dict(_settings()), "| Setting | Type | Default | Meaning |\n|---|---|---|---|\n"),
         "commands": Listing(dict(_commands(rgz_email, "rgz-email")), separator="\n\n"),
         "states": Listing(dict(_states()), "| State | May become |\n|---|---|\n"),
+        "report": Listing(dict(_report()), separator="\n\n"),
         "metrics": Listing(dict(_metrics(exposition)), "| Metric | Type | Meaning |\n|---|---|---|\n"),
     }
 
@@ -234,6 +236,30 @@ def _commands(command: click.Command, path: str) -> Iterator[tuple[str, str]]:
         for name in command.list_commands(context):
             if (inner := command.get_command(context, name)) is not None:
                 yield from _commands(inner, f"{path} {name}")
+
+
+def _report() -> Iterator[tuple[str, str]]:
+    """The objects of report.json, the whole first: what each is, and its fields with their types."""
+    schema = Report.model_json_schema()
+    for name, one in {Report.__name__: schema, **schema["$defs"]}.items():
+        rows = [f"| `{field}` | {_report_type(of)} |" for field, of in one["properties"].items()]
+        about = " ".join(one["description"].split())
+        yield name, "\n".join([f"### {name}", "", about, "", "| Field | Type |", "|---|---|", *rows])
+
+
+def _report_type(schema: Mapping[str, Any]) -> str:
+    if "anyOf" in schema:
+        return " or ".join(map(_report_type, schema["anyOf"]))
+    if "$ref" in schema:
+        return str(schema["$ref"].rpartition("/")[2])
+    if "enum" in schema:
+        return ", ".join(f"`{one}`" for one in schema["enum"])
+    if "const" in schema:
+        return f"`{schema['const']}`"
+    if schema["type"] == "array":
+        return f"list of at most {schema['maxItems']:,}: {_report_type(schema['items'])}"
+    longest = f", at most {schema['maxLength']:,} characters" if "maxLength" in schema else ""
+    return {"string": "text", "boolean": "`true`, `false`"}.get(schema["type"], schema["type"]) + longest
 
 
 def _states() -> Iterator[tuple[str, str]]:
