@@ -222,6 +222,27 @@ def test_variable_made_narrower_breaks_callers_at_its_line(checkout: Checkout, o
     assert allowed == finding | {"severity": "warning"}
 
 
+@pytest.mark.parametrize(
+    ("before", "after", "code"),
+    [
+        ("", "attachments: {allowed: true, required: [pdf]}\n", "breaking-attachment"),
+        ("attachments: {types: [pdf, csv]}\n", "attachments: {types: [pdf]}\n", "breaking-attachment"),
+        ("", "active: false\n", "template-inactive"),
+    ],
+)
+def test_check_reports_every_break_of_the_contract_unless_a_trailer_accepts_it(
+    checkout: Checkout, before: str, after: str, code: str
+) -> None:
+    write_mail(checkout.mails, text=MAIL.replace("version: 1\n", f"version: 1\n{before}"))
+    base = checkout.commit()
+    write_mail(checkout.mails, text=MAIL.replace("version: 1\n", f"version: 2\n{after}"))
+    [finding] = checked(checkout.mails, "--base", base, code=1)
+    assert (finding["code"], finding["severity"], finding["line"]) == (code, "error", 6)
+    checkout.commit("Change it\n\nBreaking: other, hello")
+    [finding] = checked(checkout.mails, "--base", base, code=0)
+    assert (finding["code"], finding["severity"]) == (code, "warning")
+
+
 def test_variable_removed_or_newly_required_breaks_callers(checkout: Checkout) -> None:
     text = MAIL.replace("name", "nom").replace("version: 1", "version: 2")
     source = write_mail(checkout.mails, text=text)

@@ -10,6 +10,7 @@ from service.templates.findings import FindingCollector
 from service.templates.front_matter.version_rule import BaseCommit, compare
 from service.templates.site_values import environments_of, resolve_values
 from service.templates.source.files import read_files
+from service.templates.source.local_repository import LocalRepository
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +41,8 @@ def check(
 ) -> CheckResult:
     """Compile the templates of these keys (none means all) and compare them with those at the commit `ref`.
 
-    `allow_breaking` makes changes that break callers warnings. Raises NotFound for a key that is neither here nor at
+    `allow_breaking` makes changes that break callers warnings, and so does a trailer `Breaking: KEY` of a commit since
+    `ref` for that template. Raises NotFound for a key that is neither here nor at
     `ref`, GitError for an unknown commit.
     """
     files = read_files(root)
@@ -56,10 +58,16 @@ def check(
     findings.update(compiler.values.resolve(files).findings)
     for environment in environments_of(files):
         findings.update(one for one in resolve_values(files, environment)[1] if one.code != "placeholder-value")
-    for key in wanted:
-        if base is not None:
+    if base is not None:
+        accepted = frozenset(wanted) if allow_breaking else _accepted(root, base)
+        for key in wanted:
             collector = FindingCollector()
-            compare(base, files, key, collector, breaking="warning" if allow_breaking else "error")
+            compare(base, files, key, collector, breaking="warning" if key in accepted else "error")
             findings.update(collector.findings)
     ordered = sorted(findings, key=lambda one: (one.file, one.line, one.column, one.severity, one.code, one.message))
     return CheckResult(ordered, sum(1 for key in wanted if key in here))
+
+
+def _accepted(root: Path, base: BaseCommit) -> frozenset[str]:
+    repository = LocalRepository.around(root)
+    return repository.accepted(base.commit, repository.commit("HEAD"))
