@@ -10,6 +10,7 @@ from typing import Any, get_args
 import click
 
 from service.cli.environment import template_settings
+from service.config.template_project import snapshots_of
 from service.errors import GitError
 from service.isolation.child_processes import ChildProcesses
 from service.templates import isolated_compiler, mails
@@ -92,7 +93,7 @@ def diff(**given: Any) -> None:
     with closing(ChildProcesses([isolated_compiler.MODULE, mails.MODULE])) as children:
         children.start()
         try:
-            sides = read_sides(root, options.base_ref, options.head_ref, root.parent / "snapshots")
+            sides = read_sides(root, options.base_ref, options.head_ref, snapshots_of(root))
         except GitError as error:
             raise click.UsageError(str(error)) from None
         maker = DiffMaker(
@@ -115,6 +116,7 @@ def write_reports(folder: Path, comparison: Comparison) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     text = comparison.report.model_dump_json(indent=1)
     (folder / "report.json").write_text(f"{text}\n", encoding="utf-8")
+    (folder / "report.md").write_text(markdown(comparison.report), encoding="utf-8")
     (folder / "report.md").write_text(markdown(comparison.report), encoding="utf-8")
 
 

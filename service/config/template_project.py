@@ -60,6 +60,17 @@ def find_project(start: Path) -> TemplateProject | None:
     return None
 
 
+def snapshots_of(templates: Path) -> Path:
+    """The folder of the recorded mails of a template directory: what its project names, or else `snapshots` beside it.
+
+    Raises ConfigurationError for a project file with mistakes.
+    """
+    project = find_project(templates)
+    if project is not None and project.templates.resolve() == templates.resolve():
+        return project.snapshots
+    return templates.absolute().parent / "snapshots"
+
+
 def read_project(root: Path) -> TemplateProject:
     """The project whose file is in `root`. Raises ConfigurationError."""
     root = root.resolve()
