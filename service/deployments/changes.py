@@ -1,9 +1,7 @@
 """Changes between two deployments: templates with their revisions and versions, and the source of their files."""
 
 import difflib
-import posixpath
-import re
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from service.deployments.history import DeploymentHistory, by_key
@@ -11,7 +9,7 @@ from service.errors import Finding
 from service.models import Change, Deployment, DeploymentItem
 from service.store import revisions, template_files
 from service.store.database import Database, Reader
-from service.templates.source.files import resolve
+from service.templates.links import Links
 
 #: Templates and files of one answer, at most.
 MAX_TEMPLATES = 200
@@ -21,10 +19,6 @@ MAX_FILE_BYTES = 200_000
 MAX_FILE_LINES = 5_000
 #: Source of one answer, both sides together.
 MAX_BYTES = 2_000_000
-#: Levels at which files take in each other, as the compiler has it.
-_MAX_DEPTH = 20
-#: A text between quotes, which may be the name of a file that is taken in.
-_QUOTED = re.compile(r"\"([^\"\n]{1,250})\"|'([^'\n]{1,250})'")
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +95,7 @@ class DeploymentComparison:
         shared = [path for path in sources.changed if path.partition("/")[0] not in folders]
         sources.load([*shared, *(path for key in shown for path in sources.of_folder(key))])
         versions = revisions.versions_of(self.database, _revisions(old, new, shown))
-        links = _Links(self.database, sources.after, sources.before)
+        links = [_links(self.database, tree) for tree in (sources.after, sources.before)]
         templates = [
             TemplateChange(
                 key=key,
@@ -112,7 +106,9 @@ class DeploymentComparison:
                 version_after=versions.get(now or ""),
                 findings=new[key].findings if key in new else (),
                 files=[sources.change(path) for path in sources.of_folder(key)],
-                shared=sorted(links.reached(key, shared)) if shared else (),
+                shared=sorted({path for one in links for path in one.reached(key)}.intersection(shared))
+                if shared
+                else (),
             )
             for key in shown
         ]
@@ -205,46 +201,11 @@ def _change(old: DeploymentItem | None, new: DeploymentItem | None, sources: _So
     return Change.CHANGED if sources.of_folder((new or old).key) else Change.BY_SHARED_PART  # type: ignore[union-attr]
 
 
-class _Links:
-    """Which files a template takes in: names between quotes that are files, from file to file.
+def _links(reader: Reader, tree: Mapping[str, str]) -> Links:
+    """The links of the stored files of a deployment."""
 
-    The compiler knows it exactly, but its answer is not kept. A quoted text that happens to be a file's name counts
-    too; nothing but the list of shared files follows from it.
-    """
+    def read(paths: Collection[str]) -> dict[str, bytes]:
+        contents = template_files.files(reader, {tree[path] for path in paths})
+        return {path: contents.get(tree[path], b"") for path in paths}
 
-    def __init__(self, reader: Reader, *trees: Mapping[str, str]) -> None:
-        self._reader = reader
-        self._trees = trees
-        self._named: dict[tuple[str, str], frozenset[str]] = {}
-
-    def reached(self, key: str, wanted: Collection[str]) -> set[str]:
-        """Those of the `wanted` files that this template takes in, in one of the trees."""
-        found: set[str] = set()
-        for tree in self._trees:
-            reached = {path for path in tree if path.startswith(f"{key}/") and path.endswith((".mjml", ".txt"))}
-            edge = set(reached)
-            for _ in range(_MAX_DEPTH):
-                edge = set(self._names(tree, edge)) - reached
-                if not edge:
-                    break
-                reached |= edge
-            found |= reached.intersection(wanted)
-        return found
-
-    def _names(self, tree: Mapping[str, str], paths: Collection[str]) -> Iterator[str]:
-        unread = {tree[path] for path in paths if (path, tree[path]) not in self._named}
-        contents = template_files.files(self._reader, unread)
-        for path in paths:
-            place = (path, tree[path])
-            if place not in self._named:
-                text = contents.get(tree[path], b"")[:MAX_FILE_BYTES].decode("utf-8", "replace")
-                self._named[place] = frozenset(_files_named(path, text, tree))
-            yield from (name for name in self._named[place] if name in tree)
-
-
-def _files_named(path: str, text: str, tree: Mapping[str, str]) -> Iterator[str]:
-    for double, single in _QUOTED.findall(text):
-        name = double or single
-        for candidate in (resolve(path, name), posixpath.normpath(name)):
-            if candidate is not None and candidate in tree:
-                yield candidate
+    return Links(tree, read, tree)

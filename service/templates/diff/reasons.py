@@ -33,7 +33,7 @@ def candidates(keys: Collection[str], sides: DiffSides, changed: frozenset[str])
     """Templates that may differ: they take in a changed file, or their recorded mails changed."""
     base, head = sides.base, sides.head
     known = frozenset((*base.files.by_path, *head.files.by_path))
-    links = [Links(base.files, known), Links(head.files, known)]
+    links = [Links.of(base.files, known), Links.of(head.files, known)]
     recorded = {path.split("/", 1)[0] for path, _ in base.snapshots.items() ^ head.snapshots.items()}
     has_values = any(map(is_of_values, changed))
     by_side = {key: [one.reached(key) for one in links] for key in keys}
