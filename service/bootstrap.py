@@ -183,7 +183,10 @@ def build(
     huey = queue.open_queue(queue_url.get_secret_value())
     catalogue = build_catalogue(settings, children, cache_dir=data / "compiled")
     templates = build_templates(settings, database, catalogue, children, data, now)
-    deployments = build_deployments(settings, database, templates, children, Clocks(now, boottime))
+    preview_keys = [version.key(Purpose.PREVIEW_LINKS) for version in secret_key.versions]
+    deployments = build_deployments(
+        settings, database, templates, children, Clocks(now, boottime), preview_keys=preview_keys
+    )
     if publisher := build_branch_publisher(settings, database, templates, deployments, now):
         templates = replace(templates, publisher=publisher)
     if isinstance(deployments.served, Follower):

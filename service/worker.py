@@ -209,6 +209,8 @@ class DeploymentLoops:
             self._loops.append(_deployment_loop("sync", services.deployments.sync))
             if services.deployments.commit_statuses is not None:  # a forge that is slow delays nothing else
                 self._loops.append(_deployment_loop("statuses", services.deployments.commit_statuses.step, every_s=2.0))
+            if services.deployments.preview_syncer is not None:  # a pull request delays no deployment
+                self._loops.append(_deployment_loop("previews", services.deployments.preview_syncer.step, every_s=2.0))
         self._listener = threading.Thread(
             target=services.database.listen, args=(DEPLOYMENTS, self._stopping, self.wake), name="listen", daemon=True
         )

@@ -31,6 +31,7 @@ class Purpose(StrEnum):
     RETURN_PATH = "return-path"
     UNSUBSCRIBE = "unsubscribe"
     SESSIONS = "sessions"
+    PREVIEW_LINKS = "preview-links"
     PSEUDONYM_KEY_ENCRYPTION = "pseudonym-key-encryption"
     FINGERPRINT = "fingerprint"
 

@@ -1,5 +1,6 @@
 """Settings of the templates' source: a directory, or a git repository that is followed."""
 
+import re
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -16,6 +17,9 @@ def comma_separated(value: object) -> object:
     """The parts of a text between commas; anything else as it is."""
     return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
 
+
+#: A pattern of refs: its one * stands for the name of a preview.
+_PREVIEWS = re.compile(r"refs(/[A-Za-z0-9_-][A-Za-z0-9._-]*)*/[A-Za-z0-9._-]*\*[A-Za-z0-9._-]*(/[A-Za-z0-9._-]+)*")
 
 #: A URL that may hold a password, which nothing prints.
 SecretUrlSetting = Annotated[
@@ -98,6 +102,27 @@ class TemplateSourceSettings(BaseModel):
         description="A change by page or PUT becomes a commit on a branch of its own (branch) or on"
         " EMAIL_TEMPLATES_GIT_REF (direct)",
     )
+
+    email_templates_previews: str | None = Field(
+        None,
+        max_length=250,
+        description="Refs of open pull requests, which are compiled as pr-N beside what is served: refs/pull/*/head"
+        " (GitHub, Gitea) or refs/merge-requests/*/head (GitLab); without it there are no previews",
+    )
+    email_templates_previews_max: int = Field(
+        20, ge=1, le=100, description="Previews at a time; of more open pull requests the newest have one"
+    )
+
+    @model_validator(mode="after")
+    def _has_what_previews_need(self) -> "TemplateSourceSettings":
+        pattern = self.email_templates_previews
+        if pattern is None:
+            return self
+        if not _PREVIEWS.fullmatch(pattern):
+            raise ValueError("EMAIL_TEMPLATES_PREVIEWS is a full name of refs with one *, such as refs/pull/*/head")
+        if self.email_templates_git_url is None:
+            raise ValueError("EMAIL_TEMPLATES_PREVIEWS needs EMAIL_TEMPLATES_GIT_URL")
+        return self
 
     @model_validator(mode="after")
     def _has_what_statuses_need(self) -> "TemplateSourceSettings":

@@ -3,8 +3,8 @@
 import json
 import random
 import threading
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 import structlog
@@ -19,6 +19,10 @@ from service.deployments.forge_client import ForgeClient
 from service.deployments.history import DeploymentHistory
 from service.deployments.prepare import Preparer
 from service.deployments.presence import Presence, new_process_id
+from service.deployments.preview_compiler import PreviewCompiler
+from service.deployments.preview_links import PreviewLinks
+from service.deployments.preview_reader import PreviewReader
+from service.deployments.previews import PreviewRules, PreviewSyncer
 from service.deployments.recorder import DirectoryRecorder
 from service.deployments.replay import Replay
 from service.deployments.requests import DeploymentRequests
@@ -49,6 +53,8 @@ _log = structlog.get_logger("deployments")
 
 #: Looking at the live deployment, seconds: what is activated is served by every process this much later at the latest.
 FOLLOW_EVERY_S = 0.5
+#: One fetch of a pull request: pictures apart, a repository of templates has a few MB.
+MAX_PREVIEW_FETCH_BYTES = 64_000_000
 #: By whom a hold is lifted whose end has come.
 BY_ITSELF = Caller(id="sync", name="sync", scopes=frozenset({Scope.DEPLOY}), via="cli")
 
@@ -63,7 +69,7 @@ class Clocks:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Deployments:
-    """What serves, records and follows deployments. `syncer` is None where a directory is served.
+    """What serves, records and follows deployments. `syncer` and `preview_syncer` are None where a directory is served.
 
     `commit_statuses` is None where no forge is told. `process_id` names this process among those that serve.
     """
@@ -77,6 +83,9 @@ class Deployments:
     served: Follower | DirectoryRecorder
     syncer: Syncer | None
     commit_statuses: CommitStatuses | None
+    preview_syncer: PreviewSyncer | None
+    preview_reader: PreviewReader
+    preview_links: PreviewLinks
     process_id: str
     presence: Callable[[str], Presence]
 
@@ -99,8 +108,12 @@ def build_deployments(
     templates: Templates,
     children: ChildProcesses,
     clocks: Clocks,
+    *,
+    preview_keys: Sequence[bytes],
 ) -> Deployments:
     """Build for the source of the settings; the data directory has the mirror of a repository and what is compiled.
+
+    `preview_keys` sign links of previews, the first of them, and verify them.
 
     Raises ConfigurationError where a forge is to be told and the settings don't say where it is.
     """
@@ -127,6 +140,14 @@ def build_deployments(
         served=served,
         syncer=_syncer(settings, database, templates, children, clocks, process_id) if follows else None,
         commit_statuses=_commit_statuses(settings, database, clocks, process_id),
+        preview_syncer=_preview_syncer(settings, database, templates, clocks, process_id) if follows else None,
+        preview_reader=PreviewReader(
+            database,
+            templates.proposed_templates,
+            templates.archived_templates,
+            is_on=settings.email_templates_previews is not None,
+        ),
+        preview_links=PreviewLinks(templates.proposed_templates, preview_keys, settings.email_public_url, clock),
         process_id=process_id,
         presence=lambda role: Presence(database, catalogue, process_id, role, clock),
     )
@@ -148,14 +169,6 @@ def _syncer(
         site, findings = resolve_values(files, settings.email_environment, own_values_of(settings))
         return site, site.values, [str(finding) for finding in findings if finding.is_error]
 
-    def judged_with() -> Mapping[str, str]:
-        own = own_values_of(settings)
-        return {
-            "on_error": settings.email_templates_on_error,
-            "environment": settings.email_environment,
-            "values": json.dumps([dict(own.values), [str(one) for one in own.findings]], sort_keys=True),
-        }
-
     return Syncer(
         database=database,
         remote=remote_of(settings, data_dir),
@@ -170,7 +183,7 @@ def _syncer(
             interval_s=settings.email_templates_git_interval_seconds,
             is_manual=settings.email_templates_git_sync == "manual",
             needs_signature=settings.email_templates_git_signers is not None,
-            judged_with=judged_with,
+            judged_with=lambda: _judged_with(settings),
         ),
         resolve=resolve,
         owner=process_id,
@@ -181,7 +194,63 @@ def _syncer(
     )
 
 
+def _judged_with(settings: Settings) -> Mapping[str, str]:
+    own = own_values_of(settings)
+    return {
+        "on_error": settings.email_templates_on_error,
+        "environment": settings.email_environment,
+        "values": json.dumps([dict(own.values), [str(one) for one in own.findings]], sort_keys=True),
+    }
+
+
+def _preview_syncer(
+    settings: Settings, database: Database, templates: Templates, clocks: Clocks, process_id: str
+) -> PreviewSyncer:
+    pattern, data_dir = settings.email_templates_previews, settings.email_data_dir
+    remote = replace(
+        remote_of(settings, data_dir),
+        mirror=data_dir.resolve() / "previews.git",
+        max_fetch_bytes=MAX_PREVIEW_FETCH_BYTES,
+    )
+    interval_s = settings.email_templates_git_interval_seconds
+    return PreviewSyncer(
+        database=database,
+        remote=remote,
+        compiler=PreviewCompiler(
+            database,
+            remote,
+            templates.compiler,
+            CompilationCache(data_dir / "compiled", render_limits(settings)),
+            judged_with=lambda: _judged_with(settings),
+            monotonic_s=clocks.boottime_s,
+        ),
+        rules=PreviewRules(pattern, settings.email_templates_previews_max, interval_s) if pattern else None,
+        forge=_forge_client(settings),
+        owner=process_id,
+        clock=clocks.now,
+        monotonic_s=clocks.boottime_s,
+        rng=random.Random(),  # noqa: S311  # spreads looks in time
+    )
+
+
 def _commit_statuses(settings: Settings, database: Database, clocks: Clocks, process_id: str) -> CommitStatuses | None:
+    client = _forge_client(settings)
+    if client is None:
+        return None
+    return CommitStatuses(
+        database=database,
+        client=client,
+        source=str(client.url),
+        name=f"rgz-email/{settings.email_environment}",
+        pages_url=f"{settings.email_public_url.rstrip('/')}/admin/deployments",
+        owner=process_id,
+        clock=clocks.now,
+        monotonic_s=clocks.boottime_s,
+    )
+
+
+def _forge_client(settings: Settings) -> ForgeClient | None:
+    """The client of the forge that is told of commits; None where none is."""
     url, token_file = settings.email_templates_git_url, settings.email_templates_git_token_file
     if settings.email_templates_git_status == "off" or url is None or token_file is None:
         return None
@@ -189,16 +258,7 @@ def _commit_statuses(settings: Settings, database: Database, clocks: Clocks, pro
     forge = Forge.of(remote, settings.email_templates_git_status)
     if forge is None:
         raise ConfigurationError(["EMAIL_TEMPLATES_GIT_URL names no repository of a forge"])
-    return CommitStatuses(
-        database=database,
-        client=ForgeClient(forge, settings.email_templates_git_status_url or forge.api_url, remote, token_file),
-        source=str(remote),
-        name=f"rgz-email/{settings.email_environment}",
-        pages_url=f"{settings.email_public_url.rstrip('/')}/admin/deployments",
-        owner=process_id,
-        clock=clocks.now,
-        monotonic_s=clocks.boottime_s,
-    )
+    return ForgeClient(forge, settings.email_templates_git_status_url or forge.api_url, remote, token_file)
 
 
 def build_branch_publisher(

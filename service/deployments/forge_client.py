@@ -1,4 +1,4 @@
-"""Client of a forge's API: sets the status of a commit on GitHub, GitLab or Gitea.
+"""Client of a forge's API, GitHub, GitLab or Gitea: sets the status of a commit, lists open pull requests.
 
 The token goes to the host of the API's URL only, over TLS with a verified chain and name; no redirect is followed.
 """
@@ -8,7 +8,7 @@ import json
 import os
 import urllib.error
 import urllib.request
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -24,6 +24,11 @@ from service.templates.source.remote_url import RemoteUrl
 
 _TIMEOUT_S = 10.0
 _MAX_ANSWER_BYTES = 64 * 1024
+#: A page of pull requests: GitHub says 25 KB of each.
+_MAX_LIST_BYTES = 8 * 1024 * 1024
+#: Pull requests of one answer, and answers that are read. Gitea gives half as many.
+_A_PAGE: Mapping[str, int] = {"github": 100, "gitlab": 100, "gitea": 50}
+_MAX_PAGES = 2
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
 #: What an answer means that stays the same until somebody does something.
 _HINTS: Mapping[int, str] = {
@@ -32,6 +37,12 @@ _HINTS: Mapping[int, str] = {
     403: "the token may not set the status of a commit: give it that right",
     404: "the forge has no such repository or commit, or the token may not see it: check the URLs and its rights",
     422: "the forge has no such commit, or refuses the status",
+}
+_LIST_HINTS: Mapping[int, str] = {
+    400: _HINTS[400],
+    401: _HINTS[401],
+    403: "the token may not read pull requests: give it that right",
+    404: "the forge has no such repository, or the token may not see it: check the URLs and its rights",
 }
 #: What GitLab says, with 400, to the status pending where it is that already.
 _PENDING_ALREADY = b"from :pending"
@@ -46,6 +57,18 @@ class CommitStatus:
     state: Literal["success", "failure", "pending"]
     description: str
     page_url: str
+
+
+@dataclass(frozen=True, slots=True)
+class OpenRequests:
+    """Numbers of open pull requests: all of them, or the newest, the lowest of which is `since`."""
+
+    numbers: frozenset[int]
+    since: int = 0
+
+    def is_closed(self, number: int) -> bool:
+        """Whether it is certain that this one is not open."""
+        return number not in self.numbers and number >= self.since
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +98,33 @@ class ForgeClient:
     def post(self, status: CommitStatus) -> None:
         """Set the status of a commit. Raises ForgeError."""
         try:
+            self._call(lambda token: self._request(status, token), _HINTS)
+        except _Refused as refused:
+            if refused.code == 400 and status.state == "pending" and _PENDING_ALREADY in refused.body:
+                return
+            raise refused.error from None
+
+    def open_requests(self) -> OpenRequests:
+        """The open pull requests (GitLab: merge requests), newest first. Raises ForgeError."""
+        numbers: set[int] = set()
+        for page in range(1, _MAX_PAGES + 1):
+            try:
+                answer = self._call(lambda token, page=page: self._list_request(page, token), _LIST_HINTS)  # type: ignore[misc]
+                found = {int(one["iid" if self.forge.kind == "gitlab" else "number"]) for one in json.loads(answer)}
+            except _Refused as refused:
+                raise refused.error from None
+            except (ValueError, KeyError, TypeError):
+                raise ForgeError(
+                    "answer", "The forge's list of pull requests can't be read.", is_lasting=True
+                ) from None
+            numbers |= found
+            if len(found) < _A_PAGE[self.forge.kind]:
+                return OpenRequests(frozenset(numbers))
+        return OpenRequests(frozenset(numbers), min(numbers))
+
+    def _call(self, request: Callable[[str], urllib.request.Request], hints: Mapping[int, str]) -> bytes:
+        """Send the request that this makes of the token. Raises ForgeError where there is no answer, and _Refused."""
+        try:
             token = read_token(self.token_file)
             ca_file = os.environ.get("GIT_SSL_CAINFO")  # as git itself takes it
             context = verifying_context(Path(ca_file) if ca_file else None, setting="GIT_SSL_CAINFO")
@@ -86,35 +136,48 @@ class ForgeClient:
         if urlsplit(self.api_url).scheme == "http":  # to this machine: no proxy may see the token
             handlers.append(urllib.request.ProxyHandler({}))
         try:
-            with urllib.request.build_opener(*handlers).open(self._request(status, token), timeout=_TIMEOUT_S):
-                return
+            with urllib.request.build_opener(*handlers).open(request(token), timeout=_TIMEOUT_S) as answer:
+                body: bytes = answer.read(_MAX_LIST_BYTES)
+                return body
         except urllib.error.HTTPError as error:
             with error:
-                self._refuse(error, status)
+                raise _refused(error, hints) from None
         except (OSError, http.client.HTTPException, ValueError) as error:  # ValueError: a host that is no name
             reason = error.reason if isinstance(error, urllib.error.URLError) else error
             text = self.url.scrubbed(f"{type(reason).__name__}: {reason}", token)
             raise ForgeError(type(reason).__name__, f"The forge can't be reached: {text}", is_lasting=False) from None
 
-    def _refuse(self, answer: urllib.error.HTTPError, status: CommitStatus) -> None:
-        """Raise the ForgeError of an answer, unless it says that the status is set already."""
-        try:
-            body = answer.read(_MAX_ANSWER_BYTES)
-        except (OSError, http.client.HTTPException):  # its code says enough
-            body = b""
-        if answer.code == 400 and status.state == "pending" and _PENDING_ALREADY in body:
-            return
-        hint = _HINTS.get(answer.code)
-        if 300 <= answer.code < 400:
-            hint = "the forge is elsewhere: set EMAIL_TEMPLATES_GIT_STATUS_URL to the place that it redirects to"
-        message = f"The forge answers {answer.code}; {hint or 'it is tried again'}."
-        raise ForgeError(f"answer {answer.code}", message, is_lasting=hint is not None)
-
-    def _request(self, status: CommitStatus, token: str) -> urllib.request.Request:
-        kind = self.forge.kind
+    @property
+    def _repository_url(self) -> str:
         base = self.api_url.rstrip("/")
         # A GitLab or Gitea that lives below a path of its host has that path in both URLs.
         repository = self.forge.repository.removeprefix(urlsplit(base).path.partition("/api/")[0].strip("/") + "/")
+        where = (
+            f"projects/{quote(repository, safe='')}" if self.forge.kind == "gitlab" else f"repos/{quote(repository)}"
+        )
+        return f"{base}/{where}"
+
+    def _headers(self, token: str) -> dict[str, str]:
+        header, value = {
+            "github": ("Authorization", f"Bearer {token}"),
+            "gitlab": ("PRIVATE-TOKEN", token),
+            "gitea": ("Authorization", f"token {token}"),
+        }[self.forge.kind]
+        return {"Accept": "application/json", "User-Agent": "rgz-email", header: value}
+
+    def _list_request(self, page: int, token: str) -> urllib.request.Request:
+        kind, size = self.forge.kind, _A_PAGE[self.forge.kind]
+        path = {
+            "github": f"pulls?state=open&sort=created&direction=desc&per_page={size}",
+            "gitlab": f"merge_requests?state=opened&order_by=created_at&sort=desc&per_page={size}",
+            "gitea": f"pulls?state=open&limit={size}",
+        }[kind]
+        return urllib.request.Request(  # noqa: S310  # __post_init__ allows https, and http to this machine
+            f"{self._repository_url}/{path}&page={page}", headers=self._headers(token)
+        )
+
+    def _request(self, status: CommitStatus, token: str) -> urllib.request.Request:
+        kind = self.forge.kind
         name = "name" if kind == "gitlab" else "context"
         body: dict[str, Any] = {
             "state": "failed" if kind == "gitlab" and status.state == "failure" else status.state,
@@ -122,18 +185,33 @@ class ForgeClient:
             "description": status.description,
             "target_url": status.page_url,
         }
-        where = f"projects/{quote(repository, safe='')}" if kind == "gitlab" else f"repos/{quote(repository)}"
-        header, value = {
-            "github": ("Authorization", f"Bearer {token}"),
-            "gitlab": ("PRIVATE-TOKEN", token),
-            "gitea": ("Authorization", f"token {token}"),
-        }[kind]
         return urllib.request.Request(  # noqa: S310  # __post_init__ allows https, and http to this machine
-            f"{base}/{where}/statuses/{quote(status.commit)}",
+            f"{self._repository_url}/statuses/{quote(status.commit)}",
             data=json.dumps(body).encode(),
-            headers={"Accept": "application/json", "Content-Type": "application/json", "User-Agent": "rgz-email"}
-            | {header: value},
+            headers=self._headers(token) | {"Content-Type": "application/json"},
         )
+
+
+class _Refused(Exception):  # an answer, of which the caller makes an error
+    """The forge answered with a code that is no success; `error` says so."""
+
+    def __init__(self, code: int, body: bytes, error: ForgeError) -> None:
+        super().__init__(str(error))
+        self.code = code
+        self.body = body
+        self.error = error
+
+
+def _refused(answer: urllib.error.HTTPError, hints: Mapping[int, str]) -> _Refused:
+    try:
+        body = answer.read(_MAX_ANSWER_BYTES)
+    except (OSError, http.client.HTTPException):  # its code says enough
+        body = b""
+    hint = hints.get(answer.code)
+    if 300 <= answer.code < 400:
+        hint = "the forge is elsewhere: set EMAIL_TEMPLATES_GIT_STATUS_URL to the place that it redirects to"
+    message = f"The forge answers {answer.code}; {hint or 'it is tried again'}."
+    return _Refused(answer.code, body, ForgeError(f"answer {answer.code}", message, is_lasting=hint is not None))
 
 
 class _NoRedirect(urllib.request.HTTPRedirectHandler):

@@ -10,8 +10,12 @@ __all__ = ["HeaderCache", "write"]
 
 
 def named_template(message: Message | Outgoing) -> str:
-    """The template of a mail as its header X-RGZ-Template names it, by which the message list finds it again."""
-    return f"{message.template_key}/{message.template_version} {message.template_revision[:REVISION_DIGITS]}"
+    """The template of a mail as its header X-RGZ-Template names it, by which the message list finds it again.
+
+    The preview of a pull request stands behind: a mail of nothing that was ever deployed says so.
+    """
+    named = f"{message.template_key}/{message.template_version} {message.template_revision[:REVISION_DIGITS]}"
+    return named if message.template_ref is None else f"{named} {message.template_ref}"
 
 
 def write(

@@ -52,6 +52,7 @@ class Resender:
             template_revision=old.template_revision,
             created_at=now,
             is_test=old.is_test,
+            template_ref=old.template_ref,
             deployment_id=origin.deployment_id,
             git_commit=origin.commit,
         )

@@ -191,7 +191,7 @@ class MessageSearch:
         digits = _beginning("template_revision", named["revision"] if named else text, _REVISION, problems)
         if digits is None:
             return ()
-        found = revisions.beginning_with(self.database, digits)
+        found = revisions.beginning_with(self.database, digits, with_previews=True)
         return tuple(one for one, (key, _) in found.items() if named is None or key == named["key"])
 
     def _get(self, message_id: str) -> Message:
@@ -203,7 +203,9 @@ class MessageSearch:
 
 #: The header as a mail program shows it, with or without its name.
 _HEADER = re.compile(
-    r"(?:x-rgz-template:\s*)?(?P<key>[A-Za-z0-9_-]+)/(?P<version>\d+)\s+(?P<revision>[0-9a-f]{12,64})", re.IGNORECASE
+    r"(?:x-rgz-template:\s*)?(?P<key>[A-Za-z0-9_-]+)/(?P<version>\d+)\s+(?P<revision>[0-9a-f]{12,64})"
+    r"(?:\s+pr-[A-Za-z0-9._-]+)?",
+    re.IGNORECASE,
 )
 _REVISION = re.compile(r"[0-9a-f]{12,64}"), "at least the first 12 hex digits of a revision"
 _DEPLOYMENT = re.compile(r"[0-9a-f-]{4,36}"), "at least the first 4 characters of a deployment's id"

@@ -34,6 +34,7 @@ from service.models.message import (
     Rendered,
     Send,
 )
+from service.models.preview import ContractLine, Preview, PreviewItem, PreviewRef
 from service.models.status import TRANSITIONS, EventType, Priority, Role, Status, Stream, WaitingFor
 
 __all__ = [
@@ -50,6 +51,7 @@ __all__ = [
     "Change",
     "Claimed",
     "Commit",
+    "ContractLine",
     "DeliveryPolicy",
     "DeployedSnapshots",
     "Deployment",
@@ -62,6 +64,9 @@ __all__ = [
     "NewMessage",
     "Origin",
     "Outgoing",
+    "Preview",
+    "PreviewItem",
+    "PreviewRef",
     "Priority",
     "Rendered",
     "Role",

@@ -51,7 +51,10 @@ class DeliveryPolicy:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SendFields:
-    """The fields of a send that each of its messages repeats; `id` is its own."""
+    """The fields of a send that each of its messages repeats; `id` is its own.
+
+    `template_ref` is the preview of a pull request that was asked for, such as pr-12.
+    """
 
     id: str
     template_key: str
@@ -59,6 +62,7 @@ class SendFields:
     template_revision: str
     created_at: datetime
     is_test: bool = False
+    template_ref: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -230,6 +234,7 @@ class Outgoing(NamedTuple):
     template_revision: str
     is_template_named: bool
     redirected_to: str | None = None
+    template_ref: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,6 +27,7 @@ _Key = Annotated[str, StringConstraints(min_length=1, max_length=100)]
 _Line = Annotated[str, StringConstraints(min_length=1, max_length=100, pattern=r"^[^\x00-\x1f\x7f]*$")]
 _Locale = Annotated[str, StringConstraints(pattern=r"^[a-z]{2,3}(-[A-Za-z0-9]{2,8})*$")]
 _Revision = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{12,64}$")]
+_Preview = Annotated[str, StringConstraints(pattern=r"^pr-[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
 _Addresses = Annotated[str, StringConstraints(max_length=32_000)]
 _Variables = dict[str, Any]
 
@@ -130,6 +131,11 @@ class _SendFields(StrictRequest):
         None,
         description="send with this revision, whatever is current: its digest, or at least the first 12 digits of it",
     )
+    template_ref: _Preview | None = Field(
+        None,
+        description="send with the template of an open pull request, such as pr-12 (`GET /previews`), where"
+        " EMAIL_RECIPIENTS restricts who gets mail; a template that it does not change is the current one",
+    )
     locale: _Locale | None = Field(
         None, description="another language; one that the template lacks falls back: fr-BJ to fr, then to the default"
     )
@@ -208,6 +214,9 @@ class TestRequest(StrictRequest):
     model_config = with_example({"variables": {"reseller_name": "Nadia Net"}})
 
     to: _Addresses | None = Field(None, description="also send it, marked as a test; without it only render")
+    template_ref: _Preview | None = Field(
+        None, description="the template of an open pull request, such as pr-12 (`GET /previews`)"
+    )
     variables: _Variables | None = Field(
         None, description="values by name; the example fills what is missing, and without any the whole example counts"
     )
@@ -279,13 +288,13 @@ def parse(body: bytes, kind: type[RequestBody]) -> RequestBody:
         raise MalformedRequest("The body is nested too deeply.") from None
 
 
-_ADDED_LATER = frozenset({"cc", "bcc", "template_revision"})
+_ADDED_LATER = frozenset({"cc", "bcc", "template_revision", "template_ref"})
 
 
 def digest_input(route: str, request: BaseModel) -> bytes:
     """Canonical bytes of a request: equal for requests that mean the same. The input of `digest_of`.
 
-    Requests without copies and pins have the digest that they had before requests knew cc, bcc and template_revision.
+    Requests without copies, pins and previews have the digest that they had before requests knew these fields.
     """
     fields = _without_new_fields(request.model_dump(mode="python"))
     if "messages" in fields:

@@ -38,7 +38,14 @@ def build_sending(
 ) -> Sending:
     """Build around the group commit, which writes every send."""
     factory = MessageFactory(settings, keys, addresses.parse(settings.smtp_from_email).domain)
-    chooser = TemplateChooser(database, templates.catalogue, templates.archived_templates, clock)
+    chooser = TemplateChooser(
+        database,
+        templates.catalogue,
+        templates.archived_templates,
+        templates.proposed_templates,
+        settings.recipient_rule,
+        clock,
+    )
     renderer = SendRenderer(database, chooser, settings, factory, clock, refusals, revisions=templates.revisions)
     return Sending(
         message_factory=factory, group_commit=group_commit, acceptor=Acceptor(database, renderer, group_commit)

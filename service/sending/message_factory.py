@@ -182,6 +182,7 @@ class MessageFactory:
             attachments=content.attachments,
             sla_s=content.sla_s,
             is_test=send.is_test,
+            template_ref=send.template_ref,
             resend_of=content.resend_of,
             unsubscribe_url=to.unsubscribe_url,
             role=to.role,

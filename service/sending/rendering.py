@@ -106,7 +106,7 @@ class SendRenderer:
         try:
             return self._rendered(choice, request, caller, idempotency_key=idempotency_key, is_test=is_test)
         except InvalidRequest:
-            if not is_test:
+            if not is_test and choice.preview is None:
                 self.refusals.add(choice.template.key, choice.template.revision, choice.deployment_id)
             raise
 
@@ -137,6 +137,7 @@ class SendRenderer:
             is_test=is_test,
             deployment_id=choice.deployment_id,
             git_commit=template.commit,
+            template_ref=choice.preview,
         )
         source = request.source_endpoint or self._source(caller, template)
         rendered_messages: list[RenderedMessage] = []
@@ -175,6 +176,7 @@ class SendRenderer:
         if (
             entry is None
             or entry.template is None
+            or request.template_ref is not None
             or any(message_request.attachments for _, message_request in request.message_requests)
         ):
             return False

@@ -1,16 +1,18 @@
-"""Which template a send is rendered with: the current one of its key, or the revision that the request pins."""
+"""Which template a send is rendered with: the current one of its key, a pinned revision, or that of a preview."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
-from service.errors import Conflict, InvalidRequest, NotFound, Problem, TemplateInvalid, TryLater
+from service.errors import Conflict, InvalidRequest, NotAllowed, NotFound, Problem, TemplateInvalid, TryLater
+from service.mail.recipient_rule import RecipientRule
 from service.models.requests import AnySendRequest
 from service.store import revisions
 from service.store.database import Database
 from service.store.revisions import Revision
 from service.templates.archived_templates import ArchivedTemplates
 from service.templates.catalogue import Catalogue, Snapshot
+from service.templates.proposed_templates import ProposedTemplates
 from service.templates.template import Template
 
 
@@ -18,29 +20,39 @@ from service.templates.template import Template
 class Choice:
     """A template to send with. `deployment_id` is that of the snapshot it was taken from; None: it was not from one.
 
-    `archived` is the revision of a template that was loaded from the archive.
+    `archived` is the revision of a template that was loaded from the archive. `preview` is the name of the preview that
+    was asked for.
     """
 
     template: Template
     deployment_id: str | None = None
     archived: Revision | None = None
+    preview: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class TemplateChooser:
-    """Chooses the template of a request. Only a pin reads the database."""
+    """Chooses the template of a request. Only a pin or a preview reads the database.
+
+    `recipients` says who may get mail here: a preview is sent with only where that is not everyone.
+    """
 
     database: Database
     catalogue: Catalogue
     archive: ArchivedTemplates
+    proposed: ProposedTemplates
+    recipients: RecipientRule
     clock: Callable[[], datetime]
 
     def choose(self, request: AnySendRequest, *, is_test: bool) -> Choice:
         """The template that the request asks for; template and deployment are of one snapshot.
 
         Raises NotFound for an unknown key, Conflict for an inactive template, TryLater for a broken one without an
-        earlier revision, and InvalidRequest for a pin that leads to no revision of this key.
+        earlier revision, InvalidRequest for a pin that leads to no revision of this key or a preview that has none,
+        and NotAllowed for a preview where mail goes to everyone.
         """
+        if request.template_ref is not None:
+            return self._of_preview(request, request.template_ref, is_test=is_test)
         snapshot = self.catalogue.current
         current = _served(snapshot, request.template_key)
         if current is not None:
@@ -58,6 +70,26 @@ class TemplateChooser:
         _require_active(archived.template, is_test=is_test)
         return Choice(archived.template, None, archived.revision)
 
+    def _of_preview(self, request: AnySendRequest, name: str, *, is_test: bool) -> Choice:
+        """The template of the preview that the request names; where it does not change it, the current one."""
+        pins = [one for one in ("template_revision", "template_version") if getattr(request, one) is not None]
+        if pins:
+            problem = Problem("/template_ref", "contradiction", f"a preview and {pins[0]} exclude each other")
+            raise InvalidRequest("The request names two templates.", [problem])
+        if self.recipients.is_everyone and not is_test:
+            raise NotAllowed(
+                "Templates of pull requests are sent only where EMAIL_RECIPIENTS restricts who gets mail; here mail"
+                " goes to everyone. Try it with POST /templates/{key}/test."
+            )
+        proposed = self.proposed.choose(name, request.template_key)
+        if proposed is not None:
+            _require_active(proposed.template, is_test=is_test)
+            return Choice(proposed.template, None, proposed.revision, name)
+        snapshot = self.catalogue.current
+        current = _required(snapshot, request.template_key)
+        _require_active(current, is_test=is_test)
+        return Choice(current, snapshot.deployment_id, None, name)
+
     def _pinned(self, request: AnySendRequest, current: Template | None) -> str:
         """The full digest of the revision that the request pins, by digest or else the latest of a version."""
         key, version, digest = request.template_key, request.template_version, request.template_revision
@@ -68,7 +100,7 @@ class TemplateChooser:
                 message = f"no revision of version {version} was ever deployed, or each of them is held"
                 raise _wrong_pin(request, "unknown_version", message)
             return found
-        named = revisions.beginning_with(self.database, digest)
+        named = revisions.beginning_with(self.database, digest, with_previews=False)
         if current is not None and current.revision.startswith(digest):
             named[current.revision] = (key, current.manifest.version)
         ours = {revision: its_version for revision, (its_key, its_version) in named.items() if its_key == key}

@@ -259,7 +259,7 @@ def _take_back(tx: Transaction, row: Row, now: datetime) -> None:
 _OUTGOING_COLUMNS = """
     id, template_key, stream, priority_rank, recipient_email, envelope_from, from_header, reply_to, subject, attempts,
     attempts_max, message_id, date_at, is_test, unsubscribe_url, visible_to, visible_cc, template_version,
-    template_revision, is_template_named, redirected_to, lapsed_leases, attachments_count
+    template_revision, is_template_named, redirected_to, template_ref, lapsed_leases, attachments_count
 """
 _STREAMS = {stream.value: stream for stream in Stream}
 _PRIORITIES = tuple(Priority)

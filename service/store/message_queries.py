@@ -30,7 +30,7 @@ MESSAGE_COLUMNS = """
     next_attempt_at, expires_at, sent_at, delivered_at, attempts, attempts_max, lapsed_leases, message_id, date_at,
     source_endpoint, metadata, attachments_count, sla_s, sla_due_at, is_test, resend_of, bounce_type, bounce_subtype,
     error_message, transfer_encoding, wire_sha256, unsubscribe_url, role, visible_to, visible_cc, anonymised_at,
-    is_template_named, redirected_to, suppressed_reason
+    is_template_named, redirected_to, suppressed_reason, template_ref
 """
 
 
@@ -198,6 +198,7 @@ def message_of(row: Row, *, now: datetime | None = None) -> Message:
         suppressed_reason=row["suppressed_reason"],
         anonymised_at=row["anonymised_at"],
         is_template_named=row["is_template_named"],
+        template_ref=row["template_ref"],
     )
 
 

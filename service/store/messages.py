@@ -116,6 +116,7 @@ _MESSAGE_COLUMNS = (
     "date_at", "error_message", "source_endpoint", "variables", "metadata", "attachments_count", "sla_s", "sla_due_at",
     "is_test", "resend_of", "created_at", "unsubscribe_url", "role",
     "visible_to", "visible_cc", "is_template_named", "redirected_to", "suppressed_reason",
+    "template_ref",
 )  # fmt: skip
 _BODY_COLUMNS = ("message_id", "codec", "dictionary_sha256", "html_bytes", "size_bytes", "sha256", "content")
 _ATTACHMENT_COLUMNS = ("id", "message_id", "n", "filename", "content_type", "size_bytes", "sha256", "created_at")
@@ -163,7 +164,7 @@ def _message_row(send: Send, position: int, message: NewMessage) -> tuple[Any, .
         _json(message.metadata), len(message.attachments), message.sla_s,
         at + timedelta(seconds=message.sla_s) if message.sla_s is not None else None, message.is_test,
         message.resend_of, message.created_at, message.unsubscribe_url, message.role, message.visible_to,
-        message.visible_cc, True, message.redirected_to, message.suppressed_reason,
+        message.visible_cc, True, message.redirected_to, message.suppressed_reason, message.template_ref,
     )  # fmt: skip
 
 

@@ -36,7 +36,10 @@ class CurrentTemplate:
 
 @dataclass(frozen=True, slots=True)
 class Revision:
-    """A template as it was when it was archived. `archive` renders it again; `dictionary` compresses its bodies."""
+    """A template as it was when it was archived. `archive` renders it again; `dictionary` compresses its bodies.
+
+    `is_preview`: it was never deployed, and archived because a preview of a pull request sent with it.
+    """
 
     revision: str
     key: str
@@ -48,6 +51,11 @@ class Revision:
     created_at: datetime
     current: CurrentTemplate | None = None
     first_sent_at: datetime | None = None
+    is_preview: bool = False
+
+
+#: In a statement where the table is named `kept`. The index of previews answers it, so that no archive is read past.
+_DEPLOYED = "kept.revision NOT IN (SELECT revision FROM email_template_revisions WHERE is_preview)"
 
 
 def save_revision(tx: Transaction, revision: Revision, *, sent_at: datetime | None = None) -> None:
@@ -77,11 +85,12 @@ def is_kept(reader: Reader, revision: Revision, *, has_sent: bool = False) -> bo
 
     With `has_sent` its first send must be noted, too.
 
-    Asked by each send. A key may return to a revision stored long ago; then its current row is out of date.
+    Asked by each send. A revision that a preview archived is stored as deployed once it is. A key may return to a
+    revision stored long ago; then its current row is out of date.
     """
     (kept,) = reader.read(
-        "SELECT EXISTS (SELECT 1 FROM email_template_revisions WHERE"
-        f" {_HAS_SENT if has_sent else 'revision = :revision'}) AS is_revision,"
+        "SELECT EXISTS (SELECT 1 FROM email_template_revisions AS kept WHERE"
+        f" {_HAS_SENT if has_sent else _IS_STORED if revision.is_preview else _IS_DEPLOYED}) AS is_revision,"
         " EXISTS (SELECT 1 FROM archive_dictionaries WHERE sha256 = :dictionary) AS is_dictionary,"
         " EXISTS (SELECT 1 FROM email_templates WHERE key = :key AND revision = :revision) AS is_current",
         {
@@ -97,6 +106,8 @@ def is_kept(reader: Reader, revision: Revision, *, has_sent: bool = False) -> bo
     )
 
 
+_IS_STORED = "revision = :revision"
+_IS_DEPLOYED = f"{_IS_STORED} AND {_DEPLOYED}"
 #: A range, so that SQLite takes the index revisions_sent and does not read past the archive in the row.
 _HAS_SENT = "revision BETWEEN :revision AND :revision AND first_sent_at IS NOT NULL"
 
@@ -138,26 +149,28 @@ def revision(reader: Reader, revision_id: str) -> Revision | None:
 
 
 def stored(reader: Reader, revision_ids: Collection[str]) -> set[str]:
-    """Those of these revisions that are stored."""
+    """Those of these revisions that are stored as deployed."""
     found: set[str] = set()
     several = sorted(revision_ids)
     for start in range(0, len(several), 256):
         names, params = listed("revision", several[start : start + 256])
-        rows = reader.read(f"SELECT revision FROM email_template_revisions WHERE revision IN ({names})", params)
-        found |= {row["revision"] for row in rows}
+        sql = f"SELECT revision FROM email_template_revisions AS kept WHERE {_DEPLOYED} AND revision IN ({names})"
+        found |= {row["revision"] for row in reader.read(sql, params)}
     return found
 
 
 def latest_revision_of(reader: Reader, key: str, version: int) -> Revision | None:
     """The newest revision of this version; None where there is none. Raises ArchiveCorrupt."""
-    return _one(reader, "kept.key = :key AND kept.version = :version", {"key": key, "version": version})
+    return _one(
+        reader, f"kept.key = :key AND kept.version = :version AND {_DEPLOYED}", {"key": key, "version": version}
+    )
 
 
 def latest_deployed(reader: Reader, key: str, version: int, *, now: datetime) -> str | None:
     """The digest of the newest revision of this version that no hold keeps out; None where there is none."""
     rows = reader.read(
         "SELECT revision FROM email_template_revisions AS kept WHERE key = :key AND version = :version"
-        f" AND NOT EXISTS (SELECT 1 FROM template_holds WHERE {_IS_HELD})"
+        f" AND {_DEPLOYED} AND NOT EXISTS (SELECT 1 FROM template_holds WHERE {_IS_HELD})"
         " ORDER BY created_at DESC, revision DESC LIMIT 1",
         {"key": key, "version": version, "now": now},
     )
@@ -179,11 +192,15 @@ _IS_HELD = (
 )
 
 
-def beginning_with(reader: Reader, digits: str) -> dict[str, tuple[str, int]]:
-    """The stored revisions whose digest begins with these hex digits, up to 100: digest -> key and version."""
+def beginning_with(reader: Reader, digits: str, *, with_previews: bool) -> dict[str, tuple[str, int]]:
+    """The stored revisions whose digest begins with these hex digits, up to 100: digest -> key and version.
+
+    `with_previews`: also those that a preview sent with and that were never deployed.
+    """
+    is_wanted = "" if with_previews else f" AND {_DEPLOYED}"
     rows = reader.read(
-        "SELECT revision, key, version FROM email_template_revisions WHERE revision >= :first AND revision < :end"
-        " ORDER BY revision LIMIT 100",
+        "SELECT revision, key, version FROM email_template_revisions AS kept"
+        f" WHERE revision >= :first AND revision < :end{is_wanted} ORDER BY revision LIMIT 100",
         {"first": digits, "end": after_all(digits)},
     )
     return {row["revision"]: (row["key"], row["version"]) for row in rows}
@@ -208,10 +225,10 @@ def versions_of(reader: Reader, revision_ids: Collection[str]) -> dict[str, int]
 
 
 def versions(reader: Reader, key: str) -> list[Revision]:
-    """All stored revisions of a key, newest first, without archive and dictionary (b"" and None)."""
+    """All deployed revisions of a key, newest first, without archive and dictionary (b"" and None)."""
     rows = reader.read(
         "SELECT revision, key, version, git_commit, is_dirty, created_at, first_sent_at FROM email_template_revisions"
-        " WHERE key = :key ORDER BY created_at DESC, revision DESC",
+        f" AS kept WHERE key = :key AND {_DEPLOYED} ORDER BY created_at DESC, revision DESC",
         {"key": key},
     )
     return [_revision(row, archive=b"", dictionary=None) for row in rows]
@@ -242,9 +259,11 @@ def _revision(row: Row, *, archive: bytes, dictionary: bytes | None) -> Revision
 def _save_new(tx: Transaction, revision: Revision, dictionary_sha256: str | None, sent_at: datetime | None) -> None:
     tx.execute(
         "INSERT INTO email_template_revisions (revision, key, version, git_commit, is_dirty, archive_sha256, archive,"
-        " dictionary_sha256, created_at, first_sent_at) VALUES (:revision, :key, :version, :commit, :dirty,"
-        " :archive_sha256, :archive, :dictionary_sha256, :created_at, :sent_at) ON CONFLICT (revision) DO UPDATE SET"
-        " first_sent_at = COALESCE(email_template_revisions.first_sent_at, excluded.first_sent_at)",
+        " dictionary_sha256, created_at, first_sent_at, is_preview) VALUES (:revision, :key, :version, :commit, :dirty,"
+        " :archive_sha256, :archive, :dictionary_sha256, :created_at, :sent_at, :is_preview)"
+        " ON CONFLICT (revision) DO UPDATE SET"
+        " first_sent_at = COALESCE(email_template_revisions.first_sent_at, excluded.first_sent_at),"
+        " is_preview = email_template_revisions.is_preview AND excluded.is_preview",
         {
             "revision": revision.revision,
             "key": revision.key,
@@ -256,6 +275,7 @@ def _save_new(tx: Transaction, revision: Revision, dictionary_sha256: str | None
             "dictionary_sha256": dictionary_sha256,
             "created_at": revision.created_at,
             "sent_at": sent_at,
+            "is_preview": revision.is_preview,
         },
     )
 

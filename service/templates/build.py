@@ -21,6 +21,7 @@ from service.templates.compiler import TemplateCompiler
 from service.templates.current_rows import CurrentRows
 from service.templates.deployed_history import DeployedAuthors, DeployedHistory
 from service.templates.descriptions import TemplateDescriber
+from service.templates.proposed_templates import ProposedTemplates
 from service.templates.revisions import Revisions
 from service.templates.runtime.site import Site
 from service.templates.source.authors import Authors, AuthorSource
@@ -34,6 +35,7 @@ class Templates:
     compiler: TemplateCompiler
     revisions: Revisions
     archived_templates: ArchivedTemplates
+    proposed_templates: ProposedTemplates
     template_describer: TemplateDescriber
     template_history: History
     drafts: TemplateDrafts
@@ -67,6 +69,9 @@ def build_templates(
         compiler=compiler,
         revisions=revisions,
         archived_templates=archived,
+        proposed_templates=ProposedTemplates(
+            database, catalogue, compiler.limits, is_on=settings.email_templates_previews is not None
+        ),
         template_describer=TemplateDescriber(catalogue, database, archived, authors),
         template_history=DeployedHistory(database, compiler.limits, site)
         if is_deployed

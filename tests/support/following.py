@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from service.bootstrap import Services, build
-from service.models import Deployment
+from service.models import Deployment, Preview
 from service.store import deployments
 from tests.support.scripted import Clock, ScriptedTransport
 from tests.support.template_repository import TemplateRepository
@@ -31,6 +31,13 @@ class Following:
         """Serve what is live, as each process does twice a second."""
         self.services.deployments.served.step()
         self.services.deployments.presence("serve").step()
+
+    def look_at_previews(self) -> list[Preview]:
+        """Let a minute and more pass, look at the pull requests, and return the previews."""
+        self.clock.forward(seconds=100)
+        syncer = self.services.deployments.preview_syncer
+        assert syncer is not None and syncer.step(threading.Event()), "this process does not follow the source"
+        return self.services.deployments.preview_reader.list_all()
 
     @property
     def live(self) -> Deployment:

@@ -1,5 +1,6 @@
 """A bare git repository of templates, a clone that pushes to it, and settings that follow it."""
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,26 @@ class TemplateRepository:
         commit = self.clone.commit(message)
         self.clone.git("push", "--quiet", *options, "origin", "HEAD:refs/heads/main")
         return commit
+
+    def propose(self, number: int | str, message: str = "A proposal", **texts: str | None) -> str:
+        """Push a commit on what is checked out to refs/pull/NUMBER/head, and return its name; None deletes a template.
+
+        The branch of the author stays where it was.
+        """
+        self.clone.git("checkout", "--quiet", "--detach")
+        for key, text in texts.items():
+            if text is None:
+                shutil.rmtree(self.clone.mails / key)
+            else:
+                self.write(key, text)
+        commit = self.clone.commit(message)
+        self.clone.git("push", "--quiet", "--force", "origin", f"HEAD:refs/pull/{number}/head")
+        self.clone.git("checkout", "--quiet", "main")
+        return commit
+
+    def withdraw(self, number: int | str) -> None:
+        """Delete the ref of a pull request."""
+        self.clone.git("push", "--quiet", "origin", f":refs/pull/{number}/head")
 
     def settings(self, directory: Path, **changes: Any) -> Settings:
         """Settings of a service that follows the repository."""

@@ -11,8 +11,15 @@ from service.models.deployment import Commit
 from service.templates.source.connection import Connection
 from service.templates.source.git import Author
 from service.templates.source.mirror import Mirror
-from service.templates.source.remote_commit import has_commit, named, read_commit, read_trailers, signer_of
-from service.templates.source.remote_files import CommitFiles, read_commit_files
+from service.templates.source.remote_commit import (
+    has_commit,
+    named,
+    read_changes,
+    read_commit,
+    read_trailers,
+    signer_of,
+)
+from service.templates.source.remote_files import CommitFiles, TreeBounds, below, read_commit_files
 from service.templates.source.remote_push import PushedCommit, Pusher
 from service.templates.source.remote_refs import COMMIT, chosen, read_refs
 from service.templates.source.remote_url import RemoteUrl
@@ -68,11 +75,38 @@ class GitRemote:
             commit = mirror.update(ref, name)
         return Head(self.commit(commit), ref)
 
-    def files(self, commit: str) -> CommitFiles:
+    def list_refs(self, pattern: str) -> dict[str, str]:
+        """The refs of the repository whose full name is like this: name -> object. Raises GitError."""
+        mirror = self._mirror()
+        with mirror.locked():
+            return read_refs(mirror.connection.run(self.mirror.parent, "ls-remote", "--quiet", "origin", pattern))
+
+    def fetch_ref(self, ref: str, name: str) -> str:
+        """Fetch a ref or a commit, whose object was `name` when it was listed; return its commit. Raises GitError."""
+        mirror = self._mirror()
+        with mirror.locked():
+            return mirror.update(ref, name)
+
+    def has(self, commit: str) -> bool:
+        """Whether a commit was fetched, with more or less of its history."""
+        try:
+            return has_commit(self.mirror, commit)
+        except GitError:
+            return False
+
+    def changed_paths(self, since: str, commit: str) -> frozenset[str] | None:
+        """Paths, as in `files`, that a commit changes of where it branched off from another one.
+
+        None where they have no common ancestor among what was fetched, or there are too many. Raises GitError.
+        """
+        folder, names = self.folder, self._mirror().read(commit, lambda one: read_changes(one, since, commit))
+        return below(folder, names) if names is not None else None
+
+    def files(self, commit: str, bounds: TreeBounds = TreeBounds()) -> CommitFiles:  # noqa: B008  # frozen
         """The files below `path` at a commit, and what was left out. Raises GitError."""
         if ".." in self.folder.split("/") or not self.folder.isprintable():
             raise GitError("EMAIL_TEMPLATES_GIT_PATH is no directory of the repository; name one in it.")
-        return self._mirror().read(commit, lambda folder: read_commit_files(folder, commit, self.folder))
+        return self._mirror().read(commit, lambda folder: read_commit_files(folder, commit, self.folder, bounds))
 
     def commit(self, name: str) -> Commit:
         """A commit: its author, time and first line. Raises GitError."""

@@ -63,6 +63,18 @@ def is_reachable(mirror: Path, ancestor: str, commit: str) -> bool:
     return True
 
 
+def read_changes(mirror: Path, since: str, commit: str) -> list[str] | None:
+    """Paths that `commit` changes of where it branched off from `since`; None where that is not known."""
+    try:
+        base = git_bare(mirror, "merge-base", named(since), named(commit)).decode().strip()
+        found = git_bare(
+            mirror, "diff-tree", "-r", "-z", "--name-only", "--no-renames", base, named(commit), bounds=_OUTPUT
+        )
+    except GitError:  # no common ancestor in what was fetched, or more than is read
+        return None
+    return [path for path in found.decode("utf-8", "surrogateescape").split("\0") if path]
+
+
 def read_trailers(mirror: Path, since: str | None, until: str, key: str) -> list[str]:
     """Values of a trailer in the commits after `since` up to `until`, newest first; without `since`, of `until`."""
     commits = (

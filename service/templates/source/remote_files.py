@@ -22,6 +22,14 @@ _READ_TIMEOUT_S = 60.0
 
 
 @dataclass(frozen=True, slots=True)
+class TreeBounds:
+    """How many template files of a commit are read, and how many bytes of them together."""
+
+    files: int = MAX_FILES
+    total_bytes: int = MAX_TOTAL_BYTES
+
+
+@dataclass(frozen=True, slots=True)
 class CommitFiles:
     """The files of a commit, and a finding for each entry that was left out or that other machines would confuse.
 
@@ -44,14 +52,19 @@ class _Entry:
         return "".join(one if one.isprintable() else f"\\x{ord(one):02x}" for one in text)[:300]
 
 
-def read_commit_files(mirror: Path, commit: str, path: str) -> CommitFiles:
+def read_commit_files(
+    mirror: Path,
+    commit: str,
+    path: str,
+    bounds: TreeBounds = TreeBounds(),
+) -> CommitFiles:
     """The files below the directory `path` ("" is the root) of a commit. Raises GitError, also for too many of them."""
     tree = _tree(mirror, commit, path)
     try:
         listing = git_bare(mirror, "ls-tree", "-r", "-z", "--long", "--full-tree", tree, bounds=_LISTING)
     except GitError as error:
         if not error.reply and "more than is read" in str(error):
-            raise GitError(_too_many(commit, path)) from None
+            raise GitError(_too_many(commit, path, MAX_FILES)) from None
         raise
     wanted: dict[str, _Entry] = {}
     findings: list[Finding] = []
@@ -64,12 +77,12 @@ def read_commit_files(mirror: Path, commit: str, path: str) -> CommitFiles:
             wanted[name] = entry
         else:
             findings.append(problem)
-    if len(wanted) > MAX_FILES:
-        raise GitError(_too_many(commit, path))
+    if len(wanted) > bounds.files:
+        raise GitError(_too_many(commit, path, bounds.files))
     total = sum(entry.size_bytes for entry in wanted.values())
-    if total > MAX_TOTAL_BYTES:
+    if total > bounds.total_bytes:
         raise GitError(
-            f"The templates of commit {commit[:12]} have {total / 1e6:.0f} MB; {MAX_TOTAL_BYTES // 1_000_000} MB are"
+            f"The templates of commit {commit[:12]} have {total / 1e6:.0f} MB; {bounds.total_bytes // 1_000_000} MB are"
             " read at most."
         )
     contents = read_objects(mirror, [entry.name for entry in wanted.values()], timeout_s=_READ_TIMEOUT_S)
@@ -90,6 +103,15 @@ def _values_beside(mirror: Path, commit: str, path: str) -> dict[str, bytes]:
     wanted = {name: entry for name, entry in list(found.items())[:_MAX_FINDINGS] if _problem(entry) is None}
     contents = read_objects(mirror, [entry.name for entry in wanted.values()], timeout_s=_READ_TIMEOUT_S)
     return {f"../values/{name}": data for name, data in zip(wanted, contents, strict=True)}
+
+
+def below(path: str, names: Sequence[str]) -> frozenset[str]:
+    """Paths of a commit as `read_commit_files` has them: relative to the templates, and of the values beside them."""
+    prefix = f"{path}/" if path else ""
+    beside = posixpath.join(posixpath.dirname(path), "values") + "/" if path else None
+    inside = {name.removeprefix(prefix) for name in names if name.startswith(prefix)}
+    values = {f"../values/{name.removeprefix(beside)}" for name in names if beside and name.startswith(beside)}
+    return frozenset(inside | values)
 
 
 def _tree(mirror: Path, commit: str, path: str) -> str:
@@ -147,8 +169,8 @@ def _collisions(paths: Sequence[str]) -> Iterator[Finding]:
             yield Finding(path, 1, 1, "warning", "file-case", message, "other machines can't hold both; rename one")
 
 
-def _too_many(commit: str, path: str) -> str:
+def _too_many(commit: str, path: str, limit: int) -> str:
     return (
-        f"Commit {commit[:12]} has more than {MAX_FILES} files below {path or 'its root'}; keep templates in a"
+        f"Commit {commit[:12]} has more than {limit} files below {path or 'its root'}; keep templates in a"
         " directory of their own (EMAIL_TEMPLATES_GIT_PATH)."
     )
