@@ -23,6 +23,7 @@
     ├── StoreError                the database failed
     │   ├── StoreBusy                 locked, full or unreachable: nothing was stored, try again
     │   └── ArchiveCorrupt            stored bytes do not match their digest
+    ├── NoBrowser                 there is no Chromium, or no playwright, to take pictures with
     ├── ChildFailed               a child process crashed or exceeded its limits; its input is at fault
     ├── InboxUnreachable          the bounce mailbox can't be read now; the next poll tries again
     └── GitError                  git is missing, too slow, or failed
@@ -215,6 +216,10 @@ class StoreBusy(StoreError):
 
 class ArchiveCorrupt(StoreError):
     """Stored bytes do not match their digest."""
+
+
+class NoBrowser(EmailServiceError):
+    """There is no browser to take pictures with; the message is a sentence how to get one."""
 
 
 class ChildFailed(EmailServiceError):

@@ -70,6 +70,7 @@ HOMES = {
     "puremagic": ["mail.attachments"],
     "prometheus_client": ["monitoring"],
     "click": ["cli"],
+    "playwright": ["templates.diff.chromium", "templates.diff.pictures"],
     "packaging": ["config.template_project"],
 }
 
@@ -218,7 +219,7 @@ IMPORTED_AS = {
     "prometheus-client": "prometheus_client",
 }
 #: The extras that service/ imports from.
-EXTRAS = ("server",)
+EXTRAS = ("server", "pictures")
 #: Used by being installed; nothing imports them.
 BY_PRESENCE = {"httptools", "uvloop", "tzdata", "django-js-lib-htmx"}
 
