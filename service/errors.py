@@ -231,14 +231,15 @@ class InboxUnreachable(EmailServiceError):
 
 
 class ForgeError(EmailServiceError):
-    """A forge did not take a status; the message says what to do. `is_lasting`: it won't until somebody does that.
+    """A forge did not do what it was asked; the message says what to do. `is_lasting`: it won't until that is done.
 
-    `code` is the same for the same kind of failure.
+    `code` is the same for the same kind of failure. `retry_after_s` is the pause that the forge asks for, in seconds.
     """
 
-    def __init__(self, code: str, message: str, *, is_lasting: bool) -> None:
+    def __init__(self, code: str, message: str, *, is_lasting: bool, retry_after_s: int | None = None) -> None:
         self.code = code
         self.is_lasting = is_lasting
+        self.retry_after_s = retry_after_s
         super().__init__(message)
 
 

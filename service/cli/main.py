@@ -20,6 +20,7 @@ _COMMANDS = {
     "new": "templates:new",
     "render": "render:render",
     "diff": "diff:diff",
+    "comment": "comment:comment",
     "preview": "preview:preview",
     "sync": "sync:sync",
     "deployments": "deployments:deployments",

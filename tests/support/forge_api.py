@@ -1,10 +1,10 @@
-"""The API of a forge, as far as statuses of commits go: an HTTP server in a thread that keeps what it is sent."""
+"""The API of a forge: an HTTP server in a thread that keeps what it is sent, and answers as it is told."""
 
 import http.server
 import json
 import ssl
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
@@ -19,18 +19,32 @@ class Posted:
     path: str
     headers: dict[str, str]
     body: dict[str, Any]
+    method: str = "POST"
 
     @property
     def state(self) -> str:
         return str(self.body["state"])
 
 
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """An answer."""
+
+    code: int
+    body: bytes = b"{}"
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
 @dataclass
 class ForgeApi:
-    """The server's address, its next answers (code and body; 201 when there is none), and the requests it was sent."""
+    """The server's address, its next answers (code and body), and the requests it was sent.
+
+    Where there is no next answer, `answer` makes it.
+    """
 
     url: str
     answers: list[tuple[int, bytes]] = field(default_factory=list)
+    answer: Callable[[Posted], Reply] = lambda _: Reply(201)
     requests: list[Posted] = field(default_factory=list)
     called: threading.Event = field(default_factory=threading.Event)
 
@@ -64,23 +78,23 @@ def forge_api(tls: ssl.SSLContext | None = None) -> Iterator[ForgeApi]:
 class _Handler(http.server.BaseHTTPRequestHandler):
     state: ClassVar[ForgeApi]
 
-    def do_POST(self) -> None:
-        self._answer(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
-
-    def do_GET(self) -> None:
-        self._answer({})
-
-    def _answer(self, body: dict[str, Any]) -> None:
+    def _answer(self) -> None:
+        body = json.loads(self.rfile.read(int(self.headers["Content-Length"]))) if self.command != "GET" else {}
         headers = {name.lower(): value for name, value in self.headers.items()}
-        self.state.requests.append(Posted(self.path, headers, body))
-        code, answer = self.state.answers.pop(0) if self.state.answers else (201, b"{}")
-        self.send_response(code)
-        if 300 <= code < 400:
-            self.send_header("Location", f"{self.state.url}/elsewhere")
-        self.send_header("Content-Length", str(len(answer)))
+        posted = Posted(self.path, headers, body, self.command)
+        self.state.requests.append(posted)
+        reply = Reply(*self.state.answers.pop(0)) if self.state.answers else self.state.answer(posted)
+        self.send_response(reply.code)
+        sent = {"Content-Length": str(len(reply.body))} | dict(reply.headers)
+        if 300 <= reply.code < 400:
+            sent = {"Location": f"{self.state.url}/elsewhere"} | sent
+        for name, value in sent.items():
+            self.send_header(name, value)
         self.end_headers()
-        self.wfile.write(answer)
+        self.wfile.write(reply.body)
         self.state.called.set()
+
+    do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = _answer  # noqa: N815  # the names that http.server calls
 
     @override
     def log_message(self, format: str, *args: object) -> None:

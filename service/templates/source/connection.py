@@ -157,12 +157,12 @@ class Connection:
         return shlex.join(arguments)
 
 
-def read_token(file: Path) -> str:
-    """The token of EMAIL_TEMPLATES_GIT_TOKEN_FILE. Raises GitError."""
-    data = _readable(file, "EMAIL_TEMPLATES_GIT_TOKEN_FILE")
+def read_token(file: Path, name: str = "EMAIL_TEMPLATES_GIT_TOKEN_FILE") -> str:
+    """The token in the file of the setting `name`. Raises GitError."""
+    data = _readable(file, name)
     token = data.decode("utf-8", "replace").strip()
     if not token or not token.isprintable() or len(data) > _MAX_TOKEN_BYTES:
-        raise GitError("EMAIL_TEMPLATES_GIT_TOKEN_FILE holds no token: one line of printable characters.")
+        raise GitError(f"{name} holds no token: one line of printable characters.")
     return token
 
 
