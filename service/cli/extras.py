@@ -27,6 +27,7 @@ LIBRARIES: Mapping[str, tuple[str, ...]] = {
         "watchfiles",
         "zstandard",
     ),
+    "pictures": ("playwright",),
 }
 
 
