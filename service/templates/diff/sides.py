@@ -41,7 +41,7 @@ class DiffSides:
 def read_sides(root: Path, base_ref: str, head_ref: str | None, snapshots: Path) -> DiffSides:
     """Read the commit from which the head and the base went apart, and the head: a commit, or the working tree.
 
-    Raises GitError without git, outside of a checkout, and for a ref that this clone does not have.
+    A working tree without changes is the commit that is checked out. Raises GitError without git, outside of a checkout, and for a ref that this clone does not have.
     """
     repository = LocalRepository.around(root)
     named = repository.commit(base_ref)
@@ -56,10 +56,10 @@ def read_sides(root: Path, base_ref: str, head_ref: str | None, snapshots: Path)
     if head_ref is not None:
         head = _at(repository, head_ref, head_commit, snapshots, None)
     else:
-        recorded = _snapshots_on_disk(repository, snapshots)
-        head = DiffSide("working tree", None, _files_on_disk(root, repository), recorded)
-        if _is_same(base, head):
-            head = DiffSide("HEAD", head_commit, head.files, head.snapshots)
+        head = _at(repository, "HEAD", head_commit, snapshots, None)
+        files, recorded = _files_on_disk(root, repository), _snapshots_on_disk(repository, snapshots)
+        if files.changed_since(head.files) or recorded != head.snapshots:
+            head = DiffSide("working tree", None, files, recorded)
     return DiffSides(base, head, repository, repository.accepted(commit, head_commit))
 
 
@@ -70,10 +70,6 @@ def _files_on_disk(root: Path, repository: LocalRepository) -> Files:
     if not repository.path or files.folder("values") or not beside.is_dir():
         return files
     return files.with_changes({f"../values/{file.name}": file.read_bytes() for file in sorted(beside.glob("*.yaml"))})
-
-
-def _is_same(one: DiffSide, other: DiffSide) -> bool:
-    return not other.files.changed_since(one.files) and one.snapshots == other.snapshots
 
 
 def _at(repository: LocalRepository, ref: str, commit: str, snapshots: Path, note: str | None) -> DiffSide:

@@ -228,6 +228,15 @@ def test_diff_compares_with_the_base_itself_when_the_clone_is_shallow(
     assert "shallow" in str(report.base.note)
 
 
+def test_diff_names_the_commit_when_the_working_tree_has_no_changes(maker: DiffMaker, checkout: Checkout) -> None:
+    checkout.git("checkout", "--quiet", "-b", "change")
+    write_mail(checkout.mails, "hello", changed("Salut"))
+    head = checkout.commit()
+    assert compared(maker, checkout).report.head.commit == head
+    write_mail(checkout.mails, "other", changed("Salut"))
+    assert compared(maker, checkout).report.head.commit is None
+
+
 def test_diff_accepts_a_break_by_a_trailer_of_the_range(maker: DiffMaker, checkout: Checkout) -> None:
     checkout.git("checkout", "--quiet", "-b", "change")
     write_mail(checkout.mails, "hello", MAIL.replace("version: 1", "version: 1\nactive: false"))
