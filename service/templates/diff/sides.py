@@ -41,7 +41,8 @@ class DiffSides:
 def read_sides(root: Path, base_ref: str, head_ref: str | None, snapshots: Path) -> DiffSides:
     """Read the commit from which the head and the base went apart, and the head: a commit, or the working tree.
 
-    A working tree without changes is the commit that is checked out. Raises GitError without git, outside of a checkout, and for a ref that this clone does not have.
+    A working tree without changes is the commit that is checked out. Raises GitError without git, outside of a
+    checkout, and for a ref that this clone does not have.
     """
     repository = LocalRepository.around(root)
     named = repository.commit(base_ref)
