@@ -7,7 +7,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from service.cli import main
-from tests.support.paths import ROOT
+from tests.support.paths import ROOT, SERVICE
 from tests.support.samples import PHONE
 
 
@@ -92,3 +92,15 @@ def test_new_says_so_where_it_cannot_write(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     assert new("hello", tmp_path / "file").exit_code == 2
     assert new("hello", tmp_path / "missing").exit_code == 2
+
+
+def test_new_writes_the_language_and_the_background_of_the_other_templates(tmp_path: Path) -> None:
+    repository = SERVICE / "templates" / "authoring" / "repository" / "common" / "email_templates"
+    shutil.copytree(repository, tmp_path / "mails")
+    assert new("order_shipped", tmp_path / "mails").exit_code == 0
+    assert check(tmp_path / "mails") == "3 templates: no findings.\n"
+    source = (tmp_path / "mails" / "order_shipped" / "template.mjml").read_text()
+    assert '<mjml lang="en">' in source
+    assert "Hello {{ name }}" in source
+    assert '<mj-body background-color="#eceff4">' in source
+    assert 'path="../_shared/header.mjml"' in source

@@ -1,5 +1,7 @@
 """The scaffold of a new template: a folder with files that pass the check."""
 
+import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -11,9 +13,28 @@ from service.templates.source.files import Files, read_files
 #: Shared parts that a new template includes if all exist.
 _THEME, _HEADER, _FOOTER = "_shared/theme.mjml", "_shared/header.mjml", "_shared/footer.mjml"
 
+#: What a new mail says, by language.
+_WORDS: Mapping[str, Mapping[str, str]] = {
+    "fr": {
+        "hello": "Bonjour {{ name }}",
+        "preheader": "La ligne qui suit l’objet dans la boîte de réception.",
+        "text": "Écrivez ici ce que le lecteur doit savoir.",
+        "button": "Ouvrir la page",
+    },
+    "en": {
+        "hello": "Hello {{ name }}",
+        "preheader": "The line after the subject in an inbox.",
+        "text": "Write here what the reader must know.",
+        "button": "Open the page",
+    },
+}
+_BACKGROUND = "#ebeee9"
+_LANGUAGE_OF = re.compile(r'<mjml\s[^>]*?lang="([a-zA-Z]{2,3})\b')
+_BACKGROUND_OF = re.compile(r'<mj-body\s[^>]*?background-color="(#[0-9a-fA-F]{3,6})"')
+
 _FRONT_MATTER = """\
 ---
-subject: "Bonjour {{ name }}"
+subject: "[hello]"
 description: Say in one sentence who gets this mail, and when.
 category: support
 stream: transactional
@@ -38,20 +59,20 @@ delivery:
 """
 
 _WITH_SHARED_PARTS = """\
-<mjml lang="fr">
+<mjml lang="[lang]">
   <mj-head>
-    <mj-title>Bonjour {{ name }}</mj-title>
-    <mj-preview>La ligne qui suit l’objet dans la boîte de réception.</mj-preview>
+    <mj-title>[hello]</mj-title>
+    <mj-preview>[preheader]</mj-preview>
     <mj-include path="../_shared/theme.mjml" />
   </mj-head>
-  <mj-body background-color="#ebeee9">
+  <mj-body background-color="[background]">
     <mj-include path="../_shared/header.mjml" />
     <mj-wrapper mj-class="card" css-class="card">
       <mj-section css-class="pad">
         <mj-column>
-          <mj-text mj-class="title" css-class="title">Bonjour {{ name }},</mj-text>
-          <mj-text css-class="text">Écrivez ici ce que le lecteur doit savoir.</mj-text>
-          <mj-button mj-class="call" css-class="call" href="{{ link }}">Ouvrir la page</mj-button>
+          <mj-text mj-class="title" css-class="title">[hello],</mj-text>
+          <mj-text css-class="text">[text]</mj-text>
+          <mj-button mj-class="call" css-class="call" href="{{ link }}">[button]</mj-button>
         </mj-column>
       </mj-section>
     </mj-wrapper>
@@ -61,21 +82,21 @@ _WITH_SHARED_PARTS = """\
 """
 
 _SELF_CONTAINED = """\
-<mjml lang="fr">
+<mjml lang="[lang]">
   <mj-head>
-    <mj-title>Bonjour {{ name }}</mj-title>
-    <mj-preview>La ligne qui suit l’objet dans la boîte de réception.</mj-preview>
+    <mj-title>[hello]</mj-title>
+    <mj-preview>[preheader]</mj-preview>
     <mj-attributes>
       <mj-all font-family="Arial, sans-serif" />
       <mj-text font-size="16px" line-height="26px" color="#34433b" />
     </mj-attributes>
   </mj-head>
-  <mj-body background-color="#ebeee9">
+  <mj-body background-color="[background]">
     <mj-section background-color="#ffffff">
       <mj-column>
-        <mj-text font-size="24px" line-height="32px">Bonjour {{ name }},</mj-text>
-        <mj-text>Écrivez ici ce que le lecteur doit savoir.</mj-text>
-        <mj-button background-color="#00613f" color="#ffffff" href="{{ link }}">Ouvrir la page</mj-button>
+        <mj-text font-size="24px" line-height="32px">[hello],</mj-text>
+        <mj-text>[text]</mj-text>
+        <mj-button background-color="#00613f" color="#ffffff" href="{{ link }}">[button]</mj-button>
       </mj-column>
     </mj-section>
   </mj-body>
@@ -111,12 +132,27 @@ def scaffold_files(there: Files, key: str, *, compiler: TemplateCompiler) -> Map
 
 def _passing_files(there: Files, key: str, compiler: TemplateCompiler) -> Mapping[str, bytes]:
     """The files of a new template: with the shared parts if they exist and compile, else self-contained."""
+    words = _words(there)
     bodies = [_SELF_CONTAINED]
     if all(part in there for part in (_THEME, _HEADER, _FOOTER)):
         bodies.insert(0, _WITH_SHARED_PARTS)
     for body in bodies:
-        files = {"template.mjml": (_FRONT_MATTER + body).encode(), "examples/default.yaml": example_file(_EXAMPLE)}
+        source = re.sub(r"\[(\w+)\]", lambda found: words[found[1]], _FRONT_MATTER + body)
+        files = {"template.mjml": source.encode(), "examples/default.yaml": example_file(_EXAMPLE)}
         tried = compiler.compile(there.with_changes({f"{key}/{name}": data for name, data in files.items()}), key)
         if not tried.findings:
             return files
     raise TemplateInvalid(tried.findings)
+
+
+def _words(there: Files) -> Mapping[str, str]:
+    """What a new mail says, in the language and on the background of most templates there: French if there are none."""
+    languages, backgrounds = Counter[str](), Counter[str]()
+    for key in there.template_keys():
+        source = there.by_path[f"{key}/template.mjml"].data.decode("utf-8", "replace")
+        languages.update(found[1].lower() for found in _LANGUAGE_OF.finditer(source))
+        backgrounds.update(found[1] for found in _BACKGROUND_OF.finditer(source))
+    language = languages.most_common(1)[0][0] if languages else "fr"
+    language = language if language in _WORDS else "en"
+    background = backgrounds.most_common(1)[0][0] if backgrounds else _BACKGROUND
+    return {**_WORDS[language], "lang": language, "background": background}
