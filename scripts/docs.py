@@ -1,4 +1,4 @@
-"""Generates parts of docs/ from the code: routes, settings, commands, states and metrics.
+"""Generates parts of docs/ from the code, and the help of findings' codes from the author's guide.
 
 Between the lines `<!-- generated: KIND PATTERN... -->` and `<!-- end of KIND -->` of a document this script writes all
 items of that kind whose names match one of the patterns; the rest of the document is prose and stays. An item in no
@@ -6,6 +6,7 @@ document, or in two places, is an error, so that a new route, setting or command
 """
 
 import argparse
+import json
 import re
 import sys
 import tempfile
@@ -55,6 +56,8 @@ UNGUARDED = {
     "/api/v1/email/webhook": "signature of Amazon SNS",
     "/api/v1/email/source/webhook": "signature of the forge",
 }
+#: What is generated from the author's guide, for the rules of SARIF.
+FINDING_HELP = Path("service", "templates", "authoring", "finding_help.json")
 #: Line width of the commands' help.
 HELP_WIDTH_CHARS = 110
 
@@ -89,9 +92,12 @@ def main(arguments: list[str], *, home: Path = HOME) -> int:
     with tempfile.TemporaryDirectory() as data:
         kinds = listings(Path(data))
     problems: list[str] = []
-    for document in sorted((home / "docs").rglob("*.md")):
-        before = document.read_text("utf-8")
-        after = generated(before, kinds)
+    files = {document: generated(document.read_text("utf-8"), kinds) for document in (home / "docs").rglob("*.md")}
+    guide = home / "email_templates" / "README.md"
+    if guide.is_file():
+        files[home / FINDING_HELP] = finding_help(guide.read_text("utf-8"))
+    for document, after in sorted(files.items()):
+        before = document.read_text("utf-8") if document.is_file() else ""
         if before != after and checks:
             problems.append(f"{document.relative_to(home)} is not up to date: run scripts/docs")
         elif before != after:
@@ -105,6 +111,19 @@ def main(arguments: list[str], *, home: Path = HOME) -> int:
     ]
     print("\n".join(problems), end="\n" if problems else "", file=sys.stderr)
     return 1 if problems else 0
+
+
+def finding_help(guide: str) -> str:
+    """The codes of findings, with what is wrong and how to mend it, from the tables of the author's guide."""
+    chapter = guide.partition("\n## Every finding")[2].partition("\n## ")[0]
+
+    def plain(cell: str) -> str:
+        cell = re.sub(r"\[([^\]]+)\]\(#[^)]*\)", r"\1 in the author's guide", cell)
+        return cell.replace("*warning*: ", "").replace("\\|", "|").replace("`", "")
+
+    rows = re.findall(r"^\| `([^`]+)` \| (.+) \| (.+) \|$", chapter, re.MULTILINE)
+    told = {code: {"wrong": plain(wrong), "mend": plain(mend)} for code, wrong, mend in sorted(rows)}
+    return json.dumps(told, indent=1, ensure_ascii=False) + "\n"
 
 
 def generated(text: str, kinds: Mapping[str, Listing]) -> str:

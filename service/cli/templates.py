@@ -1,9 +1,9 @@
 """check, new: check templates and create one; needs no settings, no data directory and no service."""
 
 import json
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import click
 
@@ -11,6 +11,7 @@ from service.cli.environment import template_settings
 from service.errors import Conflict, GitError, InvalidRequest, NotFound
 from service.templates.authoring.check import CheckResult
 from service.templates.authoring.check import check as find
+from service.templates.authoring.finding_formats import annotations, code_quality, github_commands, sarif
 from service.templates.authoring.scaffold import scaffold
 from service.templates.build_tools import render_limits, site_values
 from service.templates.isolated_compiler import compiler_of_its_own
@@ -21,6 +22,24 @@ _templates = click.option(
     help="Template directory.",
     show_default="EMAIL_TEMPLATES_DIR",
 )
+
+
+_FILE = click.Path(dir_okay=False, path_type=Path)
+
+
+@dataclass(frozen=True, slots=True)
+class _CheckOptions:
+    ref: str | None
+    allow_breaking: bool
+    environment: str | None
+    as_json: bool
+    github: bool
+    sarif: Path | None
+    gitlab: Path | None
+
+    @property
+    def needs_annotations(self) -> bool:
+        return self.github or self.sarif is not None or self.gitlab is not None
 
 
 @click.command()
@@ -35,35 +54,40 @@ _templates = click.option(
     help="Also report what this environment's values lack; without it, their examples fill gaps.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.option("--github", is_flag=True, help="Print commands that GitHub shows at the lines of a pull request.")
+@click.option("--sarif", type=_FILE, metavar="FILE", help="Also write the findings as SARIF 2.1.0.")
+@click.option("--gitlab", type=_FILE, metavar="FILE", help="Also write the findings as GitLab's code quality report.")
 @_templates
-def check(
-    keys: tuple[str, ...],
-    ref: str | None,
-    allow_breaking: bool,
-    environment: str | None,
-    as_json: bool,
-    templates: Path | None,
-) -> None:
+def check(keys: tuple[str, ...], templates: Path | None, **given: Any) -> None:
     """Check templates and print every finding: file:line:column, what is wrong and how to fix it.
 
-    The exit code is 1 if there is an error, else 0; warnings do not count.
+    The exit code is 1 if there is an error, else 0; warnings do not count. With --github errors come first: GitHub
+    shows 10 errors and 10 warnings of a step, and its log has them all.
 
     \b
     Example:
       rgz-email check
       rgz-email check rma_confirmation --base origin/main
     """
+    options = _CheckOptions(**given)
     settings = template_settings(templates)
     root = _existing(settings.email_templates_dir)
     try:
-        values = site_values(settings, environment, fills_gaps=environment is None)
+        values = site_values(settings, options.environment, fills_gaps=options.environment is None)
         with compiler_of_its_own(render_limits(settings), values) as compiler:
-            checked = find(root, keys, compiler=compiler, ref=ref, allow_breaking=allow_breaking)
+            checked = find(root, keys, compiler=compiler, ref=options.ref, allow_breaking=options.allow_breaking)
     except (NotFound, GitError) as error:
         raise click.UsageError(str(error)) from None
-    if as_json:
+    found = annotations(checked.findings, root) if options.needs_annotations else []
+    if options.sarif is not None:
+        options.sarif.write_text(sarif(found), encoding="utf-8")
+    if options.gitlab is not None:
+        options.gitlab.write_text(code_quality(found), encoding="utf-8")
+    if options.as_json:
         answer = {"findings": [asdict(one) for one in checked.findings], "templates": checked.templates}
         click.echo(json.dumps(answer, ensure_ascii=False))
+    elif options.github:
+        click.echo("\n".join([*github_commands(found), _summary(checked)]))
     else:
         _print(checked)
     raise SystemExit(1 if checked.errors else 0)
@@ -101,9 +125,13 @@ def _print(checked: CheckResult) -> None:
     for one in checked.findings:
         hint = f" ({one.hint})" if one.hint else ""
         click.echo(f"{one.file}:{one.line}:{one.column}: {one.severity}: {one.message}{hint} [{one.code}]")
+    click.echo(_summary(checked))
+
+
+def _summary(checked: CheckResult) -> str:
     found = [_count(checked.errors, "error")] * bool(checked.errors)
     found += [_count(checked.warnings, "warning")] * bool(checked.warnings)
-    click.echo(f"{_count(checked.templates, 'template')}: {', '.join(found) or 'no findings'}.")
+    return f"{_count(checked.templates, 'template')}: {', '.join(found) or 'no findings'}."
 
 
 def _count(number: int, noun: str) -> str:

@@ -316,3 +316,18 @@ def test_check_base_ignores_hooks_settings_and_variables_of_git(checkout: Checko
     environment = {"GIT_DIR": str(tmp_path / "nowhere"), "GIT_WORK_TREE": str(tmp_path), "GIT_INDEX_FILE": "/x"}
     done = run("check", "--base", "HEAD", "--templates", str(checkout.mails), environment=environment)
     assert done.returncode == 0, done.stderr
+
+
+def test_check_writes_what_ci_takes_when_it_is_asked_for(checkout: Checkout, tmp_path: Path) -> None:
+    write_mail(checkout.mails, "hello", MAIL.replace("Bonjour {{ name }}", "Bonjour {{ nom }}"))
+    sarif, quality = tmp_path / "check.sarif", tmp_path / "quality.json"
+    arguments = ["--github", "--sarif", str(sarif), "--gitlab", str(quality), "--templates", str(checkout.mails)]
+    done = CliRunner().invoke(main, ["check", *arguments])
+    assert done.exit_code == 1
+    commands = done.stdout.splitlines()
+    assert commands[-1].startswith("1 template: ")
+    path = checkout.mails.relative_to(checkout.top).as_posix() + "/hello/template.mjml"
+    assert all(one.startswith(("::error file=", "::warning file=")) for one in commands[:-1])
+    assert f"file={path}," in commands[0]
+    results = json.loads(sarif.read_text("utf-8"))["runs"][0]["results"]
+    assert len(results) == len(json.loads(quality.read_text("utf-8"))) == len(commands) - 1

@@ -19,30 +19,30 @@ _MAX_SENTENCE = 300
 def read_report(data: bytes) -> Report:
     """Parse and validate. Raises InvalidRequest, whose message is one sentence with the JSON pointer of the mistake."""
     if len(data) > MAX_REPORT_BYTES:
-        _refuse("", "too_large", f"it has {len(data):,} bytes, and at most {MAX_REPORT_BYTES:,} are read")
+        _reject("", "too_large", f"it has {len(data):,} bytes, and at most {MAX_REPORT_BYTES:,} are read")
     try:
         text = data.decode("utf-8")
     except UnicodeDecodeError as error:
-        _refuse("", "not_utf_8", f"byte {error.start} is not UTF-8")
+        _reject("", "not_utf_8", f"byte {error.start} is not UTF-8")
     try:
         parsed = json.loads(
             text, object_pairs_hook=_object, parse_constant=_constant, parse_int=_integer, parse_float=_fraction
         )
     except RecursionError:
-        _refuse("", "too_deep", "too many objects and lists are inside each other")
+        _reject("", "too_deep", "too many objects and lists are inside each other")
     except json.JSONDecodeError as error:
-        _refuse("", "not_json", f"line {error.lineno}, column {error.colno} is not JSON: {error.msg}")
+        _reject("", "not_json", f"line {error.lineno}, column {error.colno} is not JSON: {error.msg}")
     if not isinstance(parsed, dict):
-        _refuse("", "not_an_object", "it is no JSON object")
+        _reject("", "not_an_object", "it is no JSON object")
     version = parsed.get("version")
     if type(version) is not int or version != REPORT_VERSION:  # pydantic takes true for 1
-        _refuse("/version", "unknown_version", f"it is not of version {REPORT_VERSION}, which this rgz-email reads")
+        _reject("/version", "unknown_version", f"it is not of version {REPORT_VERSION}, which this rgz-email reads")
     try:
         return Report.model_validate(parsed)
     except ValidationError as error:
         first = error.errors(include_url=False, include_context=False, include_input=False)[0]
         more = f" ({error.error_count() - 1:,} more)" if error.error_count() > 1 else ""
-        _refuse(pointer(*first["loc"]), first["type"], f"{first['msg'][:1].lower()}{first['msg'][1:]}{more}")
+        _reject(pointer(*first["loc"]), first["type"], f"{first['msg'][:1].lower()}{first['msg'][1:]}{more}")
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -50,25 +50,25 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(made) < len(pairs):
         seen: set[str] = set()
         name = next(name for name, _ in pairs if name in seen or seen.add(name))  # type: ignore[func-returns-value]
-        _refuse("", "duplicate_name", f"the name {one_line(name, 60)!r} stands twice in an object")
+        _reject("", "duplicate_name", f"the name {one_line(name, 60)!r} stands twice in an object")
     return made
 
 
 def _constant(name: str) -> NoReturn:
-    _refuse("", "not_json", f"{name} is no JSON")
+    _reject("", "not_json", f"{name} is no JSON")
 
 
 def _integer(digits: str) -> int:
     if len(digits) > _MAX_DIGITS:
-        _refuse("", "too_large", f"a number has {len(digits):,} digits")
+        _reject("", "too_large", f"a number has {len(digits):,} digits")
     return int(digits)
 
 
 def _fraction(digits: str) -> NoReturn:
-    _refuse("", "not_an_integer", f"{one_line(digits, 30)} is no whole number, and a report has no others")
+    _reject("", "not_an_integer", f"{one_line(digits, 30)} is no whole number, and a report has no others")
 
 
-def _refuse(where: str, code: str, what: str) -> NoReturn:
+def _reject(where: str, code: str, what: str) -> NoReturn:
     """Raise the refusal; its words are a stranger's in part, and printed in logs."""
     place = one_line(where, 100)
     sentence = (
