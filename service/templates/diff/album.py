@@ -9,6 +9,8 @@ from service.templates.mails import Mail, RenderedMail
 
 #: More mails are named in a report, and not shown.
 MAX_PICTURED = 200
+#: As in markup/compare.js.
+OLD_MARGIN_PX = 8
 Scheme = Literal["light", "dark"]
 
 
@@ -48,7 +50,8 @@ class Pictures:
     """A mail in one view, after and before; `failure` says why there is nothing to see.
 
     Before is kept as its difference from after: `old` are the rows that only it has, those of all bands one below the
-    other. `has_before` and `has_after`: that side has the mail. `is_cut`: it goes on below the picture.
+    other, each with OLD_MARGIN_PX of its surroundings above and below. `has_before` and `has_after`: that side has the
+    mail. `is_cut`: it goes on below the picture.
     """
 
     after: Picture | None = None

@@ -31,7 +31,7 @@ _LOWEST_PX = 200
 DEADLINE_S = 30.0
 #: So many mails may fail; then there is something wrong with the browser.
 _MAX_FAILURES = 10
-_QUALITY = 0.7
+_QUALITY = 0.8
 _UNCLEAN = "there is no picture: "
 _LOOK_AGAIN_S = 0.02
 

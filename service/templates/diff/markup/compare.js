@@ -1,11 +1,14 @@
 // Compares pictures of mails, row by row, so that what only moved down counts as the same.
 // Takes a PNG as base64 that shows mails side by side, and for each pair of them [width, left before, height before,
 // left after, height after]; a height of 0 is a side without a mail. For each pair returns the mail after, the rows
-// that only the mail before has, one below the other, both as WebP (null for none), and the bands that differ:
+// that only the mail before has, one below the other with 8 rows around each, both as WebP (null for none), and the
+// bands that differ:
 // [top before, bottom before, top after, bottom after, left, right].
 async ([png, pairs, quality]) => {
   const GAP = 10; // rows between two changes that are shown as one
+  const MARGIN = 8;
   const MAX_BANDS = 40;
+  const TOLERANCE = 3; // of 255: the same edge is painted a little differently at another place
 
   const cropped = (image, left, width, height) => {
     if (!height) return null;
@@ -23,15 +26,19 @@ async ([png, pairs, quality]) => {
     return { uri: `data:image/webp;base64,${btoa(text)}`, width: canvas.width, height: canvas.height };
   };
 
+  // Each strip has MARGIN rows of its surroundings above and below: WebP blurs colours over a few rows.
   const strips = (picture, bands) => {
-    const height = bands.reduce((sum, band) => sum + band[1] - band[0], 0);
-    if (!height) return null;
+    const found = bands.filter(band => band[1] > band[0]);
+    if (!found.length) return null;
+    const height = found.reduce((sum, band) => sum + band[1] - band[0] + 2 * MARGIN, 0);
     const canvas = new OffscreenCanvas(picture.width, height);
     const context = canvas.getContext("2d", { alpha: false });
     let top = 0;
-    for (const [from, to] of bands) {
-      if (to > from) context.drawImage(picture.canvas, 0, from, picture.width, to - from, 0, top, picture.width, to - from);
-      top += to - from;
+    for (const [from, to] of found) {
+      const [first, last] = [Math.max(0, from - MARGIN), Math.min(picture.height, to + MARGIN)];
+      const at = top + MARGIN - (from - first);
+      context.drawImage(picture.canvas, 0, first, picture.width, last - first, 0, at, picture.width, last - first);
+      top += to - from + 2 * MARGIN;
     }
     return canvas;
   };
@@ -90,7 +97,25 @@ async ([png, pairs, quality]) => {
       }
       waiting.push([ya, a1, yb, b1]);
     }
-    bands.sort((one, two) => one[0] - two[0] || one[2] - two[2]);
+    return bands.sort((one, two) => one[0] - two[0] || one[2] - two[2]);
+  };
+
+  const differ = (p, q) => p !== q && [0, 8, 16].some(bits => Math.abs((p >> bits & 255) - (q >> bits & 255)) > TOLERANCE);
+
+  // A band without the rows at its ends that only seem to differ; null if none of them does.
+  const narrowed = (one, two, [a0, a1, b0, b1]) => {
+    if (a1 - a0 !== b1 - b0) return [a0, a1, b0, b1];
+    const { width } = one;
+    const isSame = (ya, yb) => {
+      for (let x = 0, p = ya * width, q = yb * width; x < width; x++) if (differ(one.pixels[p + x], two.pixels[q + x])) return false;
+      return true;
+    };
+    while (a0 < a1 && isSame(a0, b0)) { a0++; b0++; }
+    while (a0 < a1 && isSame(a1 - 1, b1 - 1)) { a1--; b1--; }
+    return a0 < a1 ? [a0, a1, b0, b1] : null;
+  };
+
+  const merged = bands => {
     const merged = [];
     for (const band of bands) {
       const last = merged[merged.length - 1];
@@ -107,8 +132,8 @@ async ([png, pairs, quality]) => {
     let left = width, right = 0;
     for (let y = 0; y < a1 - a0; y++) {
       const [p, q] = [(a0 + y) * width, (b0 + y) * width];
-      for (let x = 0; x < left; x++) if (one.pixels[p + x] !== two.pixels[q + x]) left = x;
-      for (let x = width - 1; x >= right; x--) if (one.pixels[p + x] !== two.pixels[q + x]) right = x + 1;
+      for (let x = 0; x < left; x++) if (differ(one.pixels[p + x], two.pixels[q + x])) left = x;
+      for (let x = width - 1; x >= right; x--) if (differ(one.pixels[p + x], two.pixels[q + x])) right = x + 1;
     }
     return [left, right];
   };
@@ -117,7 +142,8 @@ async ([png, pairs, quality]) => {
     const before = cropped(image, leftBefore, width, heightBefore);
     const after = cropped(image, leftAfter, width, heightAfter);
     const bands = before && after
-      ? changedBands(rowsOf(before), rowsOf(after)).map(band => [...band, ...sides(before, after, band)])
+      ? merged(changedBands(rowsOf(before), rowsOf(after)).map(band => narrowed(before, after, band)).filter(Boolean))
+          .map(band => [...band, ...sides(before, after, band)])
       : before ? [[0, heightBefore, 0, 0, 0, width]] : [];
     const old = before && strips(before, bands);
     return { after: after && await shown(after.canvas), old: old && await shown(old), bands };
