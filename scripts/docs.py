@@ -29,7 +29,8 @@ sys.path.insert(0, str(HOME))  # so that this checkout is documented, wherever a
 
 from service.bootstrap import build  # noqa: E402
 from service.cli.main import main as rgz_email  # noqa: E402
-from service.config.settings import Rate, RequestRate, Settings  # noqa: E402
+from service.config.http_settings import RequestRate  # noqa: E402
+from service.config.settings import Rate, Settings  # noqa: E402
 from service.models import Scope  # noqa: E402
 from service.models.deployment_requests import (  # noqa: E402
     ActivateRequest,
@@ -278,7 +279,8 @@ def _report_type(schema: Mapping[str, Any]) -> str:
     if schema["type"] == "array":
         return f"list of at most {schema['maxItems']:,}: {_report_type(schema['items'])}"
     longest = f", at most {schema['maxLength']:,} characters" if "maxLength" in schema else ""
-    return {"string": "text", "boolean": "`true`, `false`"}.get(schema["type"], schema["type"]) + longest
+    kind: str = schema["type"]
+    return {"string": "text", "boolean": "`true`, `false`"}.get(kind, kind) + longest
 
 
 def _states() -> Iterator[tuple[str, str]]:

@@ -1,11 +1,8 @@
 """The typed table of settings. Each is named like its environment variable, in lower case; `environment` reads it."""
 
-import math
 import re
-from functools import cached_property
-from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeAlias
+from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo
 
 from pydantic import (
@@ -18,23 +15,14 @@ from pydantic import (
     model_validator,
 )
 
-from service.config.installation import InstallationSettings
+from service.config.http_settings import HttpSettings
 from service.config.secret_url import SecretUrl
 from service.config.template_source import CommaSeparated, SecretUrlSetting
 from service.config.weak_secrets import weakness
-from service.mail import addresses, return_path
-from service.models import Scope
+from service.mail import return_path
 
 #: The checkout of this package, so that the commands work from any folder.
 _HOME = Path(__file__).resolve().parents[2]
-
-
-Network: TypeAlias = IPv4Network | IPv6Network
-
-#: The ARN of one Amazon SNS topic, with its region; a wildcard is none.
-_TOPIC_ARN = re.compile(
-    r"arn:aws(-[a-z]{2,5}){0,3}:sns:[a-z]{2,5}(-[a-z]+){1,4}-[0-9]{1,2}:[0-9]{12}:[A-Za-z0-9_-]{1,256}(\.fifo)?"
-)
 
 
 def _default_directory(name: str) -> Path:
@@ -63,45 +51,6 @@ def _rate(value: object) -> object:
     return Rate(count=int(matched[1]), period=matched[2])
 
 
-def _network(text: str) -> Network:
-    """The network of an address or a network; IPv4 that is written as IPv6 becomes IPv4."""
-    network = ip_network(text, strict=False)
-    mapped = network.network_address.ipv4_mapped if isinstance(network, IPv6Network) else None
-    return IPv4Network((mapped, network.prefixlen - 96)) if mapped and network.prefixlen >= 96 else network
-
-
-class RequestRate(BaseModel):
-    """A rate limit of `count` requests per `period`; None: no limit."""
-
-    model_config = ConfigDict(frozen=True)
-    count: int | None
-    period: Literal["second", "minute", "hour"] = "minute"
-
-    def __str__(self) -> str:
-        return "unlimited" if self.count is None else f"{self.count}/{self.period}"
-
-    @property
-    def period_s(self) -> int:
-        """The period in seconds."""
-        return {"second": 1, "minute": 60, "hour": 3_600}[self.period]
-
-    @property
-    def per_second(self) -> float:
-        """Requests in a second, on average."""
-        return math.inf if self.count is None else self.count / self.period_s
-
-
-def _request_rate(value: object) -> object:
-    if not isinstance(value, str):
-        return value
-    if value.strip().lower() == "unlimited":
-        return RequestRate(count=None)
-    matched = re.fullmatch(r"\s*([1-9]\d{0,6})\s*/\s*(second|minute|hour)\s*", value)
-    if not matched:
-        raise ValueError('write "unlimited" or a number per second, minute or hour, such as "6000/minute"')
-    return RequestRate(count=int(matched[1]), period=matched[2])
-
-
 #: The settings that may come from a file, and that nothing prints.
 SECRETS = (
     "smtp_password",
@@ -116,7 +65,6 @@ SECRETS = (
 )
 
 RateSetting = Annotated[Rate, BeforeValidator(_rate)]
-RequestRateSetting = Annotated[RequestRate, BeforeValidator(_request_rate)]
 
 
 def _known_url(value: SecretUrl | None, beginnings: tuple[str, ...], hint: str) -> SecretUrl | None:
@@ -129,7 +77,7 @@ def _known_url(value: SecretUrl | None, beginnings: tuple[str, ...], hint: str) 
     return value
 
 
-class Settings(InstallationSettings):
+class Settings(HttpSettings):
     """All settings. A description ends with the unit where there is one."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True, arbitrary_types_allowed=True)
@@ -176,50 +124,6 @@ class Settings(InstallationSettings):
         365, ge=1, description="Delete messages and admin actions after this time, days"
     )
     email_auto_anonymize_after_days: int = Field(90, ge=1, description="Anonymise messages after this time, days")
-    email_soft_bounce_limit: int = Field(
-        5, ge=1, le=1000, description="Temporary bounces after which an address is suppressed, messages"
-    )
-    email_soft_bounce_days: int = Field(
-        30, ge=1, le=365, description="Period in which temporary bounces are counted, days"
-    )
-    email_sns_topic_arns: CommaSeparated = Field(
-        (), description="Amazon SNS topics whose notifications are accepted, separated by commas; without one none is"
-    )
-    email_sns_cert_ca_file: Path | None = Field(
-        None, description="PEM file of an additional certificate authority for the hosts of Amazon SNS"
-    )
-    email_sns_host_override: str | None = Field(
-        None, description="host:port to connect to instead of Amazon SNS, for tests"
-    )
-    email_bounce_address: str | None = Field(
-        None,
-        description="Address for bounces, NAME@DOMAIN; NAME+anything@DOMAIN must arrive in the same mailbox. Without it"
-        " bounces go to SMTP_FROM_EMAIL, and are not read",
-    )
-    email_inbox_host: str | None = Field(
-        None, description="IMAP server of the mailbox of EMAIL_BOUNCE_ADDRESS; without it no mailbox is read"
-    )
-    email_inbox_port: int = Field(993, ge=1, le=65535, description="Port of the IMAP server")
-    email_inbox_user: str | None = Field(None, description="User of that mailbox")
-    email_inbox_password: SecretStr | None = Field(None, description="Password of that mailbox")
-    email_inbox_tls: Literal["implicit", "starttls", "none"] = Field(
-        "implicit", description="TLS mode of the connection to the IMAP server: implicit, starttls or none"
-    )
-    email_inbox_ca_file: Path | None = Field(
-        None, description="PEM file of an additional certificate authority for the IMAP server"
-    )
-    email_inbox_folder: str = Field(
-        "INBOX", min_length=1, pattern=r"^[ -~]+$", description="Folder of that mailbox, as the server spells its name"
-    )
-    email_inbox_poll_seconds: float = Field(
-        60.0, ge=0.1, le=86400, description="Time between two polls of that mailbox, seconds"
-    )
-    email_inbox_timeout_seconds: float = Field(
-        20.0, gt=0, le=600, description="Time-out of each step of a poll, seconds"
-    )
-    email_inbox_delete: bool = Field(
-        False, description="Delete mails from that folder once they are read; without it nothing in it is changed"
-    )
     email_timezone: str = Field(
         "Africa/Porto-Novo", description="Time zone of calendar days in limits, of the nightly purge and of the pages"
     )
@@ -259,55 +163,6 @@ class Settings(InstallationSettings):
     email_secret_key_previous: SecretStr | None = Field(
         None, description="Older versions of EMAIL_SECRET_KEY, which are still accepted, comma-separated"
     )
-    email_public_url: str = Field(
-        "http://localhost:8000",
-        pattern=r"^https?://[A-Za-z0-9.:\[\]-]+(/[A-Za-z0-9._~/-]*)?$",
-        max_length=200,
-        description="URL under which people reach this service",
-    )
-    email_anonymous_scopes: CommaSeparated = Field(
-        (),
-        description="Scopes of requests without a key, from programs on this machine only: send, read. With SMTP_HOST"
-        " they count at EMAIL_LOCAL_SOCKET alone, without it at a loopback port too",
-    )
-    email_local_socket: Path | None = Field(
-        None,
-        description="Unix socket where serve or api listens as well, for programs of the same user: the place of"
-        " requests without a key",
-    )
-    email_trusted_proxies: CommaSeparated = Field(
-        (),
-        description="Addresses and networks of reverse proxies whose X-Forwarded-For is believed, separated by commas",
-    )
-    email_rate_limit_api: RequestRateSetting = Field(
-        RequestRate(count=60_000, period="minute"),
-        description="Requests of each key, and notifications at the webhook from each address, to one process:"
-        " unlimited or n/period",
-    )
-    email_rate_limit_address: RequestRateSetting = Field(
-        RequestRate(count=6_000, period="minute"),
-        description="Other requests without a key from each address, to one process: unlimited or n/period;"
-        " EMAIL_RATE_LIMIT_API where that is lower",
-    )
-    email_http_head_timeout_seconds: float = Field(
-        10.0, gt=0, le=600, description="Time in which the head of an HTTP request must be complete, seconds"
-    )
-    email_http_body_timeout_seconds: float = Field(
-        10.0,
-        gt=0,
-        le=600,
-        description="Time in which the next kibibyte for each of its seconds must come of a body, or be read of an"
-        " answer, seconds",
-    )
-    email_http_max_connections: int = Field(
-        512, ge=10, le=100_000, description="HTTP connections at the same time, beside some for /healthz and /readyz"
-    )
-    email_http_max_bodies_mb: int = Field(
-        160,
-        ge=1,
-        le=65_536,
-        description="Size of all request bodies under way, at most, MiB; the largest one is always taken",
-    )
     email_log_level: Literal["debug", "info", "warning", "error"] = Field(
         "info", description="Lowest level that is logged"
     )
@@ -326,52 +181,6 @@ class Settings(InstallationSettings):
             ZoneInfo(value)
         except (ValueError, KeyError, OSError) as error:  # no name, an unknown one, a folder of names
             raise ValueError("write an IANA name such as Africa/Porto-Novo") from error
-        return value
-
-    @field_validator("email_anonymous_scopes")
-    @classmethod
-    def _harmless_scopes(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        if wrong := [scope for scope in value if scope not in (Scope.SEND, Scope.READ)]:
-            raise ValueError(f"only send and read may be given to everybody, not {', '.join(wrong)}")
-        return value
-
-    @field_validator("email_trusted_proxies")
-    @classmethod
-    def _known_networks(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        for text in value:
-            try:
-                _network(text)
-            except ValueError as error:
-                raise ValueError(f"{text!r} is no address or network; write 10.0.0.7 or 10.0.0.0/8") from error
-        return value
-
-    @field_validator("email_bounce_address")
-    @classmethod
-    def _signable_address(cls, value: str | None) -> str | None:
-        if value is None:
-            return None
-        address = addresses.parse(value)  # AddressInvalid is a ValueError, and a sentence
-        if not address.local.isascii() or len(address.local) > return_path.MAX_NAME_LENGTH:
-            most = return_path.MAX_NAME_LENGTH
-            raise ValueError(
-                f"write a name of at most {most} ASCII characters before the @: a signature is added to it"
-            )
-        return address.wire
-
-    @field_validator("email_sns_topic_arns")
-    @classmethod
-    def _known_topics(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        for topic in value:
-            if not _TOPIC_ARN.fullmatch(topic):
-                raise ValueError(f"{topic!r} is not one topic; write arn:aws:sns:REGION:ACCOUNT:NAME, no wildcard")
-        return value
-
-    @field_validator("email_sns_host_override")
-    @classmethod
-    def _known_host(cls, value: str | None) -> str | None:
-        host, _, port = (value or "localhost:443").rpartition(":")
-        if not host or not re.fullmatch("[0-9]{1,5}", port) or not 1 <= int(port) <= 65535:
-            raise ValueError("write host:port, such as 127.0.0.1:8443")
         return value
 
     @field_validator("database_url")
@@ -400,15 +209,6 @@ class Settings(InstallationSettings):
                     raise ValueError(f"{name.upper()} {reason} and can be guessed; {hint}")
         return self
 
-    @model_validator(mode="after")
-    def _whole_inbox(self) -> "Settings":
-        if self.email_inbox_host is not None:
-            needed = ("email_bounce_address", "email_inbox_user", "email_inbox_password")
-            missing = [name.upper() for name in needed if getattr(self, name) is None]
-            if missing:
-                raise ValueError(f"EMAIL_INBOX_HOST is of no use without {' and '.join(missing)}")
-        return self
-
     def envelope_from(self, message_id: str, *, key: bytes) -> str:
         """The envelope sender of a message: its signed return path, if EMAIL_BOUNCE_ADDRESS is set."""
         if self.email_bounce_address is None:
@@ -425,19 +225,6 @@ class Settings(InstallationSettings):
         return "implicit" if self.smtp_port == 465 else "starttls"
 
     @property
-    def sns_address(self) -> tuple[str, int] | None:
-        """The address that is connected to in place of any SNS host, if one is set."""
-        if self.email_sns_host_override is None:
-            return None
-        host, _, port = self.email_sns_host_override.rpartition(":")
-        return host.removeprefix("[").removesuffix("]"), int(port)
-
-    @cached_property
-    def trusted_proxies(self) -> tuple[Network, ...]:
-        """EMAIL_TRUSTED_PROXIES as networks."""
-        return tuple(_network(text) for text in self.email_trusted_proxies)
-
-    @property
     def timezone(self) -> ZoneInfo:
         """EMAIL_TIMEZONE as a time zone."""
         return ZoneInfo(self.email_timezone)
@@ -451,11 +238,6 @@ class Settings(InstallationSettings):
     def max_batch_bytes(self) -> int:
         """EMAIL_MAX_BATCH_SIZE_MB in bytes."""
         return self.email_max_batch_size_mb * 1024 * 1024
-
-    @property
-    def max_bodies_bytes(self) -> int:
-        """EMAIL_HTTP_MAX_BODIES_MB in bytes."""
-        return self.email_http_max_bodies_mb * 1024 * 1024
 
     def with_changes(self, **changes: Any) -> "Settings":
         """A validated copy with these settings changed."""

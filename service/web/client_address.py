@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
 from typing import Any, TypeAlias
 
-from service.config.settings import Network
+from service.config.http_settings import Network
 
 _Address: TypeAlias = IPv4Address | IPv6Address
 

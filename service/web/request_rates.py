@@ -9,7 +9,8 @@ from collections import OrderedDict
 from collections.abc import Callable
 from math import ceil
 
-from service.config.settings import RequestRate, Settings
+from service.config.http_settings import RequestRate
+from service.config.settings import Settings
 from service.errors import TooManyRequests
 
 #: Keys or addresses that are remembered; the one that was silent longest is forgotten for a new one.
