@@ -4,6 +4,7 @@ import sys
 from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, get_args
 
@@ -11,14 +12,16 @@ import click
 
 from service.cli.environment import template_settings
 from service.config.template_project import snapshots_of
-from service.errors import GitError
+from service.errors import GitError, NoBrowser
 from service.isolation.child_processes import ChildProcesses
 from service.templates import isolated_compiler, mails
 from service.templates.build_tools import render_limits, site_values
 from service.templates.diff import terminal
 from service.templates.diff.compare import DiffMaker
 from service.templates.diff.comparison import Comparison
+from service.templates.diff.html import report_html
 from service.templates.diff.markdown import markdown
+from service.templates.diff.pictures import take_pictures
 from service.templates.diff.report import Report, Verdict
 from service.templates.diff.sides import read_sides
 
@@ -47,6 +50,7 @@ class _Options:
     base_ref: str
     head_ref: str | None
     out: Path | None
+    pictures: bool | None
     as_json: bool
     fail_on: tuple[str, ...]
     allow_breaking: bool
@@ -61,6 +65,12 @@ class _Options:
     type=click.Path(file_okay=False, path_type=Path),
     metavar="DIR",
     help="Write report.html, report.md and report.json into it.",
+)
+@click.option(
+    "--pictures/--no-pictures",
+    default=None,
+    help="Show pictures of mails in report.html, or their HTML in frames.",
+    show_default="pictures where there is a Chromium",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print report.json.")
 @click.option(
@@ -77,7 +87,7 @@ def diff(**given: Any) -> None:
     """Show what a change does to mails: which ones, why, before and after, and what callers must change.
 
     Compares with the commit at which the head left REF. The exit code is 0, 1 for what --fail-on names, 2 for wrong
-    usage.
+    usage, 3 where --pictures is given and there is no Chromium.
 
     \b
     Example:
@@ -102,22 +112,36 @@ def diff(**given: Any) -> None:
             Progress(),
         )
         comparison = judged(maker.compare(sides, allow_breaking=options.allow_breaking), options.fail_on)
-    if options.out is not None:
-        write_reports(options.out, comparison)
     if options.as_json:
         click.echo(comparison.report.model_dump_json())
     else:
         click.echo("\n".join(terminal.lines(comparison.report)))
+    if options.out is not None:
+        written = write_reports(options.out, comparison, wants_pictures=options.pictures)
+        click.echo(f"Report: {written} ({written.stat().st_size / 1e6:,.1f} MB)", err=options.as_json)
     raise SystemExit(1 if comparison.report.fails else 0)
 
 
-def write_reports(folder: Path, comparison: Comparison) -> None:
-    """Write the reports into a folder, which is made if it is not there."""
+def write_reports(folder: Path, comparison: Comparison, *, wants_pictures: bool | None) -> Path:
+    """Write the reports into a folder, which is made if it is not there; return the path of report.html.
+
+    Exits with 3 where pictures are wanted and there is no browser; with None frames stand for them then.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     text = comparison.report.model_dump_json(indent=1)
     (folder / "report.json").write_text(f"{text}\n", encoding="utf-8")
     (folder / "report.md").write_text(markdown(comparison.report), encoding="utf-8")
-    (folder / "report.md").write_text(markdown(comparison.report), encoding="utf-8")
+    album = None
+    if wants_pictures is not False:
+        try:
+            album = take_pictures(comparison, on_progress=partial(Progress(), "taking pictures"))
+        except NoBrowser as error:
+            click.echo(f"{error} The mails in report.html are in frames.", err=True)
+            if wants_pictures:
+                raise SystemExit(_NO_BROWSER) from None
+    page = folder / "report.html"
+    page.write_text(report_html(comparison, album), encoding="utf-8")
+    return page
 
 
 def judged(comparison: Comparison, fail_on: Sequence[str]) -> Comparison:

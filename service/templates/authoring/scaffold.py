@@ -29,8 +29,8 @@ _WORDS: Mapping[str, Mapping[str, str]] = {
     },
 }
 _BACKGROUND = "#ebeee9"
-_LANGUAGE_OF = re.compile(r'<mjml\s[^>]*?lang="([a-zA-Z]{2,3})\b')
-_BACKGROUND_OF = re.compile(r'<mj-body\s[^>]*?background-color="(#[0-9a-fA-F]{3,6})"')
+_LANGUAGE_OF = re.compile(r'<mjml\s[^<>]{0,400}?lang="([a-zA-Z]{2,3})\b')
+_BACKGROUND_OF = re.compile(r'<mj-body\s[^<>]{0,400}?background-color="(#[0-9a-fA-F]{3,6})"')
 
 _FRONT_MATTER = """\
 ---
