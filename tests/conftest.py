@@ -17,7 +17,7 @@ from service.delivery.outcome import OutcomeKind
 from service.deployments import replay
 from service.feedback.bounce import isolated_reader
 from service.isolation.child_processes import ChildProcesses
-from service.templates import isolated_compiler
+from service.templates import isolated_compiler, mails
 from tests.support.running import settings_for
 from tests.support.scripted import Clock, ScriptedTransport, outcome
 
@@ -57,8 +57,11 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Mark tests by what they use, and leave out what `--quick` does not want."""
+    tests = config.rootpath / "tests"
     for item in items:
-        folders = item.path.relative_to(config.rootpath / "tests").parts
+        if not item.path.is_relative_to(tests):  # the plugin of our own package collects mails
+            continue
+        folders = item.path.relative_to(tests).parts
         if "faults" in folders:
             item.add_marker("faults")
         if folders[0] in _SLOW_FOLDERS or "dovecot" in getattr(item, "fixturenames", ()):
@@ -82,7 +85,7 @@ class SharedChildren(ChildProcesses):
 @pytest.fixture(scope="session", autouse=True)
 def _children_shared() -> Iterator[None]:
     """Let the services that are built in this process share their child processes."""
-    children = SharedChildren([isolated_compiler.MODULE, isolated_reader.MODULE, replay.MODULE])
+    children = SharedChildren([isolated_compiler.MODULE, isolated_reader.MODULE, mails.MODULE, replay.MODULE])
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(bootstrap, "ChildProcesses", lambda _modules: children)
         yield

@@ -22,6 +22,7 @@ _COMMANDS = {
     "diff": "diff:diff",
     "comment": "comment:comment",
     "preview": "preview:preview",
+    "snapshots": "snapshots:snapshots",
     "sync": "sync:sync",
     "deployments": "deployments:deployments",
     "rollback": "rollback:rollback",

@@ -9,8 +9,8 @@ from service.models import Rendered
 from service.templates.build_tools import render_limits
 from service.templates.catalogue import Snapshot
 from service.templates.directory_catalogue import DirectoryCatalogue
+from service.templates.mails import Mail
 from service.templates.site_values import SiteValues
-from tests.support.every_mail import Mail
 from tests.support.paths import TEMPLATES
 from tests.support.samples import PHONE
 from tests.support.template_kit import DirectCompiler

@@ -10,7 +10,8 @@ from playwright.sync_api import Page, Route
 from chromium import chromium
 from service.models import Rendered
 from service.templates.catalogue import Snapshot
-from tests.support.every_mail import MAILS, Mail
+from service.templates.mails import Mail
+from tests.support.every_mail import MAILS
 
 pytestmark = pytest.mark.browser
 

@@ -15,7 +15,8 @@ import pytest
 from service.errors import RenderError
 from service.models import Priority, Rendered, Stream
 from service.templates.catalogue import Snapshot
-from tests.support.every_mail import MAILS, Mail
+from service.templates.mails import Mail
+from tests.support.every_mail import MAILS
 from tests.support.samples import PHONE
 
 #: In values/production.yaml.

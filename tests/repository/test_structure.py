@@ -72,6 +72,8 @@ HOMES = {
     "click": ["cli"],
     "playwright": ["templates.diff.chromium", "templates.diff.pictures"],
     "packaging": ["config.template_project"],
+    "pytest": ["templates.snapshots.pytest_plugin"],
+    "syrupy": ["templates.snapshots.syrupy_extensions", "templates.snapshots.pytest_plugin"],
 }
 
 
@@ -219,7 +221,7 @@ IMPORTED_AS = {
     "prometheus-client": "prometheus_client",
 }
 #: The extras that service/ imports from.
-EXTRAS = ("server", "pictures")
+EXTRAS = ("server", "pictures", "snapshots")
 #: Used by being installed; nothing imports them.
 BY_PRESENCE = {"httptools", "uvloop", "tzdata", "django-js-lib-htmx"}
 

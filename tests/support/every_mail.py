@@ -1,34 +1,8 @@
-"""Every mail: template x locale x example, found by file names, so that collecting tests compiles nothing."""
+"""Every mail of this repository: template x language x example, found by file names; nothing is compiled."""
 
-from dataclasses import dataclass
-from pathlib import Path
-
+from service.templates.snapshots.expected_mails import expected_mails
+from service.templates.source.files import read_files
 from tests.support.paths import TEMPLATES
 
-
-@dataclass(frozen=True)
-class Mail:
-    """One example of one template in one language."""
-
-    key: str
-    locale: str
-    example: str
-
-    def __str__(self) -> str:
-        return f"{self.key}.{self.locale}.{self.example}"
-
-
-def _locales(folder: Path) -> list[str]:
-    others = sorted(
-        file.name.removeprefix("template.").removesuffix(".mjml") for file in folder.glob("template.*.mjml")
-    )
-    return ["fr", *others]
-
-
-MAILS = [
-    Mail(folder.name, locale, example.stem)
-    for folder in sorted(TEMPLATES.iterdir())
-    if (folder / "template.mjml").is_file()
-    for locale in _locales(folder)
-    for example in sorted((folder / "examples").glob("*.yaml"))
-]
+_FILES = read_files(TEMPLATES)
+MAILS = [mail for key in _FILES.template_keys() for mail in expected_mails(_FILES, key)]

@@ -9,6 +9,7 @@ from service.templates.compiler import TemplateCompiler
 from service.templates.findings import FindingCollector
 from service.templates.front_matter.version_rule import BaseCommit, compare
 from service.templates.site_values import environments_of, resolve_values
+from service.templates.source.case_collisions import case_collisions
 from service.templates.source.files import read_files
 from service.templates.source.local_repository import LocalRepository
 
@@ -56,6 +57,7 @@ def check(
     compilations = compiler.compile_all(files, [key for key in wanted if key in here])
     findings = {finding for compilation in compilations.values() for finding in compilation.findings}
     findings.update(compiler.values.resolve(files).findings)
+    findings.update(one for one in case_collisions(files.by_path, "error") if _is_of(one, wanted))
     for environment in environments_of(files):
         findings.update(one for one in resolve_values(files, environment)[1] if one.code != "placeholder-value")
     if base is not None:
@@ -71,3 +73,9 @@ def check(
 def _accepted(root: Path, base: BaseCommit) -> frozenset[str]:
     repository = LocalRepository.around(root)
     return repository.accepted(base.commit, repository.commit("HEAD"))
+
+
+def _is_of(finding: Finding, keys: Sequence[str]) -> bool:
+    """Whether a finding is about one of these templates, or about a part that templates share."""
+    folder = finding.file.split("/", 1)[0]
+    return folder in keys or folder.startswith("_")

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from service.errors import Finding, InvalidRequest, Problem, pointer
 from service.models.requests import PublishRequest
 from service.templates.catalogue import Entry
+from service.templates.front_matter.expectations import example_name, expectation_name
 from service.templates.source import atomic_write
 from service.templates.source.atomic_write import Changes
 from service.templates.source.files import Files
@@ -33,9 +34,11 @@ def changes_of(key: str, request: PublishRequest, files: Files, entry: Entry | N
 
 def _examples(examples: Mapping[str, Mapping[str, object]], there: Sequence[str], entry: Entry | None) -> Changes:
     """The changes of the examples; the file of an unchanged example is kept, with its comments."""
-    files = {name[9:].rpartition(".")[0]: name for name in there if re.fullmatch(r"examples/[^/]+\.ya?ml", name)}
+    inside = (name for name in there if re.fullmatch(r"examples/[^/]+", name))
+    files = {example: name for name in inside if (example := example_name(name))}
     known = entry.template.examples if entry and entry.template and not entry.is_degraded else {}
     wanted: dict[str, bytes | None] = {file: None for name, file in files.items() if name not in examples}
+    wanted |= dict.fromkeys(one for one in there if expectation_name(one) in files.keys() - examples.keys())
     problems: list[Problem] = []
     for name, values in examples.items():
         if name in files and known.get(name) == values:
@@ -60,8 +63,8 @@ def problem_at(key: str, finding: Finding) -> Problem:
     place = {"template.mjml": "/source", "template.txt": "/text"}.get(name, "")
     if locale := _locale_of(name):
         place = pointer("locale_texts" if name.endswith(".txt") else "locales", locale)
-    elif example := re.fullmatch(r"examples/(.+)\.ya?ml", name):
-        place = pointer("examples", example[1])
+    elif name.startswith("examples/") and (example := example_name(name)):
+        place = pointer("examples", example)
     return Problem(place if finding.file.startswith(f"{key}/") else "", finding.code, str(finding))
 
 

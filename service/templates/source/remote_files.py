@@ -1,12 +1,12 @@
 """The template files of a commit, read from git's objects: without checkout, link, hook or filter counts."""
 
 import posixpath
-import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from service.errors import Finding, GitError
+from service.templates.source.case_collisions import case_collisions
 from service.templates.source.files import MAX_FILE_BYTES, Files, is_template_file
 from service.templates.source.git import Bounds, git_bare, read_objects
 from service.templates.source.remote_commit import named
@@ -86,7 +86,7 @@ def read_commit_files(
             " read at most."
         )
     contents = read_objects(mirror, [entry.name for entry in wanted.values()], timeout_s=_READ_TIMEOUT_S)
-    findings += _collisions(list(wanted))
+    findings += case_collisions(wanted, "warning")
     beside = _values_beside(mirror, commit, path) if path else {}
     files = Files.of({**beside, **dict(zip(wanted, contents, strict=True))})
     return CommitFiles(files, tuple(findings[:_MAX_FINDINGS]))
@@ -158,15 +158,6 @@ def _problem(entry: _Entry) -> Finding | None:
         message = "the file's name is not printable UTF-8; it is left out"
         return Finding(name, 1, 1, "error", "file-name", message, "rename it")
     return None
-
-
-def _collisions(paths: Sequence[str]) -> Iterator[Finding]:
-    first: dict[str, str] = {}
-    for path in sorted(paths):
-        other = first.setdefault(unicodedata.normalize("NFC", path).casefold(), path)
-        if other != path:
-            message = f"the name differs from {other} in case or in the composition of a letter alone"
-            yield Finding(path, 1, 1, "warning", "file-case", message, "other machines can't hold both; rename one")
 
 
 def _too_many(commit: str, path: str, limit: int) -> str:

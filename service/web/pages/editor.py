@@ -22,6 +22,7 @@ from service.templates.authoring.publish_plan import PublishPlan, PublishPlanner
 from service.templates.authoring.publisher import Condition
 from service.templates.authoring.scaffold import scaffold_files
 from service.templates.catalogue import Catalogue
+from service.templates.front_matter.expectations import example_name
 from service.web.auth import caller_of, services_of
 from service.web.dependencies import AnyRequest, Provided
 from service.web.pages import mail_frame
@@ -277,7 +278,8 @@ _NOTHING_WRONG = EditorPage()
 
 def _editor(request: AnyRequest, key: str, written: EditorForm, shown: EditorPage = _NOTHING_WRONG) -> Response[str]:
     language, nonce = page_context(request).language, secrets.token_urlsafe(16)
-    examples = [name[9:].rpartition(".")[0] for name in in_order(written.now) if name.startswith("examples/")]
+    inside = (name for name in in_order(written.now) if name.startswith("examples/"))
+    examples = [name for path in inside if (name := example_name(path))]
     page = show(
         request,
         "template_edit.html",

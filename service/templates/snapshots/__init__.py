@@ -1,0 +1,1 @@
+"""Recorded mails: compare them with what is rendered now, and hold what each mail must say."""
