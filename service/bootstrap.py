@@ -56,7 +56,7 @@ from service.sending.build import Sending, build_sending
 from service.sending.group_commit import MAX_WAITING, GroupCommit
 from service.store.database import Database, open_database
 from service.store.migrations import migrate
-from service.templates import isolated_compiler
+from service.templates import isolated_compiler, mails
 from service.templates.build import Templates, build_templates
 from service.templates.build_tools import build_catalogue, site_values
 from service.templates.catalogue import Catalogue
@@ -177,7 +177,7 @@ def build(
             opened.close()
         raise
     database = opened
-    children = ChildProcesses([isolated_compiler.MODULE, isolated_reader.MODULE, replay.MODULE])
+    children = ChildProcesses([isolated_compiler.MODULE, isolated_reader.MODULE, mails.MODULE, replay.MODULE])
     feedback = build_feedback(settings, database, metrics, children, now, keys=keys)
     queue_url = settings.queue_url or SecretUrl(f"sqlite:///{data / 'queue.db'}")
     huey = queue.open_queue(queue_url.get_secret_value())

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 
@@ -11,7 +12,7 @@ import click
 from service.bootstrap import Services, build
 from service.cli.environment import read_settings
 from service.deployments.status import StatusReport
-from service.models import Deployment, DeploymentItem, Hold
+from service.models import DeployedSnapshots, Deployment, DeploymentItem, Hold
 
 as_json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 why_option = click.option("--why", required=True, metavar="TEXT", help="The reason, which stays on record.")
@@ -75,6 +76,7 @@ def as_row(one: Deployment) -> dict[str, Any]:
         "templates": one.templates_count,
         "changed": one.changed_count,
         "broken": one.broken_count,
+        "snapshots": asdict(one.snapshots) if one.snapshots else None,
     }
 
 
@@ -133,7 +135,20 @@ def as_lines(one: Deployment) -> list[str]:
     by = f"{one.trigger.value} by {one.requested_by}" if one.requested_by else one.trigger.value
     lines = [as_line(one), f"  {by}{f', commit by {author}' if author else ''}: {changed}"]
     lines += [f"  why: {one.why}"] if one.why else []
+    lines += _snapshot_lines(one.snapshots) if one.snapshots else []
     return lines + [f"  {line}" for line in (one.reason or "").splitlines()]
+
+
+def _snapshot_lines(found: DeployedSnapshots) -> list[str]:
+    """How the mails of changed templates compare with the commit's snapshots."""
+    lines = [f"  snapshots: {found.equal} equal, {found.differing} differ, {found.missing} missing"]
+    for what, count, mails in (
+        ("differs", found.differing, found.differing_mails),
+        ("missing", found.missing, found.missing_mails),
+    ):
+        lines += [f"    {what}: {mail}" for mail in mails]
+        lines += [f"    … and {count - len(mails)} more"] if count > len(mails) else []
+    return lines
 
 
 def state_lines(report: StatusReport) -> list[str]:

@@ -97,6 +97,11 @@ class TemplateSourceSettings(BaseModel):
         description="A commit with a broken template: keep serves its last good revision and the others, refuse lets"
         " the whole commit wait",
     )
+    email_templates_require_snapshots: bool = Field(
+        False,
+        description="A commit is held unless the snapshots of each mail that it changes are there, and are what is"
+        " rendered",
+    )
     email_templates_push: Literal["branch", "direct"] = Field(
         "branch",
         description="A change by page or PUT becomes a commit on a branch of its own (branch) or on"

@@ -9,6 +9,7 @@ from datetime import datetime
 
 import structlog
 
+from service import __version__
 from service.config.settings import Settings
 from service.deployments.branch_publisher import BranchPublisher
 from service.deployments.changes import DeploymentComparison
@@ -26,6 +27,7 @@ from service.deployments.previews import PreviewRules, PreviewSyncer
 from service.deployments.recorder import DirectoryRecorder
 from service.deployments.replay import Replay
 from service.deployments.requests import DeploymentRequests
+from service.deployments.snapshot_check import SnapshotCheck
 from service.deployments.status import DeploymentStatus
 from service.deployments.syncer import Syncer, SyncRules
 from service.errors import ConfigurationError, StoreBusy
@@ -40,6 +42,7 @@ from service.templates.build import Templates
 from service.templates.build_tools import own_values_of, render_limits
 from service.templates.cache import CompilationCache
 from service.templates.incremental_compiler import IncrementalCompiler
+from service.templates.mails import MailRenderer
 from service.templates.runtime.site import Site
 from service.templates.site_values import resolve_values
 from service.templates.source.files import Files
@@ -176,6 +179,7 @@ def _syncer(
             database,
             compiler,
             Replay(database, children, limits),
+            SnapshotCheck(MailRenderer(children, limits), is_required=settings.email_templates_require_snapshots),
             refuses_broken=settings.email_templates_on_error == "refuse",
             clock=clock,
         ),
@@ -198,6 +202,8 @@ def _judged_with(settings: Settings) -> Mapping[str, str]:
     own = own_values_of(settings)
     return {
         "on_error": settings.email_templates_on_error,
+        "require_snapshots": str(settings.email_templates_require_snapshots),
+        "installed": __version__,
         "environment": settings.email_environment,
         "values": json.dumps([dict(own.values), [str(one) for one in own.findings]], sort_keys=True),
     }

@@ -8,6 +8,7 @@ from typing import NamedTuple
 import uuid_utils
 
 from service.deployments.replay import Replay
+from service.deployments.snapshot_check import ComparedMails, SnapshotCheck
 from service.errors import Finding
 from service.models import Change, Commit, Deployment, DeploymentItem, DeploymentState, Trigger
 from service.store import deployments, revisions, template_files, template_source
@@ -22,6 +23,7 @@ from service.templates.revisions import archived
 from service.templates.runtime.site import Site
 from service.templates.source.authors import Authorship
 from service.templates.source.files import Files
+from service.templates.source.remote_project import CommitProject
 from service.templates.template import Template
 
 #: Stands for the revision of a template that a hold keeps from being removed.
@@ -35,7 +37,7 @@ _MAX_REASONS = 50
 class Candidate:
     """Files that might be served. `refusals` speak against all of them; `accepted` are keys whose breaks are wanted.
 
-    `findings` are of reading: files that were left out.
+    `findings` are of reading: files that were left out. `project` is what a commit says of its snapshots.
     """
 
     source: str
@@ -48,6 +50,7 @@ class Candidate:
     findings: Sequence[Finding] = ()
     refusals: Sequence[str] = ()
     accepted: frozenset[str] = frozenset()
+    project: CommitProject | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +86,7 @@ class Preparer:
     database: Database
     compiler: IncrementalCompiler
     replay: Replay
+    snapshots: SnapshotCheck
     refuses_broken: bool
     clock: Callable[[], datetime]
 
@@ -103,7 +107,10 @@ class Preparer:
         ]
         items += _removed(compiled.compilations, live, held, candidate.findings)
         templates = {key: found.template for key, found in compiled.compilations.items() if found.template is not None}
+        compared = self._compared(candidate, items, templates)
         reasons = self._reasons(candidate, items, templates, live, live_tree, now)
+        if compared is not None:
+            reasons += self.snapshots.refusals(compared, self._served_before(compared, templates))
         tree = template_files.save_tree(
             self.database, {path: file.data for path, file in candidate.files.by_path.items()}
         )
@@ -133,6 +140,7 @@ class Preparer:
             templates_count=count.templates,
             changed_count=count.changed,
             broken_count=count.broken,
+            snapshots=compared.stored() if compared else None,
         )
         self.database.write(lambda tx: deployments.add(tx, deployment, items))
         self.compiler.keep(compiled)
@@ -199,12 +207,30 @@ class Preparer:
         more = len(reasons) - _MAX_REASONS
         return [*reasons[:_MAX_REASONS], f"… and {more} more"] if more > 0 else reasons
 
+    def _compared(
+        self, candidate: Candidate, items: Sequence[DeploymentItem], templates: Mapping[str, Template]
+    ) -> ComparedMails | None:
+        """The mails of templates that change, compared with the commit's snapshots."""
+        if candidate.project is None or candidate.refusals:
+            return None
+        changes = (Change.NEW, Change.CHANGED, Change.BY_SHARED_PART)
+        changed = [templates[item.key] for item in items if item.change in changes and item.key in templates]
+        return self.snapshots.of(candidate.project, candidate.files, changed)
+
+    def _served_before(self, compared: ComparedMails, templates: Mapping[str, Template]) -> set[str]:
+        """Keys whose revision was served before, as after a revert: nothing new would be sent."""
+        keys = {mail.split("/", 1)[0] for mail in (*compared.differing, *compared.missing)}
+        return {key for key in keys if self._was_served(templates[key])}
+
+    def _was_served(self, template: Template) -> bool:
+        return any(one == template.revision for one, _ in deployments.served_revisions(self.database, template.key))
+
     def _breaks(self, changed: Sequence[Template], files: Files, live: Live, live_tree: Mapping[str, str]) -> list[str]:
         """Changes by which requests are refused, with lines; a revision that was served before breaks nobody."""
         reasons: list[str] = []
         for template in changed:
             key = template.key
-            if any(one == template.revision for one, _ in deployments.served_revisions(self.database, key)):
+            if self._was_served(template):
                 continue
             paths = {path: digest for path, digest in live_tree.items() if path.startswith(f"{key}/")}
             contents = template_files.files(self.database, set(paths.values()))

@@ -23,6 +23,7 @@ from service.templates.runtime.site import NO_SITE, Site
 from service.templates.source.files import Files
 from service.templates.source.remote import GitRemote, Head
 from service.templates.source.remote_files import CommitFiles
+from service.templates.source.remote_project import CommitProject
 
 #: How long a process may follow the source without renewing its lease, seconds.
 LEASE_S = 15.0
@@ -217,6 +218,7 @@ class Syncer:
                 self.remote.verify(commit.id)
             except GitError as error:
                 refusals = [str(error), *refusals]
+        project, problems = self._project(commit)
         since = live.deployment.commit.id if live and live.deployment.commit else None
         return Candidate(
             source=self.remote.shown_url,
@@ -227,9 +229,18 @@ class Syncer:
             site=site,
             site_values=values,
             findings=tree.findings,
-            refusals=refusals,
+            refusals=[*refusals, *problems],
+            project=project,
             accepted=frozenset(self.remote.trailers(since, commit.id)) if since else frozenset(),
         )
+
+    def _project(self, commit: Commit) -> tuple[CommitProject | None, list[str]]:
+        """What the commit says of its snapshots, and what speaks against it: another version is required."""
+        try:
+            project = self.remote.project(commit.id)
+        except GitError as error:
+            return None, [str(error)]
+        return project, [project.problem] if project.problem else []
 
     def _recompile(self, live: Live) -> None:
         """Deploy the live files anew with a compiler that prints something else; needs neither remote nor git."""

@@ -1,6 +1,5 @@
 """The git repository around a template directory, read at its commits: no checkout, link, hook or filter counts."""
 
-import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,6 +8,7 @@ from service.templates.source.files import Files
 from service.templates.source.git import Bounds, commit_of, git, git_bare
 from service.templates.source.remote_commit import read_trailers
 from service.templates.source.remote_files import CommitFiles, read_commit_files
+from service.templates.source.remote_project import blob_name
 
 #: The trailer by which a commit says which templates break their contract on purpose.
 BREAKING = "Breaking"
@@ -64,9 +64,7 @@ class LocalRepository:
 
     def blob_name(self, data: bytes) -> str:
         """The name that git gives an object with these bytes."""
-        digest = hashlib.new(self.object_format, b"blob %d\0" % len(data), usedforsecurity=False)
-        digest.update(data)
-        return digest.hexdigest()
+        return blob_name(data, self.object_format)
 
     def accepted(self, since: str, until: str) -> frozenset[str]:
         """Keys of the templates whose breaks a trailer `Breaking: KEY` of the commits after `since` accepts."""

@@ -20,6 +20,7 @@ from service.templates.source.remote_commit import (
     signer_of,
 )
 from service.templates.source.remote_files import CommitFiles, TreeBounds, below, read_commit_files
+from service.templates.source.remote_project import CommitProject, read_commit_project
 from service.templates.source.remote_push import PushedCommit, Pusher
 from service.templates.source.remote_refs import COMMIT, chosen, read_refs
 from service.templates.source.remote_url import RemoteUrl
@@ -107,6 +108,10 @@ class GitRemote:
         if ".." in self.folder.split("/") or not self.folder.isprintable():
             raise GitError("EMAIL_TEMPLATES_GIT_PATH is no directory of the repository; name one in it.")
         return self._mirror().read(commit, lambda folder: read_commit_files(folder, commit, self.folder, bounds))
+
+    def project(self, commit: str) -> CommitProject:
+        """What a commit says of its template repository: the version that it requires, and its snapshots. GitError."""
+        return self._mirror().read(commit, lambda folder: read_commit_project(folder, commit, self.folder))
 
     def commit(self, name: str) -> Commit:
         """A commit: its author, time and first line. Raises GitError."""

@@ -9,13 +9,29 @@ from service.deployments.changes import DeploymentChanges, FileChange, TemplateC
 from service.deployments.history import RevisionFigures
 from service.deployments.status import StatusReport
 from service.errors import Finding
-from service.models import Deployment, DeploymentItem, Hold, SourceStatus
+from service.models import DeployedSnapshots, Deployment, DeploymentItem, Hold, SourceStatus
 from service.web.api.messages import as_time
 from service.web.api.templates import FindingAnswer
 
 
+class SnapshotsAnswer(TypedDict):
+    """How many mails of changed templates are as the commit's snapshots have them; the first that are not are named.
+
+    A mail is KEY/LOCALE.EXAMPLE.
+    """
+
+    equal: int
+    differing: int
+    missing: int
+    differing_mails: list[str]
+    missing_mails: list[str]
+
+
 class DeploymentAnswer(TypedDict):
-    """One commit, compiled, checked and recorded; `templates`, `changed` and `broken` are counts."""
+    """One commit, compiled, checked and recorded; `templates`, `changed` and `broken` are counts.
+
+    `snapshots` null: nothing was compared, as where no template changed, or no snapshots are kept.
+    """
 
     id: str
     commit: str | None
@@ -36,6 +52,7 @@ class DeploymentAnswer(TypedDict):
     templates: int
     changed: int
     broken: int
+    snapshots: SnapshotsAnswer | None
 
 
 class ItemAnswer(TypedDict):
@@ -133,6 +150,18 @@ def as_deployment(one: Deployment) -> DeploymentAnswer:
         "templates": one.templates_count,
         "changed": one.changed_count,
         "broken": one.broken_count,
+        "snapshots": as_snapshots(one.snapshots) if one.snapshots else None,
+    }
+
+
+def as_snapshots(found: DeployedSnapshots) -> SnapshotsAnswer:
+    """How a deployment's mails compare with its commit's snapshots."""
+    return {
+        "equal": found.equal,
+        "differing": found.differing,
+        "missing": found.missing,
+        "differing_mails": list(found.differing_mails),
+        "missing_mails": list(found.missing_mails),
     }
 
 
