@@ -54,6 +54,7 @@ from service.web.app import create_app  # noqa: E402
 #: How a route without a guard is protected, by pattern of its path.
 UNGUARDED = {
     "/api/v1/email/unsubscribe/*": "signed link",
+    "/previews/*": "signed link",
     "/api/v1/email/webhook": "signature of Amazon SNS",
     "/api/v1/email/source/webhook": "signature of the forge",
 }

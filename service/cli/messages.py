@@ -187,6 +187,7 @@ def _as_text(found: MessageDetail) -> list[str]:
         f"{message.role} {message.recipient}, {message.template_key} version {message.template_version},"
         f" {message.status}" + (f" (waits for {message.waiting_for})" if message.waiting_for else ""),
         f"revision {message.template_revision}",
+        *([f"preview {message.template_ref}"] if message.template_ref else []),
         *_origin(found.origin),
         *([f"redirected to {message.redirected_to}"] if message.redirected_to else []),
         "",
@@ -228,6 +229,7 @@ def _origin_row(found: MessageDetail) -> dict[str, Any]:
     }
     return {
         "template_revision": found.message.template_revision,
+        "template_ref": found.message.template_ref,
         "git_commit": origin.commit,
         "deployment": deployment if origin.deployment_id else None,
     }

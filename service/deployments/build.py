@@ -150,7 +150,9 @@ def build_deployments(
             templates.archived_templates,
             is_on=settings.email_templates_previews is not None,
         ),
-        preview_links=PreviewLinks(templates.proposed_templates, preview_keys, settings.email_public_url, clock),
+        preview_links=PreviewLinks(
+            database, templates.proposed_templates, preview_keys, settings.email_public_url, clock
+        ),
         process_id=process_id,
         presence=lambda role: Presence(database, catalogue, process_id, role, clock),
     )

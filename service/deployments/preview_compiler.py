@@ -179,7 +179,7 @@ class _Run:
             version=template.manifest.version if template is not None else None,
             revision_before=was,
             version_before=self._version(was),
-            contract=self._contract(key) if before is not None and template is not None else (),
+            contract=self._contract(key) if before is not None else (),
             findings=findings,
             new_findings=[one for one in findings if _named(one) not in known],
         )

@@ -16,7 +16,9 @@ from datetime import UTC, datetime, timedelta
 import anyio
 
 from service.errors import NotFound
-from service.models import Preview
+from service.models import ActionKind, Caller, Preview
+from service.store import admin_actions
+from service.store.database import Database
 from service.templates.proposed_templates import ProposedTemplates
 
 #: How long a link is good.
@@ -27,7 +29,7 @@ _VERSION = b"p1"
 _TIME_BYTES = 5
 #: 128 bits of HMAC-SHA256, which RFC 2104, 5 allows: half of the digest.
 _TAG_BYTES = 16
-_TOKEN = re.compile(r"[A-Za-z0-9_-]{40,140}")
+_TOKEN = re.compile(r"[A-Za-z0-9_-]{32,140}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,15 +44,20 @@ class PreviewLink:
 class PreviewLinks:
     """Signs links by the first of `keys`, and verifies them by any of them."""
 
+    database: Database
     proposed: ProposedTemplates
     keys: Sequence[bytes]
     public_url: str
     clock: Callable[[], datetime]
     renderings: anyio.CapacityLimiter = field(default_factory=lambda: anyio.CapacityLimiter(RENDERINGS_AT_ONCE))
 
-    def make(self, preview: Preview) -> PreviewLink:
-        """A link to a preview as it is now and will be."""
-        ends_at = (self.clock() + LASTS).replace(microsecond=0)
+    def make(self, preview: Preview, caller: Caller) -> PreviewLink:
+        """A link to a preview as it is now and will be; that it was made is recorded. Raises StoreBusy."""
+        now = self.clock()
+        self.database.write(
+            lambda tx: admin_actions.note(tx, ActionKind.PREVIEW_LINKED, caller, now, subject=preview.name)
+        )
+        ends_at = (now + LASTS).replace(microsecond=0)
         payload = _VERSION + int(ends_at.timestamp()).to_bytes(_TIME_BYTES, "big") + preview.name.encode()
         signed = payload + _tag(payload, preview.links, self.keys[0])
         token = base64.urlsafe_b64encode(signed).decode().rstrip("=")

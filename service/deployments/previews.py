@@ -84,7 +84,7 @@ class PreviewSyncer:
         """
         status = template_source.status(self.database)
         now_s = self.monotonic_s()
-        if status.lease_owner != self.owner or status.seen_commit is None:
+        if status.lease_owner != self.owner or status.seen_commit is None or status.judged is None:
             return False
         if self.rules is None:
             return self._empty()

@@ -27,6 +27,7 @@ class ActionKind(StrEnum):
     DEPLOYMENT_REQUESTED = "deployment_requested"
     DEPLOYMENT_ACTIVATED = "deployment_activated"
     DEPLOYMENT_ROLLED_BACK = "deployment_rolled_back"
+    PREVIEW_LINKED = "preview_linked"
     SYNC_SUSPENDED = "sync_suspended"
     SYNC_RESUMED = "sync_resumed"
     SECRET_KEY_CHANGED = "secret_key_changed"  # noqa: S105  # a name

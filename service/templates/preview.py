@@ -54,6 +54,18 @@ class Previewer:
         values = complete(template, variables, example)
         return self.fill(template, values, locale=locale, findings=self.catalogue.current.entries[key].findings)
 
+    def render_other(
+        self,
+        template: Template,
+        *,
+        variables: Mapping[str, Any] | None = None,
+        example: str | None = None,
+        locale: str | None = None,
+        findings: Sequence[Finding] = (),
+    ) -> Preview:
+        """Render a template that is not served, as `render` does. Raises NotFound and InvalidRequest."""
+        return self.fill(template, complete(template, variables, example), locale=locale, findings=findings)
+
     def example(self, template: Template, name: str | None) -> Mapping[str, Any]:
         """The values of an example; without a name, of the first one. Raises NotFound for an unknown name."""
         return complete(template, None, name)

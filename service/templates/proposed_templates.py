@@ -29,6 +29,7 @@ class Proposed:
     """A template of a preview, at the preview's commit, and its revision to send with."""
 
     preview: Preview
+    item: PreviewItem
     template: Template
     revision: Revision
 
@@ -97,7 +98,7 @@ class ProposedTemplates:
             kept = self._kept.put(item.revision, (template, replace(made, current=None, is_preview=True)))
         template, revision = kept
         shown = template.with_site(Site(preview.site_values)).at(preview.commit.id, dirty=False)
-        return Proposed(preview, shown, replace(revision, commit=preview.commit.id))
+        return Proposed(preview, item, shown, replace(revision, commit=preview.commit.id))
 
     def served(self, key: str) -> Template | None:
         """The template that is served; None where there is none."""

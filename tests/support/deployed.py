@@ -46,6 +46,12 @@ class DeployedService:
         self.clock.forward(seconds=100)
         self.service.services.deployments.sync(threading.Event())
 
+    def look_at_previews(self) -> None:
+        """Let a minute and more pass, and look at the pull requests."""
+        self.clock.forward(seconds=100)
+        syncer = self.service.services.deployments.preview_syncer
+        assert syncer is not None and syncer.step(threading.Event()), "this process does not follow the source"
+
     def push(self, message: str, **texts: str) -> str:
         """Push templates with these texts, look at the repository, and return the commit."""
         for key, text in texts.items():

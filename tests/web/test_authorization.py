@@ -23,6 +23,8 @@ OPEN = {
     # The token in the path is what opens these.
     ("GET", "/unsubscribe/{token}"),
     ("POST", "/unsubscribe/{token}"),
+    ("GET", "/previews/{token}"),
+    ("GET", "/previews/{token}/frame/{key}"),
     ("GET", "/admin/assets/{digest}/{name}"),
     ("GET", "/docs"),
     ("GET", "/openapi.json"),
@@ -31,6 +33,8 @@ OPEN = {
     ("POST", "/admin/sign-out"),
     ("POST", "/admin/look"),
 }
+#: What sends mail from pages that those see who may deploy.
+TESTS = {("POST", "/admin/previews/{name}/test")}
 
 
 def test_routes_all_have_a_guard_with_their_scope(service: Running) -> None:
@@ -50,7 +54,8 @@ def test_routes_all_have_a_guard_with_their_scope(service: Running) -> None:
         elif operation[1].startswith("/dev/mailbox"):
             assert found == {None}, operation  # its own guard: this machine, or the admin
         else:
-            is_page, may_deploy = operation[1].startswith("/admin"), operation[1].startswith("/admin/deployments")
+            is_page = operation[1].startswith("/admin")
+            may_deploy = operation[1].startswith(("/admin/deployments", "/admin/previews")) and operation not in TESTS
             expected = (Scope.DEPLOY if may_deploy else Scope.ADMIN) if is_page else SCOPES[operation]
             assert found == {expected}, operation
     assert SCOPES.keys() <= seen.keys()

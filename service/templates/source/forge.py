@@ -49,6 +49,11 @@ class Forge:
         part = "-/commit" if self.kind == "gitlab" else "commit"
         return f"{self.origin}/{quote(self.repository, safe='/')}/{part}/{quote(commit)}"
 
+    def request_url(self, number: str) -> str:
+        """The page of a pull request, which GitLab calls a merge request."""
+        part = {"github": "pull", "gitlab": "-/merge_requests", "gitea": "pulls"}[self.kind]
+        return f"{self.origin}/{quote(self.repository, safe='/')}/{part}/{quote(number)}"
+
     def compare_url(self, base: str, head: str) -> str:
         """The page that compares two branches or commits."""
         between = f"{quote(base, safe='/')}...{quote(head, safe='/')}"

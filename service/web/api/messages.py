@@ -125,6 +125,7 @@ class MessageAnswer(MessageSummary, _From):
 
     send_id: str
     template_revision: str
+    template_ref: str | None
     git_commit: str | None
     deployment: DeploymentOfMessage | None
     stream: str
@@ -208,8 +209,8 @@ class MessageController(Controller):
         """Show one message with its timeline, to the key that sent it or an admin.
 
         `git_commit` is the commit of the template that rendered it, `deployment` the deployment that served it: null
-        where none was recorded, or the send pinned another revision than the live one. A resend has those of the
-        original.
+        where none was recorded, or the send pinned another revision than the live one. `template_ref` is the preview of
+        a pull request that it was sent with. A resend has those of the original.
         """
         return as_detail(message_search.detail(message_id, caller))
 
@@ -302,6 +303,7 @@ def as_detail(found: MessageDetail) -> MessageAnswer:
         "visible_cc": message.shown_cc,
         "send_id": message.send_id,
         "template_revision": message.template_revision,
+        "template_ref": message.template_ref,
         "git_commit": found.origin.commit,
         "deployment": _deployment(found.origin),
         "stream": message.stream,

@@ -66,10 +66,11 @@ class SendController(Controller):
 
         `to`, `template_key` and `variables`; where wanted `cc`, `bcc`, `template_version` or `template_revision`,
         `locale`, `attachments`, `reply_to`, `source_endpoint`, `send_at` and `metadata`. A version or revision that was
-        ever deployed is rendered as it was then, also where the template is gone. Copies are messages of their own:
-        with `cc` all show the real To and Cc, nothing shows `bcc`, and a copy that is suppressed or over a limit stops
-        no other message. Those of the template's front matter (`copies`) are added. 201 once everything is stored;
-        `Location` is the first message.
+        ever deployed is rendered as it was then, also where the template is gone. `template_ref` (pr-12) is the
+        template of an open pull request, only where EMAIL_RECIPIENTS restricts who gets mail. Copies are messages of
+        their own: with `cc` all show the real To and Cc, nothing shows `bcc`, and a copy that is suppressed or over a
+        limit stops no other message. Those of the template's front matter (`copies`) are added. 201 once everything is
+        stored; `Location` is the first message.
         With the header `Idempotency-Key` the same request again gets the first answer for 24 hours.
         """
         caller, key = caller_of(request), idempotency_key(request)

@@ -16,6 +16,7 @@ from service.sending.acceptor import Acceptor
 from service.templates.authoring.publisher import Condition, TemplatePublisher
 from service.templates.descriptions import TemplateDescriber, TemplateView
 from service.templates.preview import Previewer
+from service.templates.proposed_templates import ProposedTemplates
 from service.templates.source.remote_push import PushedCommit
 from service.web.api import send
 from service.web.api.messages import as_time
@@ -324,18 +325,26 @@ class TemplateController(Controller):
         asked: Provided[TestRequest],
         previewer: Provided[Previewer],
         acceptor: Provided[Acceptor],
+        proposed_templates: Provided[ProposedTemplates],
         caller: Provided[Caller],
     ) -> TestAnswer:
         """Render a template without storing anything; with `to` also send it, marked as a test.
 
-        `{}` renders the example. The answer holds `subject`, `html`, `text`, `size_bytes` and `findings`.
+        `{}` renders the example. The answer holds `subject`, `html`, `text`, `size_bytes` and `findings`. With
+        `template_ref` the template is that of an open pull request.
         """
-        preview = previewer.render(key, variables=asked.variables, example=asked.example, locale=asked.locale)
+        proposed = proposed_templates.choose(asked.template_ref, key) if asked.template_ref is not None else None
+        given: dict[str, Any] = {"variables": asked.variables, "example": asked.example, "locale": asked.locale}
+        if proposed is None:
+            preview = previewer.render(key, **given)
+        else:
+            preview = previewer.render_other(proposed.template, findings=proposed.item.findings, **given)
         accepted = None
         if asked.to is not None:
             trial = SendRequest(
                 to=asked.to,
                 template_key=key,
+                template_ref=asked.template_ref,
                 locale=asked.locale,
                 variables=dict(preview.variables),
                 attachments=asked.attachments,

@@ -77,6 +77,7 @@ class DeploymentPages(Controller):
             link=lambda **more: f"/admin/deployments?{urlencode({**given, **more})}",
             is_first=cursor is None,
             done=query.get("done"),
+            has_previews=services_of(request).deployments.preview_reader.is_on,
             **_shown(),
             **found,
         )

@@ -18,6 +18,8 @@ SECTIONS = (
 )
 #: What a key sees that may deploy and nothing else.
 _FOR_DEPLOY = ("/admin/deployments", "/docs")
+#: Pages that another section leads to.
+_BELOW = {"/admin/previews": "/admin/deployments"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +33,9 @@ class Section:
 
 def sections(shown: Sequence[tuple[str, str]], path: str, caller: Caller | None) -> Sequence[Section]:
     """Return the entries of this application that the caller may see, a part of SECTIONS; the current one is marked."""
+    for place, section in _BELOW.items():
+        if path == place or path.startswith(f"{place}/"):
+            path = section
     is_limited = caller is not None and not caller.may(Scope.ADMIN)
     return [
         Section(url, label_key, path == url or (url != "/admin" and path.startswith(f"{url}/")))

@@ -14,6 +14,8 @@ from service.web.pages.gallery import GalleryController
 from service.web.pages.mailbox import MailboxPages
 from service.web.pages.messages import MessagePages
 from service.web.pages.overview import OverviewController
+from service.web.pages.preview_link import PreviewLinkController
+from service.web.pages.previews import PreviewPages, PreviewTestPages
 from service.web.pages.recipients import RecipientPages, SuppressionPages
 from service.web.pages.sessions import SessionPages
 from service.web.pages.sign_in import PreferencesController, SignInController
@@ -37,6 +39,9 @@ CONTROLLERS: Sequence[type[Controller]] = (
     TemplateVersionsController,
     DeploymentPages,
     DeploymentForms,
+    PreviewPages,
+    PreviewTestPages,
+    PreviewLinkController,
     ActionPages,
     SessionPages,
     MailboxPages,
