@@ -9,7 +9,7 @@ from typing import Any, Literal, NoReturn
 import click
 
 from service.cli.ci_run import CiRun, ci_run
-from service.errors import ForgeError, GitError, InvalidRequest
+from service.errors import ForgeError, GitError, InvalidRequest, NotFound
 from service.templates.diff.markdown import markdown
 from service.templates.diff.read_report import MAX_REPORT_BYTES, read_report
 from service.templates.diff.report import Report
@@ -75,12 +75,12 @@ def comment(**given: Any) -> None:
 
     The report may be a stranger's: it is validated, its texts are escaped, and it must be of the commit at the head of
     the pull request, which the event and the forge name, never the report. The exit code is 0 (also where the pull
-    request was closed or has a newer commit), 1 if the report is refused, 2 for wrong usage, 3 if the forge refuses or
-    can't be reached.
+    request was closed, has a newer commit, or its run made no report), 1 if the report is refused, 2 for wrong usage, 3
+    if the forge refuses or can't be reached.
 
     \b
     Example:
-      rgz-email comment --artifact mails
+      rgz-email comment --artifact mails-report
       rgz-email comment --report report/report.json --dry-run
     """
     forge = given["forge"] or ("gitlab" if os.environ.get("GITLAB_CI") else "github")
@@ -93,6 +93,8 @@ def comment(**given: Any) -> None:
         return
     try:
         _comment(options, run)
+    except NotFound as error:  # the run ended before there was a report
+        click.echo(f"{error} Nothing is to be done.")
     except InvalidRequest as error:
         _fail(_REFUSED, str(error))
     except ForgeError as error:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode
 
-from service.errors import ForgeError, InvalidRequest
+from service.errors import ForgeError, InvalidRequest, NotFound
 from service.templates.source.forge_api import Answer, ForgeApi
 from service.templates.source.forge_retry import checked, repeated
 
@@ -29,7 +29,8 @@ class ForgeArtifacts:
     def read(self, run: int, artifact: str, file: str, *, max_bytes: int) -> bytes:
         """A file of an artifact of a run; its newest where there are several.
 
-        Raises InvalidRequest if there is none of at most `max_bytes`, for anybody may have made it; ForgeError.
+        Raises NotFound if there is no artifact, InvalidRequest if it is not such a file of at most `max_bytes`, for
+        anybody may have made it, and ForgeError.
         """
         query = urlencode({"name": artifact, "per_page": 100})
         path = f"{self.api.repository_path(self.repository)}/actions/runs/{run}/artifacts?{query}"
@@ -66,7 +67,7 @@ def _newest(listed: Any, artifact: str) -> dict[str, int]:
     except (KeyError, TypeError, ValueError):
         raise ForgeError("answer", "The forge's answer is no list of artifacts.", is_lasting=False) from None
     if not found:
-        raise InvalidRequest(f"The run has no artifact {artifact}.")
+        raise NotFound(f"The run has no artifact {artifact}.")
     return max(found, key=lambda one: one["id"])
 
 

@@ -5,7 +5,7 @@ from typing import Literal
 
 import pytest
 
-from service.errors import ForgeError, InvalidRequest
+from service.errors import ForgeError, InvalidRequest, NotFound
 from service.templates.source.forge_api import ForgeApi
 from service.templates.source.forge_artifacts import ForgeArtifacts
 from service.templates.source.forge_comments import MARKER, ForgeComments
@@ -164,7 +164,7 @@ def test_artifact_is_refused_when_it_is_not_one_small_file(
     if wrong == "bomb":
         assert len(artifact(github)) == 1_001
     else:
-        with pytest.raises(InvalidRequest, match="artifact"):
+        with pytest.raises((InvalidRequest, NotFound), match="artifact"):
             artifact(github)
 
 
