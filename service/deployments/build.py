@@ -24,6 +24,7 @@ from service.deployments.preview_compiler import PreviewCompiler
 from service.deployments.preview_links import PreviewLinks
 from service.deployments.preview_reader import PreviewReader
 from service.deployments.previews import PreviewRules, PreviewSyncer
+from service.deployments.proposed_replay import ProposedReplay
 from service.deployments.recorder import DirectoryRecorder
 from service.deployments.replay import Replay
 from service.deployments.requests import DeploymentRequests
@@ -83,6 +84,7 @@ class Deployments:
     deployment_history: DeploymentHistory
     deployment_comparison: DeploymentComparison
     deployment_requests: DeploymentRequests
+    proposed_replay: ProposedReplay
     served: Follower | DirectoryRecorder
     syncer: Syncer | None
     commit_statuses: CommitStatuses | None
@@ -140,6 +142,13 @@ def build_deployments(
         deployment_history=history,
         deployment_comparison=DeploymentComparison(database, history),
         deployment_requests=DeploymentRequests(history, control),
+        proposed_replay=ProposedReplay(
+            templates.compiler,
+            Replay(database, children, render_limits(settings)),
+            settings.email_environment,
+            clock,
+            clocks.boottime_s,
+        ),
         served=served,
         syncer=_syncer(settings, database, templates, children, clocks, process_id) if follows else None,
         commit_statuses=_commit_statuses(settings, database, clocks, process_id),

@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 from service.errors import ChildFailed, RenderError, pointer
 from service.isolation.child_processes import ChildProcesses
@@ -66,15 +67,15 @@ class Replay:
     def of(self, templates: Sequence[Template], site: Site, now: datetime) -> list[ReplayResult]:
         """The results of those templates that were sent lately."""
         limit = max(20, min(REPLAYED_SENDS, _REPLAYED_IN_ALL // max(1, len(templates))))
-        since = now - timedelta(days=REPLAYED_DAYS)
-        results = []
-        for template in templates:
-            sends = replays.recent_variables(self.database, template.key, since=since, limit=limit)
-            if sends:
-                results.append(self._one(template, sends, site))
-        return results
+        results = (self.one(template, site, now, limit) for template in templates)
+        return [result for result in results if result.replayed]
 
-    def _one(self, template: Template, sends: Sequence[replays.RecentSend], site: Site) -> ReplayResult:
+    def one(self, template: Template, site: Site, now: datetime, limit: int) -> ReplayResult:
+        """The result of a template, of at most `limit` sends; with none of them where it was not sent lately."""
+        since = now - timedelta(days=REPLAYED_DAYS)
+        sends = replays.recent_variables(self.database, template.key, since=since, limit=limit)
+        if not sends:
+            return ReplayResult(template.key, 0, {})
         arguments = (template.archive(), [(send.variables, send.locale) for send in sends], self.limits, site)
         try:
             answer = self.children.run(f"{MODULE}:replay_in_child", *arguments, limits=_LIMITS, is_urgent=True)
@@ -91,13 +92,44 @@ def replay_in_child(archive: bytes, sends: Sequence[tuple[str, str]], limits: Re
     refused = []
     for index, (written, locale) in enumerate(sends):
         variables = {UNSUBSCRIBE_VARIABLE: _EXAMPLE_LINK, **json.loads(written)} if has_link else json.loads(written)
-        problems = template.problems(variables)
-        if problems:
-            refused.append((index, "/variables" + problems[0].pointer))
-            continue
         try:
-            template.render(variables, locale=locale)
-        except RenderError as error:
-            place = pointer("variables", error.variable) if error.variable else "/variables"
+            place = _refused_at(template, variables, locale)
+        except Exception as error:
+            # What it says may repeat a variable.
+            raise RuntimeError(f"a rendering ended with {type(error).__name__}") from None
+        if place is not None:
             refused.append((index, place))
     return json.dumps(refused).encode()
+
+
+def _refused_at(template: Template, variables: Mapping[str, Any], locale: str) -> str | None:
+    """The JSON pointer at which a send would be refused; None where it would be accepted."""
+    problems = template.problems(variables)
+    if problems:
+        return "/variables" + declared_pointer(problems[0].pointer, template.manifest.schema)
+    try:
+        template.render(variables, locale=locale)
+    except RenderError as error:
+        return pointer("variables", error.variable) if error.variable else "/variables"
+    return None
+
+
+def declared_pointer(place: str, schema: Mapping[str, Any]) -> str:
+    """A JSON pointer with `*` for each key that a caller chose: such keys are data, and may be a person's.
+
+    Names of variables are always declared: the revision that accepted them had them.
+    """
+    names = [part.replace("~1", "/").replace("~0", "~") for part in place.split("/")[1:]]
+    told: list[str] = []
+    part: Any = schema
+    for depth, name in enumerate(names):
+        part = part if isinstance(part, Mapping) else {}
+        if name in part.get("properties", {}):
+            part = part["properties"][name]
+        elif "items" in part and name.isdigit():
+            part = part["items"]
+        else:
+            part = part.get("additionalProperties")
+            name = name if depth == 0 else "*"
+        told.append(name)
+    return pointer(*told)

@@ -21,6 +21,8 @@ _Key = Annotated[str, StringConstraints(min_length=1, max_length=100, pattern=r"
 _Commit = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{7,64}$")]
 _Revision = Annotated[str, StringConstraints(min_length=1, max_length=64, pattern=r"^[0-9a-z-]*$")]
 _Name = Annotated[str, StringConstraints(min_length=1, max_length=64, pattern=r"^[0-9A-Za-z-]*$")]
+_Path = Annotated[str, StringConstraints(min_length=1, max_length=300, pattern=r"^[^\x00-\x1f\x7f]*$")]
+_Text = Annotated[str, StringConstraints(max_length=2_000_000)]
 _Until = Annotated[Moment, AfterValidator(_in_utc)]
 
 _WHY = "the reason, which stays on record"
@@ -85,3 +87,16 @@ class SuspendRequest(StrictRequest):
 
     why: _Why = Field(description=_WHY)
     until: _Until | None = Field(None, description=_UNTIL)
+
+
+class ReplayRequest(StrictRequest):
+    """The body of `POST /deployments/replay`."""
+
+    model_config = with_example({"files": {"welcome/template.mjml": "---\nsubject: Hello\n…"}, "keys": ["welcome"]})
+
+    files: dict[_Path, _Text] = Field(
+        min_length=1,
+        max_length=2_000,
+        description="the files of these templates and all that they take in, by their paths in the template directory",
+    )
+    keys: list[_Key] = Field(min_length=1, max_length=10, description="the templates whose last sends are replayed")

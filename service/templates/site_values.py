@@ -3,6 +3,7 @@
 They are no part of a template's revision: the same commit has the same revisions in each environment.
 """
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,6 +26,10 @@ DECLARATIONS = "_shared/values.yaml"
 DEFAULT_ENVIRONMENT = "production"
 _MAX_LENGTH = 1_000
 _PHONE_ALONE: Mapping[str, Any] = {PHONE: {"type": "string", "examples": ["+229 01 23 45 67 89"]}}
+
+
+#: Paths of values beside the template directory.
+BESIDE = re.compile(r"\.\./values/[^/]+\.yaml")
 
 
 def values_path(environment: str) -> str:

@@ -16,6 +16,7 @@ from service.config.settings import Settings
 from service.models import Trigger
 from service.web.api import (
     admin_actions,
+    deployment_replay,
     deployments,
     dev_mailbox,
     health,
@@ -128,6 +129,11 @@ def _api(services: Services) -> list[Any]:
         route_handlers=[source_webhook.SourceWebhookController],
         request_max_body_size=source_webhook.MAX_BODY_BYTES,
     )
+    replays = Router(
+        "/",
+        route_handlers=[deployment_replay.DeploymentReplayController],
+        request_max_body_size=deployment_replay.MAX_BODY_BYTES,
+    )
     api = Router(
         "/api/v1/email",
         request_max_body_size=_message_bytes(services.settings),
@@ -136,6 +142,7 @@ def _api(services: Services) -> list[Any]:
             batches,
             hooks,
             source_hooks,
+            replays,
             templates.TemplateController,
             messages.MessageController,
             suppressions.SuppressionController,
@@ -171,4 +178,4 @@ def _message_bytes(settings: Settings) -> int:
 
 def _largest_body_bytes(settings: Settings) -> int:
     """Size of the largest body that any route takes: there must be room for one."""
-    return max(_message_bytes(settings), settings.max_batch_bytes, EDITOR_FORM_BYTES)
+    return max(_message_bytes(settings), settings.max_batch_bytes, EDITOR_FORM_BYTES, deployment_replay.MAX_BODY_BYTES)

@@ -24,6 +24,7 @@ SCOPES = {
     ("POST", "/recipients/{address}/erase"): Scope.ADMIN,
     ("GET", "/admin-actions"): Scope.ADMIN,
     ("GET", "/deployments"): Scope.DEPLOY,
+    ("POST", "/deployments/replay"): Scope.DEPLOY,
     ("POST", "/deployments"): Scope.DEPLOY,
     ("GET", "/deployments/current"): Scope.DEPLOY,
     ("GET", "/deployments/{deployment_id}"): Scope.DEPLOY,
