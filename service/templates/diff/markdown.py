@@ -31,6 +31,7 @@ _MAX_MESSAGE = 400
 _MAX_WORDS = 300
 _MAX_WHY = 4
 _MAX_REFUSED_BY = 5
+_MAX_OPEN = 10
 _PARTS = {"html": "HTML", "text": "text", "subject": "subject", "preheader": "preheader", "headers": "headers"}
 
 
@@ -42,12 +43,13 @@ class _Section:
     heading: Sequence[str]
     lines: list[str]
     noun: str
+    tail: Sequence[str] = ()
     cut: int = field(default=0, init=False)
 
     @property
     def text(self) -> str:
-        more = [f"…and {self.cut:,} more {self.noun}."] if self.cut else []
-        return "\n".join([*self.heading, *self.lines, *more])
+        more = ["", f"…and {self.cut:,} more {self.noun}."] if self.cut else []
+        return "\n".join([*self.heading, *self.lines, *more, *self.tail])
 
 
 def markdown(report: Report, *, run_url: str | None = None, max_characters: int = MAX_CHARACTERS) -> str:
@@ -81,8 +83,9 @@ def _shorten(verdict: str, sections: Sequence[_Section], max_characters: int) ->
     over = _length(_joined(verdict, sections)) - max_characters
     for section in sorted(sections, key=lambda one: one.rank):
         if over > 0 and section.lines:
+            before = _length(section.text)
             section.cut = 1
-            over += _length(section.text) - _length("\n".join([*section.heading, *section.lines])) + len("000,000")
+            over += _length(section.text) - before + len("000,000")
             section.cut = 0
         while over > 0 and section.lines:
             over -= _length(section.lines.pop()) + 1
@@ -173,7 +176,7 @@ def _version(one: TemplateReport) -> str:
     before, after = (f"v{number}" if number is not None else "" for number in (one.version_before, one.version_after))
     if one.change in ("new", "gone"):
         return f"{one.change} {after or before}".strip()
-    return before if before == after else f"{before or '?'} → {after or '?'}"
+    return before if before == after else f"{before or 'broken'} → {after or 'broken'}"
 
 
 def _why(one: TemplateReport) -> str:
@@ -183,7 +186,14 @@ def _why(one: TemplateReport) -> str:
     return ", ".join(told + more)
 
 
+def _is_broken(one: TemplateReport) -> bool:
+    """Whether its files are there, and can't be compiled any more."""
+    return one.change == "changed" and one.version_after is None
+
+
 def _differs(one: TemplateReport) -> str:
+    if _is_broken(one):
+        return "**can't be compiled**"
     parts: Counter[str] = Counter(part for mail in one.mails for part in set(mail.parts))
     told = [f"{name} {parts[part]:,}" for part, name in _PARTS.items() if parts[part]]
     failed = sum(1 for mail in one.mails if mail.failure is not None)
@@ -244,7 +254,7 @@ def _snapshots(report: Report) -> list[_Section]:
         f" {len(found.missing):,} missing, {_count(len(found.orphans), 'orphan')}"
     )
     lines = [f"- {kind}: {code(name, _MAX_PATH)}" for kind, names in kinds for name in names]
-    return [_Section(3, [heading, *([""] if lines else [])], lines, "snapshots")]
+    return [_Section(3, [heading, *_folded("Names", lines)], lines, "snapshots", _unfolded(lines))]
 
 
 def _words(
@@ -252,14 +262,24 @@ def _words(
 ) -> _Section | None:
     rows = []
     for one in report.templates:
-        for mail in one.mails:
+        for mail in one.mails if not _is_broken(one) and one.change != "gone" else ():
             words = words_of(mail)
             if words.before != words.after:
                 name = code(f"{one.key}/{mail.locale}.{mail.example}", _MAX_PATH)
                 rows.append(f"| {name} | {_word(words.before)} | {_word(words.after)} |")
     if not rows:
         return None
-    return _Section(rank, [f"#### {title}", "", "| mail | before | after |", "|---|---|---|"], rows, f"{noun}s")
+    heading = [f"#### {title}", *_folded(f"{len(rows):,} differ", rows), "| mail | before | after |", "|---|---|---|"]
+    return _Section(rank, heading, rows, f"{noun}s", _unfolded(rows))
+
+
+def _folded(summary: str, lines: Sequence[str]) -> list[str]:
+    """What begins many lines, which a reader opens; Markdown in it needs a line between."""
+    return ["", *(["<details><summary>" + summary + "</summary>", ""] if len(lines) > _MAX_OPEN else [])]
+
+
+def _unfolded(lines: Sequence[str]) -> list[str]:
+    return ["", "</details>"] if len(lines) > _MAX_OPEN else []
 
 
 def _word(text: str | None) -> str:

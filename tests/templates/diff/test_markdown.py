@@ -15,7 +15,24 @@ from tests.support import reports
 
 RUN = "https://github.com/team/mails/actions/runs/7"
 #: The elements that the report itself has.
-OURS = {"h3", "h4", "ul", "li", "p", "strong", "em", "code", "table", "thead", "tbody", "tr", "th", "td"}
+OURS = {
+    "details",
+    "summary",
+    "h3",
+    "h4",
+    "ul",
+    "li",
+    "p",
+    "strong",
+    "em",
+    "code",
+    "table",
+    "thead",
+    "tbody",
+    "tr",
+    "th",
+    "td",
+}
 
 
 class Page(HTMLParser):
@@ -91,7 +108,7 @@ def many(number: int, text: str) -> Report:
         locale="fr", example="default", parts=["html"], subject=Words(before=text, after=None),
         preheader=Words(before=None, after=text), size_before=1, size_after=1,
     )  # fmt: skip
-    template = TemplateReport(key=text, change="changed", mails=[mail], mails_in_all=1)
+    template = TemplateReport(key=text, change="changed", version_after=1, mails=[mail], mails_in_all=1)
     return one.model_copy(update={
         "templates": [template] * number,
         "contract": [*one.contract] * number,
@@ -126,6 +143,15 @@ def test_markdown_is_shortened_from_the_least_important_and_says_so() -> None:
         assert "more" in written or not any(cut)
         assert len(written) > bound - 1_000 or not any(cut)
     assert "…and 1 more" not in markdown(reports.report(), max_characters=60_000)
+
+
+def test_markdown_says_that_a_template_is_broken_and_shows_no_subject_of_it() -> None:
+    whole = reports.report()
+    broken = whole.templates[0].model_copy(update={"version_after": None})
+    written = markdown(whole.model_copy(update={"templates": [broken]}))
+    assert "| v3 → broken |" in written
+    assert "**can't be compiled**" in written
+    assert "#### Subjects" not in written
 
 
 def test_markdown_says_the_verdict_first() -> None:
