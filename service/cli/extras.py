@@ -27,6 +27,7 @@ LIBRARIES: Mapping[str, tuple[str, ...]] = {
         "watchfiles",
         "zstandard",
     ),
+    "snapshots": ("pytest", "syrupy"),
     "pictures": ("playwright",),
 }
 

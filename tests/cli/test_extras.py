@@ -19,7 +19,7 @@ from tests.support.paths import ROOT, SERVICE
 from tests.support.processes import COMMAND
 
 #: The commands of `pip install rgz-email`.
-TOOLS = ("check", "new", "render", "diff", "comment")
+TOOLS = ("check", "new", "render", "diff", "comment", "snapshots")
 SERVING = "serve"
 
 #: Takes the libraries of the extras away from a Python, and from every Python that it starts.

@@ -67,9 +67,12 @@ def _project_file(mirror: Path, commit: str, path: str) -> tuple[str, ProjectFil
     folders = [path]
     while folders[-1]:
         folders.append(posixpath.dirname(folders[-1]))
-    asked = "".join(f"{commit}:{posixpath.join(folder, PROJECT_FILE)}\n" for folder in folders)
+    asked = "".join(f"{commit}:{one}\n" for one in ("", *(posixpath.join(folder, PROJECT_FILE) for folder in folders)))
     answer = git_bare(mirror, "cat-file", "--batch-check", stdin=asked.encode())
-    for folder, line in zip(folders, answer.decode("utf-8", "replace").splitlines(), strict=False):
+    root, *lines = answer.decode("utf-8", "replace").splitlines()
+    if root.split(" ")[1:2] != ["tree"]:  # a reply makes it be fetched anew
+        raise GitError(f"Commit {commit[:12]} is not in the mirror.", reply=root)
+    for folder, line in zip(folders, lines, strict=True):
         name, kind, *size = line.split(" ")
         if kind != "blob" or not size or not size[0].isdigit():
             continue
