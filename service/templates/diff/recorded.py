@@ -5,7 +5,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from service.templates.compiler import Compilation
 from service.templates.diff.report import MAX_NAMES, Snapshots, cut
 from service.templates.diff.sides import DiffSides
-from service.templates.mails import RenderedMail, headers_text
+from service.templates.mails import RenderedMail
+from service.templates.snapshots.compare import compare_files, rendered_files
 
 
 def recorded(
@@ -18,26 +19,21 @@ def recorded(
     there, before = sides.head.snapshots, sides.base.snapshots
     if not there and not before:
         return Snapshots()
-    wanted: dict[str, str] = {}
-    for key, mails in rendered.items():
-        template = compiled[key].template
-        for one in mails:
-            if template is None or one.rendered is None:
-                continue
-            headers = headers_text(template.manifest, one.rendered)
-            parts = {"html": one.rendered.html, "txt": one.rendered.text, "headers": headers}
-            for ending, text in parts.items():
-                wanted[f"{key}/{one.mail.name}.{ending}"] = sides.repository.blob_name(text.encode())
     keys = set(sides.head.files.template_keys())
-    unknown = [path for path in there if path.split("/", 1)[0] not in keys]
-    whole = {key for key, mails in rendered.items() if all(one.rendered for one in mails)}
-    of_rendered = [path for path in there if path.split("/", 1)[0] in whole and path not in wanted]
-    right = {path for path, name in wanted.items() if there.get(path) == name}
+    manifests = {key: template.manifest for key in rendered if (template := compiled[key].template)}
+    wanted = {
+        path: sides.repository.blob_name(data) if data is not None else None
+        for path, data in rendered_files([one for key in manifests for one in rendered[key]], manifests).items()
+    }
+    known = {
+        path: name for path, name in there.items() if (key := path.split("/", 1)[0]) in manifests or key not in keys
+    }
+    compared = compare_files(known, wanted)
     return Snapshots(
-        committed=_names(path for path in right if before.get(path) != there[path]),
-        wrong=_names(path for path in wanted.keys() - right if path in there),
-        missing=_names(path for path in wanted if path not in there),
-        orphans=_names((*unknown, *of_rendered)),
+        committed=_names(path for path in compared.equal if before.get(path) != there[path]),
+        wrong=_names(compared.differing),
+        missing=_names(compared.missing),
+        orphans=_names(compared.orphans),
     )
 
 
