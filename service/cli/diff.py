@@ -22,7 +22,8 @@ from service.templates.diff.comparison import Comparison
 from service.templates.diff.html import report_html
 from service.templates.diff.markdown import markdown
 from service.templates.diff.pictures import take_pictures
-from service.templates.diff.report import Report, Verdict
+from service.templates.diff.report import Report, ServiceReplay, Verdict
+from service.templates.diff.service_replay import ask_service
 from service.templates.diff.sides import read_sides
 
 _NO_BROWSER = 3
@@ -51,6 +52,7 @@ class _Options:
     head_ref: str | None
     out: Path | None
     pictures: bool | None
+    service: str | None
     as_json: bool
     fail_on: tuple[str, ...]
     allow_breaking: bool
@@ -71,6 +73,11 @@ class _Options:
     default=None,
     help="Show pictures of mails in report.html, or their HTML in frames.",
     show_default="pictures where there is a Chromium",
+)
+@click.option(
+    "--service",
+    metavar="URL",
+    help="Let this running service replay its recent sends; its key (scope deploy) is in RGZ_EMAIL_TOKEN.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print report.json.")
 @click.option(
@@ -111,7 +118,10 @@ def diff(**given: Any) -> None:
             mails.MailRenderer(children, limits),
             Progress(),
         )
-        comparison = judged(maker.compare(sides, allow_breaking=options.allow_breaking), options.fail_on)
+        comparison = maker.compare(sides, allow_breaking=options.allow_breaking)
+    if options.service is not None:
+        comparison = with_replay(comparison, ask_service(options.service, comparison))
+    comparison = judged(comparison, options.fail_on)
     if options.as_json:
         click.echo(comparison.report.model_dump_json())
     else:
@@ -144,6 +154,11 @@ def write_reports(folder: Path, comparison: Comparison, *, wants_pictures: bool 
     return page
 
 
+def with_replay(comparison: Comparison, replay: ServiceReplay) -> Comparison:
+    """With what a running service says about its recent sends."""
+    return replace(comparison, report=comparison.report.model_copy(update={"replay": replay}))
+
+
 def judged(comparison: Comparison, fail_on: Sequence[str]) -> Comparison:
     """With `fails`: what of `fail_on` is the case."""
     report = comparison.report
@@ -154,8 +169,11 @@ def judged(comparison: Comparison, fail_on: Sequence[str]) -> Comparison:
 
 def _is_case(report: Report, what: str) -> bool:
     shown = report.snapshots
+    replayed = report.replay.templates if report.replay else ()
+    accepted = {one.key for one in report.contract if one.is_accepted}
     return {
-        "breaking": any(one.is_breaking and not one.is_accepted for one in report.contract),
+        "breaking": any(one.is_breaking and not one.is_accepted for one in report.contract)
+        or any(one.refused and one.key not in accepted for one in replayed),
         "errors": any(one.severity == "error" for one in report.findings.new),
         "warnings": any(one.severity == "warning" for one in report.findings.new),
         "snapshots": bool(shown.wrong or shown.missing or shown.orphans),
