@@ -98,7 +98,7 @@ class Fork:
             "actions/setup-python": lambda _: None,
             "actions/upload-artifact": upload,
         }
-        found = yaml.safe_load(workflow.read_text("utf-8").replace(" --pictures", ""))
+        found = yaml.safe_load(workflow.read_text("utf-8").replace("--pictures", "--no-pictures"))
         # Pictures have tests of their own, and need a browser.
         inputs = {"pictures": "false"}
         runner = Runner(workspace, self.temp, environment, {"github": github, "inputs": inputs, "job": {}}, actions)
@@ -171,7 +171,7 @@ def test_fork_gets_no_comment_when_its_run_made_no_report(fork: Fork) -> None:
 
 
 def test_merge_request_gets_reports_and_a_note(tmp_path: Path) -> None:
-    jobs = yaml.safe_load((WRITTEN / "gitlab" / ".gitlab-ci.yml").read_text("utf-8").replace(" --pictures", ""))
+    jobs = yaml.safe_load((WRITTEN / "gitlab" / ".gitlab-ci.yml").read_text("utf-8").replace("--pictures", "--no-pictures"))
     with forge_repository("gitlab") as forge:
         forge.user = (5, "mails-bot")
         made = Fork(tmp_path, forge)
