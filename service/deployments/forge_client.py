@@ -100,7 +100,10 @@ class ForgeClient:
             if not answer.is_ok:
                 raise _refusal(answer, _LIST_HINTS)
             try:
-                found = {int(one["iid" if self.forge.kind == "gitlab" else "number"]) for one in answer.json()}
+                listed = answer.json()
+                if not isinstance(listed, list):
+                    raise TypeError("no list")
+                found = {int(one["iid" if self.forge.kind == "gitlab" else "number"]) for one in listed}
             except (ForgeError, ValueError, KeyError, TypeError):
                 message = "The forge's list of pull requests can't be read."
                 raise ForgeError("answer", message, is_lasting=True) from None

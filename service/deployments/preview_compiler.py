@@ -110,8 +110,8 @@ class PreviewCompiler:
             reasons.append("There is no template in this commit.")
         if unread:
             reasons.append(
-                f"{unread} templates were not compiled: a preview has {MAX_TEMPLATES} changed templates, and"
-                f" {DEADLINE_S:g} s for all of them."
+                f"{unread} of {len(keys)} templates were not compiled: a preview has {MAX_TEMPLATES} changed templates,"
+                f" and {DEADLINE_S:g} s for all of them."
             )
         values = self.compiler.values.resolve(tree.files)
         items = sorted(run.items.values(), key=lambda one: one.key)

@@ -1,5 +1,6 @@
 """The status of a commit is set as each forge wants it, and the token goes nowhere else."""
 
+import json
 import ssl
 from collections.abc import Iterator
 from pathlib import Path
@@ -189,3 +190,48 @@ def test_token_is_seen_by_no_proxy_when_the_forge_is_on_this_machine(
         monkeypatch.setenv("http_proxy", proxy.url)
         client(api.url, token_file).post(status())
     assert (len(api.requests), len(proxy.requests)) == (1, 0)
+
+
+@pytest.mark.parametrize(
+    ("kind", "path", "name"),
+    [
+        ("github", "/repos/team/mails/pulls?state=open&sort=created&direction=desc&per_page=100&page=1", "number"),
+        ("gitlab", "/projects/team%2Fmails/merge_requests?state=opened&order_by=created_at&sort=desc", "iid"),
+        ("gitea", "/repos/team/mails/pulls?state=open&limit=50&page=1", "number"),
+    ],
+)
+def test_open_requests_are_asked_for_as_the_forge_wants_it(
+    api: ForgeApi, token_file: Path, kind: ForgeKind, path: str, name: str
+) -> None:
+    api.answers = [(200, json.dumps([{name: 12, "id": 5}, {name: 7, "id": 4}]).encode())]
+    found = client(api.url, token_file, kind).open_requests()
+    assert (found.is_closed(12), found.is_closed(7), found.is_closed(8), found.is_closed(1)) == (
+        False,
+        False,
+        True,
+        True,
+    )
+    assert api.requests[0].path.startswith(path)
+    assert TOKEN in "".join(api.requests[0].headers.values())
+
+
+def test_open_requests_call_nothing_closed_that_is_older_than_what_was_listed(api: ForgeApi, token_file: Path) -> None:
+    pages = [[{"number": 300 - n - 50 * page} for n in range(50)] for page in range(2)]
+    api.answers = [(200, json.dumps(one).encode()) for one in pages]
+    found = client(api.url, token_file, "gitea").open_requests()
+    assert (len(found.numbers), found.is_closed(301), found.is_closed(200)) == (100, True, False)
+
+
+@pytest.mark.parametrize("answer", [b"", b"{}", b"<html>", b'[{"id": 1}]', b'[{"number": "seven"}]', b"[7]"])
+def test_open_requests_fail_with_a_sentence_when_the_answer_is_no_list_of_them(
+    api: ForgeApi, token_file: Path, answer: bytes
+) -> None:
+    api.answers = [(200, answer)]
+    with pytest.raises(ForgeError, match="can't be read"):
+        client(api.url, token_file).open_requests()
+
+
+def test_open_requests_say_which_right_is_missing(api: ForgeApi, token_file: Path) -> None:
+    api.answers = [(403, b"no")]
+    with pytest.raises(ForgeError, match="may not read pull requests"):
+        client(api.url, token_file).open_requests()

@@ -1,8 +1,10 @@
 """Open pull requests are compiled as previews; what is wrong with one stops neither the others nor a deployment."""
 
 import json
+import subprocess
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -30,6 +32,20 @@ def following(
         yield made
 
 
+@pytest.fixture(params=[None, "postgresql_url"], ids=["sqlite", "postgresql"])
+def following_either(
+    repository: TemplateRepository,
+    tmp_path: Path,
+    clock: Clock,
+    transport: ScriptedTransport,
+    request: pytest.FixtureRequest,
+) -> Iterator[Following]:
+    url = request.getfixturevalue(request.param) if request.param else None
+    with follow(repository, tmp_path, clock, transport, database_url=url, email_templates_previews=PULLS) as made:
+        made.sync()
+        yield made
+
+
 def names(found: list[Preview]) -> list[str]:
     return [one.name for one in found]
 
@@ -44,7 +60,8 @@ def html(following: Following, name: str, key: str = "hello") -> str:
     return proposed.template.render({"name": "Awa"}).html
 
 
-def test_previews_hold_what_each_pull_request_changes_and_serve_none_of_it(following: Following) -> None:
+def test_previews_hold_what_each_pull_request_changes_and_serve_none_of_it(following_either: Following) -> None:
+    following = following_either
     commit = following.repository.propose(7, "Say salut", hello=changed("Salut"))
     following.repository.propose(12, "A new one", third=changed("Trois"))
     found = following.look_at_previews()
@@ -197,8 +214,13 @@ def test_bad_pull_requests_have_findings_and_stop_nothing(following: Following, 
     repository.clone.git("push", "--quiet", "origin", f"{blob}:refs/pull/7/head")
     repository.clone.git("push", "--quiet", "origin", "HEAD:refs/pull/a$b/head")
     repository.propose(9, hello=changed("Salut"))
+    large = "{% for a in range(900) %}" + "x" * 3_000 + "{% endfor %}"
+    repository.propose(10, hello=changed(large))
+    push_files(repository, 11, 5_001)
     found = {one.name: one for one in following.look_at_previews()}
-    assert set(found) == {f"pr-{n}" for n in (1, 2, 3, 4, 5, 6, 7, 9)}
+    assert set(found) == {f"pr-{n}" for n in (1, 2, 3, 4, 5, 6, 7, 9, 10, 11)}
+    assert [items(following, name)["hello"].revision for name in ("pr-2", "pr-5", "pr-10")] == [None, None, None]
+    assert "more than 5000 files" in (found["pr-11"].reason or "")
     broken = items(following, "pr-1")["hello"]
     assert broken.revision is None and broken.new_findings
     assert "Autre casse Awa" in html(following, "pr-3", "Hello")
@@ -211,6 +233,52 @@ def test_bad_pull_requests_have_findings_and_stop_nothing(following: Following, 
     repository.push("It goes on")
     following.sync()
     assert "Bonsoir Awa" in following.html()
+
+
+def push_files(repository: TemplateRepository, number: int, count: int) -> None:
+    """Propose a directory of templates with so many files, without writing them."""
+
+    def made(*arguments: str, lines: str = "") -> str:
+        done = subprocess.run(
+            ["git", "-c", "user.name=Ada", "-c", "user.email=ada@example.com", *arguments],
+            cwd=repository.clone.top, input=lines, capture_output=True, text=True, check=True,
+        )  # fmt: skip
+        return done.stdout.strip()
+
+    blob = made("hash-object", "-w", "--stdin", lines="A text.")
+    tree = made("mktree", lines="".join(f"100644 blob {blob}\tn{n}.txt\n" for n in range(count)))
+    top = made("mktree", lines=f"040000 tree {tree}\tmails\n")
+    made("push", "--quiet", "origin", f"{made('commit-tree', '-m', 'Many', top)}:refs/pull/{number}/head")
+
+
+def test_previews_say_what_was_not_compiled_in_time(following: Following) -> None:
+    following.repository.propose(7, hello=changed("Salut"), other=changed("Coucou"), third=changed("Trois"))
+    syncer = following.services.deployments.preview_syncer
+    assert syncer is not None
+    seconds = iter((0.0, 0.0, 59.0, 61.0))
+    syncer.compiler = replace(syncer.compiler, monotonic_s=lambda: next(seconds))
+    [found] = following.look_at_previews()
+    assert "1 of 3 templates were not compiled" in (found.reason or "")
+    assert set(items(following, "pr-7")) == {"hello", "other"}
+
+
+def test_previews_of_a_pull_request_that_can_not_be_fetched_are_tried_again_in_the_next_hour(
+    following: Following,
+) -> None:
+    following.repository.propose(7, hello=changed("Salut"))
+    syncer = following.services.deployments.preview_syncer
+    assert syncer is not None
+    whole = syncer.remote
+    syncer.remote = replace(whole, max_fetch_bytes=1)
+    [found] = following.look_at_previews()
+    assert found.reason is not None and found.changed_count == 0
+    syncer.remote = whole
+    [same] = following.look_at_previews()
+    assert same.reason == found.reason
+    following.clock.forward(seconds=3_600)
+    following.sync()
+    [mended] = following.look_at_previews()
+    assert (mended.reason, mended.changed_count) == (None, 1)
 
 
 def test_previews_are_forgotten_where_the_setting_is_taken_away(
