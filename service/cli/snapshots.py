@@ -10,6 +10,7 @@ import click
 from service.cli.environment import template_settings
 from service.config.template_project import snapshots_of
 from service.templates.build_tools import render_limits
+from service.templates.log_line import log_line
 from service.templates.snapshots.readable_diff import differences, printable, shortened
 from service.templates.snapshots.review import SnapshotReview, review
 from service.templates.source.files import read_files
@@ -48,7 +49,7 @@ def snapshots(keys: tuple[str, ...], update: bool, as_json: bool, templates: Pat
     if as_json:
         click.echo(json.dumps(_as_json(found), ensure_ascii=False))
     else:
-        click.echo("\n".join(_lines(found, update=update)))
+        click.echo("\n".join(map(log_line, _lines(found, update=update))))
     raise SystemExit(0 if found.is_right else 1)
 
 

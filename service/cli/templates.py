@@ -15,6 +15,7 @@ from service.templates.authoring.finding_formats import annotations, code_qualit
 from service.templates.authoring.scaffold import scaffold
 from service.templates.build_tools import render_limits, site_values
 from service.templates.isolated_compiler import compiler_of_its_own
+from service.templates.log_line import log_line
 
 _templates = click.option(
     "--templates",
@@ -124,7 +125,7 @@ def new(key: str, templates: Path | None) -> None:
 def _print(checked: CheckResult) -> None:
     for one in checked.findings:
         hint = f" ({one.hint})" if one.hint else ""
-        click.echo(f"{one.file}:{one.line}:{one.column}: {one.severity}: {one.message}{hint} [{one.code}]")
+        click.echo(log_line(f"{one.file}:{one.line}:{one.column}: {one.severity}: {one.message}{hint} [{one.code}]"))
     click.echo(_summary(checked))
 
 

@@ -171,7 +171,9 @@ def test_fork_gets_no_comment_when_its_run_made_no_report(fork: Fork) -> None:
 
 
 def test_merge_request_gets_reports_and_a_note(tmp_path: Path) -> None:
-    jobs = yaml.safe_load((WRITTEN / "gitlab" / ".gitlab-ci.yml").read_text("utf-8").replace("--pictures", "--no-pictures"))
+    jobs = yaml.safe_load(
+        (WRITTEN / "gitlab" / ".gitlab-ci.yml").read_text("utf-8").replace("--pictures", "--no-pictures")
+    )
     with forge_repository("gitlab") as forge:
         forge.user = (5, "mails-bot")
         made = Fork(tmp_path, forge)

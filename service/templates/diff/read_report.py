@@ -8,6 +8,7 @@ from pydantic import ValidationError
 from service.errors import InvalidRequest, Problem, pointer
 from service.templates.diff.markdown_text import one_line
 from service.templates.diff.report import REPORT_VERSION, Report
+from service.templates.log_line import log_line
 
 #: A report at the bounds of its lists, with texts as long as mails have them.
 MAX_REPORT_BYTES = 5_000_000
@@ -71,7 +72,5 @@ def _fraction(digits: str) -> NoReturn:
 def _reject(where: str, code: str, what: str) -> NoReturn:
     """Raise the refusal; its words are a stranger's in part, and printed in logs."""
     place = one_line(where, 100)
-    sentence = (
-        one_line(f"{f'{place}: ' if place else ''}{what}", _MAX_SENTENCE).replace("##[", "## [").replace("::", ": :")
-    )
+    sentence = log_line(one_line(f"{f'{place}: ' if place else ''}{what}", _MAX_SENTENCE))
     raise InvalidRequest(f"report.json is no report: {sentence}.", [Problem(place, code, sentence)])

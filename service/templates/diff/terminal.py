@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import PurePosixPath
 
 from service.templates.diff.report import ContractReport, FindingReport, Replayed, Report, Side, TemplateReport
+from service.templates.log_line import log_line
 
 _MAX_LINES = 200
 _MAX_SHARED = 3
@@ -13,7 +14,7 @@ _MAX_SNAPSHOTS = 20
 
 def lines(report: Report) -> Iterator[str]:
     """The lines, without what a terminal would take for a command; templates first, the verdict last."""
-    yield from map(_printable, _lines(report))
+    yield from map(log_line, _lines(report))
 
 
 def _lines(report: Report) -> Iterator[str]:
@@ -165,7 +166,3 @@ def _finding(one: FindingReport) -> str:
 
 def _count(number: int, noun: str) -> str:
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
-
-
-def _printable(line: str) -> str:
-    return "".join(one if one.isprintable() else "\ufffd" for one in line)

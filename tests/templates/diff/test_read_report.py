@@ -84,7 +84,7 @@ def test_report_is_refused_in_one_line_without_commands_when_its_names_have_them
     for name in ("a\n::add-mask::x", "##[add-mask]x", "\x1b[31m", "\ud800"):
         sentence = refused(with_value(f"base.{name}", 1))
         assert sentence.isprintable()
-        assert "::" not in sentence
+        assert not sentence.startswith("::")
         assert "##[" not in sentence
         assert len(sentence) < 500
 
