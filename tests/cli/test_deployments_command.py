@@ -47,6 +47,7 @@ def call(environment: dict[str, str]) -> Call:
 
 
 def test_deployments_are_listed_shown_and_compared_with_the_one_before(here: DeployedService, call: Call) -> None:
+    here.repository.keep_snapshots()
     commit = here.push("Salut", hello=changed("Salut"))
     here.until("synced")
     listed = call("deployments", "--json", "--key", "hello")
@@ -55,7 +56,9 @@ def test_deployments_are_listed_shown_and_compared_with_the_one_before(here: Dep
     shown = call("deployments", "show", commit[:10], "--diff")
     assert "changed         hello" in shown.stdout
     assert "+<mj-text>Salut" in shown.stdout
+    assert "snapshots: 0 equal, 0 differ, 1 missing\n    missing: hello/fr.default\n" in shown.stdout
     row = json.loads(call("deployments", "show", commit, "--json").stdout)
+    assert row["snapshots"]["missing_mails"] == ["hello/fr.default"]
     assert {item["key"]: item["change"] for item in row["items"]} == {"hello": "changed", "other": "same"}
     now = call("deployments", "current")
     assert (now.exit_code, now.stdout.splitlines()[0][:7]) == (0, "synced:")

@@ -29,6 +29,12 @@ class TemplateRepository:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8")
 
+    def keep_snapshots(self) -> None:
+        """Keep snapshots, of a mail that there is not; it is pushed by `push`."""
+        path = self.clone.top / "snapshots" / "gone" / "fr.default.txt"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("Adieu\n", encoding="utf-8")
+
     def push(self, message: str = "A change", *options: str) -> str:
         """Commit all files, push the branch, and return the commit's name."""
         commit = self.clone.commit(message)

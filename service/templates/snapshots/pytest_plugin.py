@@ -220,11 +220,10 @@ def _why_not(mail: Mail, found: TemplateMails) -> str:
     """Why there is no such mail: the template's errors, or what rendering it said."""
     from service.templates.snapshots.readable_diff import printable
 
-    one = next((one for one in found.mails if one.mail == mail), None)
-    told = [str(finding) for finding in found.errors] or [
-        one.failure if one and one.failure else "there is no such mail"
-    ]
-    return "\n".join([f"{mail} can't be rendered:", *map(printable, told)])
+    if found.errors:
+        return "\n".join([f"{mail.key} has errors:", *(printable(str(finding)) for finding in found.errors)])
+    failure = next((one.failure for one in found.mails if one.mail == mail), None)
+    return f"{mail} can't be rendered: {printable(failure or 'the template has no such mail')}"
 
 
 def _orphans(parent: pytest.Collector, paths: list[str]) -> Iterator[pytest.Collector]:

@@ -28,6 +28,7 @@ from service.web.api.deployment_json import (
     HoldAnswer,
     ItemAnswer,
     ProcessAnswer,
+    SnapshotsAnswer,
     SourceAnswer,
     as_conditions,
     as_deployment,
@@ -85,6 +86,7 @@ class CurrentAnswer(TypedDict):
     templates: int
     changed: int
     broken: int
+    snapshots: SnapshotsAnswer | None
     items: list[ItemAnswer]
     processes: list[ProcessAnswer]
     holds: list[HoldAnswer]
@@ -201,6 +203,7 @@ class DeploymentController(Controller):
             "templates": facts["templates"] if facts else 0,
             "changed": facts["changed"] if facts else 0,
             "broken": facts["broken"] if facts else 0,
+            "snapshots": facts["snapshots"] if facts else None,
             "items": [as_item(item, versions.get(item.revision or "")) for item in items],
             "processes": as_processes(report),
             "holds": [as_hold(hold) for hold in report.holds],

@@ -87,8 +87,8 @@ def test_plugin_fails_the_mails_of_a_broken_template_alone(repository: Path) -> 
     write_mail(repository / "email_templates", "loops", changed(loop))
     done = run(repository)
     assert outcome(done) == "2 failed, 1 passed", done.stdout
-    assert "hello/fr.default can't be rendered:\nhello/template.mjml:" in done.stdout
-    assert "loops/fr.default can't be rendered:\nloops/template.mjml:" in done.stdout
+    assert "hello has errors:\nhello/template.mjml:" in done.stdout
+    assert "loops has errors:\nloops/template.mjml:" in done.stdout
 
 
 def test_plugin_leaves_a_folder_without_a_project_and_other_tests_alone(repository: Path) -> None:

@@ -121,6 +121,7 @@ def test_deployment_is_shown_with_its_templates_and_compared(here: DeployedServi
     here.look()
     first = here.current
     here.repository.write_shared("head.mjml", shared("Entête"))
+    here.repository.keep_snapshots()
     commit = here.push("Salut", hello=changed("Salut").replace("version: 1", "version: 2"))
     shown = here.service.admin.get(f"{DEPLOYMENTS}/{commit[:10]}").json()
     assert (shown["commit"], shown["state"], shown["parent"]) == (commit, "live", first["commit"])
@@ -128,6 +129,9 @@ def test_deployment_is_shown_with_its_templates_and_compared(here: DeployedServi
         "hello": ("changed", 2),
         "other": ("by_shared_part", 1),
     }
+    mails = ["hello/fr.default", "other/fr.default"]
+    compared = {"equal": 0, "differing": 0, "missing": 2, "differing_mails": [], "missing_mails": mails}
+    assert (first["snapshots"], shown["snapshots"], here.current["snapshots"]) == (None, compared, compared)
     diff = here.service.admin.get(f"{DEPLOYMENTS}/{shown['id']}/diff").json()
     assert (diff["against"], diff["whole"]) == (first["id"], True)
     hello, other = diff["templates"]

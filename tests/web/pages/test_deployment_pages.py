@@ -49,6 +49,14 @@ def test_deployments_page_shows_what_is_live_waits_and_is_held(here: DeployedSer
     assert "Une révision est retenue" in french
 
 
+def test_deployment_page_names_the_mails_that_have_no_snapshot(here: DeployedService, client: httpx.Client) -> None:
+    here.repository.keep_snapshots()
+    here.push("A warmer welcome", hello=changed("Salut"))
+    page = client.get(f"{PAGE}/{here.newest.id}").text
+    assert "1 has no snapshot" in page
+    assert "hello/fr.default" in page
+
+
 def test_deployments_page_filters_its_history(here: DeployedService, client: httpx.Client) -> None:
     commit = here.push("A warmer welcome", hello=changed("Salut"))
     assert "A warmer welcome" in client.get(PAGE, params={"key": "hello", "commit": commit[:9]}).text
