@@ -105,7 +105,7 @@ class PreviewCompiler:
             if changed is None or any(path.startswith(f"{key}/") for path in changed):
                 run.note_gone(served[key])
         others = [one for one in tree.findings if one.file.split("/", 1)[0] not in run.items]
-        reasons = list(run.reasons)
+        reasons: list[str] = []
         if not keys:
             reasons.append("There is no template in this commit.")
         if unread:
@@ -114,15 +114,16 @@ class PreviewCompiler:
                 f" and {DEADLINE_S:g} s for all of them."
             )
         values = self.compiler.values.resolve(tree.files)
+        findings = _few([*(values.findings if run.may_change_values else ()), *others])
         items = sorted(run.items.values(), key=lambda one: one.key)
         done = replace(
             preview,
             reason="\n".join(reasons) or None,
-            findings=_few([*values.findings, *others]),
+            findings=findings,
             site_values=values.site.values,
             site_examples=_examples(tree.files),
             changed_count=len(items),
-            findings_count=len(_few([*values.findings, *others])) + sum(len(one.findings) for one in items),
+            findings_count=len(findings) + sum(len(one.new_findings) for one in items),
         )
         return CompiledPreview(done, items, run.archives)
 
@@ -137,11 +138,15 @@ class _Run:
     changed: frozenset[str] | None
     items: dict[str, PreviewItem] = field(default_factory=dict)
     archives: dict[str, bytes] = field(default_factory=dict)
-    reasons: list[str] = field(default_factory=list)
 
     @property
     def files(self) -> Files:
         return self.tree.files
+
+    @property
+    def may_change_values(self) -> bool:
+        """Whether the pull request touches files of the installation's values."""
+        return self.changed is None or any("values" in path for path in self.changed)
 
     def is_own_changed(self, key: str) -> bool:
         """Whether the pull request changes a file in the template's folder."""
@@ -221,9 +226,7 @@ class _Run:
 
     def _changed_values(self, found: Compilation) -> list[str]:
         """Values of the installation that the template uses, and that differ from those of now."""
-        if self.live is None or found.values is None:
-            return []
-        if self.changed is not None and not any("values" in path for path in self.changed):
+        if self.live is None or found.values is None or not self.may_change_values:
             return []
         now, then = self.live.deployment.site_values, found.values.site.values
         return [f"site.{name}" for name in sorted(found.site_uses) if now.get(name) != then.get(name)]

@@ -221,6 +221,8 @@ class PreviewSyncer:
         )
 
     def _save_refs(self, seen: Sequence[PreviewRef]) -> None:
+        if {one.ref: one for one in seen} == previews.refs(self.database):
+            return
         before = self.clock() - _KEPT_FOR
 
         def work(tx: Transaction) -> None:

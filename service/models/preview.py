@@ -37,9 +37,9 @@ class ContractLine:
 class Preview:
     """An open pull request at one commit, without its templates. `deployment_id` is what it is compared with.
 
-    `reason` says why all or a part of it is missing, one sentence a line. `site_values` are the installation's values
-    in its repository, `site_examples` the examples that it declares for them. `links` is random, and signed in
-    links to it.
+    `reason` says why all or a part of it is missing, one sentence a line. `findings` are of its files as a whole,
+    `findings_count` counts them and the new ones of its templates. `site_values` are the installation's values in its
+    repository, `site_examples` the examples that it declares for them. `links` is random, and signed in links to it.
     """
 
     name: str

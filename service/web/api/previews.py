@@ -17,7 +17,8 @@ from service.web.dependencies import Provided
 class PreviewSummary(TypedDict):
     """An open pull request at one commit.
 
-    `changed` counts templates that it changes of the deployment `against`; `reason` says why all or a part of it is
+    `changed` counts templates that it changes of the deployment `against`, `findings` those of files and new ones of
+    templates; `reason` says why all or a part of it is
     missing, one sentence a line.
     """
 
