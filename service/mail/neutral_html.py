@@ -11,10 +11,10 @@ from collections.abc import Callable, Mapping
 
 from service.mail.html_tokens import HtmlToken, tokens
 
-#: A grey square that takes the size of the image it replaces.
+#: A grey box that takes the size of the image it replaces; a small one where the mail gives no size.
 PLACEHOLDER = (
-    "data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 24 24'%3E%3Cpath fill='%23bbb'"
-    " d='M0 0h24v24H0z'/%3E%3Cpath fill='%23fff' d='M4 18l5-7 4 5 3-3 4 5z'/%3E%3C/svg%3E"
+    "data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg' width='24' height='24' viewBox='0 0 24 24'"
+    " style='background:%23bbb'%3E%3Cpath fill='%23fff' d='M4 18l5-7 4 5 3-3 4 5z'/%3E%3C/svg%3E"
 )
 _LEFT_OUT = frozenset({"script", "noscript", "iframe", "object", "embed", "base", "frame", "frameset", "applet"})
 _VOID = frozenset({"base", "embed", "frame"})
