@@ -29,6 +29,7 @@ LIBRARIES: Mapping[str, tuple[str, ...]] = {
     ),
     "snapshots": ("pytest", "syrupy"),
     "pictures": ("playwright",),
+    "snapshots": ("pytest", "syrupy"),
 }
 
 

@@ -16,6 +16,7 @@ _COMMANDS = {
     "serve": "serve:serve",
     "api": "serve:api",
     "worker": "serve:worker",
+    "init": "init:init",
     "check": "templates:check",
     "new": "templates:new",
     "render": "render:render",

@@ -19,7 +19,7 @@ from tests.support.paths import ROOT, SERVICE
 from tests.support.processes import COMMAND
 
 #: The commands of `pip install rgz-email`.
-TOOLS = ("check", "new", "render", "diff", "comment", "snapshots")
+TOOLS = ("init", "check", "new", "render", "snapshots", "diff", "comment")
 SERVING = "serve"
 
 #: Takes the libraries of the extras away from a Python, and from every Python that it starts.
