@@ -29,7 +29,6 @@ LIBRARIES: Mapping[str, tuple[str, ...]] = {
     ),
     "snapshots": ("pytest", "syrupy"),
     "pictures": ("playwright",),
-    "snapshots": ("pytest", "syrupy"),
 }
 
 
