@@ -1,3 +1,3 @@
 """rgz-email: e-mail templates as code, a service that renders, sends and audits templated mail."""
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
