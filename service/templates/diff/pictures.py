@@ -141,9 +141,12 @@ class _Studio:
         return album
 
     async def _done(
-        self, playwright: "Playwright", desk: _Desk | None, task: _Task
+        self, playwright: "Playwright", desk: _Desk | None, task: _Task, *, is_again: bool = False
     ) -> tuple[_Desk | None, Mapping[View, Pictures]]:
-        """The pictures of a task, and the desk if it can be used again."""
+        """The pictures of a task, and the desk if it can be used again.
+
+        Another task may have ended the browser: then this one is done again, once.
+        """
         from playwright.async_api import Error
 
         if self._failures >= _MAX_FAILURES:
@@ -157,9 +160,11 @@ class _Studio:
             why = f"it took longer than {self._deadline_s:g} s"
         except (Error, NoBrowser) as error:
             why = f"the browser gave it up ({first_line(error)})"
-        self._failures += 1
         if desk is not None:
             await desk.close()
+        if not (is_again or self._browser is None or self._browser.is_connected()):
+            return await self._done(playwright, None, task, is_again=True)
+        self._failures += 1
         return None, dict.fromkeys(self._views, Pictures(failure=_UNCLEAN + why))
 
     async def _pictures(self, desk: _Desk, task: _Task) -> Mapping[View, Pictures]:
