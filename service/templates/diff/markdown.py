@@ -254,7 +254,7 @@ def _snapshots(report: Report) -> list[_Section]:
         f" {len(found.missing):,} missing, {_count(len(found.orphans), 'orphan')}"
     )
     lines = [f"- {kind}: {code(name, _MAX_PATH)}" for kind, names in kinds for name in names]
-    return [_Section(3, [heading, *_folded("Names", lines)], lines, "snapshots", _unfolded(lines))]
+    return [_Section(3, [heading, *(_folded("Names", lines) if lines else [])], lines, "snapshots", _unfolded(lines))]
 
 
 def _words(

@@ -10,7 +10,7 @@ from hypothesis import given
 
 from service.templates.diff.markdown import markdown
 from service.templates.diff.markdown_text import code
-from service.templates.diff.report import MailReport, Report, Side, TemplateReport, Words
+from service.templates.diff.report import MailReport, Report, Side, Snapshots, TemplateReport, Words
 from tests.support import reports
 
 RUN = "https://github.com/team/mails/actions/runs/7"
@@ -157,6 +157,8 @@ def test_markdown_says_that_a_template_is_broken_and_shows_no_subject_of_it() ->
 def test_markdown_says_the_verdict_first() -> None:
     good = Report(tool="t", base=Side(ref="main", commit=reports.BASE), head=Side(ref="x", commit=reports.HEAD),
                   templates=[TemplateReport(key="a", change="same")])  # fmt: skip
+    committed = good.model_copy(update={"snapshots": Snapshots(committed=["a/fr.default.html"])})
+    assert "\n\n\n" not in markdown(committed)
     lines = markdown(good).splitlines()
     assert lines[0] == "### Mails: 0 of 1 change, 1 the same"
     assert lines[2] == "- **No breaking change, no new error, no snapshot that is wrong.**"
