@@ -118,7 +118,9 @@ def new(key: str, templates: Path | None) -> None:
     click.echo(
         f"\nNext:\n  1. Write the mail: subject, description, category and variables at the top of {source.name},"
         " the text below.\n  2. Write an example for each variant worth seeing: examples/<name>.yaml.\n"
-        f"  3. rgz-email check {key}\n  4. rgz-email render {key} --open\n"
+        f"  3. rgz-email check {key}\n"
+        f"  4. rgz-email render {key} --text, or with the extra `server` rgz-email preview {key}\n"
+        f"  5. rgz-email snapshots {key} --update\n"
     )
 
 

@@ -43,7 +43,8 @@ def test_new_says_what_to_do_next(ours: Path) -> None:
     said = new("password_changed", ours).stdout
     assert str(ours / "password_changed" / "template.mjml") in said
     assert "rgz-email check password_changed" in said
-    assert "rgz-email render password_changed --open" in said
+    assert "rgz-email render password_changed --text" in said
+    assert "rgz-email snapshots password_changed --update" in said
 
 
 def test_new_stands_alone_where_there_are_no_shared_parts(tmp_path: Path) -> None:
