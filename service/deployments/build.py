@@ -9,7 +9,6 @@ from datetime import datetime
 
 import structlog
 
-from service import __version__
 from service.config.settings import Settings
 from service.deployments.branch_publisher import BranchPublisher
 from service.deployments.changes import DeploymentComparison
@@ -211,10 +210,11 @@ def _syncer(
 
 def _judged_with(settings: Settings) -> Mapping[str, str]:
     own = own_values_of(settings)
+    # What is not asked for is left out, so that a new setting makes no commit be judged again.
+    required = {"require_snapshots": "yes"} if settings.email_templates_require_snapshots else {}
     return {
+        **required,
         "on_error": settings.email_templates_on_error,
-        "require_snapshots": str(settings.email_templates_require_snapshots),
-        "installed": __version__,
         "environment": settings.email_environment,
         "values": json.dumps([dict(own.values), [str(one) for one in own.findings]], sort_keys=True),
     }

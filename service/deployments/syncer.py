@@ -279,6 +279,8 @@ class Syncer:
             "compiler": f"{COMPILER_VERSION} {library_versions()}",
             **self.rules.judged_with(),
         }
+        if problems := self._project(commit)[1]:  # of the installed version, so that another one may serve it
+            rests_on["project"] = "\n".join(problems)
         return hashlib.sha256(json.dumps(rests_on, sort_keys=True).encode()).hexdigest()
 
     def _note_failure(self, failure: str) -> None:

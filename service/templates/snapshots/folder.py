@@ -1,6 +1,7 @@
 """The folder of snapshots on this machine: read, written and tidied."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 
 from service.errors import Conflict
@@ -36,15 +37,14 @@ def write(folder: Path, files: Mapping[str, bytes]) -> None:
         target.write_bytes(data)
 
 
-def delete(folder: Path, paths: Iterator[str] | list[str]) -> None:
+def delete(folder: Path, paths: Iterable[str]) -> None:
     """Delete files, and the folders below `folder` that are empty then."""
     for path in paths:
         target = folder / path
         target.unlink(missing_ok=True)
-        for above in target.parents:
-            if above == folder or any(above.iterdir()):
-                break
-            above.rmdir()
+        with suppress(OSError):  # it holds another file, which another process may just have written
+            for above in target.parents[: len(target.relative_to(folder).parts) - 1]:
+                above.rmdir()
 
 
 def _listed(folder: Path, prefix: str) -> Iterator[str]:

@@ -49,7 +49,7 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_collect_directory(path: Path, parent: pytest.Collector) -> pytest.Collector | None:
     """The template directory; its folders are collected as usual."""
     project = parent.config.stash.get(_PROJECT, None)
-    if project is None or path != project.templates:
+    if project is None or path.name != project.templates.name or path.resolve() != project.templates.resolve():
         return None
     return TemplateDirectory.from_parent(parent, path=path)
 
@@ -57,7 +57,9 @@ def pytest_collect_directory(path: Path, parent: pytest.Collector) -> pytest.Col
 def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Collector | None:
     """The mails of a template."""
     project = parent.config.stash.get(_PROJECT, None)
-    if project is None or file_path.name != "template.mjml" or file_path.parent.parent != project.templates:
+    if project is None or file_path.name != "template.mjml":
+        return None
+    if file_path.parent.parent.resolve() != project.templates.resolve():
         return None
     if file_path.parent.name.startswith(("_", ".")):
         return None
@@ -71,7 +73,9 @@ class TemplateDirectory(pytest.Directory):
     def collect(self) -> Iterator[pytest.Item | pytest.Collector]:
         """Collect what pytest collects of any directory, and the orphans."""
         for path in sorted(self.path.iterdir(), key=lambda path: path.name):
-            if self.ihook.pytest_ignore_collect(collection_path=path, config=self.config):
+            # A template may be called `build` or `dist`, which pytest does not look into.
+            is_template = (path / "template.mjml").is_file()
+            if not is_template and self.ihook.pytest_ignore_collect(collection_path=path, config=self.config):
                 continue
             if path.is_dir():
                 found = self.ihook.pytest_collect_directory(path=path, parent=self)
@@ -254,10 +258,15 @@ def _argument(project: TemplateProject, here: Path, argument: str) -> str:
     """An argument in which the id of a mail's test, which is no path, is written as pytest looks it up."""
     written, *parts = argument.split("::")
     path, rest = here / written, "".join(f"::{part}" for part in parts)
-    if path.exists() or path.parent.parent != project.templates or not (path.parent / "template.mjml").is_file():
+    if (
+        path.exists()
+        or path.parent.parent.resolve() != project.templates.resolve()
+        or not (path.parent / "template.mjml").is_file()
+    ):
         return argument
     return f"{path.parent / 'template.mjml'}::{path.name}{rest}"
 
 
 def _snapshots_name(config: pytest.Config) -> str:
-    return config.stash[_PROJECT].snapshots.relative_to(config.rootpath.resolve()).as_posix()
+    project = config.stash[_PROJECT]
+    return project.snapshots.relative_to(project.root).as_posix()

@@ -1,6 +1,7 @@
 """Review the snapshots of a template directory: compare, check what is expected, and take what is rendered now."""
 
 from collections.abc import Collection, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -12,6 +13,9 @@ from service.templates.snapshots.compare import SnapshotComparison, compare_file
 from service.templates.snapshots.expected_mails import expected_mails
 from service.templates.snapshots.project_mails import project_mails
 from service.templates.source.files import Files
+
+#: Templates that are compiled and rendered at once, each in a child process.
+_AT_ONCE = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,9 +55,8 @@ def review(
     failures: list[tuple[Mail, str]] = []
     findings: list[Finding] = []
     count = 0
-    with project_mails(files, limits) as mails:
-        for key in wanted:
-            of_template = mails.of(key)
+    with project_mails(files, limits) as mails, ThreadPoolExecutor(_AT_ONCE, "snapshots") as threads:
+        for key, of_template in zip(wanted, threads.map(mails.of, wanted), strict=True):
             findings += of_template.errors
             if of_template.manifest is None:  # nobody knows which mails it would have
                 count += len(expected_mails(files, key))
@@ -75,7 +78,7 @@ def _updated(found: SnapshotReview, rendered: Mapping[str, bytes | None]) -> Sna
     paths = (*compared.differing, *compared.missing)
     written = {path: data for path in paths if (data := rendered[path]) is not None}
     snapshots.write(found.folder, written)
-    snapshots.delete(found.folder, list(compared.orphans))
+    snapshots.delete(found.folder, compared.orphans)
     left = SnapshotComparison(
         equal=sorted((*compared.equal, *written)),
         differing=[path for path in compared.differing if path not in written],

@@ -26,7 +26,7 @@ def repository(tmp_path: Path) -> Path:
     (tmp_path / "rgz-email.toml").write_text("")
     (tmp_path / "pytest.ini").write_text(INI)
     write_mail(tmp_path / "email_templates", "hello")
-    write_mail(tmp_path / "email_templates", "welcome")
+    write_mail(tmp_path / "email_templates", "build")  # a name that pytest does not look into by itself
     (tmp_path / "email_templates" / "_shared").mkdir()
     return tmp_path
 
@@ -63,19 +63,19 @@ def test_plugin_takes_compares_and_tells_the_words_that_changed(repository: Path
     (repository / "snapshots" / "hello" / "fr.gone.html").write_text("x")
     (repository / "snapshots" / "unknown").mkdir()
     (repository / "snapshots" / "unknown" / "fr.default.txt").write_text("x")
-    (repository / "email_templates" / "welcome" / "examples").mkdir()
-    (repository / "email_templates" / "welcome" / "examples" / "default.expect.yaml").write_text("contains: [Salut]\n")
+    (repository / "email_templates" / "build" / "examples").mkdir()
+    (repository / "email_templates" / "build" / "examples" / "default.expect.yaml").write_text("contains: [Salut]\n")
     # There is an example in a file now, whose absence was made up for by the variables' own.
-    (repository / "email_templates" / "welcome" / "examples" / "default.yaml").write_text("{name: Zoé, amount: 7}\n")
+    (repository / "email_templates" / "build" / "examples" / "default.yaml").write_text("{name: Zoé, amount: 7}\n")
     differs = run(repository, "-k", "snapshot")
     assert outcome(differs) == "4 failed", differs.stdout
     assert "! [-Bonjour-]{+Bonsoir+} Zoé, 7" in differs.stdout
     assert "snapshots/hello/fr.gone.html is an orphan: no mail has it any more; delete it, or to" in differs.stdout
     assert "snapshots/unknown/fr.default.txt is an orphan" in differs.stdout
-    assert 'welcome/examples/default.expect.yaml:1:12: fr.default does not say "Salut"' in differs.stdout
+    assert 'build/examples/default.expect.yaml:1:12: fr.default does not say "Salut"' in differs.stdout
     updated = run(repository, "--snapshot-update")
     assert outcome(updated) == "1 failed, 3 passed", updated.stdout
-    assert {path.split("/")[0] for path in snapshots(repository)} == {"hello", "welcome"}
+    assert {path.split("/")[0] for path in snapshots(repository)} == {"hello", "build"}
     assert "fr.gone.html" not in "".join(snapshots(repository))
     assert snapshots(repository)["hello/fr.default.txt"] == "Bonsoir Zoé, 7\n"
 
@@ -99,7 +99,7 @@ def test_plugin_leaves_a_folder_without_a_project_and_other_tests_alone(reposito
     (repository / "rgz-email.toml").write_text("")
     done = run(repository, *IN_PROCESSES, "--snapshot-update")
     assert outcome(done) == "3 passed", done.stdout
-    assert snapshots(repository).keys() >= {"hello/fr.default.html", "welcome/fr.default.txt"}
+    assert snapshots(repository).keys() >= {"hello/fr.default.html", "build/fr.default.txt"}
     assert (repository / "__snapshots__" / "test_own.ambr").is_file()
     assert outcome(run(repository, "-q")) == "3 passed"
 
