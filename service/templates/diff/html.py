@@ -5,7 +5,7 @@ are shown as pictures, or without a browser in sandboxed frames, which inherit t
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib import resources
 from typing import Any
 
@@ -41,7 +41,7 @@ class PictureView:
 
 @dataclass(frozen=True, slots=True)
 class MailSection:
-    """What the page says about a mail, beside its report."""
+    """What the page says about a mail, beside its report. `like` is an earlier mail with the same words changed."""
 
     diff: MailDiff
     number: int
@@ -53,6 +53,7 @@ class MailSection:
     views: Sequence[PictureView]
     frames: Sequence[tuple[int, str, str]]
     note: str | None
+    like: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,14 +110,16 @@ def _source(name: str) -> str:
 
 def _sections(comparison: Comparison, album: Album | None) -> Iterator[TemplateSection]:
     number = shown = 0
+    first: dict[tuple[Any, ...], int] = {}
     for template in comparison.templates:
         mails = []
         for one in template.mails:
             number += 1
             shown += is_pictured(one)
-            mails.append(
-                _section(one, number, album, is_shown=shown <= (_MAX_FRAMED if album is None else MAX_PICTURED))
-            )
+            is_shown = shown <= (_MAX_FRAMED if album is None else MAX_PICTURED)
+            section = _section(one, number, album, is_shown=is_shown)
+            like = first.setdefault(_change_of(section), number)
+            mails.append(replace(section, like=like if like != number else None))
         yield TemplateSection(template, mails)
 
 
@@ -144,7 +147,14 @@ def _section(one: MailDiff, number: int, album: Album | None, *, is_shown: bool)
         views,
         frames,
         note,
+        None,
     )
+
+
+def _change_of(mail: MailSection) -> tuple[Any, ...]:
+    """What is alike in mails that one need not look at one by one: all the words that change."""
+    words = tuple((line.sign, tuple(line.pieces)) for line in mail.visible if line.sign not in ("same", "gap"))
+    return words or (mail.diff.mail.key, mail.diff.before is None, mail.diff.after is None)
 
 
 def _view(view: View, pictures: Pictures) -> PictureView:

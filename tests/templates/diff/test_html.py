@@ -87,6 +87,15 @@ def test_report_marks_words_and_tells_how_many_mails_have_them() -> None:
     assert html.count("Version: <del>1</del><ins>2</ins>") == 3
 
 
+def test_report_opens_one_of_the_mails_that_change_alike() -> None:
+    other = (page("<p>One word</p><p>Old</p>"), page("<p>Two words</p><p>New</p>"))
+    made = comparison({"a": PAIR, "b": PAIR, "c": other})
+    html = report_html(made, album(*(one.mail for one in made.templates[0].mails)))
+    opened = [article.count("<details open") for article in html.split("<article")[1:]]
+    assert opened == [2, 0, 2]
+    assert html.count('The same words change as in <a href="#m1">') == 1
+
+
 def test_report_tells_accepted_and_safe_changes_apart() -> None:
     def change(code: str, *, is_breaking: bool, is_accepted: bool = False) -> ContractReport:
         return ContractReport(
