@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -20,10 +21,20 @@ def repository(tmp_path: Path) -> TemplateRepository:
 
 
 @pytest.fixture
+def following_settings() -> dict[str, Any]:
+    """Settings of the service that follows; a module may give others."""
+    return {}
+
+
+@pytest.fixture
 def following(
-    repository: TemplateRepository, tmp_path: Path, clock: Clock, transport: ScriptedTransport
+    repository: TemplateRepository,
+    tmp_path: Path,
+    clock: Clock,
+    transport: ScriptedTransport,
+    following_settings: dict[str, Any],
 ) -> Iterator[Following]:
-    with follow(repository, tmp_path, clock, transport) as made:
+    with follow(repository, tmp_path, clock, transport, **following_settings) as made:
         yield made
 
 
@@ -33,8 +44,9 @@ def following_either(
     tmp_path: Path,
     clock: Clock,
     transport: ScriptedTransport,
+    following_settings: dict[str, Any],
     request: pytest.FixtureRequest,
 ) -> Iterator[Following]:
     url = request.getfixturevalue(request.param) if request.param else None
-    with follow(repository, tmp_path, clock, transport, database_url=url) as made:
+    with follow(repository, tmp_path, clock, transport, database_url=url, **following_settings) as made:
         yield made

@@ -3,10 +3,10 @@
 import json
 import subprocess
 import threading
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -24,26 +24,20 @@ PART = "<mj-section><mj-column><mj-text>{}</mj-text></mj-column></mj-section>\n"
 
 
 @pytest.fixture
-def following(
-    repository: TemplateRepository, tmp_path: Path, clock: Clock, transport: ScriptedTransport
-) -> Iterator[Following]:
-    with follow(repository, tmp_path, clock, transport, email_templates_previews=PULLS) as made:
-        made.sync()
-        yield made
+def following_settings() -> dict[str, Any]:
+    return {"email_templates_previews": PULLS}
 
 
-@pytest.fixture(params=[None, "postgresql_url"], ids=["sqlite", "postgresql"])
-def following_either(
-    repository: TemplateRepository,
-    tmp_path: Path,
-    clock: Clock,
-    transport: ScriptedTransport,
-    request: pytest.FixtureRequest,
-) -> Iterator[Following]:
-    url = request.getfixturevalue(request.param) if request.param else None
-    with follow(repository, tmp_path, clock, transport, database_url=url, email_templates_previews=PULLS) as made:
-        made.sync()
-        yield made
+@pytest.fixture
+def following(following: Following) -> Following:
+    following.sync()
+    return following
+
+
+@pytest.fixture
+def following_either(following_either: Following) -> Following:
+    following_either.sync()
+    return following_either
 
 
 def names(found: list[Preview]) -> list[str]:
