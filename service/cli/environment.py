@@ -10,6 +10,8 @@ from service.config import environment, logs
 from service.config.settings import Settings
 from service.config.template_project import find_project
 
+_USUAL = "email_templates"
+
 
 def read_settings() -> Settings:
     """Read the settings from the environment and set up logging. Raises ConfigurationError."""
@@ -24,7 +26,8 @@ def read_settings() -> Settings:
 def template_settings(directory: Path | None) -> Settings:
     """Read the settings; the template directory is that of a command line, the environment or the project.
 
-    It is the first of `directory`, EMAIL_TEMPLATES_DIR, and what the `rgz-email.toml` of the working directory names.
+    It is the first of `directory`, EMAIL_TEMPLATES_DIR, what the `rgz-email.toml` of the working directory names, and
+    the folder `email_templates` in it, which a program that runs from a checkout would not take otherwise.
     Raises ConfigurationError, also where that file requires another version of this program.
     """
     read = environment.load(os.environ)
@@ -33,4 +36,6 @@ def template_settings(directory: Path | None) -> Settings:
         if project is not None:
             project.check_requires()
             directory = project.templates
+        elif (Path.cwd() / _USUAL).is_dir():
+            directory = Path.cwd() / _USUAL
     return read.with_changes(email_templates_dir=directory) if directory else read

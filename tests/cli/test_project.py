@@ -35,3 +35,8 @@ def test_check_refuses_a_project_that_requires_another_version(tmp_path: Path) -
     done = run("check", environment={}, cwd=mails)
     assert done.returncode == 2
     assert f"rgz-email.toml requires rgz-email >=99, and {__version__} is installed" in done.stderr
+
+
+def test_check_takes_the_folder_email_templates_when_there_is_no_project(tmp_path: Path) -> None:
+    write_mail(tmp_path / "email_templates")
+    assert run("check", environment={}, cwd=tmp_path).stdout == "1 template: no findings.\n"
