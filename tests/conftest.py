@@ -12,12 +12,14 @@ from typing_extensions import override
 
 from service import bootstrap
 from service.bootstrap import Services, build
+from service.cli import diff
 from service.config import logs
 from service.delivery.outcome import OutcomeKind
 from service.deployments import replay
 from service.feedback.bounce import isolated_reader
 from service.isolation.child_processes import ChildProcesses
-from service.templates import isolated_compiler, mails
+from service.templates import build_tools, isolated_compiler, mails
+from service.templates.snapshots import project_mails
 from tests.support.running import settings_for
 from tests.support.scripted import Clock, ScriptedTransport, outcome
 
@@ -84,10 +86,11 @@ class SharedChildren(ChildProcesses):
 
 @pytest.fixture(scope="session", autouse=True)
 def _children_shared() -> Iterator[None]:
-    """Let the services that are built in this process share their child processes."""
+    """Let services and commands in this process share their child processes."""
     children = SharedChildren([isolated_compiler.MODULE, isolated_reader.MODULE, mails.MODULE, replay.MODULE])
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(bootstrap, "ChildProcesses", lambda _modules: children)
+        for module in (bootstrap, diff, build_tools, isolated_compiler, project_mails, isolated_reader):
+            patched.setattr(module, "ChildProcesses", lambda _modules: children)
         yield
     ChildProcesses.close(children)
 

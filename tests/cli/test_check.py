@@ -11,7 +11,7 @@ from click.testing import CliRunner
 
 from service.cli import main
 from tests.support.checkouts import MAIL, Checkout, write_mail
-from tests.support.processes import run
+from tests.support.processes import run, run_here
 from tests.support.samples import PHONE
 
 
@@ -51,14 +51,14 @@ def test_check_needs_no_settings_no_data_directory_and_no_checkout(tmp_path: Pat
 
 
 def test_check_finds_nothing_in_the_mails_of_this_repository(tmp_path: Path) -> None:
-    done = run("check", "--json", environment={"EMAIL_SITE_PHONE": PHONE}, cwd=tmp_path)
+    done = run_here("check", "--json", environment={"EMAIL_SITE_PHONE": PHONE}, cwd=tmp_path)
     assert (done.returncode, json.loads(done.stdout)) == (0, {"findings": [], "templates": 10})
 
 
 def test_check_prints_each_mistake_with_its_place_in_order_and_counts_them(tmp_path: Path) -> None:
     write_mail(tmp_path, "b", MAIL.replace("<mj-text>", '<mj-text fontsize="3px">').replace("{{ name }},", "x"))
     write_mail(tmp_path, "a", MAIL.replace("Bonjour {{ name }}{%", "Bonjour {{ nom }}{%"))
-    done = run("check", "--templates", str(tmp_path), environment={})
+    done = run_here("check", "--templates", str(tmp_path), environment={})
     assert done.returncode == 1
     *lines, summary = done.stdout.splitlines()
     pattern = r"([ab])/template\.mjml:(\d+):(\d+): (error|warning): .+ \[[a-z_-]+\]"
@@ -75,7 +75,7 @@ def test_check_ends_well_with_warnings_alone(tmp_path: Path) -> None:
     [finding] = checked(tmp_path, code=0)
     assert finding.keys() == {"file", "line", "column", "severity", "code", "message", "hint"}
     assert (finding["severity"], finding["code"], finding["line"]) == ("warning", "unused-variable", 7)
-    done = run("check", "--templates", str(tmp_path), environment={})
+    done = run_here("check", "--templates", str(tmp_path), environment={})
     assert done.stdout.endswith("1 template: 1 warning.\n")
 
 
@@ -118,21 +118,21 @@ def test_check_ends_with_2_and_a_sentence_when_used_wrongly(
 def test_check_ends_with_2_when_the_directory_is_not_there(tmp_path: Path) -> None:
     missing = str(tmp_path / "missing")
     for arguments, environment in ((["--templates", missing], {}), ([], {"EMAIL_TEMPLATES_DIR": missing})):
-        done = run("check", *arguments, environment=environment)
+        done = run_here("check", *arguments, environment=environment)
         assert (done.returncode, done.stdout) == (2, "")
         assert missing in done.stderr.replace("\n", "")
 
 
 def test_check_base_outside_of_a_checkout_or_without_git_is_wrong_usage(tmp_path: Path, checkout: Checkout) -> None:
     write_mail(tmp_path / "plain")
-    done = run("check", "--base", "main", "--templates", str(tmp_path / "plain"), environment={})
+    done = run_here("check", "--base", "main", "--templates", str(tmp_path / "plain"), environment={})
     assert (done.returncode, done.stdout) == (2, "")
     assert "not in a git checkout" in done.stderr
     no_git = {"PATH": str(tmp_path), "HOME": os.environ.get("HOME", "")}
-    done = run("check", "--base", "main", "--templates", str(checkout.mails), environment=no_git)
+    done = run_here("check", "--base", "main", "--templates", str(checkout.mails), environment=no_git)
     assert done.returncode == 2
     assert "no git on this machine" in done.stderr
-    assert run("check", "--templates", str(checkout.mails), environment=no_git).returncode == 0
+    assert run_here("check", "--templates", str(checkout.mails), environment=no_git).returncode == 0
 
 
 def test_check_base_passes_where_nothing_has_changed(checkout: Checkout) -> None:
@@ -314,7 +314,7 @@ def test_templates_may_lie_at_the_top_of_the_checkout(tmp_path: Path) -> None:
 
 def test_check_base_ignores_hooks_settings_and_variables_of_git(checkout: Checkout, tmp_path: Path) -> None:
     environment = {"GIT_DIR": str(tmp_path / "nowhere"), "GIT_WORK_TREE": str(tmp_path), "GIT_INDEX_FILE": "/x"}
-    done = run("check", "--base", "HEAD", "--templates", str(checkout.mails), environment=environment)
+    done = run_here("check", "--base", "HEAD", "--templates", str(checkout.mails), environment=environment)
     assert done.returncode == 0, done.stderr
 
 

@@ -7,7 +7,7 @@ import httpx
 import pytest
 
 from tests.support.checkouts import copy_templates
-from tests.support.processes import Process, run, started
+from tests.support.processes import Process, run_here, started
 
 pytestmark = pytest.mark.slow
 
@@ -84,5 +84,5 @@ def test_render_open_opens_the_page_with_its_values(templates: Path, home: Path)
 
 
 def test_preview_of_nothing_is_refused(templates: Path) -> None:
-    answer = run("preview", "unknown", environment={"EMAIL_TEMPLATES_DIR": str(templates)})
+    answer = run_here("preview", "unknown", environment={"EMAIL_TEMPLATES_DIR": str(templates)})
     assert (answer.returncode, answer.stderr) == (1, "There is no template 'unknown'.\n")

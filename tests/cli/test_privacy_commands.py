@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.processes import run
+from tests.support.processes import run_here
 from tests.support.running import data_directory
 from tests.support.samples import WELCOME_OPTIONS
 
@@ -24,7 +24,7 @@ def environment(tmp_path: Path) -> dict[str, str]:
 def old_message(environment: dict[str, str]) -> Path:
     """A message that ended a hundred days ago; the directory with all state."""
     state = Path(environment["EMAIL_DATA_DIR"])
-    sent = run(
+    sent = run_here(
         "send",
         "onboarding_welcome",
         "--to",
@@ -48,27 +48,27 @@ def found(state: Path) -> list[str]:
 
 def test_purge_counts_first_and_then_leaves_no_byte(environment: dict[str, str]) -> None:
     state = old_message(environment)
-    would = run("purge", "--dry-run", "--json", environment=environment)
+    would = run_here("purge", "--dry-run", "--json", environment=environment)
     assert json.loads(would.stdout) == {
         "dry_run": True, "messages_to_anonymise": 1, "messages_to_delete": 0, "suppressions_to_anonymise": 0,
     }  # fmt: skip
     assert found(state)
-    done = json.loads(run("purge", "--json", environment=environment).stdout)
+    done = json.loads(run_here("purge", "--json", environment=environment).stdout)
     assert (done["messages_anonymised"], done["is_finished"], done["is_scrubbed"]) == (1, True, True)
     assert found(state) == []
-    told = run("purge", environment=environment).stdout
+    told = run_here("purge", environment=environment).stdout
     assert told.startswith("0 messages and 0 suppressions anonymised, 0 messages deleted")
 
 
 def test_recipient_is_exported_and_erased(environment: dict[str, str]) -> None:
     state = old_message(environment)
     address = f"{CANARY.decode()}@example.com"
-    known = json.loads(run("person", "export", address, "--json", "--attachments", environment=environment).stdout)
+    known = json.loads(run_here("person", "export", address, "--json", "--attachments", environment=environment).stdout)
     assert known["messages"][0]["variables"]["reseller_name"] == "Tech"
-    assert "cancelled" in run("person", "export", address, environment=environment).stdout
-    would = run("person", "erase", address, "--dry-run", environment=environment)
+    assert "cancelled" in run_here("person", "export", address, environment=environment).stdout
+    would = run_here("person", "erase", address, "--dry-run", environment=environment)
     assert (would.returncode, would.stdout[:12]) == (0, "Dry run: 1 m")
-    done = run("person", "erase", address, "--json", environment=environment)
+    done = run_here("person", "erase", address, "--json", environment=environment)
     assert (done.returncode, json.loads(done.stdout)["messages_anonymised"]) == (0, 1)
     assert found(state) == []
-    assert run("person", "erase", "nobody", environment=environment).returncode == 1
+    assert run_here("person", "erase", "nobody", environment=environment).returncode == 1

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from service import __version__
 from tests.support.checkouts import write_mail
-from tests.support.processes import run
+from tests.support.processes import run, run_here
 
 
 def project(root: Path, *lines: str) -> Path:
@@ -16,7 +16,7 @@ def project(root: Path, *lines: str) -> Path:
 
 def test_check_takes_the_templates_of_the_project_from_a_folder_below(tmp_path: Path) -> None:
     mails = project(tmp_path / "one", 'templates = "mails"')
-    done = run("check", environment={}, cwd=mails / "hello")
+    done = run_here("check", environment={}, cwd=mails / "hello")
     assert (done.returncode, done.stdout) == (0, "1 template: no findings.\n")
 
 
@@ -25,9 +25,9 @@ def test_check_takes_the_setting_before_the_project_and_the_option_before_both(t
     write_mail(tmp_path / "two", "a")
     write_mail(tmp_path / "two", "b")
     environment = {"EMAIL_TEMPLATES_DIR": str(tmp_path / "two")}
-    assert run("check", environment=environment, cwd=mails).stdout == "2 templates: no findings.\n"
+    assert run_here("check", environment=environment, cwd=mails).stdout == "2 templates: no findings.\n"
     options = ("--templates", str(mails))
-    assert run("check", *options, environment=environment, cwd=tmp_path).stdout == "1 template: no findings.\n"
+    assert run_here("check", *options, environment=environment, cwd=tmp_path).stdout == "1 template: no findings.\n"
 
 
 def test_check_refuses_a_project_that_requires_another_version(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.checkouts import copy_templates
-from tests.support.processes import run
+from tests.support.processes import run, run_here
 from tests.support.running import data_directory
 from tests.support.samples import PDF, WELCOME, WELCOME_OPTIONS
 
@@ -39,9 +39,9 @@ def test_render_needs_no_settings_and_no_data_directory(tmp_path: Path) -> None:
 
 def test_render_fills_in_what_is_set_and_prints_html_text_or_the_whole_mail(only_welcome: dict[str, str]) -> None:
     assigned = ["--set", "reseller_name=Zoé & Fils"]
-    text = run("render", "onboarding_welcome", *assigned, "--text", environment=only_welcome).stdout
-    html = run("render", "onboarding_welcome", *assigned, environment=only_welcome).stdout
-    eml = run("render", "onboarding_welcome", *assigned, "--eml", environment=only_welcome).stdout
+    text = run_here("render", "onboarding_welcome", *assigned, "--text", environment=only_welcome).stdout
+    html = run_here("render", "onboarding_welcome", *assigned, environment=only_welcome).stdout
+    eml = run_here("render", "onboarding_welcome", *assigned, "--eml", environment=only_welcome).stdout
     assert "Zoé & Fils" in text
     assert "Zoé &amp; Fils" in html
     mail = email.message_from_string(eml, policy=email.policy.default)
@@ -65,7 +65,7 @@ def test_render_fills_in_what_is_set_and_prints_html_text_or_the_whole_mail(only
 def test_mistakes_end_with_their_code_and_a_sentence(
     only_welcome: dict[str, str], arguments: list[str], code: int, said: str
 ) -> None:
-    done = run(*arguments, environment=only_welcome)
+    done = run_here(*arguments, environment=only_welcome)
     assert done.returncode == code
     assert said in done.stderr
     assert "Traceback" not in done.stderr
@@ -73,33 +73,33 @@ def test_mistakes_end_with_their_code_and_a_sentence(
 
 def test_keys_are_made_listed_and_revoked(environment: dict[str, str]) -> None:
     made = json.loads(
-        run("keys", "create", "billing", "--scopes", "send,read", "--json", environment=environment).stdout
+        run_here("keys", "create", "billing", "--scopes", "send,read", "--json", environment=environment).stdout
     )
     assert made.keys() == {"id", "name", "scopes", "key"}
     assert made["scopes"] == ["read", "send"]
-    listed = json.loads(run("keys", "list", "--json", environment=environment).stdout)
+    listed = json.loads(run_here("keys", "list", "--json", environment=environment).stdout)
     assert [item["id"] for item in listed["items"]] == [made["id"]]
     assert made["key"] not in json.dumps(listed)
-    assert run("keys", "revoke", made["id"], environment=environment).returncode == 0
-    assert run("keys", "revoke", made["id"], environment=environment).returncode == 1
-    assert json.loads(run("keys", "list", "--json", environment=environment).stdout)["items"][0]["revoked_at"]
+    assert run_here("keys", "revoke", made["id"], environment=environment).returncode == 0
+    assert run_here("keys", "revoke", made["id"], environment=environment).returncode == 1
+    assert json.loads(run_here("keys", "list", "--json", environment=environment).stdout)["items"][0]["revoked_at"]
 
 
 def test_keys_refuse_a_scope_that_does_not_exist(environment: dict[str, str]) -> None:
-    done = run("keys", "create", "x", "--scopes", "send,root", environment=environment)
+    done = run_here("keys", "create", "x", "--scopes", "send,root", environment=environment)
     assert done.returncode == 2
     assert "root" in done.stderr
 
 
 def test_send_queues_a_mail_whose_history_messages_tells(environment: dict[str, str]) -> None:
-    sent = run(
+    sent = run_here(
         "send", "onboarding_welcome", "--to", "a@example.com", *WELCOME_OPTIONS, "--json", environment=environment
     )
     assert sent.returncode == 0, sent.stderr
     [message] = json.loads(sent.stdout)["messages"]
-    listed = json.loads(run("messages", "--to", "a@example.com", "--json", environment=environment).stdout)
+    listed = json.loads(run_here("messages", "--to", "a@example.com", "--json", environment=environment).stdout)
     assert [item["id"] for item in listed["items"]] == [message["id"]]
-    told = run("messages", "show", message["id"], environment=environment).stdout
+    told = run_here("messages", "show", message["id"], environment=environment).stdout
     assert "Bienvenue sur RGZ Access!" in told
     assert "accepted" in told
 
@@ -115,13 +115,13 @@ def test_send_takes_a_batch_whole_or_not_at_all(environment: dict[str, str], tmp
     mails = [{"to": f"{n}@example.com", "variables": WELCOME} for n in range(3)]
     file = tmp_path / "batch.json"
     file.write_text(json.dumps([*mails, {"to": "nobody", "variables": WELCOME}]), encoding="utf-8")
-    refused = run("send", "onboarding_welcome", "--batch", str(file), environment=environment)
+    refused = run_here("send", "onboarding_welcome", "--batch", str(file), environment=environment)
     assert refused.returncode != 0
     assert "/messages/3/to" in refused.stderr
     file.write_text(json.dumps(mails), encoding="utf-8")
-    sent = run("send", "onboarding_welcome", "--batch", str(file), "--json", environment=environment)
+    sent = run_here("send", "onboarding_welcome", "--batch", str(file), "--json", environment=environment)
     assert [item["to"] for item in json.loads(sent.stdout)["messages"]] == [one["to"] for one in mails]
-    assert run("send", "onboarding_welcome", environment=environment).returncode == 2
+    assert run_here("send", "onboarding_welcome", environment=environment).returncode == 2
 
 
 def test_send_attaches_files(environment: dict[str, str], tmp_path: Path) -> None:
@@ -134,17 +134,17 @@ def test_send_attaches_files(environment: dict[str, str], tmp_path: Path) -> Non
     given = tmp_path / "variables.json"
     given.write_text(json.dumps(variables))
     arguments = ["--to", "a@example.com", "--variables", str(given), "--attach", str(file)]
-    assert run("send", "billing_invoice_monthly", *arguments, environment=environment).returncode == 0
+    assert run_here("send", "billing_invoice_monthly", *arguments, environment=environment).returncode == 0
 
 
 def test_migrate_says_what_it_did_once(environment: dict[str, str]) -> None:
-    first = json.loads(run("migrate", "--json", environment=environment).stdout)
+    first = json.loads(run_here("migrate", "--json", environment=environment).stdout)
     assert first["applied"]
-    assert json.loads(run("migrate", "--json", environment=environment).stdout) == {"applied": []}
+    assert json.loads(run_here("migrate", "--json", environment=environment).stdout) == {"applied": []}
 
 
 def test_config_hides_secrets_and_shows_the_rest(environment: dict[str, str]) -> None:
-    done = run("config", "--json", environment=environment | {"SMTP_PASSWORD": "very-secret", "SMTP_PORT": "2525"})
+    done = run_here("config", "--json", environment=environment | {"SMTP_PASSWORD": "very-secret", "SMTP_PORT": "2525"})
     rows = {row["name"]: row for row in json.loads(done.stdout)["settings"]}
     assert (rows["SMTP_PORT"]["value"], rows["SMTP_PORT"]["given"]) == ("2525", True)
     assert rows["EMAIL_RATE_LIMIT_MARKETING"]["value"] == "1/day"
@@ -153,17 +153,17 @@ def test_config_hides_secrets_and_shows_the_rest(environment: dict[str, str]) ->
 
 
 def test_config_warns_of_a_misspelt_setting(environment: dict[str, str]) -> None:
-    done = run("config", environment=environment | {"SMTP_HOTS": "mail.rgz.bj"})
+    done = run_here("config", environment=environment | {"SMTP_HOTS": "mail.rgz.bj"})
     assert done.returncode == 0
     assert "did you mean SMTP_HOST?" in done.stderr
 
 
 def test_secrets_are_made_once_and_for_the_owner_alone(environment: dict[str, str], tmp_path: Path) -> None:
     del environment["EMAIL_ADMIN_TOKEN"]
-    run("keys", "list", environment=environment)
+    run_here("keys", "list", environment=environment)
     files = [tmp_path / "state" / name for name in ("admin-token", "secret-key")]
     first = [file.read_text() for file in files]
     assert all(len(text.strip()) >= 32 for text in first)
     assert {file.stat().st_mode & 0o777 for file in files} == {0o600}
-    run("keys", "list", environment=environment)
+    run_here("keys", "list", environment=environment)
     assert [file.read_text() for file in files] == first

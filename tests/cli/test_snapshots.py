@@ -8,7 +8,7 @@ from click.testing import CliRunner, Result
 
 from service.cli import main
 from tests.support.checkouts import MAIL, changed, write_mail
-from tests.support.processes import run
+from tests.support.processes import run_here
 
 
 @pytest.fixture
@@ -27,7 +27,7 @@ def snapshots(mails: Path, *arguments: str) -> Result:
 def test_snapshots_needs_no_settings_and_takes_the_project_of_its_directory(tmp_path: Path) -> None:
     (tmp_path / "rgz-email.toml").write_text('templates = "mails"\nsnapshots = "shots"\n')
     write_mail(tmp_path / "mails")
-    done = run("snapshots", "--update", environment={}, cwd=tmp_path / "mails" / "hello")
+    done = run_here("snapshots", "--update", environment={}, cwd=tmp_path / "mails" / "hello")
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.splitlines() == [
         "recorded shots/hello/fr.default.headers",
