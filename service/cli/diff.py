@@ -11,6 +11,7 @@ from typing import Any, get_args
 import click
 
 from service.cli.environment import template_settings
+from service.cli.output_file import write_output
 from service.config.template_project import snapshots_of
 from service.errors import GitError, NoBrowser
 from service.isolation.child_processes import ChildProcesses
@@ -137,10 +138,8 @@ def write_reports(folder: Path, comparison: Comparison, *, wants_pictures: bool 
 
     Exits with 3 where pictures are wanted and there is no browser; with None frames stand for them then.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    text = comparison.report.model_dump_json(indent=1)
-    (folder / "report.json").write_text(f"{text}\n", encoding="utf-8")
-    (folder / "report.md").write_text(markdown(comparison.report), encoding="utf-8")
+    write_output(folder / "report.json", f"{comparison.report.model_dump_json(indent=1)}\n", "--out")
+    write_output(folder / "report.md", markdown(comparison.report), "--out")
     album = None
     if wants_pictures is not False:
         try:
@@ -150,7 +149,7 @@ def write_reports(folder: Path, comparison: Comparison, *, wants_pictures: bool 
             if wants_pictures:
                 raise SystemExit(_NO_BROWSER) from None
     page = folder / "report.html"
-    page.write_text(report_html(comparison, album), encoding="utf-8")
+    write_output(page, report_html(comparison, album), "--out")
     return page
 
 

@@ -8,6 +8,7 @@ from typing import Any, NoReturn
 import click
 
 from service.cli.environment import template_settings
+from service.cli.output_file import write_output
 from service.errors import Conflict, GitError, InvalidRequest, NotFound
 from service.templates.authoring.check import CheckResult
 from service.templates.authoring.check import check as find
@@ -81,9 +82,9 @@ def check(keys: tuple[str, ...], templates: Path | None, **given: Any) -> None:
         raise click.UsageError(str(error)) from None
     found = annotations(checked.findings, root) if options.needs_annotations else []
     if options.sarif is not None:
-        options.sarif.write_text(sarif(found), encoding="utf-8")
+        write_output(options.sarif, sarif(found), "--sarif")
     if options.gitlab is not None:
-        options.gitlab.write_text(code_quality(found), encoding="utf-8")
+        write_output(options.gitlab, code_quality(found), "--gitlab")
     if options.as_json:
         answer = {"findings": [asdict(one) for one in checked.findings], "templates": checked.templates}
         click.echo(json.dumps(answer, ensure_ascii=False))

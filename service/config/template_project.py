@@ -53,7 +53,8 @@ def find_project(start: Path) -> TemplateProject | None:
     """
     folder = start.resolve()
     for root in (folder, *folder.parents):
-        if (root / PROJECT_FILE).is_file():
+        file = root / PROJECT_FILE
+        if file.exists() or file.is_symlink():  # a folder or a dead link of this name can't be read, which is told
             return read_project(root)
         if (root / ".git").exists():
             break
@@ -80,7 +81,13 @@ def read_project(root: Path) -> TemplateProject:
     except OSError as error:
         raise ConfigurationError([f"{PROJECT_FILE} can't be read: {error.strerror}"]) from None
     said = parse_project(project_text(data))
-    return TemplateProject(root, root / said.templates, root / said.snapshots, said.requires)
+    templates, snapshots = root / said.templates, root / said.snapshots
+    # Files are written and deleted there.
+    for one in (snapshots, *snapshots.parents)[: len(PurePosixPath(said.snapshots).parts)]:
+        if one.is_symlink() or (one / "template.mjml").exists():
+            what = "a symbolic link; make it a folder" if one.is_symlink() else "a template; name another folder"
+            raise ConfigurationError([f"{PROJECT_FILE}: snapshots: {said.snapshots} is, or is in, {what}"])
+    return TemplateProject(root, templates, snapshots, said.requires)
 
 
 def project_text(data: bytes) -> str:
@@ -97,7 +104,7 @@ def parse_project(text: str) -> ProjectFile:
     """Parse the file. Raises ConfigurationError with a line for each mistake."""
     try:
         data = tomllib.loads(text)
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:  # a number of too many digits is a ValueError alone
         found = re.search(r"at line (\d+)", str(error))
         what = str(error).rpartition(" (at ")[0] or str(error)
         said = f"{what[:1].lower()}{what[1:]}"[:_MAX_SHOWN]
@@ -109,9 +116,13 @@ def parse_project(text: str) -> ProjectFile:
     if problems:
         raise ConfigurationError(problems)
     said_by = ProjectFile(**data)
-    if PurePosixPath(said_by.templates) == PurePosixPath(said_by.snapshots):
-        line = _line(text, "snapshots" if "snapshots" in data else "templates")
+    templates, snapshots = PurePosixPath(said_by.templates), PurePosixPath(said_by.snapshots)
+    line = _line(text, "snapshots" if "snapshots" in data else "templates")
+    if templates == snapshots:
         raise ConfigurationError([f"{PROJECT_FILE}:{line}: templates and snapshots can't be in the same folder"])
+    if templates.is_relative_to(snapshots) or (templates.parts and snapshots.is_relative_to(templates)):
+        problem = "neither of templates and snapshots can be inside of the other: what no mail makes is deleted there"
+        raise ConfigurationError([f"{PROJECT_FILE}:{line}: {problem}"])
     return said_by
 
 

@@ -111,3 +111,27 @@ def test_diff_prints_no_control_character_of_an_author(checkout: Checkout) -> No
     done = run_diff(checkout, "--fail-on", "never")
     assert "\x1b" not in done.stdout
     assert "evil" in done.stdout
+
+
+@pytest.mark.parametrize(
+    "arguments", [["check", "--sarif", "f/x"], ["check", "--gitlab", "f/x"], ["diff", "--base", "main", "--out", "f/x"]]
+)
+def test_file_that_an_option_names_and_that_can_not_be_written_is_a_wrong_usage(
+    checkout: Checkout, monkeypatch: pytest.MonkeyPatch, arguments: list[str]
+) -> None:
+    (checkout.mails.parent / "f").write_text("")
+    monkeypatch.chdir(checkout.mails.parent)
+    done = CliRunner().invoke(main, [*arguments, "--templates", str(checkout.mails)])
+    assert done.exit_code == 2
+    assert "can't be written: Not a directory; name another with --" in done.output or "File exists" in done.output
+
+
+def test_diff_writes_no_report_through_a_link(checkout: Checkout, tmp_path: Path) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.write_text("somebody's")
+    (tmp_path / "out").mkdir()
+    for name in ("report.html", "report.json", "report.md"):
+        (tmp_path / "out" / name).symlink_to(elsewhere)
+    assert run_diff(checkout, "--no-pictures", "--out", str(tmp_path / "out")).exit_code == 0
+    assert elsewhere.read_text() == "somebody's"
+    assert (tmp_path / "out" / "report.json").read_text().startswith("{")

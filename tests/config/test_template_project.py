@@ -72,6 +72,10 @@ def test_project_file_says_folders_and_versions() -> None:
         ('\nrequires = "two"', "rgz-email.toml:2: requires is no range of versions such as"),
         ("templates = \n", "rgz-email.toml:1: it is no TOML: invalid value"),
         ("x = " + "[" * 5000, "rgz-email.toml:1: it is no TOML: "),
+        ("requires = " + "9" * 9000, "rgz-email.toml:1: it is no TOML: "),
+        ("requires = 2020-13-01", "rgz-email.toml:1: it is no TOML: "),
+        ('templates = "a/b"\nsnapshots = "a"', "rgz-email.toml:2: neither of templates and snapshots"),
+        ('snapshots = "email_templates/hello"', "rgz-email.toml:1: neither of templates and snapshots"),
     ],
 )
 def test_project_file_with_a_mistake_is_refused_with_its_line(text: str, problem: str) -> None:
@@ -118,3 +122,31 @@ def test_project_that_requires_another_version_says_both(root: Path) -> None:
     assert found is not None
     with pytest.raises(ConfigurationError, match=f"requires rgz-email >=99, and {__version__} is installed"):
         found.check_requires()
+
+
+@pytest.mark.parametrize("said", ["shots", "a/shots", "a/b/shots"])
+def test_project_whose_snapshots_are_behind_a_link_is_refused(root: Path, said: str) -> None:
+    (root / "mails" / "b").mkdir()
+    (root / said.split("/")[0]).symlink_to(root / "mails")
+    (root / "rgz-email.toml").write_text(f'templates = "mails"\nsnapshots = "{said}"\n')
+    with pytest.raises(ConfigurationError, match=f"snapshots: {said} is, or is in, a symbolic link"):
+        find_project(root)
+
+
+def test_project_whose_snapshots_are_in_a_template_is_refused(root: Path) -> None:
+    (root / "hello" / "shots").mkdir(parents=True)
+    (root / "hello" / "template.mjml").write_text("")
+    (root / "rgz-email.toml").write_text('templates = "."\nsnapshots = "hello/shots"\n')
+    with pytest.raises(ConfigurationError, match="snapshots: hello/shots is, or is in, a template"):
+        find_project(root)
+
+
+@pytest.mark.parametrize("is_link", [True, False])
+def test_project_file_that_is_none_is_told_rather_than_passed_over(root: Path, is_link: bool) -> None:
+    file = root / "mails" / "rgz-email.toml"
+    if is_link:
+        file.symlink_to("nowhere")
+    else:
+        file.mkdir()
+    with pytest.raises(ConfigurationError, match="can't be read: "):
+        find_project(root / "mails" / "deep")

@@ -12,8 +12,11 @@ _MAX_BYTES = 5_000_000
 
 
 def listed(folder: Path) -> list[str]:
-    """The paths of recorded mails below the folder, in order; links are not followed."""
-    return sorted(_listed(folder, ""))
+    """The paths of recorded mails below the folder, in order; links are not followed, nor is the folder if it is one.
+
+    What is listed may be deleted, and a pull request may hold a link to a folder of whoever looks at it.
+    """
+    return [] if folder.is_symlink() else sorted(_listed(folder, ""))
 
 
 def read(folder: Path) -> dict[str, bytes]:
@@ -30,11 +33,17 @@ def read_one(folder: Path, path: str) -> bytes:
 def write(folder: Path, files: Mapping[str, bytes]) -> None:
     """Write files, and the folders that they need. Raises Conflict where a link stands in the place of one."""
     for path, data in files.items():
+        check_no_link(folder, path)
         target = folder / path
-        if any(one.is_symlink() for one in (target, target.parent)):
-            raise Conflict(f"{folder.name}/{path} is, or is in, a symbolic link; put a file in its place.")
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_bytes(data)
+
+
+def check_no_link(folder: Path, path: str) -> None:
+    """Raise Conflict where a file of the folder, a folder above it, or the folder itself is a symbolic link."""
+    target = folder / path
+    if any(one.is_symlink() for one in (target, *target.parents) if one.is_relative_to(folder)):
+        raise Conflict(f"{folder.name}/{path} is, or is in, a symbolic link; put a file in its place.")
 
 
 def delete(folder: Path, paths: Iterable[str]) -> None:

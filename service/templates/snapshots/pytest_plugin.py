@@ -203,6 +203,7 @@ def mail_is_as_recorded(
     one = next((one for one in found.mails if one.mail == mail), None)
     if found.manifest is None or one is None or one.rendered is None:
         pytest.fail(_why_not(mail, found), pytrace=False)
+    _check_no_links(request.config, mail)
     assertions = [snapshot.use_extension(kind) for kind in EXTENSIONS]
     told: list[str] = []
     for path, part, assertion in zip(paths_of(mail), parts_of(found.manifest, one.rendered), assertions, strict=True):
@@ -211,6 +212,19 @@ def mail_is_as_recorded(
     told += [str(finding) for finding in found.unmet(one)]
     if told:
         pytest.fail("\n".join(told), pytrace=False)
+
+
+def _check_no_links(config: pytest.Config, mail: Mail) -> None:
+    """Fail where syrupy would read, or write, through a link."""
+    from service.errors import Conflict
+    from service.templates.snapshots.compare import paths_of
+    from service.templates.snapshots.folder import check_no_link
+
+    try:
+        for path in paths_of(mail):
+            check_no_link(config.stash[_PROJECT].snapshots, path)
+    except Conflict as error:
+        pytest.fail(str(error), pytrace=False)
 
 
 def _difference(path: str, assertion: SnapshotAssertion) -> list[str]:

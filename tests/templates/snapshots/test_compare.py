@@ -88,13 +88,16 @@ def test_folder_is_tidied_when_its_last_file_is_deleted(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("link", ["t", "t/fr.default.txt"])
-def test_folder_is_not_written_through_a_link(tmp_path: Path, link: str) -> None:
+@pytest.mark.parametrize("link", [".", "t", "t/fr.default.txt"])
+def test_folder_is_not_written_read_or_tidied_through_a_link(tmp_path: Path, link: str) -> None:
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
+    (elsewhere / "index.html").write_text("somebody's")
     shots = tmp_path / "shots"
-    (shots / link).parent.mkdir(parents=True)
+    (shots / link).parent.mkdir(parents=True, exist_ok=True)
     (shots / link).symlink_to(elsewhere / "file" if "/" in link else elsewhere)
+    assert folder.listed(shots) == []
+    assert folder.listed(shots / link) == []
     with pytest.raises(Conflict, match="symbolic link"):
         folder.write(shots, {path: data for path, data in FILES.items() if path in (paths_of(MAIL)[1],)})
-    assert list(elsewhere.iterdir()) == []
+    assert [one.name for one in elsewhere.iterdir()] == ["index.html"]

@@ -134,3 +134,15 @@ def test_plugin_refuses_to_run_with_a_sentence(
     done = run(repository, *arguments)
     assert done.returncode == pytest.ExitCode.USAGE_ERROR
     assert told in done.stderr
+
+
+def test_plugin_writes_and_deletes_nothing_through_a_link(repository: Path) -> None:
+    elsewhere = repository / "elsewhere"
+    elsewhere.mkdir()
+    (elsewhere / "index.html").write_text("somebody's")
+    (repository / "snapshots").mkdir()
+    (repository / "snapshots" / "hello").symlink_to(elsewhere)
+    done = run(repository, "-q", "--snapshot-update")
+    assert "snapshots/hello/fr.default.html is, or is in, a symbolic link" in done.stdout
+    assert outcome(done) == "1 failed, 1 passed"
+    assert [one.name for one in elsewhere.iterdir()] == ["index.html"]
