@@ -4,13 +4,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from service.errors import Finding, GitError
+from service.errors import Finding
+from service.templates.snapshots import folder
+from service.templates.snapshots.compare import is_snapshot
 from service.templates.source.files import Files, read_files
 from service.templates.source.local_repository import LocalRepository
-
-#: Endings of the three files of a recorded mail.
-_SNAPSHOT_ENDINGS = (".html", ".txt", ".headers")
-_MAX_SNAPSHOT_BYTES = 5_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,24 +73,20 @@ def _files_on_disk(root: Path, repository: LocalRepository) -> Files:
 
 def _at(repository: LocalRepository, ref: str, commit: str, snapshots: Path, note: str | None) -> DiffSide:
     read = repository.files(commit)
-    recorded = {path: name for path, name in _blobs(repository, commit, snapshots) if path.endswith(_SNAPSHOT_ENDINGS)}
+    recorded = {path: name for path, name in _blobs(repository, commit, snapshots) if is_snapshot(path)}
     return DiffSide(ref, commit, read.files, recorded, read.findings, note)
 
 
-def _blobs(repository: LocalRepository, commit: str, folder: Path) -> Sequence[tuple[str, str]]:
+def _blobs(repository: LocalRepository, commit: str, recorded: Path) -> Sequence[tuple[str, str]]:
     try:
-        return list(repository.blobs(commit, folder).items())
+        return list(repository.blobs(commit, recorded).items())
     except ValueError:  # a folder outside of the repository
         return []
 
 
-def _snapshots_on_disk(repository: LocalRepository, folder: Path) -> dict[str, str]:
-    found = {}
-    for path in sorted(folder.rglob("*")) if folder.is_dir() else ():
-        if path.suffix not in _SNAPSHOT_ENDINGS or path.is_symlink() or not path.is_file():
-            continue
-        if path.stat().st_size > _MAX_SNAPSHOT_BYTES:
-            raise GitError(f"The snapshot {path.name} is larger than {_MAX_SNAPSHOT_BYTES // 1_000_000} MB; delete it.")
-        data = path.read_bytes().replace(b"\r\n", b"\n")  # as git keeps a text that it checks out with CRLF
-        found[path.relative_to(folder).as_posix()] = repository.blob_name(data)
-    return found
+def _snapshots_on_disk(repository: LocalRepository, recorded: Path) -> dict[str, str]:
+    return {
+        # As git keeps a text that it checks out with CRLF.
+        path: repository.blob_name(folder.read_one(recorded, path).replace(b"\r\n", b"\n"))
+        for path in folder.listed(recorded)
+    }

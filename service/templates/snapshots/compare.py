@@ -33,8 +33,8 @@ class SnapshotComparison:
 
 
 def is_snapshot(path: str) -> bool:
-    """Whether a file in the folder of snapshots is a recorded mail, by its ending."""
-    return path.rpartition(".")[2] in ENDINGS
+    """Whether a file in the folder of snapshots is a recorded mail, by its ending; hidden files are none."""
+    return path.rpartition(".")[2] in ENDINGS and not any(part.startswith(".") for part in path.split("/"))
 
 
 def paths_of(mail: Mail) -> tuple[str, ...]:
@@ -55,13 +55,6 @@ def rendered_files(mails: Sequence[RenderedMail], manifests: Mapping[str, Manife
         parts = parts_of(manifests[one.mail.key], one.rendered) if one.rendered else (None,) * len(ENDINGS)
         files |= zip(paths_of(one.mail), parts, strict=True)
     return files
-
-
-def compare_snapshots(
-    folder_files: Mapping[str, bytes], mails: Sequence[RenderedMail], manifests: Mapping[str, Manifest]
-) -> SnapshotComparison:
-    """Compare the files of the folder, by path, with these mails: all that may be recorded there."""
-    return compare_files(folder_files, rendered_files(mails, manifests))
 
 
 def compare_files(recorded: Mapping[str, T], rendered: Mapping[str, T | None]) -> SnapshotComparison:

@@ -1,6 +1,7 @@
 """Recorded mails compared with what is rendered."""
 
 import hashlib
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ from service.errors import Conflict
 from service.models import Rendered
 from service.templates.mails import Mail, RenderedMail
 from service.templates.snapshots import folder
-from service.templates.snapshots.compare import compare_files, compare_snapshots, paths_of, rendered_files
+from service.templates.snapshots.compare import SnapshotComparison, compare_files, paths_of, rendered_files
 from tests.support.template_kit import template, text
 
 TEMPLATE = template(text("Bonjour {{ name }}"))
@@ -20,6 +21,10 @@ FAILED = RenderedMail(Mail("t", "fr", "loops"), None, "it took longer than 60 s"
 FILES = {path: data for path, data in rendered_files([RENDERED], MANIFESTS).items() if data is not None}
 
 
+def compared_with(mails: Sequence[RenderedMail], recorded: Mapping[str, bytes]) -> SnapshotComparison:
+    return compare_files(recorded, rendered_files(mails, MANIFESTS))
+
+
 def test_snapshots_of_a_mail_are_its_two_parts_and_its_headers() -> None:
     assert [*FILES] == ["t/fr.default.html", "t/fr.default.txt", "t/fr.default.headers"]
     assert FILES["t/fr.default.html"] == "<p>é</p>".encode()
@@ -27,14 +32,14 @@ def test_snapshots_of_a_mail_are_its_two_parts_and_its_headers() -> None:
 
 
 def test_snapshots_are_equal_where_each_file_is_recorded() -> None:
-    compared = compare_snapshots(FILES, [RENDERED], MANIFESTS)
+    compared = compared_with([RENDERED], FILES)
     assert compared.is_equal
     assert compared.equal == sorted(FILES)
 
 
 def test_snapshots_that_git_has_checked_out_with_other_line_ends_are_equal() -> None:
     recorded = {path: data.replace(b"\n", b"\r\n") for path, data in FILES.items()}
-    assert compare_snapshots(recorded, [RENDERED], MANIFESTS).is_equal
+    assert compared_with([RENDERED], recorded).is_equal
 
 
 def test_snapshots_that_differ_miss_or_have_no_mail_are_named() -> None:
@@ -44,9 +49,10 @@ def test_snapshots_that_differ_miss_or_have_no_mail_are_named() -> None:
         "t/fr.gone.txt": b"",
         "gone/en.default.html": b"",
         "README.md": b"",
+        ".cache/en.default.html": b"",
     }
     del recorded["t/fr.default.headers"]
-    compared = compare_snapshots(recorded, [RENDERED], MANIFESTS)
+    compared = compared_with([RENDERED], recorded)
     assert not compared.is_equal
     assert compared.equal == ["t/fr.default.html"]
     assert compared.differing == ["t/fr.default.txt"]
@@ -55,7 +61,7 @@ def test_snapshots_that_differ_miss_or_have_no_mail_are_named() -> None:
 
 
 def test_snapshots_of_a_mail_that_can_not_be_rendered_differ_and_are_no_orphans() -> None:
-    compared = compare_snapshots({"t/fr.loops.html": b"x"}, [FAILED], MANIFESTS)
+    compared = compared_with([FAILED], {"t/fr.loops.html": b"x"})
     assert compared.differing == ["t/fr.loops.html"]
     assert compared.missing == ["t/fr.loops.headers", "t/fr.loops.txt"]
     assert compared.orphans == []
