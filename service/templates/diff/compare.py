@@ -45,7 +45,7 @@ class DiffMaker:
         before = self._compiled("base", base.files, looked_at)
         after = self._compiled("head", head.files, looked_at)
         differing = {
-            key: why for key in looked_at if (why := reasons(before.get(key), after.get(key), changed, values))
+            key: why for key in looked_at if (why := reasons(key, before.get(key), after.get(key), changed, values))
         }
         sites = {key: found for key, found_why in differing.items() if (found := sites_shown(found_why, values))}
         examples_before, examples_after = declared_examples(base.files), declared_examples(head.files)

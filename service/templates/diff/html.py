@@ -14,10 +14,10 @@ import jinja2
 from service.mail.neutral_html import emulated, neutralised
 from service.templates.diff.album import MAX_PICTURED, VIEWS, Album, Pictures, View, html_of, is_pictured
 from service.templates.diff.comparison import Comparison, MailDiff, TemplateDiff
-from service.templates.diff.panes import Pane, pane_after, pane_before, pane_difference
+from service.templates.diff.panes import Pane, differs_elsewhere, pane_after, pane_before, pane_difference
 from service.templates.diff.report import Report, TemplateReport
 from service.templates.diff.words import Piece, WordLine, changed_words, line_diff, visible_lines
-from service.templates.mails import RenderedMail
+from service.templates.mails import Mail, RenderedMail
 
 #: Frames repeat a mail's HTML; more mails are shown by their words only.
 _MAX_FRAMED = 60
@@ -30,13 +30,17 @@ _WHY = {"own": "its own file", "shared": "shared part", "value": "value"}
 
 @dataclass(frozen=True, slots=True)
 class PictureView:
-    """A mail in one view: its panes, those that are not there None."""
+    """A mail in one view: its panes, those that are not there None.
+
+    `is_dark_alone`: something differs in the dark that does not in the light.
+    """
 
     view: View
     pictures: Pictures
     before: Pane | None
     after: Pane | None
     difference: Pane | None
+    is_dark_alone: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +58,11 @@ class MailSection:
     frames: Sequence[tuple[int, str, str]]
     note: str | None
     like: int | None
+
+    @property
+    def is_dark_alone(self) -> bool:
+        """Whether something differs in the dark that does not in the light."""
+        return any(one.is_dark_alone for one in self.views)
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +104,7 @@ def report_html(comparison: Comparison, album: Album | None) -> str:
         sections=sections,
         same=sorted(one.key for one in report.templates if one.change == "same"),
         summary=_summary(sections),
+        dark_alone=[one.report.key for one in sections if any(mail.is_dark_alone for mail in one.mails)],
         verdicts=_verdicts(report),
         pictures=_numbered(sections),
         has_album=album is not None,
@@ -135,7 +145,7 @@ def _section(one: MailDiff, number: int, album: Album | None, *, is_shown: bool)
         elif album is None:
             frames = [(view.width, _framed(before), _framed(after)) for view in VIEWS if view.scheme == "light"]
         else:
-            views = [_view(view, album[one.mail, view]) for view in VIEWS if (one.mail, view) in album]
+            views = [_view(view, one.mail, album) for view in VIEWS if (one.mail, view) in album]
     return MailSection(
         one,
         number,
@@ -152,13 +162,17 @@ def _section(one: MailDiff, number: int, album: Album | None, *, is_shown: bool)
 
 
 def _change_of(mail: MailSection) -> tuple[Any, ...]:
-    """What is alike in mails that one need not look at one by one: all the words that change."""
+    """What is alike in mails that one need not look at one by one: all the words that change, and the dark look."""
     words = tuple((line.sign, tuple(line.pieces)) for line in mail.visible if line.sign not in ("same", "gap"))
-    return words or (mail.diff.mail.key, mail.diff.before is None, mail.diff.after is None)
+    return (words or (mail.diff.mail.key, mail.diff.before is None, mail.diff.after is None)), mail.is_dark_alone
 
 
-def _view(view: View, pictures: Pictures) -> PictureView:
-    return PictureView(view, pictures, pane_before(pictures), pane_after(pictures), pane_difference(pictures))
+def _view(view: View, mail: Mail, album: Album) -> PictureView:
+    pictures = album[mail, view]
+    light = album.get((mail, View(view.width, "light"))) if view.scheme == "dark" else None
+    is_dark_alone = light is not None and differs_elsewhere(pictures, light)
+    panes = pane_before(pictures), pane_after(pictures), pane_difference(pictures)
+    return PictureView(view, pictures, *panes, is_dark_alone)
 
 
 def _framed(html: str | None) -> str:
@@ -183,7 +197,7 @@ def _summary(sections: Sequence[TemplateSection]) -> list[WordChange]:
     found: dict[tuple[Any, ...], WordChange] = {}
     for template in sections:
         for mail in template.mails:
-            for line in dict.fromkeys((line.sign, tuple(line.pieces)) for line in mail.visible):
+            for line in dict.fromkeys((line.sign, tuple(line.pieces)) for line in (*_inbox(mail), *mail.visible)):
                 if line[0] in ("same", "gap"):
                     continue
                 change = found.setdefault(line, WordChange(WordLine(*line)))
@@ -191,6 +205,19 @@ def _summary(sections: Sequence[TemplateSection]) -> list[WordChange]:
                 if template.report.key not in change.keys:
                     change.keys.append(template.report.key)
     return sorted(found.values(), key=lambda one: -one.mails)[:_MAX_SUMMARY]
+
+
+def _inbox(mail: MailSection) -> Iterator[WordLine]:
+    """The subject and the preheader, if they change; a mail that is new or gone changes none."""
+    report = mail.diff.report
+    if mail.diff.before is None or mail.diff.after is None:
+        return
+    for name, words, pieces in (
+        ("Subject", report.subject, mail.subject),
+        ("Preheader", report.preheader, mail.preheader),
+    ):
+        if words.before != words.after:
+            yield WordLine("changed", [Piece("same", f"{name}: "), *pieces])
 
 
 def _verdicts(report: Report) -> list[tuple[str, str]]:

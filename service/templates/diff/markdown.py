@@ -5,7 +5,6 @@ with one. What is too long is shortened in the order of `_Section.rank`: prehead
 replay, warnings, rows of the table, errors, and last the contract, each from its end. The verdict is never shortened.
 """
 
-from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
@@ -180,8 +179,7 @@ def _version(one: TemplateReport) -> str:
 
 
 def _why(one: TemplateReport) -> str:
-    words = {"own": "own", "shared": "shared", "value": "value"}
-    told = [f"{words[why.kind]} {code(why.name, _MAX_KEY)}" for why in one.why[:_MAX_WHY]]
+    told = [f"{why.kind} {code(why.name, _MAX_KEY)}" for why in one.why[:_MAX_WHY]]
     more = [f"{len(one.why) - _MAX_WHY:,} more"] if len(one.why) > _MAX_WHY else []
     return ", ".join(told + more)
 
@@ -194,11 +192,12 @@ def _is_broken(one: TemplateReport) -> bool:
 def _differs(one: TemplateReport) -> str:
     if _is_broken(one):
         return "**can't be compiled**"
-    parts: Counter[str] = Counter(part for mail in one.mails for part in set(mail.parts))
+    parts = one.changed_parts
     told = [f"{name} {parts[part]:,}" for part, name in _PARTS.items() if parts[part]]
     failed = sum(1 for mail in one.mails if mail.failure is not None)
     told += [f"**{failed:,} can't be rendered**"] * bool(failed)
-    return f"{', '.join(told) or 'nothing'} of {_count(one.mails_in_all, 'mail')}"
+    new = f", {_count(one.new_examples, 'new example')}" if one.new_examples else ""
+    return f"{', '.join(told) or 'nothing'} of {_count(one.mails_in_all, 'mail')}{new}"
 
 
 def _findings(report: Report) -> list[_Section]:
@@ -249,8 +248,9 @@ def _snapshots(report: Report) -> list[_Section]:
     kinds = [("wrong", found.wrong), ("missing", found.missing), ("orphan", found.orphans)]
     if not (found.committed or any(names for _, names in kinds)):
         return []
+    kept = "committed" if report.head.commit else "recorded"
     heading = (
-        f"#### Snapshots: {len(found.committed):,} that differ and are committed, {len(found.wrong):,} wrong,"
+        f"#### Snapshots: {len(found.committed):,} that differ and are {kept}, {len(found.wrong):,} wrong,"
         f" {len(found.missing):,} missing, {_count(len(found.orphans), 'orphan')}"
     )
     lines = [f"- {kind}: {code(name, _MAX_PATH)}" for kind, names in kinds for name in names]

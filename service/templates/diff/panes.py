@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from service.templates.diff.album import OLD_MARGIN_PX, Pictures
+from service.templates.diff.album import OLD_MARGIN_PX, Band, Pictures
 
 Mark = Literal["same", "changed", "out", "in"]
 
@@ -54,6 +54,18 @@ def pane_difference(pictures: Pictures) -> Pane | None:
     if not (pictures.has_before and pictures.has_after and pictures.bands):
         return None
     return _pane(pictures, _rows_of_both(pictures))
+
+
+def differs_elsewhere(pictures: Pictures, other: Pictures) -> bool:
+    """Whether something of the mail after differs here and, at that place, not in the other view of one width."""
+
+    def overlap(one: Band, another: Band) -> bool:
+        is_in_rows = one.after[0] < another.after[1] and another.after[0] < one.after[1]
+        return is_in_rows and one.left < another.right and another.left < one.right
+
+    return any(
+        band.after[0] < band.after[1] and not any(overlap(band, one) for one in other.bands) for band in pictures.bands
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -65,14 +65,20 @@ def changed_values(base: Files, head: Files) -> ChangedValues:
 
 
 def reasons(
-    before: Compilation | None, after: Compilation | None, changed: frozenset[str], values: ChangedValues | None
+    key: str,
+    before: Compilation | None,
+    after: Compilation | None,
+    changed: frozenset[str],
+    values: ChangedValues | None,
 ) -> list[Why]:
     """The reasons why a template's mails differ; [] where they are the same."""
-    key = _key(before, after)
     if before is None or after is None:
         return [Why(kind="own", name=f"{key}/template.mjml")]
     if _form(before) != _form(after) or (after.template is None and _own_changed(key, changed)):
-        paths = sorted(changed.intersection({*before.dependencies, *after.dependencies}))
+        paths = sorted(
+            changed.intersection({*before.dependencies, *after.dependencies}),
+            key=lambda path: (not path.startswith(f"{key}/"), path),  # its own files first
+        )
         # An example makes no difference, unless it is what broke or mended the template.
         blamed = [one for one in paths if one != DECLARATIONS and not one.startswith(f"{key}/examples/")] or paths
         return [
@@ -86,13 +92,6 @@ def reasons(
 
 def _own_changed(key: str, changed: frozenset[str]) -> bool:
     return any(path.startswith(f"{key}/") and not path.startswith(f"{key}/examples/") for path in changed)
-
-
-def _key(before: Compilation | None, after: Compilation | None) -> str:
-    for one in (before, after):
-        if one is not None:
-            return one.template.key if one.template else next(iter(one.dependencies)).split("/", 1)[0]
-    raise ValueError("a template is on one of the sides")
 
 
 def _form(compilation: Compilation) -> Any:

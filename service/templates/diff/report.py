@@ -3,6 +3,7 @@
 Whoever writes a comment from it reads a stranger's file: every field is bounded, and unknown ones are refused.
 """
 
+from collections import Counter
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
@@ -70,6 +71,11 @@ class MailReport(_Model):
     is_clipped: bool = False
     failure: Line | None = None
 
+    @property
+    def is_new(self) -> bool:
+        """Whether only the side after has the mail: its parts are new, and not another form of what was sent."""
+        return self.size_before is None and self.size_after is not None
+
 
 class TemplateReport(_Model):
     """A template: how it differs, why, and its mails that differ. One that is the same has neither."""
@@ -81,6 +87,18 @@ class TemplateReport(_Model):
     why: Annotated[list[Why], Field(max_length=MAX_NAMES)] = Field(default_factory=list)
     mails: Annotated[list[MailReport], Field(max_length=MAX_MAILS)] = Field(default_factory=list)
     mails_in_all: Count = 0
+
+    @property
+    def new_examples(self) -> int:
+        """How many of the mails are new, of a template that had mails before."""
+        had_mails = self.change == "changed" and self.version_before is not None
+        return sum(one.is_new for one in self.mails) if had_mails else 0
+
+    @property
+    def changed_parts(self) -> Counter[str]:
+        """How many mails differ in each part; a new example of a template that was there before is no difference."""
+        had_no_mails = self.change == "new" or self.version_before is None
+        return Counter(part for mail in self.mails if had_no_mails or not mail.is_new for part in mail.parts)
 
 
 class FindingReport(_Model):

@@ -22,9 +22,10 @@ def _lines(report: Report) -> Iterator[str]:
     yield from _contract(report)
     yield from _findings(report)
     shown = report.snapshots
+    kept = "committed" if report.head.commit else "recorded"
     wrong = f", {len(shown.wrong)} are not what is rendered" if shown.wrong else ""
     yield (
-        f"Snapshots: {len(shown.committed)} differ and are committed{wrong}. {len(shown.missing)} missing."
+        f"Snapshots: {len(shown.committed)} differ and are {kept}{wrong}. {len(shown.missing)} missing."
         f" {_count(len(shown.orphans), 'orphan')}."
     )
     named = [(shown.wrong, "not what is rendered"), (shown.missing, "missing"), (shown.orphans, "no mail makes it")]
@@ -90,11 +91,13 @@ def _parts(one: TemplateReport) -> str:
         return ""
     if one.version_after is None:
         return "broken"
-    counted = Counter(part for mail in one.mails for part in mail.parts)
+    counted = one.changed_parts
     said = [f"HTML {counted['html']} of {_count(one.mails_in_all, 'example')}"]
     said += [f"{part} {counted[part]}" for part in ("text", "subject", "preheader", "headers") if counted[part]]
     if counted["html"] and "subject" not in counted:
         said.append("subject 0")
+    if one.new_examples:
+        said.append(_count(one.new_examples, "new example"))
     return ", ".join(said)
 
 

@@ -1,6 +1,7 @@
 """report.html: it says first what matters, holds a stranger's texts, and asks for nothing."""
 
 import re
+from dataclasses import replace
 
 import pytest
 
@@ -150,3 +151,24 @@ def test_report_tells_why_there_is_no_picture() -> None:
     mail = made.templates[0].mails[0].mail
     html = report_html(made, {(mail, view): Pictures(failure="it took longer than 30 s") for view in VIEWS})
     assert "it took longer than 30 s" in html
+
+
+def test_report_says_and_opens_what_changes_in_the_dark_alone() -> None:
+    made = comparison({"a": PAIR, "b": PAIR})
+    pictures = album(*(one.mail for one in made.templates[0].mails))
+    darker = replace(pictures[Mail("hello", "en", "b"), VIEWS[2]], bands=[Band((60, 70), (60, 70), 4, 80)])
+    html = report_html(made, {**pictures, (Mail("hello", "en", "b"), VIEWS[2]): darker})
+    assert "In dark mode something changes that does not in light mode: hello" in words_of(html)
+    assert re.findall(r"<summary>(600 px, dark.*?)</summary>", html) == [
+        "600 px, dark",
+        "600 px, dark: something changes that does not in light mode",
+    ]
+    opened = [article.count("<details open") for article in html.split("<article")[1:]]
+    assert opened == [2, 3]
+    assert "In dark mode" not in words_of(report_html(made, pictures))
+
+
+def test_report_tells_a_new_example_from_a_change() -> None:
+    said = words_of(report_html(comparison({"a": (PAIR[0],) * 2, "b": (None, PAIR[1])}, subjects=("One", "Two")), None))
+    assert "2 of 2 html, text, headers; 1 new example" in said
+    assert "Subject: One Two 1 mail: hello" in said

@@ -11,6 +11,7 @@ from hypothesis import given
 from service.templates.diff.markdown import markdown
 from service.templates.diff.markdown_text import code
 from service.templates.diff.report import MailReport, Report, Side, Snapshots, TemplateReport, Words
+from service.templates.diff.terminal import lines
 from tests.support import reports
 
 RUN = "https://github.com/team/mails/actions/runs/7"
@@ -152,6 +153,26 @@ def test_markdown_says_that_a_template_is_broken_and_shows_no_subject_of_it() ->
     assert "| v3 → broken |" in written
     assert "**can't be compiled**" in written
     assert "#### Subjects" not in written
+
+
+def test_markdown_and_terminal_tell_a_new_example_from_a_change() -> None:
+    words = Words(before=None, after="Welcome")
+    new = MailReport(
+        locale="fr", example="long", parts=["html", "subject"], subject=words, preheader=words, size_before=None,
+        size_after=9,
+    )  # fmt: skip
+    old = new.model_copy(update={"parts": ["html"], "size_before": 8, "subject": Words(before="W", after="W")})
+    template = TemplateReport(
+        key="welcome", change="changed", version_before=1, version_after=1, mails=[old, new], mails_in_all=3
+    )
+    side = Side(ref="main")
+    made = Report(tool="t", base=side, head=side, templates=[template], snapshots=Snapshots(committed=["a"]))
+    assert "| HTML 1 of 3 mails, 1 new example |" in markdown(made)
+    told = list(lines(made))
+    assert told[1].split("  ")[-1] == "HTML 1 of 3 examples, subject 0, 1 new example"
+    # Of a working tree nothing is committed.
+    assert "#### Snapshots: 1 that differ and are recorded" in markdown(made)
+    assert told[-1].startswith("Snapshots: 1 differ and are recorded.")
 
 
 def test_markdown_says_the_verdict_first() -> None:

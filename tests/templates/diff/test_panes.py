@@ -1,7 +1,7 @@
 """Panes: the mail before is put together from the one after and the rows that only it had."""
 
 from service.templates.diff.album import OLD_MARGIN_PX, Band, Picture, Pictures
-from service.templates.diff.panes import Pane, pane_after, pane_before, pane_difference
+from service.templates.diff.panes import Pane, differs_elsewhere, pane_after, pane_before, pane_difference
 
 AFTER = Picture("data:after", 600, 100)
 MARGIN = OLD_MARGIN_PX
@@ -41,3 +41,12 @@ def test_pane_is_none_when_a_side_has_no_such_mail() -> None:
     assert (pane_before(new), pane_difference(new), pane_after(gone), pane_difference(gone)) == (None,) * 4
     assert rows(pane_after(new)) == [("after", 0, 100, 0, "same")]
     assert rows(pane_before(gone)) == [("old", MARGIN, 50, 0, "same")]
+
+
+def test_views_differ_elsewhere_when_a_place_changes_in_one_alone() -> None:
+    light = Pictures(AFTER, None, [Band((10, 20), (10, 20), 0, 100)])
+    wider = Pictures(AFTER, None, [Band((10, 24), (10, 24), 0, 120)])
+    beside = Pictures(AFTER, None, [*light.bands, Band((10, 20), (10, 20), 200, 240)])
+    below = Pictures(AFTER, None, [Band((60, 70), (60, 70), 0, 100)])
+    assert [differs_elsewhere(one, light) for one in (light, wider, beside, below)] == [False, False, True, True]
+    assert not differs_elsewhere(light, beside)
