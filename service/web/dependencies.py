@@ -21,6 +21,17 @@ T = TypeVar("T")
 Provided: TypeAlias = NamedDependency[SkipValidation[T]]
 
 
+class Part(Provide):
+    """A provider that equals itself alone.
+
+    Litestar compares each provider with all others, for each route: half of what the start of the application took.
+    """
+
+    __slots__ = ()
+    __eq__ = object.__eq__
+    __hash__ = object.__hash__
+
+
 def parts(services: PreviewServices) -> dict[str, Provide]:
     """Return a provider for each part of the services, named like its field, and for the `caller`.
 
@@ -28,7 +39,7 @@ def parts(services: PreviewServices) -> dict[str, Provide]:
     """
     holders = (services, *services.features)
     provided = {one.name: _always(getattr(holder, one.name)) for holder in holders for one in fields(holder)}
-    return provided | {"caller": Provide(caller_of, sync_to_thread=False)}
+    return provided | {"caller": Part(caller_of, sync_to_thread=False)}
 
 
 def json_body(kind: type[RequestBody], *, when_empty: bytes = b"") -> Provide:
@@ -41,7 +52,7 @@ def json_body(kind: type[RequestBody], *, when_empty: bytes = b"") -> Provide:
     def parsed(body: RawBody) -> Any:
         return parse(body or when_empty, kind)
 
-    return Provide(parsed, sync_to_thread=True)
+    return Part(parsed, sync_to_thread=True)
 
 
 def typed_query(kind: type[Query]) -> Provide:
@@ -50,7 +61,7 @@ def typed_query(kind: type[Query]) -> Provide:
     def parsed(request: AnyRequest) -> Any:
         return parse_query(request.query_params.multi_items(), kind)
 
-    return Provide(parsed, sync_to_thread=False)
+    return Part(parsed, sync_to_thread=False)
 
 
 def required_mailbox(request: AnyRequest) -> DevMailbox:
@@ -62,4 +73,4 @@ def _always(value: object) -> Provide:
     def provide() -> Any:
         return value
 
-    return Provide(provide, sync_to_thread=False)
+    return Part(provide, sync_to_thread=False)

@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from tests.support.processes import Process, started
-from tests.support.running import data_directory
+from tests.support.running import NO_TLS, data_directory
 from tests.support.samples import WELCOME
 
 pytestmark = pytest.mark.slow
@@ -67,7 +67,7 @@ def test_mail_accepted_before_a_kill_arrives_after_the_next_start(environment: d
         [mail] = arrived(process, "survivor@example.com")
         assert mail["subject"] == "Bienvenue sur RGZ Access!"
         url = f"{process.url}/api/v1/email/messages/{message_id}"
-        events = [event["type"] for event in httpx.get(url, headers=ADMIN).json()["events"]]
+        events = [event["type"] for event in httpx.get(url, headers=ADMIN, verify=NO_TLS).json()["events"]]
         assert events[0] == "accepted"
 
 
@@ -79,7 +79,7 @@ def test_mail_under_way_when_its_worker_is_killed_is_sent_by_the_next_one(
         with started("serve", "--port", "0", environment=environment | mute) as process:
             message_id = send(process, "claimed@example.com")
             url = f"{process.url}/api/v1/email/messages/{message_id}"
-            until(lambda: httpx.get(url, headers=ADMIN).json()["status"] == "sending")
+            until(lambda: httpx.get(url, headers=ADMIN, verify=NO_TLS).json()["status"] == "sending")
             process.kill()
     with started("serve", "--port", "0", environment=environment) as process:
         # The lease of the dead worker lapses first.
@@ -95,7 +95,7 @@ def test_relay_that_hangs_does_not_keep_the_process_from_ending(environment: dic
         with started("serve", "--port", "0", environment=environment | mute) as process:
             message_id = send(process, "hanging@example.com")
             url = f"{process.url}/api/v1/email/messages/{message_id}"
-            until(lambda: httpx.get(url, headers=ADMIN).json()["status"] == "sending")
+            until(lambda: httpx.get(url, headers=ADMIN, verify=NO_TLS).json()["status"] == "sending")
             assert httpx.get(f"{process.url}/healthz").status_code == 200
             os.kill(process.pid, signal.SIGTERM)
             assert process.wait(10) == 0
@@ -116,7 +116,7 @@ def test_api_and_worker_processes_share_the_work(environment: dict[str, str], tm
             worker.said("The worker is up")
             message_id = send(api, "shared@example.com")
             url = f"{api.url}/api/v1/email/messages/{message_id}"
-            until(lambda: httpx.get(url, headers=ADMIN).json()["status"] == "sent")
+            until(lambda: httpx.get(url, headers=ADMIN, verify=NO_TLS).json()["status"] == "sent")
             assert worker.terminate() == 0
             assert api.terminate() == 0
     finally:

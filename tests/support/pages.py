@@ -6,13 +6,13 @@ from contextlib import contextmanager
 
 import httpx
 
-from tests.support.running import ADMIN_TOKEN, Running
+from tests.support.running import ADMIN_TOKEN, Running, plain_client
 
 
 def browser(service: Running, **headers: str) -> httpx.Client:
     """A client that sends the headers of a browser on one of our pages."""
     own = {"Accept": "text/html", "Origin": service.url, "Sec-Fetch-Site": "same-origin"}
-    return httpx.Client(base_url=service.url, headers=own | headers, timeout=30)
+    return plain_client(service.url, **(own | headers))
 
 
 def form_token(page: httpx.Response) -> str:

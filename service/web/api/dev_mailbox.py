@@ -5,7 +5,6 @@ from contextlib import suppress
 from typing import TypedDict
 
 from litestar import Controller, Response, delete, get
-from litestar.di import Provide
 from litestar.params import FromPath
 from pydantic import Field
 
@@ -14,7 +13,7 @@ from service.errors import InvalidRequest, NotFound, Problem
 from service.web.api.messages import as_file, as_time
 from service.web.api.query import Query
 from service.web.auth import local_or_admin
-from service.web.dependencies import AnyRequest, Provided, required_mailbox
+from service.web.dependencies import AnyRequest, Part, Provided, required_mailbox
 from service.web.pages.server_sent_events import Streams
 
 #: Longer than any client waits for an answer.
@@ -47,7 +46,7 @@ class MailboxController(Controller):
 
     path = "/dev/mailbox/messages"
     guards = [local_or_admin()]  # noqa: RUF012  # Litestar reads it from the class
-    dependencies = {"dev_mailbox": Provide(required_mailbox, sync_to_thread=False)}  # noqa: RUF012
+    dependencies = {"dev_mailbox": Part(required_mailbox, sync_to_thread=False)}  # noqa: RUF012
 
     @get("/", opt={"query": MailboxQuery})
     async def list_mails(self, request: AnyRequest, dev_mailbox: Provided[DevMailbox]) -> CaughtMails:

@@ -12,6 +12,7 @@ import pytest
 from tests.support.checkouts import MAIL, changed
 from tests.support.deployed import STRICTER, DeployedService, deployed
 from tests.support.pages import form_token, signed_in
+from tests.support.running import plain_client
 
 PAGE = "/admin/previews"
 #: A picture from elsewhere, which nothing fetches.
@@ -95,7 +96,7 @@ def test_preview_pages_open_to_a_key_that_may_deploy_and_sends_nothing_for_it(he
 
 def test_link_shows_a_preview_without_a_key_with_example_values_alone(here: DeployedService) -> None:
     place = link(here)
-    with httpx.Client(base_url=here.service.url) as stranger:
+    with plain_client(here.service.url) as stranger:
         answer = stranger.get(place, params={"v.name": "<i>typed</i>", "v.amount": "5"})
         page = answer.text
         assert (answer.status_code, answer.headers["x-robots-tag"]) == (200, "noindex, nofollow")
@@ -121,7 +122,7 @@ def test_link_is_refused_when_it_is_not_ours(how: str, here: DeployedService) ->
         "long": "A" * 3_000,
         "other spelling": token + "=",
     }[how]
-    with httpx.Client(base_url=here.service.url) as stranger:
+    with plain_client(here.service.url) as stranger:
         answer = stranger.get(f"/previews/{wrong}")
         assert (answer.status_code, answer.json()["detail"]) == (
             404,
@@ -138,7 +139,7 @@ def test_link_ends_after_seven_days_and_with_its_preview(tmp_path: Path) -> None
         here.repository.propose(8, hello=changed("Coucou"))
         here.look_at_previews()
         old, gone = link(here), link(here, "pr-8")
-        with httpx.Client(base_url=here.service.url) as stranger:
+        with plain_client(here.service.url) as stranger:
             here.clock.forward(seconds=timedelta(days=6, hours=23).total_seconds())
             here.look()
             assert stranger.get(old).status_code == 200

@@ -2,14 +2,13 @@
 
 from pathlib import Path
 
-import httpx
 import pytest
 
 from service.auth.wrong_tokens import FREE_ATTEMPTS
 from service.models import Scope
 from service.web.pages.request_context import local_path
 from tests.support.pages import browser, form_token, sign_in
-from tests.support.running import ADMIN_TOKEN, Running, running, settings_for
+from tests.support.running import ADMIN_TOKEN, Running, plain_client, running, settings_for
 
 
 def test_admin_token_opens_the_pages_until_signing_out(service: Running) -> None:
@@ -91,7 +90,7 @@ def test_form_without_the_token_of_its_session_is_refused(service: Running) -> N
 
 
 def test_program_signs_in_without_a_form(service: Running) -> None:
-    with httpx.Client(base_url=service.url) as client:
+    with plain_client(service.url) as client:
         assert client.post("/admin/sign-in", data={"token": ADMIN_TOKEN}).status_code == 303
         assert client.get("/admin").status_code == 200
 
