@@ -15,6 +15,7 @@ from service.templates.authoring.check import check as find
 from service.templates.authoring.finding_formats import annotations, code_quality, github_commands, sarif
 from service.templates.authoring.scaffold import scaffold
 from service.templates.build_tools import render_limits, site_values
+from service.templates.contract import BREAKING_CODES
 from service.templates.isolated_compiler import compiler_of_its_own
 from service.templates.log_line import log_line
 
@@ -115,7 +116,7 @@ def new(key: str, templates: Path | None) -> None:
     except Conflict as error:
         _fail(str(error))
     source = made[0]
-    click.echo("Created:\n" + "\n".join(f"  {file}" for file in made))
+    click.echo("Created:\n" + "\n".join(f"  {_near(file)}" for file in made))
     click.echo(
         f"\nNext:\n  1. Write the mail: subject, description, category and variables at the top of {source.name},"
         " the text below.\n  2. Write an example for each variant worth seeing: examples/<name>.yaml.\n"
@@ -130,6 +131,9 @@ def _print(checked: CheckResult) -> None:
         hint = f" ({one.hint})" if one.hint else ""
         click.echo(log_line(f"{one.file}:{one.line}:{one.column}: {one.severity}: {one.message}{hint} [{one.code}]"))
     click.echo(_summary(checked))
+    refused = (one.file.split("/", 1)[0] for one in checked.findings if one.is_error and one.code in BREAKING_CODES)
+    if keys := ", ".join(dict.fromkeys(refused)):
+        click.echo(log_line(f'To accept what breaks callers: a commit trailer "Breaking: {keys}".'))
 
 
 def _summary(checked: CheckResult) -> str:
@@ -140,6 +144,12 @@ def _summary(checked: CheckResult) -> str:
 
 def _count(number: int, noun: str) -> str:
     return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+def _near(file: Path) -> Path:
+    """The path as one would type it here."""
+    here = Path.cwd()
+    return file.relative_to(here) if file.is_relative_to(here) else file
 
 
 def _existing(root: Path) -> Path:

@@ -222,6 +222,17 @@ def test_variable_made_narrower_breaks_callers_at_its_line(checkout: Checkout, o
     assert allowed == finding | {"severity": "warning"}
 
 
+def test_check_says_how_a_break_is_accepted_until_it_is(checkout: Checkout) -> None:
+    write_mail(checkout.mails, text=MAIL.replace("minimum: 0", "minimum: 1").replace("version: 1", "version: 2"))
+
+    def said(*arguments: str) -> str:
+        command = ["check", "--base", "main", *arguments, "--templates", str(checkout.mails)]
+        return CliRunner().invoke(main, command).stdout
+
+    assert said().splitlines()[-1] == 'To accept what breaks callers: a commit trailer "Breaking: hello".'
+    assert "To accept" not in said("--allow-breaking")
+
+
 @pytest.mark.parametrize(
     ("before", "after", "code"),
     [

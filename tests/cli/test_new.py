@@ -47,6 +47,11 @@ def test_new_says_what_to_do_next(ours: Path) -> None:
     assert "rgz-email snapshots password_changed --update" in said
 
 
+def test_new_names_files_as_one_would_type_them(ours: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ours)
+    assert "  password_changed/template.mjml\n" in new("password_changed", ours).stdout
+
+
 def test_new_stands_alone_where_there_are_no_shared_parts(tmp_path: Path) -> None:
     assert new("hello", tmp_path).exit_code == 0
     assert check(tmp_path) == "1 template: no findings.\n"
