@@ -135,3 +135,24 @@ def test_diff_writes_no_report_through_a_link(checkout: Checkout, tmp_path: Path
     assert run_diff(checkout, "--no-pictures", "--out", str(tmp_path / "out")).exit_code == 0
     assert elsewhere.read_text() == "somebody's"
     assert (tmp_path / "out" / "report.json").read_text().startswith("{")
+
+
+@pytest.mark.parametrize("moved_to", ["deep/letters", "."])
+def test_template_directory_that_moves_is_compared_with_where_it_was(tmp_path: Path, moved_to: str) -> None:
+    made = Checkout(tmp_path / "checkout")
+    write_mail(made.mails)
+    (made.top / "rgz-email.toml").write_text('templates = "mails"\n')
+    made.commit()
+    made.git("checkout", "--quiet", "-b", "moved")
+    (made.top / "rgz-email.toml").write_text(f'templates = "{moved_to}"\n')
+    folder = made.top / moved_to
+    folder.mkdir(parents=True, exist_ok=True)
+    (made.mails / "hello").rename(folder / "hello")
+    write_mail(folder, text=MAIL.replace("maxLength: 20", "maxLength: 9").replace("version: 1", "version: 2"))
+    made.commit()
+    done = CliRunner().invoke(main, ["diff", "--base", "main", "--templates", str(folder), "--no-pictures"])
+    assert 'hello/template.mjml:8:3: variable "amount" has a lower maxLength [breaking-variable]' in done.output
+    assert (done.exit_code, "[template-new]" in done.output) == (1, False)
+    checked = CliRunner().invoke(main, ["check", "--base", "main", "--templates", str(folder)])
+    assert "breaking-variable" in checked.output
+    assert checked.exit_code == 1

@@ -13,6 +13,7 @@ from service.templates.front_matter.yaml_positions import Document, read_yaml
 from service.templates.positions import Place, Source, normalise_newlines
 from service.templates.source.files import Files, files_at
 from service.templates.source.git import commit_of, git
+from service.templates.source.local_repository import LocalRepository
 
 #: How many earlier commits of a folder are searched; a return to an older state needs a higher version.
 MAX_STATES = 200
@@ -33,6 +34,8 @@ class BaseCommit:
     def __post_init__(self) -> None:
         self.commit = commit_of(self.root, self.ref)
         self.files = files_at(self.root, self.commit)
+        if not self.files.template_keys():  # it may have had them in another directory
+            self.files = LocalRepository.around(self.root).files(self.commit).files
 
     def ever_held(self, key: str, source: OwnSource) -> bool:
         """True if an ancestor of the commit held exactly this source: then its version may come back, too."""

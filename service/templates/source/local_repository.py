@@ -8,7 +8,7 @@ from service.templates.source.files import Files
 from service.templates.source.git import Bounds, commit_of, git, git_bare
 from service.templates.source.remote_commit import read_trailers
 from service.templates.source.remote_files import CommitFiles, read_commit_files
-from service.templates.source.remote_project import blob_name
+from service.templates.source.remote_project import blob_name, templates_of_commit
 
 #: The trailer by which a commit says which templates break their contract on purpose.
 BREAKING = "Breaking"
@@ -48,10 +48,20 @@ class LocalRepository:
             return None
 
     def files(self, commit: str) -> CommitFiles:
-        """The template files at a commit; none where the directory did not exist. Raises GitError for too many."""
-        if self.path and self._tree(commit, self.path) is None:
+        """The template files at a commit; none where there was no directory. Raises GitError for too many.
+
+        They may have been in another directory then: that which the commit's own `rgz-email.toml` names.
+        """
+        read = self._files_in(commit, self.path)
+        if read.files.template_keys():
+            return read
+        named = templates_of_commit(self.git_dir, commit, self.path)
+        return self._files_in(commit, named) if named is not None and named != self.path else read
+
+    def _files_in(self, commit: str, path: str) -> CommitFiles:
+        if path and self._tree(commit, path) is None:
             return CommitFiles(Files({}))
-        return read_commit_files(self.git_dir, commit, self.path)
+        return read_commit_files(self.git_dir, commit, path)
 
     def blobs(self, commit: str, folder: Path) -> dict[str, str]:
         """The names of git's objects of all files below a folder at a commit, by path relative to it."""

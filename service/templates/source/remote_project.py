@@ -62,6 +62,16 @@ def read_commit_project(mirror: Path, commit: str, path: str) -> CommitProject:
     return CommitProject(_names(mirror, commit, snapshots), object_format, requires_problem(said.requires))
 
 
+def templates_of_commit(mirror: Path, commit: str, path: str) -> str | None:
+    """The template directory that the project at or above `path` names at a commit; None where it has a mistake."""
+    try:
+        folder, said = _project_file(mirror, commit, path)
+    except ConfigurationError:
+        return None
+    named = posixpath.normpath(posixpath.join(folder, said.templates))
+    return "" if named == "." else named
+
+
 def _project_file(mirror: Path, commit: str, path: str) -> tuple[str, ProjectFile]:
     """The nearest file at or above the template directory, with its folder. Raises ConfigurationError."""
     folders = [path]
