@@ -342,3 +342,28 @@ def test_check_writes_what_ci_takes_when_it_is_asked_for(checkout: Checkout, tmp
     assert f"file={path}," in commands[0]
     results = json.loads(sarif.read_text("utf-8"))["runs"][0]["results"]
     assert len(results) == len(json.loads(quality.read_text("utf-8"))) == len(commands) - 1
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "code", "shown"),
+    [
+        ("b/Template.mjml", b"", "file-case", "b/Template.mjml"),
+        ("b/template.MJML", b"", "file-case", "b/template.MJML"),
+        ("a/TEMPLATE.txt", b"", "file-case", "a/TEMPLATE.txt"),
+        ("a/Examples/more.yaml", b"", "file-case", "a/Examples/more.yaml"),
+        ("a/examples/more.YAML", b"", "file-case", "a/examples/more.YAML"),
+        ("b/template.mjml", b"<" * 2_000_001, "file-too-large", "b/template.mjml"),
+        ("a/examples/\udcff.yaml", b"", "file-name", "a/examples/\\xff.yaml"),
+        ("b\n/template.mjml", b"", "file-name", "b\\x0a/template.mjml"),
+    ],
+)
+def test_file_that_is_left_out_is_an_error(tmp_path: Path, name: str, data: bytes, code: str, shown: str) -> None:
+    root = write_mail(tmp_path, "a").parents[1]
+    (root / name).parent.mkdir(parents=True, exist_ok=True)
+    (root / name).write_bytes(data)
+    done = CliRunner().invoke(main, ["check", "--templates", str(root), "--json"])
+    found = json.loads(done.stdout)["findings"]
+    assert [(one["code"], one["file"], one["severity"]) for one in found if one["severity"] == "error"] == [
+        (code, shown, "error")
+    ]
+    assert done.exit_code == 1

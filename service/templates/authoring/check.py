@@ -11,6 +11,7 @@ from service.templates.front_matter.version_rule import BaseCommit, compare
 from service.templates.site_values import environments_of, resolve_values
 from service.templates.source.case_collisions import case_collisions
 from service.templates.source.files import read_files
+from service.templates.source.left_out import left_out
 from service.templates.source.local_repository import LocalRepository
 
 
@@ -57,7 +58,8 @@ def check(
     compilations = compiler.compile_all(files, [key for key in wanted if key in here])
     findings = {finding for compilation in compilations.values() for finding in compilation.findings}
     findings.update(compiler.values.resolve(files).findings)
-    findings.update(one for one in case_collisions(files.by_path, "error") if _is_of(one, wanted))
+    about_names = (*case_collisions(files.by_path, "error"), *left_out(root))
+    findings.update(one for one in about_names if not keys or _is_of(one, wanted))
     for environment in environments_of(files):
         findings.update(one for one in resolve_values(files, environment)[1] if one.code != "placeholder-value")
     if base is not None:

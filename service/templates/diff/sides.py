@@ -7,7 +7,9 @@ from pathlib import Path
 from service.errors import Finding
 from service.templates.snapshots import folder
 from service.templates.snapshots.compare import is_snapshot
+from service.templates.source.case_collisions import case_collisions
 from service.templates.source.files import Files, read_files
+from service.templates.source.left_out import left_out
 from service.templates.source.local_repository import LocalRepository
 
 
@@ -58,7 +60,8 @@ def read_sides(root: Path, base_ref: str, head_ref: str | None, snapshots: Path)
         head = _at(repository, "HEAD", head_commit, snapshots, None)
         files, recorded = _files_on_disk(root, repository), _snapshots_on_disk(repository, snapshots)
         if files.changed_since(head.files) or recorded != head.snapshots:
-            head = DiffSide("working tree", None, files, recorded)
+            about_names = (*case_collisions(files.by_path, "warning"), *left_out(root))
+            head = DiffSide("working tree", None, files, recorded, about_names)
     return DiffSides(base, head, repository, repository.accepted(commit, head_commit))
 
 

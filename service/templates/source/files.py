@@ -148,7 +148,7 @@ class _Reader:
         except OSError:
             return found
         for entry in entries:
-            if entry.name.startswith("."):
+            if entry.name.startswith(".") or not entry.name.isprintable():  # as at a commit: see left_out
                 continue
             path = prefix + entry.name
             try:

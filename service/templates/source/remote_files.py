@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from service.errors import Finding, GitError
-from service.templates.source.case_collisions import case_collisions
+from service.templates.source.case_collisions import case_collisions, misnamed
 from service.templates.source.files import MAX_FILE_BYTES, Files, is_template_file
 from service.templates.source.git import Bounds, git_bare, read_objects
 from service.templates.source.remote_commit import named
@@ -68,8 +68,10 @@ def read_commit_files(
         raise
     wanted: dict[str, _Entry] = {}
     findings: list[Finding] = []
+    names: set[str] = set()
     for entry in _entries(listing):
         name = entry.shown()
+        names.add(name)
         if not is_template_file(name) and not _may_be_a_folder(entry):
             continue
         problem = _problem(entry)
@@ -86,7 +88,7 @@ def read_commit_files(
             " read at most."
         )
     contents = read_objects(mirror, [entry.name for entry in wanted.values()], timeout_s=_READ_TIMEOUT_S)
-    findings += case_collisions(wanted, "warning")
+    findings += (*case_collisions(wanted, "warning"), *misnamed(names, "warning"))
     beside = _values_beside(mirror, commit, path) if path else {}
     files = Files.of({**beside, **dict(zip(wanted, contents, strict=True))})
     return CommitFiles(files, tuple(findings[:_MAX_FINDINGS]))
