@@ -113,8 +113,8 @@ def test_batch_tells_the_mail_of_a_value_that_only_rendering_refuses(local: Runn
     ],
     ids=["none", "too many", "without to", "unknown field", "no list", "too many copies"],
 )
-def test_body_that_is_no_batch_is_refused(local: Running, messages: object, pointer: str) -> None:
-    answer = post(local, messages)
+def test_body_that_is_no_batch_is_refused(service: Running, messages: object, pointer: str) -> None:
+    answer = post(service, messages)
     assert answer.status_code == 422
     assert pointers(answer) == {pointer}
 
