@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from itertools import groupby
 from pathlib import PurePosixPath
 
 from service.templates.diff.report import ContractReport, FindingReport, Replayed, Report, Side, TemplateReport
@@ -103,21 +104,22 @@ def _parts(one: TemplateReport) -> str:
 
 def _contract(report: Report) -> Iterator[str]:
     breaking = [one for one in report.contract if one.is_breaking]
-    others = len(report.contract) - len(breaking)
+    others = [one for one in report.contract if not one.is_breaking]
     accepted = sum(1 for one in breaking if one.is_accepted)
     if not report.contract:
         yield "Contract: no change."
     else:
-        safe = f", {others} safe" if others else ""
+        safe = f", {len(others)} safe" if others else ""
         said = f" ({accepted} accepted)" if accepted else ""
         yield f"Contract: {len(breaking)} breaking{said}{safe}."
     replayed = {one.key: one for one in report.replay.templates} if report.replay else {}
     told: set[str] = set()
-    for one in [*breaking, *(one for one in report.contract if not one.is_breaking)][:_MAX_LINES]:
-        yield f"  {one.file}:{one.line}:{one.column}: {one.message} [{one.code}]"
-        if one.is_breaking:
-            yield from _about(one, report, replayed.get(one.key) if one.key not in told else None)
-            told.add(one.key)
+    for (key, _), of_key in groupby(breaking[:_MAX_LINES], lambda one: (one.key, one.is_accepted)):
+        changes = list(of_key)
+        yield from map(_change, changes)
+        yield _about(changes[-1], report, replayed.get(key) if key not in told else None)
+        told.add(key)
+    yield from map(_change, others[: max(0, _MAX_LINES - len(breaking))])
     for key, result in replayed.items():
         if key not in told and (result.refused or result.failure):
             yield f"  {key}: {_replayed(report, result)}"
@@ -128,13 +130,17 @@ def _contract(report: Report) -> Iterator[str]:
         yield f"  {_where(report)}: all of the last {_count(sends, 'send')} would be accepted."
 
 
-def _about(one: ContractReport, report: Report, replayed: Replayed | None) -> Iterator[str]:
+def _change(one: ContractReport) -> str:
+    return f"  {one.file}:{one.line}:{one.column}: {one.message} [{one.code}]"
+
+
+def _about(one: ContractReport, report: Report, replayed: Replayed | None) -> str:
     said = [f"{_replayed(report, replayed)}"] if replayed else []
     if one.is_accepted:
         said.append("Accepted.")
     else:
         said.append(f'To accept: a commit trailer "Breaking: {one.key}".')
-    yield f"    {' '.join(said)}"
+    return f"    {' '.join(said)}"
 
 
 def _where(report: Report) -> str:

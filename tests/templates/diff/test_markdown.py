@@ -175,6 +175,15 @@ def test_markdown_and_terminal_tell_a_new_example_from_a_change() -> None:
     assert told[-1].startswith("Snapshots: 1 differ and are recorded.")
 
 
+def test_terminal_says_once_how_the_breaks_of_a_template_are_accepted() -> None:
+    made = reports.report("plain")
+    told = list(lines(made.model_copy(update={"contract": [made.contract[0]] * 2})))
+    start = told.index("Contract: 2 breaking.")
+    assert told[start + 1] == told[start + 2] == "  plain:31:3: plain [plain]"
+    assert told[start + 3].endswith('To accept: a commit trailer "Breaking: plain".')
+    assert sum("To accept" in line for line in told) == 1
+
+
 def test_markdown_says_the_verdict_first() -> None:
     good = Report(tool="t", base=Side(ref="main", commit=reports.BASE), head=Side(ref="x", commit=reports.HEAD),
                   templates=[TemplateReport(key="a", change="same")])  # fmt: skip
