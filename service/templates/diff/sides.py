@@ -59,8 +59,10 @@ def read_sides(root: Path, base_ref: str, head_ref: str | None, snapshots: Path)
     else:
         head = _at(repository, "HEAD", head_commit, snapshots, None)
         files, recorded = _files_on_disk(root, repository), _snapshots_on_disk(repository, snapshots)
-        if files.changed_since(head.files) or recorded != head.snapshots:
-            about_names = (*case_collisions(files.by_path, "warning"), *left_out(root))
+        about_names = (*case_collisions(files.by_path, "warning"), *left_out(root))
+        known = {(one.file, one.code) for one in head.findings}
+        has_left_out = any((one.file, one.code) not in known for one in about_names)
+        if files.changed_since(head.files) or recorded != head.snapshots or has_left_out:
             head = DiffSide("working tree", None, files, recorded, about_names)
     return DiffSides(base, head, repository, repository.accepted(commit, head_commit))
 
