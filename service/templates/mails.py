@@ -1,6 +1,7 @@
 """Mails: every example of a template in every language, rendered in a child process."""
 
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
@@ -15,6 +16,7 @@ from service.templates.template import Template
 
 #: The module that a fork server loads for this.
 MODULE = __name__
+_SURROGATE = re.compile("[\ud800-\udfff]")
 #: Each rendering has a limit of 2 s of its own; this is for all examples and languages of one template.
 _LIMITS = TaskLimits(deadline_s=60.0, cpu_s=30)
 
@@ -81,7 +83,9 @@ def render_in_child(archive: bytes, limits: RenderLimits, site: Site) -> bytes:
     answers: list[dict[str, str | None] | str] = []
     for mail in mails_of(template):
         try:
-            answers.append(asdict(template.render(template.examples[mail.example], locale=mail.locale)))
+            made = asdict(template.render(template.examples[mail.example], locale=mail.locale))
+            is_text = all(text is None or text.isascii() or not _SURROGATE.search(text) for text in made.values())
+            answers.append(made if is_text else "it has half of a character (a surrogate), which no mail can hold")
         except RenderError as error:
             answers.append(str(error.finding))
     return json.dumps(answers, ensure_ascii=False).encode("utf-8", "surrogatepass")
