@@ -9,7 +9,7 @@ import pytest
 
 from tests.support.every_mail import MAILS
 from tests.support.paths import ROOT
-from tests.support.processes import run_here
+from tests.support.processes import run
 from tests.support.running import Running
 from tests.support.samples import PHONE, pdf_attachment
 
@@ -61,5 +61,5 @@ def test_preview_archive_and_delivered_mail_are_the_same(service: Running, key: 
 def test_render_command_prints_the_same_bytes(service: Running) -> None:
     tried = service.admin.post("/api/v1/email/templates/rma_confirmation/test", json={}).json()
     environment = {"EMAIL_SITE_PHONE": PHONE}
-    assert run_here("render", "rma_confirmation", environment=environment).stdout == tried["html"]
-    assert run_here("render", "rma_confirmation", "--text", environment=environment).stdout == tried["text"]
+    assert run("render", "rma_confirmation", environment=environment).stdout == tried["html"]
+    assert run("render", "rma_confirmation", "--text", environment=environment).stdout == tried["text"]
