@@ -25,6 +25,7 @@ BROKEN = {
     ),
     "an unknown filter": (text("{{ name|uper }}"), [(CONTENT, 18, "unknown-filter")]),
     "a filter without its arguments": (text('{{ number|plural("un") }}'), [(CONTENT, 20, "filter-arguments")]),
+    "half of a character": (text('{{ name ~ "\\ud83d" }}'), [(CONTENT, 10, "half-character")]),
     "an unknown test": (text("{% if name is evn %}{% endif %}"), [(CONTENT, 24, "unknown-test")]),
     "an undeclared variable": (text("{{ nme }}"), [(CONTENT, 13, "undeclared-variable")]),
     "an undeclared variable on one branch": (

@@ -1,6 +1,7 @@
 """Static check of Jinja expressions: names, filters, tests, calls, and access to properties of the variables."""
 
 import inspect
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -12,6 +13,8 @@ from service.templates.jinja.tokens import Token
 from service.templates.positions import Place
 from service.templates.runtime.site import SITE
 
+#: Half of a character in UTF-16, which an escape in a text may name, and UTF-8 can't hold (Unicode 3.8, D71).
+_SURROGATE = re.compile("[\ud800-\udfff]")
 _LOOP_CALLS = ("cycle", "changed")
 
 
@@ -90,6 +93,9 @@ class ExpressionCheck:
             self.error(node, "unknown-test", f'unknown test "{node.name}"', hint, word=node.name)
         elif isinstance(node, (nodes.Getattr, nodes.Getitem)):
             self._property(node, scope)
+        elif isinstance(node, nodes.Const) and isinstance(node.value, str) and _SURROGATE.search(node.value):
+            hint = "write the character itself, or both halves of it"
+            self.error(node, "half-character", "half of a character can't be sent: \\ud800 to \\udfff", hint)
         for child in node.iter_child_nodes():
             self.expression(child, scope)
 
