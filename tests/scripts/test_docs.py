@@ -8,7 +8,7 @@ import docs
 
 ALL = "".join(
     f"<!-- generated: {kind} -->\n<!-- end of {kind} -->\n"
-    for kind in ("routes", "fields", "settings", "commands", "states", "metrics")
+    for kind in ("routes", "fields", "settings", "commands", "states", "report", "metrics")
 )
 
 

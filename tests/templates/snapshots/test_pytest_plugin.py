@@ -20,6 +20,11 @@ IN_PROCESSES = ("-p", "xdist.plugin", "-n", "2")
 IN_RANDOM_ORDER = ("-p", "pytest_randomly")
 
 
+def environment_of_pytest() -> dict[str, str]:
+    """The environment without the options that the pytest of these tests was given."""
+    return {name: value for name, value in os.environ.items() if name != "PYTEST_ADDOPTS"}
+
+
 @pytest.fixture
 def repository(tmp_path: Path) -> Path:
     """A repository with two mails, without snapshots."""
@@ -33,7 +38,7 @@ def repository(tmp_path: Path) -> Path:
 
 def run(repository: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "pytest", *PLUGINS, *arguments]
-    environment = {**os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
+    environment = {**environment_of_pytest(), "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
     return subprocess.run(command, cwd=repository, env=environment, capture_output=True, text=True, check=False)
 
 
@@ -115,7 +120,8 @@ def test_plugin_is_found_by_pytest_and_knows_a_mail_by_its_name(repository: Path
         "-q",
         "email_templates/hello/fr.default",
     ]
-    done = subprocess.run(command, cwd=repository, capture_output=True, text=True, check=False)
+    environment = environment_of_pytest()
+    done = subprocess.run(command, cwd=repository, env=environment, capture_output=True, text=True, check=False)
     assert done.stdout.splitlines()[0] == "email_templates/hello/fr.default::snapshot", done.stdout + done.stderr
 
 

@@ -19,7 +19,7 @@ from tests.support.deployed import (
     deployed,
     shared,
 )
-from tests.support.running import Running
+from tests.support.running import Running, eventually
 from tests.support.scopes import SCOPES
 
 HOLDS = "/api/v1/email/holds"
@@ -66,7 +66,8 @@ def test_current_deployment_is_told_before_and_after_the_first(here: DeployedSer
         "hello": ("new", 1),
         "other": ("new", 1),
     }
-    assert [(one["role"], one["deployment_id"]) for one in now["processes"]] == [("api", now["id"])]
+    [process] = eventually(lambda: here.current["processes"], lambda found: len(found) == 1)
+    assert (process["role"], process["deployment_id"]) == ("api", now["id"])
     assert now["source"]["seen_commit"] == now["commit"]
     assert (now["next"], now["holds"], now["dirty"]) == (None, [], [])
     assert now["conditions"] == [{"state": "synced", "message": now["conditions"][0]["message"]}]
