@@ -1,4 +1,4 @@
-"""What a CI says of its run in the environment: the repository, the pull request, and the commit at its head."""
+"""The run of a CI job, read from its environment: the repository, the pull request, and the commit at its head."""
 
 import json
 from collections.abc import Mapping

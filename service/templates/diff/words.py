@@ -1,4 +1,4 @@
-"""What differs between two texts, in words: for people who read a mail, not its source."""
+"""Word diff of two texts, for people who read a mail and not its source."""
 
 import difflib
 import re

@@ -1,4 +1,4 @@
-"""What a mail must say: `examples/NAME.expect.yaml` beside the example NAME; such a file is no example."""
+"""Expectations of a mail's words and links: `examples/NAME.expect.yaml` beside the example NAME."""
 
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass

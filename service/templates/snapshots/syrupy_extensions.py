@@ -1,4 +1,4 @@
-"""How syrupy finds, compares and writes the snapshots of mails; the only module that imports it."""
+"""Extensions of syrupy, which find, compare and write the snapshots of mails; the only module that imports it."""
 
 from collections.abc import Iterator
 from pathlib import Path

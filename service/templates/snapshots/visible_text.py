@@ -1,4 +1,4 @@
-"""What a reader sees of a mail, as plain words: for texts that it must or must not say."""
+"""Visible words and links of a mail's HTML, to check the texts that it must or must not say."""
 
 import re
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""What the answers of a forge mean, and the repetition of requests that it could not serve now."""
+"""Meanings of a forge's answers, and repetition of requests that it could not serve now."""
 
 import time
 from collections.abc import Callable, Mapping

@@ -1,4 +1,4 @@
-"""What git says when a repository can't be fetched or pushed to, as a sentence for people that says how to mend it."""
+"""Explanations of git's errors at a fetch or push, as sentences for people that say how to mend them."""
 
 _MAX_WORDS = 300
 #: Beginnings of lines that only introduce what is wrong, or advise at length.

@@ -1,4 +1,4 @@
-"""What a commit says of its template repository, read from git's objects: `rgz-email.toml`, and names of snapshots."""
+"""The project of a commit, read from git's objects: its `rgz-email.toml`, and the names of its snapshots."""
 
 import hashlib
 import posixpath
