@@ -15,7 +15,7 @@ from service.mail.neutral_html import emulated, neutralised
 from service.templates.diff.album import MAX_PICTURED, VIEWS, Album, Pictures, View, html_of, is_pictured
 from service.templates.diff.comparison import Comparison, MailDiff, TemplateDiff
 from service.templates.diff.panes import Pane, differs_elsewhere, pane_after, pane_before, pane_difference
-from service.templates.diff.report import Report, TemplateReport
+from service.templates.diff.report import Report, TemplateReport, counted
 from service.templates.diff.words import Piece, WordLine, changed_words, line_diff, visible_lines
 from service.templates.mails import Mail, RenderedMail
 
@@ -226,33 +226,33 @@ def _verdicts(report: Report) -> list[tuple[str, str]]:
     waiting = [one for one in breaking if not one.is_accepted]
     said: list[tuple[str, str]] = []
     if waiting:
-        said.append(("bad", f"{_count(len(waiting), 'change')} would break callers: they must send something else."))
+        said.append(("bad", f"{counted(len(waiting), 'change')} would break callers: they must send something else."))
     elif breaking:
-        said.append(("note", f"{_count(len(breaking), 'change')} for callers, which are accepted."))
+        said.append(("note", f"{counted(len(breaking), 'change')} for callers, which are accepted."))
     else:
         said.append(("good", "Callers need not change anything."))
     refused = sum(one.refused for one in report.replay.templates) if report.replay else 0
     if refused:
         said.append(
-            ("bad", f"The running service would refuse {_count(refused, 'request')} of those it has had lately.")
+            ("bad", f"The running service would refuse {counted(refused, 'request')} of those it has had lately.")
         )
     errors = sum(1 for one in report.findings.new if one.severity == "error")
     if errors:
-        said.append(("bad", f"{_count(errors, 'new error')} in the templates."))
+        said.append(("bad", f"{counted(errors, 'new error')} in the templates."))
     failed = sum(1 for one in report.templates for mail in one.mails if mail.failure)
     if failed:
-        said.append(("bad", f"{_count(failed, 'mail')} can’t be rendered."))
+        said.append(("bad", f"{counted(failed, 'mail')} can’t be rendered."))
     wrong = len(report.snapshots.wrong) + len(report.snapshots.missing) + len(report.snapshots.orphans)
     if wrong:
         said.append(
             (
                 "bad",
-                f"{_count(wrong, 'snapshot')} to update: rgz-email snapshots --update records what is rendered now.",
+                f"{counted(wrong, 'snapshot')} to update: rgz-email snapshots --update records what is rendered now.",
             )
         )
     clipped = sum(1 for one in report.templates for mail in one.mails if mail.is_clipped)
     if clipped:
-        said.append(("note", f"Gmail clips {_count(clipped, 'mail')}: more than 102 KB of HTML."))
+        said.append(("note", f"Gmail clips {counted(clipped, 'mail')}: more than 102 KB of HTML."))
     if not report.is_whole:
         said.append(("note", "More differs than this report holds."))
     return said
@@ -272,7 +272,3 @@ def _numbered(sections: Sequence[TemplateSection]) -> Mapping[str, tuple[int, in
 
 def _kilobytes(size: int | None) -> str:
     return "none" if size is None else f"{size / 1024:,.1f} KB"
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"

@@ -20,6 +20,7 @@ from service.templates.diff.report import (
     Side,
     TemplateReport,
     Words,
+    counted,
 )
 
 #: GitHub refuses a comment of more than 65,536 characters; report.md has a margin.
@@ -107,12 +108,12 @@ def _verdict(report: Report, run_url: str | None) -> list[str]:
         (wrong, "is not what is rendered now", "are not what is rendered now", "snapshot"),
     ]
     bad = [
-        f"- **{_count(number, noun)} {one if number == 1 else many}.**" for number, one, many, noun in said if number
+        f"- **{counted(number, noun)} {one if number == 1 else many}.**" for number, one, many, noun in said if number
     ]
-    notes = [f"- {_count(len(breaking) - open_breaking, 'breaking change')} accepted."] * (
+    notes = [f"- {counted(len(breaking) - open_breaking, 'breaking change')} accepted."] * (
         len(breaking) > open_breaking
     )
-    notes += [f"- {_count(clipped, 'mail')} of more than 102 KB, which Gmail clips."] * bool(clipped)
+    notes += [f"- {counted(clipped, 'mail')} of more than 102 KB, which Gmail clips."] * bool(clipped)
     notes += ["- The report was cut at its bounds; more differs than it says."] * (not report.is_whole)
     fails = ", ".join(dict.fromkeys(report.fails))
     return [
@@ -196,8 +197,8 @@ def _differs(one: TemplateReport) -> str:
     told = [f"{name} {parts[part]:,}" for part, name in _PARTS.items() if parts[part]]
     failed = sum(1 for mail in one.mails if mail.failure is not None)
     told += [f"**{failed:,} can't be rendered**"] * bool(failed)
-    new = f", {_count(one.new_examples, 'new example')}" if one.new_examples else ""
-    return f"{', '.join(told) or 'nothing'} of {_count(one.mails_in_all, 'mail')}{new}"
+    new = f", {counted(one.new_examples, 'new example')}" if one.new_examples else ""
+    return f"{', '.join(told) or 'nothing'} of {counted(one.mails_in_all, 'mail')}{new}"
 
 
 def _findings(report: Report) -> list[_Section]:
@@ -232,7 +233,7 @@ def _replay(replay: ServiceReplay | None, contract: Sequence[ContractReport]) ->
         for one in replay.templates
         if one.key not in told and (one.refused or one.failure is not None)
     ]
-    heading = f"In {where}, {_count(replay.days, 'day')}: would refuse {refused:,} of {sends:,}."
+    heading = f"In {where}, {counted(replay.days, 'day')}: would refuse {refused:,} of {sends:,}."
     return _Section(4, ["#### Replay of sends", "", heading, *([""] if lines else [])], lines, "templates")
 
 
@@ -251,7 +252,7 @@ def _snapshots(report: Report) -> list[_Section]:
     kept = "committed" if report.head.commit else "recorded"
     heading = (
         f"#### Snapshots: {len(found.committed):,} that differ and are {kept}, {len(found.wrong):,} wrong,"
-        f" {len(found.missing):,} missing, {_count(len(found.orphans), 'orphan')}"
+        f" {len(found.missing):,} missing, {counted(len(found.orphans), 'orphan')}"
     )
     lines = [f"- {kind}: {code(name, _MAX_PATH)}" for kind, names in kinds for name in names]
     return [_Section(3, [heading, *(_folded("Names", lines) if lines else [])], lines, "snapshots", _unfolded(lines))]
@@ -290,7 +291,3 @@ def _position(file: str, line: int, column: int) -> str:
     """`file:line:column`, with the end of a long path."""
     path = file if len(file) <= _MAX_PATH else f"…{file[-_MAX_PATH:]}"
     return code(f"{path}:{line}:{column}", _MAX_PATH + 30)
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"

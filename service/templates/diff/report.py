@@ -26,6 +26,11 @@ def cut(text: str, longest: int) -> str:
     return text if len(text) <= longest else text[: longest - 1] + "…"
 
 
+def counted(number: int, noun: str) -> str:
+    """A number with its noun, such as "1 mail" and "1,200 mails"."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
 class _Model(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from itertools import groupby
 from pathlib import PurePosixPath
 
-from service.templates.diff.report import ContractReport, FindingReport, Replayed, Report, Side, TemplateReport
+from service.templates.diff.report import ContractReport, FindingReport, Replayed, Report, Side, TemplateReport, counted
 from service.templates.log_line import log_line
 
 _MAX_LINES = 200
@@ -27,7 +27,7 @@ def _lines(report: Report) -> Iterator[str]:
     wrong = f", {len(shown.wrong)} are not what is rendered" if shown.wrong else ""
     yield (
         f"Snapshots: {len(shown.committed)} differ and are {kept}{wrong}. {len(shown.missing)} missing."
-        f" {_count(len(shown.orphans), 'orphan')}."
+        f" {counted(len(shown.orphans), 'orphan')}."
     )
     named = [(shown.wrong, "not what is rendered"), (shown.missing, "missing"), (shown.orphans, "no mail makes it")]
     all_named = [f"  {name}: {what}" for names, what in named for name in names]
@@ -92,13 +92,13 @@ def _parts(one: TemplateReport) -> str:
         return ""
     if one.version_after is None:
         return "broken"
-    counted = one.changed_parts
-    said = [f"HTML {counted['html']} of {_count(one.mails_in_all, 'example')}"]
-    said += [f"{part} {counted[part]}" for part in ("text", "subject", "preheader", "headers") if counted[part]]
-    if counted["html"] and "subject" not in counted:
+    parts = one.changed_parts
+    said = [f"HTML {parts['html']} of {counted(one.mails_in_all, 'example')}"]
+    said += [f"{part} {parts[part]}" for part in ("text", "subject", "preheader", "headers") if parts[part]]
+    if parts["html"] and "subject" not in parts:
         said.append("subject 0")
     if one.new_examples:
-        said.append(_count(one.new_examples, "new example"))
+        said.append(counted(one.new_examples, "new example"))
     return ", ".join(said)
 
 
@@ -127,7 +127,7 @@ def _contract(report: Report) -> Iterator[str]:
         yield f"  The service did not answer: {report.replay.failure}"
     elif report.replay and not any(one.refused or one.failure for one in report.replay.templates):
         sends = sum(one.replayed for one in report.replay.templates)
-        yield f"  {_where(report)}: all of the last {_count(sends, 'send')} would be accepted."
+        yield f"  {_where(report)}: all of the last {counted(sends, 'send')} would be accepted."
 
 
 def _change(one: ContractReport) -> str:
@@ -145,7 +145,7 @@ def _about(one: ContractReport, report: Report, replayed: Replayed | None) -> st
 
 def _where(report: Report) -> str:
     replay = report.replay
-    return f"{replay.environment or 'service'}, {_count(replay.days, 'day')}" if replay else ""
+    return f"{replay.environment or 'service'}, {counted(replay.days, 'day')}" if replay else ""
 
 
 def _replayed(report: Report, one: Replayed) -> str:
@@ -171,7 +171,3 @@ def _shortened(found: Sequence[FindingReport]) -> Sequence[FindingReport]:
 def _finding(one: FindingReport) -> str:
     hint = f" ({one.hint})" if one.hint else ""
     return f"{one.file}:{one.line}:{one.column}: {one.severity}: {one.message}{hint} [{one.code}]"
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
