@@ -17,8 +17,8 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from pydantic import ValidationError
-from typing_extensions import override
 
+from service.config.http_client import may_carry_token, opener_for
 from service.config.tls import verifying_context
 from service.errors import ConfigurationError
 from service.templates.diff.comparison import Comparison
@@ -36,7 +36,6 @@ _TIMEOUT_S = 120.0
 #: Waiting for a service that is busy, seconds each time; then it is a failure.
 _WAITS_S = (5.0, 10.0, 20.0, 30.0)
 _MAX_ANSWER_BYTES = 2_000_000
-_LOOPBACK = ("localhost", "127.0.0.1", "::1")
 _FIELDS = ("environment", "days", "templates")
 _HINTS: Mapping[int, str] = {
     401: f"it does not know the key: put a valid one into {TOKEN_VARIABLE}",
@@ -79,7 +78,7 @@ def _base(url: str) -> str:
         raise _Failed("--service must be a URL, as https://mail.example.org")
     if parts.username is not None or parts.query or parts.fragment:
         raise _Failed("--service must be the URL of the service alone, without a user or a query")
-    if parts.scheme != "https" and parts.hostname not in _LOOPBACK:
+    if not may_carry_token(url):
         raise _Failed("--service must begin with https://, for a key is sent there")
     return url.rstrip("/")
 
@@ -148,11 +147,8 @@ class _Service:
             },
         )
         try:
-            context = verifying_context(None, setting="SSL_CERT_FILE")
-            handlers: list[urllib.request.BaseHandler] = [_NoRedirect(), urllib.request.HTTPSHandler(context=context)]
-            if self.base.startswith("http://"):  # to this machine: no proxy may see the key
-                handlers.append(urllib.request.ProxyHandler({}))
-            with urllib.request.build_opener(*handlers).open(request, timeout=_TIMEOUT_S) as answer:
+            opener = opener_for(request, lambda: verifying_context(None, setting="SSL_CERT_FILE"))
+            with opener.open(request, timeout=_TIMEOUT_S) as answer:
                 return _json(answer.read(_MAX_ANSWER_BYTES + 1))
         except urllib.error.HTTPError as error:
             with error:
@@ -195,9 +191,3 @@ def _results(answer: Any, asked: Sequence[str]) -> ServiceReplay:
     except ValidationError:
         raise _Failed("its answer is no result") from None
     return found.model_copy(update={"templates": [one for one in found.templates if one.key in asked]})
-
-
-class _NoRedirect(urllib.request.HTTPRedirectHandler):
-    @override
-    def redirect_request(self, *_: Any) -> None:
-        return None

@@ -15,15 +15,13 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlsplit
 
-from typing_extensions import override
-
+from service.config.http_client import may_carry_token, opener_for
 from service.config.tls import verifying_context
 from service.errors import ConfigurationError, ForgeError
 from service.templates.source.forge import ForgeKind
 
 _TIMEOUT_S = 10.0
 _MAX_ANSWER_BYTES = 64 * 1024
-_LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +63,7 @@ class ForgeApi:
             raise ConfigurationError([f"{self.setting} is no URL"]) from None
         if not parts.hostname:
             what = "must be given, as the repository's URL names no host"
-        elif not _may_be_sent(self.url):
+        elif not may_carry_token(self.url):
             what = "must begin with https://, for a token is sent there"
         else:
             return
@@ -97,7 +95,7 @@ class ForgeApi:
 
     def download(self, url: str, *, max_bytes: int) -> Answer:
         """What is at a URL that the forge named, fetched without the token. Raises ForgeError."""
-        if not _may_be_sent(url):
+        if not may_carry_token(url):
             raise ForgeError("redirect", "The forge names a place that is no https URL.", is_lasting=True)
         return _send(urllib.request.Request(url, headers=dict(_AGENT)), "", max_bytes)  # noqa: S310
 
@@ -105,17 +103,10 @@ class ForgeApi:
 _AGENT = {"User-Agent": "rgz-email"}
 
 
-def _may_be_sent(url: str) -> bool:
-    parts = urlsplit(url)
-    return parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in _LOOPBACK)
-
-
 def _send(request: urllib.request.Request, token: str, max_bytes: int) -> Answer:
-    # Over http it goes to this machine, and no proxy may see the token.
-    way = urllib.request.ProxyHandler({}) if request.type == "http" else urllib.request.HTTPSHandler(context=_tls())
-    handlers: list[urllib.request.BaseHandler] = [_NoRedirect(), way]
+    opener = opener_for(request, _tls)
     try:
-        with urllib.request.build_opener(*handlers).open(request, timeout=_TIMEOUT_S) as answer:
+        with opener.open(request, timeout=_TIMEOUT_S) as answer:
             return _answer(answer.status, answer, max_bytes)
     except urllib.error.HTTPError as error:
         with error:
@@ -144,9 +135,3 @@ def _answer(code: int, answer: Any, max_bytes: int) -> Answer:
     if len(body) > max_bytes and code < 300:
         raise ForgeError("too large", f"The forge's answer has more than {max_bytes:,} bytes.", is_lasting=True)
     return Answer(code, headers, body[:max_bytes])
-
-
-class _NoRedirect(urllib.request.HTTPRedirectHandler):
-    @override
-    def redirect_request(self, *_: Any) -> None:
-        return None
